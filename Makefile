@@ -1,0 +1,92 @@
+# Two commands do everything on a fresh Debian or Ubuntu machine: `make demo` and `make test`.
+# Each first makes what it needs: system libraries, .venv with pinned wheels, our packages built into .venv by colcon.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+PIP := $(PYTHON) -m pip --quiet
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+DEMO := runs/demo
+DEMO_SIZE := --episodes 10 --steps 100 --seed 0 --config launch/config/demo.yaml
+
+PACKAGE_DIRS := ros_ws/src policies sim launch
+INTERFACES := $(shell find ros_ws/src/*_msgs -type f)
+PACKAGE_FILES := $(shell find $(PACKAGE_DIRS) -name package.xml -o -name setup.py -o -name setup.cfg -o -name CMakeLists.txt)
+
+.PHONY: help setup demo test unit lint lock clean
+
+help:  ## show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(VENV)/.packages $(VENV)/.meshes  ## make the environment (the other targets call it)
+
+demo: setup  ## explore in the simulator for a few minutes, beside random actions; print and draw what came of it
+	rm -rf $(DEMO)
+	$(VENV)/bin/wayfarer collect --target sim --method random $(DEMO_SIZE) --out $(DEMO)/random
+	$(VENV)/bin/wayfarer collect --target sim --method goal $(DEMO_SIZE) --out $(DEMO)/goal
+	$(VENV)/bin/wayfarer bag info $(DEMO)/goal $(DEMO)/random
+	$(VENV)/bin/wayfarer bag draw $(DEMO)/goal
+
+test: lint  ## everything: style, types, all tests
+	$(VENV)/bin/pytest tests
+
+unit: setup  ## the fast lane: pure logic, under a minute
+	$(VENV)/bin/pytest tests/unit -m "not slow" -q
+
+lint: setup
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+lock: setup  ## write constraints.txt from what .venv holds now
+	# a wheel named ros-NAME also brings a distribution NAME with a folder share/NAME: those are not on PyPI
+	@{ echo "# Every wheel of .venv, written by 'make lock'. What we ask for, and why, is in pyproject.toml."; \
+	   $(PIP) freeze --exclude-editable | grep -E '^[A-Za-z0-9_.-]+==' | sed 's/+cpu$$//' | sort -f \
+	   | while IFS='=' read -r name pin; do [ -e $(VENV)/share/$$name ] || echo "$$name=$$pin"; done; } > constraints.txt
+
+clean:  ## remove what make made
+	rm -rf $(VENV) build log install
+
+# --- how the environment comes about: each file is a finished stage ---
+
+$(VENV)/.system:
+	@need=""; have() { ldconfig -p | grep -q "$$1"; }; \
+	have libEGL.so.1 && have libGL.so.1 || need="$$need libegl1 libegl-mesa0 libgl1-mesa-dri libgl1"; \
+	have libOSMesa.so || need="$$need libosmesa6"; \
+	command -v c++ >/dev/null || need="$$need build-essential"; \
+	command -v cmake >/dev/null || need="$$need cmake"; \
+	command -v python3.11 >/dev/null || need="$$need python3.11"; \
+	python3.11 -c 'import ensurepip, venv' 2>/dev/null || need="$$need python3.11-venv"; \
+	find $$(python3.11 -c 'import sysconfig; print(sysconfig.get_path("include"))' 2>/dev/null || echo /nowhere) -name Python.h 2>/dev/null | grep -q . || need="$$need python3.11-dev"; \
+	if [ -n "$$need" ]; then \
+	  echo "installing system packages:$$need"; \
+	  $(SUDO) apt-get update -qq; \
+	  DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends $$need; \
+	fi
+	python3.11 -m venv $(VENV)
+	touch $@
+
+$(VENV)/.wheels: $(VENV)/.system pyproject.toml constraints.txt
+	@echo "installing wheels into $(VENV) (about two minutes the first time)"
+	$(PIP) install pip==25.3  # the first with both --group and colcon-proof defaults
+	$(PIP) install -c constraints.txt --group ros --group run --group dev
+	$(PIP) install -c constraints.txt --no-deps --group simulator
+	# The wheels' exported include paths name the machine they were built on, and CMake refuses: drop those.
+	sed -i -E 's#/opt/python/[^;"]*;?##g' $(VENV)/share/*/cmake/export_*__rosidl_generator_pyExport.cmake
+	touch $@
+
+$(VENV)/.packages: $(VENV)/.wheels $(INTERFACES) $(PACKAGE_FILES)
+	@echo "building the ROS packages into $(VENV)"
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" AMENT_PREFIX_PATH="$(CURDIR)/$(VENV)" CMAKE_PREFIX_PATH="$(CURDIR)/$(VENV)" \
+	$(VENV)/bin/colcon --log-base log build --base-paths $(PACKAGE_DIRS) --build-base build --install-base $(VENV) \
+	  --merge-install --symlink-install --cmake-args -DPython3_EXECUTABLE="$(CURDIR)/$(PYTHON)" -DBUILD_TESTING=OFF
+	# colcon expects an activated environment to find packages; ours needs no activation
+	@site=$(VENV)/lib/python3.11/site-packages; \
+	{ echo 'import os, sys; os.environ.setdefault("AMENT_PREFIX_PATH", sys.prefix)'; sed -s -n 1p $$site/*.egg-link; } > $$site/wayfarer.pth
+	touch $@
+
+$(VENV)/.meshes: $(VENV)/.packages sim/wayfarer_sim/meshes.py
+	$(PYTHON) -m wayfarer_sim.meshes
+	touch $@

@@ -1,0 +1,105 @@
+"""The Learner of Algorithm 1, in process: an algorithm, the labels it learns from, and the batches it draws."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from wayfarer_common.errors import ConfigError
+
+from wayfarer_policies import checkpoint
+from wayfarer_policies.algorithm import Algorithm, LabelledBatch
+from wayfarer_policies.checkpoint import State
+from wayfarer_policies.replay.sampling import Batch, Replay
+
+BATCH = 100  # the authors' batch size
+
+
+class Labels(Protocol):
+    """Where rewards and goals come from: relabel.FutureGoals or intrinsic.IntrinsicReward."""
+
+    def prepare(self, store: Replay) -> None:
+        """Look at the newest episode before its updates begin."""
+
+    def label(self, batch: Batch, store: Replay, rng: np.random.Generator) -> LabelledBatch:
+        """Give a batch goals and rewards."""
+
+    def state(self) -> State:
+        """Return everything that is needed to continue bit for bit."""
+
+    def restore(self, state: State) -> None:
+        """Continue from a state."""
+
+
+class ReplayLearner:
+    """T updates after each episode, on batches drawn uniformly from the whole replay buffer."""
+
+    def __init__(self, algorithm: Algorithm, labels: Labels, batch_size: int = BATCH, seed: int = 0) -> None:
+        if batch_size < 1:
+            raise ConfigError(f"batch_size is {batch_size}: it must be at least 1")
+        self.algorithm, self.labels, self.batch_size = algorithm, labels, batch_size
+        self.rng = np.random.default_rng(seed)
+        self.episodes_learned = 0
+
+    def update(self, store: Replay, steps: int, progress: Callable[[int], None] = lambda _: None) -> dict[str, float]:
+        """Make `steps` updates and return the means of their metrics; `progress` hears the number made so far."""
+        collected: dict[str, list[float]] = {}
+        self.labels.prepare(store)
+        for step in range(steps):
+            batch = store.sample(self.batch_size, self.rng)
+            metrics = self.algorithm.update(self.labels.label(batch, store, self.rng))
+            for name, value in metrics.items():
+                collected.setdefault(name, []).append(value)
+            progress(step + 1)
+        self.episodes_learned += 1
+        return {name: float(np.mean(values)) for name, values in collected.items()}
+
+    def state(self) -> State:
+        """Return the algorithm's, the labels' and the draws' state."""
+        own = State({}, {"episodes_learned": self.episodes_learned})
+        return State.join(
+            {
+                "algorithm": self.algorithm.state(),
+                "labels": self.labels.state(),
+                "rng": checkpoint.rng_state(self.rng),
+                "self": own,
+            }
+        )
+
+    def restore(self, state: State) -> None:
+        """Continue from a state; DataError if it is another algorithm's."""
+        self.algorithm.restore(state.part("algorithm"))
+        self.labels.restore(state.part("labels"))
+        checkpoint.restore_rng(self.rng, state.part("rng"))
+        self.episodes_learned = int(state.part("self").value("episodes_learned"))
+
+
+class NoLearner:
+    """The method `random` learns nothing."""
+
+    episodes_learned = 0
+
+    def update(self, store: Replay, steps: int) -> dict[str, float]:  # noqa: ARG002
+        """Count the episode."""
+        self.episodes_learned += 1
+        return {}
+
+
+class Checkpointed:
+    """A learner that is on disk whenever it has learned, and continues from there."""
+
+    def __init__(self, learner: ReplayLearner, path: Path) -> None:
+        self.learner, self.path = learner, path
+        if path.exists():
+            learner.restore(checkpoint.read(path, "learner"))
+
+    @property
+    def episodes_learned(self) -> int:
+        """Number of updates made for this run."""
+        return self.learner.episodes_learned
+
+    def update(self, store: Replay, steps: int, **options: Any) -> dict[str, float]:
+        """Learn and save."""
+        metrics = self.learner.update(store, steps, **options)
+        checkpoint.write(self.path, "learner", self.learner.state())
+        return metrics

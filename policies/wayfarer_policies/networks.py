@@ -1,0 +1,295 @@
+"""Networks: an encoder of images, heads on its features, and how a learner's networks share encoders.
+
+Sizes are the authors' (FACTS.md): convolutions 32/8s4, 64/4s2, 64/3s1, dense 256, relu, no batch norm; actor 300-200
+with tanh, critics 400-300; images divided by 255; the goal image lies behind the image on the channel axis.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from wayfarer_common.errors import ConfigError, DataError
+
+from wayfarer_policies import checkpoint
+from wayfarer_policies.algorithm import Observation
+from wayfarer_policies.checkpoint import State
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """What an encoder takes and how wide it is."""
+
+    channels: int = 6  # image channels, the goal's included
+    height: int = 84  # [pixels]
+    width: int = 84  # [pixels]
+    filters: tuple[int, int, int] = (32, 64, 64)
+    features: int = 256
+    ee_position: bool = False  # also takes the arm's own position (3,) [m]; never an object's
+    precision: str = "float32"  # of the convolutions; heads and losses are always float32
+
+    def __post_init__(self) -> None:
+        if self.channels < 1 or self.features < 1 or len(self.filters) != 3 or min(self.filters) < 1:
+            raise ConfigError(f"channels, features and three filters must be at least 1, not {self}")
+        if min(self.height, self.width) < 36:
+            raise ConfigError(f"images of {self.height}x{self.width} are too small to convolve: at least 36x36")
+        if self.precision not in PRECISIONS:
+            raise ConfigError(f"precision {self.precision!r}: choose from {sorted(PRECISIONS)}")
+
+
+def fast_precision(device: str = "cpu") -> str:
+    """Return the precision that is faster here: bfloat16 where the hardware multiplies it, else float32."""
+    if device.startswith("cuda"):
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    return "bfloat16" if torch.cpu._is_avx512_bf16_supported() else "float32"
+
+
+def auto_device() -> str:
+    """Return "cuda" where present, else "cpu"."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def convolutions(
+    channels: int, filters: Sequence[int], height: int, width: int, activation: Callable[[], nn.Module]
+) -> tuple[nn.Sequential, int]:
+    """Return the DQN trunk (Mnih et al. 2015) and the number of features it flattens to."""
+    first, second, third = filters
+    trunk = nn.Sequential(
+        *(nn.Conv2d(channels, first, 8, stride=4), activation()),  # 84 -> 20
+        *(nn.Conv2d(first, second, 4, stride=2), activation()),  # 20 -> 9
+        *(nn.Conv2d(second, third, 3, stride=1), activation(), nn.Flatten()),  # 9 -> 7
+    )
+
+    def side(pixels: int) -> int:
+        return ((pixels - 8) // 4 + 1 - 4) // 2 + 1 - 2
+
+    return trunk, third * side(height) * side(width)
+
+
+def dense(sizes: Sequence[int], activation: Callable[[], nn.Module] = nn.ReLU) -> nn.Sequential:
+    """Return dense layers with an activation between, none behind the last."""
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(sizes):
+        layers += [nn.Linear(inputs, outputs), activation()]
+    return nn.Sequential(*layers[:-1])
+
+
+class Encoder(nn.Module):
+    """Images (and the arm's position) -> features."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.trunk, flat = convolutions(config.channels, config.filters, config.height, config.width, nn.ReLU)
+        self.dense = nn.Linear(flat, config.features)
+        self.dtype = PRECISIONS[config.precision]
+        self.size = config.features + 3 * config.ee_position
+
+    def forward(self, observation: Observation) -> Tensor:
+        """Return features (B, size) float32."""
+        pixels = observation.pixels  # (B, C, H, W) uint8
+        with torch.autocast(pixels.device.type, self.dtype, enabled=self.dtype is not torch.float32):
+            features = torch.relu(self.dense(self.trunk(pixels.to(self.dtype) / 255)))  # (B, features)
+        if self.config.ee_position:
+            return torch.cat([features.float(), observation.ee_positions], dim=1)  # (B, features + 3)
+        return features.float()
+
+
+class PolicyHead(nn.Module):
+    """Features -> action between its bounds, which are buffers so that they travel with the weights."""
+
+    low: Tensor
+    high: Tensor
+
+    def __init__(self, features: int, low: Sequence[float], high: Sequence[float], hidden: Sequence[int]) -> None:
+        super().__init__()
+        self.layers = dense([features, *hidden, len(low)])
+        self.register_buffer("low", torch.tensor(low, dtype=torch.float32))
+        self.register_buffer("high", torch.tensor(high, dtype=torch.float32))
+        if len(low) != len(high) or not bool((self.low < self.high).all()):
+            raise ConfigError(f"action bounds {tuple(low)} and {tuple(high)}: each low must be below its high")
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return actions (B, A) in [low, high]."""
+        centre, reach = (self.high + self.low) / 2, (self.high - self.low) / 2
+        return centre + reach * torch.tanh(self.layers(features))
+
+
+class CriticHead(nn.Module):
+    """Features and action -> value."""
+
+    def __init__(self, features: int, actions: int, hidden: Sequence[int]) -> None:
+        super().__init__()
+        self.layers = dense([features + actions, *hidden, 1])
+
+    def forward(self, features: Tensor, actions: Tensor) -> Tensor:
+        """Return Q (B,)."""
+        value: Tensor = self.layers(torch.cat([features, actions], dim=1)).squeeze(1)
+        return value
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Widths of the dense layers and the action bounds."""
+
+    action_low: tuple[float, ...] = (-1.0, -1.0, -1.0)
+    action_high: tuple[float, ...] = (1.0, 1.0, 1.0)
+    actor: tuple[int, ...] = (300, 200)
+    critic: tuple[int, ...] = (400, 300)
+
+
+class Actor(nn.Module):
+    """The policy alone: what is sent to the robot."""
+
+    def __init__(self, encoder: Encoder, head: PolicyHead, heads: Heads) -> None:
+        super().__init__()
+        self.encoder, self.head, self.heads = encoder, head, heads
+
+    def forward(self, observation: Observation) -> Tensor:
+        """Return actions (B, A)."""
+        actions: Tensor = self.head(self.encoder(observation))
+        return actions
+
+
+class ActorCritic(Protocol):
+    """The networks of TD3 and how they share what they see with."""
+
+    policy: PolicyHead
+    q1: CriticHead
+    q2: CriticHead
+
+    def critic_features(self, observation: Observation) -> tuple[Tensor, Tensor]:
+        """Return the features Q1 and Q2 read."""
+
+    def actor_features(self, observation: Observation, critic_features: tuple[Tensor, Tensor]) -> Tensor:
+        """Return the features the policy reads, given what the critics have seen of the same observation."""
+
+    def critic_modules(self) -> list[nn.Module]:
+        """Return what the critics' loss trains."""
+
+    def actor_modules(self) -> list[nn.Module]:
+        """Return what the actor's loss trains."""
+
+    def actor(self) -> Actor:
+        """Return the policy as one module."""
+
+
+class _Networks(nn.Module):
+    """Heads; the subclasses add encoders."""
+
+    def __init__(self, encoder: EncoderConfig, heads: Heads) -> None:
+        super().__init__()
+        self.heads = heads
+        size, actions = encoder.features + 3 * encoder.ee_position, len(heads.action_low)
+        self.policy = PolicyHead(size, heads.action_low, heads.action_high, heads.actor)
+        self.q1 = CriticHead(size, actions, heads.critic)
+        self.q2 = CriticHead(size, actions, heads.critic)
+
+
+class SharedEncoder(_Networks):
+    """One encoder for all heads, trained by the critics alone: the fast default."""
+
+    def __init__(self, encoder: EncoderConfig, heads: Heads) -> None:
+        super().__init__(encoder, heads)
+        self.encoder = Encoder(encoder)
+
+    def critic_features(self, observation: Observation) -> tuple[Tensor, Tensor]:
+        """Look once."""
+        features = self.encoder(observation)  # (B, F)
+        return features, features
+
+    def actor_features(self, observation: Observation, critic_features: tuple[Tensor, Tensor]) -> Tensor:  # noqa: ARG002
+        """Read what the critics saw; the actor's loss does not reach the encoder."""
+        return critic_features[0].detach()
+
+    def critic_modules(self) -> list[nn.Module]:
+        """Return encoder and both heads."""
+        return [self.encoder, self.q1, self.q2]
+
+    def actor_modules(self) -> list[nn.Module]:
+        """Return the policy's head."""
+        return [self.policy]
+
+    def actor(self) -> Actor:
+        """Return the policy as one module."""
+        return Actor(self.encoder, self.policy, self.heads)
+
+
+class SeparateEncoders(_Networks):
+    """An encoder for each network, as the paper has it."""
+
+    def __init__(self, encoder: EncoderConfig, heads: Heads) -> None:
+        super().__init__(encoder, heads)
+        self.actor_encoder, self.q1_encoder, self.q2_encoder = Encoder(encoder), Encoder(encoder), Encoder(encoder)
+
+    def critic_features(self, observation: Observation) -> tuple[Tensor, Tensor]:
+        """Look twice."""
+        return self.q1_encoder(observation), self.q2_encoder(observation)
+
+    def actor_features(self, observation: Observation, critic_features: tuple[Tensor, Tensor]) -> Tensor:  # noqa: ARG002
+        """Look once more."""
+        features: Tensor = self.actor_encoder(observation)
+        return features
+
+    def critic_modules(self) -> list[nn.Module]:
+        """Return both critics."""
+        return [self.q1_encoder, self.q2_encoder, self.q1, self.q2]
+
+    def actor_modules(self) -> list[nn.Module]:
+        """Return encoder and head."""
+        return [self.actor_encoder, self.policy]
+
+    def actor(self) -> Actor:
+        """Return the policy as one module."""
+        return Actor(self.actor_encoder, self.policy, self.heads)
+
+
+class QNetwork(nn.Module):
+    """Values of discrete actions."""
+
+    def __init__(self, encoder: EncoderConfig, actions: int, hidden: Sequence[int] = ()) -> None:
+        super().__init__()
+        if actions < 2:
+            raise ConfigError(f"{actions} actions: at least 2 are needed")
+        self.encoder = Encoder(encoder)
+        self.head = dense([self.encoder.size, *hidden, actions])
+        self.actions = actions
+
+    def forward(self, observation: Observation) -> Tensor:
+        """Return Q of every action (B, actions)."""
+        values: Tensor = self.head(self.encoder(observation))
+        return values
+
+
+# --- weights on the wire ---
+
+
+def weights_to_bytes(actor: Actor) -> tuple[bytes, str]:
+    """Return a policy as safetensors bytes that describe their own network, and their SHA-256 hex digest."""
+    described: dict[str, Any] = {"encoder": vars(actor.encoder.config), "heads": vars(actor.heads)}
+    data = checkpoint.to_bytes("actor", State(actor.state_dict(), described))
+    return data, checkpoint.digest(data)
+
+
+def weights_from_bytes(data: bytes, sha256: str) -> Actor:
+    """Build the policy anew; DataError if the bytes are not those the digest was made of, or not a policy's."""
+    if checkpoint.digest(data) != sha256:
+        raise DataError(f"weights: SHA-256 is {checkpoint.digest(data)}, announced was {sha256}")
+    state = checkpoint.from_bytes(data, "actor")
+    try:
+        encoder = EncoderConfig(**{key: _tuples(value) for key, value in state.value("encoder").items()})
+        heads = Heads(**{key: _tuples(value) for key, value in state.value("heads").items()})
+    except TypeError as error:
+        raise DataError(f"weights: described by another version ({error})") from error
+    built = Encoder(encoder)
+    actor = Actor(built, PolicyHead(built.size, heads.action_low, heads.action_high, heads.actor), heads)
+    checkpoint.restore_module(actor, state, "weights")
+    return actor.requires_grad_(False)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,268 @@
+"""The frame cache: what is learned from, memory-mapped, derived from a run's bags and shared by its processes.
+
+A folder of flat files that only grow, one row for each observation (an episode of T steps has T + 1 rows), and a
+small index that is rewritten atomically after the rows are safely on disk. One process appends; others open the
+same folder and `refresh`: they see complete episodes only. Nothing here is worth keeping: `synchronise` makes it anew.
+"""
+
+import json
+import os
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import takewhile
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from wayfarer_common.errors import DataError
+
+from wayfarer_policies.replay.episode import End, Episode
+
+VERSION = 1
+INDEX = "index.json"
+
+
+@dataclass(frozen=True)
+class Source:
+    """The bag file an episode came from; a file with another size or time of change is another source."""
+
+    name: str
+    size: int  # [bytes]
+    mtime_ns: int  # [ns]
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """Describe a file on disk."""
+        status = path.stat()
+        return cls(path.name, status.st_size, status.st_mtime_ns)
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """One episode as it is learned from: T steps, T + 1 frames. Actions are floats (T, 3) or choices (T,)."""
+
+    number: int
+    frames: NDArray[np.uint8]  # (T + 1, C, H, W)
+    actions: NDArray[np.float32] | NDArray[np.int64]  # (T, 3) as executed, or (T,)
+    ee_positions: NDArray[np.float32]  # (T + 1, 3) [m] in the base frame; zeros where there is no arm
+    valid: NDArray[np.bool_]  # (T,) steps that may be trained on
+    known: NDArray[np.bool_]  # (T + 1,) frames that were really seen
+    end: End
+
+    @classmethod
+    def of(cls, episode: Episode) -> Self:
+        """Take what learning needs; a step with a number that is not finite is not valid."""
+        ee_positions = episode.ee_positions.astype(np.float32)
+        here = np.isfinite(ee_positions).all(axis=1)  # (T + 1,)
+        known = episode.seen & here
+        return cls(
+            number=episode.info.number,
+            frames=np.ascontiguousarray(episode.images.transpose(0, 3, 1, 2)),
+            actions=np.nan_to_num(episode.actions),
+            ee_positions=np.nan_to_num(ee_positions),
+            valid=episode.valid & known[:-1] & known[1:] & np.isfinite(episode.actions).all(axis=1),
+            known=known,
+            end=episode.info.end,
+        )
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where an episode lies: rows start .. start + steps of every file."""
+
+    number: int
+    start: int
+    steps: int
+    end: int
+    source: Source
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Shape and type of one row in each file; all episodes of a cache agree on it."""
+
+    frame: tuple[int, ...]  # (C, H, W)
+    action: tuple[int, ...]  # (3,) or ()
+    action_type: str  # "float32" or "int64"
+
+    @property
+    def columns(self) -> dict[str, tuple[str, tuple[int, ...]]]:
+        """File stem -> (dtype, shape of a row)."""
+        return {
+            "frames": ("uint8", self.frame),
+            "actions": (self.action_type, self.action),
+            "ee_positions": ("float32", (3,)),
+            "valid": ("bool", ()),
+            "known": ("bool", ()),
+        }
+
+
+class FrameCache:
+    """Every observation of a run on disk, mapped read-only; `append` is for the one process that owns the folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the cache in `folder`; a folder without an index is an empty cache. DataError if it is damaged."""
+        self.folder = folder
+        self.layout: Layout | None = None
+        self.entries: list[Entry] = []
+        self._columns: dict[str, NDArray[Any]] = {}
+        self._starts: list[int] = []  # first row of each episode
+        self._places: dict[int, int] = {}  # episode number -> place in `entries`
+        self.refresh()
+
+    # --- reading ---
+
+    def refresh(self) -> bool:
+        """Look for new episodes; True if there are any. Earlier views stay as they are."""
+        layout, entries = _read_index(self.folder / INDEX)
+        if entries == self.entries:
+            return False
+        rows = _rows(entries)
+        columns = {name: self._map(name, rows, *of) for name, of in layout.columns.items()} if layout else {}
+        self.layout, self.entries, self._columns = layout, entries, columns
+        self._starts = [entry.start for entry in entries]
+        self._places = {entry.number: place for place, entry in enumerate(entries)}
+        return True
+
+    def _map(self, name: str, rows: int, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
+        path = self.folder / f"{name}.raw"
+        needed = rows * np.dtype(dtype).itemsize * int(np.prod(shape, dtype=int))
+        held = path.stat().st_size if path.exists() else -1
+        if held < needed:
+            raise DataError(f"frame cache {path} holds {held} bytes, its index needs {needed}: remove {self.folder}")
+        return np.memmap(path, dtype=dtype, mode="r", shape=(rows, *shape)) if rows else np.empty((0, *shape), dtype)
+
+    def __len__(self) -> int:
+        """Return the number of episodes."""
+        return len(self.entries)
+
+    @property
+    def rows(self) -> int:
+        """Number of observations."""
+        return _rows(self.entries)
+
+    def column(self, name: str) -> NDArray[Any]:
+        """Return one of frames, actions, ee_positions, valid, known: (rows, ...), read-only."""
+        if name not in self._columns:
+            raise DataError(f"frame cache {self.folder} has no {name!r} yet: it holds {len(self)} episodes")
+        return self._columns[name]
+
+    def locate(self, row: int) -> tuple[Entry, int]:
+        """Return the episode and the step of a row."""
+        entry = self.entries[bisect_right(self._starts, row) - 1]
+        return entry, row - entry.start
+
+    def row(self, episode: int, step: int) -> int:
+        """Return the row of an observation; DataError if that episode is not (or no longer) there."""
+        place = self._places.get(episode)
+        if place is None:
+            raise DataError(f"episode {episode} is not in the frame cache {self.folder} (deleted?); it has {len(self)}")
+        entry = self.entries[place]
+        if not 0 <= step <= entry.steps:
+            raise DataError(f"episode {episode} has observations 0 to {entry.steps}, not {step}")
+        return entry.start + step
+
+    # --- writing, by one process ---
+
+    def append(self, episode: Episode | Trajectory, source: Source | None = None) -> Entry:
+        """Add one finished episode; readers see it once this has returned."""
+        trajectory = episode if isinstance(episode, Trajectory) else Trajectory.of(episode)
+        layout = _layout(trajectory)
+        if self.layout is not None and layout != self.layout:
+            raise DataError(f"episode {trajectory.number} has rows {layout}, the frame cache {self.layout}")
+        if trajectory.number in self._places:
+            raise DataError(f"episode {trajectory.number} is already in the frame cache {self.folder}")
+        steps = len(trajectory.actions)
+        source = source or Source(f"episode {trajectory.number}", 0, 0)
+        entry = Entry(trajectory.number, self.rows, steps, int(trajectory.end), source)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for name, (dtype, shape) in layout.columns.items():
+            column = np.zeros((steps + 1, *shape), dtype)
+            values = getattr(trajectory, name)
+            column[: len(values)] = values  # actions and valid have T rows: the last one stays 0, not valid
+            _write_at(self.folder / f"{name}.raw", column, entry.start)
+        _write_index(self.folder / INDEX, layout, [*self.entries, entry])
+        self.refresh()
+        return entry
+
+
+def synchronise(
+    folder: Path, sources: Sequence[Source], load: Callable[[Sequence[Source]], Iterable[Episode | Trajectory]]
+) -> FrameCache:
+    """Open the cache and make it hold exactly `sources`, in their order.
+
+    Episodes of unchanged sources are kept; from the first difference on (or from the start if the cache is
+    damaged), rows are written anew from `load(missing sources)`, which yields one episode for each.
+    """
+    try:
+        cache = FrameCache(folder)
+    except DataError:
+        (folder / INDEX).unlink()
+        cache = FrameCache(folder)
+    held = [entry.source for entry in cache.entries]
+    kept = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(held, sources, strict=False))))
+    if kept < len(held):
+        _write_index(folder / INDEX, cache.layout if kept else None, cache.entries[:kept])
+        cache = FrameCache(folder)
+    missing = sources[kept:]
+    episodes: Iterator[Episode | Trajectory] = iter(load(missing) if missing else ())
+    for source in missing:
+        episode = next(episodes, None)
+        if episode is None:
+            raise DataError(f"no episode could be read for {source.name}")
+        cache.append(episode, source)
+    return cache
+
+
+def _rows(entries: Sequence[Entry]) -> int:
+    return entries[-1].start + entries[-1].steps + 1 if entries else 0
+
+
+def _layout(trajectory: Trajectory) -> Layout:
+    frames, actions, steps = trajectory.frames, trajectory.actions, len(trajectory.actions)
+    lengths = [len(frames), len(trajectory.ee_positions), len(trajectory.known), len(trajectory.valid) + 1]
+    if frames.ndim != 4 or frames.dtype != np.uint8 or lengths != [steps + 1] * 4:
+        raise DataError(
+            f"episode {trajectory.number}: {steps} actions need {steps + 1} frames uint8 (C, H, W), positions and "
+            f"marks; got frames {frames.dtype} {frames.shape}, lengths {lengths}"
+        )
+    action_type = "float32" if np.issubdtype(actions.dtype, np.floating) else "int64"
+    return Layout(tuple(frames.shape[1:]), tuple(actions.shape[1:]), action_type)
+
+
+def _write_at(path: Path, values: NDArray[Any], row: int) -> None:
+    """Write rows behind the first `row`, over whatever a killed process left there, and wait for the disk."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    with os.fdopen(descriptor, "r+b") as file:
+        file.seek(row * values.dtype.itemsize * int(np.prod(values.shape[1:], dtype=int)))
+        file.write(np.ascontiguousarray(values).data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _write_index(path: Path, layout: Layout | None, entries: Sequence[Entry]) -> None:
+    episodes = [asdict(entry) for entry in entries]
+    content = {"version": VERSION, "layout": asdict(layout) if layout else None, "episodes": episodes}
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("w") as file:
+        json.dump(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _read_index(path: Path) -> tuple[Layout | None, list[Entry]]:
+    if not path.exists():
+        return None, []
+    try:
+        content = json.loads(path.read_text())
+        if content["version"] != VERSION:
+            raise DataError(f"frame cache {path} has version {content['version']}, this is {VERSION}: remove it")
+        of = content["layout"]
+        layout = Layout(tuple(of["frame"]), tuple(of["action"]), of["action_type"]) if of else None
+        entries = [Entry(**{**entry, "source": Source(**entry["source"])}) for entry in content["episodes"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"frame cache index {path} cannot be read ({error}): remove {path.parent}") from error
+    return layout, entries

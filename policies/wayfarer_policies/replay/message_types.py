@@ -1,0 +1,36 @@
+"""ROS message types without ROS: for writing from .msg files, for reading from the schemas a bag carries."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
+from wayfarer_common.errors import DataError
+
+
+def base_types() -> Typestore:
+    """Return a store of ROS 2's own message types; the bags we write name their distribution as kilted."""
+    return get_typestore(Stores.ROS2_KILTED)
+
+
+def types_of_packages(share: Iterable[Path]) -> Typestore:
+    """Return ROS 2's own types and those of interface packages, by their installed folders `.../share/PACKAGE`.
+
+    Raises DataError where a folder holds no .msg file.
+    """
+    store = base_types()
+    found = {}
+    for folder in share:
+        files = sorted((folder / "msg").glob("*.msg"))
+        if not files:
+            raise DataError(f"{folder}/msg holds no .msg file: build the interface packages first (make)")
+        for file in files:
+            found.update(get_types_from_msg(file.read_text(), f"{folder.name}/msg/{file.stem}"))
+    store.register(found)
+    return store
+
+
+def add_schema(store: Typestore, name: str, text: str) -> None:
+    """Teach the store the type `name` and all it contains, from the text of a bag's schema."""
+    fresh = {key: value for key, value in get_types_from_msg(text, name).items() if key not in store.fielddefs}
+    store.register(fresh)

@@ -1,0 +1,177 @@
+"""The policy's node: during an episode it answers each observation with an action; between episodes it is silent."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from geometry_msgs.msg import PoseStamped
+from rclpy.action import ActionServer, CancelResponse, GoalResponse
+from rclpy.action.server import ServerGoalHandle
+from rclpy.task import Future
+from sensor_msgs.msg import Image
+from wayfarer_common import contract, names
+from wayfarer_common.conversions import image_to_array, position_of, to_nanoseconds
+from wayfarer_common.errors import WayfarerError
+from wayfarer_common.params import declare, param
+from wayfarer_common.run import ContractNode, run
+from wayfarer_msgs.action import RunEpisode
+from wayfarer_msgs.msg import Action, Episode, Weights
+from wayfarer_policies.methods import METHODS, method
+from wayfarer_policies.networks import weights_from_bytes
+from wayfarer_policies.policy import RANDOM_STEPS, LearnedPolicy, make_policy
+from wayfarer_policies.schedules import PAPER_NOISE, GaussianNoise, LinearSchedule
+
+_TICK = 0.1  # s, for deadline and feedback
+
+
+@dataclass(frozen=True)
+class Params:
+    """Parameters of the actor node."""
+
+    method: str = param("random", "collection method; decides which policy acts", choices=tuple(METHODS))
+    random_steps: int = param(RANDOM_STEPS, "uniformly random steps before a learned policy acts", 0, 10_000_000)
+    noise_start: float = param(PAPER_NOISE.start, "exploration noise at step 0, std [action units]", 0.0, 10.0)
+    noise_end: float = param(PAPER_NOISE.end, "exploration noise from noise_steps on, std [action units]", 0.0, 10.0)
+    noise_steps: int = param(PAPER_NOISE.steps, "steps over which the noise goes from start to end", 1, 100_000_000)
+    ee_position: bool = param(False, "also give the policy the end effector's position at the time of the image")
+    max_age: float = param(0.1, "oldest observation an episode may start from [s]", 0.0, 10.0)
+    observation_timeout: float = param(10.0, "time without an observation that ends an episode [s]", 0.1, 600.0)
+
+
+@dataclass
+class Running:
+    """The episode under way."""
+
+    handle: ServerGoalHandle  # type: ignore[type-arg]
+    ended: Future  # type: ignore[type-arg]
+    step: int = 0
+    answered: int = -1  # ns, stamp of the last observation it saw
+    last_event: float = 0.0  # monotonic s
+
+
+class Actor(ContractNode):
+    """Offers policy/run_episode; from observation/image to policy/action."""
+
+    def __init__(self) -> None:
+        super().__init__("actor")
+        self._params = declare(self, Params)
+        p = self._params
+        noise = GaussianNoise(LinearSchedule(p.noise_start, p.noise_end, p.noise_steps))
+        self._policy = make_policy(method(p.method).policy, noise, p.random_steps)
+        self._running: Running | None = None
+        self._latest: Image | None = None
+        self._position = np.zeros(3)  # (3,) m, base frame
+        self._pose_stamp = -1  # ns
+        self._action = self.publish_to(contract.POLICY_ACTION)
+        self.subscribe_to(contract.OBSERVATION_IMAGE, self._on_observation)
+        if p.ee_position:
+            self.subscribe_to(contract.CURRENT_POSE, self._on_pose)
+        if isinstance(self._policy, LearnedPolicy):
+            self.subscribe_to(contract.WEIGHTS, self._on_weights)
+        self._server = ActionServer(
+            self,
+            RunEpisode,
+            names.RUN_EPISODE,
+            self._execute,
+            goal_callback=self._on_goal,
+            cancel_callback=self._on_cancel,
+        )
+        self.create_timer(_TICK, self._on_tick, clock=self.steady)
+
+    def _on_goal(self, request: RunEpisode.Goal) -> GoalResponse:
+        if self._running is not None or request.steps == 0:
+            self.get_logger().error("goal rejected: an episode is running already, or it asks for 0 steps")
+            return GoalResponse.REJECT
+        return GoalResponse.ACCEPT
+
+    def _on_cancel(self, _: ServerGoalHandle) -> CancelResponse:  # type: ignore[type-arg]
+        self._end(Episode.ABORTED, "cancelled")
+        return CancelResponse.ACCEPT
+
+    async def _execute(self, handle: ServerGoalHandle) -> RunEpisode.Result:  # type: ignore[type-arg]
+        goal: RunEpisode.Goal = handle.request
+        try:
+            image = image_to_array(goal.goal) if goal.goal.data else None
+            rng = np.random.default_rng([goal.seed, goal.episode])
+            self._policy.begin_episode(rng, image, goal.explore, goal.first_step)
+            self._running = Running(handle, Future(), last_event=time.monotonic())
+            if self._latest is not None and self._age(self._latest) <= self._params.max_age:
+                self._consider(self._latest)
+        except WayfarerError as error:  # rclpy would only log what comes out of here
+            self.fail(error)
+            raise
+        result: RunEpisode.Result = await self._running.ended
+        self._running = None
+        if handle.is_cancel_requested:
+            handle.canceled()
+        else:
+            handle.succeed()
+        return result
+
+    def _on_observation(self, message: Image) -> None:
+        self._latest = message
+        self.counts["observations"] += 1
+        self._consider(message)
+
+    def _on_pose(self, message: PoseStamped) -> None:
+        waited = self._latest is not None and self._pose_stamp < to_nanoseconds(self._latest.header.stamp)
+        self._position, self._pose_stamp = position_of(message.pose), to_nanoseconds(message.header.stamp)
+        if waited and self._latest is not None:
+            self._consider(self._latest)
+
+    def _on_weights(self, message: Weights) -> None:
+        """Take new weights for the next episode; what cannot be used ends the node rather than act on as before."""
+        self._policy.offer(weights_from_bytes(bytes(message.data), message.sha256), message.version)  # type: ignore[attr-defined]
+
+    def _consider(self, observation: Image) -> None:
+        """Answer an observation that belongs to the running episode; the one after the last action ends it.
+
+        Where the policy wants the pose, too, it waits for that of the moment, or the first one after it.
+        """
+        run_ = self._running
+        stamp = to_nanoseconds(observation.header.stamp)
+        if run_ is None or run_.ended.done() or stamp <= run_.answered:
+            return
+        if self._params.ee_position and self._pose_stamp < stamp:
+            return
+        goal: RunEpisode.Goal = run_.handle.request
+        if stamp < to_nanoseconds(goal.not_before):
+            return
+        run_.answered = stamp
+        run_.last_event = time.monotonic()
+        if run_.step == goal.steps:
+            self._end(Episode.TRUNCATED, "time limit", observation)
+            return
+        message = Action(header=observation.header, episode=goal.episode, step=run_.step)
+        message.header.frame_id = names.BASE_FRAME
+        message.action = self._policy.act(image_to_array(observation), self._position)
+        message.policy_version = self._policy.version
+        message.last = run_.step + 1 == goal.steps
+        run_.step += 1
+        self._action.publish(message)
+        self.counts["actions"] += 1
+
+    def _on_tick(self) -> None:
+        run_ = self._running
+        if run_ is None or run_.ended.done():
+            return
+        run_.handle.publish_feedback(RunEpisode.Feedback(step=run_.step))
+        if time.monotonic() - run_.last_event > self._params.observation_timeout:
+            self._end(Episode.ABORTED, f"no observation for {self._params.observation_timeout} s")
+
+    def _end(self, end: int, reason: str, final: Image | None = None) -> None:
+        run_ = self._running
+        if run_ is None or run_.ended.done():
+            return
+        result = RunEpisode.Result(steps=run_.step, end=end, reason=reason, policy_version=self._policy.version)
+        if final is not None:
+            result.final_stamp = final.header.stamp
+        run_.ended.set_result(result)
+
+    def _age(self, observation: Image) -> float:
+        return (self.get_clock().now().nanoseconds - to_nanoseconds(observation.header.stamp)) * 1e-9
+
+
+def main() -> None:
+    """Run the node."""
+    run(Actor)

@@ -1,0 +1,139 @@
+"""`wayfarer collect`: starts the nodes of a target and shows how far they are."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from wayfarer_common import contract
+from wayfarer_common.errors import ConfigError
+from wayfarer_msgs.msg import CollectorStatus
+from wayfarer_policies.methods import method
+from wayfarer_policies.replay.run_directory import RunWriter, finished
+
+from wayfarer_cli.nodes import launch_nodes
+
+_LAUNCH_FILES = {"sim": "sim.launch.xml"}
+_NAMESPACE = "wayfarer"
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What is to be collected, how and where to."""
+
+    target: str
+    method: str
+    episodes: int
+    steps: int
+    seed: int
+    out: Path
+    schedule: str
+    config: Path | None
+
+
+def collect_episodes(wanted: Collection) -> None:
+    """Run the launch file of the target to its end. Raises a WayfarerError, or exits as the launch did."""
+    if wanted.target not in _LAUNCH_FILES:
+        raise ConfigError(f"target {wanted.target!r} is not one of {', '.join(_LAUNCH_FILES)}")
+    RunWriter(wanted.out).release()  # complains now, rather than after the nodes have started
+    if holds_all(wanted):
+        return
+    with ProgressBar(wanted, finished(wanted.out)[0]) as bar:
+        code = launch_nodes(_LAUNCH_FILES[wanted.target], launch_arguments(wanted), bar.console, bar.update)
+    if code:
+        sys.exit(code)
+
+
+def holds_all(wanted: Collection) -> bool:
+    """Say, also to the user, whether the run holds what is wanted already."""
+    done, _ = finished(wanted.out)
+    if done >= wanted.episodes:
+        print(f"{wanted.out} holds {done} finished episodes already: --episodes {done + 1} or more would add to it")
+    return done >= wanted.episodes
+
+
+def launch_arguments(wanted: Collection) -> dict[str, str]:
+    """Return what the launch file is given."""
+    given = {
+        "run": str(wanted.out.resolve()),
+        "method": wanted.method,
+        "episodes": str(wanted.episodes),
+        "steps": str(wanted.steps),
+        "seed": str(wanted.seed),
+        "schedule": wanted.schedule,
+        "learning": str(method(wanted.method).learns).lower(),
+        "namespace": _NAMESPACE,
+    }
+    if wanted.config is not None:
+        given["config"] = str(wanted.config.resolve())
+    return given
+
+
+def make_bar(wanted: Collection, done: int) -> tuple[Progress, TaskID]:
+    """Return a progress bar over the steps of a run that holds `done` episodes, and its one task."""
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+    start, total = done * wanted.steps, wanted.episodes * wanted.steps
+    return progress, progress.add_task("starting", total=total, completed=start, rate="")
+
+
+class ProgressBar:
+    """Steps, rate and stage, from the collector's own word."""
+
+    def __init__(self, wanted: Collection, done: int) -> None:
+        self._progress, self._task = make_bar(wanted, done)
+        self.console = self._progress.console
+        self._wanted = wanted
+        self._node: Node | None = None
+
+    def __enter__(self) -> "ProgressBar":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+        if self._node is not None:
+            self._node.destroy_node()
+        rclpy.try_shutdown()
+
+    def update(self) -> None:
+        """Listen for a moment; called while the nodes run, whose environment is then in force."""
+        if self._node is None:
+            rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+            self._node = Node("progress", namespace=_NAMESPACE)
+            status = contract.COLLECTOR_STATUS
+            self._node.create_subscription(status.type, status.name, self._on_status, status.qos)
+            self._executor = SingleThreadedExecutor()
+            self._executor.add_node(self._node)
+        self._executor.spin_once(timeout_sec=0.0)
+
+    def _on_status(self, status: CollectorStatus) -> None:
+        steps = status.episodes_done * self._wanted.steps + status.step
+        task = self._progress.tasks[0]
+        rate = f"{task.speed:.1f} steps/s" if task.speed else ""
+        self._progress.update(
+            self._task,
+            completed=max(steps, int(task.completed)),
+            description=f"episode {status.episode}: {status.stage} {status.detail}",
+            rate=rate,
+        )

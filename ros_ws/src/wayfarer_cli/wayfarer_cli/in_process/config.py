@@ -1,0 +1,138 @@
+"""What the launch file would tell each node, for the one process that does the work of all of them."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from wayfarer_actor.node import Params as ActorParams
+from wayfarer_camera.node import Params as CameraParams
+from wayfarer_collector.node import Params as CollectorParams
+from wayfarer_common.errors import ConfigError
+from wayfarer_control.node import Params as ControlParams
+from wayfarer_learner.node import Params as LearnerParams
+from wayfarer_novelty.node import Params as NoveltyParams
+from wayfarer_sim_bridge.node import Params as BridgeParams
+
+from wayfarer_cli.launch_file import Launch, NodeSpec
+
+P = TypeVar("P")
+
+_OF_ROS_ITSELF = "use_sim_time"
+_TRANSPORT = {"transport": "in process"}  # in run.yaml among the collector's parameters
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """The parameters of every node whose work is done here; those of learner and novelty matter where it learns."""
+
+    namespace: str
+    nodes: tuple[str, ...]  # those the launch file would start
+    sim_bridge: BridgeParams
+    camera: CameraParams
+    actor: ActorParams
+    control: ControlParams
+    collector: CollectorParams
+    learner: LearnerParams
+    novelty: NoveltyParams
+
+    def description(self) -> dict[str, dict[str, Any]]:
+        """Return node -> parameter -> value, as run.yaml keeps it."""
+        named = {node: asdict(getattr(self, node)) for node in self.nodes}
+        named["collector"] |= _TRANSPORT
+        return {
+            node: {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+            for node, values in named.items()
+        }
+
+
+def configuration_of(launch: Launch) -> Configuration:
+    """Return the parameters of a launch. Raises ConfigError for what they must not be, or what needs ROS."""
+    given = {spec.name: _values(spec) for spec in launch.nodes}
+    recorder = given.pop("replay", {}).keys() - {"run"}
+    if recorder:
+        raise ConfigError(f"--in-process records without the node replay: take out its {', '.join(sorted(recorder))}")
+
+    def of(kind: type[P], node: str) -> P:
+        return checked(kind, node, given.get(node, {}))
+
+    configuration = Configuration(
+        namespace=launch.nodes[0].namespace.rstrip("/"),
+        nodes=tuple(given),
+        sim_bridge=of(BridgeParams, "sim_bridge"),
+        camera=of(CameraParams, "camera"),
+        actor=of(ActorParams, "actor"),
+        control=of(ControlParams, "control"),
+        collector=of(CollectorParams, "collector"),
+        learner=of(LearnerParams, "learner"),
+        novelty=of(NoveltyParams, "novelty"),
+    )
+    if not configuration.sim_bridge.lockstep:
+        raise ConfigError("--in-process has no wall clock: sim_bridge.lockstep must be true")
+    return configuration
+
+
+def configuration_of_run(description: Mapping[str, Any], namespace: str) -> Configuration:
+    """Return the parameters a run was collected with, from its run.yaml. Raises ConfigError where they do not fit."""
+    recorded: Mapping[str, Mapping[str, Any]] = description.get("configuration", {})
+    kinds = {
+        "sim_bridge": BridgeParams,
+        "camera": CameraParams,
+        "actor": ActorParams,
+        "control": ControlParams,
+        "collector": CollectorParams,
+        "learner": LearnerParams,
+        "novelty": NoveltyParams,
+    }
+    missing = {"sim_bridge", "camera", "control"} - recorded.keys()
+    if missing:
+        raise ConfigError(f"run.yaml knows nothing of {', '.join(sorted(missing))}: not collected in the simulator?")
+    of: dict[str, Any] = {
+        node: checked(kind, node, {k: v for k, v in recorded.get(node, {}).items() if k in _fields(kind)})
+        for node, kind in kinds.items()
+    }
+    return Configuration(namespace, tuple(recorded), **of)
+
+
+def _fields(kind: type[Any]) -> set[str]:
+    return {f.name for f in fields(kind)}
+
+
+def checked(kind: type[P], node: str, values: Mapping[str, Any]) -> P:
+    """Return a node's Params with these values, refusing whatever `wayfarer_common.params.declare` would refuse."""
+    known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
+    unknown = sorted(values.keys() - known)
+    if unknown:
+        raise ConfigError(f"node {node}: unknown parameter {unknown[0]!r}; known are {', '.join(sorted(known))}")
+    return kind(**{key: _checked_one(node, known[key], value) for key, value in values.items()})
+
+
+def _checked_one(node: str, f: Any, value: Any) -> Any:
+    about, wanted = f.metadata["about"], f.default
+    values, defaults = (value, wanted) if isinstance(wanted, tuple) else ([value], [wanted])
+    if not isinstance(values, list) or any(type(v) is not type(defaults[0]) for v in values):
+        raise ConfigError(f"node {node}: {f.name} = {value!r} is not of the type of {wanted!r}; it is: {about.text}")
+    if len(values) != len(defaults):
+        raise ConfigError(f"node {node}: {f.name} needs {len(defaults)} numbers, got {value}")
+    if about.low is not None and about.high is not None and not all(about.low <= v <= about.high for v in values):
+        raise ConfigError(
+            f"node {node}: {f.name} = {value} is outside [{about.low}, {about.high}]; it is: {about.text}"
+        )
+    if about.choices and value not in about.choices:
+        raise ConfigError(f"node {node}: {f.name} = {value!r} is not one of {', '.join(about.choices)}")
+    return tuple(values) if isinstance(wanted, tuple) else value
+
+
+def _values(spec: NodeSpec) -> dict[str, Any]:
+    """Return a node's parameters; of several the last counts, as in ROS."""
+    values: dict[str, Any] = {}
+    for key, text in spec.parameters:
+        if key == "from":
+            for section, body in (yaml.safe_load(Path(text).read_text()) or {}).items():
+                if str(section).rsplit("/", 1)[-1] in (spec.name, "**"):
+                    values |= body["ros__parameters"] or {}
+        else:
+            values[key] = text if key == "run" else yaml.safe_load(text)
+    values.pop(_OF_ROS_ITSELF, None)
+    return values

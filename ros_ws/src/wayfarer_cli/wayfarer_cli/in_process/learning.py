@@ -1,0 +1,138 @@
+"""Store, Learner and Novelty of Algorithm 1 on a run in this process, put together for a method."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wayfarer_common.errors import ConfigError
+from wayfarer_policies import checkpoint
+from wayfarer_policies.exploration import CountedStore, Learner, Novelty, Store
+from wayfarer_policies.goals import CheckpointedNovelty, FitOnly, Goal, ImageNovelty, NoNovelty, choice
+from wayfarer_policies.learners import Checkpointed, NoLearner
+from wayfarer_policies.methods import checkpoint_folder, make_learner, make_rnd, method
+from wayfarer_policies.networks import auto_device, weights_from_bytes, weights_to_bytes
+from wayfarer_policies.policy import LearnedPolicy, Policy, make_policy
+from wayfarer_policies.replay.buffer import RunBuffer
+from wayfarer_policies.replay.sampling import Images
+from wayfarer_policies.rnd import RND
+from wayfarer_policies.schedules import GaussianNoise, LinearSchedule
+from wayfarer_policies.td3 import TD3
+
+from wayfarer_cli.in_process.config import Configuration
+
+
+class RunStore:
+    """The run's replay buffer; it is brought up to date when an episode is added."""
+
+    def __init__(self, run: Path, finished: int) -> None:
+        self._buffer = RunBuffer(run)
+        self.episodes = finished
+        self.replay = self._buffer.open()
+
+    def add(self, episode: Any, /) -> None:
+        """Take in the file that was closed."""
+        del episode
+        self.replay = self._buffer.open()
+        self.episodes += 1
+
+    def last(self, episodes: int, /) -> Images:
+        """Return the images of the last episodes."""
+        return self.replay.last(episodes)
+
+
+class RunLearner:
+    """The learner on the run's buffer; hands each new actor to the policy, which takes it from its next episode on."""
+
+    def __init__(
+        self, learner: Checkpointed, rnd: RND, rnd_file: Path, policy: LearnedPolicy, tell: Callable[[int], None]
+    ) -> None:
+        """`rnd` is the learner's own, which follows the novelty's by its file; `tell` hears of updates, may raise."""
+        self._learner, self._rnd, self._rnd_file, self._policy, self._tell = learner, rnd, rnd_file, policy, tell
+        self._algorithm: TD3 = learner.learner.algorithm  # type: ignore[assignment]  # make_learner builds no other
+        if self.episodes_learned:
+            self._offer()
+
+    @property
+    def episodes_learned(self) -> int:
+        """Number of updates made for this run."""
+        return self._learner.episodes_learned
+
+    def update(self, store: RunStore, steps: int) -> dict[str, float]:
+        """Learn, save, and offer the new weights."""
+        if self._rnd_file.exists():
+            self._rnd.restore(checkpoint.read(self._rnd_file, "novelty"))
+        metrics = self._learner.update(store.replay, steps, progress=self._tell)
+        self._offer()
+        return metrics
+
+    def _offer(self) -> None:
+        self._policy.offer(weights_from_bytes(*weights_to_bytes(self._algorithm.actor())), self.episodes_learned)
+
+
+class RunNovelty:
+    """The novelty on the run's buffer."""
+
+    def __init__(self, novelty: CheckpointedNovelty) -> None:
+        self._novelty = novelty
+
+    @property
+    def cycles_fitted(self) -> int:
+        """Number of fits so far."""
+        return self._novelty.cycles_fitted
+
+    def select_goal(self, store: RunStore) -> Goal | None:
+        """Choose the next goal."""
+        return self._novelty.select_goal(store.replay)
+
+    def fit(self, images: Images, epochs: int) -> dict[str, float]:
+        """Fit and save."""
+        return self._novelty.fit(images, epochs)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a method is made of, ready to explore with."""
+
+    policy: Policy
+    store: Store[Any, Any]
+    learner: Learner[Any]
+    novelty: Novelty[Any, Any, Any]
+
+
+def make_parts(configuration: Configuration, run: Path, finished: int, tell: Callable[[int], None]) -> Parts:
+    """Build the parts of the configured method where `finished` episodes of a run left them."""
+    actor, chosen = configuration.actor, method(configuration.collector.method)
+    noise = GaussianNoise(LinearSchedule(actor.noise_start, actor.noise_end, actor.noise_steps))
+    policy = make_policy(chosen.policy, noise, actor.random_steps)
+    if not chosen.learns:
+        return Parts(policy, CountedStore(finished), NoLearner(), NoNovelty())
+    if not isinstance(policy, LearnedPolicy):
+        raise ConfigError(f"method {configuration.collector.method!r} learns, but its policy takes no weights")
+    novelty_file = checkpoint_folder(run) / "novelty.safetensors"
+    novelty = RunNovelty(CheckpointedNovelty(_chooser(configuration), novelty_file))
+    learner = _learner(configuration, run, novelty_file, policy, tell)
+    return Parts(policy, RunStore(run, finished), learner, novelty)
+
+
+def _chooser(configuration: Configuration) -> ImageNovelty:
+    plan = configuration.collector
+    rnd = make_rnd(configuration.novelty.seed, _device(configuration.novelty.device))
+    goal_choice = method(plan.method).goal_choice
+    if not goal_choice:
+        return FitOnly(rnd)
+    return ImageNovelty(rnd, choice(goal_choice), plan.episodes_per_cycle * plan.steps, plan.seed)  # |R'| = M T
+
+
+def _learner(
+    configuration: Configuration, run: Path, rnd_file: Path, policy: LearnedPolicy, tell: Callable[[int], None]
+) -> RunLearner:
+    own = configuration.learner
+    rnd = make_rnd(own.seed, _device(own.device))
+    learner = make_learner(own.method, own.seed, _device(own.device), rnd)
+    saved = Checkpointed(learner, checkpoint_folder(run) / "learner.safetensors")
+    return RunLearner(saved, rnd, rnd_file, policy, tell)
+
+
+def _device(name: str) -> str:
+    return auto_device() if name == "auto" else name

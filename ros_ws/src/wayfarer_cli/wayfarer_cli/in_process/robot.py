@@ -1,0 +1,144 @@
+"""The inner loop without transport: world, camera, policy and safety gate by turns, and all of it into the bag.
+
+The order of things and every number are those of the nodes in lock-step, so that both ways give the same episodes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from wayfarer_camera.picture import Crop, observe
+from wayfarer_common import contract, names
+from wayfarer_common.errors import DeviceError, WayfarerError
+from wayfarer_control.safety import Decision, Limits, Situation, decide
+from wayfarer_policies.goals import Goal
+from wayfarer_policies.policy import Policy
+from wayfarer_policies.replay.episode import End
+from wayfarer_sim.cube_world import CubeWorld, CubeWorldConfig
+
+from wayfarer_cli.in_process.bag import Head, Recorder, Recording
+from wayfarer_cli.in_process.config import Configuration
+
+_HOMING = 5_000_000_000  # ns of simulated time that a reset takes, the bridge's
+
+
+class StoppedError(WayfarerError):
+    """A signal asked for an end."""
+
+
+@dataclass
+class Collected:
+    """How much of the run came to its end: where its randomness, its noise and its clock stand."""
+
+    episodes: int
+    steps: int
+
+
+class Arm:
+    """World, camera and safety gate, in lock-step: what collecting and evaluating have in common."""
+
+    def __init__(self, configuration: Configuration, now: int = 0) -> None:
+        """`now` is where simulated time stands [ns]."""
+        bridge, control, camera = configuration.sim_bridge, configuration.control, configuration.camera
+        self.world = CubeWorld(CubeWorldConfig(bridge.timestep, bridge.hide_robot, bridge.cube_xy_noise))
+        self.now = now
+        self.period_ns = round(bridge.control_period * 1e9)
+        self.orientation = np.array(control.orientation) / np.linalg.norm(control.orientation)  # (4,)
+        self._size, self._period = (bridge.image_width, bridge.image_height), bridge.control_period
+        self._crop = Crop(camera.crop_left, camera.crop_top, camera.crop_size, camera.quarter_turns)
+        self._limits = Limits(**{f.name: getattr(control, f.name) for f in fields(Limits)})
+        self._last_stamp = -np.inf  # s
+
+    def reset(self, seed: int) -> None:
+        """Home the arm, put the cube back."""
+        self.world.reset(seed)
+        self.now += _HOMING
+
+    def observe(self) -> NDArray[np.uint8]:
+        """Return what is seen now, (84, 84, 3)."""
+        return observe(self.world.render(*self._size), self._crop, names.OBSERVATION_SIZE)
+
+    def judge(self, action: NDArray[np.float32]) -> Decision:
+        """Let the safety gate look at the action (3,) that answers what is seen now."""
+        stamp = self.now * 1e-9  # s, reckoned as the control node does
+        position, _ = self.world.ee_pose
+        situation = Situation(stamp, position, robot_error=False, stopped=False, last_stamp=self._last_stamp)
+        return decide(self._limits, action.astype(np.float64), stamp, situation)
+
+    def follow(self, decision: Decision) -> None:
+        """Move for one control period. Raises DeviceError where the gate let nothing pass."""
+        if decision.target is None:
+            raise DeviceError(f"the safety gate let no command pass: {decision.reasons.name}")
+        self._last_stamp = self.now * 1e-9
+        self.world.advance(decision.target, self._period)
+        self.now += self.period_ns
+
+
+class InProcessRobot:
+    """Acts out episodes and records each in a file of its own."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        policy: Policy,
+        recorder: Recorder,
+        collected: Collected,
+        tell: Callable[[int], None],
+    ) -> None:
+        """`tell` hears the number of steps taken so far, and may raise StoppedError."""
+        self._plan, self._policy, self._recorder = configuration.collector, policy, recorder
+        self._collected, self._tell = collected, tell
+        self._arm = Arm(configuration)
+        self._arm.now = collected.episodes * _HOMING + collected.steps * self._arm.period_ns
+
+    def run_episode(self, goal: Goal | None) -> Any:
+        """Return the end record of a closed file. Raises DeviceError where the episode could not be acted out."""
+        plan = self._plan
+        name, novelty = (goal.name, goal.novelty) if goal is not None else ("", float("nan"))
+        head = Head(plan.method, plan.seed, plan.steps, self._collected.episodes, name, novelty)
+        recording = self._recorder.begin(head, self._arm.now)
+        try:
+            self._act(recording, None if goal is None else np.ascontiguousarray(goal.image.transpose(1, 2, 0)))
+        except (DeviceError, StoppedError) as error:
+            recording.end(End.ABORTED, str(error), self._arm.now)
+            raise
+        record = recording.end(End.TRUNCATED, "time limit", self._arm.now)
+        self._collected.episodes += 1
+        self._collected.steps += recording.steps
+        return record
+
+    def close(self) -> None:
+        """Free the renderer."""
+        self._arm.world.close()
+
+    def _act(self, recording: Recording, goal: NDArray[np.uint8] | None) -> None:
+        """Reset, then act for T steps towards the goal image (H, W, 3)."""
+        number = self._collected.episodes
+        self._arm.reset(self._plan.seed + number)
+        rng = np.random.default_rng([self._plan.seed, number])
+        self._policy.begin_episode(rng, goal, explore=True, first_step=self._collected.steps)
+        for step in range(self._plan.steps):
+            image = self._observe(recording)
+            self._tell(step)
+            self._step(recording, image, last=step + 1 == self._plan.steps)
+        self._observe(recording)
+
+    def _observe(self, recording: Recording) -> NDArray[np.uint8]:
+        """Record and return what is seen now, (84, 84, 3)."""
+        arm = self._arm
+        image = arm.observe()
+        recording.image(image, arm.now)
+        recording.pose(contract.CURRENT_POSE, *arm.world.ee_pose, arm.now)
+        recording.pose(contract.OBJECT_POSE, *arm.world.cube_pose, arm.now)
+        return image
+
+    def _step(self, recording: Recording, image: NDArray[np.uint8], last: bool) -> None:
+        """Answer an observation with an action, pass it through the gate, and follow for one control period."""
+        arm = self._arm
+        action = np.asarray(self._policy.act(image, arm.world.ee_pose[0]), dtype=np.float32)  # (3,)
+        recording.action(action, self._policy.version, last, arm.now)
+        decision = arm.judge(action)
+        recording.executed(action, decision, arm.orientation, arm.now)
+        arm.follow(decision)

@@ -1,0 +1,213 @@
+"""Reads the part of ROS 2's XML launch format that our launch files use, and refuses the rest by name. Pure.
+
+With ROS 2 installed, `ros2 launch` reads the same files; this stands in for it where it is missing.
+"""
+
+import os
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+from wayfarer_common.errors import ConfigError
+
+FindShare = Callable[[str], Path]  # package -> its share directory
+
+_ATTRIBUTES: dict[str, tuple[set[str], set[str]]] = {  # element -> what it needs, what else it may have
+    "arg": ({"name"}, {"default", "description"}),
+    "set_env": ({"name", "value"}, set()),
+    "push-ros-namespace": ({"namespace"}, set()),
+    "group": (set(), set()),
+    "node": ({"pkg", "exec"}, {"name", "output", "on_exit"}),
+    "remap": ({"from", "to"}, set()),
+}
+_WITH_CHILDREN = ("group", "node")
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One process to start."""
+
+    package: str
+    executable: str
+    name: str
+    namespace: str
+    parameters: tuple[tuple[str, str], ...]  # in file order: ("from", path) or (name, value)
+    remaps: tuple[tuple[str, str], ...]
+    ends_run: bool  # on_exit="shutdown"
+
+    def arguments(self) -> list[str]:
+        """Return the ROS arguments of the process."""
+        words = ["--ros-args", "-r", f"__node:={self.name}", "-r", f"__ns:={self.namespace}"]
+        for old, new in self.remaps:
+            words += ["-r", f"{old}:={new}"]
+        for key, value in self.parameters:
+            words += ["--params-file", value] if key == "from" else ["-p", f"{key}:={value}"]
+        return words
+
+
+@dataclass
+class Launch:
+    """What a launch file asks for."""
+
+    nodes: list[NodeSpec] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
+    arguments: dict[str, str] = field(default_factory=dict)
+    descriptions: dict[str, tuple[str, str | None]] = field(default_factory=dict)  # name -> (text, default)
+
+
+def read_launch_file(path: Path, given: Mapping[str, str], find_share: FindShare) -> Launch:
+    """Return the nodes of a launch file for the given arguments.
+
+    Raises ConfigError for an element or attribute this does not know, an argument the file does not declare, one it
+    needs and was not given, and a parameter file whose sections fit none of the nodes.
+    """
+    reader = _Reader(path, given, find_share)
+    reader.read()
+    unknown = set(given) - set(reader.launch.descriptions)
+    if unknown:
+        declared = ", ".join(sorted(reader.launch.descriptions))
+        raise ConfigError(f"{path.name} has no argument {', '.join(sorted(unknown))}; it has {declared}")
+    _check_parameter_files(reader.launch)
+    return reader.launch
+
+
+def declared_arguments(path: Path) -> dict[str, tuple[str, str | None]]:
+    """Return the arguments a launch file declares: name -> (description, default or None)."""
+    try:
+        elements = ET.parse(path).getroot().iter("arg")
+    except (OSError, ET.ParseError) as error:
+        raise ConfigError(f"cannot read launch file {path}: {error}") from error
+    return {e.attrib["name"]: (e.attrib.get("description", ""), e.attrib.get("default")) for e in elements}
+
+
+class _Reader:
+    def __init__(self, path: Path, given: Mapping[str, str], find_share: FindShare) -> None:
+        self._path, self._given, self._find_share = path, given, find_share
+        self.launch = Launch()
+
+    def read(self) -> None:
+        try:
+            root = ET.parse(self._path).getroot()
+        except OSError as error:
+            raise ConfigError(f"cannot read launch file {self._path}: {error.strerror}") from error
+        except ET.ParseError as error:
+            raise ConfigError(f"{self._path} is not XML: {error}") from error
+        if root.tag != "launch":
+            raise ConfigError(f"{self._path}: the root element must be <launch>, not <{root.tag}>")
+        self._children(root, namespace="")
+
+    def _children(self, parent: ET.Element, namespace: str) -> None:
+        for element in parent:
+            if not self._wanted(element):
+                continue
+            self._check(element)
+            if element.tag == "arg":
+                self._argument(element)
+            elif element.tag == "set_env":
+                self.launch.environment[element.attrib["name"]] = self._text(element.attrib["value"])
+            elif element.tag == "push-ros-namespace":
+                namespace = f"{namespace}/{self._text(element.attrib['namespace']).strip('/')}".rstrip("/")
+            elif element.tag == "group":
+                self._children(element, namespace)
+            elif element.tag == "node":
+                self.launch.nodes.append(self._node(element, namespace or "/"))
+            else:
+                raise self._unknown(f"<{element.tag}>", "arg, set_env, push-ros-namespace, group, node")
+
+    def _check(self, element: ET.Element) -> None:
+        """Refuse an element that lacks an attribute, has one that nobody reads, or holds elements nobody reads."""
+        tag, attributes = element.tag, set(element.attrib)
+        needed, others = _ATTRIBUTES.get(tag, (set(), attributes))
+        if needed - attributes:
+            raise ConfigError(f"{self._path.name}: <{tag}> lacks {', '.join(sorted(needed - attributes))}")
+        strange = attributes - needed - others
+        if strange:
+            raise self._unknown(f"{tag} attribute {', '.join(sorted(strange))}", ", ".join(sorted(needed | others)))
+        if tag in _ATTRIBUTES and tag not in _WITH_CHILDREN and len(element):
+            raise self._unknown(f"<{element[0].tag}> in <{tag}>", "no element there")
+
+    def _wanted(self, element: ET.Element) -> bool:
+        condition, unless = element.attrib.pop("if", None), element.attrib.pop("unless", None)
+        return (condition is None or self._truth(condition)) and (unless is None or not self._truth(unless))
+
+    def _truth(self, text: str) -> bool:
+        value = self._text(text).lower()
+        if value not in ("true", "false", "1", "0"):
+            raise ConfigError(f"{self._path.name}: condition {text!r} gives {value!r}, must be true or false")
+        return value in ("true", "1")
+
+    def _argument(self, element: ET.Element) -> None:
+        name, default = element.attrib["name"], element.attrib.get("default")
+        self.launch.descriptions[name] = (element.attrib.get("description", ""), default)
+        if name not in self._given and default is None:
+            about = element.attrib.get("description", "no description")
+            raise ConfigError(f"{self._path.name} needs {name}:=... ({about})")
+        self.launch.arguments[name] = self._given[name] if name in self._given else self._text(default or "")
+
+    def _node(self, element: ET.Element, namespace: str) -> NodeSpec:
+        if element.attrib.get("on_exit", "shutdown") != "shutdown":
+            raise self._unknown(f'on_exit="{element.attrib["on_exit"]}"', 'on_exit="shutdown"')
+        parameters, remaps = [], []
+        for child in element:
+            if not self._wanted(child):
+                continue
+            if child.tag == "param" and set(child.attrib) == {"from"}:
+                parameters.append(("from", self._text(child.attrib["from"])))
+            elif child.tag == "param" and set(child.attrib) == {"name", "value"}:
+                parameters.append((child.attrib["name"], self._text(child.attrib["value"])))
+            elif child.tag == "remap":
+                self._check(child)
+                remaps.append((self._text(child.attrib["from"]), self._text(child.attrib["to"])))
+            else:
+                raise self._unknown(f"<{child.tag}> in a node", "param (from, or name and value), remap")
+        return NodeSpec(
+            package=self._text(element.attrib["pkg"]),
+            executable=self._text(element.attrib["exec"]),
+            name=self._text(element.attrib.get("name", element.attrib["exec"])),
+            namespace=namespace,
+            parameters=tuple(parameters),
+            remaps=tuple(remaps),
+            ends_run=element.attrib.get("on_exit") == "shutdown",
+        )
+
+    def _text(self, text: str) -> str:
+        """Put in the substitutions $(var X), $(env X DEFAULT) and $(find-pkg-share P)."""
+        return re.sub(r"\$\(([^\s)]*)([^)]*)\)", self._substitute, text)
+
+    def _substitute(self, match: re.Match[str]) -> str:
+        kind, rest = match.group(1), match.group(2).split()
+        if kind == "var" and rest and rest[0] in self.launch.arguments:
+            return self.launch.arguments[rest[0]]
+        if kind == "env" and rest:
+            value = os.environ.get(rest[0], " ".join(rest[1:]) if len(rest) > 1 else None)
+            if value is not None:
+                return value
+        if kind == "find-pkg-share" and rest:
+            return str(self._find_share(rest[0]))
+        raise self._unknown(match.group(0), "$(var ARGUMENT), $(env NAME DEFAULT), $(find-pkg-share PACKAGE)")
+
+    def _unknown(self, what: str, known: str) -> ConfigError:
+        return ConfigError(
+            f"{self._path.name}: wayfarer launch does not know {what}; it knows {known}. `ros2 launch` may know more"
+        )
+
+
+def _check_parameter_files(launch: Launch) -> None:
+    """Catch the misspelt node name in a parameter file, which ROS itself passes over in silence."""
+    files = {value for node in launch.nodes for key, value in node.parameters if key == "from"}
+    for file in files:
+        try:
+            content = yaml.safe_load(Path(file).read_text()) or {}
+        except (OSError, yaml.YAMLError) as error:
+            raise ConfigError(f"cannot read parameter file {file}: {error}") from error
+        if not isinstance(content, dict):
+            raise ConfigError(f"parameter file {file} must map node names to ros__parameters")
+        names = {node.name for node in launch.nodes} | {"**"}
+        for section, body in content.items():
+            if str(section).rsplit("/", 1)[-1] not in names:
+                raise ConfigError(f"{file}: section {section!r} fits no node; nodes are {', '.join(sorted(names))}")
+            if not isinstance(body, dict) or set(body) != {"ros__parameters"}:
+                raise ConfigError(f"{file}: section {section!r} must hold exactly ros__parameters")

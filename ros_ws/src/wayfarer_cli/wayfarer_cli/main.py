@@ -1,0 +1,143 @@
+"""The wayfarer command: one function per word of it."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from wayfarer_common.errors import ConfigError, WayfarerError
+
+from wayfarer_cli.paper import paper
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
+bag = typer.Typer(no_args_is_help=True, help="Look into recorded runs.")
+app.add_typer(bag, name="bag")
+app.add_typer(paper, name="paper")
+_errors = Console(stderr=True)
+
+Run = Annotated[Path, typer.Argument(help="A run: the directory given to `wayfarer collect --out`.")]
+
+
+@app.callback()
+def wayfarer() -> None:
+    """Let a Franka arm gather diverse data by itself, and learn from it offline.
+
+    Start with `wayfarer collect --target sim --method random --episodes 4 --out runs/first`, then look at it with
+    `wayfarer bag info runs/first`.
+    """
+
+
+@app.command()
+def collect(
+    out: Annotated[Path, typer.Option(help="Directory of the run; created, or continued where it holds one.")],
+    target: Annotated[str, typer.Option(help="What acts: [b]sim[/b].")] = "sim",
+    method: Annotated[
+        str,
+        typer.Option(
+            help="How to collect: [b]goal[/b] (to the most novel image seen), its ablations [b]goal-random[/b] and "
+            "[b]goal-min[/b], [b]rnd[/b] (novelty as reward), [b]random[/b], [b]random-correlated[/b]."
+        ),
+    ] = "goal",
+    episodes: Annotated[
+        int, typer.Option(min=1, help="Episodes the run shall hold in the end, those it has already included.")
+    ] = 8,
+    steps: Annotated[int, typer.Option(min=1, help="Actions per episode.")] = 200,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of policy and world; episode k draws from (seed, k).")] = 0,
+    schedule: Annotated[
+        str, typer.Option(help="[b]sequential[/b]: learn after each episode; [b]overlapped[/b]: while the next runs.")
+    ] = "sequential",
+    config: Annotated[Path | None, typer.Option(help="Parameter file of the nodes, in place of the default.")] = None,
+    in_process: Annotated[
+        bool, typer.Option("--in-process", help="Simulator, policy and learner in one process, without ROS between.")
+    ] = False,
+) -> None:
+    """Collect episodes into a rosbag. Ctrl-C ends it cleanly; the same command again continues the run."""
+    from wayfarer_cli.collect import Collection, collect_episodes
+
+    wanted = Collection(target, method, episodes, steps, seed, out, schedule, config)
+    if in_process:
+        from wayfarer_cli.in_process.run import collect_in_process
+
+        collect_in_process(wanted)
+    else:
+        collect_episodes(wanted)
+
+
+@app.command()
+def evaluate(
+    goals: Annotated[Path, typer.Option(help="A run collected by [b]goal[/b]: its policy, and goals stored in it.")],
+    episodes: Annotated[int, typer.Option(min=1, help="Goals to set out for.")] = 20,
+    steps: Annotated[int, typer.Option(min=1, help="Actions towards each.")] = 50,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the draw of goals and of random actions.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
+) -> None:
+    """How near the learned policy comes to stored images, beside random actions and standing still; 95 % intervals."""
+    from wayfarer_cli.evaluate import evaluate_goals
+
+    evaluate_goals(goals, episodes, steps, seed, json)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def launch(
+    context: typer.Context,
+    file: Annotated[str, typer.Argument(help="Launch file: a path, or a name in wayfarer_bringup.")],
+    show_args: Annotated[bool, typer.Option("--show-args", help="List the file's arguments and stop.")] = False,
+) -> None:
+    """Start the nodes of a launch file: `wayfarer launch sim.launch.xml run:=runs/first episodes:=4`.
+
+    The same files work with `ros2 launch wayfarer_bringup ...` where ROS 2 is installed.
+    """
+    from wayfarer_cli.nodes import launch_nodes, show_arguments
+
+    given = dict(_key_value(word) for word in context.args)
+    if show_args:
+        show_arguments(file)
+    else:
+        sys.exit(launch_nodes(file, given, _errors))
+
+
+@bag.command()
+def info(
+    runs: Annotated[list[Path], typer.Argument(help="Runs: directories given to `wayfarer collect --out`.")],
+    json: Annotated[
+        bool, typer.Option("--json", help="One JSON object (of several runs a list) instead of a table.")
+    ] = False,
+) -> None:
+    """Episodes, steps, losses, durations, coverage and size of runs, side by side, read from their bags."""
+    from wayfarer_cli.bag_info import print_info
+
+    print_info(runs, json)
+
+
+@bag.command()
+def draw(
+    run: Run, out: Annotated[Path | None, typer.Option(help="Folder for the pictures; default: the run.")] = None
+) -> None:
+    """Draw what the camera saw (contact_sheet.png) and where the cube was, by its top face (cube_positions.png)."""
+    from wayfarer_policies.replay.report import draw_contact_sheet, draw_cube_positions
+    from wayfarer_policies.replay.run_directory import RunDirectory
+
+    folder = out or run
+    directory = RunDirectory(run)
+    for path in (
+        draw_contact_sheet(directory, folder / "contact_sheet.png"),
+        draw_cube_positions(directory, folder / "cube_positions.png"),
+    ):
+        print(path)
+
+
+def _key_value(word: str) -> tuple[str, str]:
+    key, separator, value = word.partition(":=")
+    if not separator:
+        raise ConfigError(f"{word!r} is not of the form key:=value")
+    return key, value
+
+
+def main() -> None:
+    """Run the command; an error the user can mend is one line and exit code 1."""
+    try:
+        app()
+    except WayfarerError as error:
+        _errors.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(1)

@@ -1,0 +1,172 @@
+"""The four collaborators of Algorithm 1 with ROS behind them. They live in the collector's own thread and may block."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from builtin_interfaces.msg import Time
+from rclpy.action import ActionClient
+from rclpy.client import Client
+from rclpy.node import Node
+from sensor_msgs.msg import Image
+from wayfarer_common import names
+from wayfarer_common.errors import DataError, DeviceError
+from wayfarer_msgs.action import FitNovelty, RunEpisode, Train
+from wayfarer_msgs.msg import Episode
+from wayfarer_msgs.srv import BeginEpisode, EndEpisode, Reset, SelectGoal
+from wayfarer_policies.exploration import CountedStore
+
+from wayfarer_collector.waiting import InterruptedWaitError, Patience, Tell
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A stored image, as the novelty node sent it."""
+
+    image: Image
+    name: str  # episode/step
+    novelty: float
+
+
+class Caller:
+    """Calls services and actions of other nodes with deadlines."""
+
+    def __init__(self, node: Node, patience: Patience, timeout: float) -> None:
+        self.patience, self.timeout = patience, timeout
+        self._node = node
+        self._clients: dict[str, Client[Any, Any]] = {}
+        self._actions: dict[str, ActionClient[Any, Any, Any]] = {}
+
+    def service(self, kind: Any, name: str, request: Any) -> Any:
+        """Return a service's answer. Raises DataError with its message where it failed."""
+        client = self._clients.setdefault(name, self._node.create_client(kind, name))
+        self.patience.until(client.service_is_ready, self.timeout, lambda: f"nobody offers {name}")
+        response = self.patience.result_of(client.call_async(request), self.timeout, name)
+        if not response.success:
+            raise DataError(f"{name}: {response.message}")
+        return response
+
+    def action(self, kind: Any, name: str, goal: Any, timeout: float, tell: Tell = lambda _: None) -> Any:
+        """Return an action's result; cancel it when this collector is told to stop."""
+        client = self._actions.setdefault(name, ActionClient(self._node, kind, name))
+        self.patience.until(client.server_is_ready, self.timeout, lambda: f"nobody offers {name}")
+        sent = client.send_goal_async(goal, lambda message: tell(message.feedback))
+        handle = self.patience.result_of(sent, self.timeout, name)
+        if not handle.accepted:
+            raise DeviceError(f"{name} rejected the goal: see that node's log")
+        future = handle.get_result_async()
+        self.patience.until(lambda: future.done() or self.patience.stopped, timeout, lambda: f"{name} did not end")
+        if not future.done():
+            handle.cancel_goal_async()
+        return self.patience.result_of(future, timeout, f"the end of {name}").result
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What every episode has in common."""
+
+    method: str
+    steps: int
+    seed: int
+    step_timeout: float  # s
+    configuration: str  # YAML: the parameters of every node
+
+
+class RosRobot:
+    """Records one episode: open a file, reset, act, close the file.
+
+    Its randomness is drawn of how many episodes came to their end before, which a killed one does not change; file
+    numbers go on after every file there is.
+    """
+
+    def __init__(self, caller: Caller, plan: Plan, finished: int, collected: int, tell: Tell) -> None:
+        """`finished` and `collected` are the numbers of finished episodes, and their steps, that the run holds."""
+        self._caller, self._plan, self._tell = caller, plan, tell
+        self._finished, self._collected = finished, collected
+
+    def run_episode(self, goal: Goal | None) -> Episode:
+        """Return the end record of a closed file. Raises DeviceError where the episode could not be acted out."""
+        plan = self._plan
+        begin = Episode(method=plan.method, seed=plan.seed, max_steps=plan.steps, goal_novelty=float("nan"))
+        if goal is not None:
+            begin.goal, begin.goal_novelty = goal.name, goal.novelty
+        opening = BeginEpisode.Request(begin=begin, configuration=plan.configuration)
+        self._caller.service(BeginEpisode, names.BEGIN_EPISODE, opening)
+        try:
+            start = self._caller.service(Reset, names.RESET, Reset.Request(seed=plan.seed + self._finished)).stamp
+            result = self._act(start, goal)
+        except DeviceError as error:
+            ending = EndEpisode.Request(end=Episode.ABORTED, reason=str(error))
+            self._caller.service(EndEpisode, names.END_EPISODE, ending)
+            raise
+        ending = EndEpisode.Request(
+            end=result.end, reason=result.reason, steps=result.steps, final_stamp=result.final_stamp
+        )
+        episode: Episode = self._caller.service(EndEpisode, names.END_EPISODE, ending).episode
+        if episode.end == Episode.ABORTED and self._caller.patience.stopped:
+            raise InterruptedWaitError("stopped by the operator")
+        if episode.end == Episode.ABORTED:
+            raise DeviceError(f"episode {episode.episode} was aborted: {episode.reason}")
+        self._finished += 1
+        self._collected += episode.steps
+        return episode
+
+    def _act(self, start: Time, goal: Goal | None) -> RunEpisode.Result:
+        plan = self._plan
+        request = RunEpisode.Goal(steps=plan.steps, seed=plan.seed, explore=True, not_before=start)
+        request.episode = self._finished
+        request.first_step = self._collected
+        if goal is not None:
+            request.goal = goal.image
+        return self._caller.action(RunEpisode, names.RUN_EPISODE, request, plan.step_timeout * plan.steps, self._tell)
+
+
+class RosLearner:
+    """The learner node."""
+
+    def __init__(self, caller: Caller, update_timeout: float) -> None:
+        self._caller, self._update_timeout = caller, update_timeout
+        self.episodes_learned: int = self._train(0).episodes_learned
+
+    def update(self, store: object, steps: int) -> dict[str, float]:
+        """Make `steps` updates; the new weights are on their way to the actor when this returns."""
+        del store
+        result = self._train(steps)
+        self.episodes_learned = result.episodes_learned
+        return dict(zip(result.names, result.values, strict=True))
+
+    def _train(self, updates: int) -> Train.Result:
+        timeout = self._caller.timeout + self._update_timeout * updates
+        result = self._caller.action(Train, names.TRAIN, Train.Goal(updates=updates), timeout)
+        if not result.success:
+            raise DataError(f"{names.TRAIN}: {result.message}")
+        return result
+
+
+class RosNovelty:
+    """The novelty node."""
+
+    def __init__(self, caller: Caller, choice: str, candidates: int, seed: int, fit_timeout: float) -> None:
+        self._caller, self._choice, self._candidates = caller, choice, candidates
+        self._seed, self._fit_timeout = seed, fit_timeout
+        self.cycles_fitted: int = self._fit(0, 0).cycles_fitted
+
+    def select_goal(self, store: CountedStore) -> Goal | None:
+        """Choose a stored image; None for a method without goals and before the first episode."""
+        if not self._choice or store.episodes == 0:
+            return None
+        request = SelectGoal.Request(choice=self._choice, candidates=self._candidates, seed=self._seed)
+        chosen = self._caller.service(SelectGoal, names.SELECT_GOAL, request)
+        return Goal(chosen.goal, f"{chosen.episode}/{chosen.step}", chosen.novelty)
+
+    def fit(self, images: int, epochs: int) -> dict[str, float]:
+        """Fit to the images of the last episodes."""
+        result = self._fit(images, epochs)
+        self.cycles_fitted = result.cycles_fitted
+        return {"rnd_loss_first": result.loss_first, "rnd_loss_last": result.loss_last}
+
+    def _fit(self, episodes: int, epochs: int) -> FitNovelty.Result:
+        goal = FitNovelty.Goal(episodes=episodes, epochs=epochs)
+        result = self._caller.action(FitNovelty, names.FIT_NOVELTY, goal, self._fit_timeout)
+        if not result.success:
+            raise DataError(f"{names.FIT_NOVELTY}: {result.message}")
+        return result

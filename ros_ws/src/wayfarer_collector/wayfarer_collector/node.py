@@ -1,0 +1,189 @@
+"""Walks Algorithm 1: its own thread goes through the episodes, step by step, while the executor listens.
+
+It waits for the other nodes to be connected, and every wait after that has a deadline.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from std_srvs.srv import Trigger
+from wayfarer_common import contract, names
+from wayfarer_common.errors import ConfigError, WayfarerError
+from wayfarer_common.params import declare, param
+from wayfarer_common.run import ContractNode, run
+from wayfarer_msgs.msg import CollectorStatus
+from wayfarer_policies.exploration import (
+    CountedStore,
+    Learner,
+    Novelty,
+    Overlapped,
+    Pace,
+    Progress,
+    Schedule,
+    Sequential,
+    Stage,
+    explore,
+)
+from wayfarer_policies.goals import NoNovelty
+from wayfarer_policies.learners import NoLearner
+from wayfarer_policies.methods import METHODS, method
+from wayfarer_policies.replay.run_directory import finished
+
+from wayfarer_collector.collaborators import Caller, Plan, RosLearner, RosNovelty, RosRobot
+from wayfarer_collector.configuration import read_configuration
+from wayfarer_collector.scalars import Scalars
+from wayfarer_collector.waiting import InterruptedWaitError, Patience
+
+_PACES: dict[str, Callable[[], Pace]] = {"sequential": Sequential, "overlapped": Overlapped}
+_PAUSE = 30 * 24 * 3600.0  # s; even a pause ends one day
+
+
+@dataclass(frozen=True)
+class Params:
+    """Parameters of the collector node."""
+
+    run: str = param("", "directory of the run, the replay node's")
+    method: str = param("random", "how data is collected", choices=tuple(METHODS))
+    schedule: str = param("sequential", "learn after each episode, or while the next runs", choices=tuple(_PACES))
+    episodes: int = param(8, "episodes the run shall hold in the end", 1, 1_000_000)
+    episodes_per_cycle: int = param(10, "episodes after which the novelty is fitted, M", 1, 100_000)
+    epochs: int = param(4, "epochs of each fit, K", 1, 1000)
+    steps: int = param(200, "actions, and updates, per episode, T", 1, 100_000)
+    seed: int = param(0, "seed of policy and world", 0, 2**63 - 1)
+    bridge: str = param("sim_bridge", "name of the robot's bridge node")
+    startup_timeout: float = param(120.0, "wait for all nodes to be connected [s]", 1.0, 3600.0)
+    service_timeout: float = param(60.0, "wait for a reset or a service [s]", 0.1, 3600.0)
+    step_timeout: float = param(30.0, "longest step of an episode [s]", 0.1, 3600.0)
+    update_timeout: float = param(10.0, "longest update of the learner [s]", 0.1, 3600.0)
+    fit_timeout: float = param(600.0, "longest fit of the novelty [s]", 1.0, 36000.0)
+
+
+class Collector(ContractNode):
+    """Offers collector/pause, resume and stop; tells where it stands on collector/status."""
+
+    def __init__(self) -> None:
+        super().__init__("collector")
+        p = self._params = declare(self, Params)
+        if not p.run:
+            raise ConfigError("node collector: parameter run is empty: name the directory of the run")
+        learning = ["learner", "novelty"] if method(p.method).learns else []
+        self._others = [p.bridge, "camera", "control", "actor", "replay", *learning]
+        self._health: dict[str, str] = {}  # node -> what keeps it from being ready, "" when it is
+        self._waiting_for: str | None = None
+        self._patience = Patience()
+        self._unpaused = threading.Event()
+        self._unpaused.set()
+        self._now = CollectorStatus(stage="waiting", episodes_total=p.episodes, max_steps=p.steps)
+        self._status = self.publish_to(contract.COLLECTOR_STATUS)
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 50)
+        self.create_service(Trigger, names.PAUSE, self._on_pause)
+        self.create_service(Trigger, names.RESUME, self._on_resume)
+        self.create_service(Trigger, names.STOP, self._on_stop)
+        self._thread = threading.Thread(target=self._work, name="algorithm", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Let the algorithm's thread end."""
+        self._patience.close()
+        self._thread.join(timeout=2.0)
+
+    # --- the algorithm's thread ---
+
+    def _work(self) -> None:
+        try:
+            self._collect()
+        except InterruptedWaitError:
+            if self._patience.stopped:
+                self._tell(stage="stopped")
+        except WayfarerError as error:
+            self.fail(error)
+        finally:
+            self.finished = True
+
+    def _collect(self) -> None:
+        p = self._params
+        self._patience.until(self._ready, p.startup_timeout, self._unready)
+        caller = Caller(self, self._patience, p.service_timeout)
+        chosen = method(p.method)
+        schedule = Schedule(p.episodes, p.episodes_per_cycle, p.steps, p.epochs)
+        done, steps = finished(Path(p.run))
+        self._now.episodes_done = done
+        configuration = read_configuration(self, self._others, self._patience, p.service_timeout)
+        plan = Plan(p.method, p.steps, p.seed, p.step_timeout, configuration)
+        robot = RosRobot(caller, plan, done, steps, lambda feedback: self._tell(step=feedback.step))
+        candidates = p.episodes_per_cycle * p.steps  # |R'| = M T
+        learner: Learner[Any] = NoLearner()
+        novelty: Novelty[Any, Any, Any] = NoNovelty()
+        if chosen.learns:
+            learner = RosLearner(caller, p.update_timeout)
+            novelty = RosNovelty(caller, chosen.goal_choice, candidates, p.seed, p.fit_timeout)
+        with Scalars(Path(p.run)) as self._scalars:
+            explore(schedule, robot, CountedStore(done), learner, novelty, self._observe, _PACES[p.schedule]())
+
+    def _observe(self, progress: Progress) -> None:
+        """Tell how far Algorithm 1 is; between two episodes is where an operator's pause or stop takes hold."""
+        self._scalars.write(progress)
+        if progress.stage is Stage.SELECTING:
+            if not self._unpaused.is_set():
+                self._tell(stage="paused")
+                self._patience.until(self._unpaused.is_set, _PAUSE, lambda: "paused for too long")
+            if self._patience.stopped:
+                raise InterruptedWaitError("stopped by the operator")
+        if progress.stage in (Stage.LEARNED, Stage.FITTED):
+            if progress.detail:
+                figures = ", ".join(f"{name} {value:.3g}" for name, value in progress.detail.items())
+                self.get_logger().info(f"{progress.stage.value} after episode {progress.episode}: {figures}")
+            return
+        if progress.stage is Stage.STORING:
+            self._now.episodes_done += 1
+        detail = f"for {progress.detail.name}" if progress.stage is Stage.ACTING and progress.detail else ""
+        self._tell(stage=progress.stage.value, episode=progress.episode, step=0, detail=detail)
+
+    def _tell(self, **news: Any) -> None:
+        for field, value in news.items():
+            setattr(self._now, field, value)
+        self._now.header.stamp = self.get_clock().now().to_msg()
+        self._status.publish(self._now)
+
+    def _ready(self) -> bool:
+        unready = self._unready()
+        if unready != self._waiting_for:
+            self._waiting_for = unready
+            self._tell(stage="waiting", detail=unready)
+        return not unready
+
+    def _unready(self) -> str:
+        states = [(name, self._health.get(name, "not heard of")) for name in self._others]
+        return "; ".join(f"{name}: {state}" for name, state in states if state)
+
+    # --- the executor's thread ---
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            if status.hardware_id == self.get_namespace():
+                self._health[status.name] = "" if status.level == DiagnosticStatus.OK else status.message
+
+    def _on_pause(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._unpaused.clear()
+        response.success, response.message = True, "pausing after this episode"
+        return response
+
+    def _on_resume(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._unpaused.set()
+        response.success, response.message = True, "going on"
+        return response
+
+    def _on_stop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._patience.stop()
+        self._unpaused.set()
+        response.success, response.message = True, "ending this episode, then stopping"
+        return response
+
+
+def main() -> None:
+    """Run the node."""
+    run(Collector)

@@ -1,0 +1,80 @@
+"""Between ROS messages and numpy, without copies where the formats allow."""
+
+from typing import Any
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import Pose
+from numpy.typing import NDArray
+from sensor_msgs.msg import Image
+
+from wayfarer_common.errors import DataError
+
+_CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1}
+
+
+def to_nanoseconds(stamp: Time) -> int:
+    """Return a stamp as nanoseconds since the epoch of its clock."""
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+
+
+def to_stamp(nanoseconds: int) -> Time:
+    """Return nanoseconds as a stamp."""
+    return Time(sec=nanoseconds // 1_000_000_000, nanosec=nanoseconds % 1_000_000_000)
+
+
+def image_to_array(message: Image) -> NDArray[np.uint8]:
+    """Return an image's pixels as RGB (height, width, 3) uint8; a view of the message where it is rgb8 already.
+
+    Raises DataError for an encoding this does not know or a message whose size does not fit its data.
+    """
+    channels = _CHANNELS.get(message.encoding)
+    if channels is None:
+        raise DataError(f"image encoding {message.encoding!r} is not one of {', '.join(_CHANNELS)}")
+    data = np.asarray(message.data, dtype=np.uint8)
+    if message.step < message.width * channels or data.size != message.step * message.height:
+        raise DataError(
+            f"image of {message.width}x{message.height} {message.encoding} with step {message.step} "
+            f"cannot hold {data.size} bytes"
+        )
+    rows = data.reshape(message.height, message.step)[:, : message.width * channels]
+    pixels = rows.reshape(message.height, message.width, channels)
+    if message.encoding == "mono8":
+        return np.repeat(pixels, 3, axis=2)
+    return pixels[:, :, 2::-1] if message.encoding.startswith("bgr") else pixels[:, :, :3]
+
+
+def array_to_image(pixels: NDArray[np.uint8], stamp: Time, frame: str) -> Image:
+    """Return RGB pixels (height, width, 3) uint8 as an rgb8 message."""
+    height, width, channels = pixels.shape
+    if channels != 3 or pixels.dtype != np.uint8:
+        raise DataError(f"expected RGB uint8 pixels (height, width, 3), got {pixels.dtype} {pixels.shape}")
+    message = Image(height=height, width=width, encoding="rgb8", step=width * 3)
+    message.header.stamp = stamp
+    message.header.frame_id = frame
+    message.data = pixels.tobytes()  # bytes: 2 us; an ndarray or a list would take milliseconds
+    return message
+
+
+def set_pose(pose: Pose, position: NDArray[np.float64], quaternion: NDArray[np.float64]) -> None:
+    """Write a position (3,) and a quaternion xyzw (4,) into a Pose."""
+    p, q = pose.position, pose.orientation
+    p.x, p.y, p.z = (float(v) for v in position)
+    q.x, q.y, q.z, q.w = (float(v) for v in quaternion)
+
+
+def position_of(pose: Pose) -> NDArray[np.float64]:
+    """Return a Pose's position (3,)."""
+    p = pose.position
+    return np.array((p.x, p.y, p.z))
+
+
+def quaternion_of(pose: Pose) -> NDArray[np.float64]:
+    """Return a Pose's orientation xyzw (4,)."""
+    q = pose.orientation
+    return np.array((q.x, q.y, q.z, q.w))
+
+
+def active_errors(errors: Any) -> list[str]:
+    """Return the names of the flags that are set in a franka_msgs/Errors."""
+    return [name for name in errors.get_fields_and_field_types() if getattr(errors, name)]

@@ -1,0 +1,88 @@
+"""A node's parameters as one frozen dataclass, declared with descriptions and ranges.
+
+    @dataclass(frozen=True)
+    class Params:
+        control_period: float = param(0.5, "time between two actions [s]", 0.01, 10.0)
+
+A value outside its range, of another type, or a key that nobody declared ends the node with a message that names it.
+"""
+
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, TypeVar
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.node import Node
+
+from wayfarer_common.errors import ConfigError
+
+P = TypeVar("P")
+
+_OF_ROS_ITSELF = ("use_sim_time", "start_type_description_service", "qos_overrides.")
+
+
+@dataclass(frozen=True)
+class _About:
+    text: str
+    low: float | None
+    high: float | None
+    choices: tuple[str, ...]
+
+
+def param(
+    default: Any, text: str, low: float | None = None, high: float | None = None, choices: tuple[str, ...] = ()
+) -> Any:
+    """Describe a parameter: default, meaning with its unit, and either a closed range or a list of choices."""
+    return field(default=default, metadata={"about": _About(text, low, high, choices)})
+
+
+def declare(node: Node, parameters: type[P]) -> P:
+    """Declare every field of `parameters` on the node and return them with the values the node was given.
+
+    Raises ConfigError, naming node, key and what would be right.
+    """
+    known = {f.name for f in fields(parameters)}  # type: ignore[arg-type]
+    for key in node._parameter_overrides:  # rclpy has no public way to list what was given but never declared
+        if key not in known and not key.startswith(_OF_ROS_ITSELF):
+            raise ConfigError(
+                f"node {node.get_name()}: unknown parameter {key!r}; known are {', '.join(sorted(known))}"
+            )
+    return parameters(**{f.name: _declare_one(node, f) for f in fields(parameters)})  # type: ignore[arg-type]
+
+
+def _declare_one(node: Node, f: Any) -> Any:
+    about: _About = f.metadata["about"]
+    default = list(f.default) if isinstance(f.default, tuple) else f.default
+    if f.default is MISSING:
+        raise ConfigError(f"parameter {f.name} has no default")
+    try:
+        value = node.declare_parameter(f.name, default, _descriptor(about, default)).value
+    except InvalidParameterTypeException as error:
+        raise ConfigError(f"node {node.get_name()}: {error}; {f.name} is: {about.text}") from error
+    except InvalidParameterValueException as error:
+        raise ConfigError(f"node {node.get_name()}: {f.name}: {error}; it is: {about.text}") from error
+    if value is None:  # an empty list has no type, and ROS takes it for no value
+        raise ConfigError(f"node {node.get_name()}: {f.name} was given no value; it is: {about.text}")
+    values = value if isinstance(value, list) else [value]
+    if about.low is not None and about.high is not None and not all(about.low <= v <= about.high for v in values):
+        raise ConfigError(
+            f"node {node.get_name()}: {f.name} = {value} is outside [{about.low}, {about.high}]; it is: {about.text}"
+        )
+    if isinstance(default, list) and len(value) != len(default):
+        raise ConfigError(f"node {node.get_name()}: {f.name} needs {len(default)} numbers, got {value}")
+    if about.choices and value not in about.choices:
+        raise ConfigError(f"node {node.get_name()}: {f.name} = {value!r} is not one of {', '.join(about.choices)}")
+    return tuple(value) if isinstance(f.default, tuple) else value
+
+
+def _descriptor(about: _About, default: Any) -> ParameterDescriptor:
+    descriptor = ParameterDescriptor(description=about.text, read_only=True)
+    if about.choices:
+        descriptor.additional_constraints = "one of " + ", ".join(about.choices)
+    if about.low is None or about.high is None:
+        return descriptor
+    if isinstance(default, float):
+        descriptor.floating_point_range = [FloatingPointRange(from_value=float(about.low), to_value=float(about.high))]
+    elif isinstance(default, int):
+        descriptor.integer_range = [IntegerRange(from_value=int(about.low), to_value=int(about.high), step=1)]
+    return descriptor

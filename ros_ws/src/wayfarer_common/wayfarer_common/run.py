@@ -1,0 +1,163 @@
+"""What every node is built on and started by: contract endpoints, readiness, diagnostics, a clean end."""
+
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
+from rclpy.experimental import EventsExecutor
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.signals import SignalHandlerOptions
+from rclpy.subscription import Subscription
+from rclpy.task import Future
+
+from wayfarer_common.contract import Topic
+from wayfarer_common.errors import WayfarerError
+
+T = TypeVar("T")
+
+_CHECK_PERIOD = 0.1  # s, until the node is ready
+_REPORT_PERIOD = 1.0  # s
+
+
+class ContractNode(Node):
+    """A node whose endpoints come from the contract, and which reports on /diagnostics whether they are connected.
+
+    The level is WARN with the missing peers by name until every endpoint has them, then OK, or what `problem` says.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.failure: BaseException | None = None  # what ends the process, see `fail`
+        self.finished = False  # set by a node whose work is done
+        self.counts: Counter[str] = Counter()  # what happened, by name; shown in diagnostics with rates
+        self.steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._endpoints: list[tuple[Topic, Publisher | None, Subscription | None]] = []  # type: ignore[type-arg]
+        self._last_report = 0.0
+        self._last_counts: Counter[str] = Counter()
+        self._last_change: dict[str, float] = {}  # monotonic s, to within a report period
+        self._was_ready = False
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.create_timer(_CHECK_PERIOD, self._report_if_due, clock=self.steady)
+
+    def publish_to(self, topic: Topic) -> Publisher:  # type: ignore[type-arg]
+        """Create the publisher of a contract topic."""
+        publisher = self.create_publisher(topic.type, topic.name, topic.qos)
+        self._endpoints.append((topic, publisher, None))
+        return publisher
+
+    def subscribe_to(
+        self, topic: Topic, callback: Callable[[Any], None], raw: bool = False, required: bool = True
+    ) -> Subscription:  # type: ignore[type-arg]
+        """Create a subscription of a contract topic; its QoS can be overridden by ROS's qos_overrides parameters."""
+        subscription = self.create_subscription(
+            topic.type,
+            topic.name,
+            callback,
+            topic.qos,
+            raw=raw,
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+        if required:
+            self._endpoints.append((topic, None, subscription))
+        return subscription
+
+    def missing_peers(self) -> list[str]:
+        """Return what is not connected yet, in words."""
+        missing = []
+        for topic, publisher, subscription in self._endpoints:
+            if publisher is not None and publisher.get_subscription_count() < len(topic.subscribers):
+                missing.append(f"{topic.name} has not reached {' and '.join(topic.subscribers)}")
+            if subscription is not None and subscription.get_publisher_count() < 1:
+                missing.append(f"nobody publishes {topic.name} ({topic.publisher} should)")
+        return missing
+
+    def fail(self, error: BaseException) -> None:
+        """End the process with this error. For threads and coroutines: the executor dies of what those raise."""
+        self.failure, self.finished = error, True
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Do long work beside the executor, which keeps answering; raises the WayfarerError that the work raises."""
+        done: Future[T] = Future()
+
+        def target() -> None:
+            try:
+                done.set_result(work())
+            except WayfarerError as error:
+                done.set_exception(error)
+            except BaseException as error:  # noqa: BLE001  not hidden: the process ends with it
+                self.fail(error)
+                done.set_exception(WayfarerError(f"{type(error).__name__}: {error}"))
+
+        threading.Thread(target=target, name="work", daemon=True).start()
+        await done
+        return done.result()  # type: ignore[return-value]  # rclpy types it as T | None
+
+    def problem(self) -> str:
+        """Say what is wrong with this node right now; empty when nothing is. For nodes to override."""
+        return ""
+
+    def close(self) -> None:
+        """Put everything in order before the process ends. For nodes to override."""
+
+    def _report_if_due(self) -> None:
+        now = time.monotonic()
+        missing = self.missing_peers()
+        if self._was_ready == (not missing) and now - self._last_report < _REPORT_PERIOD:
+            return
+        problem = self.problem()
+        level = DiagnosticStatus.WARN if missing else DiagnosticStatus.ERROR if problem else DiagnosticStatus.OK
+        status = DiagnosticStatus(
+            level=level,
+            name=self.get_name(),
+            hardware_id=self.get_namespace(),
+            message="waiting: " + "; ".join(missing) if missing else problem or "ready",
+        )
+        elapsed = now - self._last_report
+        for key, count in sorted(self.counts.items()):
+            rate = (count - self._last_counts[key]) / elapsed
+            if rate or key not in self._last_change:
+                self._last_change[key] = now
+            age = now - self._last_change[key]
+            status.values.append(KeyValue(key=key, value=f"{count} ({rate:.1f}/s, last {age:.0f} s ago)"))
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = Clock().now().to_msg()
+        self._diagnostics.publish(message)
+        self._last_report, self._last_counts, self._was_ready = now, self.counts.copy(), not missing
+
+
+def run(make_node: Callable[[], ContractNode]) -> None:
+    """Run one node until SIGINT, SIGTERM or an error; exit 0 after a signal, 1 after an error the user can mend."""
+    signals: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda caught, _: signals.append(caught))
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # so that close() can still say its last word
+    node: ContractNode | None = None
+    code = 0
+    try:
+        node = make_node()
+        executor = EventsExecutor()
+        executor.add_node(node)
+        try:
+            while not signals and not node.finished:  # spin() without a timeout never returns in these wheels
+                executor.spin_once(timeout_sec=0.1)
+        finally:
+            node.close()
+        if node.failure is not None:
+            raise node.failure
+    except WayfarerError as error:
+        who = node.get_name() if node is not None else sys.argv[0].rsplit("/", 1)[-1]
+        print(f"{who}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        code = 1
+    finally:
+        rclpy.try_shutdown()
+    sys.exit(code)

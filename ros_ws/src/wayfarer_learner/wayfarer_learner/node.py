@@ -1,0 +1,99 @@
+"""Learns the policy: after each episode, gradient steps on the replay buffer, then new weights for the actor."""
+
+import array
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from rclpy.action import ActionServer, GoalResponse
+from rclpy.action.server import ServerGoalHandle
+from wayfarer_common import contract, names
+from wayfarer_common.errors import ConfigError, WayfarerError
+from wayfarer_common.params import declare, param
+from wayfarer_common.run import ContractNode, run
+from wayfarer_msgs.action import Train
+from wayfarer_msgs.msg import Weights
+from wayfarer_policies import checkpoint
+from wayfarer_policies.learners import Checkpointed
+from wayfarer_policies.methods import METHODS, checkpoint_folder, make_learner, make_rnd
+from wayfarer_policies.networks import auto_device, weights_to_bytes
+from wayfarer_policies.replay.buffer import RunBuffer
+from wayfarer_policies.td3 import TD3
+
+_FEEDBACK_EVERY = 10  # updates
+
+
+@dataclass(frozen=True)
+class Params:
+    """Parameters of the learner node."""
+
+    run: str = param("", "directory of the run, the replay node's")
+    method: str = param("goal", "collection method; decides rewards and goals", choices=tuple(METHODS))
+    seed: int = param(0, "seed of the networks and of the draws", 0, 2**63 - 1)
+    device: str = param("auto", "where to compute", choices=("auto", "cpu", "cuda"))
+    threads: int = param(1, "processor cores for learning; the simulator needs one, too", 1, 256)
+
+
+class Learner(ContractNode):
+    """Offers learner/train; publishes learner/weights."""
+
+    def __init__(self) -> None:
+        super().__init__("learner")
+        p = declare(self, Params)
+        if not p.run:
+            raise ConfigError("node learner: parameter run is empty: name the directory of the run")
+        torch.set_num_threads(p.threads)
+        device = auto_device() if p.device == "auto" else p.device
+        folder = checkpoint_folder(Path(p.run))
+        self._rnd, self._rnd_file = make_rnd(p.seed, device), folder / "novelty.safetensors"
+        self._buffer = RunBuffer(Path(p.run))
+        learner = make_learner(p.method, p.seed, device, self._rnd)
+        self._learner = Checkpointed(learner, folder / "learner.safetensors")
+        self._algorithm: TD3 = learner.algorithm  # type: ignore[assignment]  # make_learner builds no other
+        self._weights = self.publish_to(contract.WEIGHTS)
+        self._training = False
+        self._server = ActionServer(self, Train, names.TRAIN, self._execute, goal_callback=self._on_goal)
+        if self._learner.episodes_learned:
+            self._publish()
+
+    def _on_goal(self, _: Train.Goal) -> GoalResponse:
+        return GoalResponse.REJECT if self._training else GoalResponse.ACCEPT
+
+    async def _execute(self, handle: ServerGoalHandle) -> Train.Result:  # type: ignore[type-arg]
+        self._training = True
+        result = Train.Result()
+        try:
+            if handle.request.updates:
+                metrics = await self.in_thread(lambda: self._train(handle))
+                self._publish()
+                result.names, result.values = list(metrics), array.array("f", metrics.values())
+            result.success = True
+        except WayfarerError as error:
+            result.message = f"{type(error).__name__}: {error}"
+            self.get_logger().error(result.message)
+        finally:
+            self._training = False
+        result.version = result.episodes_learned = self._learner.episodes_learned
+        handle.succeed()
+        return result
+
+    def _train(self, handle: ServerGoalHandle) -> dict[str, float]:  # type: ignore[type-arg]
+        def report(updates: int) -> None:
+            self.counts["updates"] += 1
+            if updates % _FEEDBACK_EVERY == 0:
+                handle.publish_feedback(Train.Feedback(updates=updates))
+
+        if self._rnd_file.exists():  # written whole by the novelty node
+            self._rnd.restore(checkpoint.read(self._rnd_file, "novelty"))
+        return self._learner.update(self._buffer.open(), handle.request.updates, progress=report)
+
+    def _publish(self) -> None:
+        data, digest = weights_to_bytes(self._algorithm.actor())
+        message = Weights(version=self._learner.episodes_learned, sha256=digest, data=data)
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._weights.publish(message)
+
+
+def main() -> None:
+    """Run the node."""
+    run(Learner)

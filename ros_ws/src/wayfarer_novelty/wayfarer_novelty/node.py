@@ -1,0 +1,123 @@
+"""Judges how new images are: chooses each episode's goal, and is fitted to the latest episodes after each cycle."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rclpy.action import ActionServer, GoalResponse
+from rclpy.action.server import ServerGoalHandle
+from sensor_msgs.msg import Image
+from wayfarer_common import contract, names
+from wayfarer_common.conversions import array_to_image, image_to_array
+from wayfarer_common.errors import ConfigError, WayfarerError
+from wayfarer_common.params import declare, param
+from wayfarer_common.run import ContractNode, run
+from wayfarer_msgs.action import FitNovelty
+from wayfarer_msgs.msg import Novelty as Score
+from wayfarer_msgs.srv import SelectGoal
+from wayfarer_policies.goals import CheckpointedNovelty, ImageNovelty, choice
+from wayfarer_policies.methods import checkpoint_folder, make_rnd
+from wayfarer_policies.networks import auto_device
+from wayfarer_policies.replay.buffer import RunBuffer
+
+
+@dataclass(frozen=True)
+class Params:
+    """Parameters of the novelty node."""
+
+    run: str = param("", "directory of the run, the replay node's")
+    seed: int = param(0, "seed of the networks", 0, 2**63 - 1)
+    device: str = param("auto", "where to compute", choices=("auto", "cpu", "cuda"))
+    threads: int = param(1, "processor cores for fitting; the simulator needs one, too", 1, 256)
+    score_rate: float = param(2.0, "live scores per second at most [Hz]; 0: none", 0.0, 60.0)
+
+
+class Novelty(ContractNode):
+    """Offers novelty/select_goal and novelty/fit; publishes novelty/goal and, of what the camera sees, /score."""
+
+    def __init__(self) -> None:
+        super().__init__("novelty")
+        self._params = declare(self, Params)
+        if not self._params.run:
+            raise ConfigError("node novelty: parameter run is empty: name the directory of the run")
+        torch.set_num_threads(self._params.threads)
+        device = auto_device() if self._params.device == "auto" else self._params.device
+        run_path = Path(self._params.run)
+        self._buffer = RunBuffer(run_path)
+        self._rnd = make_rnd(self._params.seed, device)
+        self._novelty = CheckpointedNovelty(
+            ImageNovelty(self._rnd, choice("max"), 1, self._params.seed),
+            checkpoint_folder(run_path) / "novelty.safetensors",
+        )
+        self._busy = False
+        self._last_score = 0.0  # monotonic s
+        self._goal = self.publish_to(contract.NOVELTY_GOAL)
+        self._score = self.publish_to(contract.NOVELTY_SCORE)
+        if self._params.score_rate > 0.0:
+            self.subscribe_to(contract.OBSERVATION_IMAGE, self._on_observation)
+        self.create_service(SelectGoal, names.SELECT_GOAL, self._on_select)
+        self._server = ActionServer(self, FitNovelty, names.FIT_NOVELTY, self._execute, goal_callback=self._on_fit)
+
+    def _on_observation(self, message: Image) -> None:
+        """Score what the camera sees, if nothing more important is under way."""
+        if self._busy or time.monotonic() - self._last_score < 1.0 / self._params.score_rate:
+            return
+        self._last_score = time.monotonic()
+        frame = np.ascontiguousarray(image_to_array(message).transpose(2, 0, 1))[None]  # (1, 3, H, W)
+        self._score.publish(Score(header=message.header, novelty=float(self._rnd.novelty(frame)[0])))
+        self.counts["scores"] += 1
+
+    async def _on_select(self, request: SelectGoal.Request, response: SelectGoal.Response) -> SelectGoal.Response:
+        try:
+            self._busy = True
+            goal = await self.in_thread(lambda: self._select(request))
+        except WayfarerError as error:
+            response.message = f"{type(error).__name__}: {error}"
+            return response
+        finally:
+            self._busy = False
+        pixels = np.ascontiguousarray(goal.image.transpose(1, 2, 0))  # (H, W, 3)
+        response.goal = array_to_image(pixels, self.get_clock().now().to_msg(), names.CAMERA_FRAME)
+        response.success, response.novelty = True, goal.novelty
+        response.episode, response.step = goal.episode, goal.step
+        self._goal.publish(response.goal)
+        self.counts["goals"] += 1
+        return response
+
+    def _select(self, request: SelectGoal.Request) -> Any:
+        chooser = ImageNovelty(self._rnd, choice(request.choice), request.candidates, request.seed)
+        goal = chooser.select_goal(self._buffer.open())
+        if goal is None:
+            raise ConfigError("the replay buffer is empty: collect an episode without a goal first")
+        return goal
+
+    def _on_fit(self, _: FitNovelty.Goal) -> GoalResponse:
+        return GoalResponse.REJECT if self._busy else GoalResponse.ACCEPT
+
+    async def _execute(self, handle: ServerGoalHandle) -> FitNovelty.Result:  # type: ignore[type-arg]
+        result = FitNovelty.Result()
+        try:
+            if handle.request.epochs:
+                self._busy = True
+                metrics = await self.in_thread(lambda: self._fit(handle.request))
+                result.loss_first, result.loss_last = metrics["rnd_loss_first"], metrics["rnd_loss_last"]
+            result.success = True
+        except WayfarerError as error:
+            result.message = f"{type(error).__name__}: {error}"
+            self.get_logger().error(result.message)
+        finally:
+            self._busy = False
+        result.cycles_fitted = self._novelty.cycles_fitted
+        handle.succeed()
+        return result
+
+    def _fit(self, request: FitNovelty.Goal) -> dict[str, float]:
+        return self._novelty.fit(self._buffer.open().last(request.episodes), request.epochs)
+
+
+def main() -> None:
+    """Run the node."""
+    run(Novelty)

@@ -1,0 +1,193 @@
+"""Records each episode as one MCAP file of a rosbag2 directory: the replay buffer, safe to read once closed.
+
+Messages are written as they came over the wire; only the small ones are looked into, to know when all are there.
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from ament_index_python.packages import get_package_share_directory
+from rclpy.serialization import deserialize_message, serialize_message
+from rclpy.task import Future
+from wayfarer_common import contract, names
+from wayfarer_common.contract import Topic
+from wayfarer_common.conversions import to_nanoseconds, to_stamp
+from wayfarer_common.errors import ConfigError, DataError, WayfarerError
+from wayfarer_common.params import declare, param
+from wayfarer_common.run import ContractNode, run
+from wayfarer_msgs.msg import Action, Episode, ExecutedAction
+from wayfarer_msgs.srv import BeginEpisode, EndEpisode
+from wayfarer_policies.replay.bag import EpisodeWriter, header_stamp
+from wayfarer_policies.replay.message_types import types_of_packages
+from wayfarer_policies.replay.run_directory import RunWriter
+
+from wayfarer_replay.arrivals import Arrivals
+from wayfarer_replay.bag_channels import channel_of
+from wayfarer_replay.run_description import describe
+
+_TICK = 0.02  # s
+_REQUIRED = (contract.OBSERVATION_IMAGE, contract.POLICY_ACTION, contract.EXECUTED, contract.CURRENT_POSE)
+_WHERE_PRESENT = (contract.JOINT_STATES, contract.ROBOT_STATE, contract.OBJECT_POSE, contract.TARGET_POSE)
+
+
+@dataclass(frozen=True)
+class Params:
+    """Parameters of the replay node."""
+
+    run: str = param("", "directory of the run; created where missing, continued where it holds one")
+    complete_timeout: float = param(2.0, "wait for the last messages of an episode [s]", 0.1, 60.0)
+    camera_images: bool = param(False, "also record camera/image_raw at the camera's own rate and size")
+
+
+@dataclass
+class Recording:
+    """The open episode."""
+
+    writer: EpisodeWriter
+    begin: Episode
+    arrivals: Arrivals
+    ending: tuple[EndEpisode.Request, float, Future] | None = None  # type: ignore[type-arg]  # request, deadline
+
+
+class Replay(ContractNode):
+    """Offers replay/begin_episode and replay/end_episode; announces closed files on replay/episode."""
+
+    def __init__(self) -> None:
+        super().__init__("replay")
+        self._params = declare(self, Params)
+        if not self._params.run:
+            raise ConfigError("node replay: parameter run is empty: name the directory to record into")
+        self._run = RunWriter(Path(self._params.run).resolve())
+        self._types = types_of_packages(Path(get_package_share_directory(p)) for p in ("wayfarer_msgs", "franka_msgs"))
+        self._recording: Recording | None = None
+        self._described = False
+        self._closed = self.publish_to(contract.REPLAY_EPISODE)
+        recorded = [*_REQUIRED, *_WHERE_PRESENT, *([contract.CAMERA_IMAGE] if self._params.camera_images else [])]
+        for topic in recorded:
+            self._record(topic, required=topic in _REQUIRED)
+        self._channels = [channel_of(t, self.resolve_topic_name(t.name)) for t in [*recorded, contract.REPLAY_EPISODE]]
+        self.create_service(BeginEpisode, names.BEGIN_EPISODE, self._on_begin)
+        self.create_service(EndEpisode, names.END_EPISODE, self._on_end)
+        self.create_timer(_TICK, self._finish_if_due, clock=self.steady)
+
+    def close(self) -> None:
+        """End an open episode as aborted, so that nothing recorded is lost."""
+        if self._recording is not None:
+            self._finish(EndEpisode.Request(end=Episode.ABORTED, reason="the recorder was stopped"))
+        self._run.release()
+
+    def _record(self, topic: Topic, required: bool) -> None:
+        resolved = self.resolve_topic_name(topic.name)
+        note = {
+            names.OBSERVATION_IMAGE: self._note_image,
+            names.POLICY_ACTION: self._note_action,
+            names.EXECUTED: self._note_executed,
+        }.get(topic.name)
+
+        def write(raw: bytes) -> None:
+            recording = self._recording
+            if recording is None:
+                return
+            try:
+                recording.writer.write(resolved, raw, time.time_ns())
+            except DataError:
+                self._recording = None  # the file stays as it is; what it holds can be recovered
+                raise
+            self.counts["messages"] += 1
+            if note is not None:
+                note(raw, recording.arrivals)
+                self._finish_if_due()
+
+        self.subscribe_to(topic, write, raw=True, required=required)
+
+    @staticmethod
+    def _note_image(raw: bytes, arrivals: Arrivals) -> None:
+        arrivals.images.add(header_stamp(raw))
+
+    @staticmethod
+    def _note_action(raw: bytes, arrivals: Arrivals) -> None:
+        arrivals.actions[deserialize_message(raw, Action).step] = header_stamp(raw)
+
+    @staticmethod
+    def _note_executed(raw: bytes, arrivals: Arrivals) -> None:
+        arrivals.executed.add(deserialize_message(raw, ExecutedAction).step)
+
+    def _on_begin(self, request: BeginEpisode.Request, response: BeginEpisode.Response) -> BeginEpisode.Response:
+        if self._recording is not None:
+            response.message = f"episode {self._recording.begin.episode} is still open: end it first"
+            return response
+        try:
+            if not self._described:
+                self._run.describe(describe(self._run.description(), yaml.safe_load(request.configuration)))
+                self._described = True
+            begin = request.begin
+            begin.event, begin.run = Episode.BEGIN, str(self._run.path)
+            begin.episode = self._run.next_number()
+            path = self._run.episode_path(begin.episode)
+            begin.file = path.name
+            recording = Recording(EpisodeWriter(path, self._channels, self._types), begin, Arrivals())
+            self._write_record(recording, begin)
+            self._recording = recording
+        except WayfarerError as error:
+            response.message = str(error)
+            return response
+        response.success, response.episode, response.file = True, begin.episode, begin.file
+        return response
+
+    async def _on_end(self, request: EndEpisode.Request, response: EndEpisode.Response) -> EndEpisode.Response:
+        if self._recording is None or self._recording.ending is not None:
+            response.message = "no episode is open, or its end was asked for already"
+            return response
+        done: Future = Future()  # type: ignore[type-arg]
+        self._recording.ending = (request, time.monotonic() + self._params.complete_timeout, done)
+        self._finish_if_due()
+        response.episode = await done
+        response.success = True
+        return response
+
+    def _finish_if_due(self) -> None:
+        """Close the episode whose end was asked for, when everything has arrived or its time is up."""
+        if self._recording is None or self._recording.ending is None:
+            return
+        request, deadline, done = self._recording.ending
+        final = to_nanoseconds(request.final_stamp)
+        incomplete = request.end != Episode.ABORTED and self._recording.arrivals.lost(request.steps, final) > 0
+        if incomplete and time.monotonic() < deadline:
+            return
+        try:
+            done.set_result(self._finish(request))
+        except DataError as error:
+            self.fail(error)
+
+    def _finish(self, request: EndEpisode.Request) -> Episode:
+        recording, self._recording = self._take(), None
+        arrivals, end = recording.arrivals, recording.begin
+        end.event, end.end, end.reason = Episode.END, request.end, request.reason
+        end.steps = max(request.steps, len(arrivals.actions))
+        final = to_nanoseconds(request.final_stamp) or arrivals.after_last_action()
+        end.final_stamp = to_stamp(final)
+        end.lost_steps = arrivals.lost(end.steps, final)
+        self._write_record(recording, end)
+        recording.writer.close()
+        self._run.add(recording.writer.path)
+        self.counts["episodes"] += 1
+        self.counts["lost steps"] += end.lost_steps
+        self._closed.publish(end)
+        return end
+
+    def _take(self) -> Recording:
+        if self._recording is None:
+            raise DataError("no episode is open")
+        return self._recording
+
+    def _write_record(self, recording: Recording, record: Episode) -> None:
+        record.header.stamp = self.get_clock().now().to_msg()
+        topic = self.resolve_topic_name(names.REPLAY_EPISODE)
+        recording.writer.write(topic, serialize_message(record), time.time_ns())
+
+
+def main() -> None:
+    """Run the node."""
+    run(Replay)

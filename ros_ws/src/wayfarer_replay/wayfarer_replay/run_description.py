@@ -1,0 +1,70 @@
+"""run.yaml: what was recorded with which configuration, by which versions, in which sessions. Pure."""
+
+import hashlib
+import platform
+import socket
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import yaml
+from wayfarer_common.errors import ConfigError
+
+# What may differ between the sessions of one run: how much is collected and where, not what an episode means.
+_FREE_NODES = ("replay",)
+_FREE_KEYS = ("episodes", "seed", "run", "device", "threads", "score_rate", "use_sim_time")
+_FREE_ENDING = "_timeout"
+_VERSIONS = ("wayfarer-replay", "rclpy", "torch", "numpy", "mujoco", "robosuite", "mcap")
+
+Configuration = Mapping[str, Mapping[str, Any]]  # node -> parameter -> value
+
+
+def describe(existing: Mapping[str, Any], configuration: Configuration) -> dict[str, Any]:
+    """Return run.yaml with this session added. Raises ConfigError where the run was recorded differently."""
+    first = existing.get("configuration", configuration)
+    differences = _differences(first, configuration)
+    if differences:
+        raise ConfigError(
+            "this run was recorded with another configuration; continue it with the same, or choose a new directory: "
+            + "; ".join(differences)
+        )
+    session = {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "host": socket.gethostname(),
+        "python": platform.python_version(),
+        "versions": {name: _version(name) for name in _VERSIONS},
+        "collector": dict(configuration.get("collector", {})),
+    }
+    text = yaml.safe_dump(_meaningful(configuration), sort_keys=True)
+    return {
+        "format": 1,
+        "configuration": _meaningful(first),
+        "configuration_sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "sessions": [*existing.get("sessions", []), session],
+    }
+
+
+def _meaningful(configuration: Configuration) -> dict[str, dict[str, Any]]:
+    return {
+        node: {k: v for k, v in values.items() if k not in _FREE_KEYS and not k.endswith(_FREE_ENDING)}
+        for node, values in configuration.items()
+        if node not in _FREE_NODES
+    }
+
+
+def _differences(first: Configuration, now: Configuration) -> list[str]:
+    a, b = _meaningful(first), _meaningful(now)
+    return [
+        f"{node}.{key} was {a.get(node, {}).get(key)!r}, is {b.get(node, {}).get(key)!r}"
+        for node in sorted(a.keys() | b.keys())
+        for key in sorted(a.get(node, {}).keys() | b.get(node, {}).keys())
+        if a.get(node, {}).get(key) != b.get(node, {}).get(key)
+    ]
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # a robot's machine needs no simulator, say
+        return "not installed"

@@ -1,0 +1,129 @@
+"""The simulated Panda behind the robot contract.
+
+Lock-step: the world stands still until a target answers its last observation, then moves on by one control period
+and publishes /clock. Otherwise it runs against the wall clock, as hardware does.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from geometry_msgs.msg import PoseStamped
+from rosgraph_msgs.msg import Clock
+from wayfarer_common import contract, names
+from wayfarer_common.conversions import position_of, to_nanoseconds, to_stamp
+from wayfarer_common.params import declare, param
+from wayfarer_common.run import ContractNode, run
+from wayfarer_msgs.srv import Reset
+from wayfarer_sim.cube_world import CubeWorld, CubeWorldConfig
+
+from wayfarer_sim_bridge.sensors import Sensors
+
+_HOMING = 5.0  # s of simulated time that a reset takes; longer than any watchdog, so that no old hold meets it
+
+
+@dataclass(frozen=True)
+class Params:
+    """Parameters of the sim bridge."""
+
+    lockstep: bool = param(True, "step when a target arrives; false: run against the wall clock")
+    control_period: float = param(0.5, "time one target is tracked in lock-step [s]", 0.01, 10.0)
+    state_rate: float = param(50.0, "robot state per second against the wall clock [Hz]", 1.0, 200.0)
+    camera_rate: float = param(10.0, "images per second against the wall clock [Hz]", 0.1, 60.0)
+    image_width: int = param(84, "width of the camera image [pixels]", 16, 1920)
+    image_height: int = param(84, "height of the camera image [pixels]", 16, 1920)
+    timestep: float = param(0.005, "physics time step [s]", 0.002, 0.005)
+    hide_robot: bool = param(False, "leave the arm out of the rendered image")
+    cube_xy_noise: float = param(0.0, "half-width of the cube's random start position [m]", 0.0, 0.1)
+
+
+class SimBridge(ContractNode):
+    """Follows robot/target_pose; publishes camera, robot state and the cube's true pose."""
+
+    def __init__(self) -> None:
+        super().__init__("sim_bridge")
+        p = declare(self, Params)
+        self._params = p
+        self._world = CubeWorld(
+            CubeWorldConfig(timestep=p.timestep, hide_robot=p.hide_robot, cube_xy_noise=p.cube_xy_noise)
+        )
+        self._world.reset(0)
+        self._goal = self._world.home_ee_position  # (3,) base frame
+        self._problem = ""
+        self._now = 0  # ns of simulated time, in lock-step
+        self._sensors = Sensors(self, self._world, p.image_width, p.image_height)
+        self.subscribe_to(contract.TARGET_POSE, self._on_target)
+        self.create_service(Reset, names.RESET, self._on_reset)
+        if p.lockstep:
+            self._clock_publisher = self.create_publisher(Clock, "/clock", 10)
+        else:
+            self._until_image = 0.0  # s
+            self.create_timer(1.0 / p.state_rate, self._on_tick, clock=self.steady)
+
+    def problem(self) -> str:
+        """Report why targets are refused."""
+        return self._problem
+
+    def close(self) -> None:
+        """Free the renderer."""
+        self._world.close()
+
+    def _on_target(self, message: PoseStamped) -> None:
+        self._problem = self._refusal(message)
+        if self._problem:
+            self.counts["refused targets"] += 1
+            self.get_logger().error(self._problem, throttle_duration_sec=1.0)
+            return
+        self._goal = position_of(message.pose)
+        self.counts["targets"] += 1
+        if self._params.lockstep and to_nanoseconds(message.header.stamp) == self._now:
+            self._world.advance(self._goal, self._params.control_period)
+            self._move_clock(self._params.control_period)
+            self._publish(self._now)
+
+    def _refusal(self, message: PoseStamped) -> str:
+        commanders = self.count_publishers(contract.TARGET_POSE.name)
+        if commanders > 1:  # 0 is one that the graph has not told of yet
+            return f"{contract.TARGET_POSE.name} has {commanders} publishers, must have exactly 1: refusing all targets"
+        if message.header.frame_id != names.BASE_FRAME:
+            return f"target in frame {message.header.frame_id!r}, must be {names.BASE_FRAME!r}"
+        if not np.isfinite(position_of(message.pose)).all():
+            return "target is not finite"
+        return ""
+
+    def _on_reset(self, request: Reset.Request, response: Reset.Response) -> Reset.Response:
+        self._world.reset(int(request.seed))
+        self._goal = self._world.home_ee_position
+        if self._params.lockstep:
+            self._move_clock(_HOMING)
+        stamp = self._stamp()
+        self._publish(stamp)
+        self.counts["resets"] += 1
+        response.success, response.stamp = True, to_stamp(stamp)
+        return response
+
+    def _on_tick(self) -> None:
+        """Advance by one state period against the wall clock; the image comes every few of them."""
+        period = round(1.0 / self._params.state_rate / self._params.timestep) * self._params.timestep
+        self._world.advance(self._goal, period)
+        stamp = self._stamp()
+        self._sensors.publish_state(stamp)
+        self._until_image -= period
+        if self._until_image <= 0.0:
+            self._until_image += 1.0 / self._params.camera_rate
+            self._sensors.publish_image(stamp)
+
+    def _publish(self, stamp: int) -> None:
+        self._sensors.publish_image(stamp)  # first: the others are written while the policy looks at it
+        self._sensors.publish_state(stamp)
+
+    def _move_clock(self, seconds: float) -> None:
+        self._now += round(seconds * 1e9)
+        self._clock_publisher.publish(Clock(clock=to_stamp(self._now)))
+
+    def _stamp(self) -> int:
+        return self._now if self._params.lockstep else int(self.get_clock().now().nanoseconds)
+
+
+def main() -> None:
+    """Run the node."""
+    run(SimBridge)

@@ -1,0 +1,77 @@
+"""What the bridge publishes of the world. Messages are built once and refilled: they are large, and the loop is hot."""
+
+import numpy as np
+from franka_msgs.msg import FrankaRobotState
+from geometry_msgs.msg import PoseStamped
+from numpy.typing import NDArray
+from sensor_msgs.msg import CameraInfo, JointState
+from wayfarer_common import contract, names
+from wayfarer_common.conversions import array_to_image, set_pose, to_stamp
+from wayfarer_common.run import ContractNode
+from wayfarer_sim.cube_world import CubeWorld
+
+Vector = NDArray[np.float64]
+
+
+_ROBOT_STATE_EVERY = 5  # states: a large message, and the simulated arm has no errors to report in time
+
+
+class Sensors:
+    """Publishers of camera, robot state and truth, all with the stamp they are given."""
+
+    def __init__(self, node: ContractNode, world: CubeWorld, width: int, height: int) -> None:
+        self._world, self._size = world, (width, height)
+        self._image = node.publish_to(contract.CAMERA_IMAGE)
+        self._info = node.publish_to(contract.CAMERA_INFO)
+        self._pose = node.publish_to(contract.CURRENT_POSE)
+        self._joints = node.publish_to(contract.JOINT_STATES)
+        self._robot = node.publish_to(contract.ROBOT_STATE)
+        self._object = node.publish_to(contract.OBJECT_POSE)
+        self._joint_message = JointState(name=list(world.joint_names))
+        self._robot_message = FrankaRobotState(
+            robot_mode=FrankaRobotState.ROBOT_MODE_MOVE, control_command_success_rate=1.0
+        )
+        self._states = 0
+        self._info.publish(self._camera_info())
+
+    def publish_state(self, stamp: int) -> None:
+        """Publish where arm and cube are; `stamp` in nanoseconds."""
+        pose = self._pose_message(*self._world.ee_pose, stamp)
+        joints = self._joint_message
+        joints.header.stamp = pose.header.stamp
+        joints.position = self._world.joint_positions.tolist()
+        joints.velocity = self._world.joint_velocities.tolist()
+        joints.effort = self._world.joint_torques.tolist()
+        robot = self._robot_message
+        robot.header = pose.header
+        robot.measured_joint_state = joints
+        robot.o_t_ee = pose
+        robot.time = self._world.time
+        self._pose.publish(pose)
+        self._joints.publish(joints)
+        if self._states % _ROBOT_STATE_EVERY == 0:
+            self._robot.publish(robot)
+        self._states += 1
+        self._object.publish(self._pose_message(*self._world.cube_pose, stamp))
+
+    def publish_image(self, stamp: int) -> None:
+        """Render and publish; `stamp` in nanoseconds."""
+        self._image.publish(array_to_image(self._world.render(*self._size), to_stamp(stamp), names.CAMERA_FRAME))
+
+    def _camera_info(self) -> CameraInfo:
+        width, height = self._size
+        K = self._world.camera_intrinsics(width, height)  # (3, 3)
+        info = CameraInfo(width=width, height=height, distortion_model="plumb_bob", d=[0.0] * 5)
+        info.header.frame_id = names.CAMERA_FRAME
+        info.k = K.flatten().tolist()
+        info.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
+        info.p = [*K[0], 0.0, *K[1], 0.0, *K[2], 0.0]
+        return info
+
+    @staticmethod
+    def _pose_message(position: Vector, quaternion: Vector, stamp: int) -> PoseStamped:
+        message = PoseStamped()
+        message.header.stamp = to_stamp(stamp)
+        message.header.frame_id = names.BASE_FRAME
+        set_pose(message.pose, position, quaternion)
+        return message

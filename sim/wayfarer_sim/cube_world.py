@@ -1,0 +1,239 @@
+"""A Panda, a table and a six-coloured cube: robosuite's models, stepped by MuJoCo and our own compiled controller.
+
+Everything given and taken is in the robot's base frame (Panda link0: x forward, z up), in metres and radians, with
+quaternions xyzw. The hand's frame is libfranka's O_T_EE in orientation (gripper straight down is a turn of pi about x)
+and robosuite's grip site in position, between the fingertips, 7 mm short of libfranka's.
+"""
+
+import math
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+from wayfarer_common import cube
+from wayfarer_common.errors import ConfigError, DeviceError
+
+from wayfarer_sim.control_loop import JOINTS, R_SITE_EE, ControlLoop
+from wayfarer_sim.cube_env import CAMERA, HOME_JOINTS, TABLE_TOP, CubeEnv
+from wayfarer_sim.meshes import require_meshes
+from wayfarer_sim.osc import Array
+from wayfarer_sim.rendering import ROBOT_GROUP, VISUAL_GROUP, Image, Renderer
+
+SITE, BASE, CUBE = "gripper0_right_grip_site", "robot0_base", "cube_main"
+FINGERS_CLOSED = (0.0005, -0.0005)  # [m] where the closed fingers come to rest against each other
+CUBE_SINKS = 0.000108  # [m] how deep the cube rests in the soft contact with the table
+STATE = mujoco.mjtState.mjSTATE_INTEGRATION  # all that the next step depends on
+DIVERGED = [getattr(mujoco.mjtWarning, f"mjWARN_BADQ{kind}") for kind in ("POS", "VEL", "ACC")]
+
+
+@dataclass(frozen=True)
+class CubeWorldConfig:
+    """What may be chosen about a cube world.
+
+    Raises:
+        ConfigError: a value outside its range.
+
+    """
+
+    timestep: float = 0.005  # [s] of the physics, 0.002 to 0.005
+    hide_robot: bool = False  # leave the robot out of the pictures
+    cube_xy_noise: float = 0.0  # [m] half-width of the cube's uniform start about the table's centre, 0 to 0.1
+
+    def __post_init__(self) -> None:
+        check_range("timestep", self.timestep, 0.002, 0.005)
+        check_range("cube_xy_noise", self.cube_xy_noise, 0.0, 0.1)
+
+
+def check_range(name: str, value: float, low: float, high: float) -> None:
+    """Raise ConfigError unless low <= value <= high; NaN is refused."""
+    if not low <= value <= high:
+        raise ConfigError(f"{name} is {value}: must be within {low}..{high}")
+
+
+class CubeWorld:
+    """The authors' world, deterministic: the same seed and targets give bitwise the same states and pixels.
+
+    Args:
+        config: see CubeWorldConfig.
+
+    Raises:
+        DeviceError: the thinned meshes are missing.
+
+    """
+
+    joint_names = tuple(f"panda_joint{i}" for i in range(1, JOINTS + 1))
+
+    def __init__(self, config: CubeWorldConfig = CubeWorldConfig()) -> None:
+        self.config = config
+        self.model, self.data = build(config.timestep)
+        self._site = self.model.site(SITE).id
+        self._base = self.model.body(BASE).id
+        self._cube = self.model.body(CUBE).id
+        self._cube_qpos = self.model.joint("cube_joint0").qposadr[0]
+        self._renderer = Renderer(self.model, CAMERA, config.hide_robot)
+        self._loop = ControlLoop(self.model, self.data, self._site)
+        self.reset(seed=0)
+        self._loop.run(np.array(self.data.site_xpos[self._site]), steps=1)  # compiles now, not in the first episode
+        self.reset(seed=0)
+        self.home_ee_position = self.ee_pose[0]  # (3,)
+        self.table_centre = np.array([0.0, 0.0, TABLE_TOP]) - self._p_world_base  # (3,)
+
+    def reset(self, seed: int) -> None:
+        """Put the arm home, gripper closed, and the cube on the table, yellow up; everything at rest.
+
+        Args:
+            seed: of the cube's start, which matters where `cube_xy_noise` is above 0.
+
+        """
+        if seed < 0:
+            raise ConfigError(f"seed is {seed}: must be 0 or more")
+        mujoco.mj_resetData(self.model, self.data)
+        self.data.qpos[:JOINTS] = HOME_JOINTS
+        self.data.qpos[JOINTS : JOINTS + 2] = FINGERS_CLOSED
+        noise = self.config.cube_xy_noise
+        xy = np.random.default_rng(seed).uniform(-noise, noise, size=2)
+        start = [*xy, TABLE_TOP + cube.EDGE / 2 - CUBE_SINKS, 1.0, 0.0, 0.0, 0.0]  # world frame, quaternion wxyz
+        self.data.qpos[self._cube_qpos : self._cube_qpos + 7] = start
+        mujoco.mj_forward(self.model, self.data)
+
+    def advance(self, p_base_target: Array, seconds: float) -> None:
+        """Let the hand be drawn towards a position for a while, gripper down and closed.
+
+        The pull is a spring: an obstacle or a target out of reach leaves the hand short of it.
+
+        Args:
+            p_base_target: target of the hand, (3,) [m], base frame.
+            seconds: how long, a whole number of timesteps.
+
+        Raises:
+            ConfigError: the target is not three finite numbers, or `seconds` not a whole number of timesteps.
+            DeviceError: the physics diverged.
+
+        """
+        target = np.asarray(p_base_target, dtype=np.float64)
+        if target.shape != (3,) or not np.isfinite(target).all():
+            raise ConfigError(f"p_base_target is {p_base_target}: must be 3 finite numbers [m]")
+        steps = round(seconds / self.config.timestep) if math.isfinite(seconds) else 0
+        if steps < 1 or abs(steps * self.config.timestep - seconds) > 1e-9:
+            raise ConfigError(f"seconds is {seconds}: must be a whole number of timesteps of {self.config.timestep} s")
+        for kind in DIVERGED:
+            self.data.warning[kind].number = 0
+        self._loop.run(target + self._p_world_base, steps)
+        mujoco.mj_kinematics(self.model, self.data)  # poses of the new positions, for pictures and properties
+        if any(self.data.warning[kind].number for kind in DIVERGED):
+            raise DeviceError(f"the physics diverged on the way to {target} [m]: reset the world")
+
+    def render(self, width: int, height: int) -> Image:
+        """Return the camera's picture, (height, width, 3) uint8, RGB, upright; always from the same thread.
+
+        Raises:
+            DeviceError: no GL backend works.
+
+        """
+        return self._renderer.render(self.data, width, height)
+
+    @property
+    def time(self) -> float:
+        """Seconds simulated since the reset."""
+        return float(round(self.data.time / self.config.timestep) * self.config.timestep)
+
+    @property
+    def ee_pose(self) -> tuple[Array, Array]:
+        """The hand's position (3,) [m] and quaternion xyzw (4,), base frame."""
+        R_base_ee = self.data.site_xmat[self._site].reshape(3, 3) @ R_SITE_EE
+        return self.data.site_xpos[self._site] - self._p_world_base, quaternion(R_base_ee)
+
+    @property
+    def cube_pose(self) -> tuple[Array, Array]:
+        """The cube's centre (3,) [m] and quaternion xyzw (4,), base frame."""
+        return self.data.xpos[self._cube] - self._p_world_base, np.roll(self.data.xquat[self._cube], -1)
+
+    @property
+    def top_face(self) -> str:
+        """Colour of the cube's face that looks up most, one of wayfarer_common.cube.FACES."""
+        return cube.top_face(self.cube_pose[1])
+
+    @property
+    def joint_positions(self) -> Array:
+        """The arm's joint angles, (7,) [rad]."""
+        return np.array(self.data.qpos[:JOINTS])
+
+    @property
+    def joint_velocities(self) -> Array:
+        """The arm's joint velocities, (7,) [rad/s]."""
+        return np.array(self.data.qvel[:JOINTS])
+
+    @property
+    def joint_torques(self) -> Array:
+        """The torques last applied, gravity's included, (7,) [N m]."""
+        return np.array(self.data.ctrl[:JOINTS])
+
+    @property
+    def T_base_camera(self) -> Array:  # noqa: N802
+        """The camera's pose, (4, 4) [m], base frame, OpenCV's convention: x right, y down, z into the picture."""
+        camera = self.data.camera(CAMERA)
+        T = np.eye(4)
+        T[:3, :3] = camera.xmat.reshape(3, 3) @ np.diag([1.0, -1.0, -1.0])  # MuJoCo's y is up, its z backwards
+        T[:3, 3] = camera.xpos - self._p_world_base
+        return T
+
+    def camera_intrinsics(self, width: int, height: int) -> Array:
+        """Return K of a frame of this size, (3, 3) [pixel], with whole numbers at the pixels' centres as in OpenCV."""
+        focal = height / 2 / math.tan(math.radians(float(self.model.camera(CAMERA).fovy[0])) / 2)
+        return np.array([[focal, 0.0, (width - 1) / 2], [0.0, focal, (height - 1) / 2], [0.0, 0.0, 1.0]])
+
+    def place_cube(self, p_base: Array, q_xyzw: Array) -> None:
+        """Put the cube somewhere, at rest; for tests and evaluation.
+
+        Args:
+            p_base: its centre, (3,) [m], base frame.
+            q_xyzw: its orientation, unit quaternion (4,).
+
+        """
+        pose = [*(np.asarray(p_base) + self._p_world_base), *np.roll(q_xyzw, 1)]
+        self.data.qpos[self._cube_qpos : self._cube_qpos + 7] = pose
+        velocity = self.model.joint("cube_joint0").dofadr[0]
+        self.data.qvel[velocity : velocity + 6] = 0.0
+        mujoco.mj_kinematics(self.model, self.data)
+
+    def state(self) -> Array:
+        """Return all that the future depends on, (n,): time, positions, velocities, solver warm start, torques."""
+        state = np.empty(mujoco.mj_stateSize(self.model, STATE))
+        mujoco.mj_getState(self.model, self.data, state, STATE)
+        return state
+
+    def set_state(self, state: Array) -> None:
+        """Go back to a `state()` of a world of the same kind, exactly."""
+        size = mujoco.mj_stateSize(self.model, STATE)
+        if np.shape(state) != (size,):
+            raise ConfigError(f"state has shape {np.shape(state)}: must be ({size},)")
+        mujoco.mj_setState(self.model, self.data, state, STATE)
+        mujoco.mj_kinematics(self.model, self.data)
+
+    def close(self) -> None:
+        """Give the GL context back."""
+        self._renderer.close()
+
+    @property
+    def _p_world_base(self) -> Array:
+        """The base frame's origin in MuJoCo's world frame, (3,) [m]; the two are parallel."""
+        return np.array(self.data.xpos[self._base])
+
+
+def build(timestep: float) -> tuple[mujoco.MjModel, mujoco.MjData]:
+    """Compose and compile the world with thinned meshes, its robot's visible geoms in ROBOT_GROUP."""
+    env = CubeEnv(mesh_folder=require_meshes(), has_offscreen_renderer=False, use_camera_obs=False)
+    model = env.sim.model._model
+    model.opt.timestep = timestep
+    model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_SENSOR  # robosuite's force sensors: costly, unused
+    robot = model.body_rootid[model.geom_bodyid] == model.body(BASE).id
+    model.geom_group[robot & (model.geom_group == VISUAL_GROUP)] = ROBOT_GROUP
+    return model, mujoco.MjData(model)
+
+
+def quaternion(R: Array) -> Array:
+    """Return a rotation as a quaternion xyzw, (4,), its largest part positive: a hand held down keeps its sign."""
+    q_wxyz = np.empty(4)
+    mujoco.mju_mat2Quat(q_wxyz, np.ascontiguousarray(R).ravel())
+    q = np.roll(q_wxyz, -1)
+    return np.asarray(q if q[np.argmax(np.abs(q))] > 0 else -q)

@@ -1,0 +1,120 @@
+"""Thin out the arm's visual meshes, once, when the environment is set up: `python -m wayfarer_sim.meshes`.
+
+robosuite's Panda has 168,000 visible faces, and on a CPU a frame costs time in proportion. A tenth of them looks the
+same at the sizes policies see. Collision meshes stay as they are.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from wayfarer_common.errors import DeviceError
+
+KEPT = 0.1  # fraction of the faces
+FEWEST = 100  # faces a mesh keeps at least, or small parts lose their shape
+PASSES = 4  # one pass leaves the mount, whose shell is open, at twice the faces wanted
+CARE = 3  # fast_simplification's aggressiveness; its 7 bends the links by millimetres
+STAMP = "made_from.json"
+COMMAND = "python -m wayfarer_sim.meshes"
+
+
+def mesh_directory() -> Path:
+    """Return the folder the world reads thinned meshes from: beside the Python installation it runs in."""
+    return Path(sys.prefix) / "share" / "wayfarer_sim" / "meshes"
+
+
+def require_meshes(folder: Path | None = None) -> Path:
+    """Return the folder of thinned meshes.
+
+    Raises:
+        DeviceError: they were never made, or from another robosuite or with another fraction.
+
+    """
+    folder = folder or mesh_directory()
+    if not up_to_date(folder):
+        raise DeviceError(f"no current thinned meshes in {folder}: run `{sys.executable} -m wayfarer_sim.meshes`")
+    return folder
+
+
+def sources() -> list[Path]:
+    """Return robosuite's visual meshes of the Panda's arm, gripper and mount."""
+    spec = find_spec("robosuite")
+    if spec is None or spec.origin is None:
+        raise DeviceError("robosuite is not installed: run `make setup`")
+    assets = Path(spec.origin).parent / "models" / "assets"
+    arm = sorted((assets / "robots" / "panda" / "obj_meshes").glob("*/*.obj"))
+    gripper = [assets / "grippers" / "meshes" / "panda_gripper" / f"{name}_vis.stl" for name in ("hand", "finger")]
+    return [*arm, *gripper, assets / "bases" / "meshes" / "rethink_mount" / "pedestal.stl"]
+
+
+def recipe() -> dict[str, Any]:
+    """Return what the thinned meshes depend on; a folder made from another recipe is stale."""
+    return {
+        "robosuite": version("robosuite"),
+        "settings": [KEPT, FEWEST, PASSES, CARE],
+        "meshes": [path.with_suffix(".stl").name for path in sources()],
+    }
+
+
+def up_to_date(folder: Path) -> bool:
+    """Return whether the folder was made from the present recipe and is whole."""
+    stamp, wanted = folder / STAMP, recipe()
+    if not stamp.is_file() or json.loads(stamp.read_text()) != wanted:
+        return False
+    return all((folder / name).is_file() for name in wanted["meshes"])
+
+
+def thin(source: Path, target: Path) -> tuple[int, int]:
+    """Write a mesh with about KEPT of the faces; return the number of faces before and after."""
+    import fast_simplification
+    import trimesh
+
+    mesh = trimesh.load(source, force="mesh", process=False)
+    mesh = trimesh.Trimesh(mesh.vertices, mesh.faces)  # merges the seams of texture and normals, or they tear open
+    faces = len(mesh.faces)
+    wanted = max(FEWEST, round(KEPT * faces))
+    for _ in range(PASSES):
+        if len(mesh.faces) <= wanted:
+            break
+        points, triangles = fast_simplification.simplify(
+            np.asarray(mesh.vertices), np.asarray(mesh.faces), target_count=wanted, agg=CARE
+        )
+        mesh = trimesh.Trimesh(points, triangles)
+    mesh.export(target, file_type="stl")
+    return faces, len(mesh.faces)
+
+
+def make(folder: Path) -> None:
+    """Fill the folder; it appears whole or not at all."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".meshes-") as scratch:
+        fresh = Path(scratch) / "fresh"
+        fresh.mkdir()
+        counts = [thin(source, fresh / source.with_suffix(".stl").name) for source in sources()]
+        (fresh / STAMP).write_text(json.dumps(recipe(), indent=2))
+        if folder.exists():
+            folder.rename(Path(scratch) / "stale")
+        fresh.rename(folder)
+    before, after = np.sum(counts, axis=0)
+    print(f"thinned {len(counts)} meshes from {before} to {after} faces into {folder}")
+
+
+def main() -> None:
+    """Read the command line and make the meshes, unless they are there."""
+    parser = argparse.ArgumentParser(description="thin out the visual meshes of robosuite's Panda")
+    parser.add_argument("--out", type=Path, default=mesh_directory(), help="folder to fill (default: %(default)s)")
+    folder: Path = parser.parse_args().out
+    if up_to_date(folder):
+        print(f"meshes in {folder} are up to date")
+    else:
+        make(folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""Frames from MuJoCo without a display, as cheap as a CPU allows: no mirror images, no multisampling, no shadows."""
+
+import atexit
+import os
+import weakref
+from importlib import import_module
+from typing import Any
+
+os.environ.setdefault("MUJOCO_GL", "egl")  # before anything below asks MuJoCo for its GL
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+from wayfarer_common.errors import ConfigError, DeviceError
+
+Image = NDArray[np.uint8]  # (height, width, 3)
+
+BACKENDS = ("egl", "osmesa")
+LARGEST = 4096  # [pixel] side of a frame
+ROBOT_GROUP = 3  # geom group the robot's visible geoms are moved to; robosuite uses 0 (collision) and 1 (visual)
+VISUAL_GROUP = 1
+
+
+class Renderer:
+    """A camera of a model and the GL context it draws with, which is made at the first frame and belongs to its thread.
+
+    Args:
+        model: what to draw; its off-screen size grows with the largest frame asked for.
+        camera: name of a camera of the model.
+        hide_robot: leave out every geom in ROBOT_GROUP.
+
+    Raises:
+        DeviceError: no GL backend works (from `render`).
+
+    """
+
+    def __init__(self, model: mujoco.MjModel, camera: str, hide_robot: bool = False) -> None:
+        model.vis.quality.offsamples = 0
+        self.model = model
+        self.scene = mujoco.MjvScene(model, maxgeom=model.ngeom + 100)
+        for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
+            self.scene.flags[flag] = False
+        self.options = mujoco.MjvOption()
+        self.options.sitegroup[:] = 0
+        self.options.geomgroup[:] = 0
+        self.options.geomgroup[VISUAL_GROUP] = 1
+        self.options.geomgroup[ROBOT_GROUP] = not hide_robot
+        self.view = mujoco.MjvCamera()
+        self.view.type = mujoco.mjtCamera.mjCAMERA_FIXED
+        self.view.fixedcamid = model.camera(camera).id
+        self._gl: Any = None
+        self._context: Any = None
+
+    def render(self, data: mujoco.MjData, width: int, height: int) -> Image:
+        """Return the camera's picture of the present state, (height, width, 3), RGB, first row on top."""
+        if not (0 < width <= LARGEST and 0 < height <= LARGEST):
+            raise ConfigError(f"frame of {width} x {height} pixels: each side must be within 1..{LARGEST}")
+        self._prepare(width, height)
+        frame = np.empty((height, width, 3), dtype=np.uint8)
+        area = mujoco.MjrRect(0, 0, width, height)
+        mujoco.mjv_updateScene(self.model, data, self.options, None, self.view, mujoco.mjtCatBit.mjCAT_ALL, self.scene)
+        mujoco.mjr_render(area, self.scene, self._context)
+        mujoco.mjr_readPixels(frame, None, area, self._context)
+        return np.ascontiguousarray(frame[::-1])  # GL's first row is the lowest
+
+    def close(self) -> None:
+        """Give the GL context back; a later `render` makes a new one."""
+        if self._context is not None:
+            self._context.free()
+            self._context = None
+        if self._gl is not None:
+            self._gl.free()
+            self._gl = None
+
+    def _prepare(self, width: int, height: int) -> None:
+        """Make the GL context current, and its buffer large enough."""
+        if self._gl is None:
+            self._gl = open_gl()
+            atexit.register(close_if_alive, weakref.ref(self))  # after the backend's own hook, so it runs before it
+        self._gl.make_current()
+        context = self._context
+        if context is not None and width <= context.offWidth and height <= context.offHeight:
+            return
+        if context is not None:
+            width, height = max(width, context.offWidth), max(height, context.offHeight)
+            context.free()
+        self.model.vis.global_.offwidth, self.model.vis.global_.offheight = width, height
+        self._context = mujoco.MjrContext(self.model, mujoco.mjtFontScale.mjFONTSCALE_100)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
+
+
+def open_gl() -> Any:
+    """Open a GL context of the backend MUJOCO_GL names.
+
+    Raises:
+        DeviceError: it names another backend, or this one is not installed or finds no device.
+
+    """
+    backend = os.environ.get("MUJOCO_GL", "egl").strip().lower()
+    if backend not in BACKENDS:
+        raise DeviceError(f"MUJOCO_GL={backend}: off-screen frames need one of {', '.join(BACKENDS)}")
+    try:
+        return import_module(f"mujoco.{backend}").GLContext(LARGEST, LARGEST)
+    except (ImportError, AttributeError, OSError, RuntimeError) as error:
+        raise DeviceError(
+            f"no off-screen rendering with MUJOCO_GL={backend} ({error}): install libegl1 and libgl1-mesa-dri, "
+            "or libosmesa6 and set MUJOCO_GL=osmesa"
+        ) from error
+
+
+def close_if_alive(reference: "weakref.ref[Renderer]") -> None:
+    """Close a renderer the program left open: GL complains when it is freed after the interpreter's end."""
+    renderer = reference()
+    if renderer is not None:
+        renderer.close()

@@ -1,0 +1,212 @@
+"""How fast the learning core is on this machine. Read times as ratios: what is compared takes turns in one run.
+
+Usage: learning.py [--json] [--threads N]. Stable-Baselines3 and d3rlpy are measured where they are installed.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from wayfarer_policies.algorithm import LabelledBatch, Observation
+from wayfarer_policies.networks import EncoderConfig, SeparateEncoders, fast_precision
+from wayfarer_policies.replay.bag import messages
+from wayfarer_policies.replay.message_types import base_types
+from wayfarer_policies.rnd import RND, RNDConfig
+from wayfarer_policies.td3 import TD3, TD3Config
+
+sys.path.insert(0, str(Path(__file__).parent))
+import world
+
+BATCH, CHANNELS, SIDE = 100, 6, 84
+ROUNDS = 5
+
+
+def noise_batch() -> LabelledBatch:
+    generator = torch.Generator().manual_seed(0)
+
+    def observation() -> Observation:
+        shape = (BATCH, CHANNELS, SIDE, SIDE)
+        return Observation(torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator), torch.zeros(BATCH, 3))
+
+    actions = torch.rand(BATCH, 3, generator=generator) * 2 - 1
+    return LabelledBatch(
+        observation(), actions, -torch.ones(BATCH), observation(), torch.zeros(BATCH, dtype=torch.bool)
+    )
+
+
+def alternate(parts: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, float]:
+    """Return the median milliseconds of a pair of calls, halved; the parts take turns."""
+    times: dict[str, list[float]] = {name: [] for name in parts}
+    for call in parts.values():  # warm up
+        call()
+        call()
+    for _ in range(rounds):
+        for name, call in parts.items():
+            start = time.perf_counter()
+            call()
+            call()  # two: the actor is updated every second time
+            times[name].append((time.perf_counter() - start) * 500)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def once(call: Callable[[], object], rounds: int = 3) -> float:
+    """Return the median seconds of a call."""
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+class Trunk(nn.Module):
+    """Our encoder, as other libraries want it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *(nn.Conv2d(CHANNELS, 32, 8, 4), nn.ReLU(), nn.Conv2d(32, 64, 4, 2), nn.ReLU()),
+            *(nn.Conv2d(64, 64, 3, 1), nn.ReLU(), nn.Flatten(), nn.Linear(3136, 256), nn.ReLU()),
+        )
+
+
+def stable_baselines3() -> Callable[[], object]:
+    """TD3 of Stable-Baselines3 with the same sizes: a feature extractor for actor and critic each, its own default."""
+    gymnasium = import_module("gymnasium")
+    extractor = import_module("stable_baselines3.common.torch_layers").BaseFeaturesExtractor
+
+    space = gymnasium.spaces.Box(0, 255, (CHANNELS, SIDE, SIDE), np.uint8)
+
+    class Extractor(extractor):  # type: ignore[misc, valid-type]
+        def __init__(self, observation_space: Any) -> None:
+            super().__init__(observation_space, 256)
+            self.trunk = Trunk()
+
+        def forward(self, pixels: torch.Tensor) -> Any:
+            return self.trunk.layers(pixels)
+
+    class Still(gymnasium.Env):  # type: ignore[misc, name-defined]
+        observation_space = space
+        action_space = gymnasium.spaces.Box(-1, 1, (3,), np.float32)
+
+        def reset(self, **_: Any) -> tuple[Any, dict[str, Any]]:
+            return space.sample(), {}
+
+        def step(self, _: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+            return space.sample(), -1.0, False, False, {}
+
+    policy = {"features_extractor_class": Extractor, "net_arch": {"pi": [300, 200], "qf": [400, 300]}}
+    learner = import_module("stable_baselines3").TD3(
+        "CnnPolicy", Still(), learning_rate=1e-4, batch_size=BATCH, buffer_size=300, learning_starts=0,
+        train_freq=(150, "step"), gradient_steps=1, policy_kwargs=policy,
+    )  # fmt: skip
+    learner.learn(150)
+    return lambda: learner.train(gradient_steps=1, batch_size=BATCH)
+
+
+def d3rlpy() -> Callable[[], object]:
+    """TD3 of d3rlpy with the same sizes: an encoder for the actor and for each of two critics, its own default."""
+    theirs = import_module("d3rlpy")
+
+    trunk = {"filters": [(32, 8, 4), (64, 4, 2), (64, 3, 1)], "feature_size": 256}
+    encoder = theirs.models.PixelEncoderFactory(**trunk)
+    config = theirs.algos.TD3Config(
+        batch_size=BATCH,
+        actor_learning_rate=1e-4,
+        critic_learning_rate=1e-4,
+        actor_encoder_factory=encoder,
+        critic_encoder_factory=encoder,
+        observation_scaler=theirs.preprocessing.PixelObservationScaler(),
+    )
+    rng = np.random.default_rng(0)
+    dataset = theirs.dataset.MDPDataset(
+        observations=rng.integers(0, 256, (300, CHANNELS, SIDE, SIDE), dtype=np.uint8),
+        actions=rng.uniform(-1, 1, (300, 3)).astype(np.float32),
+        rewards=-np.ones(300, np.float32),
+        terminals=np.arange(300) % 100 == 99,
+    )
+    learner = config.create(device="cpu:0")
+    learner.build_with_dataset(dataset)
+    return lambda: learner.update(dataset.sample_transition_batch(BATCH))
+
+
+def collection_step_ms(schedule: str, steps: int, episodes: int = 4) -> float:
+    """Return the milliseconds per step of `goal` over ROS, from one episode's beginning to the next."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / "run"
+        size = ["--episodes", str(episodes), "--steps", str(steps), "--schedule", schedule, "--out", str(run)]
+        command = [str(Path(sys.executable).parent / "wayfarer"), "collect", "--method", "goal", *size]
+        subprocess.run(command, check=True, stdout=sys.stderr)
+        began = [next(messages(path, base_types())).log_time for path in sorted(run.glob("*.mcap"))]
+    return float(np.median(np.diff(began[1:]))) / steps * 1e-6
+
+
+def measure_collection(update_ms: float, act_ms: float, steps: int = 60) -> dict[str, float]:
+    """Hold the whole step over ROS against the sum of its parts, and the two schedules against each other."""
+    parts = 1000.0 / world.measure()["world_steps_per_s"] + update_ms + act_ms
+    sequential, overlapped = (collection_step_ms(schedule, steps) for schedule in ("sequential", "overlapped"))
+    return {
+        "collect_step_ms": sequential,
+        "collect_step_parts_ms": parts,
+        "overlapped_ratio": sequential / overlapped,
+    }
+
+
+def measure() -> dict[str, float | None]:
+    """Measure everything; a library that is not installed gives null and a line on stderr."""
+    batch = noise_batch()
+    fast = TD3(TD3Config(EncoderConfig(precision=fast_precision())))
+    shared = TD3(TD3Config())
+    separate = TD3(TD3Config(), SeparateEncoders)
+    parts: dict[str, Callable[[], object]] = {
+        "update_ms": lambda: fast.update(batch),
+        "update_shared_fp32_ms": lambda: shared.update(batch),
+        "update_separate_fp32_ms": lambda: separate.update(batch),
+    }
+    for name, build in (("sb3_update_ms", stable_baselines3), ("d3rlpy_update_ms", d3rlpy)):
+        try:
+            parts[name] = build()
+        except ImportError as error:
+            print(f"{name}: not measured, {error}", file=sys.stderr)
+    found: dict[str, float | None] = {"sb3_update_ms": None, "d3rlpy_update_ms": None, **alternate(parts)}
+    found["update_ratio"] = (found["update_separate_fp32_ms"] or 0.0) / (found["update_ms"] or 1.0)
+    rnd = RND(RNDConfig(precision=fast_precision()))
+    images = np.random.default_rng(0).integers(0, 256, (2000, 3, SIDE, SIDE), dtype=np.uint8)
+    found["select_goal_s"] = once(lambda: rnd.novelty(images))
+    found["rnd_fit_s"] = once(lambda: rnd.fit(images, epochs=4), rounds=2)
+    zeros = np.zeros((3, SIDE, SIDE), np.uint8)
+    found["act_ms"] = alternate({"act": lambda: fast.act(zeros, zeros, np.zeros(3, np.float32), explore=True)}, 50)[
+        "act"
+    ]
+    found.update(measure_collection(found["update_ms"] or 0.0, found["act_ms"] or 0.0))
+    return found
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--threads", type=int, default=1, help="torch threads")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    found = measure()
+    if arguments.json:
+        print(json.dumps({**found, "threads": arguments.threads}))
+    else:
+        for name, value in found.items():
+            print(f"{name:26} {'-' if value is None else f'{value:.2f}'}")
+
+
+if __name__ == "__main__":
+    main()

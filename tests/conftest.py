@@ -1,0 +1,29 @@
+"""Fixtures of all tests that touch ROS: every test gets a domain of its own, on this machine only."""
+
+import itertools
+import os
+from collections.abc import Iterator
+
+import pytest
+
+_domains = itertools.cycle(range(1 + os.getpid() % 50, 100))
+
+
+def _own_domain() -> Iterator[int]:
+    number = next(_domains)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROS_DOMAIN_ID", str(number))
+        patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        yield number
+
+
+@pytest.fixture
+def domain() -> Iterator[int]:
+    """A ROS domain for one test, in the environment of the processes it starts."""
+    yield from _own_domain()
+
+
+@pytest.fixture(scope="module")
+def module_domain() -> Iterator[int]:
+    """A ROS domain for the tests of one module that share their nodes."""
+    yield from _own_domain()

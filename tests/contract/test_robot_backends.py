@@ -1,0 +1,232 @@
+"""What every robot behind the contract must do, simulated or real. A new back end is one more entry of BACKENDS."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
+from fixtures.graph import Peer, node_process, peer, wait_for
+from franka_msgs.msg import FrankaRobotState
+from geometry_msgs.msg import PoseStamped
+from wayfarer_common import contract, names
+from wayfarer_common.conversions import (
+    active_errors,
+    image_to_array,
+    position_of,
+    quaternion_of,
+    set_pose,
+    to_nanoseconds,
+)
+from wayfarer_msgs.srv import Reset
+
+DOWN = np.array([1.0, 0.0, 0.0, 0.0])  # the gripper points down, quaternion xyzw
+PERIOD = 0.5  # s
+SETTLED = 0.015  # m; distance to the target at the end of a control period
+PUBLISHED = (
+    contract.CAMERA_IMAGE,
+    contract.CAMERA_INFO,
+    contract.CURRENT_POSE,
+    contract.JOINT_STATES,
+    contract.ROBOT_STATE,
+)
+
+
+@dataclass
+class Robot:
+    """A back end under test, and the two peers without which it does not call itself ready."""
+
+    peer: Peer
+    commands: Any
+    lockstep: bool
+
+    def reset(self) -> int:
+        response = self.peer.call(Reset, names.RESET, Reset.Request(seed=0))
+        assert response.success, response.message
+        stamp = to_nanoseconds(response.stamp)
+        wait_for(lambda: self._image_since(stamp), "the first image after the reset")
+        wait_for(lambda: self.stamp(contract.CURRENT_POSE) >= stamp, "the pose after the reset")
+        return stamp
+
+    def stamp(self, topic: contract.Topic) -> int:
+        message = self.peer.last(topic)
+        return to_nanoseconds(message.header.stamp) if message is not None else -1
+
+    def _image_since(self, stamp: int) -> bool:
+        return self.stamp(contract.CAMERA_IMAGE) >= stamp
+
+    def position(self) -> np.ndarray:
+        return position_of(self.peer.last(contract.CURRENT_POSE).pose)
+
+    def send(self, target: np.ndarray, frame: str = names.BASE_FRAME, publisher: Any = None) -> int:
+        """Send a target that answers the newest image; return that image's stamp."""
+        image = self.peer.last(contract.CAMERA_IMAGE)
+        message = PoseStamped()
+        message.header.stamp, message.header.frame_id = image.header.stamp, frame
+        set_pose(message.pose, target, DOWN)
+        (publisher or self.commands).publish(message)
+        return to_nanoseconds(image.header.stamp)
+
+    def go(self, target: np.ndarray) -> None:
+        """Send a target and wait for the state one control period later."""
+        end = self.send(target) + int(PERIOD * 1e9)
+        wait_for(lambda: self._image_since(end), "the image after a target")
+        wait_for(lambda: self.stamp(contract.CURRENT_POSE) >= end, "the pose after a target")
+
+    def picture(self) -> np.ndarray:
+        return image_to_array(self.peer.last(contract.CAMERA_IMAGE)).astype(float).sum(axis=2)
+
+
+def sim(lockstep: bool) -> AbstractContextManager[Any]:
+    return node_process("wayfarer_sim_bridge", "sim_bridge", lockstep=lockstep)
+
+
+BACKENDS = {"sim_lockstep": lambda: sim(True), "sim_wall_clock": lambda: sim(False)}
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def backend(request: pytest.FixtureRequest, module_domain: int) -> Iterator[Robot]:
+    with peer(module_domain) as me, BACKENDS[request.param]():
+        me.listen(*PUBLISHED)
+        commands = me.publisher(contract.TARGET_POSE)
+        wait_for(lambda: me.health, "the first diagnostics of the back end")
+        wait_for(lambda: commands.get_subscription_count() == 1, "the back end to listen for targets")
+        yield Robot(me, commands, lockstep=request.param == "sim_lockstep")
+
+
+@pytest.fixture
+def robot(backend: Robot) -> Robot:
+    backend.reset()
+    return backend
+
+
+def test_it_publishes_every_topic_of_the_contract_with_its_type_and_qos(robot: Robot) -> None:
+    for topic in PUBLISHED:
+        wait_for(lambda topic=topic: robot.peer.last(topic), topic.name)
+        (info,) = robot.peer.node.get_publishers_info_by_topic(topic.name)
+        package, kind = topic.type.__module__.split(".")[0], topic.type.__name__
+        assert info.topic_type == f"{package}/msg/{kind}"
+        assert info.qos_profile.reliability == topic.qos.reliability
+        assert info.qos_profile.durability == topic.qos.durability
+
+
+def test_it_is_the_only_one_to_publish_its_topics_and_publishes_nothing_of_others(robot: Robot) -> None:
+    others = (contract.OBSERVATION_IMAGE, contract.POLICY_ACTION, contract.EXECUTED, contract.REPLAY_EPISODE)
+    assert [robot.peer.node.count_publishers(t.name) for t in PUBLISHED] == [1] * len(PUBLISHED)
+    assert [robot.peer.node.count_publishers(t.name) for t in others] == [0] * len(others)
+
+
+def test_frames_are_the_contracts(robot: Robot) -> None:
+    assert robot.peer.last(contract.CURRENT_POSE).header.frame_id == names.BASE_FRAME
+    assert robot.peer.last(contract.CAMERA_IMAGE).header.frame_id == names.CAMERA_FRAME
+
+
+def test_the_pose_is_in_metres_and_the_gripper_points_down_at_home(robot: Robot) -> None:
+    pose = robot.peer.last(contract.CURRENT_POSE).pose
+    assert np.abs(position_of(pose)).max() < 1.2
+    assert abs(abs(quaternion_of(pose) @ DOWN) - 1.0) < 1e-3
+
+
+def test_joint_states_are_seven_angles_in_radians_inside_a_pandas_range(robot: Robot) -> None:
+    joints = robot.peer.last(contract.JOINT_STATES)
+    lower = [-2.90, -1.77, -2.90, -3.08, -2.90, -0.02, -2.90]
+    upper = [2.90, 1.77, 2.90, -0.06, 2.90, 3.76, 2.90]
+    assert len(joints.name) == len(joints.position) == len(joints.velocity) == len(joints.effort) == 7
+    assert (np.array(joints.position) > lower).all()
+    assert (np.array(joints.position) < upper).all()
+
+
+def test_the_robot_state_agrees_with_the_pose_and_shows_no_error(robot: Robot) -> None:
+    wait_for(lambda: robot.peer.last(contract.ROBOT_STATE), "robot state")
+    state = robot.peer.last(contract.ROBOT_STATE)
+    assert active_errors(state.current_errors) == []
+    assert state.robot_mode in (FrankaRobotState.ROBOT_MODE_IDLE, FrankaRobotState.ROBOT_MODE_MOVE)
+    np.testing.assert_allclose(position_of(state.o_t_ee.pose), robot.position(), atol=0.01)
+
+
+def test_images_are_rgb_and_match_the_camera_info(robot: Robot) -> None:
+    image, info = robot.peer.last(contract.CAMERA_IMAGE), robot.peer.last(contract.CAMERA_INFO)
+    assert image.encoding == "rgb8"
+    assert (image.width, image.height) == (info.width, info.height)
+    assert image_to_array(image).std() > 10.0, "the image shows nothing"
+    assert info.k[0] > 0.0
+    assert 0.0 < info.k[2] < info.width
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_target_five_centimetres_away_is_reached_within_a_control_period(robot: Robot, axis: int) -> None:
+    target = robot.position() + 0.05 * np.eye(3)[axis]
+    robot.go(target)
+    assert np.linalg.norm(robot.position() - target) < SETTLED
+
+
+def test_the_orientation_stays_fixed_while_it_moves(robot: Robot) -> None:
+    robot.go(robot.position() + [0.0, 0.1, 0.05])
+    assert abs(quaternion_of(robot.peer.last(contract.CURRENT_POSE).pose) @ DOWN) > 0.999
+
+
+def test_the_image_is_upright_with_the_robots_left_on_the_right_side(robot: Robot) -> None:
+    """The camera faces the robot. What differs from home lies right of it for +y, and higher up for +z."""
+    home, background = robot.position(), robot.picture()
+
+    def centre_of_change(offset: list[float]) -> np.ndarray:
+        robot.reset()
+        for _ in range(2):
+            robot.go(home + offset)
+        rows, columns = np.nonzero(np.abs(robot.picture() - background) > 60)
+        assert len(rows) > 10, "the arm's motion does not show"
+        return np.array([columns.mean(), rows.mean()])
+
+    right = centre_of_change([0.0, 0.18, 0.0]) - centre_of_change([0.0, -0.18, 0.0])
+    up = centre_of_change([0.0, 0.0, 0.15]) - centre_of_change([0.0, 0.0, -0.10])
+    assert right[0] > 5.0
+    assert up[1] < -1.0
+
+
+def test_a_reset_brings_the_arm_home_and_tells_from_when_on(robot: Robot) -> None:
+    home = robot.position()
+    before = robot.stamp(contract.CAMERA_IMAGE)
+    robot.go(home + [0.0, 0.1, 0.0])
+    stamp = robot.reset()
+    assert stamp > before
+    np.testing.assert_allclose(robot.position(), home, atol=0.005)
+
+
+def test_without_targets_the_arm_holds_still(robot: Robot) -> None:
+    robot.go(robot.position() + [0.0, 0.1, 0.0])
+    if not robot.lockstep:
+        end = robot.stamp(contract.CURRENT_POSE) + int(1e9)
+        wait_for(lambda: robot.stamp(contract.CURRENT_POSE) >= end, "the target to be reached")
+    where, poses = robot.position(), len(robot.peer.heard[contract.CURRENT_POSE.name])
+    if not robot.lockstep:
+        wait_for(lambda: len(robot.peer.heard[contract.CURRENT_POSE.name]) > poses + 20, "more poses")
+    np.testing.assert_allclose(robot.position(), where, atol=0.002)
+
+
+@pytest.mark.parametrize("bad", ["not finite", "another frame", "a second publisher"])
+def test_it_refuses_and_reports(robot: Robot, bad: str) -> None:
+    (name,) = robot.peer.health
+
+    def refusals() -> int:
+        return sum(int(v.value.split()[0]) for v in robot.peer.health[name].values if v.key == "refused targets")
+
+    before, refused_before = robot.position(), refusals()
+    target = before + [0.0, 0.1, 0.0]
+    if bad == "not finite":
+        robot.send(np.array([np.nan, 0.0, 0.3]))
+    elif bad == "another frame":
+        robot.send(target, frame="camera_optical_frame")
+    else:
+        second = robot.peer.publisher(contract.TARGET_POSE)
+        wait_for(lambda: second.get_subscription_count() == 1, "the second publisher to be connected")
+        wait_for(lambda: robot.peer.node.count_publishers(contract.TARGET_POSE.name) == 2, "both to be visible")
+        robot.send(target, publisher=second)
+
+    wait_for(lambda: refusals() > refused_before, "the refusal in the diagnostics")
+    assert robot.peer.health[name].level != DiagnosticStatus.OK
+    if bad == "a second publisher":
+        robot.peer.node.destroy_publisher(second)
+        wait_for(lambda: robot.peer.node.count_publishers(contract.TARGET_POSE.name) == 1, "the second one to be gone")
+    np.testing.assert_allclose(robot.position(), before, atol=0.003)

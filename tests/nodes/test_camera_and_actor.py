@@ -1,0 +1,136 @@
+"""The camera and actor nodes over real DDS."""
+
+import time
+
+import numpy as np
+from fixtures.graph import Peer, node_process, peer, wait_for
+from geometry_msgs.msg import PoseStamped
+from rclpy.action import ActionClient
+from sensor_msgs.msg import Image
+from wayfarer_common import contract, names
+from wayfarer_common.conversions import array_to_image, image_to_array, to_nanoseconds, to_stamp
+from wayfarer_msgs.action import RunEpisode
+from wayfarer_msgs.msg import Action, Episode
+
+
+def test_the_camera_node_makes_upright_observations_of_any_image_once_per_period(domain: int) -> None:
+    picture = np.zeros((480, 640, 3), dtype=np.uint8)
+    picture[:240, :, 2] = 200  # bgr: the upper half is red
+    with node_process("wayfarer_camera", "camera", control_period=0.5), peer(domain) as me:
+        me.listen(contract.OBSERVATION_IMAGE)
+        camera = me.publisher(contract.CAMERA_IMAGE)
+        wait_for(lambda: camera.get_subscription_count() == 1, "the camera node to listen")
+        me.node.create_subscription(Image, names.OBSERVATION_IMAGE, lambda _: None, 10)  # stands for the recorder
+        me.wait_ready("camera")
+        for k in range(10):
+            message = array_to_image(picture, to_stamp(int(k * 0.125e9) + 1), "camera")
+            message.encoding = "bgr8"
+            camera.publish(message)
+        seen = me.heard[contract.OBSERVATION_IMAGE.name]
+        wait_for(lambda: len(seen) == 3, "three observations in 1.125 s of images")
+        assert [to_nanoseconds(m.header.stamp) for m in seen] == [1, int(0.5e9) + 1, int(1e9) + 1]
+        pixels = image_to_array(seen[0])
+        assert pixels.shape == (84, 84, 3)
+        assert pixels[10, 40].tolist() == [200, 0, 0]
+        assert pixels[70, 40].tolist() == [0, 0, 0]
+
+
+class Episodes:
+    """The test as camera, control and collector of an actor."""
+
+    def __init__(self, me: Peer) -> None:
+        self.peer = me
+        me.listen(contract.POLICY_ACTION)
+        self._camera = me.publisher(contract.OBSERVATION_IMAGE)
+        self._pose = me.publisher(contract.CURRENT_POSE)
+        self.client = ActionClient(me.node, RunEpisode, names.RUN_EPISODE)
+        wait_for(self.client.server_is_ready, "the actor's action server")
+        for publisher in (self._camera, self._pose):
+            wait_for(lambda p=publisher: p.get_subscription_count() == 1, "the actor to listen")
+        me.node.create_subscription(Action, names.POLICY_ACTION, lambda _: None, 10)  # stands for the recorder
+        me.wait_ready("actor")
+
+    @property
+    def actions(self) -> list:
+        return self.peer.heard[contract.POLICY_ACTION.name]
+
+    def show(self, pose_first: bool = False) -> Image:
+        pixels = np.zeros((84, 84, 3), dtype=np.uint8)
+        message = array_to_image(pixels, to_stamp(time.time_ns()), "camera")
+        pose = PoseStamped(header=message.header)
+        if pose_first:
+            self._pose.publish(pose)
+        self._camera.publish(message)
+        if not pose_first:
+            self._pose.publish(pose)
+        return message
+
+    def send(self, steps: int, seed: int = 0):
+        goal = RunEpisode.Goal(episode=7, steps=steps, seed=seed, not_before=to_stamp(time.time_ns()))
+        future = self.client.send_goal_async(goal)
+        wait_for(future.done, "the goal to be answered")
+        return future.result()
+
+    def result(self, handle):
+        future = handle.get_result_async()
+        wait_for(future.done, "the end of the episode")
+        return future.result()
+
+    def act_out(self, steps: int) -> None:
+        for k in range(steps):
+            self.show(pose_first=k % 2 == 0)
+            wait_for(lambda k=k: len(self.actions) > k, f"action {k}")
+
+
+def test_an_episode_answers_each_observation_once_and_ends_with_the_one_after_the_last_action(domain: int) -> None:
+    with node_process("wayfarer_actor", "actor", ee_position=True), peer(domain) as me:
+        episodes = Episodes(me)
+        handle = episodes.send(steps=5)
+        assert handle.accepted
+        episodes.act_out(5)
+        final = episodes.show()
+        result = episodes.result(handle).result
+        assert (result.end, result.steps) == (Episode.TRUNCATED, 5)
+        assert result.final_stamp == final.header.stamp
+        assert [m.step for m in episodes.actions] == [0, 1, 2, 3, 4]
+        assert [m.last for m in episodes.actions] == [False] * 4 + [True]
+        assert all(m.episode == 7 for m in episodes.actions)
+        assert np.abs([m.action for m in episodes.actions]).max() <= 1.0
+
+
+def test_a_seed_gives_the_same_actions_again_and_another_seed_others(domain: int) -> None:
+    drawn = []
+    with node_process("wayfarer_actor", "actor", ee_position=True, method="random-correlated"), peer(domain) as me:
+        episodes = Episodes(me)
+        for seed in (1, 1, 2):
+            episodes.actions.clear()
+            handle = episodes.send(steps=4, seed=seed)
+            episodes.act_out(4)
+            episodes.show()
+            assert episodes.result(handle).result.steps == 4
+            drawn.append(np.array([m.action for m in episodes.actions]))
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    assert (drawn[0] != drawn[2]).any()
+
+
+def test_a_second_episode_is_rejected_while_one_runs_and_cancelling_ends_it(domain: int) -> None:
+    with node_process("wayfarer_actor", "actor", ee_position=True), peer(domain) as me:
+        episodes = Episodes(me)
+        first = episodes.send(steps=5)
+        assert not episodes.send(steps=5).accepted
+        episodes.act_out(2)
+        cancelled = first.cancel_goal_async()
+        wait_for(cancelled.done, "the cancellation")
+        result = episodes.result(first).result
+        assert (result.end, result.steps, result.reason) == (Episode.ABORTED, 2, "cancelled")
+        assert episodes.send(steps=1).accepted
+
+
+def test_an_episode_without_observations_is_aborted_with_the_reason(domain: int) -> None:
+    with node_process("wayfarer_actor", "actor", ee_position=True, observation_timeout=0.5), peer(domain) as me:
+        episodes = Episodes(me)
+        handle = episodes.send(steps=5)
+        episodes.act_out(1)
+        result = episodes.result(handle).result
+        assert (result.end, result.steps) == (Episode.ABORTED, 1)
+        assert "no observation for 0.5 s" in result.reason

@@ -1,0 +1,215 @@
+"""The control node over real DDS, with the test as robot, policy and recorder."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from fixtures.graph import Peer, node_process, peer, wait_for
+from franka_msgs.action import ErrorRecovery
+from franka_msgs.msg import FrankaRobotState
+from geometry_msgs.msg import PoseStamped
+from rclpy.action import ActionServer
+from std_srvs.srv import Trigger
+from wayfarer_common import contract, names
+from wayfarer_common.conversions import position_of, set_pose, to_stamp
+from wayfarer_common.reason import Reason
+from wayfarer_msgs.msg import Action, ExecutedAction
+
+HOME = np.array([0.5, 0.0, 0.2])
+DOWN = np.array([1.0, 0.0, 0.0, 0.0])
+PERIOD = 0.2  # s
+
+
+class Rig:
+    """Feeds the node with poses and actions, and hears its commands."""
+
+    def __init__(self, me: Peer) -> None:
+        self.peer = me
+        self._pose, self._state = me.publisher(contract.CURRENT_POSE), me.publisher(contract.ROBOT_STATE)
+        self._action = me.publisher(contract.POLICY_ACTION)
+        me.listen(contract.TARGET_POSE, contract.EXECUTED)
+        for publisher in (self._pose, self._state, self._action):
+            wait_for(lambda p=publisher: p.get_subscription_count() == 1, "the control node to listen")
+        me.wait_ready("control")
+
+    @property
+    def targets(self) -> list[PoseStamped]:
+        return self.peer.heard[contract.TARGET_POSE.name]
+
+    @property
+    def records(self) -> list[ExecutedAction]:
+        return self.peer.heard[contract.EXECUTED.name]
+
+    def says(self) -> str:
+        return self.peer.health["control"].message if "control" in self.peer.health else ""
+
+    def be_at(self, position: np.ndarray = HOME, stamp: int | None = None) -> None:
+        message = PoseStamped()
+        message.header.stamp = to_stamp(stamp or time.time_ns())
+        message.header.frame_id = names.BASE_FRAME
+        set_pose(message.pose, position, DOWN)
+        self._pose.publish(message)
+
+    def report(self, mode: int) -> None:
+        self._state.publish(FrankaRobotState(robot_mode=mode))
+
+    def act(self, action: list[float], step: int = 0, last: bool = False, age: float = 0.0) -> ExecutedAction:
+        """Send an action that answers an observation `age` seconds old; return the record of it."""
+        stamp = time.time_ns() - int(age * 1e9)
+        message = Action(step=step, last=last)
+        message.header.stamp = to_stamp(stamp)
+        message.action = np.array(action, dtype=np.float32)
+        before = len(self.records)
+        self._action.publish(message)
+        self.be_at(stamp=max(stamp, time.time_ns()))
+        wait_for(lambda: len(self.records) > before, "the record of an action")
+        return self.records[before]
+
+
+@pytest.fixture
+def rig(domain: int) -> Iterator[Rig]:
+    parameters = {"control_period": PERIOD, "silence": 1.5 * PERIOD}
+    with node_process("wayfarer_control", "control", **parameters), peer(domain) as me:
+        yield Rig(me)
+
+
+def test_an_action_becomes_a_displacement_from_the_measured_pose(rig: Rig) -> None:
+    record = rig.act([0.4, 0.0, -0.2])
+    assert record.reasons == 0
+    assert record.commanded
+    np.testing.assert_allclose(position_of(record.target), HOME + 0.125 * np.array([0.4, 0.0, -0.2]), atol=1e-6)
+    np.testing.assert_allclose(record.executed, [0.4, 0.0, -0.2], atol=1e-6)
+    wait_for(lambda: rig.targets, "the target")
+    np.testing.assert_allclose(position_of(rig.targets[0].pose), position_of(record.target))
+    assert rig.targets[0].header.frame_id == names.BASE_FRAME
+
+
+def test_a_nan_action_makes_the_arm_hold_and_says_why(rig: Rig) -> None:
+    record = rig.act([np.nan, 0.0, 0.0])
+    assert record.reasons == Reason.NOT_FINITE
+    np.testing.assert_allclose(position_of(record.target), HOME)
+    np.testing.assert_array_equal(record.executed, [0.0, 0.0, 0.0])
+
+
+def test_a_target_outside_the_box_is_moved_onto_its_surface(rig: Rig) -> None:
+    rig.be_at()
+    record = rig.act([0.0, 0.0, 0.0])
+    message = rig.act([0.0, 0.0, 1.0], step=1)
+    assert record.reasons == 0
+    assert Reason.SPEED in Reason(message.reasons) or Reason.WORKSPACE in Reason(message.reasons)
+    assert position_of(message.target)[2] <= 0.388
+
+
+def test_an_old_observation_is_not_acted_on(rig: Rig) -> None:
+    assert rig.act([0.3, 0.0, 0.0], age=1.0).reasons == Reason.STALE
+
+
+@pytest.mark.parametrize("mode", [FrankaRobotState.ROBOT_MODE_REFLEX, FrankaRobotState.ROBOT_MODE_USER_STOPPED])
+def test_no_command_goes_out_while_the_robot_reports_an_error(rig: Rig, mode: int) -> None:
+    rig.report(mode)
+    wait_for(lambda: "robot" in rig.says(), "the error to be seen")
+    record = rig.act([0.3, 0.0, 0.0])
+    assert record.reasons == Reason.ROBOT_ERROR
+    assert not record.commanded
+    assert rig.targets == []
+    rig.report(FrankaRobotState.ROBOT_MODE_MOVE)
+    wait_for(lambda: "robot" not in rig.says(), "the error to be gone")
+    assert rig.act([0.3, 0.0, 0.0], step=1).commanded
+
+
+def test_silence_leads_to_a_hold_within_two_control_periods(rig: Rig) -> None:
+    rig.act([0.5, 0.0, 0.0])
+    acted = time.monotonic()
+    moved = HOME + [0.03, 0.0, 0.0]
+    rig.be_at(moved)
+    wait_for(lambda: len(rig.records) == 2, "the hold")
+    silent = time.monotonic() - acted
+    assert rig.records[1].reasons == Reason.SILENT
+    np.testing.assert_allclose(position_of(rig.records[1].target), moved)
+    assert silent < 2.0 * PERIOD + 0.1, f"{silent:.2f} s; 0.1 s is for this machine being busy"
+
+
+def test_silence_after_the_last_action_of_an_episode_is_no_fault(rig: Rig) -> None:
+    rig.act([0.5, 0.0, 0.0], last=True)
+    end = time.monotonic() + 4.0 * PERIOD
+    wait_for(lambda: time.monotonic() > end, "four periods to pass")
+    assert len(rig.records) == 1
+
+
+def test_an_operators_hold_stays_in_force_until_release(rig: Rig) -> None:
+    rig.act([0.5, 0.0, 0.0], last=True)
+    assert rig.peer.call(Trigger, names.HOLD, Trigger.Request()).success
+    wait_for(lambda: len(rig.records) == 2, "the hold")
+    assert rig.records[1].reasons == Reason.STOPPED
+    assert rig.act([0.5, 0.0, 0.0], step=1).reasons == Reason.STOPPED
+    assert rig.peer.call(Trigger, names.RELEASE, Trigger.Request()).success
+    assert Reason.STOPPED not in Reason(rig.act([0.5, 0.0, 0.0], step=2, last=True).reasons)
+
+
+def test_it_leaves_the_arm_holding_when_it_is_told_to_end(domain: int) -> None:
+    with peer(domain) as me:
+        with node_process("wayfarer_control", "control", control_period=PERIOD):
+            rig = Rig(me)
+            rig.act([0.5, 0.0, 0.0], last=True)
+            moved = HOME + [0.02, 0.0, 0.0]
+            rig.be_at(moved)
+            wait_for(lambda: me.health, "a second word of the node")
+        wait_for(lambda: len(rig.targets) == 2, "the hold at its end")
+        assert rig.records[-1].reasons == Reason.STOPPED
+
+
+def test_recovery_is_asked_for_a_few_times_and_then_waits_for_the_operator(domain: int) -> None:
+    asked: list[float] = []
+
+    def recover(handle: Any) -> ErrorRecovery.Result:
+        asked.append(time.monotonic())
+        handle.succeed()  # in vain: the robot goes on reporting its reflex
+        return ErrorRecovery.Result()
+
+    with node_process("wayfarer_control", "control", recovery_attempts=2, recovery_pause=0.2), peer(domain) as me:
+        server = ActionServer(me.node, ErrorRecovery, names.ERROR_RECOVERY, recover)
+        rig = Rig(me)
+
+        def reflex_for(seconds: float) -> None:
+            end = time.monotonic() + seconds
+            while time.monotonic() < end:
+                rig.report(FrankaRobotState.ROBOT_MODE_REFLEX)
+                time.sleep(0.05)
+
+        reflex_for(2.0)
+        wait_for(lambda: len(asked) == 2, "two recoveries")
+        wait_for(lambda: "control/release" in rig.says(), "the word that it needs an operator")
+        assert rig.peer.call(Trigger, names.RELEASE, Trigger.Request()).success
+        reflex_for(2.0)
+        wait_for(lambda: len(asked) == 4, "two more after the operator's word")
+        rig.report(FrankaRobotState.ROBOT_MODE_MOVE)
+        server.destroy()
+
+
+def test_a_human_hand_is_left_to_end_what_it_began(domain: int) -> None:
+    asked: list[int] = []
+
+    def recover(handle: Any) -> ErrorRecovery.Result:
+        asked.append(1)
+        handle.succeed()
+        return ErrorRecovery.Result()
+
+    with node_process("wayfarer_control", "control"), peer(domain) as me:
+        server = ActionServer(me.node, ErrorRecovery, names.ERROR_RECOVERY, recover)
+        rig = Rig(me)
+        rig.report(FrankaRobotState.ROBOT_MODE_USER_STOPPED)
+        wait_for(lambda: "user stopped" in rig.says(), "the stop to be seen")
+        rig.report(FrankaRobotState.ROBOT_MODE_USER_STOPPED)
+        assert asked == []
+        server.destroy()
+
+
+def test_limits_that_make_no_sense_end_the_node_with_a_message(domain: int) -> None:
+    with node_process("wayfarer_control", "control", max_speed=7.0) as process:
+        assert process.wait(30.0) == 1
+        assert process.stdout is not None
+        output = process.stdout.read()
+    assert "max_speed" in output
+    assert "m/s" in output

@@ -1,0 +1,114 @@
+"""`wayfarer collect --in-process` gives what the nodes give."""
+
+import signal
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fixtures.graph import VENV, wait_for, wayfarer
+from rosbags.highlevel import AnyReader
+from wayfarer_policies import checkpoint
+from wayfarer_policies.replay.bag import read_episode
+from wayfarer_policies.replay.episode import End
+from wayfarer_policies.replay.run_directory import RunDirectory
+
+WORDS = ["collect", "--seed", "3", "--method", "random-correlated"]  # a method given later wins
+TOPICS = {
+    *("observation/image", "policy/action", "control/executed", "robot/current_pose"),
+    *("sim/object_pose", "robot/target_pose", "replay/episode"),
+}
+
+
+def collect(out: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    done = wayfarer(*WORDS, "--out", str(out), *words)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def assert_equal_episodes(ros: Path, here: Path, episodes: int, steps: int) -> None:
+    for number in range(episodes):
+        a, b = (read_episode(RunDirectory(run).episodes()[number]) for run in (ros, here))
+        assert a.steps == b.steps == steps
+        assert a.lost_steps == b.lost_steps == 0
+        for name in ("stamps", "requested", "actions", "reasons", "ee_positions", "object_poses", "images"):
+            np.testing.assert_array_equal(getattr(b, name), getattr(a, name), err_msg=name)
+        assert b.images.std() > 10.0
+        assert repr(b.info) == repr(a.info)  # repr: NaN is the novelty of no goal
+
+
+@pytest.mark.slow
+def test_a_run_in_process_equals_the_run_over_ros_step_by_step(domain: int, tmp_path: Path) -> None:
+    ros, here = tmp_path / "ros", tmp_path / "here"
+    size = ("--episodes", "2", "--steps", "30")
+    collect(ros, *size)
+    collect(here, *size, "--in-process")
+    assert_equal_episodes(ros, here, episodes=2, steps=30)
+
+
+@pytest.mark.slow
+def test_a_run_that_learns_also_learns_the_same(domain: int, tmp_path: Path) -> None:
+    ros, here, config = tmp_path / "ros", tmp_path / "here", tmp_path / "config.yaml"
+    config.write_text(
+        "/**/actor:\n  ros__parameters: {random_steps: 20}\n"
+        "/**/collector:\n  ros__parameters: {episodes_per_cycle: 2, epochs: 1}\n"
+    )
+    words = ("--method", "goal", "--episodes", "4", "--steps", "12", "--config", str(config))
+    collect(ros, *words)
+    collect(here, *words, "--in-process")
+    assert_equal_episodes(ros, here, episodes=4, steps=12)
+    for kind in ("learner", "novelty"):
+        file = Path("checkpoints") / f"{kind}.safetensors"
+        one, other = (checkpoint.read(run / file, kind).tensors for run in (ros, here))
+        assert one.keys() == other.keys()
+        assert [name for name in one if not torch.equal(one[name], other[name])] == []
+
+
+@pytest.mark.slow
+def test_its_bag_is_read_by_other_tools_and_continued_by_the_same_command(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    collect(run, "--episodes", "1", "--steps", "5", "--in-process")
+    collect(run, "--episodes", "2", "--steps", "5", "--in-process")
+    straight = tmp_path / "straight"
+    collect(straight, "--episodes", "2", "--steps", "5", "--in-process")
+    for number in (0, 1):
+        a, b = (read_episode(RunDirectory(folder).episodes()[number]) for folder in (run, straight))
+        np.testing.assert_array_equal(a.stamps, b.stamps)
+        np.testing.assert_array_equal(a.images, b.images)
+    with AnyReader([run]) as reader:
+        assert {c.topic for c in reader.connections} == {f"/wayfarer/{name}" for name in TOPICS}
+        targets = [c for c in reader.connections if c.topic.endswith("target_pose")]
+        assert sum(1 for _ in reader.messages(targets)) == 10
+    assert RunDirectory(run).description()["configuration"]["collector"]["transport"] == "in process"
+    assert "holds 2 finished episodes already" in collect(run, "--episodes", "2", "--steps", "5", "--in-process").stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_it_cleanly_with_the_episode_closed(number: signal.Signals, code: int, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = [str(VENV / "bin" / "wayfarer"), *WORDS, "--out", str(run), "--steps", "5000", "--in-process"]
+    process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
+    wait_for(lambda: list(run.glob("*.part")), "the first episode")
+    process.send_signal(number)
+    assert process.wait(20.0) == code
+    directory = RunDirectory(run)
+    assert directory.torn() == {}
+    episode = read_episode(directory.episodes()[0])
+    assert episode.info.end is End.ABORTED
+    assert episode.info.reason == f"stopped by {number.name}"
+    assert episode.lost_steps == 0
+
+
+@pytest.mark.slow
+def test_a_parameter_file_is_honoured_or_refused(tmp_path: Path) -> None:
+    config, run = tmp_path / "config.yaml", tmp_path / "run"
+    words = ["--episodes", "1", "--steps", "4", "--in-process", "--config", str(config)]
+    config.write_text("/**/control:\n  ros__parameters: {max_sped: 0.0}\n")
+    refused = wayfarer(*WORDS, "--out", str(run), *words)
+    assert refused.returncode == 1
+    assert "node control: unknown parameter 'max_sped'" in refused.stderr
+    config.write_text("/**/control:\n  ros__parameters: {max_speed: 0.0}\n")
+    collect(run, *words)
+    assert not read_episode(RunDirectory(run).episodes()[0]).actions.any()

@@ -1,0 +1,186 @@
+import dataclasses
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from wayfarer_common.errors import DataError
+from wayfarer_policies.replay.episode import End, Episode, EpisodeInfo
+from wayfarer_policies.replay.frames import INDEX, FrameCache, Source, Trajectory, synchronise
+
+Make = Callable[..., Trajectory]
+
+
+def recorded_episode(steps: int = 4) -> Episode:
+    rng = np.random.default_rng(0)
+    return Episode(
+        info=EpisodeInfo(7, "random", 0, steps, "", float("nan"), End.TRUNCATED, "", steps),
+        stamps=np.arange(1, steps + 2, dtype=np.int64),
+        images=rng.integers(0, 256, (steps + 1, 36, 40, 3), dtype=np.uint8),
+        requested=np.zeros((steps, 3), np.float32),
+        actions=rng.uniform(-1, 1, (steps, 3)).astype(np.float32),
+        reasons=np.zeros(steps, np.uint16),
+        seen=np.ones(steps + 1, bool),
+        valid=np.ones(steps, bool),
+        ee_positions=rng.uniform(size=(steps + 1, 3)),
+        object_poses=None,
+    )
+
+
+def test_an_episode_is_stored_channels_first_with_one_row_per_observation(tmp_path: Path) -> None:
+    episode = recorded_episode()
+    cache = FrameCache(tmp_path)
+    cache.append(episode)
+    assert cache.rows == 5
+    assert cache.column("frames").shape == (5, 3, 36, 40)
+    assert (cache.column("frames")[2] == episode.images[2].transpose(2, 0, 1)).all()
+    assert (cache.column("actions")[:4] == episode.actions).all()
+    assert cache.column("valid").tolist() == [True, True, True, True, False]
+    assert cache.column("ee_positions")[4] == pytest.approx(episode.ee_positions[4].astype(np.float32))
+
+
+def test_lost_images_and_numbers_that_are_not_finite_make_their_steps_invalid(tmp_path: Path) -> None:
+    episode = recorded_episode(steps=6)
+    episode.seen[2] = False
+    episode.actions[5] = np.nan
+    cache = FrameCache(tmp_path)
+    cache.append(episode)
+    assert cache.column("valid").tolist() == [True, False, False, True, True, False, False]
+    assert cache.column("known").tolist() == [True, True, False, True, True, True, True]
+    assert np.isfinite(cache.column("actions")).all()
+
+
+def test_frames_are_mapped_and_not_copied(tmp_path: Path, make_trajectory: Make) -> None:
+    cache = FrameCache(tmp_path)
+    cache.append(make_trajectory(1))
+    assert isinstance(cache.column("frames"), np.memmap)
+    assert not cache.column("frames").flags.writeable
+
+
+def test_a_reader_sees_new_episodes_after_refresh_only(tmp_path: Path, make_trajectory: Make) -> None:
+    writer, reader = FrameCache(tmp_path), FrameCache(tmp_path)
+    writer.append(make_trajectory(1))
+    assert len(reader) == 0
+    assert reader.refresh()
+    assert not reader.refresh()
+    assert (reader.column("frames")[3] == 13).all()
+
+
+@pytest.mark.slow
+def test_a_reader_in_another_process_sees_what_was_written(tmp_path: Path, make_trajectory: Make) -> None:
+    FrameCache(tmp_path).append(make_trajectory(2))
+    code = "import sys, pathlib; from wayfarer_policies.replay.frames import FrameCache as C; "
+    code += "c = C(pathlib.Path(sys.argv[1])); print(len(c), int(c.column('frames')[4].max()))"
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "24"]
+
+
+def test_rows_a_killed_writer_left_behind_are_overwritten(tmp_path: Path, make_trajectory: Make) -> None:
+    cache = FrameCache(tmp_path)
+    cache.append(make_trajectory(1))
+    for raw in tmp_path.glob("*.raw"):
+        with raw.open("ab") as file:
+            file.write(b"\xff" * 1000)  # the index was never rewritten
+    again = FrameCache(tmp_path)
+    assert len(again) == 1
+    again.append(make_trajectory(2))
+    assert (again.column("frames")[7] == 20).all()
+    assert again.column("actions").shape == (14, 3)
+
+
+@pytest.mark.parametrize("damage", ["truncate", "garbage", "version", "missing file"])
+def test_a_damaged_cache_is_refused_with_its_name(tmp_path: Path, make_trajectory: Make, damage: str) -> None:
+    FrameCache(tmp_path).append(make_trajectory(1))
+    index, frames = tmp_path / INDEX, tmp_path / "frames.raw"
+    if damage == "truncate":
+        frames.write_bytes(frames.read_bytes()[:-1])
+    elif damage == "garbage":
+        index.write_text("{")
+    elif damage == "version":
+        index.write_text(json.dumps({**json.loads(index.read_text()), "version": 99}))
+    else:
+        frames.unlink()
+    with pytest.raises(DataError, match=str(tmp_path)):
+        FrameCache(tmp_path)
+
+
+def test_another_image_size_or_the_same_episode_twice_is_refused(tmp_path: Path, make_trajectory: Make) -> None:
+    cache = FrameCache(tmp_path)
+    one = make_trajectory(1)
+    cache.append(one)
+    with pytest.raises(DataError, match="already"):
+        cache.append(one)
+    with pytest.raises(DataError, match="rows"):
+        cache.append(dataclasses.replace(one, number=2, frames=one.frames[:, :1]))
+    with pytest.raises(DataError, match="need 7 frames"):
+        cache.append(dataclasses.replace(one, number=2, frames=one.frames[:-1]))
+    assert len(cache) == 1
+
+
+def test_a_row_of_a_deleted_episode_is_an_error_that_names_it(tmp_path: Path, make_trajectory: Make) -> None:
+    cache = FrameCache(tmp_path)
+    cache.append(make_trajectory(1))
+    assert cache.row(1, 6) == 6
+    assert cache.locate(6)[1] == 6
+    with pytest.raises(DataError, match="episode 5"):
+        cache.row(5, 0)
+    with pytest.raises(DataError, match="0 to 6"):
+        cache.row(1, 7)
+
+
+class Loader:
+    """The bags: remembers what was asked for."""
+
+    def __init__(self, make: Make) -> None:
+        self.make, self.asked = make, list[str]()
+
+    def __call__(self, sources: Sequence[Source]) -> Iterator[Trajectory]:
+        for source in sources:
+            self.asked.append(source.name)
+            yield self.make(int(source.name))
+
+
+def sources(*numbers: int) -> list[Source]:
+    return [Source(str(number), 100, 5) for number in numbers]
+
+
+def test_synchronise_loads_only_what_is_missing(tmp_path: Path, make_trajectory: Make) -> None:
+    load = Loader(make_trajectory)
+    synchronise(tmp_path, sources(1, 2), load)
+    cache = synchronise(tmp_path, sources(1, 2, 3), load)
+    assert load.asked == ["1", "2", "3"]
+    assert [entry.number for entry in cache.entries] == [1, 2, 3]
+
+
+def test_synchronise_rebuilds_from_the_first_changed_or_deleted_source(tmp_path: Path, make_trajectory: Make) -> None:
+    load = Loader(make_trajectory)
+    synchronise(tmp_path, sources(1, 2, 3), load)
+    changed = [sources(1)[0], Source("2", 101, 5), sources(3)[0]]
+    cache = synchronise(tmp_path, changed, load)
+    assert load.asked == ["1", "2", "3", "2", "3"]
+    cache = synchronise(tmp_path, changed[:1] + changed[2:], load)
+    assert [entry.number for entry in cache.entries] == [1, 3]
+    assert (cache.column("frames")[7] == 30).all()
+
+
+def test_synchronise_rebuilds_a_damaged_cache(tmp_path: Path, make_trajectory: Make) -> None:
+    load = Loader(make_trajectory)
+    synchronise(tmp_path, sources(1, 2), load)
+    (tmp_path / INDEX).write_text("not json")
+    cache = synchronise(tmp_path, sources(1, 2), load)
+    assert len(cache) == 2
+    assert load.asked == ["1", "2", "1", "2"]
+
+
+def test_synchronise_says_which_source_gave_no_episode(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="for 1"):
+        synchronise(tmp_path, sources(1), lambda _: [])
+
+
+def test_a_source_is_known_by_size_and_time(tmp_path: Path) -> None:
+    file = tmp_path / "episode.mcap"
+    file.write_bytes(b"12345")
+    assert (Source.of(file).name, Source.of(file).size) == ("episode.mcap", 5)

@@ -1,0 +1,117 @@
+"""The toy experiment, on a world of 36x36 images in which a dot walks over a 3x3 board."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from wayfarer_common.errors import ConfigError, DataError
+from wayfarer_policies.exploration import Schedule
+from wayfarer_policies.schedules import LinearSchedule
+from wayfarer_policies.toy import STRATEGIES, Coverage, Row, ToyConfig, ToyRobot, read_rows, run_all, run_strategy
+from wayfarer_policies.toy_figures import curves, draw_all, summary
+
+
+class Board:
+    """Three by three places, and a third part of the state that never changes."""
+
+    actions = 4
+    frame_shape = (1, 36, 36)
+    state_shape = (3, 3, 1)
+
+    def __init__(self) -> None:
+        self.state: tuple[int, ...] = (1, 1, 0)
+
+    def reset(self) -> NDArray[np.uint8]:
+        self.state = (1, 1, 0)
+        return self.render(self.state)
+
+    def step(self, action: int) -> NDArray[np.uint8]:
+        dx, dy = ((1, 0), (-1, 0), (0, 1), (0, -1))[action]
+        self.state = (min(max(self.state[0] + dx, 0), 2), min(max(self.state[1] + dy, 0), 2), 0)
+        return self.render(self.state)
+
+    def render(self, state: Sequence[int]) -> NDArray[np.uint8]:
+        frame = np.zeros((1, 36, 36), np.uint8)
+        x, y = state[:2]
+        frame[0, 12 * y : 12 * y + 12, 12 * x : 12 * x + 12] = 255
+        return frame
+
+
+CONFIG = ToyConfig(
+    Schedule(episodes=4, episodes_per_cycle=2, steps=8, epochs=1),
+    filters=(4, 4, 4),
+    features=8,
+    rnd_features=8,
+    batch=4,
+    epsilon=LinearSchedule(1.0, 0.5, 10),
+)
+
+
+def test_coverage_counts_all_an_episodes_and_its_new_states() -> None:
+    coverage = Coverage((3, 3, 1))
+    assert coverage.add(np.array([[1, 1, 0], [1, 2, 0], [1, 1, 0]])) == (2, 2, 2)
+    assert coverage.add(np.array([[1, 1, 0], [0, 1, 0], [0, 1, 0]])) == (3, 2, 1)
+    assert coverage.visits[1, 1, 0] == 3
+    assert coverage.visits.sum() == 6
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_every_strategy_runs_and_repeats_itself(strategy: str, tmp_path: Path) -> None:
+    first, second = (run_strategy(strategy, 3, CONFIG, Board(), tmp_path / name) for name in ("a", "b"))
+    assert first == second
+    assert [row.episode for row in first] == [0, 1, 2, 3]
+    assert all(row.new_states + (row.episode > 0) >= 1 for row in first)
+    assert first[-1].total_states == sum(row.new_states for row in first) <= 9
+    assert read_rows(tmp_path / "a" / "coverage.csv") == first
+    assert np.load(tmp_path / "a" / "visits.npy").sum() == 4 * 9
+    assert not (tmp_path / "a" / "frames").exists()
+
+
+def test_seeds_differ(tmp_path: Path) -> None:
+    runs = [run_strategy("random", seed, CONFIG, Board(), tmp_path / str(seed)) for seed in range(4)]
+    assert len({tuple((row.episode_states, row.new_states) for row in run) for run in runs}) > 1
+
+
+def test_the_random_episodes_come_first() -> None:
+    class Never:
+        def act(self, *_: object, **__: object) -> int:
+            raise AssertionError("asked too early")
+
+    config = ToyConfig(CONFIG.schedule, epsilon=LinearSchedule(0.0, 0.0, 1), random_episodes=1)
+    robot = ToyRobot(Board(), config, Never(), seed=0)  # type: ignore[arg-type]
+    robot.run_episode(None)
+    with pytest.raises(AssertionError, match="too early"):
+        robot.run_episode(None)
+
+
+@pytest.mark.slow
+def test_the_experiment_leaves_a_table_and_figures_and_keeps_finished_runs(tmp_path: Path) -> None:
+    strategies = ("goal", "random")
+    rows = run_all(CONFIG, Board, [0, 1], tmp_path, strategies, ThreadPoolExecutor(1))
+    assert read_rows(tmp_path / "coverage.csv") == rows
+    assert len(rows) == 2 * 2 * 4
+    header = (tmp_path / "coverage.csv").read_text().splitlines()[0]
+    assert header == "strategy,seed,episode,total_states,episode_states,new_states"
+    kept = (tmp_path / "runs" / "goal_1" / "visits.npy").stat().st_mtime_ns
+    assert run_all(CONFIG, Board, [0, 1], tmp_path, strategies, ThreadPoolExecutor(1)) == rows
+    assert (tmp_path / "runs" / "goal_1" / "visits.npy").stat().st_mtime_ns == kept
+    figures = draw_all(rows, CONFIG, Board(), tmp_path)
+    assert [path.name for path in figures] == ["coverage.png", "novelty_goal.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in figures)
+
+
+def test_the_summary_has_means_and_ranges_over_seeds() -> None:
+    rows = [Row("goal", seed, episode, 10 * (seed + 1) * (episode + 1), 3, 2) for seed in (0, 1) for episode in (0, 1)]
+    assert curves(rows, "goal", lambda row: row.total_states).tolist() == [[10, 20], [20, 40]]
+    assert summary(rows) == [("goal", 2, 30.0, 20.0, 40.0, 2.0)]
+
+
+def test_unknown_strategies_and_other_tables_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="choose from goal"):
+        run_strategy("best", 0, CONFIG, Board(), tmp_path)
+    (tmp_path / "coverage.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(DataError, match=r"not a coverage\.csv"):
+        read_rows(tmp_path / "coverage.csv")

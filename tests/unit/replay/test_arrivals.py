@@ -1,0 +1,88 @@
+from hypothesis import given
+from hypothesis import strategies as st
+from wayfarer_replay.arrivals import Arrivals
+
+FINAL = 1000
+
+
+def complete(steps: int) -> Arrivals:
+    """Everything of an episode of `steps` steps whose observations have the stamps 10, 20, 30, ... and FINAL."""
+    stamps = {k: 10 * (k + 1) for k in range(steps)}
+    return Arrivals(images={*stamps.values(), FINAL}, actions=stamps, executed=set(range(steps)))
+
+
+def test_an_episode_of_which_everything_has_arrived_has_lost_nothing() -> None:
+    assert complete(5).lost(5, FINAL) == 0
+
+
+def test_an_episode_of_no_steps_has_lost_nothing() -> None:
+    assert Arrivals().lost(0, 0) == 0
+
+
+def test_a_missing_executed_record_loses_its_step() -> None:
+    arrivals = complete(5)
+    arrivals.executed.remove(2)
+    assert arrivals.lost(5, FINAL) == 1
+
+
+def test_a_missing_image_loses_the_step_from_it_and_the_step_to_it() -> None:
+    arrivals = complete(5)
+    arrivals.images.remove(30)
+    assert arrivals.lost(5, FINAL) == 2
+
+
+def test_a_missing_first_image_loses_one_step() -> None:
+    arrivals = complete(5)
+    arrivals.images.remove(10)
+    assert arrivals.lost(5, FINAL) == 1
+
+
+def test_a_missing_final_image_loses_the_last_step() -> None:
+    arrivals = complete(5)
+    arrivals.images.remove(FINAL)
+    assert arrivals.lost(5, FINAL) == 1
+
+
+def test_a_missing_action_loses_its_step_and_the_one_before_it() -> None:
+    arrivals = complete(5)
+    del arrivals.actions[3]
+    assert arrivals.lost(5, FINAL) == 2
+
+
+def test_steps_that_were_announced_but_never_seen_are_lost() -> None:
+    assert complete(5).lost(8, FINAL) == 4  # 5, 6 and 7, and 4, whose successor is not known
+    assert Arrivals().lost(3, FINAL) == 3
+
+
+@given(st.sets(st.integers(0, 7)), st.sets(st.integers(0, 8)), st.sets(st.integers(0, 7)))
+def test_a_step_counts_once_however_much_of_it_is_missing(
+    actions: set[int], images: set[int], executed: set[int]
+) -> None:
+    arrivals = complete(8)
+    stamps = [arrivals.actions[k] for k in range(8)] + [FINAL]
+    for k in actions:
+        del arrivals.actions[k]
+    for k in images:
+        arrivals.images.remove(stamps[k])
+    arrivals.executed -= executed
+    expected = {
+        k for k in range(8) if k in actions or k + 1 in actions or k in images or k + 1 in images or k in executed
+    }
+    assert arrivals.lost(8, FINAL) == len(expected)
+
+
+def test_the_final_observation_is_the_first_image_after_the_last_action() -> None:
+    arrivals = complete(3)
+    arrivals.images |= {31, 2000}
+    assert arrivals.after_last_action() == 31
+
+
+def test_without_an_image_after_the_last_action_there_is_no_final_observation() -> None:
+    assert Arrivals().after_last_action() == 0
+    assert Arrivals(images={10, 20}, actions={0: 10, 1: 20}).after_last_action() == 0
+
+
+def test_two_episodes_do_not_share_what_has_arrived() -> None:
+    first = Arrivals()
+    first.images.add(1)
+    assert Arrivals().images == set()

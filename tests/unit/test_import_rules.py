@@ -1,0 +1,253 @@
+"""Who may know whom (docs of the house: DESIGN.md), read off the imports; and how large things may become."""
+
+import ast
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SHARE = Path(sys.prefix) / "share"
+NODES = sorted(p.parent.name for p in (ROOT / "ros_ws" / "src").glob("*/*/node.py"))
+PACKAGES = sorted(p.parent for p in (*ROOT.glob("ros_ws/src/*/package.xml"), *ROOT.glob("*/package.xml")))
+PURE_COMMON = {"errors", "cube", "names", "reason"}  # what policies and sim may use of wayfarer_common
+# Parts of a node that stand beside its node.py and speak to rclpy for it; everything else beside it is pure or
+# handles messages at most.
+SPEAK_ROS = {
+    "wayfarer_collector/configuration.py",  # asks the other nodes for their parameters
+    "wayfarer_collector/waiting.py",  # waits for futures of the executor's thread
+    "wayfarer_collector/collaborators.py",  # services and actions of the other nodes
+    "wayfarer_replay/bag_channels.py",  # rclpy.qos in bags' words
+    "wayfarer_sim_bridge/sensors.py",  # the bridge's publishers
+}
+# What `wayfarer collect --in-process` uses of the node packages: the very same gate, picture, bag description and
+# parameters must stand in both ways to collect. Nothing of these speaks to ROS at run time.
+SHARED_WITH_IN_PROCESS = (
+    "wayfarer_control.safety",
+    "wayfarer_camera.picture",
+    "wayfarer_collector.scalars",
+    "wayfarer_replay.bag_channels",
+    "wayfarer_replay.run_description",
+    *(f"wayfarer_{node}.node.Params" for node in ("actor", "camera", "collector", "control", "learner", "novelty")),
+    "wayfarer_sim_bridge.node.Params",
+)
+SOURCES = sorted(
+    path
+    for folder in ("ros_ws/src", "policies", "sim", "launch")
+    for path in (ROOT / folder).rglob("*.py")
+    if "build" not in path.relative_to(ROOT).parts
+)
+MAX_FILE, MAX_FUNCTION = 300, 50
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Full dotted names of all that a file imports, wherever in the file; `from a import b` gives a.b."""
+    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            assert node.level == 0, f"{name_of(path)} imports relatively: .{module}"
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) in (
+            "__import__",
+            "import_module",
+        ):
+            argument = node.args[0] if node.args else None
+            if isinstance(argument, ast.JoinedStr):  # f"package.{choice}": its beginning tells the package
+                argument = argument.values[0]
+            assert isinstance(argument, ast.Constant), f"{name_of(path)} imports what only running it tells"
+            yield str(argument.value)
+
+
+def is_ros(module: str) -> bool:
+    """Say whether a module comes from ROS: an interface package, a client library, a build or launch tool."""
+    top = module.split(".")[0]
+    if top.startswith("wayfarer_"):
+        return top == "wayfarer_msgs"
+    return (
+        top.startswith(("rcl", "ament", "rosidl", "rosbag2", "launch", "tf2", "ros2", "rmw"))
+        or top.endswith(("_msgs", "_srvs", "_interfaces"))
+        or (SHARE / top / "package.xml").is_file()
+    )
+
+
+def modules_of(package: str) -> list[Path]:
+    return [path for path in SOURCES if path.parent.name == package or package in path.relative_to(ROOT).parts[:-1]]
+
+
+def inside(package: str) -> list[Path]:
+    return [path for path in modules_of(package) if path.name != "setup.py"]
+
+
+def all_packages_of_ours() -> set[str]:
+    return {path.name if path.name not in ("policies", "sim") else f"wayfarer_{path.name}" for path in PACKAGES}
+
+
+# --- the reader itself ---
+
+
+def test_there_is_something_to_read() -> None:
+    assert len(SOURCES) > 40
+    assert {"wayfarer_actor", "wayfarer_camera", "wayfarer_collector", "wayfarer_control"} <= set(NODES)
+    assert {"wayfarer_replay", "wayfarer_sim_bridge"} <= set(NODES)
+    for package in (*NODES, "wayfarer_policies", "wayfarer_sim"):
+        assert inside(package), package
+
+
+def test_imports_are_found_wherever_they_stand(tmp_path: Path) -> None:
+    text = "import a.b, c\nfrom d import e\ndef f():\n    from g.h import i as j\n"
+    text += "    __import__('k')\n    importlib.import_module(f'l.{j}')\n"
+    written = tmp_path / "example.py"
+    written.write_text(text)
+    assert sorted(imports(written)) == ["a.b", "c", "d.e", "g.h.i", "k", "l."]
+
+
+def test_ros_is_told_from_the_rest() -> None:
+    for module in (
+        "rclpy.node.Node",
+        "std_srvs.srv",
+        "sensor_msgs",
+        "ament_index_python",
+        "wayfarer_msgs.msg",
+        "launch",
+    ):
+        assert is_ros(module), module
+    for module in ("rosbags.typesys", "numpy", "wayfarer_common.names", "mcap.reader", "torch", "robosuite", "yaml"):
+        assert not is_ros(module), module
+
+
+# --- who may know whom ---
+
+
+@pytest.mark.parametrize("package", ["wayfarer_policies", "wayfarer_sim"])
+def test_policies_and_sim_know_neither_ros_nor_each_other_nor_a_node(package: str) -> None:
+    allowed = {package, "wayfarer_common"}
+    for path in inside(package):
+        for module in imports(path):
+            assert not is_ros(module), f"{name_of(path)} imports {module}"
+            top = module.split(".")[0]
+            assert not top.startswith("wayfarer_") or top in allowed, f"{name_of(path)} imports {module}"
+
+
+@pytest.mark.parametrize("package", ["wayfarer_policies", "wayfarer_sim"])
+def test_policies_and_sim_use_only_the_pure_part_of_common(package: str) -> None:
+    for path in inside(package):
+        for module in imports(path):
+            parts = module.split(".")
+            if parts[0] == "wayfarer_common":
+                assert len(parts) > 1, f"{name_of(path)} imports all of wayfarer_common"
+                assert parts[1] in PURE_COMMON, f"{name_of(path)} imports {module}"
+
+
+def test_policies_know_no_simulator_and_sim_no_torch() -> None:
+    for package, foreign in (("wayfarer_policies", {"mujoco", "robosuite"}), ("wayfarer_sim", {"torch"})):
+        for path in inside(package):
+            assert not {m.split(".")[0] for m in imports(path)} & foreign, name_of(path)
+
+
+@pytest.mark.parametrize("module", sorted(PURE_COMMON))
+def test_the_pure_part_of_common_is_pure(module: str) -> None:
+    path = ROOT / "ros_ws/src/wayfarer_common/wayfarer_common" / f"{module}.py"
+    for imported in imports(path):
+        assert not is_ros(imported), f"{module}.py imports {imported}"
+        if imported.startswith("wayfarer_"):
+            assert imported.split(".")[1] in PURE_COMMON, f"{module}.py imports {imported}"
+
+
+@pytest.mark.parametrize("package", NODES)
+def test_a_node_package_knows_no_other_node_package(package: str) -> None:
+    allowed = {package, "wayfarer_common", "wayfarer_msgs", "wayfarer_policies", "wayfarer_sim"}
+    for path in inside(package):
+        for module in imports(path):
+            top = module.split(".")[0]
+            assert not top.startswith("wayfarer_") or top in allowed, f"{name_of(path)} imports {module}"
+
+
+@pytest.mark.parametrize("package", ["wayfarer_common", "wayfarer_cli"])
+def test_nobody_else_imports_a_node_package_either(package: str) -> None:
+    for path in inside(package):
+        shared = SHARED_WITH_IN_PROCESS if path.parent.name == "in_process" else ()
+        for module in imports(path):
+            if not any(module == name or module.startswith(f"{name}.") for name in shared):
+                assert module.split(".")[0] not in NODES, f"{name_of(path)} imports {module}"
+
+
+def test_everything_shared_with_the_in_process_way_is_used() -> None:
+    used = {m for path in inside("wayfarer_cli") if path.parent.name == "in_process" for m in imports(path)}
+    for name in SHARED_WITH_IN_PROCESS:
+        assert any(module == name or module.startswith(f"{name}.") for module in used), f"nobody uses {name}"
+
+
+@pytest.mark.parametrize("package", NODES)
+def test_inside_a_node_package_only_the_node_speaks_to_rclpy(package: str) -> None:
+    for path in inside(package):
+        if path.name == "node.py" or f"{package}/{path.name}" in SPEAK_ROS:
+            continue
+        for module in imports(path):
+            assert module.split(".")[0] != "rclpy", f"{name_of(path)} imports {module}"
+            assert module not in ("wayfarer_common.run", "wayfarer_common.params"), name_of(path)
+            assert not is_ros(module), f"{name_of(path)} imports {module}"
+
+
+def test_every_exception_from_that_rule_is_still_one() -> None:
+    for name in SPEAK_ROS:
+        path = ROOT / "ros_ws" / "src" / name.split("/")[0] / name
+        assert any(is_ros(module) for module in imports(path)), f"{name} needs no exception any more"
+
+
+def test_the_launch_folder_holds_no_python() -> None:
+    assert list((ROOT / "launch").rglob("*.py")) == []
+
+
+# --- what a package says it needs ---
+
+
+def declared(package: Path) -> set[str]:
+    root = ET.parse(package / "package.xml").getroot()
+    return {element.text or "" for element in root if element.tag in ("depend", "exec_depend")}
+
+
+@pytest.mark.parametrize("package", [p for p in PACKAGES if list(p.glob("*/__init__.py"))], ids=lambda p: p.name)
+def test_package_xml_declares_every_ros_package_that_is_imported(package: Path) -> None:
+    own = {path.parent.name for path in package.glob("*/__init__.py")}
+    imported = {module.split(".")[0] for path in package.glob("*/**/*.py") for module in imports(path)}
+    needed = {top for top in imported if is_ros(top) or top.startswith("wayfarer_")} - own
+    assert needed, package.name
+    assert needed <= declared(package), f"{package.name}/package.xml lacks {sorted(needed - declared(package))}"
+
+
+def test_packages_declare_only_packages_of_ours_that_exist() -> None:
+    known = all_packages_of_ours() | {"wayfarer_bringup"}
+    for package in PACKAGES:
+        for needed in declared(package):
+            assert not needed.startswith("wayfarer_") or needed in known, f"{package.name} needs {needed}"
+
+
+def test_bringup_declares_every_node_package_its_launch_files_start() -> None:
+    for file in (ROOT / "launch").glob("*.launch.xml"):
+        started = {node.attrib["pkg"] for node in ET.parse(file).getroot().iter("node")}
+        assert started
+        assert started <= declared(ROOT / "launch"), file.name
+
+
+# --- how large things may become ---
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_a_file_is_at_most_300_lines(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= MAX_FILE
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_a_function_is_at_most_50_lines(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            assert length <= MAX_FUNCTION, f"{node.name} has {length} lines"
