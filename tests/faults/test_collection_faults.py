@@ -95,8 +95,9 @@ def test_killing_everything_at_once_loses_only_the_open_episode(
     running: tuple[subprocess.Popen[str], Path],
 ) -> None:
     process, run = running
-    # the launcher last: the kernel tells the others to end when it dies, and the recorder is quick
-    for pid in [nodes_of()["wayfarer_replay"], *nodes_of().values(), process.pid]:
+    nodes = nodes_of()
+    process.send_signal(signal.SIGSTOP)  # it would end the others, cleanly, when it saw the first one gone
+    for pid in (*nodes.values(), process.pid):  # and so would the kernel, were it killed first
         os.kill(pid, signal.SIGKILL)
     process.communicate(timeout=30.0)
     wait_for(lambda: not nodes_of(), "all nodes to be gone", 10.0)

@@ -10,7 +10,7 @@ from franka_msgs.msg import FrankaRobotState
 from geometry_msgs.msg import PoseStamped
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image, JointState
-from wayfarer_msgs.msg import Action, CollectorStatus, Episode, ExecutedAction, Novelty, Weights
+from wayfarer_msgs.msg import Action, CollectorStatus, Episode, ExecutedAction, Fault, Novelty, Weights
 
 from wayfarer_common import names, qos
 
@@ -28,9 +28,11 @@ class Topic:
 
 CAMERA_IMAGE = Topic(names.CAMERA_IMAGE, Image, qos.STEP, "bridge", ("camera",))
 CAMERA_INFO = Topic(names.CAMERA_INFO, CameraInfo, qos.LATCHED, "bridge")
+CAMERA_FAULT = Topic(names.CAMERA_FAULT, Fault, qos.LATCHED, "camera", ("actor",))
 OBSERVATION_IMAGE = Topic(names.OBSERVATION_IMAGE, Image, qos.STEP, "camera", ("actor", "replay"))
 POLICY_ACTION = Topic(names.POLICY_ACTION, Action, qos.STEP, "actor", ("control", "replay"))
 EXECUTED = Topic(names.EXECUTED, ExecutedAction, qos.STEP, "control", ("replay",))
+CONTROL_FAULT = Topic(names.CONTROL_FAULT, Fault, qos.LATCHED, "control", ("actor",))
 TARGET_POSE = Topic(names.TARGET_POSE, PoseStamped, qos.STEP, "control", ("bridge",))
 CURRENT_POSE = Topic(names.CURRENT_POSE, PoseStamped, qos.STATE, "bridge", ("control", "replay"))
 JOINT_STATES = Topic(names.JOINT_STATES, JointState, qos.STATE, "bridge")
@@ -45,9 +47,11 @@ COLLECTOR_STATUS = Topic(names.COLLECTOR_STATUS, CollectorStatus, qos.LATCHED, "
 TOPICS = (
     CAMERA_IMAGE,
     CAMERA_INFO,
+    CAMERA_FAULT,
     OBSERVATION_IMAGE,
     POLICY_ACTION,
     EXECUTED,
+    CONTROL_FAULT,
     TARGET_POSE,
     CURRENT_POSE,
     JOINT_STATES,

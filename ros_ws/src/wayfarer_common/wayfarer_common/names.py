@@ -7,9 +7,11 @@ OBSERVATION_SIZE = 84  # pixels, width and height of what the policy sees
 
 CAMERA_IMAGE = "camera/image_raw"
 CAMERA_INFO = "camera/camera_info"
+CAMERA_FAULT = "camera/fault"
 OBSERVATION_IMAGE = "observation/image"
 POLICY_ACTION = "policy/action"
 EXECUTED = "control/executed"
+CONTROL_FAULT = "control/fault"
 TARGET_POSE = "robot/target_pose"
 CURRENT_POSE = "robot/current_pose"
 JOINT_STATES = "robot/joint_states"

@@ -100,6 +100,7 @@ class Recorder:
             goal_novelty=head.goal_novelty,
             end=int(End.UNFINISHED),
             reason="",
+            fault=0,
             steps=0,
             lost_steps=0,
             final_stamp=self._messages.time(0),
