@@ -14,7 +14,7 @@ from wayfarer_common.errors import DataError
 
 from wayfarer_policies.algorithm import LabelledBatch, Observation, within
 from wayfarer_policies.checkpoint import State
-from wayfarer_policies.replay.sampling import Batch, Replay
+from wayfarer_policies.replay.sampling import Batch, Store
 
 SELF_GOALS = 0.04  # p of Table I
 
@@ -62,10 +62,10 @@ class FutureGoals:
         self.self_goals = self_goals
         self.reached = reached or SameStep()
 
-    def prepare(self, store: Replay) -> None:
+    def prepare(self, store: Store) -> None:
         """Nothing has to be known beforehand."""
 
-    def label(self, batch: Batch, store: Replay, rng: np.random.Generator) -> LabelledBatch:
+    def label(self, batch: Batch, store: Store, rng: np.random.Generator) -> LabelledBatch:
         """Return ((s, g), a, r, (s', g), done)."""
         future = store.future_rows(batch.rows, rng)  # (B,)
         itself = torch.from_numpy(rng.random(len(future)) < self.self_goals)  # (B,)

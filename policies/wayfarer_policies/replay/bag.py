@@ -3,16 +3,13 @@
 import contextlib
 import os
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from mcap.exceptions import McapError
 from mcap.reader import NonSeekingReader, make_reader
 from mcap.writer import CompressionType, Writer
-from numpy.typing import NDArray
 from rosbags.serde import SerdeError
 from rosbags.typesys import TypesysError
 from rosbags.typesys.store import Typestore
@@ -20,12 +17,12 @@ from wayfarer_common import names
 from wayfarer_common.errors import DataError
 from zstandard import ZstdError
 
-from wayfarer_policies.replay.episode import End, Episode, EpisodeInfo
+from wayfarer_policies.replay.assembly import Message, Parts, contract_name, put_together, read_records
+from wayfarer_policies.replay.episode import Episode, EpisodeInfo
 from wayfarer_policies.replay.message_types import add_schema, base_types
 
 OPEN_SUFFIX = ".part"  # an episode that is being written, or whose recorder was killed
 _CHUNK = 256 * 1024  # bytes: small enough for random access, large enough to compress (docs/performance.md)
-_NANOSECONDS = 1_000_000_000
 # What mcap, zstandard and rosbags raise over bytes that are not what was written
 _DAMAGE = (
     *(McapError, ZstdError, TypesysError, SerdeError, struct.error),
@@ -92,12 +89,6 @@ def _sync_directory(folder: Path) -> None:
         os.close(descriptor)
 
 
-def header_stamp(cdr: bytes) -> int:
-    """Return the stamp [ns] of a serialised message that begins with a header, without deserialising it."""
-    seconds, nanoseconds = struct.unpack_from("<iI", cdr, 4)  # behind CDR's four bytes
-    return int(seconds) * _NANOSECONDS + int(nanoseconds)
-
-
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[None]:
     """Turn whatever a missing or damaged file makes the libraries raise into a DataError that names it."""
@@ -107,35 +98,6 @@ def reading(path: Path) -> Iterator[None]:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
     except _DAMAGE as error:
         raise DataError(f"{path} is damaged: {type(error).__name__}: {error}") from error
-
-
-@dataclass(frozen=True)
-class Message:
-    """One recorded message; `name` is the contract's, whatever namespace it was recorded under."""
-
-    name: str
-    type: str
-    cdr: bytes
-    log_time: int  # ns
-
-    @property
-    def stamp(self) -> int:
-        """Header stamp [ns]."""
-        return header_stamp(self.cdr)
-
-
-_NAMES = (
-    names.OBSERVATION_IMAGE,
-    names.POLICY_ACTION,
-    names.EXECUTED,
-    names.CURRENT_POSE,
-    names.OBJECT_POSE,
-    names.REPLAY_EPISODE,
-)
-
-
-def _contract_name(topic: str) -> str:
-    return next((name for name in _NAMES if topic == name or topic.endswith("/" + name)), topic)
 
 
 def messages(path: Path, types: Typestore, topics: Sequence[str] | None = None) -> Iterator[Message]:
@@ -153,46 +115,10 @@ def messages(path: Path, types: Typestore, topics: Sequence[str] | None = None) 
                     add_schema(types, schema.name, schema.data.decode())
                     known.add(schema.name)
                 name = schema.name if schema is not None else ""
-                yield Message(_contract_name(channel.topic), name, message.data, message.log_time)
+                yield Message(contract_name(channel.topic), name, message.data, message.log_time)
         except _DAMAGE:
             if not torn:
                 raise
-
-
-@dataclass
-class _Parts:
-    """The messages of one episode, sorted by what they say and when."""
-
-    records: list[Any]
-    images: dict[int, bytes]  # stamp -> CDR
-    actions: dict[int, Any]  # step -> message
-    executed: dict[tuple[int, int], Any]  # step and stamp -> message
-    poses: dict[int, bytes]
-    objects: dict[int, bytes]
-    types: Typestore
-
-
-def _sort(path: Path) -> _Parts:
-    types = base_types()
-    parts = _Parts([], {}, {}, {}, {}, {}, types)
-    by_stamp: Mapping[str, dict[int, bytes]] = {
-        names.OBSERVATION_IMAGE: parts.images,
-        names.CURRENT_POSE: parts.poses,
-        names.OBJECT_POSE: parts.objects,
-    }
-    for message in messages(path, types):
-        if message.name in by_stamp:
-            by_stamp[message.name][message.stamp] = message.cdr
-        elif message.name == names.REPLAY_EPISODE:
-            parts.records.append(types.deserialize_cdr(message.cdr, message.type))
-        elif message.name == names.POLICY_ACTION:
-            action: Any = types.deserialize_cdr(message.cdr, message.type)
-            parts.actions[action.step] = action
-        elif message.name == names.EXECUTED:
-            executed: Any = types.deserialize_cdr(message.cdr, message.type)
-            key = executed.step, _nanoseconds(executed.header.stamp)  # one between episodes names an older step
-            parts.executed.setdefault(key, executed)  # a later hold repeats the step it interrupts
-    return parts
 
 
 def read_episode(path: Path, with_images: bool = True) -> Episode:
@@ -200,38 +126,9 @@ def read_episode(path: Path, with_images: bool = True) -> Episode:
 
     Without images (they are then (T + 1, 0, 0, 3)) it is much faster; `valid` is the same either way.
     """
+    types = base_types()
     with reading(path):
-        return _put_together(_sort(path), path, with_images)
-
-
-def _put_together(parts: _Parts, path: Path, with_images: bool) -> Episode:
-    info, final_stamp = _info(parts, path)
-    steps = max([info.steps, *(k + 1 for k in parts.actions)])
-    stamps = np.zeros(steps + 1, dtype=np.int64)  # (T + 1,)
-    for k, action in parts.actions.items():
-        stamps[k] = _nanoseconds(action.header.stamp)
-    stamps[steps] = final_stamp
-    seen = np.array([int(s) in parts.images for s in stamps])  # (T + 1,)
-    requested = np.full((steps, 3), np.nan, dtype=np.float32)
-    executed = np.full((steps, 3), np.nan, dtype=np.float32)
-    reasons = np.zeros(steps, dtype=np.uint16)
-    for k, action in parts.actions.items():
-        requested[k] = action.action
-        record = parts.executed.get((k, int(stamps[k])))
-        if record is not None:
-            executed[k], reasons[k] = record.executed, record.reasons
-    return Episode(
-        info=info,
-        stamps=stamps,
-        images=_images(parts, stamps, with_images),
-        requested=requested,
-        actions=executed,
-        reasons=reasons,
-        seen=seen,
-        valid=seen[:-1] & seen[1:] & np.isfinite(executed).all(axis=1),
-        ee_positions=_poses(parts.poses, stamps, parts.types)[:, :3],
-        object_poses=_poses(parts.objects, stamps, parts.types) if parts.objects else None,
-    )
+        return put_together(Parts.of(messages(path, types), types), path, with_images)
 
 
 def read_info(path: Path) -> EpisodeInfo:
@@ -241,57 +138,6 @@ def read_info(path: Path) -> EpisodeInfo:
         with path.open("rb") as file:
             summary = make_reader(file).get_summary()
         channels = summary.channels.values() if summary is not None else ()
-        topics = [c.topic for c in channels if _contract_name(c.topic) == names.REPLAY_EPISODE]
-        records = [types.deserialize_cdr(m.cdr, m.type) for m in messages(path, types, topics)] if topics else []
-        return _info(_Parts(records, {}, {}, {}, {}, {}, types), path)[0]
-
-
-def _info(parts: _Parts, path: Path) -> tuple[EpisodeInfo, int]:
-    """Merge the begin and end records; also return the stamp of the final observation, 0 where it is unknown."""
-    if not parts.records:
-        raise DataError(f"{path} holds no episode record: not written by wayfarer_replay, or torn in its first chunk")
-    last = parts.records[-1]
-    ended = last.event == last.END
-    info = EpisodeInfo(
-        number=int(last.episode),
-        method=last.method,
-        seed=int(last.seed),
-        max_steps=int(last.max_steps),
-        goal=last.goal,
-        goal_novelty=float(last.goal_novelty),
-        end=End(last.end) if ended else End.UNFINISHED,
-        reason=last.reason if ended else "the recorder was killed",
-        steps=int(last.steps) if ended else len(parts.actions),
-    )
-    return info, _nanoseconds(last.final_stamp) if ended else 0
-
-
-def _images(parts: _Parts, stamps: NDArray[np.int64], wanted: bool) -> NDArray[np.uint8]:
-    decoded = {}
-    if wanted:
-        for k, stamp in enumerate(stamps.tolist()):
-            if stamp in parts.images:
-                image = parts.types.deserialize_cdr(parts.images[stamp], "sensor_msgs/msg/Image")
-                decoded[k] = image.data.reshape(image.height, image.width, 3)  # type: ignore[attr-defined]
-    shape = next((pixels.shape for pixels in decoded.values()), (0, 0, 3))
-    images = np.zeros((len(stamps), *shape), dtype=np.uint8)  # (T + 1, H, W, 3)
-    for k, pixels in decoded.items():
-        images[k] = pixels
-    return images
-
-
-def _poses(recorded: dict[int, bytes], stamps: NDArray[np.int64], types: Typestore) -> NDArray[np.float64]:
-    """Return the pose at, or last before, each stamp, (T + 1, 7); NaN where there is none."""
-    poses = np.full((len(stamps), 7), np.nan)
-    times = np.array(sorted(recorded), dtype=np.int64)
-    for k, stamp in enumerate(stamps):
-        index = int(np.searchsorted(times, stamp, side="right")) - 1
-        if stamp > 0 and index >= 0:
-            pose = types.deserialize_cdr(recorded[int(times[index])], "geometry_msgs/msg/PoseStamped").pose  # type: ignore[attr-defined]
-            p, q = pose.position, pose.orientation
-            poses[k] = p.x, p.y, p.z, q.x, q.y, q.z, q.w
-    return poses
-
-
-def _nanoseconds(stamp: Any) -> int:
-    return int(stamp.sec) * _NANOSECONDS + int(stamp.nanosec)
+        topics = [c.topic for c in channels if contract_name(c.topic) == names.REPLAY_EPISODE]
+        parts = Parts.of(messages(path, types, topics) if topics else (), types)
+        return read_records(parts, path)[0]

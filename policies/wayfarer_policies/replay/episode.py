@@ -28,6 +28,7 @@ class EpisodeInfo:
     goal_novelty: float  # NaN without a goal
     end: End
     reason: str
+    fault: FaultKind  # what aborted it; NONE for the other ends
     steps: int
 
 

@@ -20,7 +20,7 @@ from wayfarer_common.errors import DataError
 
 from wayfarer_policies.replay.episode import End, Episode
 
-VERSION = 1
+VERSION = 2
 INDEX = "index.json"
 
 
@@ -50,6 +50,7 @@ class Trajectory:
     valid: NDArray[np.bool_]  # (T,) steps that may be trained on
     known: NDArray[np.bool_]  # (T + 1,) frames that were really seen
     end: End
+    object_poses: NDArray[np.float32] | None = None  # (T + 1, 7) truth for labels, NaN where unknown; None: no truth
 
     @classmethod
     def of(cls, episode: Episode) -> Self:
@@ -65,6 +66,7 @@ class Trajectory:
             valid=episode.valid & known[:-1] & known[1:] & np.isfinite(episode.actions).all(axis=1),
             known=known,
             end=episode.info.end,
+            object_poses=None if episode.object_poses is None else episode.object_poses.astype(np.float32),
         )
 
 
@@ -94,6 +96,7 @@ class Layout:
             "frames": ("uint8", self.frame),
             "actions": (self.action_type, self.action),
             "ee_positions": ("float32", (3,)),
+            "object_poses": ("float32", (7,)),
             "valid": ("bool", ()),
             "known": ("bool", ()),
         }
@@ -144,7 +147,7 @@ class FrameCache:
         return _rows(self.entries)
 
     def column(self, name: str) -> NDArray[Any]:
-        """Return one of frames, actions, ee_positions, valid, known: (rows, ...), read-only."""
+        """Return one of frames, actions, ee_positions, object_poses, valid, known: (rows, ...), read-only."""
         if name not in self._columns:
             raise DataError(f"frame cache {self.folder} has no {name!r} yet: it holds {len(self)} episodes")
         return self._columns[name]
@@ -179,9 +182,10 @@ class FrameCache:
         entry = Entry(trajectory.number, self.rows, steps, int(trajectory.end), source)
         self.folder.mkdir(parents=True, exist_ok=True)
         for name, (dtype, shape) in layout.columns.items():
-            column = np.zeros((steps + 1, *shape), dtype)
+            column = np.full((steps + 1, *shape), np.nan if name == "object_poses" else 0, dtype)
             values = getattr(trajectory, name)
-            column[: len(values)] = values  # actions and valid have T rows: the last one stays 0, not valid
+            if values is not None:
+                column[: len(values)] = values  # actions and valid have T rows: the last one stays 0, not valid
             _write_at(self.folder / f"{name}.raw", column, entry.start)
         _write_index(self.folder / INDEX, layout, [*self.entries, entry])
         self.refresh()

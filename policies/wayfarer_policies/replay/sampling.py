@@ -1,6 +1,8 @@
 """Draw from the replay buffer: transitions for the learner, images for goals and novelty. Nothing is copied twice."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -8,8 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from wayfarer_common.errors import DataError
 
-from wayfarer_policies.replay.episode import End, Episode
+from wayfarer_policies.replay.episode import Episode
 from wayfarer_policies.replay.frames import FrameCache, Trajectory
+from wayfarer_policies.replay.rows import Rows
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,46 @@ class Images:
     steps: NDArray[np.int64]  # (B,) observation in the episode, 0 .. T
 
 
-class Replay:
+class Store(ABC):
+    """Stored episodes to draw from: the growing buffer of one run (Replay), or several finished runs (Dataset)."""
+
+    index: Rows
+
+    @abstractmethod
+    def column(self, name: str) -> NDArray[Any]:
+        """Return one of actions, ee_positions, object_poses: (rows, ...)."""
+
+    @abstractmethod
+    def frames(self, rows: Tensor | NDArray[np.int64]) -> Tensor:
+        """Return the images of these rows (B, C, H, W) uint8."""
+
+    def sample(self, size: int, rng: np.random.Generator) -> Batch:
+        """Draw `size` transitions uniformly, with replacement, over all valid steps."""
+        return self.batch(self.index.draw(size, rng))
+
+    def batch(self, rows: NDArray[np.int64]) -> Batch:
+        """Return the transitions that begin at these rows (B,)."""
+        positions = self.column("ee_positions")
+        terminated, truncated = self.index.ends(rows)
+        return Batch(
+            states=self.frames(rows),
+            actions=torch.from_numpy(self.column("actions")[rows]),
+            next_states=self.frames(rows + 1),
+            ee_positions=torch.from_numpy(positions[rows]),
+            next_ee_positions=torch.from_numpy(positions[rows + 1]),
+            terminated=torch.from_numpy(terminated),
+            truncated=torch.from_numpy(truncated),
+            rows=torch.from_numpy(rows),
+            episodes=torch.from_numpy(self.index.episodes(rows)),
+            steps=torch.from_numpy(self.index.steps(rows)),
+        )
+
+    def future_rows(self, rows: Tensor, rng: np.random.Generator) -> Tensor:
+        """For each row draw one uniformly from itself to the end of its episode, over the images that were seen."""
+        return torch.from_numpy(self.index.future(rows.numpy(), rng))  # (B,)
+
+
+class Replay(Store):
     """The replay buffer R over a frame cache. `refresh` (or `add`, in the process that owns the cache) brings news."""
 
     def __init__(self, cache: FrameCache) -> None:
@@ -55,20 +97,9 @@ class Replay:
         self._read_marks()
 
     def _read_marks(self) -> None:
-        """Recompute what the draws need: a few numbers per row (300,000 rows take about 20 ms)."""
-        entries, rows = self.cache.entries, self.cache.rows
-        starts = np.array([entry.start for entry in entries], dtype=np.int64)  # (episodes,)
-        lasts = np.array([entry.start + entry.steps for entry in entries], dtype=np.int64)  # (episodes,)
-        numbers = np.array([entry.number for entry in entries], dtype=np.int64)
-        terminal = np.array([entry.end == End.TERMINATED for entry in entries], dtype=bool)
-        place = np.repeat(np.arange(len(entries)), lasts - starts + 1)  # (rows,)
-        self._start, self._last, self._number = starts[place], lasts[place], numbers[place]  # (rows,)
-        self._ends_task = terminal[place]  # (rows,)
         empty = np.zeros(0, dtype=bool)
-        known = np.array(self.cache.column("known")) if rows else empty  # (rows,)
-        self._transitions = np.flatnonzero(self.cache.column("valid") if rows else empty)  # rows of trainable steps
-        self._known = np.flatnonzero(known)  # rows of images that were seen
-        self._known_before = np.concatenate([[0], np.cumsum(known)]).astype(np.int64)  # (rows + 1,)
+        valid, known = (self.cache.column(name) if self.cache.rows else empty for name in ("valid", "known"))
+        self.index = Rows.of(self.cache.entries, valid, known)
 
     @property
     def episodes(self) -> int:
@@ -78,33 +109,11 @@ class Replay:
     @property
     def transitions(self) -> int:
         """Number of steps that may be trained on."""
-        return len(self._transitions)
+        return len(self.index.transitions)
 
-    def sample(self, size: int, rng: np.random.Generator) -> Batch:
-        """Draw `size` transitions uniformly, with replacement, over all valid steps."""
-        rows = self._transitions[rng.integers(self._required(len(self._transitions)), size=size)]  # (B,)
-        positions = self.cache.column("ee_positions")
-        last = rows + 1 == self._last[rows]  # (B,)
-        ends_task = self._ends_task[rows]
-        return Batch(
-            states=self.frames(rows),
-            actions=torch.from_numpy(self.cache.column("actions")[rows]),
-            next_states=self.frames(rows + 1),
-            ee_positions=torch.from_numpy(positions[rows]),
-            next_ee_positions=torch.from_numpy(positions[rows + 1]),
-            terminated=torch.from_numpy(last & ends_task),
-            truncated=torch.from_numpy(last & ~ends_task),
-            rows=torch.from_numpy(rows),
-            episodes=torch.from_numpy(self._number[rows]),
-            steps=torch.from_numpy(rows - self._start[rows]),
-        )
-
-    def future_rows(self, rows: Tensor, rng: np.random.Generator) -> Tensor:
-        """For each row draw one uniformly from itself to the end of its episode, over the images that were seen."""
-        here = rows.numpy()
-        first = self._known_before[here]  # (B,) place of the row itself among the known ones
-        behind = self._known_before[self._last[here] + 1]  # (B,) place behind the episode's last known one
-        return torch.from_numpy(self._known[rng.integers(first, behind)])  # (B,)
+    def column(self, name: str) -> NDArray[Any]:
+        """Return a column of the cache (rows, ...)."""
+        return self.cache.column(name)
 
     def frames(self, rows: Tensor | NDArray[np.int64]) -> Tensor:
         """Return the images of these rows (B, C, H, W) uint8."""
@@ -117,14 +126,14 @@ class Replay:
 
     def sample_images(self, size: int, rng: np.random.Generator) -> Images:
         """Draw the next-state images of `size` random transitions, all different where there are enough: R'."""
-        count = self._required(len(self._transitions))
-        return self._images(self._transitions[rng.choice(count, size=min(size, count), replace=False)] + 1)
+        count = self._required(self.transitions)
+        return self._images(self.index.transitions[rng.choice(count, size=min(size, count), replace=False)] + 1)
 
     def last_images(self, episodes: int) -> Images:
         """Return the next-state images of the last `episodes` episodes, in order."""
         entries = self.cache.entries[-episodes:]
         first = entries[0].start if entries else 0
-        recent = self._transitions[np.searchsorted(self._transitions, first) :]
+        recent = self.index.transitions[np.searchsorted(self.index.transitions, first) :]
         self._required(len(recent))
         return self._images(recent + 1)
 
@@ -133,7 +142,7 @@ class Replay:
         return self.last_images(episodes)
 
     def _images(self, rows: NDArray[np.int64]) -> Images:
-        return Images(self.cache.column("frames")[rows], self._number[rows], rows - self._start[rows])
+        return Images(self.cache.column("frames")[rows], self.index.episodes(rows), self.index.steps(rows))
 
     def _required(self, count: int) -> int:
         if count == 0:

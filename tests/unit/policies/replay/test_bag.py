@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from mcap.reader import make_reader
 from wayfarer_common import names
 from wayfarer_common.errors import DataError
+from wayfarer_policies.replay.assembly import header_stamp
 from wayfarer_policies.replay.bag import (
     OPEN_SUFFIX,
     Channel,
     EpisodeWriter,
-    header_stamp,
     messages,
     read_episode,
     read_info,
