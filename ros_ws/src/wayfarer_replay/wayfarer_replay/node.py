@@ -19,7 +19,8 @@ from wayfarer_common.params import declare, param
 from wayfarer_common.run import ContractNode, run
 from wayfarer_msgs.msg import Action, Episode, ExecutedAction
 from wayfarer_msgs.srv import BeginEpisode, EndEpisode
-from wayfarer_policies.replay.bag import EpisodeWriter, header_stamp
+from wayfarer_policies.replay.assembly import header_stamp
+from wayfarer_policies.replay.bag import EpisodeWriter
 from wayfarer_policies.replay.message_types import types_of_packages
 from wayfarer_policies.replay.run_directory import RunWriter
 
@@ -29,7 +30,14 @@ from wayfarer_replay.run_description import describe
 
 _TICK = 0.02  # s
 _REQUIRED = (contract.OBSERVATION_IMAGE, contract.POLICY_ACTION, contract.EXECUTED, contract.CURRENT_POSE)
-_WHERE_PRESENT = (contract.JOINT_STATES, contract.ROBOT_STATE, contract.OBJECT_POSE, contract.TARGET_POSE)
+_WHERE_PRESENT = (
+    contract.JOINT_STATES,
+    contract.ROBOT_STATE,
+    contract.OBJECT_POSE,
+    contract.TARGET_POSE,
+    contract.CONTROL_FAULT,
+    contract.CAMERA_FAULT,
+)
 
 
 @dataclass(frozen=True)
@@ -164,7 +172,7 @@ class Replay(ContractNode):
     def _finish(self, request: EndEpisode.Request) -> Episode:
         recording, self._recording = self._take(), None
         arrivals, end = recording.arrivals, recording.begin
-        end.event, end.end, end.reason = Episode.END, request.end, request.reason
+        end.event, end.end, end.reason, end.fault = Episode.END, request.end, request.reason, request.fault
         end.steps = max(request.steps, len(arrivals.actions))
         final = to_nanoseconds(request.final_stamp) or arrivals.after_last_action()
         end.final_stamp = to_stamp(final)
