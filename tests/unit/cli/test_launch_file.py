@@ -116,6 +116,65 @@ def test_environment_variables_of_the_launch_are_set(tmp_path: Path) -> None:
     assert read(tmp_path, body).environment == {"ROS_DOMAIN_ID": "7"}
 
 
+def test_a_substitution_may_hold_another(tmp_path: Path) -> None:
+    body = """
+      <arg name="a" default="x"/>
+      <node pkg="p" exec="yes" if="$(equals $(var a) x)"/><node pkg="p" exec="no" if="$(equals $(var a) y)"/>"""
+    assert [n.executable for n in read(tmp_path, body).nodes] == ["yes"]
+
+
+def test_an_argument_that_is_none_of_its_choices_is_refused_with_them(tmp_path: Path) -> None:
+    body = '<arg name="a" default="1"><choice value="1"/><choice value="2"/></arg>'
+    assert read(tmp_path, body, a="2").arguments == {"a": "2"}
+    with pytest.raises(ConfigError, match=r"test.launch.xml: a:=3 is not one of 1, 2"):
+        read(tmp_path, body, a="3")
+
+
+def test_a_remap_set_for_a_group_holds_for_all_that_follows_in_it(tmp_path: Path) -> None:
+    body = f'<group>{NODE}<set_remap from="a" to="b"/>{NODE}<group>{NODE}</group></group>{NODE}'
+    assert [n.remaps for n in read(tmp_path, body).nodes] == [(), (("a", "b"),), (("a", "b"),), ()]
+
+
+def included(folder: Path, body: str) -> str:
+    (folder / "part.launch.xml").write_text(f"<launch>{body}</launch>")
+    return "$(dirname)/part.launch.xml"
+
+
+def test_an_included_file_stands_in_its_place_with_the_arguments_it_is_given(tmp_path: Path) -> None:
+    file = included(tmp_path, '<arg name="n"/><node pkg="p" exec="$(var n)"/>')
+    body = f"""
+      <arg name="n" default="outer"/>
+      <group>
+        <push-ros-namespace namespace="lab"/><set_remap from="a" to="b"/>
+        <include file="{file}"><arg name="n" value="inner"/></include>
+      </group>
+      <node pkg="p" exec="$(var n)"/>"""
+    launch = read(tmp_path, body)
+    assert [(n.executable, n.namespace, n.remaps) for n in launch.nodes] == [
+        ("inner", "/lab", (("a", "b"),)),
+        ("outer", "/", ()),
+    ]
+    assert list(launch.descriptions) == list(declared_arguments(tmp_path / "test.launch.xml")) == ["n"]
+
+
+@pytest.mark.parametrize(
+    ("passed", "words"),
+    [
+        ("", r"test.launch.xml: <include> of part.launch.xml must pass n, too"),
+        ('<arg name="n" value="1"/><arg name="m" value="1"/>', "part.launch.xml has no argument m; it has n"),
+    ],
+)
+def test_an_include_must_pass_exactly_the_arguments_there_are(tmp_path: Path, passed: str, words: str) -> None:
+    file = included(tmp_path, f'<arg name="n" default="1"/>{NODE}')
+    with pytest.raises(ConfigError, match=words):
+        read(tmp_path, f'<include file="{file}">{passed}</include>')
+
+
+def test_a_parameter_file_may_also_be_for_nodes_of_a_launch_file_beside(tmp_path: Path) -> None:
+    included(tmp_path, '<node pkg="p" exec="e" name="other"/>')
+    assert with_parameters(tmp_path, "other:\n  ros__parameters: {a: 1}\n").nodes
+
+
 def test_comments_are_passed_over(tmp_path: Path) -> None:
     assert len(read(tmp_path, f"<!-- a word -->{NODE}").nodes) == 1
 
@@ -123,7 +182,7 @@ def test_comments_are_passed_over(tmp_path: Path) -> None:
 # --- what is refused, by name ---
 
 
-@pytest.mark.parametrize("element", ["include", "executable", "let", "timer", "Node"])
+@pytest.mark.parametrize("element", ["executable", "let", "timer", "Node"])
 def test_an_unknown_element_is_refused_by_name(tmp_path: Path, element: str) -> None:
     with pytest.raises(ConfigError, match=f"test.launch.xml: wayfarer launch does not know <{element}>; it knows arg"):
         read(tmp_path, f"<{element}/>")
@@ -140,7 +199,9 @@ def test_an_unknown_element_is_refused_by_name(tmp_path: Path, element: str) -> 
         ('<node pkg="p" exec="e"><env name="a" value="b"/></node>', "<env> in a node"),
         ('<node pkg="p" exec="e"><param name="a" value="b" type="str"/></node>', "<param> in a node"),
         ('<node pkg="p" exec="e"><param name="a"><param name="b" value="1"/></param></node>', "<param> in a node"),
-        ('<arg name="a" default="1"><choice value="1"/></arg>', "<choice> in <arg>"),
+        ('<arg name="a" default="1"><let name="b" value="1"/></arg>', "<let> in <arg>"),
+        ('<include file="x"><let name="b" value="1"/></include>', "<let> in <include>"),
+        ('<include file="x"><arg name="b" default="1"/></include>', "<arg> in <include>"),
     ],
 )
 def test_an_unknown_attribute_or_child_is_refused_by_name(tmp_path: Path, body: str, words: str) -> None:
@@ -166,7 +227,16 @@ def test_an_attribute_that_is_missing_is_named(tmp_path: Path, body: str, words:
 
 @pytest.mark.parametrize(
     "substitution",
-    ["$(eval 1 + 1)", "$(dirname)", "$(anon x)", "$(var nobody)", "$(var )", "$(env WAYFARER_UNSET)", "$()"],
+    [
+        "$(eval 1 + 1)",
+        "$(dirname x)",
+        "$(equals 1)",
+        "$(anon x)",
+        "$(var nobody)",
+        "$(var )",
+        "$(env WAYFARER_UNSET)",
+        "$()",
+    ],
 )
 def test_an_unknown_substitution_is_refused_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, substitution: str

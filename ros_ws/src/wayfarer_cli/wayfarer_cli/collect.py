@@ -1,7 +1,7 @@
 """`wayfarer collect`: starts the nodes of a target and shows how far they are."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import rclpy
@@ -26,8 +26,21 @@ from wayfarer_policies.replay.run_directory import RunWriter, finished
 
 from wayfarer_cli.nodes import launch_nodes
 
-_LAUNCH_FILES = {"sim": "sim.launch.xml"}
+_LAUNCH_FILES = {"sim": "sim.launch.xml", "hardware": "hardware.launch.xml"}
 _NAMESPACE = "wayfarer"
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Which arm is meant; None: as the launch file says."""
+
+    robot: str | None = None
+    robot_ip: str | None = None
+    backend: str | None = None
+
+    def arguments(self) -> dict[str, str]:
+        """Return what of it was said."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -42,12 +55,16 @@ class Collection:
     out: Path
     schedule: str
     config: Path | None
+    hardware: Hardware = Hardware()  # for target hardware only
 
 
 def collect_episodes(wanted: Collection) -> None:
     """Run the launch file of the target to its end. Raises a WayfarerError, or exits as the launch did."""
     if wanted.target not in _LAUNCH_FILES:
         raise ConfigError(f"target {wanted.target!r} is not one of {', '.join(_LAUNCH_FILES)}")
+    said = wanted.hardware.arguments()
+    if said and wanted.target != "hardware":
+        raise ConfigError(f"{', '.join(said)}: only --target hardware has a robot to choose, not {wanted.target}")
     RunWriter(wanted.out).release()  # complains now, rather than after the nodes have started
     if holds_all(wanted):
         return
@@ -76,6 +93,7 @@ def launch_arguments(wanted: Collection) -> dict[str, str]:
         "schedule": wanted.schedule,
         "learning": str(method(wanted.method).learns).lower(),
         "namespace": _NAMESPACE,
+        **wanted.hardware.arguments(),
     }
     if wanted.config is not None:
         given["config"] = str(wanted.config.resolve())

@@ -3,27 +3,29 @@
 With ROS 2 installed, `ros2 launch` reads the same files; this stands in for it where it is missing.
 """
 
-import os
-import re
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 from wayfarer_common.errors import ConfigError
 
-FindShare = Callable[[str], Path]  # package -> its share directory
+from wayfarer_cli.substitution import KNOWN, FindShare, UnknownSubstitutionError, substitute
 
 _ATTRIBUTES: dict[str, tuple[set[str], set[str]]] = {  # element -> what it needs, what else it may have
     "arg": ({"name"}, {"default", "description"}),
     "set_env": ({"name", "value"}, set()),
     "push-ros-namespace": ({"namespace"}, set()),
     "group": (set(), set()),
+    "include": ({"file"}, set()),
     "node": ({"pkg", "exec"}, {"name", "output", "on_exit"}),
     "remap": ({"from", "to"}, set()),
+    "set_remap": ({"from", "to"}, set()),
 }
-_WITH_CHILDREN = ("group", "node")
+_WITH_CHILDREN = ("arg", "group", "include", "node")
+
+Remaps = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class NodeSpec:
     name: str
     namespace: str
     parameters: tuple[tuple[str, str], ...]  # in file order: ("from", path) or (name, value)
-    remaps: tuple[tuple[str, str], ...]
+    remaps: Remaps
     ends_run: bool  # on_exit="shutdown"
 
     def arguments(self) -> list[str]:
@@ -56,6 +58,7 @@ class Launch:
     environment: dict[str, str] = field(default_factory=dict)
     arguments: dict[str, str] = field(default_factory=dict)
     descriptions: dict[str, tuple[str, str | None]] = field(default_factory=dict)  # name -> (text, default)
+    files: list[Path] = field(default_factory=list)  # that were read
 
 
 def read_launch_file(path: Path, given: Mapping[str, str], find_share: FindShare) -> Launch:
@@ -64,20 +67,15 @@ def read_launch_file(path: Path, given: Mapping[str, str], find_share: FindShare
     Raises ConfigError for an element or attribute this does not know, an argument the file does not declare, one it
     needs and was not given, and a parameter file whose sections fit none of the nodes.
     """
-    reader = _Reader(path, given, find_share)
-    reader.read()
-    unknown = set(given) - set(reader.launch.descriptions)
-    if unknown:
-        declared = ", ".join(sorted(reader.launch.descriptions))
-        raise ConfigError(f"{path.name} has no argument {', '.join(sorted(unknown))}; it has {declared}")
-    _check_parameter_files(reader.launch)
-    return reader.launch
+    launch = _Reader(path, given, find_share).read("", ())
+    _check_parameter_files(launch)
+    return launch
 
 
 def declared_arguments(path: Path) -> dict[str, tuple[str, str | None]]:
     """Return the arguments a launch file declares: name -> (description, default or None)."""
     try:
-        elements = ET.parse(path).getroot().iter("arg")
+        elements = [e for e in ET.parse(path).getroot().iter("arg") if "value" not in e.attrib]  # not an include's
     except (OSError, ET.ParseError) as error:
         raise ConfigError(f"cannot read launch file {path}: {error}") from error
     return {e.attrib["name"]: (e.attrib.get("description", ""), e.attrib.get("default")) for e in elements}
@@ -86,9 +84,9 @@ def declared_arguments(path: Path) -> dict[str, tuple[str, str | None]]:
 class _Reader:
     def __init__(self, path: Path, given: Mapping[str, str], find_share: FindShare) -> None:
         self._path, self._given, self._find_share = path, given, find_share
-        self.launch = Launch()
+        self.launch = Launch(files=[path])
 
-    def read(self) -> None:
+    def read(self, namespace: str, remaps: Remaps) -> Launch:
         try:
             root = ET.parse(self._path).getroot()
         except OSError as error:
@@ -97,9 +95,14 @@ class _Reader:
             raise ConfigError(f"{self._path} is not XML: {error}") from error
         if root.tag != "launch":
             raise ConfigError(f"{self._path}: the root element must be <launch>, not <{root.tag}>")
-        self._children(root, namespace="")
+        self._children(root, namespace, remaps)
+        unknown = set(self._given) - set(self.launch.descriptions)
+        if unknown:
+            declared = ", ".join(sorted(self.launch.descriptions))
+            raise ConfigError(f"{self._path.name} has no argument {', '.join(sorted(unknown))}; it has {declared}")
+        return self.launch
 
-    def _children(self, parent: ET.Element, namespace: str) -> None:
+    def _children(self, parent: ET.Element, namespace: str, remaps: Remaps) -> None:
         for element in parent:
             if not self._wanted(element):
                 continue
@@ -110,12 +113,16 @@ class _Reader:
                 self.launch.environment[element.attrib["name"]] = self._text(element.attrib["value"])
             elif element.tag == "push-ros-namespace":
                 namespace = f"{namespace}/{self._text(element.attrib['namespace']).strip('/')}".rstrip("/")
+            elif element.tag == "set_remap":
+                remaps += (self._remap(element),)
             elif element.tag == "group":
-                self._children(element, namespace)
+                self._children(element, namespace, remaps)
+            elif element.tag == "include":
+                self._include(element, namespace, remaps)
             elif element.tag == "node":
-                self.launch.nodes.append(self._node(element, namespace or "/"))
+                self.launch.nodes.append(self._node(element, namespace or "/", remaps))
             else:
-                raise self._unknown(f"<{element.tag}>", "arg, set_env, push-ros-namespace, group, node")
+                raise self._unknown(f"<{element.tag}>", ", ".join(tag for tag in _ATTRIBUTES if tag != "remap"))
 
     def _check(self, element: ET.Element) -> None:
         """Refuse an element that lacks an attribute, has one that nobody reads, or holds elements nobody reads."""
@@ -145,12 +152,40 @@ class _Reader:
         if name not in self._given and default is None:
             about = element.attrib.get("description", "no description")
             raise ConfigError(f"{self._path.name} needs {name}:=... ({about})")
-        self.launch.arguments[name] = self._given[name] if name in self._given else self._text(default or "")
+        value = self._given[name] if name in self._given else self._text(default or "")
+        choices = []
+        for child in element:
+            if child.tag != "choice" or set(child.attrib) != {"value"}:
+                raise self._unknown(f"<{child.tag}> in <arg>", "choice (value)")
+            choices.append(self._text(child.attrib["value"]))
+        if choices and value not in choices:
+            raise ConfigError(f"{self._path.name}: {name}:={value} is not one of {', '.join(choices)}")
+        self.launch.arguments[name] = value
 
-    def _node(self, element: ET.Element, namespace: str) -> NodeSpec:
+    def _include(self, element: ET.Element, namespace: str, remaps: Remaps) -> None:
+        """Read another file in place. Every argument must be passed: ros2 launch would let ours shine through."""
+        path = Path(self._text(element.attrib["file"]))
+        for child in element:
+            if child.tag != "arg" or set(child.attrib) != {"name", "value"}:
+                raise self._unknown(f"<{child.tag}> in <include>", "arg (name, value)")
+        given = {child.attrib["name"]: self._text(child.attrib["value"]) for child in element}
+        included = _Reader(path, given, self._find_share).read(namespace, remaps)
+        lacking = set(included.descriptions) - set(given)
+        if lacking:
+            raise ConfigError(
+                f"{self._path.name}: <include> of {path.name} must pass {', '.join(sorted(lacking))}, too"
+            )
+        self.launch.nodes += included.nodes
+        self.launch.files += included.files
+        self.launch.environment |= included.environment
+
+    def _remap(self, element: ET.Element) -> tuple[str, str]:
+        return self._text(element.attrib["from"]), self._text(element.attrib["to"])
+
+    def _node(self, element: ET.Element, namespace: str, remaps: Remaps) -> NodeSpec:
         if element.attrib.get("on_exit", "shutdown") != "shutdown":
             raise self._unknown(f'on_exit="{element.attrib["on_exit"]}"', 'on_exit="shutdown"')
-        parameters, remaps = [], []
+        parameters = []
         for child in element:
             if not self._wanted(child):
                 continue
@@ -160,7 +195,7 @@ class _Reader:
                 parameters.append((child.attrib["name"], self._text(child.attrib["value"])))
             elif child.tag == "remap":
                 self._check(child)
-                remaps.append((self._text(child.attrib["from"]), self._text(child.attrib["to"])))
+                remaps += (self._remap(child),)
             else:
                 raise self._unknown(f"<{child.tag}> in a node", "param (from, or name and value), remap")
         return NodeSpec(
@@ -169,25 +204,15 @@ class _Reader:
             name=self._text(element.attrib.get("name", element.attrib["exec"])),
             namespace=namespace,
             parameters=tuple(parameters),
-            remaps=tuple(remaps),
+            remaps=remaps,
             ends_run=element.attrib.get("on_exit") == "shutdown",
         )
 
     def _text(self, text: str) -> str:
-        """Put in the substitutions $(var X), $(env X DEFAULT) and $(find-pkg-share P)."""
-        return re.sub(r"\$\(([^\s)]*)([^)]*)\)", self._substitute, text)
-
-    def _substitute(self, match: re.Match[str]) -> str:
-        kind, rest = match.group(1), match.group(2).split()
-        if kind == "var" and rest and rest[0] in self.launch.arguments:
-            return self.launch.arguments[rest[0]]
-        if kind == "env" and rest:
-            value = os.environ.get(rest[0], " ".join(rest[1:]) if len(rest) > 1 else None)
-            if value is not None:
-                return value
-        if kind == "find-pkg-share" and rest:
-            return str(self._find_share(rest[0]))
-        raise self._unknown(match.group(0), "$(var ARGUMENT), $(env NAME DEFAULT), $(find-pkg-share PACKAGE)")
+        try:
+            return substitute(text, self.launch.arguments, self._path.parent, self._find_share)
+        except UnknownSubstitutionError as error:
+            raise self._unknown(str(error), KNOWN) from error
 
     def _unknown(self, what: str, known: str) -> ConfigError:
         return ConfigError(
@@ -196,7 +221,10 @@ class _Reader:
 
 
 def _check_parameter_files(launch: Launch) -> None:
-    """Catch the misspelt node name in a parameter file, which ROS itself passes over in silence."""
+    """Catch the misspelt node name in a parameter file, which ROS itself passes over in silence.
+
+    A file may serve several launch files, those of two machines above all: nodes of all that lie together are known.
+    """
     files = {value for node in launch.nodes for key, value in node.parameters if key == "from"}
     for file in files:
         try:
@@ -205,9 +233,21 @@ def _check_parameter_files(launch: Launch) -> None:
             raise ConfigError(f"cannot read parameter file {file}: {error}") from error
         if not isinstance(content, dict):
             raise ConfigError(f"parameter file {file} must map node names to ros__parameters")
-        names = {node.name for node in launch.nodes} | {"**"}
+        names = {node.name for node in launch.nodes} | _names_beside(launch.files) | {"**"}
         for section, body in content.items():
             if str(section).rsplit("/", 1)[-1] not in names:
                 raise ConfigError(f"{file}: section {section!r} fits no node; nodes are {', '.join(sorted(names))}")
             if not isinstance(body, dict) or set(body) != {"ros__parameters"}:
                 raise ConfigError(f"{file}: section {section!r} must hold exactly ros__parameters")
+
+
+def _names_beside(files: list[Path]) -> set[str]:
+    """Return the names of the nodes in all launch files of the folders in which these files lie."""
+    names = set()
+    for file in {other for path in files for other in path.parent.glob("*.launch.xml")}:
+        try:
+            nodes = ET.parse(file).getroot().iter("node")
+        except (OSError, ET.ParseError):  # another's file, and not asked for
+            continue
+        names |= {node.attrib.get("name", node.attrib.get("exec", "")) for node in nodes}
+    return names

@@ -31,7 +31,7 @@ def wayfarer() -> None:
 @app.command()
 def collect(
     out: Annotated[Path, typer.Option(help="Directory of the run; created, or continued where it holds one.")],
-    target: Annotated[str, typer.Option(help="What acts: [b]sim[/b].")] = "sim",
+    target: Annotated[str, typer.Option(help="What acts: [b]sim[/b], [b]hardware[/b].")] = "sim",
     method: Annotated[
         str,
         typer.Option(
@@ -51,11 +51,17 @@ def collect(
     in_process: Annotated[
         bool, typer.Option("--in-process", help="Simulator, policy and learner in one process, without ROS between.")
     ] = False,
+    robot: Annotated[str | None, typer.Option(help="Hardware only: [b]fr3[/b] or [b]panda[/b].")] = None,
+    robot_ip: Annotated[str | None, typer.Option(help="Hardware only: the robot's address.")] = None,
+    backend: Annotated[
+        str | None, typer.Option(help="Hardware only: [b]bridge[/b] (ours) or [b]ros2_control[/b].")
+    ] = None,
 ) -> None:
     """Collect episodes into a rosbag. Ctrl-C ends it cleanly; the same command again continues the run."""
-    from wayfarer_cli.collect import Collection, collect_episodes
+    from wayfarer_cli.collect import Collection, Hardware, collect_episodes
 
-    wanted = Collection(target, method, episodes, steps, seed, out, schedule, config)
+    hardware = Hardware(robot, robot_ip, backend)
+    wanted = Collection(target, method, episodes, steps, seed, out, schedule, config, hardware)
     if in_process:
         from wayfarer_cli.in_process.run import collect_in_process
 

@@ -1,0 +1,64 @@
+"""The substitutions of ROS 2's launch format that our launch files use. Pure."""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+FindShare = Callable[[str], Path]  # package -> its share directory
+
+KNOWN = "$(var ARGUMENT), $(env NAME DEFAULT), $(find-pkg-share PACKAGE), $(dirname), $(equals LEFT RIGHT)"
+
+_INNERMOST = re.compile(r"\$\(([^()]*)\)")
+_PLACEHOLDER = re.compile("\0([0-9]+)\0")
+
+
+class UnknownSubstitutionError(Exception):
+    """Carries the substitution, as it was written, that is not one of KNOWN or names what there is not."""
+
+
+def substitute(text: str, arguments: Mapping[str, str], folder: Path, find_share: FindShare) -> str:
+    """Return a text with its substitutions put in, the innermost first; what one puts in is taken literally.
+
+    Args:
+        text: as it stands in the file.
+        arguments: of the launch file, by name.
+        folder: in which the file lies.
+        find_share: finds a package's share directory; ConfigError for one that is not installed.
+
+    Raises:
+        UnknownSubstitutionError: see there.
+
+    """
+    values: list[str] = []  # what was put in; a placeholder stands for it, so that it is not read once more
+
+    def filled(piece: str) -> str:
+        return _PLACEHOLDER.sub(lambda match: values[int(match.group(1))], piece)
+
+    def put_in(match: re.Match[str]) -> str:
+        kind, *words = match.group(1).split(" ") if match.group(1) else [""]
+        value = _value(kind, [filled(word) for word in words if word], arguments, folder, find_share)
+        if value is None:
+            raise UnknownSubstitutionError(filled(match.group(0)))
+        values.append(value)
+        return f"\0{len(values) - 1}\0"
+
+    while _INNERMOST.search(text):
+        text = _INNERMOST.sub(put_in, text)
+    return filled(text)
+
+
+def _value(
+    kind: str, words: list[str], arguments: Mapping[str, str], folder: Path, find_share: FindShare
+) -> str | None:
+    if kind == "var" and len(words) == 1:
+        return arguments.get(words[0])
+    if kind == "env" and words:
+        return os.environ.get(words[0], " ".join(words[1:]) if len(words) > 1 else None)
+    if kind == "find-pkg-share" and len(words) == 1:
+        return str(find_share(words[0]))
+    if kind == "dirname" and not words:
+        return str(folder)
+    if kind == "equals" and len(words) == 2:
+        return str(words[0] == words[1]).lower()
+    return None

@@ -1,0 +1,81 @@
+"""The hardware runs the simulator's nodes: only the bridge, and what the camera node reads, may differ."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from wayfarer_cli.launch_file import Launch, NodeSpec, read_launch_file
+from wayfarer_common.errors import ConfigError
+
+SHIPPED = Path(__file__).parents[3] / "launch"
+ARGUMENTS = {"run": "/tmp/run", "method": "goal", "learning": "true", "episodes": "3", "steps": "7", "seed": "5"}
+BRIDGES = {"sim_bridge", "franka_bridge"}
+SIM_CLOCK = {("use_sim_time", "true"), ("use_sim_time", "false")}
+
+
+def read(name: str, **given: str) -> Launch:
+    return read_launch_file(SHIPPED / f"{name}.launch.xml", given, lambda _: SHIPPED)
+
+
+def told(node: NodeSpec) -> set[tuple[str, str]]:
+    """What a node is told by the launch file itself, but for the clock."""
+    return {(key, value) for key, value in node.parameters if key != "from"} - SIM_CLOCK
+
+
+@pytest.mark.parametrize("robot", ["fr3", "panda"])
+def test_hardware_starts_the_simulators_nodes_but_for_the_bridge(robot: str) -> None:
+    sim, hardware = read("sim", **ARGUMENTS), read("hardware", robot=robot, **ARGUMENTS)
+    ours = [node for node in sim.nodes if node.name not in BRIDGES]
+    theirs = [node for node in hardware.nodes if node.name not in BRIDGES]
+    assert [node.name for node in ours] == [
+        "camera", "control", "actor", "replay", "novelty", "learner", "collector"
+    ]  # fmt: skip
+    assert len(theirs) == len(ours)
+    for a, b in zip(ours, theirs, strict=True):
+        assert (a.package, a.executable, a.name, a.namespace) == (b.package, b.executable, b.name, b.namespace)
+        assert (a.remaps, a.ends_run) == (b.remaps, b.ends_run)
+        assert told(a) == told(b), a.name
+    assert [node.package for node in sim.nodes if node.name in BRIDGES] == ["wayfarer_sim_bridge"]
+    assert [node.package for node in hardware.nodes if node.name in BRIDGES] == ["wayfarer_franka_bridge"]
+
+
+@pytest.mark.parametrize("robot", ["fr3", "panda"])
+def test_the_two_machines_together_start_what_one_does(robot: str) -> None:
+    one = read("hardware", robot=robot, robot_ip="10.0.0.2", **ARGUMENTS)
+    robot_pc = read("robot_pc", robot=robot, robot_ip="10.0.0.2")
+    workstation = read("workstation", robot=robot, **ARGUMENTS)
+    assert one.nodes == robot_pc.nodes + workstation.nodes
+
+
+def test_the_bridge_is_told_the_robots_address() -> None:
+    (bridge,) = (n for n in read("robot_pc", robot_ip="10.0.0.2").nodes if n.name == "franka_bridge")
+    assert ("robot_ip", "10.0.0.2") in bridge.parameters
+
+
+@pytest.mark.parametrize("name", ["hardware", "robot_pc"])
+@pytest.mark.parametrize(("key", "value"), [("robot", "ur5"), ("backend", "magic")])
+def test_a_robot_or_backend_there_is_not_is_refused(name: str, key: str, value: str) -> None:
+    given = {"run": "x"} if name == "hardware" else {}
+    with pytest.raises(ConfigError, match=f"{key}:={value} is not one of"):
+        read(name, **given, **{key: value})
+
+
+def test_no_hardware_can_be_simulated_by_mistake() -> None:
+    with pytest.raises(ConfigError, match="backend:=sim is not one of bridge, ros2_control"):
+        read("hardware", run="x", backend="sim")
+
+
+def section(config: str, node: str) -> dict[str, object]:
+    values: dict[str, object] = yaml.safe_load((SHIPPED / "config" / f"{config}.yaml").read_text())[f"/**/{node}"][
+        "ros__parameters"
+    ]
+    return values
+
+
+@pytest.mark.parametrize("config", ["hardware_fr3", "hardware_panda"])
+def test_the_gates_limits_differ_from_the_simulators_in_the_box_alone(config: str) -> None:
+    sim, hardware = section("sim", "control"), section(config, "control")
+    differing = {key for key in sim.keys() | hardware.keys() if sim.get(key) != hardware.get(key)}
+    differing.discard("state_timeout")  # how long to wait for a simulator on a busy machine: no limit of a command
+    assert differing == {"workspace_min", "workspace_max"}
+    assert section(config, "camera")["control_period"] == section("sim", "camera")["control_period"]
