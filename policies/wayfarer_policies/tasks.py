@@ -1,7 +1,8 @@
 """The paper's offline tasks as rewards and successes of cube poses; they know neither images nor where poses come from.
 
 Poses are (..., 7): position [m] in the base frame and quaternion xyzw; NaN where nobody knows, and then there is
-neither a reward nor a success. A task never ends an episode: its reward is paid in every state, for as long as it lasts.
+neither a reward nor a success. A task never ends an episode: its reward is paid in every state, for as long as that
+lasts.
 """
 
 from dataclasses import dataclass, field
@@ -50,7 +51,8 @@ class Flip:
 
     def success(self, poses: Poses) -> NDArray[np.bool_]:
         """Look at the upper face (...,)."""
-        return _known(poses) & (top_faces(np.nan_to_num(poses[..., 3:])) == FACES.index(self.colour))
+        up = top_faces(np.nan_to_num(poses[..., 3:])) == FACES.index(self.colour)
+        return np.asarray(_known(poses) & up)
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class Push:
 
     def success(self, poses: Poses) -> NDArray[np.bool_]:
         """Say whether the cube's centre is in the region (...,)."""
-        return _known(poses) & (poses[..., 1] >= self.border)
+        return np.asarray(_known(poses) & (poses[..., 1] >= self.border))
 
 
 @dataclass(frozen=True)

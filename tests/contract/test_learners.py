@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from wayfarer_common.errors import DataError
 from wayfarer_policies import checkpoint
 from wayfarer_policies.algorithm import Algorithm, LabelledBatch, LearningError, Observation
+from wayfarer_policies.bcq import BCQ, BCQConfig
+from wayfarer_policies.bcq_networks import BCQHeads, Description
 from wayfarer_policies.ddqn import DDQN, DDQNConfig
 from wayfarer_policies.networks import EncoderConfig, Heads, SeparateEncoders
 from wayfarer_policies.td3 import TD3, TD3Config
@@ -26,6 +28,7 @@ class Case:
     build: Callable[[int], Algorithm]
     goal: bool = True
     discrete: bool = False
+    constants: frozenset[str] = frozenset({"networks/policy.low", "networks/policy.high"})
 
     @property
     def channels(self) -> int:
@@ -44,6 +47,13 @@ def ddqn(config: EncoderConfig, seed: int) -> DDQNConfig:
     return DDQNConfig(encoder=config, learning_rate=1e-3, seed=seed)
 
 
+def bcq(seed: int, channels: int = 3, encoders: str = "shared", precision: str = "float32") -> BCQ:
+    heads = BCQHeads(HEADS.action_low, HEADS.action_high, (20, 20), (20, 10), (20, 10))
+    networks = Description(encoders, encoder(channels, precision=precision), heads)
+    return BCQ(BCQConfig(networks, learning_rate=1e-3, seed=seed))
+
+
+BCQ_BOUNDS = frozenset(f"networks/{part}.{end}" for part in ("vae", "perturbation") for end in ("low", "high"))
 CASES = {
     "td3 with goals, one shared encoder": Case(lambda seed: TD3(td3(encoder(), seed))),
     "td3 with goals, separate encoders": Case(lambda seed: TD3(td3(encoder(), seed), SeparateEncoders)),
@@ -52,6 +62,9 @@ CASES = {
     "td3 without goals": Case(lambda seed: TD3(td3(encoder(3), seed)), goal=False),
     "double dqn with goals": Case(lambda seed: DDQN(ddqn(encoder(), seed)), discrete=True),
     "double dqn without goals": Case(lambda seed: DDQN(ddqn(encoder(3), seed)), goal=False, discrete=True),
+    "bcq, one shared encoder": Case(bcq, goal=False, constants=BCQ_BOUNDS),
+    "bcq, separate encoders": Case(lambda seed: bcq(seed, encoders="separate"), goal=False, constants=BCQ_BOUNDS),
+    "bcq with goals, bfloat16": Case(lambda seed: bcq(seed, 6, precision="bfloat16"), constants=BCQ_BOUNDS),
 }
 
 
@@ -126,8 +139,7 @@ def test_an_update_changes_the_weights_and_counts(case: Case) -> None:
     metrics = [learner.update(batch(case, seed=k)) for k in range(2)]
     after = weights(learner)
     changed = [name for name in before if before[name] != after[name]]
-    constant = {"networks/policy.low", "networks/policy.high"}
-    assert set(changed) == set(before) - constant
+    assert set(changed) == set(before) - case.constants
     assert learner.updates == 2
     assert all(np.isfinite(list(of.values())).all() for of in metrics)
 
