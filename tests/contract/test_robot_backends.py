@@ -139,7 +139,8 @@ def test_joint_states_are_seven_angles_in_radians_inside_a_pandas_range(robot: R
 
 
 def test_the_robot_state_agrees_with_the_pose_and_shows_no_error(robot: Robot) -> None:
-    wait_for(lambda: robot.peer.last(contract.ROBOT_STATE), "robot state")
+    now = robot.stamp(contract.CURRENT_POSE)
+    wait_for(lambda: robot.stamp(contract.ROBOT_STATE) >= now, "a robot state as new as the pose")
     state = robot.peer.last(contract.ROBOT_STATE)
     assert active_errors(state.current_errors) == []
     assert state.robot_mode in (FrankaRobotState.ROBOT_MODE_IDLE, FrankaRobotState.ROBOT_MODE_MOVE)

@@ -3,6 +3,7 @@
 import time
 
 import numpy as np
+import pytest
 from fixtures.graph import Peer, node_process, peer, wait_for
 from geometry_msgs.msg import PoseStamped
 from rclpy.action import ActionClient
@@ -10,7 +11,7 @@ from sensor_msgs.msg import Image
 from wayfarer_common import contract, names
 from wayfarer_common.conversions import array_to_image, image_to_array, to_nanoseconds, to_stamp
 from wayfarer_msgs.action import RunEpisode
-from wayfarer_msgs.msg import Action, Episode
+from wayfarer_msgs.msg import Action, Episode, Fault
 
 
 def test_the_camera_node_makes_upright_observations_of_any_image_once_per_period(domain: int) -> None:
@@ -43,9 +44,10 @@ class Episodes:
         me.listen(contract.POLICY_ACTION)
         self._camera = me.publisher(contract.OBSERVATION_IMAGE)
         self._pose = me.publisher(contract.CURRENT_POSE)
+        self._faults = {topic.name: me.publisher(topic) for topic in (contract.CAMERA_FAULT, contract.CONTROL_FAULT)}
         self.client = ActionClient(me.node, RunEpisode, names.RUN_EPISODE)
         wait_for(self.client.server_is_ready, "the actor's action server")
-        for publisher in (self._camera, self._pose):
+        for publisher in (self._camera, self._pose, *self._faults.values()):
             wait_for(lambda p=publisher: p.get_subscription_count() == 1, "the actor to listen")
         me.node.create_subscription(Action, names.POLICY_ACTION, lambda _: None, 10)  # stands for the recorder
         me.wait_ready("actor")
@@ -65,8 +67,11 @@ class Episodes:
             self._pose.publish(pose)
         return message
 
-    def send(self, steps: int, seed: int = 0):
-        goal = RunEpisode.Goal(episode=7, steps=steps, seed=seed, not_before=to_stamp(time.time_ns()))
+    def report(self, topic: contract.Topic, kind: int, text: str = "") -> None:
+        self._faults[topic.name].publish(Fault(kind=kind, text=text))
+
+    def send(self, steps: int, seed: int = 0, policy: str = ""):
+        goal = RunEpisode.Goal(episode=7, steps=steps, seed=seed, policy=policy, not_before=to_stamp(time.time_ns()))
         future = self.client.send_goal_async(goal)
         wait_for(future.done, "the goal to be answered")
         return future.result()
@@ -134,3 +139,33 @@ def test_an_episode_without_observations_is_aborted_with_the_reason(domain: int)
         result = episodes.result(handle).result
         assert (result.end, result.steps) == (Episode.ABORTED, 1)
         assert "no observation for 0.5 s" in result.reason
+        assert result.fault == Fault.CONNECTION
+
+
+@pytest.mark.parametrize(
+    ("topic", "kind"), [(contract.CAMERA_FAULT, Fault.CAMERA), (contract.CONTROL_FAULT, Fault.REFLEX)]
+)
+def test_a_fault_ends_the_running_episode_with_its_kind_and_the_next_at_once(
+    domain: int, topic: contract.Topic, kind: int
+) -> None:
+    with node_process("wayfarer_actor", "actor", observation_timeout=50.0), peer(domain) as me:
+        episodes = Episodes(me)
+        handle = episodes.send(steps=5)
+        episodes.act_out(2)
+        episodes.report(topic, kind, "something broke")
+        result = episodes.result(handle).result
+        assert (result.end, result.steps, result.fault) == (Episode.ABORTED, 2, kind)
+        assert result.reason == "something broke"
+        result = episodes.result(episodes.send(steps=5)).result
+        assert (result.end, result.steps, result.fault) == (Episode.ABORTED, 0, kind)
+        episodes.report(topic, Fault.NONE)
+        handle = episodes.send(steps=1)
+        wait_for(lambda: episodes.show() and len(episodes.actions) > 2, "acting to go on")
+        episodes.show()
+        assert episodes.result(handle).result.end == Episode.TRUNCATED
+
+
+def test_a_policy_that_nobody_knows_is_rejected(domain: int) -> None:
+    with node_process("wayfarer_actor", "actor"), peer(domain) as me:
+        episodes = Episodes(me)
+        assert not episodes.send(steps=5, policy="dance").accepted

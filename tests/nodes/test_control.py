@@ -15,7 +15,7 @@ from std_srvs.srv import Trigger
 from wayfarer_common import contract, names
 from wayfarer_common.conversions import position_of, set_pose, to_stamp
 from wayfarer_common.reason import Reason
-from wayfarer_msgs.msg import Action, ExecutedAction
+from wayfarer_msgs.msg import Action, ExecutedAction, Fault
 
 HOME = np.array([0.5, 0.0, 0.2])
 DOWN = np.array([1.0, 0.0, 0.0, 0.0])
@@ -29,7 +29,7 @@ class Rig:
         self.peer = me
         self._pose, self._state = me.publisher(contract.CURRENT_POSE), me.publisher(contract.ROBOT_STATE)
         self._action = me.publisher(contract.POLICY_ACTION)
-        me.listen(contract.TARGET_POSE, contract.EXECUTED)
+        me.listen(contract.TARGET_POSE, contract.EXECUTED, contract.CONTROL_FAULT)
         for publisher in (self._pose, self._state, self._action):
             wait_for(lambda p=publisher: p.get_subscription_count() == 1, "the control node to listen")
         me.wait_ready("control")
@@ -41,6 +41,10 @@ class Rig:
     @property
     def records(self) -> list[ExecutedAction]:
         return self.peer.heard[contract.EXECUTED.name]
+
+    @property
+    def fault(self) -> Fault | None:
+        return self.peer.last(contract.CONTROL_FAULT)
 
     def says(self) -> str:
         return self.peer.health["control"].message if "control" in self.peer.health else ""
@@ -70,7 +74,7 @@ class Rig:
 
 @pytest.fixture
 def rig(domain: int) -> Iterator[Rig]:
-    parameters = {"control_period": PERIOD, "silence": 1.5 * PERIOD}
+    parameters = {"control_period": PERIOD, "silence": 1.5 * PERIOD, "state_timeout": 60.0}
     with node_process("wayfarer_control", "control", **parameters), peer(domain) as me:
         yield Rig(me)
 
@@ -106,16 +110,38 @@ def test_an_old_observation_is_not_acted_on(rig: Rig) -> None:
     assert rig.act([0.3, 0.0, 0.0], age=1.0).reasons == Reason.STALE
 
 
-@pytest.mark.parametrize("mode", [FrankaRobotState.ROBOT_MODE_REFLEX, FrankaRobotState.ROBOT_MODE_USER_STOPPED])
-def test_no_command_goes_out_while_the_robot_reports_an_error(rig: Rig, mode: int) -> None:
-    rig.report(mode)
-    wait_for(lambda: "robot" in rig.says(), "the error to be seen")
+def test_no_command_goes_out_while_the_robot_reports_an_error(rig: Rig) -> None:
+    rig.report(FrankaRobotState.ROBOT_MODE_REFLEX)
+    wait_for(lambda: rig.fault and rig.fault.kind == Fault.REFLEX, "the fault to be told")
     record = rig.act([0.3, 0.0, 0.0])
     assert record.reasons == Reason.ROBOT_ERROR
     assert not record.commanded
-    assert rig.targets == []
     rig.report(FrankaRobotState.ROBOT_MODE_MOVE)
-    wait_for(lambda: "robot" not in rig.says(), "the error to be gone")
+    wait_for(lambda: rig.fault.kind == Fault.NONE, "the fault to be over")
+    assert rig.targets == []
+    assert rig.act([0.3, 0.0, 0.0], step=1).commanded
+
+
+def test_a_robot_that_falls_silent_is_lost_and_not_commanded_not_even_to_hold(domain: int) -> None:
+    with node_process("wayfarer_control", "control", state_timeout=0.3, silence=0.6), peer(domain) as me:
+        rig = Rig(me)
+        rig.report(FrankaRobotState.ROBOT_MODE_MOVE)
+        rig.act([0.3, 0.0, 0.0])
+        wait_for(lambda: rig.fault and rig.fault.kind == Fault.CONNECTION, "the fault to be told")
+        wait_for(lambda: len(rig.records) == 2, "the watchdog's record")
+        assert Reason(rig.records[1].reasons) == Reason.SILENT | Reason.ROBOT_ERROR
+        assert not rig.records[1].commanded
+
+
+def test_after_a_user_stop_nothing_moves_before_an_operator_says_so(rig: Rig) -> None:
+    rig.report(FrankaRobotState.ROBOT_MODE_USER_STOPPED)
+    wait_for(lambda: rig.fault and rig.fault.kind == Fault.USER_STOP, "the stop to be told")
+    rig.report(FrankaRobotState.ROBOT_MODE_IDLE)
+    wait_for(lambda: rig.fault.needs_operator, "the word that an operator is needed")
+    assert not rig.act([0.3, 0.0, 0.0]).commanded
+    assert rig.peer.call(Trigger, names.RELEASE, Trigger.Request()).success
+    wait_for(lambda: rig.fault.kind == Fault.NONE, "the fault to be over")
+    rig.report(FrankaRobotState.ROBOT_MODE_IDLE)
     assert rig.act([0.3, 0.0, 0.0], step=1).commanded
 
 
@@ -143,6 +169,7 @@ def test_an_operators_hold_stays_in_force_until_release(rig: Rig) -> None:
     assert rig.peer.call(Trigger, names.HOLD, Trigger.Request()).success
     wait_for(lambda: len(rig.records) == 2, "the hold")
     assert rig.records[1].reasons == Reason.STOPPED
+    wait_for(lambda: rig.fault and rig.fault.kind == Fault.OPERATOR, "the stop to be told")
     assert rig.act([0.5, 0.0, 0.0], step=1).reasons == Reason.STOPPED
     assert rig.peer.call(Trigger, names.RELEASE, Trigger.Request()).success
     assert Reason.STOPPED not in Reason(rig.act([0.5, 0.0, 0.0], step=2, last=True).reasons)
@@ -180,7 +207,8 @@ def test_recovery_is_asked_for_a_few_times_and_then_waits_for_the_operator(domai
 
         reflex_for(2.0)
         wait_for(lambda: len(asked) == 2, "two recoveries")
-        wait_for(lambda: "control/release" in rig.says(), "the word that it needs an operator")
+        wait_for(lambda: rig.fault.needs_operator, "the word that it needs an operator")
+        assert "wayfarer ack" in wait_for(lambda: "in vain" in rig.says() and rig.says(), "its diagnostics")
         assert rig.peer.call(Trigger, names.RELEASE, Trigger.Request()).success
         reflex_for(2.0)
         wait_for(lambda: len(asked) == 4, "two more after the operator's word")
@@ -200,7 +228,7 @@ def test_a_human_hand_is_left_to_end_what_it_began(domain: int) -> None:
         server = ActionServer(me.node, ErrorRecovery, names.ERROR_RECOVERY, recover)
         rig = Rig(me)
         rig.report(FrankaRobotState.ROBOT_MODE_USER_STOPPED)
-        wait_for(lambda: "user stopped" in rig.says(), "the stop to be seen")
+        wait_for(lambda: rig.fault and rig.fault.kind == Fault.USER_STOP, "the stop to be seen")
         rig.report(FrankaRobotState.ROBOT_MODE_USER_STOPPED)
         assert asked == []
         server.destroy()

@@ -5,6 +5,7 @@ from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
+from wayfarer_common.fault import FaultKind
 
 
 class End(IntEnum):
@@ -28,8 +29,8 @@ class EpisodeInfo:
     goal_novelty: float  # NaN without a goal
     end: End
     reason: str
-    fault: FaultKind  # what aborted it; NONE for the other ends
     steps: int
+    fault: FaultKind = FaultKind.NONE  # what ABORTED it
 
 
 @dataclass(frozen=True)

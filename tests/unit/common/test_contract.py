@@ -65,6 +65,7 @@ def test_every_topic_is_reliable_with_a_bounded_history(topic: Topic) -> None:
 @each_topic
 def test_only_what_a_late_joiner_must_get_is_kept_for_it(topic: Topic) -> None:
     kept = {names.CAMERA_INFO, names.REPLAY_EPISODE, names.COLLECTOR_STATUS, "novelty/goal", "learner/weights"}
+    kept |= {names.CAMERA_FAULT, names.CONTROL_FAULT}
     assert (topic.qos.durability == DurabilityPolicy.TRANSIENT_LOCAL) == (topic.name in kept)
 
 

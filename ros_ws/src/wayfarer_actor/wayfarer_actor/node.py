@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
@@ -12,13 +13,14 @@ from sensor_msgs.msg import Image
 from wayfarer_common import contract, names
 from wayfarer_common.conversions import image_to_array, position_of, to_nanoseconds
 from wayfarer_common.errors import WayfarerError
+from wayfarer_common.fault import FaultKind
 from wayfarer_common.params import declare, param
 from wayfarer_common.run import ContractNode, run
 from wayfarer_msgs.action import RunEpisode
-from wayfarer_msgs.msg import Action, Episode, Weights
+from wayfarer_msgs.msg import Action, Episode, Fault, Weights
 from wayfarer_policies.methods import METHODS, method
 from wayfarer_policies.networks import weights_from_bytes
-from wayfarer_policies.policy import RANDOM_STEPS, LearnedPolicy, make_policy
+from wayfarer_policies.policy import RANDOM_STEPS, SCRIPTED, LearnedPolicy, Policy, make_policy
 from wayfarer_policies.schedules import PAPER_NOISE, GaussianNoise, LinearSchedule
 
 _TICK = 0.1  # s, for deadline and feedback
@@ -44,6 +46,8 @@ class Running:
 
     handle: ServerGoalHandle  # type: ignore[type-arg]
     ended: Future  # type: ignore[type-arg]
+    policy: Policy
+    needs_pose: bool
     step: int = 0
     answered: int = -1  # ns, stamp of the last observation it saw
     last_event: float = 0.0  # monotonic s
@@ -60,12 +64,14 @@ class Actor(ContractNode):
         self._policy = make_policy(method(p.method).policy, noise, p.random_steps)
         self._running: Running | None = None
         self._latest: Image | None = None
+        self._faults: dict[str, Fault] = {}  # topic -> what it last said
         self._position = np.zeros(3)  # (3,) m, base frame
         self._pose_stamp = -1  # ns
         self._action = self.publish_to(contract.POLICY_ACTION)
         self.subscribe_to(contract.OBSERVATION_IMAGE, self._on_observation)
-        if p.ee_position:
-            self.subscribe_to(contract.CURRENT_POSE, self._on_pose)
+        for topic in (contract.CONTROL_FAULT, contract.CAMERA_FAULT):
+            self.subscribe_to(topic, partial(self._on_fault, topic.name))
+        self.subscribe_to(contract.CURRENT_POSE, self._on_pose)
         if isinstance(self._policy, LearnedPolicy):
             self.subscribe_to(contract.WEIGHTS, self._on_weights)
         self._server = ActionServer(
@@ -79,8 +85,9 @@ class Actor(ContractNode):
         self.create_timer(_TICK, self._on_tick, clock=self.steady)
 
     def _on_goal(self, request: RunEpisode.Goal) -> GoalResponse:
-        if self._running is not None or request.steps == 0:
-            self.get_logger().error("goal rejected: an episode is running already, or it asks for 0 steps")
+        if self._running is not None or request.steps == 0 or request.policy not in ("", *SCRIPTED):
+            choices = ", ".join(SCRIPTED)
+            self.get_logger().error(f"goal rejected: an episode is running, or 0 steps, or a policy not of {choices}")
             return GoalResponse.REJECT
         return GoalResponse.ACCEPT
 
@@ -93,8 +100,12 @@ class Actor(ContractNode):
         try:
             image = image_to_array(goal.goal) if goal.goal.data else None
             rng = np.random.default_rng([goal.seed, goal.episode])
-            self._policy.begin_episode(rng, image, goal.explore, goal.first_step)
-            self._running = Running(handle, Future(), last_event=time.monotonic())
+            policy = make_policy(goal.policy) if goal.policy else self._policy
+            policy.begin_episode(rng, image, goal.explore, goal.first_step)
+            needs_pose = self._params.ee_position or bool(goal.policy)
+            self._running = Running(handle, Future(), policy, needs_pose, last_event=time.monotonic())
+            for fault in self._faults.values():
+                self._abort_for(fault)
             if self._latest is not None and self._age(self._latest) <= self._params.max_age:
                 self._consider(self._latest)
         except WayfarerError as error:  # rclpy would only log what comes out of here
@@ -107,6 +118,15 @@ class Actor(ContractNode):
         else:
             handle.succeed()
         return result
+
+    def _on_fault(self, topic: str, message: Fault) -> None:
+        """End the episode with what went wrong: no policy acts on while robot or camera cannot be trusted."""
+        self._faults[topic] = message
+        self._abort_for(message)
+
+    def _abort_for(self, fault: Fault) -> None:
+        if fault.kind != Fault.NONE:
+            self._end(Episode.ABORTED, fault.text, fault=FaultKind(fault.kind))
 
     def _on_observation(self, message: Image) -> None:
         self._latest = message
@@ -126,13 +146,13 @@ class Actor(ContractNode):
     def _consider(self, observation: Image) -> None:
         """Answer an observation that belongs to the running episode; the one after the last action ends it.
 
-        Where the policy wants the pose, too, it waits for that of the moment, or the first one after it.
+        A policy that needs the pose, too, waits for that of the moment, or the first one after it.
         """
         run_ = self._running
         stamp = to_nanoseconds(observation.header.stamp)
         if run_ is None or run_.ended.done() or stamp <= run_.answered:
             return
-        if self._params.ee_position and self._pose_stamp < stamp:
+        if run_.needs_pose and self._pose_stamp < stamp:
             return
         goal: RunEpisode.Goal = run_.handle.request
         if stamp < to_nanoseconds(goal.not_before):
@@ -144,8 +164,8 @@ class Actor(ContractNode):
             return
         message = Action(header=observation.header, episode=goal.episode, step=run_.step)
         message.header.frame_id = names.BASE_FRAME
-        message.action = self._policy.act(image_to_array(observation), self._position)
-        message.policy_version = self._policy.version
+        message.action = run_.policy.act(image_to_array(observation), self._position)
+        message.policy_version = run_.policy.version
         message.last = run_.step + 1 == goal.steps
         run_.step += 1
         self._action.publish(message)
@@ -157,13 +177,16 @@ class Actor(ContractNode):
             return
         run_.handle.publish_feedback(RunEpisode.Feedback(step=run_.step))
         if time.monotonic() - run_.last_event > self._params.observation_timeout:
-            self._end(Episode.ABORTED, f"no observation for {self._params.observation_timeout} s")
+            reason = f"no observation for {self._params.observation_timeout} s"
+            self._end(Episode.ABORTED, reason, fault=FaultKind.CONNECTION)
 
-    def _end(self, end: int, reason: str, final: Image | None = None) -> None:
+    def _end(self, end: int, reason: str, final: Image | None = None, fault: FaultKind = FaultKind.NONE) -> None:
         run_ = self._running
         if run_ is None or run_.ended.done():
             return
-        result = RunEpisode.Result(steps=run_.step, end=end, reason=reason, policy_version=self._policy.version)
+        result = RunEpisode.Result(
+            steps=run_.step, end=end, reason=reason, fault=int(fault), policy_version=run_.policy.version
+        )
         if final is not None:
             result.final_stamp = final.header.stamp
         run_.ended.set_result(result)

@@ -34,6 +34,7 @@ class Camera(ContractNode):
         self._spacing = int((1.0 - _EARLY) * p.control_period * 1e9)  # ns
         self._last = -self._spacing  # ns
         self._observation = self.publish_to(contract.OBSERVATION_IMAGE)
+        self._fault = self.publish_to(contract.CAMERA_FAULT)
         self.subscribe_to(contract.CAMERA_IMAGE, self._on_image)
 
     def _on_image(self, message: Image) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from wayfarer_common.calibration import Calibration
 from wayfarer_common.errors import ConfigError
 
 
@@ -35,3 +36,24 @@ def observe(pixels: NDArray[np.uint8], crop: Crop, size: int) -> NDArray[np.uint
     # area averaging when shrinking: no aliasing of the cube's small faces
     way = cv2.INTER_AREA if edge > size else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(np.ascontiguousarray(square), (size, size), interpolation=way), dtype=np.uint8)
+
+
+class Rectifier:
+    """Takes the lens distortion out of pictures; the camera matrix stays as it is."""
+
+    def __init__(self, calibration: Calibration) -> None:
+        self._size = (calibration.width, calibration.height)
+        K = calibration.camera_matrix
+        self._maps = cv2.initUndistortRectifyMap(K, calibration.distortion, None, K, self._size, cv2.CV_16SC2)
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return RGB pixels (H, W, 3) as a camera without distortion would see them; black where it would see more.
+
+        Raises ConfigError for a picture of another size than the calibration's.
+        """
+        height, width = pixels.shape[:2]
+        if (width, height) != self._size:
+            raise ConfigError(
+                f"the camera sends {width}x{height} pixels, its calibration is for {self._size[0]}x{self._size[1]}"
+            )
+        return np.asarray(cv2.remap(pixels, *self._maps, cv2.INTER_LINEAR), dtype=np.uint8)

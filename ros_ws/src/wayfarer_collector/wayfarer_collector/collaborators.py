@@ -1,5 +1,6 @@
 """The four collaborators of Algorithm 1 with ROS behind them. They live in the collector's own thread and may block."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +11,15 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image
 from wayfarer_common import names
 from wayfarer_common.errors import DataError, DeviceError
+from wayfarer_common.fault import FaultKind
 from wayfarer_msgs.action import FitNovelty, RunEpisode, Train
 from wayfarer_msgs.msg import Episode
 from wayfarer_msgs.srv import BeginEpisode, EndEpisode, Reset, SelectGoal
 from wayfarer_policies.exploration import CountedStore
 
-from wayfarer_collector.waiting import InterruptedWaitError, Patience, Tell
+from wayfarer_collector.waiting import InterruptedWaitError, Patience, SilenceError, Tell
+
+_TRIES = 20  # episodes in a row that may be aborted by faults which end by themselves
 
 
 @dataclass(frozen=True)
@@ -78,13 +82,35 @@ class RosRobot:
     numbers go on after every file there is.
     """
 
-    def __init__(self, caller: Caller, plan: Plan, finished: int, collected: int, tell: Tell) -> None:
-        """`finished` and `collected` are the numbers of finished episodes, and their steps, that the run holds."""
-        self._caller, self._plan, self._tell = caller, plan, tell
+    def __init__(
+        self, caller: Caller, plan: Plan, finished: int, collected: int, tell: Tell, healthy: Callable[[], None]
+    ) -> None:
+        """`finished` and `collected` are the numbers of finished episodes, and their steps, that the run holds.
+
+        `healthy` returns once no fault stands in the way; it may take an operator's while.
+        """
+        self._caller, self._plan, self._tell, self._healthy = caller, plan, tell, healthy
         self._finished, self._collected = finished, collected
 
     def run_episode(self, goal: Goal | None) -> Episode:
-        """Return the end record of a closed file. Raises DeviceError where the episode could not be acted out."""
+        """Return the end record of a closed file; what a fault aborted stays recorded and is tried again.
+
+        Raises DeviceError where a fault does not end, or one after another comes.
+        """
+        for _ in range(_TRIES):
+            self._healthy()
+            episode = self._try_episode(goal)
+            if episode.end != Episode.ABORTED:
+                self._finished += 1
+                self._collected += episode.steps
+                return episode
+            if self._caller.patience.stopped:
+                raise InterruptedWaitError("stopped by the operator")
+            if episode.fault == FaultKind.NONE:
+                raise DeviceError(f"episode {episode.episode} was aborted: {episode.reason}")
+        raise DeviceError(f"{_TRIES} episodes in a row were aborted, the last by: {episode.reason}")
+
+    def _try_episode(self, goal: Goal | None) -> Episode:
         plan = self._plan
         begin = Episode(method=plan.method, seed=plan.seed, max_steps=plan.steps, goal_novelty=float("nan"))
         if goal is not None:
@@ -95,19 +121,17 @@ class RosRobot:
             start = self._caller.service(Reset, names.RESET, Reset.Request(seed=plan.seed + self._finished)).stamp
             result = self._act(start, goal)
         except DeviceError as error:
-            ending = EndEpisode.Request(end=Episode.ABORTED, reason=str(error))
-            self._caller.service(EndEpisode, names.END_EPISODE, ending)
-            raise
+            lost = isinstance(error, SilenceError)  # a node, or the machine it runs on, does not answer
+            fault = FaultKind.CONNECTION if lost else FaultKind.NONE
+            result = RunEpisode.Result(end=Episode.ABORTED, reason=str(error), fault=int(fault))
         ending = EndEpisode.Request(
-            end=result.end, reason=result.reason, steps=result.steps, final_stamp=result.final_stamp
+            end=result.end,
+            reason=result.reason,
+            fault=result.fault,
+            steps=result.steps,
+            final_stamp=result.final_stamp,
         )
         episode: Episode = self._caller.service(EndEpisode, names.END_EPISODE, ending).episode
-        if episode.end == Episode.ABORTED and self._caller.patience.stopped:
-            raise InterruptedWaitError("stopped by the operator")
-        if episode.end == Episode.ABORTED:
-            raise DeviceError(f"episode {episode.episode} was aborted: {episode.reason}")
-        self._finished += 1
-        self._collected += episode.steps
         return episode
 
     def _act(self, start: Time, goal: Goal | None) -> RunEpisode.Result:

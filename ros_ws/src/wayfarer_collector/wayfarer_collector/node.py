@@ -6,6 +6,7 @@ It waits for the other nodes to be connected, and every wait after that has a de
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from wayfarer_common import contract, names
 from wayfarer_common.errors import ConfigError, WayfarerError
 from wayfarer_common.params import declare, param
 from wayfarer_common.run import ContractNode, run
-from wayfarer_msgs.msg import CollectorStatus
+from wayfarer_msgs.msg import CollectorStatus, Fault
 from wayfarer_policies.exploration import (
     CountedStore,
     Learner,
@@ -60,6 +61,7 @@ class Params:
     step_timeout: float = param(30.0, "longest step of an episode [s]", 0.1, 3600.0)
     update_timeout: float = param(10.0, "longest update of the learner [s]", 0.1, 3600.0)
     fit_timeout: float = param(600.0, "longest fit of the novelty [s]", 1.0, 36000.0)
+    fault_timeout: float = param(3600.0, "wait for a fault to end, or for an operator, before giving up [s]", 1.0, 1e6)
 
 
 class Collector(ContractNode):
@@ -74,12 +76,15 @@ class Collector(ContractNode):
         self._others = [p.bridge, "camera", "control", "actor", "replay", *learning]
         self._health: dict[str, str] = {}  # node -> what keeps it from being ready, "" when it is
         self._waiting_for: str | None = None
+        self._faults: dict[str, Fault] = {}  # topic -> what it last said
         self._patience = Patience()
         self._unpaused = threading.Event()
         self._unpaused.set()
         self._now = CollectorStatus(stage="waiting", episodes_total=p.episodes, max_steps=p.steps)
         self._status = self.publish_to(contract.COLLECTOR_STATUS)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 50)
+        for topic in (contract.CONTROL_FAULT, contract.CAMERA_FAULT):
+            self.subscribe_to(topic, partial(self._faults.__setitem__, topic.name))
         self.create_service(Trigger, names.PAUSE, self._on_pause)
         self.create_service(Trigger, names.RESUME, self._on_resume)
         self.create_service(Trigger, names.STOP, self._on_stop)
@@ -114,7 +119,7 @@ class Collector(ContractNode):
         self._now.episodes_done = done
         configuration = read_configuration(self, self._others, self._patience, p.service_timeout)
         plan = Plan(p.method, p.steps, p.seed, p.step_timeout, configuration)
-        robot = RosRobot(caller, plan, done, steps, lambda feedback: self._tell(step=feedback.step))
+        robot = RosRobot(caller, plan, done, steps, lambda feedback: self._tell(step=feedback.step), self._healthy)
         candidates = p.episodes_per_cycle * p.steps  # |R'| = M T
         learner: Learner[Any] = NoLearner()
         novelty: Novelty[Any, Any, Any] = NoNovelty()
@@ -148,6 +153,18 @@ class Collector(ContractNode):
             setattr(self._now, field, value)
         self._now.header.stamp = self.get_clock().now().to_msg()
         self._status.publish(self._now)
+
+    def _healthy(self) -> None:
+        """Wait until control and camera report no fault, and say whom it waits for."""
+        if self._wrong():
+            self._tell(stage="faulted", detail=self._wrong())
+            self.get_logger().warning(f"waiting: {self._wrong()}")
+        self._patience.until(lambda: not self._wrong(), self._params.fault_timeout, self._wrong)
+
+    def _wrong(self) -> str:
+        faults = [fault for fault in self._faults.values() if fault.kind != Fault.NONE]
+        ack = "; say `wayfarer ack` once it is put right" if any(f.needs_operator for f in faults) else ""
+        return "; ".join(fault.text for fault in faults) + ack
 
     def _ready(self) -> bool:
         unready = self._unready()

@@ -17,6 +17,10 @@ class InterruptedWaitError(WayfarerError):
     """The node is ending: whatever was waited for does not matter any more."""
 
 
+class SilenceError(DeviceError):
+    """What was waited for did not come in time."""
+
+
 class Patience:
     """Waits until the deadline, or until the node ends; knows whether an operator has asked to stop."""
 
@@ -38,16 +42,16 @@ class Patience:
         self._closing.set()
 
     def until(self, condition: Callable[[], bool], timeout: float, complaint: Callable[[], str]) -> None:
-        """Return once the condition holds. Raises DeviceError with `complaint` after `timeout` seconds."""
+        """Return once the condition holds. Raises SilenceError with `complaint` after `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while not condition():
             if self._closing.wait(_POLL):
                 raise InterruptedWaitError("the node is ending")
             if time.monotonic() > deadline:
-                raise DeviceError(f"waited {timeout:g} s: {complaint()}")
+                raise SilenceError(f"waited {timeout:g} s: {complaint()}")
 
     def result_of(self, future: Future[Any], timeout: float, what: str) -> Any:
-        """Return the future's result. Raises DeviceError naming `what` after `timeout` seconds."""
+        """Return the future's result. Raises SilenceError naming `what` after `timeout` seconds."""
         done = threading.Event()
         future.add_done_callback(lambda _: done.set())
         deadline = time.monotonic() + timeout
@@ -55,5 +59,5 @@ class Patience:
             if self._closing.is_set():
                 raise InterruptedWaitError("the node is ending")
             if time.monotonic() > deadline:
-                raise DeviceError(f"{what} gave no answer within {timeout:g} s")
+                raise SilenceError(f"{what} gave no answer within {timeout:g} s")
         return future.result()

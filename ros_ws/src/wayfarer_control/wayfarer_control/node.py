@@ -4,7 +4,7 @@ An action is measured from the pose at (or after) the observation it answers, so
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,21 +15,17 @@ from rclpy.action import ActionClient
 from std_srvs.srv import Trigger
 from wayfarer_common import contract, names
 from wayfarer_common.conversions import active_errors, position_of, set_pose, to_nanoseconds, to_stamp
+from wayfarer_common.fault import Fault, FaultKind
 from wayfarer_common.params import declare, param
 from wayfarer_common.reason import Reason
 from wayfarer_common.run import ContractNode, run
 from wayfarer_msgs.msg import Action, ExecutedAction
+from wayfarer_msgs.msg import Fault as FaultMessage
 
+from wayfarer_control.faults import RobotHealth
 from wayfarer_control.safety import Decision, Limits, RecoveryBudget, Situation, Watchdog, decide, hold
 
 _TICK = 0.02  # s, how often silence is looked for
-_FAULTY_MODES = {
-    FrankaRobotState.ROBOT_MODE_REFLEX: "reflex",
-    FrankaRobotState.ROBOT_MODE_USER_STOPPED: "user stopped",
-    FrankaRobotState.ROBOT_MODE_GUIDING: "guiding",
-    FrankaRobotState.ROBOT_MODE_AUTOMATIC_ERROR_RECOVERY: "recovering",
-}
-_HUMAN_MODES = (FrankaRobotState.ROBOT_MODE_USER_STOPPED, FrankaRobotState.ROBOT_MODE_GUIDING)  # theirs to end
 
 
 @dataclass(frozen=True)
@@ -50,6 +46,7 @@ class Params:
     recovery_window: float = param(600.0, "time over which recoveries are counted [s]", 0.0, 86400.0)
     recovery_pause: float = param(2.0, "least time between two recoveries [s]", 0.0, 600.0)
     silence: float = param(0.75, "time without an action until the arm holds [s]", 0.0, 20.0)
+    state_timeout: float = param(2.0, "time without robot/robot_state until the robot counts as lost [s]", 0.1, 60.0)
 
 
 class Control(ContractNode):
@@ -77,10 +74,12 @@ class Control(ContractNode):
         self._pending: Action | None = None  # waits for the pose of its observation
         self._last = Action()
         self._last_stamp = -np.inf  # s
-        self._robot_error = ""
+        self._health = RobotHealth(p.state_timeout)
         self._stopped = False
+        self._told: Fault | None = None  # what control/fault says
         self._target = self.publish_to(contract.TARGET_POSE)
         self._executed = self.publish_to(contract.EXECUTED)
+        self._fault = self.publish_to(contract.CONTROL_FAULT)
         self.subscribe_to(contract.CURRENT_POSE, self._on_pose)
         self.subscribe_to(contract.ROBOT_STATE, self._on_robot_state)
         self.subscribe_to(contract.POLICY_ACTION, self._on_action)
@@ -90,14 +89,13 @@ class Control(ContractNode):
 
     def problem(self) -> str:
         """Report an error of the robot or an operator's stop."""
-        if self._robot_error and self._recovery.exhausted:
-            return f"{self._robot_error}: tried to recover in vain; put it right, then call control/release"
-        return self._robot_error or ("stopped by the operator; control/release takes actions again" * self._stopped)
+        fault = self._current_fault()
+        return fault.text + (": put it right, then `wayfarer ack`" if fault.needs_operator else "")
 
     def close(self) -> None:
         """Leave the arm holding still."""
         if np.isfinite(self._position).all():
-            self._emit(self._last, hold(self._limits, self._position, Reason.STOPPED), self._pose_stamp)
+            self._hold(Reason.STOPPED, self._pose_stamp)
 
     def _on_pose(self, message: PoseStamped) -> None:
         self._position = position_of(message.pose)
@@ -106,13 +104,31 @@ class Control(ContractNode):
             self._answer(self._pending)
 
     def _on_robot_state(self, message: FrankaRobotState) -> None:
-        flags = active_errors(message.current_errors)
-        mode = _FAULTY_MODES.get(message.robot_mode, "")
-        self._robot_error = f"robot: {mode} {', '.join(flags)}".strip() if mode or flags else ""
-        if self._robot_error and message.robot_mode not in _HUMAN_MODES and self._recovery.try_now(time.monotonic()):
-            self.get_logger().warning(f"{self._robot_error}: asking for recovery")
+        now = time.monotonic()
+        self._health.hear(message.robot_mode, active_errors(message.current_errors), now)
+        if self._health.may_recover and self._recovery.try_now(now):
+            self.get_logger().warning(f"{self._health.fault(now).text}: asking for recovery")
             self.counts["recoveries asked for"] += 1
             self._recover.send_goal_async(ErrorRecovery.Goal())
+        self._tell_fault()
+
+    def _current_fault(self) -> Fault:
+        """Say what keeps the arm from being commanded; the robot's own fault comes before an operator's stop."""
+        fault = self._health.fault(time.monotonic())
+        if fault and self._recovery.exhausted and self._health.may_recover:
+            return replace(fault, text=f"{fault.text}: tried to recover in vain", needs_operator=True)
+        return fault or (Fault(FaultKind.OPERATOR, "stopped by the operator", True) if self._stopped else fault)
+
+    def _tell_fault(self) -> None:
+        fault = self._current_fault()
+        if fault == self._told:
+            return
+        if fault or self._told:
+            self.get_logger().warning(f"fault: {fault.text or 'over'}")
+        self._told = fault
+        message = FaultMessage(kind=int(fault.kind), needs_operator=fault.needs_operator, text=fault.text)
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._fault.publish(message)
 
     def _on_action(self, message: Action) -> None:
         if self._pose_stamp >= to_nanoseconds(message.header.stamp):
@@ -121,6 +137,7 @@ class Control(ContractNode):
             self._pending = message
 
     def _on_tick(self) -> None:
+        self._tell_fault()
         now = self._now()
         if self._pending is not None and now - _seconds(self._pending) > self._limits.max_age:
             self._position = np.full(3, np.nan)  # the robot no longer says where it is: command nothing
@@ -128,14 +145,15 @@ class Control(ContractNode):
         if self._watchdog.barks(now):
             due = _seconds(self._last) + self._limits.silence
             self._watchdog.disarm()
-            self._emit(self._last, hold(self._limits, self._position, Reason.SILENT), int(due * 1e9))
+            self._hold(Reason.SILENT, int(due * 1e9))
             self.get_logger().warning(
                 f"no action for {self._limits.silence} s in episode {self._last.episode}: holding"
             )
 
     def _answer(self, action: Action) -> None:
         self._pending = None
-        situation = Situation(self._now(), self._position, bool(self._robot_error), self._stopped, self._last_stamp)
+        faulty = bool(self._health.fault(time.monotonic()))
+        situation = Situation(self._now(), self._position, faulty, self._stopped, self._last_stamp)
         stamp = _seconds(action)
         decision = decide(self._limits, np.asarray(action.action, dtype=float), stamp, situation)
         if decision.target is not None:
@@ -146,6 +164,12 @@ class Control(ContractNode):
             self._watchdog.disarm()
         else:
             self._watchdog.action_arrived(situation.now)
+
+    def _hold(self, why: Reason, stamp: int) -> None:
+        """Ask the arm to stay where it is; a robot with a fault is not commanded at all, not even that."""
+        faulty = bool(self._health.fault(time.monotonic()))
+        refused = Decision(None, np.zeros(3), why | Reason.ROBOT_ERROR)
+        self._emit(self._last, refused if faulty else hold(self._limits, self._position, why), stamp)
 
     def _emit(self, action: Action, decision: Decision, stamp: int) -> None:
         """Send the command first, then the record of it."""
@@ -169,13 +193,16 @@ class Control(ContractNode):
 
     def _on_hold(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._stopped = True
-        self._emit(self._last, hold(self._limits, self._position, Reason.STOPPED), self._pose_stamp)
-        response.success, response.message = True, "holding; control/release takes actions again"
+        self._hold(Reason.STOPPED, self._pose_stamp)
+        self._tell_fault()
+        response.success, response.message = True, "holding; `wayfarer ack` takes actions again"
         return response
 
     def _on_release(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._stopped = False
         self._recovery.acknowledge()
+        self._health.acknowledge()
+        self._tell_fault()
         response.success, response.message = True, "taking actions"
         return response
 

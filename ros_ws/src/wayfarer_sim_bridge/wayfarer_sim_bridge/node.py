@@ -18,6 +18,7 @@ from wayfarer_sim.cube_world import CubeWorld, CubeWorldConfig
 
 from wayfarer_sim_bridge.sensors import Sensors
 
+_SIGN_OF_LIFE = 0.2  # s of the wall clock between two robot states, also while the simulated time stands still
 _HOMING = 5.0  # s of simulated time that a reset takes; longer than any watchdog, so that no old hold meets it
 
 
@@ -53,6 +54,7 @@ class SimBridge(ContractNode):
         self._sensors = Sensors(self, self._world, p.image_width, p.image_height)
         self.subscribe_to(contract.TARGET_POSE, self._on_target)
         self.create_service(Reset, names.RESET, self._on_reset)
+        self.create_timer(_SIGN_OF_LIFE, lambda: self._sensors.publish_robot_state(self._stamp()), clock=self.steady)
         if p.lockstep:
             self._clock_publisher = self.create_publisher(Clock, "/clock", 10)
         else:

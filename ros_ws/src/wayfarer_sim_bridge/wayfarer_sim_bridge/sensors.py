@@ -13,9 +13,6 @@ from wayfarer_sim.cube_world import CubeWorld
 Vector = NDArray[np.float64]
 
 
-_ROBOT_STATE_EVERY = 5  # states: a large message, and the simulated arm has no errors to report in time
-
-
 class Sensors:
     """Publishers of camera, robot state and truth, all with the stamp they are given."""
 
@@ -31,7 +28,6 @@ class Sensors:
         self._robot_message = FrankaRobotState(
             robot_mode=FrankaRobotState.ROBOT_MODE_MOVE, control_command_success_rate=1.0
         )
-        self._states = 0
         self._info.publish(self._camera_info())
 
     def publish_state(self, stamp: int) -> None:
@@ -42,17 +38,18 @@ class Sensors:
         joints.position = self._world.joint_positions.tolist()
         joints.velocity = self._world.joint_velocities.tolist()
         joints.effort = self._world.joint_torques.tolist()
-        robot = self._robot_message
-        robot.header = pose.header
-        robot.measured_joint_state = joints
-        robot.o_t_ee = pose
-        robot.time = self._world.time
         self._pose.publish(pose)
         self._joints.publish(joints)
-        if self._states % _ROBOT_STATE_EVERY == 0:
-            self._robot.publish(robot)
-        self._states += 1
         self._object.publish(self._pose_message(*self._world.cube_pose, stamp))
+
+    def publish_robot_state(self, stamp: int) -> None:
+        """Publish what libfranka would say of the arm; `stamp` in nanoseconds."""
+        robot = self._robot_message
+        robot.o_t_ee = self._pose_message(*self._world.ee_pose, stamp)
+        robot.header = robot.o_t_ee.header
+        robot.measured_joint_state = self._joint_message
+        robot.time = self._world.time
+        self._robot.publish(robot)
 
     def publish_image(self, stamp: int) -> None:
         """Render and publish; `stamp` in nanoseconds."""

@@ -1,0 +1,31 @@
+"""What may keep a node from doing its part. Pure: `policies` may import this module too."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class FaultKind(IntEnum):
+    """The constants of wayfarer_msgs/Fault."""
+
+    NONE = 0
+    REFLEX = 1
+    COMMUNICATION = 2
+    USER_STOP = 3
+    CONNECTION = 4
+    JOINT_LIMIT = 5
+    CAMERA = 6
+    OPERATOR = 7
+    OTHER = 8
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault in words; `needs_operator` where nothing goes on before `wayfarer ack`. False when there is none."""
+
+    kind: FaultKind = FaultKind.NONE
+    text: str = ""
+    needs_operator: bool = False
+
+    def __bool__(self) -> bool:
+        """Whether something is wrong."""
+        return self.kind is not FaultKind.NONE

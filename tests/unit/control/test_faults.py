@@ -1,0 +1,81 @@
+import pytest
+from franka_msgs.msg import Errors, FrankaRobotState
+from hypothesis import given
+from hypothesis import strategies as st
+from wayfarer_common.fault import FaultKind
+from wayfarer_control import faults
+from wayfarer_control.faults import RobotHealth, judge
+
+FLAGS = tuple(Errors.get_fields_and_field_types())
+
+
+def test_the_modes_are_frankas() -> None:
+    wanted = [faults.OTHER, faults.IDLE, faults.MOVE, faults.GUIDING, faults.REFLEX, faults.USER_STOPPED]
+    names = ("OTHER", "IDLE", "MOVE", "GUIDING", "REFLEX", "USER_STOPPED")
+    assert [getattr(FrankaRobotState, f"ROBOT_MODE_{name}") for name in names] == wanted
+    assert FrankaRobotState.ROBOT_MODE_AUTOMATIC_ERROR_RECOVERY == faults.RECOVERING
+
+
+@given(st.integers(0, 6), st.lists(st.sampled_from(FLAGS), unique=True, max_size=4))
+def test_whatever_flag_is_set_the_robot_may_not_be_commanded(mode: int, flags: list[str]) -> None:
+    fault = judge(mode, flags)
+    assert bool(fault) == (bool(flags) or mode in (faults.GUIDING, faults.REFLEX, faults.USER_STOPPED, 6))
+    assert all(flag in fault.text for flag in flags)
+
+
+@pytest.mark.parametrize(
+    ("mode", "flags", "kind"),
+    [
+        (faults.REFLEX, ["joint_reflex"], FaultKind.REFLEX),
+        (faults.REFLEX, ["cartesian_reflex"], FaultKind.REFLEX),
+        (faults.REFLEX, ["joint_position_limits_violation"], FaultKind.JOINT_LIMIT),
+        (faults.REFLEX, ["joint_velocity_violation"], FaultKind.JOINT_LIMIT),
+        (faults.REFLEX, ["cartesian_motion_generator_joint_position_limits_violation"], FaultKind.JOINT_LIMIT),
+        (faults.REFLEX, ["communication_constraints_violation"], FaultKind.COMMUNICATION),
+        (faults.OTHER, ["communication_constraints_violation"], FaultKind.CONNECTION),
+        (faults.USER_STOPPED, [], FaultKind.USER_STOP),
+        (faults.GUIDING, ["joint_reflex"], FaultKind.USER_STOP),
+        (faults.MOVE, ["power_limit_violation"], FaultKind.REFLEX),
+        (faults.RECOVERING, [], FaultKind.OTHER),
+        (faults.IDLE, [], FaultKind.NONE),
+        (faults.MOVE, [], FaultKind.NONE),
+    ],
+)
+def test_a_robot_state_means_this_kind_of_fault(mode: int, flags: list[str], kind: FaultKind) -> None:
+    assert judge(mode, flags).kind is kind
+
+
+def test_a_robot_never_heard_of_is_not_lost_but_one_that_falls_silent_is() -> None:
+    health = RobotHealth(2.0)
+    assert not health.fault(1e6)
+    health.hear(faults.MOVE, [], 10.0)
+    assert not health.fault(12.0)
+    assert health.fault(12.1).kind is FaultKind.CONNECTION
+    assert not health.may_recover  # nobody is there to be asked
+    health.hear(faults.MOVE, [], 13.0)
+    assert not health.fault(13.0)
+
+
+def test_after_a_user_stop_the_arm_waits_for_an_operators_word() -> None:
+    health = RobotHealth(2.0)
+    health.hear(faults.USER_STOPPED, [], 0.0)
+    assert not health.fault(0.0).needs_operator  # first the switch itself
+    health.hear(faults.IDLE, [], 1.0)
+    fault = health.fault(1.0)
+    assert (fault.kind, fault.needs_operator) == (FaultKind.USER_STOP, True)
+    health.acknowledge()
+    assert not health.fault(1.0)
+
+
+def test_only_faults_that_a_recovery_can_end_ask_for_one() -> None:
+    health = RobotHealth(2.0)
+    for mode, flags, may in (
+        (faults.REFLEX, ["joint_reflex"], True),
+        (faults.OTHER, ["communication_constraints_violation"], True),
+        (faults.USER_STOPPED, [], False),
+        (faults.GUIDING, [], False),
+        (faults.RECOVERING, ["joint_reflex"], False),
+        (faults.IDLE, [], False),
+    ):
+        health.hear(mode, flags, 0.0)
+        assert health.may_recover is may, (mode, flags)
