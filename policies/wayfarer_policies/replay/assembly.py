@@ -2,7 +2,7 @@
 
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rosbags.typesys.store import Typestore
 from wayfarer_common import names
 from wayfarer_common.errors import DataError
+from wayfarer_common.fault import FaultKind
 
 from wayfarer_policies.replay.episode import End, Episode, EpisodeInfo
 
@@ -38,7 +39,7 @@ class Message:
         return header_stamp(self.cdr)
 
 
-_NAMES = (
+CONTRACT_NAMES = (
     names.OBSERVATION_IMAGE,
     names.POLICY_ACTION,
     names.EXECUTED,
@@ -50,7 +51,7 @@ _NAMES = (
 
 def contract_name(topic: str) -> str:
     """Return the contract's name of a topic recorded under any namespace; other topics keep theirs."""
-    return next((name for name in _NAMES if topic == name or topic.endswith("/" + name)), topic)
+    return next((name for name in CONTRACT_NAMES if topic == name or topic.endswith("/" + name)), topic)
 
 
 @dataclass
@@ -134,19 +135,26 @@ def read_records(parts: Parts, path: Path) -> tuple[EpisodeInfo, int]:
     if not parts.records:
         raise DataError(f"{path} holds no episode record: not written by wayfarer_replay, or torn in its first chunk")
     last = parts.records[-1]
-    ended = last.event == last.END
-    info = EpisodeInfo(
-        number=int(last.episode),
-        method=last.method,
-        seed=int(last.seed),
-        max_steps=int(last.max_steps),
-        goal=last.goal,
-        goal_novelty=float(last.goal_novelty),
-        end=End(last.end) if ended else End.UNFINISHED,
-        reason=last.reason if ended else "the recorder was killed",
-        steps=int(last.steps) if ended else len(parts.actions),
+    if last.event == last.END:
+        return info_of(last), nanoseconds(last.final_stamp)
+    killed = replace(info_of(last), end=End.UNFINISHED, reason="the recorder was killed", steps=len(parts.actions))
+    return killed, 0
+
+
+def info_of(record: Any) -> EpisodeInfo:
+    """Return what a wayfarer_msgs/Episode says."""
+    return EpisodeInfo(
+        number=int(record.episode),
+        method=record.method,
+        seed=int(record.seed),
+        max_steps=int(record.max_steps),
+        goal=record.goal,
+        goal_novelty=float(record.goal_novelty),
+        end=End(record.end),
+        reason=record.reason,
+        steps=int(record.steps),
+        fault=FaultKind(getattr(record, "fault", 0)),  # the field came after the first bags
     )
-    return info, nanoseconds(last.final_stamp) if ended else 0
 
 
 def _images(parts: Parts, stamps: NDArray[np.int64], wanted: bool) -> NDArray[np.uint8]:

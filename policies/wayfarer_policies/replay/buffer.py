@@ -1,15 +1,56 @@
-"""The replay buffer of a run: its bags, and the frame cache that learner and novelty share."""
+"""The frame cache of a recording, where it lies and how it is brought up to date; learner and novelty share a run's."""
 
 import fcntl
-from collections.abc import Iterator, Sequence
+import hashlib
+import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Protocol
 
 from wayfarer_common.errors import DataError
 
-from wayfarer_policies.replay.bag import read_episode, read_info
-from wayfarer_policies.replay.frames import Source, Trajectory, synchronise
+from wayfarer_policies.replay.bag import read_episode
+from wayfarer_policies.replay.cache_index import Source
+from wayfarer_policies.replay.episode import Episode
+from wayfarer_policies.replay.foreign import ForeignBag
+from wayfarer_policies.replay.frames import FrameCache, synchronise
 from wayfarer_policies.replay.run_directory import RunDirectory
 from wayfarer_policies.replay.sampling import Replay
+
+FORMAT = 1  # of run.yaml
+Progress = Callable[[int, int], None]  # files done, files in all
+
+
+class Recording(Protocol):
+    """Bag files and the episodes in them."""
+
+    def sources(self) -> list[Source]:
+        """Return the files as they are now, without reading them."""
+
+    def load(self, source: Source) -> Iterable[Episode]:
+        """Read the episodes of one of them that hold an image of a step. DataError where it is damaged."""
+
+
+class _Run:
+    """A run: every closed file is one episode."""
+
+    def __init__(self, path: Path) -> None:
+        self._directory = RunDirectory(path)
+        form = self._directory.description().get("format", FORMAT)
+        if form != FORMAT:
+            raise DataError(f"{path / 'run.yaml'} is of format {form!r}, this Wayfarer reads {FORMAT}")
+
+    def sources(self) -> list[Source]:
+        return [Source.of(path) for path in self._directory.episodes().values()]
+
+    def load(self, source: Source) -> Iterable[Episode]:
+        episode = read_episode(self._directory.path / source.name)
+        return [episode] if episode.steps and episode.seen.any() else []
+
+
+def recording(path: Path) -> Recording:
+    """Return the run in the directory `path`, or the rosbag2 bag another recorder left there. DataError if none."""
+    return ForeignBag(path) if ForeignBag.holds(path) else _Run(path)
 
 
 class RunBuffer:
@@ -17,27 +58,27 @@ class RunBuffer:
 
     def __init__(self, run: Path) -> None:
         self._run = run
-        self._empty: dict[Source, bool] = {}
 
-    def open(self) -> Replay:
+    def open(self, progress: Progress = lambda _done, _all: None) -> Replay:
         """Return the buffer with every closed episode in it that holds a step. DataError where there is no run yet."""
-        directory = RunDirectory(self._run)
-        folder = self._run / "cache"
+        return Replay(self.cache(progress))
+
+    def cache(self, progress: Progress = lambda _done, _all: None) -> FrameCache:
+        """Return the cache behind it, up to date."""
+        bags = recording(self._run)
+        folder = cache_folder(self._run)
         try:
-            folder.mkdir(exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
             with (folder / "lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                return Replay(synchronise(folder, self._sources(directory), self._load))
+                return synchronise(folder, bags.sources(), bags.load, progress)
         except OSError as error:
             raise DataError(f"frame cache {folder}: {error.strerror}") from error
 
-    def _sources(self, directory: RunDirectory) -> list[Source]:
-        return [source for path in directory.episodes().values() if self._holds_steps(source := Source.of(path))]
 
-    def _holds_steps(self, source: Source) -> bool:
-        if source not in self._empty:
-            self._empty[source] = read_info(self._run / source.name).steps == 0
-        return not self._empty[source]
-
-    def _load(self, missing: Sequence[Source]) -> Iterator[Trajectory]:
-        return (Trajectory.of(read_episode(self._run / source.name)) for source in missing)
+def cache_folder(run: Path) -> Path:
+    """Return where a run's cache lies: inside it, or in the user's cache folder where it cannot be written to."""
+    if run.is_dir() and os.access(run, os.W_OK):
+        return run / "cache"
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return root / "wayfarer" / hashlib.sha256(str(run.resolve()).encode()).hexdigest()[:16]

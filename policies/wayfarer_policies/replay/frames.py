@@ -5,11 +5,10 @@ small index that is rewritten atomically after the rows are safely on disk. One 
 same folder and `refresh`: they see complete episodes only. Nothing here is worth keeping: `synchronise` makes it anew.
 """
 
-import json
 import os
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Self
@@ -18,25 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from wayfarer_common.errors import DataError
 
+from wayfarer_policies.replay.cache_index import INDEX, Entry, Index, Layout, Source, read_index, write_index
 from wayfarer_policies.replay.episode import End, Episode
-
-VERSION = 2
-INDEX = "index.json"
-
-
-@dataclass(frozen=True)
-class Source:
-    """The bag file an episode came from; a file with another size or time of change is another source."""
-
-    name: str
-    size: int  # [bytes]
-    mtime_ns: int  # [ns]
-
-    @classmethod
-    def of(cls, path: Path) -> Self:
-        """Describe a file on disk."""
-        status = path.stat()
-        return cls(path.name, status.st_size, status.st_mtime_ns)
 
 
 @dataclass(frozen=True)
@@ -70,38 +52,6 @@ class Trajectory:
         )
 
 
-@dataclass(frozen=True)
-class Entry:
-    """Where an episode lies: rows start .. start + steps of every file."""
-
-    number: int
-    start: int
-    steps: int
-    end: int
-    source: Source
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Shape and type of one row in each file; all episodes of a cache agree on it."""
-
-    frame: tuple[int, ...]  # (C, H, W)
-    action: tuple[int, ...]  # (3,) or ()
-    action_type: str  # "float32" or "int64"
-
-    @property
-    def columns(self) -> dict[str, tuple[str, tuple[int, ...]]]:
-        """File stem -> (dtype, shape of a row)."""
-        return {
-            "frames": ("uint8", self.frame),
-            "actions": (self.action_type, self.action),
-            "ee_positions": ("float32", (3,)),
-            "object_poses": ("float32", (7,)),
-            "valid": ("bool", ()),
-            "known": ("bool", ()),
-        }
-
-
 class FrameCache:
     """Every observation of a run on disk, mapped read-only; `append` is for the one process that owns the folder."""
 
@@ -110,6 +60,7 @@ class FrameCache:
         self.folder = folder
         self.layout: Layout | None = None
         self.entries: list[Entry] = []
+        self.sources: list[Source] = []  # those whose episodes are all here
         self._columns: dict[str, NDArray[Any]] = {}
         self._starts: list[int] = []  # first row of each episode
         self._places: dict[int, int] = {}  # episode number -> place in `entries`
@@ -119,7 +70,8 @@ class FrameCache:
 
     def refresh(self) -> bool:
         """Look for new episodes; True if there are any. Earlier views stay as they are."""
-        layout, entries = _read_index(self.folder / INDEX)
+        index = read_index(self.folder / INDEX)
+        layout, entries, self.sources = index.layout, list(index.entries), list(index.sources)
         if entries == self.entries:
             return False
         rows = _rows(entries)
@@ -169,8 +121,8 @@ class FrameCache:
 
     # --- writing, by one process ---
 
-    def append(self, episode: Episode | Trajectory, source: Source | None = None) -> Entry:
-        """Add one finished episode; readers see it once this has returned."""
+    def append(self, episode: Episode | Trajectory, source: Source | None = None, complete: bool = True) -> Entry:
+        """Add one finished episode; readers see it once this has returned. Its source may have more: not `complete`."""
         trajectory = episode if isinstance(episode, Trajectory) else Trajectory.of(episode)
         layout = _layout(trajectory)
         if self.layout is not None and layout != self.layout:
@@ -187,36 +139,59 @@ class FrameCache:
             if values is not None:
                 column[: len(values)] = values  # actions and valid have T rows: the last one stays 0, not valid
             _write_at(self.folder / f"{name}.raw", column, entry.start)
-        _write_index(self.folder / INDEX, layout, [*self.entries, entry])
+        done = [*self.sources, source] if complete else self.sources
+        write_index(self.folder / INDEX, Index(layout, [*self.entries, entry], done))
         self.refresh()
         return entry
 
+    def skip(self, source: Source) -> None:
+        """Remember that a source has no episode to learn from."""
+        write_index(self.folder / INDEX, Index(self.layout, self.entries, [*self.sources, source]))
+        self.refresh()
+
 
 def synchronise(
-    folder: Path, sources: Sequence[Source], load: Callable[[Sequence[Source]], Iterable[Episode | Trajectory]]
+    folder: Path,
+    sources: Sequence[Source],
+    load: Callable[[Source], Iterable[Episode | Trajectory]],
+    progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> FrameCache:
-    """Open the cache and make it hold exactly `sources`, in their order.
+    """Open the cache and make it hold exactly the episodes of `sources`, in their order.
 
-    Episodes of unchanged sources are kept; from the first difference on (or from the start if the cache is
-    damaged), rows are written anew from `load(missing sources)`, which yields one episode for each.
+    Episodes of unchanged sources are kept; from the first difference on (or from the start if the cache is damaged),
+    rows are written anew from `load(source)`, which yields the source's episodes: one, several or none. `progress`
+    is told how many sources are done, and of how many.
     """
+    cache = _opened(folder, sources)
+    progress(len(cache.sources), len(sources))
+    for source in sources[len(cache.sources) :]:
+        last: Episode | Trajectory | None = None
+        for episode in load(source):
+            if last is not None:
+                cache.append(last, source, complete=False)
+            last = episode
+        if last is not None:
+            cache.append(last, source)
+        else:
+            cache.skip(source)
+        progress(len(cache.sources), len(sources))
+    return cache
+
+
+def _opened(folder: Path, sources: Sequence[Source]) -> FrameCache:
+    """Open the cache without what no longer belongs to it."""
     try:
         cache = FrameCache(folder)
     except DataError:
         (folder / INDEX).unlink()
         cache = FrameCache(folder)
-    held = [entry.source for entry in cache.entries]
-    kept = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(held, sources, strict=False))))
-    if kept < len(held):
-        _write_index(folder / INDEX, cache.layout if kept else None, cache.entries[:kept])
+    kept = list(takewhile(lambda pair: pair[0] == pair[1], zip(cache.sources, sources, strict=False)))
+    done = {source for source, _ in kept}
+    entries = [entry for entry in cache.entries if entry.source in done]
+    if len(kept) < len(cache.sources) or len(entries) < len(cache.entries):
+        layout = cache.layout if entries else None
+        write_index(folder / INDEX, Index(layout, entries, [source for source, _ in kept]))
         cache = FrameCache(folder)
-    missing = sources[kept:]
-    episodes: Iterator[Episode | Trajectory] = iter(load(missing) if missing else ())
-    for source in missing:
-        episode = next(episodes, None)
-        if episode is None:
-            raise DataError(f"no episode could be read for {source.name}")
-        cache.append(episode, source)
     return cache
 
 
@@ -244,29 +219,3 @@ def _write_at(path: Path, values: NDArray[Any], row: int) -> None:
         file.write(np.ascontiguousarray(values).data)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _write_index(path: Path, layout: Layout | None, entries: Sequence[Entry]) -> None:
-    episodes = [asdict(entry) for entry in entries]
-    content = {"version": VERSION, "layout": asdict(layout) if layout else None, "episodes": episodes}
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("w") as file:
-        json.dump(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def _read_index(path: Path) -> tuple[Layout | None, list[Entry]]:
-    if not path.exists():
-        return None, []
-    try:
-        content = json.loads(path.read_text())
-        if content["version"] != VERSION:
-            raise DataError(f"frame cache {path} has version {content['version']}, this is {VERSION}: remove it")
-        of = content["layout"]
-        layout = Layout(tuple(of["frame"]), tuple(of["action"]), of["action_type"]) if of else None
-        entries = [Entry(**{**entry, "source": Source(**entry["source"])}) for entry in content["episodes"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"frame cache index {path} cannot be read ({error}): remove {path.parent}") from error
-    return layout, entries

@@ -1,8 +1,10 @@
 """ROS message types without ROS: for writing from .msg files, for reading from the schemas a bag carries."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from rosbags.interfaces.typing import Typesdict
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 from wayfarer_common.errors import DataError
@@ -19,15 +21,29 @@ def types_of_packages(share: Iterable[Path]) -> Typestore:
     Raises DataError where a folder holds no .msg file.
     """
     store = base_types()
-    found = {}
+    found: Typesdict = {}
     for folder in share:
-        files = sorted((folder / "msg").glob("*.msg"))
-        if not files:
-            raise DataError(f"{folder}/msg holds no .msg file: build the interface packages first (make)")
-        for file in files:
-            found.update(get_types_from_msg(file.read_text(), f"{folder.name}/msg/{file.stem}"))
+        found.update(_types_in(folder))
     store.register(found)
     return store
+
+
+def _types_in(folder: Path) -> Typesdict:
+    files = sorted((folder / "msg").glob("*.msg"))
+    if not files:
+        raise DataError(f"{folder}/msg holds no .msg file: build the interface packages first (make)")
+    found: Typesdict = {}
+    for file in files:
+        found.update(get_types_from_msg(file.read_text(), f"{folder.name}/msg/{file.stem}"))
+    return found
+
+
+def installed_types(package: str) -> Typesdict:
+    """Return the types of an interface package installed below AMENT_PREFIX_PATH; none where it is not."""
+    for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep):
+        if prefix and (folder := Path(prefix) / "share" / package / "msg").is_dir():
+            return _types_in(folder.parent)
+    return {}
 
 
 def add_schema(store: Typestore, name: str, text: str) -> None:

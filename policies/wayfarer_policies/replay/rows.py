@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from wayfarer_common.errors import DataError
 
+from wayfarer_policies.replay.cache_index import Entry
 from wayfarer_policies.replay.episode import End
-from wayfarer_policies.replay.frames import Entry
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]

@@ -2,14 +2,15 @@ import dataclasses
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from wayfarer_common.errors import DataError
+from wayfarer_policies.replay.cache_index import INDEX, Source
 from wayfarer_policies.replay.episode import End, Episode, EpisodeInfo
-from wayfarer_policies.replay.frames import INDEX, FrameCache, Source, Trajectory, synchronise
+from wayfarer_policies.replay.frames import FrameCache, Trajectory, synchronise
 
 Make = Callable[..., Trajectory]
 
@@ -132,15 +133,14 @@ def test_a_row_of_a_deleted_episode_is_an_error_that_names_it(tmp_path: Path, ma
 
 
 class Loader:
-    """The bags: remembers what was asked for."""
+    """The bags: remembers what was asked for. "0" holds no episode, "45" episodes 4 and 5."""
 
     def __init__(self, make: Make) -> None:
         self.make, self.asked = make, list[str]()
 
-    def __call__(self, sources: Sequence[Source]) -> Iterator[Trajectory]:
-        for source in sources:
-            self.asked.append(source.name)
-            yield self.make(int(source.name))
+    def __call__(self, source: Source) -> Iterator[Trajectory]:
+        self.asked.append(source.name)
+        return (self.make(int(number)) for number in source.name.strip("0"))
 
 
 def sources(*numbers: int) -> list[Source]:
@@ -175,9 +175,50 @@ def test_synchronise_rebuilds_a_damaged_cache(tmp_path: Path, make_trajectory: M
     assert load.asked == ["1", "2", "1", "2"]
 
 
-def test_synchronise_says_which_source_gave_no_episode(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="for 1"):
-        synchronise(tmp_path, sources(1), lambda _: [])
+def test_a_source_without_an_episode_is_remembered_and_one_may_have_several(
+    tmp_path: Path, make_trajectory: Make
+) -> None:
+    load = Loader(make_trajectory)
+    for _ in range(2):
+        cache = synchronise(tmp_path, sources(0, 1, 45, 2), load)
+        assert [entry.number for entry in cache.entries] == [1, 4, 5, 2]
+        assert (cache.column("frames")[14] == 50).all()
+    assert load.asked == ["0", "1", "45", "2"]
+
+
+def test_a_source_that_was_read_only_in_part_is_read_again(tmp_path: Path, make_trajectory: Make) -> None:
+    class Killed(BaseException):
+        pass
+
+    def load(source: Source) -> Iterator[Trajectory]:
+        yield make_trajectory(4)
+        yield make_trajectory(5)
+        raise Killed
+
+    with pytest.raises(Killed):
+        synchronise(tmp_path, sources(45), load)
+    assert len(FrameCache(tmp_path)) == 1
+    cache = synchronise(tmp_path, sources(45), Loader(make_trajectory))
+    assert [entry.number for entry in cache.entries] == [4, 5]
+
+
+def test_progress_counts_what_is_there_and_what_is_read(tmp_path: Path, make_trajectory: Make) -> None:
+    heard: list[tuple[int, int]] = []
+    synchronise(tmp_path, sources(1), Loader(make_trajectory))
+    synchronise(tmp_path, sources(1, 0, 2), Loader(make_trajectory), lambda done, total: heard.append((done, total)))
+    assert heard == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_object_poses_are_stored_and_unknown_without_truth(tmp_path: Path) -> None:
+    cache = FrameCache(tmp_path)
+    poses = np.random.default_rng(0).uniform(size=(5, 7))
+    poses[3] = np.nan
+    without = Trajectory.of(recorded_episode())
+    cache.append(dataclasses.replace(recorded_episode(), object_poses=poses))
+    cache.append(dataclasses.replace(without, number=2))
+    stored = cache.column("object_poses")
+    assert stored[:5] == pytest.approx(poses.astype(np.float32), nan_ok=True)
+    assert np.isnan(stored[5:]).all()
 
 
 def test_a_source_is_known_by_size_and_time(tmp_path: Path) -> None:
