@@ -1,4 +1,4 @@
-"""Writes what Algorithm 1 tells of itself for TensorBoard: losses, values, novelty of goals, rates."""
+"""Writes what Algorithm 1 tells of itself for TensorBoard: losses, values, novelty, distances, coverage, rates."""
 
 import time
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Self
 
 from torch.utils.tensorboard import SummaryWriter
 from wayfarer_policies.exploration import Progress, Stage
+from wayfarer_policies.monitor import Monitor
 
 
 class Scalars:
@@ -14,6 +15,7 @@ class Scalars:
 
     def __init__(self, run: Path) -> None:
         self._writer = SummaryWriter(str(run / "tensorboard"))
+        self._monitor = Monitor(run)
         self._began = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -34,6 +36,8 @@ class Scalars:
         elif progress.stage is Stage.STORING:  # the end record of the episode
             self._add("rate/steps_per_s", detail.steps / (time.monotonic() - self._began), progress)
             self._add("episode/lost_steps", detail.lost_steps, progress)
+            for name, value in self._monitor.figures(detail.file, detail.goal).items():
+                self._add(name, value, progress)
         elif progress.stage in (Stage.LEARNED, Stage.FITTED) and isinstance(detail, dict):
             for name, value in detail.items():
                 self._add(f"{progress.stage.value}/{name}", value, progress)
