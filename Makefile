@@ -56,6 +56,7 @@ $(VENV)/.system:
 	have libEGL.so.1 && have libGL.so.1 || need="$$need libegl1 libegl-mesa0 libgl1-mesa-dri libgl1"; \
 	have libOSMesa.so || need="$$need libosmesa6"; \
 	command -v c++ >/dev/null || need="$$need build-essential"; \
+	command -v chromium >/dev/null || need="$$need chromium fonts-dejavu-core"; \
 	command -v cmake >/dev/null || need="$$need cmake"; \
 	command -v python3.11 >/dev/null || need="$$need python3.11"; \
 	python3.11 -c 'import ensurepip, venv' 2>/dev/null || need="$$need python3.11-venv"; \

@@ -84,6 +84,17 @@ def evaluate(
     evaluate_goals(goals, episodes, steps, seed, json)
 
 
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="Runs to show side by side.")],
+    out: Annotated[Path, typer.Option(help="The page to write: one self-contained HTML file.")],
+) -> None:
+    """One page about the data of runs: coverage, balance, novelty, goals, actions, losses, timing, parameters."""
+    from wayfarer_cli.report import write_report
+
+    write_report(runs, out)
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def launch(
     context: typer.Context,

@@ -1,0 +1,70 @@
+"""The sections of a dataset report that show what the camera saw."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from wayfarer_policies.report.drawing import mosaic_uri
+from wayfarer_policies.report.gather import GoalPictures
+from wayfarer_policies.report.gathered import Gathered, chip
+from wayfarer_policies.report.markup import Markup, join, note, tag
+
+COLUMNS, ROWS = 14, 6
+
+
+def contact_sheets(runs: Sequence[Gathered]) -> Markup:
+    """Return Figure 4 of each run: its observations from the most to the least novel."""
+    parts: list[Markup] = []
+    for place, run in enumerate(runs):
+        parts.append(tag("h3", chip(place, run.name)))
+        if not run.record.frames:
+            parts.append(note("There is no image in this run."))
+        elif not len(run.scores.values):
+            parts.append(note(f"Not ordered by novelty: {run.scores.judge}. In the order of time:"))
+            parts.append(_sheet(run, np.arange(len(run.record.frames)), "in the order of time"))
+        else:
+            caption = (
+                f"{len(run.record.frames):,} observations, evenly spread over the run, ranked by novelty; of the ranks "
+                f"{COLUMNS * ROWS} equally spaced ones are shown, the most novel first. Beside each row: its highest "
+                f"novelty. Judged by {run.scores.judge}."
+            )
+            parts.append(_sheet(run, run.scores.order(), caption))
+    return join(parts)
+
+
+def _sheet(run: Gathered, order: np.typing.NDArray[np.int64], caption: str) -> Markup:
+    shown = order[np.unique(np.linspace(0, len(order) - 1, COLUMNS * ROWS).astype(int))]
+    rows = []
+    for first in range(0, len(shown), COLUMNS):
+        places = shown[first : first + COLUMNS]
+        uri, width, height = mosaic_uri([run.record.frames[k].pixels for k in places], COLUMNS)
+        label = f"{run.scores.values[places[0]]:.3g}" if len(run.scores.values) else ""
+        words = ", ".join(f"{run.record.frames[k].episode}/{run.record.frames[k].step}" for k in places)
+        image = tag("img", src=uri, width=width, height=height, alt=f"observations (episode/step) {words}")
+        rows.append(tag("div", tag("span", label), image, class_="strip"))
+    return tag("figure", *rows, tag("figcaption", caption))
+
+
+def goals(runs: Sequence[Gathered]) -> Markup:
+    """Return the goals chosen, each above what the camera saw at the end of the episode that set out for it."""
+    parts: list[Markup] = []
+    for place, run in enumerate(runs):
+        parts.append(tag("h3", chip(place, run.name)))
+        if not run.record.goals:
+            parts.append(note("No episode of this run had a goal."))
+            continue
+        cells = [_goal(one) for one in run.record.goals]
+        caption = (
+            "Above: the goal, a stored image (episode/step it comes from, and its novelty when it was chosen). Below: "
+            "the last observation of the episode that set out for it."
+        )
+        parts.append(tag("figure", tag("div", *cells, class_="goals"), tag("figcaption", caption)))
+    return join(parts)
+
+
+def _goal(one: GoalPictures) -> Markup:
+    final = one.final if one.final is not None and one.final.shape == one.goal.shape else np.full_like(one.goal, 127)
+    uri, width, height = mosaic_uri([one.goal, final], 1)
+    alt = f"goal {one.name} above, the end of episode {one.episode} below"
+    image = tag("img", src=uri, width=width, height=height, alt=alt)
+    return tag("div", image, f"episode {one.episode}", tag("br"), f"goal {one.name}", tag("br"), f"{one.novelty:.3g}")

@@ -1,0 +1,27 @@
+"""What a run's learner told TensorBoard: losses and rates by episode, read back without starting it."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Curve = tuple[NDArray[np.float64], NDArray[np.float64]]  # episodes (N,), values (N,)
+
+
+def read_scalars(run: Path) -> dict[str, Curve]:
+    """Return every scalar of RUN/tensorboard by its tag; of a repeated step the last counts."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
+
+    logging.getLogger("tensorboard").setLevel(logging.ERROR)
+    folder = run / "tensorboard"
+    found: dict[str, Curve] = {}
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return found
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
+    events.Reload()
+    for tag in events.Tags()["scalars"]:
+        values = {event.step: event.value for event in sorted(events.Scalars(tag), key=lambda e: e.wall_time)}
+        steps = sorted(values)
+        found[tag] = np.array(steps, dtype=float), np.array([values[step] for step in steps], dtype=float)
+    return found

@@ -1,0 +1,148 @@
+"""Numbers of a run: coverage, balance, actions, losses. Pure arithmetic on what `gather` has read."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from wayfarer_common.cube import FACES, top_faces
+from wayfarer_common.reason import Reason
+
+from wayfarer_policies.report.gather import EpisodeRecord, RunRecord
+
+CELL = 0.01  # [m] side of a cell of the table
+MOVED = 1e-3  # [m] a step that shifts the cube by more has touched it
+_BORDER = 1.0 - 1e-3  # an action component beyond it lies on the border of the action space
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RunStatistics:
+    """What the tables of a report say of one run."""
+
+    episodes: int
+    ends: dict[str, int]
+    steps: int
+    lost_steps: int
+    robot_s: float  # on the robot's clock
+    wall_s: float  # on the recorder's clock
+    reasons: dict[str, int]
+    saturated: float  # share of executed actions with a component on the border of the action space
+    mean_step_m: float  # end effector, per step
+    moved_steps: int  # steps in which the cube moved; 0 without truth
+    cells: int  # of the table, CELL wide, in which the cube's centre has been
+    faces: dict[str, int]  # observations by upper face; empty without truth
+    face_entropy: float  # [bits], at most log2 6
+    cell_entropy: float  # [bits] of the cube's cells
+    ee_cells: int  # of space, 2 cm wide, in which the end effector has been
+
+
+def statistics(run: RunRecord) -> RunStatistics:
+    """Sum a run up."""
+    poses = all_poses(run)
+    faces = np.bincount(top_faces(poses[:, 3:]), minlength=len(FACES)) if len(poses) else np.zeros(0, np.int64)
+    _, per_cell = np.unique(cells_of(poses), axis=0, return_counts=True)
+    executed = stacked([e.executed for e in run.episodes], 3)
+    executed = executed[np.isfinite(executed).all(axis=1)]
+    strides = [np.linalg.norm(np.diff(e.ee_positions, axis=0), axis=1) for e in run.episodes]
+    stride = np.concatenate([np.zeros(0), *strides])
+    return RunStatistics(
+        episodes=len(run.episodes),
+        ends=dict(Counter(e.info.end.name.lower() for e in run.episodes)),
+        steps=sum(len(e.valid) for e in run.episodes),
+        lost_steps=sum(int((~e.valid).sum()) for e in run.episodes),
+        robot_s=sum(robot_seconds(e) for e in run.episodes),
+        wall_s=sum(e.wall_s for e in run.episodes),
+        reasons=reasons(run.episodes),
+        saturated=float((np.abs(executed) > _BORDER).any(axis=1).mean()) if len(executed) else 0.0,
+        mean_step_m=float(np.nanmean(stride)) if np.isfinite(stride).any() else 0.0,
+        moved_steps=sum(int(moves(e.object_poses).sum()) for e in run.episodes),
+        cells=len(per_cell),
+        faces=dict(zip(FACES, faces.tolist(), strict=True)) if len(faces) else {},
+        face_entropy=entropy(faces),
+        cell_entropy=entropy(per_cell),
+        ee_cells=_ee_cells(run),
+    )
+
+
+def all_poses(run: RunRecord) -> Floats:
+    """Return every known cube pose of a run, in order, (N, 7)."""
+    return stacked([e.object_poses for e in run.episodes], 7)
+
+
+def stacked(arrays: Iterable[NDArray[np.floating]], width: int) -> Floats:
+    """Put arrays (N_i, width) below each other; (0, width) for none."""
+    return np.concatenate([np.zeros((0, width)), *arrays])
+
+
+def cells_of(poses: Floats) -> NDArray[np.int64]:
+    """Return the cell of the table of each pose (N, 7) -> (N, 2)."""
+    return np.floor(poses[:, :2] / CELL).astype(np.int64)
+
+
+def moves(poses: Floats) -> NDArray[np.bool_]:
+    """Say of each step between successive poses (N, 7) whether it shifted the cube, (N - 1,); (0,) without poses."""
+    shifted: NDArray[np.bool_] = np.linalg.norm(np.diff(poses[:, :3], axis=0), axis=1) > MOVED
+    return shifted
+
+
+def coverage_curve(run: RunRecord) -> tuple[Floats, Floats]:
+    """Return steps taken when a cell of the table was first reached, and cells covered then, (C,) each."""
+    poses, steps = all_poses(run), observation_steps(run)
+    _, first = np.unique(cells_of(poses), axis=0, return_index=True)
+    return steps[np.sort(first)], np.arange(1.0, len(first) + 1)
+
+
+def movement_curve(run: RunRecord) -> tuple[Floats, Floats]:
+    """Return steps taken when the cube was moved, and how often it had been moved then, (M,) each."""
+    marks = [np.append(moves(e.object_poses), False)[: len(e.object_poses)] for e in run.episodes]
+    moved = np.concatenate([np.zeros(0, bool), *marks])
+    at = np.flatnonzero(moved)
+    return observation_steps(run)[at], np.arange(1.0, len(at) + 1)
+
+
+def observation_steps(run: RunRecord) -> Floats:
+    """Return the steps taken before each known cube pose, in the order of `all_poses`, (N,)."""
+    starts = np.cumsum([0, *(len(e.valid) for e in run.episodes)])
+    parts = [start + np.arange(len(e.object_poses)) for start, e in zip(starts, run.episodes, strict=False)]
+    return np.concatenate([np.zeros(0), *parts])
+
+
+def entropy(counts: NDArray[np.int64] | Sequence[int]) -> float:
+    """Return the entropy of shares in bits; 0 without counts."""
+    shares = np.asarray(counts, dtype=float)
+    shares = shares[shares > 0] / max(float(shares.sum()), 1.0)
+    return float((shares * np.log2(1.0 / shares)).sum()) if shares.size else 0.0
+
+
+def reasons(episodes: Iterable[EpisodeRecord]) -> dict[str, int]:
+    """Count how often the safety gate changed an action, by reason, the commonest first."""
+    found: Counter[str] = Counter()
+    for episode in episodes:
+        found.update(r.name.lower() for bits in episode.reasons for r in Reason(int(bits)) if r.name)
+    return dict(found.most_common())
+
+
+def robot_seconds(episode: EpisodeRecord) -> float:
+    """Return the time between an episode's first and last known observation [s], on the robot's clock."""
+    known = episode.stamps[episode.stamps > 0]
+    return float(known[-1] - known[0]) * 1e-9 if known.size else 0.0
+
+
+def episode_losses(run: RunRecord) -> list[tuple[int, int]]:
+    """Return number and lost steps of each episode that lost any."""
+    return [(e.info.number, lost) for e in run.episodes if (lost := int((~e.valid).sum()))]
+
+
+def periods(run: RunRecord) -> Floats:
+    """Return the times between successive known observations [s], on the robot's clock."""
+    gaps = [np.diff(e.stamps)[(e.stamps[:-1] > 0) & (e.stamps[1:] > 0)] for e in run.episodes]
+    return np.concatenate([np.zeros(0), *gaps]) * 1e-9
+
+
+def _ee_cells(run: RunRecord) -> int:
+    positions = stacked([e.ee_positions for e in run.episodes], 3)
+    known = positions[np.isfinite(positions).all(axis=1)]
+    return len(np.unique(np.floor(known / (2 * CELL)).astype(np.int64), axis=0))

@@ -1,0 +1,32 @@
+"""`wayfarer report`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress, TaskID
+from wayfarer_common.errors import ConfigError
+from wayfarer_policies.report.dataset import dataset_page
+from wayfarer_policies.report.gathered import Gathered, gather
+from wayfarer_policies.report.page import write_page
+
+from wayfarer_cli.provenance import made_by
+
+
+def write_report(runs: Sequence[Path], out: Path) -> None:
+    """Write one page about runs, side by side. Raises DataError for what is no run."""
+    if out.is_dir():
+        raise ConfigError(f"--out {out} is a directory: name the HTML file to write")
+    gathered: list[Gathered] = []
+    with Progress(console=Console(stderr=True)) as progress:
+        for run in runs:
+            task = progress.add_task(f"reading {run.name}", total=None)
+
+            def tell(done: int, total: int, task: TaskID = task) -> None:
+                progress.update(task, completed=done, total=total)
+
+            gathered.append(gather(run, tell))
+        task = progress.add_task("drawing", total=1)
+        write_page(out, dataset_page(gathered, made_by()))
+        progress.update(task, completed=1)
+    print(out)
