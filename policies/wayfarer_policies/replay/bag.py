@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, cast
 
 from mcap.exceptions import McapError
 from mcap.reader import NonSeekingReader, make_reader
@@ -17,7 +18,10 @@ from wayfarer_common import names
 from wayfarer_common.errors import DataError
 from zstandard import ZstdError
 
+from wayfarer_policies.replay import digests
 from wayfarer_policies.replay.assembly import Message, Parts, contract_name, put_together, read_records
+from wayfarer_policies.replay.atomic import sync_directory
+from wayfarer_policies.replay.digests import HashingFile
 from wayfarer_policies.replay.episode import Episode, EpisodeInfo
 from wayfarer_policies.replay.message_types import add_schema, base_types
 
@@ -40,14 +44,15 @@ class Channel:
 
 
 class EpisodeWriter:
-    """Writes PATH.part and gives it its own name once it is complete and on the disk."""
+    """Writes PATH.part and gives it its own name once it is complete, on the disk, and its digest noted beside it."""
 
     def __init__(self, path: Path, channels: list[Channel], types: Typestore) -> None:
         self.path = path
         self._open_path = path.with_name(path.name + OPEN_SUFFIX)
         try:
             self._file = self._open_path.open("xb")
-            self._writer = Writer(self._file, chunk_size=_CHUNK, compression=CompressionType.ZSTD)
+            self._hashing = HashingFile(self._file)
+            self._writer = Writer(cast(IO[bytes], self._hashing), chunk_size=_CHUNK, compression=CompressionType.ZSTD)
             self._writer.start(profile="ros2", library="wayfarer")
             self._ids = {c.topic: self._register(c, types) for c in channels}
         except OSError as error:
@@ -69,8 +74,9 @@ class EpisodeWriter:
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
+            digests.note(self.path.parent, {self.path.name: self._hashing.digest})
             self._open_path.rename(self.path)
-            _sync_directory(self.path.parent)
+            sync_directory(self.path.parent)
         except OSError as error:
             raise DataError(f"cannot finish {self._open_path}: {error.strerror}") from error
 
@@ -79,14 +85,6 @@ class EpisodeWriter:
         schema = self._writer.register_schema(channel.type, "ros2msg", text.encode())
         id_: int = self._writer.register_channel(channel.topic, "cdr", schema, {"offered_qos_profiles": channel.qos})
         return id_
-
-
-def _sync_directory(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextlib.contextmanager

@@ -1,7 +1,6 @@
 """A run: a rosbag2 directory of one MCAP file per episode, with metadata.yaml and run.yaml beside them."""
 
 import fcntl
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import yaml
 from mcap.reader import make_reader
 from wayfarer_common.errors import ConfigError, DataError
 
+from wayfarer_policies.replay.atomic import write_atomically
 from wayfarer_policies.replay.bag import OPEN_SUFFIX, read_info, reading
 from wayfarer_policies.replay.episode import End
 
@@ -132,19 +132,6 @@ def summarise(file: Path) -> FileSummary:
     }
     statistics = summary.statistics
     return FileSummary(file.name, statistics.message_start_time, statistics.message_end_time, channels)
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that a reader, or a crash, meets either the old or the new one."""
-    temporary = path.with_name(path.name + ".new")
-    try:
-        with temporary.open("w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(path)
-    except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _lock(path: Path) -> TextIO:

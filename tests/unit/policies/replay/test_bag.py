@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from mcap.reader import make_reader
 from wayfarer_common import names
 from wayfarer_common.errors import DataError
+from wayfarer_policies.replay import digests
 from wayfarer_policies.replay.assembly import header_stamp
 from wayfarer_policies.replay.bag import (
     OPEN_SUFFIX,
@@ -216,7 +217,8 @@ def test_an_episode_has_its_own_name_only_once_it_is_complete(tmp_path: Path) ->
     writer = EpisodeWriter(path, [channel()], fixture.types())
     assert [p.name for p in tmp_path.iterdir()] == ["episode_000000.mcap.part"]
     writer.close()
-    assert [p.name for p in tmp_path.iterdir()] == ["episode_000000.mcap"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["SHA256SUMS", "episode_000000.mcap"]
+    assert digests.read(tmp_path) == {"episode_000000.mcap": digests.digest_of(path)}
 
 
 def test_an_open_file_of_the_same_name_is_never_overwritten(tmp_path: Path) -> None:

@@ -9,14 +9,14 @@ from fixtures.episodes import PERIOD, START, stamp_of, write_episode, write_run
 from mcap.reader import make_reader
 from rosbags.highlevel import AnyReader
 from wayfarer_common.errors import ConfigError, DataError
-from wayfarer_policies.replay import run_directory
+from wayfarer_policies.replay import atomic
+from wayfarer_policies.replay.atomic import write_atomically
 from wayfarer_policies.replay.episode import End
 from wayfarer_policies.replay.run_directory import (
     RunDirectory,
     RunWriter,
     finished,
     summarise,
-    write_atomically,
 )
 
 MESSAGES = 2 + 4 * 3 + 3 * 2  # of an episode of three steps
@@ -223,7 +223,7 @@ def test_a_crash_while_writing_leaves_the_old_text_whole(tmp_path: Path, monkeyp
     def crash(descriptor: int) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run_directory.os, "fsync", crash)
+    monkeypatch.setattr(atomic.os, "fsync", crash)
     with pytest.raises(KeyboardInterrupt):
         write_atomically(file, "new: torn\n")
     assert file.read_text() == "old: whole\n"
