@@ -25,6 +25,9 @@ from wayfarer_policies.algorithm import (
 )
 from wayfarer_policies.bcq_networks import LATENT_CLIP, BCQNetworks, Description
 from wayfarer_policies.checkpoint import State
+from wayfarer_policies.networks import PRECISIONS
+
+ACTING_CANDIDATES = 100  # actions proposed when acting
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,6 @@ class BCQConfig:
     gamma: float = 0.99
     tau: float = 0.005
     minimum_share: float = 0.75  # lambda: weight of the smaller critic against the larger one
-    candidates: int = 100  # actions proposed when acting
     target_candidates: int = 10  # actions proposed for each next state
     kl_weight: float = 0.5
     learning_rate: float = 1e-3
@@ -47,8 +49,8 @@ class BCQConfig:
         within("minimum_share", self.minimum_share, 0.0, 1.0)
         within("kl_weight", self.kl_weight, 0.0, 1000.0)
         positive("learning_rate", self.learning_rate)
-        if min(self.candidates, self.target_candidates) < 1:
-            raise ConfigError(f"candidates {self.candidates} and {self.target_candidates} must be at least 1")
+        if self.target_candidates < 1:
+            raise ConfigError(f"target_candidates is {self.target_candidates}: at least 1")
 
 
 class BCQ:
@@ -86,7 +88,7 @@ class BCQ:
         q1, q2 = networks.q1(q1_features, batch.actions), networks.q2(q2_features, batch.actions)  # (B,)
         critic_loss = mse_loss(q1, td_target) + mse_loss(q2, td_target)
         guarded_step(self.model_optimizer, vae_loss + critic_loss, "the critic and autoencoder loss")
-        proposals = self._propose(vae_features.detach(), 1)  # (B, A)
+        proposals = self._propose(vae_features, 1)  # (B, A)
         features = networks.perturbation_features(batch.observations, q1_features)  # (B, F)
         actor_loss = -networks.q1(q1_features.detach(), networks.perturbation(features, proposals)).mean()
         guarded_step(self.perturbation_optimizer, actor_loss, "the perturbation loss")
@@ -124,10 +126,14 @@ class BCQ:
         best = values.view(size, count).max(dim=1).values  # (B,)
         return batch.rewards + config.gamma * (~batch.terminated) * best  # (B,)
 
+    @torch.no_grad()
     def _propose(self, features: Tensor, count: int) -> Tensor:
-        """Return `count` actions like the data's for each state (B count, A)."""
-        latents = self._normal(len(features) * count, self.config.networks.heads.latent)
-        return self.networks.vae.decode(features.repeat_interleave(count, 0), latents.clamp(-LATENT_CLIP, LATENT_CLIP))
+        """Return `count` actions like the data's for each state (B count, A); they are drawn, so bfloat16 will do."""
+        networks = self.config.networks
+        latents = self._normal(len(features) * count, networks.heads.latent).clamp(-LATENT_CLIP, LATENT_CLIP)
+        precision = PRECISIONS[networks.encoder.precision]
+        with torch.autocast(self.device.type, precision, enabled=precision is not torch.float32):
+            return self.networks.vae.decode(features.repeat_interleave(count, 0), latents).float()
 
     def _normal(self, rows: int, columns: int) -> Tensor:
         return torch.randn(rows, columns, generator=self.generator, device=self.device)
@@ -142,7 +148,7 @@ class BCQ:
         """
         observation = one_observation(image, goal, ee_position, self.config.networks.encoder.channels)
         rng = self.rng if explore else np.random.default_rng(self.config.seed)
-        latents = draw_latents(rng, self.config.candidates, self.config.networks.heads.latent)
+        latents = draw_latents(rng, ACTING_CANDIDATES, self.config.networks.heads.latent)
         return choose(self.networks, observation.to(self.device), latents)
 
     # --- saving ---

@@ -6,7 +6,6 @@ them. Latents are given from outside: the networks hold no randomness.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +14,7 @@ from wayfarer_common.errors import ConfigError, DataError
 from wayfarer_policies import checkpoint
 from wayfarer_policies.algorithm import Observation
 from wayfarer_policies.checkpoint import State
-from wayfarer_policies.networks import CriticHead, Encoder, EncoderConfig, dense
+from wayfarer_policies.networks import CriticHead, Encoder, EncoderConfig, dense, described
 
 LATENT_CLIP = 0.5  # of latents drawn for acting: nearer to what the data's actions are encoded as
 _LOG_STD = (-4.0, 15.0)
@@ -207,13 +206,9 @@ def networks_state(description: Description, networks: nn.Module) -> State:
 def networks_of(state: State) -> BCQNetworks:
     """Build the networks of a state, for acting; DataError if it is not one of BCQ's."""
     try:
-        encoder = EncoderConfig(**_tuples(state.value("encoder")))
-        networks = Description(state.value("encoders"), encoder, BCQHeads(**_tuples(state.value("heads")))).build()
+        encoder = EncoderConfig(**described(state.value("encoder")))
+        networks = Description(state.value("encoders"), encoder, BCQHeads(**described(state.value("heads")))).build()
     except (TypeError, AttributeError) as error:
         raise DataError(f"networks of BCQ described by another version ({error})") from error
     checkpoint.restore_module(networks, state, "networks of BCQ")
     return networks.requires_grad_(False)
-
-
-def _tuples(described: dict[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in described.items()}

@@ -93,7 +93,7 @@ class Encoder(nn.Module):
         """Return features (B, size) float32."""
         pixels = observation.pixels  # (B, C, H, W) uint8
         with torch.autocast(pixels.device.type, self.dtype, enabled=self.dtype is not torch.float32):
-            features = torch.relu(self.dense(self.trunk(pixels.to(self.dtype) / 255)))  # (B, features)
+            features = torch.relu(self.dense(self.trunk(pixels.to(self.dtype).div_(255))))  # (B, features)
         if self.config.ee_position:
             return torch.cat([features.float(), observation.ee_positions], dim=1)  # (B, features + 3)
         return features.float()
@@ -270,8 +270,8 @@ class QNetwork(nn.Module):
 
 def weights_to_bytes(actor: Actor) -> tuple[bytes, str]:
     """Return a policy as safetensors bytes that describe their own network, and their SHA-256 hex digest."""
-    described: dict[str, Any] = {"encoder": vars(actor.encoder.config), "heads": vars(actor.heads)}
-    data = checkpoint.to_bytes("actor", State(actor.state_dict(), described))
+    own: dict[str, Any] = {"encoder": vars(actor.encoder.config), "heads": vars(actor.heads)}
+    data = checkpoint.to_bytes("actor", State(actor.state_dict(), own))
     return data, checkpoint.digest(data)
 
 
@@ -281,9 +281,9 @@ def weights_from_bytes(data: bytes, sha256: str) -> Actor:
         raise DataError(f"weights: SHA-256 is {checkpoint.digest(data)}, announced was {sha256}")
     state = checkpoint.from_bytes(data, "actor")
     try:
-        encoder = EncoderConfig(**{key: _tuples(value) for key, value in state.value("encoder").items()})
-        heads = Heads(**{key: _tuples(value) for key, value in state.value("heads").items()})
-    except TypeError as error:
+        encoder = EncoderConfig(**described(state.value("encoder")))
+        heads = Heads(**described(state.value("heads")))
+    except (TypeError, AttributeError) as error:
         raise DataError(f"weights: described by another version ({error})") from error
     built = Encoder(encoder)
     actor = Actor(built, PolicyHead(built.size, heads.action_low, heads.action_high, heads.actor), heads)
@@ -291,5 +291,6 @@ def weights_from_bytes(data: bytes, sha256: str) -> Actor:
     return actor.requires_grad_(False)
 
 
-def _tuples(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+def described(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a frozen dataclass that have been through JSON, which makes lists of tuples."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}

@@ -219,7 +219,7 @@ def test_networks_are_built_anew_from_their_bytes(encoders: str) -> None:
 
 
 def test_constants_out_of_range_are_refused() -> None:
-    for wrong in ({"gamma": 1.1}, {"minimum_share": -0.1}, {"learning_rate": 0.0}, {"candidates": 0}):
+    for wrong in ({"gamma": 1.1}, {"minimum_share": -0.1}, {"learning_rate": 0.0}, {"target_candidates": 0}):
         with pytest.raises(ConfigError, match=next(iter(wrong))):
             BCQConfig(**wrong)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="choose from shared, separate"):
