@@ -97,11 +97,14 @@ class Parts:
 def put_together(parts: Parts, path: Path, with_images: bool = True) -> Episode:
     """Make an episode of its messages. Raises DataError where no record tells which episode it is."""
     info, final_stamp = read_records(parts, path)
-    return assemble(parts, info, final_stamp, with_images)
+    return assemble(parts, info, final_stamp, path, with_images)
 
 
-def assemble(parts: Parts, info: EpisodeInfo, final_stamp: int, with_images: bool = True) -> Episode:
-    """Join the steps of an episode by their stamps; `final_stamp` is the last observation's, 0 where it is unknown."""
+def assemble(parts: Parts, info: EpisodeInfo, final_stamp: int, path: Path, with_images: bool = True) -> Episode:
+    """Join the steps of an episode by their stamps; `final_stamp` is the last observation's, 0 where it is unknown.
+
+    Raises DataError, naming `path`, for images that are not RGB or not of one size.
+    """
     steps = max([info.steps, *(k + 1 for k in parts.actions)])
     stamps = np.zeros(steps + 1, dtype=np.int64)  # (T + 1,)
     for k, action in parts.actions.items():
@@ -119,7 +122,7 @@ def assemble(parts: Parts, info: EpisodeInfo, final_stamp: int, with_images: boo
     return Episode(
         info=info,
         stamps=stamps,
-        images=_images(parts, stamps, with_images),
+        images=_images(parts, stamps, path) if with_images else np.zeros((steps + 1, 0, 0, 3), np.uint8),
         requested=requested,
         actions=executed,
         reasons=reasons,
@@ -153,20 +156,24 @@ def info_of(record: Any) -> EpisodeInfo:
         end=End(record.end),
         reason=record.reason,
         steps=int(record.steps),
+        lost_steps=int(record.lost_steps),
         fault=FaultKind(getattr(record, "fault", 0)),  # the field came after the first bags
     )
 
 
-def _images(parts: Parts, stamps: NDArray[np.int64], wanted: bool) -> NDArray[np.uint8]:
+def _images(parts: Parts, stamps: NDArray[np.int64], path: Path) -> NDArray[np.uint8]:
     decoded = {}
-    if wanted:
-        for k, stamp in enumerate(stamps.tolist()):
-            if stamp in parts.images:
-                image = parts.types.deserialize_cdr(parts.images[stamp], "sensor_msgs/msg/Image")
-                decoded[k] = image.data.reshape(image.height, image.width, 3)  # type: ignore[attr-defined]
+    for k, stamp in enumerate(stamps.tolist()):
+        if stamp in parts.images:
+            image: Any = parts.types.deserialize_cdr(parts.images[stamp], "sensor_msgs/msg/Image")
+            if image.encoding != "rgb8":
+                raise DataError(f"{path}: the image of step {k} is {image.encoding!r}, an observation is 'rgb8'")
+            decoded[k] = image.data.reshape(image.height, image.width, 3)
     shape = next((pixels.shape for pixels in decoded.values()), (0, 0, 3))
     images = np.zeros((len(stamps), *shape), dtype=np.uint8)  # (T + 1, H, W, 3)
     for k, pixels in decoded.items():
+        if pixels.shape != shape:
+            raise DataError(f"{path}: the image of step {k} has shape {pixels.shape}, an earlier one {shape}")
         images[k] = pixels
     return images
 

@@ -28,7 +28,7 @@ from wayfarer_policies.replay.message_types import add_schema, base_types
 OPEN_SUFFIX = ".part"  # an episode that is being written, or whose recorder was killed
 _CHUNK = 256 * 1024  # bytes: small enough for random access, large enough to compress (docs/performance.md)
 # What mcap, zstandard and rosbags raise over bytes that are not what was written
-_DAMAGE = (
+DAMAGE = (
     *(McapError, ZstdError, TypesysError, SerdeError, struct.error),
     *(EOFError, ValueError, LookupError, AttributeError, TypeError),
 )
@@ -94,7 +94,7 @@ def reading(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise DataError(f"{path} is damaged: {type(error).__name__}: {error}") from error
 
 
@@ -114,7 +114,7 @@ def messages(path: Path, types: Typestore, topics: Sequence[str] | None = None) 
                     known.add(schema.name)
                 name = schema.name if schema is not None else ""
                 yield Message(contract_name(channel.topic), name, message.data, message.log_time)
-        except _DAMAGE:
+        except DAMAGE:
             if not torn:
                 raise
 

@@ -30,6 +30,7 @@ class EpisodeInfo:
     end: End
     reason: str
     steps: int
+    lost_steps: int = 0  # as the recorder counted them
     fault: FaultKind = FaultKind.NONE  # what ABORTED it
 
 

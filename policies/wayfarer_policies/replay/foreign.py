@@ -105,7 +105,8 @@ class ForeignBag:
             if times:
                 images = reader.messages([connections[names.OBSERVATION_IMAGE]], min(times), max(times) + 1)
                 parts.images = {header_stamp(cdr): cdr for _, _, cdr in images}
-                yield assemble(parts, _info(segment, number, final), final)
+                episode = assemble(parts, _info(segment, number, final), final, self.path)
+                yield episode if segment.record is not None else _counted(episode)
 
     def _connections(self, reader: Reader) -> dict[str, Connection]:
         """Return the connection of each topic of the contract that was recorded."""
@@ -183,6 +184,11 @@ def _final_stamp(segment: _Segment, images: Iterable[int], limit: int) -> int:
 
 def _stamps(segment: _Segment, final: int) -> list[int]:
     return [*(nanoseconds(action.header.stamp) for action, _ in segment.actions), final]
+
+
+def _counted(episode: Episode) -> Episode:
+    """Count the losses of an episode of which no record says how many there were."""
+    return replace(episode, info=replace(episode.info, lost_steps=episode.lost_steps))
 
 
 def _info(segment: _Segment, number: int, final: int) -> EpisodeInfo:

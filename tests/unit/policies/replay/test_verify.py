@@ -1,0 +1,238 @@
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from fixtures import episodes as fixture
+from fixtures.episodes import PERIOD, executed_message, stamp_of, write_episode, write_run
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from mcap.reader import make_reader
+from wayfarer_common import names
+from wayfarer_common.errors import DataError
+from wayfarer_policies.replay import digests
+from wayfarer_policies.replay.run_directory import RunWriter
+from wayfarer_policies.replay.verify import DAMAGED, GOOD, UNUSABLE, Verdict, verify
+
+
+def said(verdict: Verdict, damage: bool | None = None) -> str:
+    return "\n".join(f"{f.file}: {f.what}" for f in verdict.findings if damage is None or f.damage == damage)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return write_run(tmp_path / "run", 3, 5)
+
+
+def test_a_sound_run_is_good_and_nothing_is_said(run: Path) -> None:
+    verdict = verify(run)
+    assert said(verdict) == ""
+    assert verdict.code == GOOD
+    assert (verdict.episodes, verdict.readable, verdict.steps, verdict.lost_steps) == (3, 3, 15, 0)
+
+
+def test_verifying_changes_nothing(run: Path) -> None:
+    before = {p.name: (p.stat().st_mtime_ns, p.read_bytes()) for p in run.iterdir()}
+    verify(run)
+    assert {p.name: (p.stat().st_mtime_ns, p.read_bytes()) for p in run.iterdir()} == before
+
+
+def test_every_one_of_200_random_single_byte_corruptions_is_found(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", 1, 12, size=48)
+    (file,) = run.glob("*.mcap")
+    data = file.read_bytes()
+    rng = random.Random(5)
+    found = 0
+    for _ in range(200):
+        damaged = bytearray(data)
+        damaged[rng.randrange(len(data))] ^= rng.randrange(1, 256)
+        file.write_bytes(damaged)
+        verdict = verify(run)
+        found += verdict.code in (DAMAGED, UNUSABLE) and "episode_000000.mcap: is not as it was" in said(verdict, True)
+    assert found == 200
+    file.write_bytes(data)
+    assert verify(run).code == GOOD
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_any_byte_may_be_the_corrupted_one(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    run = write_run(tmp_path_factory.mktemp("runs") / "run", 1, 3)
+    (file,) = run.glob("*.mcap")
+    content = bytearray(file.read_bytes())
+    content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
+    file.write_bytes(content)
+    assert verify(run).code in (DAMAGED, UNUSABLE)
+
+
+def flip(file: Path, at: int) -> None:
+    data = bytearray(file.read_bytes())
+    data[at] ^= 255
+    file.write_bytes(data)
+
+
+def test_damage_in_a_chunk_is_named_with_its_place(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", 1, 40, size=96)
+    (file,) = run.glob("*.mcap")
+    with file.open("rb") as stream:
+        summary = make_reader(stream).get_summary()
+    assert summary is not None
+    second = summary.chunk_indexes[1]
+    start, end = second.chunk_start_offset, second.chunk_start_offset + second.chunk_length
+    flip(file, end - 20)
+    told = said(verify(run), damage=True)
+    assert f"chunk 2 of {len(summary.chunk_indexes)} (bytes {start} to {end}) is damaged" in told
+    assert "is not as it was written: its SHA-256 is" in told
+
+
+def test_damage_outside_the_chunks_is_said_to_be_there(run: Path) -> None:
+    file = run / "episode_000001.mcap"
+    flip(file, file.stat().st_size - 60)  # in the footer's neighbourhood
+    verdict = verify(run)
+    assert verdict.code == DAMAGED
+    assert "episode_000001.mcap: is not as it was written" in said(verdict, True)
+    assert "episode_000000" not in said(verdict)
+
+
+@pytest.mark.parametrize("length", [0, 4, 9, 300, -1])
+def test_a_file_cut_short_is_damaged(run: Path, length: int) -> None:
+    file = run / "episode_000002.mcap"
+    file.write_bytes(file.read_bytes()[:length])
+    verdict = verify(run)
+    assert verdict.code == DAMAGED
+    assert (verdict.episodes, verdict.readable) == (3, 2)
+    assert "episode_000002.mcap" in said(verdict, True)
+
+
+def test_bytes_behind_the_end_are_found(run: Path) -> None:
+    with (run / "episode_000000.mcap").open("ab") as file:
+        file.write(b"more")
+    assert "the bytes behind its footer are not MCAP's last ones" in said(verify(run), True)
+
+
+def test_a_file_without_a_digest_is_checked_by_mcap_s_own_sums_and_that_is_said(run: Path) -> None:
+    (run / digests.NAME).unlink()
+    verdict = verify(run)
+    assert verdict.code == GOOD
+    assert said(verdict).count("SHA256SUMS has no digest of it") == 3
+
+
+# --- steps ---
+
+
+def test_losses_the_recorder_did_not_count_are_damage(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", 1, 6, lost_images=[3], lost_executed=[0], final=False)
+    verdict = verify(run)
+    assert verdict.code == DAMAGED
+    told = said(verdict, True)
+    assert "no image at step 3; the recorder counted 0 lost steps, there are 4" in told
+    assert "no next image at step 2, 5" in told
+    assert "no executed record at step 0" in told
+
+
+def test_stamps_that_go_back_are_named(tmp_path: Path) -> None:
+    run = RunWriter(tmp_path / "run")
+    run.describe({"format": 1})
+    earlier = [(names.POLICY_ACTION, fixture.action_message(0, 9))]
+    path = write_episode(run.path, 0, 4, before=earlier)
+    run.add(path)
+    told = said(verify(run.path), True)
+    assert "it has actions up to step 9, its record says 4 steps" in told
+    assert "the stamps do not increase at step" in told
+    assert stamp_of(9) - stamp_of(4) == 5 * PERIOD
+
+
+def test_actions_out_of_range_are_named(tmp_path: Path) -> None:
+    run = RunWriter(tmp_path / "run")
+    wild = executed_message(0, 2, stamp_of(2))
+    wild.executed[:] = 1.5
+    run.add(write_episode(run.path, 0, 4, before=[(names.EXECUTED, wild)]))
+    assert "the executed action leaves [-1, 1] at step 2" in said(verify(run.path), True)
+
+
+def test_a_file_under_another_s_number_is_found(run: Path) -> None:
+    shutil.copy(run / "episode_000000.mcap", run / "episode_000009.mcap")
+    told = said(verify(run))
+    assert "episode_000009.mcap: its record says that it is episode 0" in told
+    assert "metadata.yaml: does not list episode_000009.mcap" in told
+
+
+# --- the run around the files ---
+
+
+def test_a_changed_configuration_is_found_by_its_digest(run: Path) -> None:
+    from wayfarer_replay.run_description import describe
+
+    content = describe({}, {"control": {"max_step": 0.125}})
+    (run / "run.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    assert verify(run).code == GOOD
+    content["configuration"]["control"]["max_step"] = 0.2
+    (run / "run.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    assert "run.yaml: its configuration is not the one" in said(verify(run), True)
+
+
+def test_sessions_of_different_versions_are_told_and_are_no_damage(run: Path) -> None:
+    sessions = [{"versions": {"torch": "2.13.0"}}, {"versions": {"torch": "2.14.0"}}]
+    (run / "run.yaml").write_text(yaml.safe_dump({"format": 1, "sessions": sessions}))
+    verdict = verify(run)
+    assert verdict.code == GOOD
+    assert "different versions of torch: 2.13.0, 2.14.0" in said(verdict, False)
+
+
+def break_yaml(run: Path) -> None:
+    (run / "run.yaml").write_text("a: [")
+
+
+def break_metadata(run: Path) -> None:
+    (run / "metadata.yaml").write_text("nothing\n")
+
+
+def break_digests(run: Path) -> None:
+    (run / digests.NAME).write_text("one two three\n")
+
+
+def delete_an_episode(run: Path) -> None:
+    (run / "episode_000001.mcap").unlink()
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (break_yaml, "run.yaml: cannot read"),
+        (break_metadata, "metadata.yaml: cannot be read, so `ros2 bag` cannot open the run"),
+        (break_digests, "SHA256SUMS: cannot read"),
+        (delete_an_episode, "episode_000001.mcap: is in SHA256SUMS, and not there"),
+    ],
+)
+def test_what_lies_beside_the_episodes_is_checked(run: Path, harm: Callable[[Path], None], words: str) -> None:
+    harm(run)
+    verdict = verify(run)
+    assert verdict.code == DAMAGED
+    assert words in said(verdict, True)
+
+
+def test_a_torn_episode_is_damage_unless_it_is_being_recorded(run: Path) -> None:
+    write_episode(run, 3, 5, end=None)
+    verdict = verify(run)
+    assert verdict.code == DAMAGED
+    assert "episode_000003.mcap.part: its recorder was killed; 5 steps of it can be read" in said(verdict, True)
+    recorder = RunWriter(run)
+    assert verify(run).code == GOOD
+    recorder.release()
+
+
+def test_an_empty_run_and_one_of_ruins_are_unusable_and_no_run_is_an_error(tmp_path: Path, run: Path) -> None:
+    assert verify(write_run(tmp_path / "empty", 0, 0)).code == UNUSABLE
+    for file in run.glob("*.mcap"):
+        file.write_bytes(b"\0" * 100)
+    assert verify(run).code == UNUSABLE
+    with pytest.raises(DataError, match="is not a run"):
+        verify(tmp_path)
+
+
+def test_progress_counts_files(run: Path) -> None:
+    heard: list[tuple[int, int]] = []
+    verify(run, lambda done, total: heard.append((done, total)))
+    assert heard == [(0, 3), (1, 3), (2, 3), (3, 3)]
