@@ -13,7 +13,6 @@ from wayfarer_policies.networks import Actor
 from wayfarer_policies.random_policies import CorrelatedPolicy, UniformPolicy
 from wayfarer_policies.schedules import PAPER_NOISE, GaussianNoise
 
-SCRIPTED = ("sweep",)  # what any episode may ask for instead of the method's own policy
 Image = NDArray[np.uint8]  # (84, 84, 3) RGB
 Action = NDArray[np.float32]  # (3,) in [-1, 1]
 

@@ -18,6 +18,7 @@ PURE_COMMON = {"calibration", "errors", "cube", "fault", "names", "reason"}  # w
 SPEAK_ROS = {
     "wayfarer_collector/configuration.py",  # asks the other nodes for their parameters
     "wayfarer_collector/waiting.py",  # waits for futures of the executor's thread
+    "wayfarer_collector/scene.py",  # services and actions that put the scene back
     "wayfarer_collector/collaborators.py",  # services and actions of the other nodes
     "wayfarer_replay/bag_channels.py",  # rclpy.qos in bags' words
     "wayfarer_sim_bridge/sensors.py",  # the bridge's publishers

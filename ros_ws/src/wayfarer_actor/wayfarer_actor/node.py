@@ -8,7 +8,6 @@ import numpy as np
 from geometry_msgs.msg import PoseStamped
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
-from rclpy.task import Future
 from sensor_msgs.msg import Image
 from wayfarer_common import contract, names
 from wayfarer_common.conversions import image_to_array, position_of, to_nanoseconds
@@ -20,10 +19,12 @@ from wayfarer_msgs.action import RunEpisode
 from wayfarer_msgs.msg import Action, Episode, Fault, Weights
 from wayfarer_policies.methods import METHODS, method
 from wayfarer_policies.networks import weights_from_bytes
-from wayfarer_policies.policy import RANDOM_STEPS, SCRIPTED, LearnedPolicy, Policy, make_policy
+from wayfarer_policies.policy import RANDOM_STEPS, LearnedPolicy, Policy, make_policy
 from wayfarer_policies.schedules import PAPER_NOISE, GaussianNoise, LinearSchedule
+from wayfarer_policies.sweep import Box, SweepPolicy
 
 _TICK = 0.1  # s, for deadline and feedback
+_SCRIPTED = {"sweep": SweepPolicy}  # what an episode may ask for instead of the method's own policy
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ class Params:
     noise_start: float = param(PAPER_NOISE.start, "exploration noise at step 0, std [action units]", 0.0, 10.0)
     noise_end: float = param(PAPER_NOISE.end, "exploration noise from noise_steps on, std [action units]", 0.0, 10.0)
     noise_steps: int = param(PAPER_NOISE.steps, "steps over which the noise goes from start to end", 1, 100_000_000)
+    action_scale: float = param(0.125, "the control node's, for the sweep [m]", 0.0, 0.2)
+    workspace_min: tuple[float, float, float] = param(
+        (0.36, -0.35, -0.08), "as control's, for the sweep [m]", -1.5, 1.5
+    )
+    workspace_max: tuple[float, float, float] = param((0.80, 0.35, 0.388), "control's, for the sweep [m]", -1.5, 1.5)
     ee_position: bool = param(False, "also give the policy the end effector's position at the time of the image")
     max_age: float = param(0.1, "oldest observation an episode may start from [s]", 0.0, 10.0)
     observation_timeout: float = param(10.0, "time without an observation that ends an episode [s]", 0.1, 600.0)
@@ -45,9 +51,9 @@ class Running:
     """The episode under way."""
 
     handle: ServerGoalHandle  # type: ignore[type-arg]
-    ended: Future  # type: ignore[type-arg]
     policy: Policy
     needs_pose: bool
+    result: RunEpisode.Result | None = None  # once it has ended
     step: int = 0
     answered: int = -1  # ns, stamp of the last observation it saw
     last_event: float = 0.0  # monotonic s
@@ -78,15 +84,16 @@ class Actor(ContractNode):
             self,
             RunEpisode,
             names.RUN_EPISODE,
-            self._execute,
+            self._conclude,
             goal_callback=self._on_goal,
+            handle_accepted_callback=self._begin,
             cancel_callback=self._on_cancel,
         )
         self.create_timer(_TICK, self._on_tick, clock=self.steady)
 
     def _on_goal(self, request: RunEpisode.Goal) -> GoalResponse:
-        if self._running is not None or request.steps == 0 or request.policy not in ("", *SCRIPTED):
-            choices = ", ".join(SCRIPTED)
+        if self._running is not None or request.steps == 0 or request.policy not in ("", *_SCRIPTED):
+            choices = ", ".join(_SCRIPTED)
             self.get_logger().error(f"goal rejected: an episode is running, or 0 steps, or a policy not of {choices}")
             return GoalResponse.REJECT
         return GoalResponse.ACCEPT
@@ -95,29 +102,37 @@ class Actor(ContractNode):
         self._end(Episode.ABORTED, "cancelled")
         return CancelResponse.ACCEPT
 
-    async def _execute(self, handle: ServerGoalHandle) -> RunEpisode.Result:  # type: ignore[type-arg]
+    def _begin(self, handle: ServerGoalHandle) -> None:  # type: ignore[type-arg]
+        """Begin an episode; rclpy hears of its execution at its end.
+
+        A coroutine that awaits that end would be asked for it as fast as rclpy can: a core for nothing.
+        """
         goal: RunEpisode.Goal = handle.request
         try:
             image = image_to_array(goal.goal) if goal.goal.data else None
             rng = np.random.default_rng([goal.seed, goal.episode])
-            policy = make_policy(goal.policy) if goal.policy else self._policy
+            policy = self._scripted(goal.policy) if goal.policy else self._policy
             policy.begin_episode(rng, image, goal.explore, goal.first_step)
             needs_pose = self._params.ee_position or bool(goal.policy)
-            self._running = Running(handle, Future(), policy, needs_pose, last_event=time.monotonic())
+            self._running = Running(handle, policy, needs_pose, last_event=time.monotonic())
             for fault in self._faults.values():
                 self._abort_for(fault)
             if self._latest is not None and self._age(self._latest) <= self._params.max_age:
                 self._consider(self._latest)
         except WayfarerError as error:  # rclpy would only log what comes out of here
             self.fail(error)
-            raise
-        result: RunEpisode.Result = await self._running.ended
-        self._running = None
+
+    def _conclude(self, handle: ServerGoalHandle) -> RunEpisode.Result:  # type: ignore[type-arg]
+        run_, self._running = self._running, None
         if handle.is_cancel_requested:
             handle.canceled()
         else:
             handle.succeed()
-        return result
+        return run_.result if run_ is not None else RunEpisode.Result(end=Episode.ABORTED)
+
+    def _scripted(self, name: str) -> Policy:
+        p = self._params
+        return _SCRIPTED[name](Box(p.workspace_min, p.workspace_max, p.action_scale))
 
     def _on_fault(self, topic: str, message: Fault) -> None:
         """End the episode with what went wrong: no policy acts on while robot or camera cannot be trusted."""
@@ -150,7 +165,7 @@ class Actor(ContractNode):
         """
         run_ = self._running
         stamp = to_nanoseconds(observation.header.stamp)
-        if run_ is None or run_.ended.done() or stamp <= run_.answered:
+        if run_ is None or run_.result is not None or stamp <= run_.answered:
             return
         if run_.needs_pose and self._pose_stamp < stamp:
             return
@@ -173,7 +188,7 @@ class Actor(ContractNode):
 
     def _on_tick(self) -> None:
         run_ = self._running
-        if run_ is None or run_.ended.done():
+        if run_ is None or run_.result is not None:
             return
         run_.handle.publish_feedback(RunEpisode.Feedback(step=run_.step))
         if time.monotonic() - run_.last_event > self._params.observation_timeout:
@@ -182,14 +197,14 @@ class Actor(ContractNode):
 
     def _end(self, end: int, reason: str, final: Image | None = None, fault: FaultKind = FaultKind.NONE) -> None:
         run_ = self._running
-        if run_ is None or run_.ended.done():
+        if run_ is None or run_.result is not None:
             return
-        result = RunEpisode.Result(
+        run_.result = RunEpisode.Result(
             steps=run_.step, end=end, reason=reason, fault=int(fault), policy_version=run_.policy.version
         )
         if final is not None:
-            result.final_stamp = final.header.stamp
-        run_.ended.set_result(result)
+            run_.result.final_stamp = final.header.stamp
+        run_.handle.execute()
 
     def _age(self, observation: Image) -> float:
         return (self.get_clock().now().nanoseconds - to_nanoseconds(observation.header.stamp)) * 1e-9

@@ -95,6 +95,29 @@ def report(
     write_report(runs, out)
 
 
+Namespace = Annotated[str, typer.Option(help="Namespace of the nodes.")]
+Deadline = Annotated[float, typer.Option(min=0.1, help="Seconds within which control must confirm.")]
+
+
+@app.command()
+def stop(namespace: Namespace = "wayfarer", timeout: Deadline = 5.0) -> None:
+    """Let the arm hold at once. Exit code 0 only if control confirmed it; `wayfarer ack` lets it go on.
+
+    No emergency stop: keep a hand on the robot's own button.
+    """
+    from wayfarer_cli.operator import stop as hold
+
+    print(hold(namespace, timeout))
+
+
+@app.command()
+def ack(namespace: Namespace = "wayfarer", timeout: Deadline = 5.0) -> None:
+    """Say that what was wrong has been put right: control takes actions again, after `wayfarer stop` as well."""
+    from wayfarer_cli.operator import acknowledge
+
+    print(acknowledge(namespace, timeout))
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def launch(
     context: typer.Context,

@@ -17,6 +17,7 @@ from wayfarer_msgs.msg import Episode
 from wayfarer_msgs.srv import BeginEpisode, EndEpisode, Reset, SelectGoal
 from wayfarer_policies.exploration import CountedStore
 
+from wayfarer_collector.scene import Scene
 from wayfarer_collector.waiting import InterruptedWaitError, Patience, SilenceError, Tell
 
 _TRIES = 20  # episodes in a row that may be aborted by faults which end by themselves
@@ -83,13 +84,20 @@ class RosRobot:
     """
 
     def __init__(
-        self, caller: Caller, plan: Plan, finished: int, collected: int, tell: Tell, healthy: Callable[[], None]
+        self,
+        caller: Caller,
+        plan: Plan,
+        finished: int,
+        collected: int,
+        tell: Tell,
+        healthy: Callable[[], None],
+        scene: Scene,
     ) -> None:
         """`finished` and `collected` are the numbers of finished episodes, and their steps, that the run holds.
 
         `healthy` returns once no fault stands in the way; it may take an operator's while.
         """
-        self._caller, self._plan, self._tell, self._healthy = caller, plan, tell, healthy
+        self._caller, self._plan, self._tell, self._healthy, self._scene = caller, plan, tell, healthy, scene
         self._finished, self._collected = finished, collected
 
     def run_episode(self, goal: Goal | None) -> Episode:
@@ -97,8 +105,11 @@ class RosRobot:
 
         Raises DeviceError where a fault does not end, or one after another comes.
         """
+        episode = None
         for _ in range(_TRIES):
             self._healthy()
+            if not self._scene.reset():
+                continue
             episode = self._try_episode(goal)
             if episode.end != Episode.ABORTED:
                 self._finished += 1
@@ -108,7 +119,8 @@ class RosRobot:
                 raise InterruptedWaitError("stopped by the operator")
             if episode.fault == FaultKind.NONE:
                 raise DeviceError(f"episode {episode.episode} was aborted: {episode.reason}")
-        raise DeviceError(f"{_TRIES} episodes in a row were aborted, the last by: {episode.reason}")
+        last = episode.reason if episode is not None else "a sweep of the table that did not come to its end"
+        raise DeviceError(f"{_TRIES} episodes in a row were aborted, the last by: {last}")
 
     def _try_episode(self, goal: Goal | None) -> Episode:
         plan = self._plan

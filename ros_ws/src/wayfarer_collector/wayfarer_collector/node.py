@@ -14,8 +14,10 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from std_srvs.srv import Trigger
 from wayfarer_common import contract, names
 from wayfarer_common.errors import ConfigError, WayfarerError
+from wayfarer_common.fault import FaultKind
 from wayfarer_common.params import declare, param
 from wayfarer_common.run import ContractNode, run
+from wayfarer_msgs.action import RunEpisode
 from wayfarer_msgs.msg import CollectorStatus, Fault
 from wayfarer_policies.exploration import (
     CountedStore,
@@ -37,6 +39,7 @@ from wayfarer_policies.replay.run_directory import finished
 from wayfarer_collector.collaborators import Caller, Plan, RosLearner, RosNovelty, RosRobot
 from wayfarer_collector.configuration import read_configuration
 from wayfarer_collector.scalars import Scalars
+from wayfarer_collector.scene import STRATEGIES, Surroundings, make_scene
 from wayfarer_collector.waiting import InterruptedWaitError, Patience
 
 _PACES: dict[str, Callable[[], Pace]] = {"sequential": Sequential, "overlapped": Overlapped}
@@ -61,6 +64,8 @@ class Params:
     step_timeout: float = param(30.0, "longest step of an episode [s]", 0.1, 3600.0)
     update_timeout: float = param(10.0, "longest update of the learner [s]", 0.1, 3600.0)
     fit_timeout: float = param(600.0, "longest fit of the novelty [s]", 1.0, 36000.0)
+    scene_reset: str = param("none", "who puts the scene back before an episode", choices=STRATEGIES)
+    scene_timeout: float = param(600.0, "wait for an operator to put the scene back [s]", 1.0, 1e6)
     fault_timeout: float = param(3600.0, "wait for a fault to end, or for an operator, before giving up [s]", 1.0, 1e6)
 
 
@@ -80,6 +85,7 @@ class Collector(ContractNode):
         self._patience = Patience()
         self._unpaused = threading.Event()
         self._unpaused.set()
+        self._resumed = threading.Event()
         self._now = CollectorStatus(stage="waiting", episodes_total=p.episodes, max_steps=p.steps)
         self._status = self.publish_to(contract.COLLECTOR_STATUS)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 50)
@@ -119,7 +125,13 @@ class Collector(ContractNode):
         self._now.episodes_done = done
         configuration = read_configuration(self, self._others, self._patience, p.service_timeout)
         plan = Plan(p.method, p.steps, p.seed, p.step_timeout, configuration)
-        robot = RosRobot(caller, plan, done, steps, lambda feedback: self._tell(step=feedback.step), self._healthy)
+        around = Surroundings(caller, self._tell, self._control_fault, self._resumed, p.scene_timeout, p.step_timeout)
+        scene = make_scene(p.scene_reset, configuration, around)
+
+        def step(feedback: RunEpisode.Feedback) -> None:
+            self._tell(step=feedback.step)
+
+        robot = RosRobot(caller, plan, done, steps, step, self._healthy, scene)
         candidates = p.episodes_per_cycle * p.steps  # |R'| = M T
         learner: Learner[Any] = NoLearner()
         novelty: Novelty[Any, Any, Any] = NoNovelty()
@@ -166,6 +178,10 @@ class Collector(ContractNode):
         ack = "; say `wayfarer ack` once it is put right" if any(f.needs_operator for f in faults) else ""
         return "; ".join(fault.text for fault in faults) + ack
 
+    def _control_fault(self) -> FaultKind:
+        told = self._faults.get(names.CONTROL_FAULT)
+        return FaultKind(told.kind) if told is not None else FaultKind.NONE
+
     def _ready(self) -> bool:
         unready = self._unready()
         if unready != self._waiting_for:
@@ -191,6 +207,7 @@ class Collector(ContractNode):
 
     def _on_resume(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._unpaused.set()
+        self._resumed.set()
         response.success, response.message = True, "going on"
         return response
 

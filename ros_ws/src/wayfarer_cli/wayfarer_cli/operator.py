@@ -1,0 +1,45 @@
+"""`wayfarer stop` and `wayfarer ack`: an operator's word to the safety gate, from any terminal."""
+
+import time
+
+import rclpy
+from rclpy.node import Node
+from std_srvs.srv import Trigger
+from wayfarer_common import names
+from wayfarer_common.errors import DeviceError
+
+_POLL = 0.05  # s
+
+
+def stop(namespace: str, timeout: float) -> str:
+    """Let the arm hold where it is; return control's confirmation. Raises DeviceError where none came in time."""
+    advice = "use the robot's own stop button"
+    return _say(names.HOLD, namespace, timeout, advice)
+
+
+def acknowledge(namespace: str, timeout: float) -> str:
+    """Let control take actions again; return its confirmation. Raises DeviceError where none came in time."""
+    return _say(names.RELEASE, namespace, timeout, "is the launch running, in this ROS_DOMAIN_ID?")
+
+
+def _say(service: str, namespace: str, timeout: float, advice: str) -> str:
+    deadline = time.monotonic() + timeout
+    name = "/".join(["", *filter(None, [namespace.strip("/")]), service])
+    rclpy.init()
+    node = Node("operator")
+    try:
+        client = node.create_client(Trigger, name)
+        if not client.wait_for_service(timeout_sec=timeout):
+            raise DeviceError(f"nobody offers {name} within {timeout:g} s: {advice}")
+        future = client.call_async(Trigger.Request())
+        while not future.done() and time.monotonic() < deadline:
+            rclpy.spin_once(node, timeout_sec=_POLL)
+        response = future.result() if future.done() else None
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
+    if response is None:
+        raise DeviceError(f"{name} did not confirm within {timeout:g} s: {advice}")
+    if not response.success:
+        raise DeviceError(f"{name} refused: {response.message}: {advice}")
+    return str(response.message)

@@ -1,0 +1,153 @@
+"""How the scene is put back before an episode: by nobody, by an operator, or by a sweep of the arm.
+
+A simulator's robot/reset puts its cube back by itself; on a real table somebody or something must.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import yaml
+from builtin_interfaces.msg import Time
+from std_srvs.srv import Trigger
+from wayfarer_common import names
+from wayfarer_common.errors import ConfigError
+from wayfarer_common.fault import FaultKind
+from wayfarer_msgs.action import RunEpisode
+from wayfarer_msgs.msg import Episode
+from wayfarer_msgs.srv import Reset
+from wayfarer_policies.sweep import Box, steps_needed
+
+from wayfarer_collector.waiting import Patience, SilenceError
+
+STRATEGIES = ("none", "operator", "sweep")
+
+_OF_THE_BOX = ("workspace_min", "workspace_max", "action_scale")  # parameters the actor must share with control
+
+
+class Scene(Protocol):
+    """One way to put the scene back."""
+
+    def reset(self) -> bool:
+        """Return once the scene is as it shall be; False where a fault came between and it must be tried again.
+
+        Raises DeviceError where nobody put it right in time.
+        """
+
+
+class Calls(Protocol):
+    """What a scene needs of the collector's caller."""
+
+    @property
+    def patience(self) -> Patience:
+        """How it waits."""
+
+    @property
+    def timeout(self) -> float:
+        """Longest wait for a service [s]."""
+
+    def service(self, kind: Any, name: str, request: Any) -> Any:
+        """Call a service."""
+
+    def action(self, kind: Any, name: str, goal: Any, timeout: float, tell: Callable[[Any], None] = ...) -> Any:
+        """Let an action run to its end."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a scene hears and says."""
+
+    calls: Calls
+    tell: Callable[..., None]  # stage and detail for collector/status
+    control_fault: Callable[[], FaultKind]  # what control/fault says now
+    resumed: threading.Event  # set by collector/resume
+    timeout: float  # s an operator is given
+    step_timeout: float  # s, longest step of an episode
+
+
+def make_scene(strategy: str, configuration: str, around: Surroundings) -> Scene:
+    """Return the scene of a strategy; `configuration` is the YAML of every node's parameters."""
+    if strategy == "operator":
+        return OperatorScene(around)
+    if strategy == "sweep":
+        return SweptScene(around, box_of(configuration))
+    if strategy == "none":
+        return NoScene()
+    raise ConfigError(f"scene_reset {strategy!r} is not one of {', '.join(STRATEGIES)}")
+
+
+def box_of(configuration: str) -> Box:
+    """Return the box the sweep keeps to. Raises ConfigError where actor and control are not told the same."""
+    nodes = yaml.safe_load(configuration)
+    for key in _OF_THE_BOX:
+        if nodes["actor"][key] != nodes["control"][key]:
+            raise ConfigError(
+                f"the sweep would miss: actor.{key} is {nodes['actor'][key]}, control.{key} is "
+                f"{nodes['control'][key]}; give both nodes the same"
+            )
+    control = nodes["control"]
+    return Box(tuple(control["workspace_min"]), tuple(control["workspace_max"]), control["action_scale"])
+
+
+class NoScene:
+    """The scene stays as it is."""
+
+    def reset(self) -> bool:
+        """Do nothing."""
+        return True
+
+
+class OperatorScene:
+    """Asks somebody. The arm goes home and holds there until `wayfarer ack`, or collector/resume, says it is done."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+
+    def reset(self) -> bool:
+        """Wait for the operator's word; SilenceError after the time-out, with the arm still holding."""
+        around, calls = self._around, self._around.calls
+        try:
+            home(calls)
+        except SilenceError:
+            return False
+        around.resumed.clear()
+        calls.service(Trigger, names.HOLD, Trigger.Request())
+        calls.patience.until(self._held, calls.timeout, lambda: f"{names.CONTROL_FAULT} does not tell of the hold")
+        around.tell(stage="waiting", detail="put the scene back, then say `wayfarer ack`")
+        calls.patience.until(
+            lambda: around.resumed.is_set() or not self._held() or calls.patience.stopped,
+            around.timeout,
+            lambda: "nobody put the scene back and said `wayfarer ack`; the arm holds",
+        )
+        if self._held():
+            calls.service(Trigger, names.RELEASE, Trigger.Request())
+            calls.patience.until(lambda: not self._held(), calls.timeout, lambda: "control does not let go")
+        return True
+
+    def _held(self) -> bool:
+        return self._around.control_fault() is FaultKind.OPERATOR
+
+
+class SweptScene:
+    """Lets the arm push what lies on the table to its middle: an episode that nobody records, through the same gate."""
+
+    def __init__(self, around: Surroundings, box: Box) -> None:
+        self._around, self._steps = around, steps_needed(box)
+
+    def reset(self) -> bool:
+        """Sweep; False where the sweep was aborted."""
+        around, calls = self._around, self._around.calls
+        around.tell(stage="resetting", detail="sweeping the table")
+        try:
+            goal = RunEpisode.Goal(policy="sweep", steps=self._steps, not_before=home(calls))
+            result = calls.action(RunEpisode, names.RUN_EPISODE, goal, around.step_timeout * self._steps)
+        except SilenceError:  # a node, or the machine it runs on, does not answer
+            return False
+        return bool(result.end != Episode.ABORTED)
+
+
+def home(calls: Calls) -> Time:
+    """Send the arm home; return the time from which on observations show it there."""
+    stamp: Time = calls.service(Reset, names.RESET, Reset.Request(seed=0)).stamp
+    return stamp

@@ -1,0 +1,112 @@
+"""`wayfarer stop` and `wayfarer ack` against the control node, and a scene that waits for the operator's word."""
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fixtures.graph import node_process, peer, wait_for, wayfarer
+from std_srvs.srv import Trigger
+from wayfarer_common import contract, names
+from wayfarer_msgs.msg import Fault
+
+
+def test_stop_is_confirmed_by_control_and_ack_lets_it_go_on(domain: int) -> None:
+    with peer(domain) as me, node_process("wayfarer_control", "control"):
+        me.listen(contract.CONTROL_FAULT)
+        done = wayfarer("stop", "--namespace", "/", "--timeout", "60")
+        assert done.returncode == 0, done.stderr
+        assert "holding" in done.stdout
+        wait_for(lambda: any(f.text == "stopped by the operator" for f in me.heard[names.CONTROL_FAULT]), "the fault")
+        done = wayfarer("ack", "--namespace", "/", "--timeout", "60")
+        assert done.returncode == 0, done.stderr
+        wait_for(lambda: me.last(contract.CONTROL_FAULT).kind != Fault.OPERATOR, "the end of the fault")
+
+
+@pytest.mark.parametrize("word", ["stop", "ack"])
+def test_a_word_that_nobody_confirms_is_an_error(domain: int, word: str) -> None:
+    done = wayfarer(word, "--timeout", "1")
+    assert done.returncode == 1
+    assert "/wayfarer/control/" in done.stderr
+    assert "within 1 s" in done.stderr
+
+
+def test_a_stop_that_is_refused_is_an_error(domain: int) -> None:
+    def refuse(_: Any, response: Trigger.Response) -> Trigger.Response:
+        response.success, response.message = False, "no pose yet"
+        return response
+
+    with peer(domain, namespace="wayfarer") as me:
+        me.node.create_service(Trigger, names.HOLD, refuse)
+        done = wayfarer("stop", "--timeout", "60")
+    assert done.returncode == 1
+    assert "refused: no pose yet: use the robot's own stop button" in " ".join(done.stderr.split())
+
+
+def with_scene(folder: Path, strategy: str, timeout: float = 600.0) -> str:
+    shipped = (Path(__file__).parents[2] / "launch/config/sim.yaml").read_text()
+    written = folder / "config.yaml"
+    written.write_text(
+        shipped.replace(
+            "    bridge: sim_bridge\n",
+            f"    bridge: sim_bridge\n    scene_reset: {strategy}\n    scene_timeout: {timeout}\n",
+        )
+    )
+    assert "scene_reset" in written.read_text()
+    return str(written)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("word", ["ack", "resume"])
+def test_an_episode_waits_until_the_operator_has_put_the_scene_back(domain: int, tmp_path: Path, word: str) -> None:
+    run, outcome = tmp_path / "run", {}
+    words = ["launch", "sim.launch.xml", f"run:={run}", "episodes:=2", "steps:=5"]
+    words.append(f"config:={with_scene(tmp_path, 'operator')}")
+    thread = threading.Thread(target=lambda: outcome.update(done=wayfarer(*words)))
+    thread.start()
+    with peer(domain, namespace="wayfarer") as me:
+        me.listen(contract.COLLECTOR_STATUS, contract.CONTROL_FAULT)
+
+        def asked(episodes_done: int) -> bool:
+            last = me.last(contract.COLLECTOR_STATUS)
+            return bool(last and last.episodes_done == episodes_done and "put the scene back" in last.detail)
+
+        for number in range(2):
+            wait_for(lambda number=number: asked(number), f"the question before episode {number}")
+            assert me.last(contract.CONTROL_FAULT).kind == Fault.OPERATOR, "the arm must hold while hands are there"
+            if word == "ack":
+                assert wayfarer("ack", "--timeout", "60").returncode == 0
+            else:
+                assert me.call(Trigger, names.RESUME, Trigger.Request()).success
+        thread.join(120.0)
+    assert outcome["done"].returncode == 0, outcome["done"].stderr
+    info = json.loads(wayfarer("bag", "info", str(run), "--json").stdout)
+    assert (info["episodes"], info["ends"]) == (2, {"truncated": 2})
+
+
+@pytest.mark.slow
+def test_a_collection_ends_when_nobody_puts_the_scene_back_in_time(domain: int, tmp_path: Path) -> None:
+    config = with_scene(tmp_path, "operator", timeout=2.0)
+    done = wayfarer("launch", "sim.launch.xml", f"run:={tmp_path}/run", "steps:=5", f"config:={config}")
+    assert done.returncode == 1
+    assert "nobody put the scene back and said `wayfarer ack`; the arm holds" in " ".join(done.stderr.split())
+
+
+@pytest.mark.slow
+def test_a_sweep_goes_before_each_episode_and_is_not_recorded(domain: int, tmp_path: Path) -> None:
+    run, outcome = tmp_path / "run", {}
+    words = ["launch", "sim.launch.xml", f"run:={run}", "episodes:=1", "steps:=5"]
+    words.append(f"config:={with_scene(tmp_path, 'sweep')}")
+    thread = threading.Thread(target=lambda: outcome.update(done=wayfarer(*words)))
+    thread.start()
+    with peer(domain, namespace="wayfarer") as me:
+        me.listen(contract.COLLECTOR_STATUS, contract.EXECUTED)
+        thread.join(170.0)
+        stages = [(status.stage, status.detail) for status in me.heard[names.COLLECTOR_STATUS]]
+        executed = len(me.heard[names.EXECUTED])
+    assert outcome["done"].returncode == 0, outcome["done"].stderr
+    assert ("resetting", "sweeping the table") in stages
+    assert executed > 100, "the sweep goes through control"
+    info = json.loads(wayfarer("bag", "info", str(run), "--json").stdout)
+    assert (info["episodes"], info["steps"], info["lost_steps"]) == (1, 5, 0)
