@@ -11,8 +11,10 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 from wayfarer_common import cube
+from wayfarer_common.calibration import Calibration
 from wayfarer_common.errors import ConfigError, DeviceError
 
+from wayfarer_sim.camera import FLIP, match_camera
 from wayfarer_sim.control_loop import JOINTS, R_SITE_EE, ControlLoop
 from wayfarer_sim.cube_env import CAMERA, HOME_JOINTS, TABLE_TOP, CubeEnv
 from wayfarer_sim.meshes import require_meshes
@@ -38,6 +40,7 @@ class CubeWorldConfig:
     timestep: float = 0.005  # [s] of the physics, 0.002 to 0.005
     hide_robot: bool = False  # leave the robot out of the pictures
     cube_xy_noise: float = 0.0  # [m] half-width of the cube's uniform start about the table's centre, 0 to 0.1
+    camera: Calibration | None = None  # see with this camera, pose and all; None: robosuite's agentview
 
     def __post_init__(self) -> None:
         check_range("timestep", self.timestep, 0.002, 0.005)
@@ -58,6 +61,7 @@ class CubeWorld:
 
     Raises:
         DeviceError: the thinned meshes are missing.
+        ConfigError: the camera's calibration has no pose.
 
     """
 
@@ -73,6 +77,8 @@ class CubeWorld:
         self._renderer = Renderer(self.model, CAMERA, config.hide_robot)
         self._loop = ControlLoop(self.model, self.data, self._site)
         self.reset(seed=0)
+        if config.camera is not None:
+            match_camera(self.model, CAMERA, config.camera, self._p_world_base)
         self._loop.run(np.array(self.data.site_xpos[self._site]), steps=1)  # compiles now, not in the first episode
         self.reset(seed=0)
         self.home_ee_position = self.ee_pose[0]  # (3,)
@@ -128,8 +134,11 @@ class CubeWorld:
 
         Raises:
             DeviceError: no GL backend works.
+            ConfigError: the picture has another shape than the calibrated camera's.
 
         """
+        if self.config.camera is not None:
+            self.config.camera.matrix_for(width, height)
         return self._renderer.render(self.data, width, height)
 
     @property
@@ -173,12 +182,14 @@ class CubeWorld:
         """The camera's pose, (4, 4) [m], base frame, OpenCV's convention: x right, y down, z into the picture."""
         camera = self.data.camera(CAMERA)
         T = np.eye(4)
-        T[:3, :3] = camera.xmat.reshape(3, 3) @ np.diag([1.0, -1.0, -1.0])  # MuJoCo's y is up, its z backwards
+        T[:3, :3] = camera.xmat.reshape(3, 3) @ FLIP
         T[:3, 3] = camera.xpos - self._p_world_base
         return T
 
     def camera_intrinsics(self, width: int, height: int) -> Array:
         """Return K of a frame of this size, (3, 3) [pixel], with whole numbers at the pixels' centres as in OpenCV."""
+        if self.config.camera is not None:
+            return self.config.camera.matrix_for(width, height)
         focal = height / 2 / math.tan(math.radians(float(self.model.camera(CAMERA).fovy[0])) / 2)
         return np.array([[focal, 0.0, (width - 1) / 2], [0.0, focal, (height - 1) / 2], [0.0, 0.0, 1.0]])
 

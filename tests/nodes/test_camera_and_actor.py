@@ -17,8 +17,8 @@ from wayfarer_msgs.msg import Action, Episode, Fault
 def test_the_camera_node_makes_upright_observations_of_any_image_once_per_period(domain: int) -> None:
     picture = np.zeros((480, 640, 3), dtype=np.uint8)
     picture[:240, :, 2] = 200  # bgr: the upper half is red
-    with node_process("wayfarer_camera", "camera", control_period=0.5), peer(domain) as me:
-        me.listen(contract.OBSERVATION_IMAGE)
+    with node_process("wayfarer_camera", "camera", control_period=0.5, silence=600.0), peer(domain) as me:
+        me.listen(contract.OBSERVATION_IMAGE, contract.CAMERA_FAULT)
         camera = me.publisher(contract.CAMERA_IMAGE)
         wait_for(lambda: camera.get_subscription_count() == 1, "the camera node to listen")
         me.node.create_subscription(Image, names.OBSERVATION_IMAGE, lambda _: None, 10)  # stands for the recorder

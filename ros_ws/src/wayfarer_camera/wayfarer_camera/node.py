@@ -1,16 +1,33 @@
-"""Turns any camera's images into observations: cropped to a square, upright, 84x84, one per control period."""
+"""Turns any camera's images into observations: rectified, cropped to a square, upright, 84x84, one per control period.
 
-from dataclasses import dataclass
+The images come from a camera driver's camera/image_raw or, with another `source`, from a device, video or folder that
+the node reads in a thread of its own and publishes as a driver would. It watches the camera's health on the way.
+"""
 
-from sensor_msgs.msg import Image
+import threading
+import time
+from dataclasses import dataclass, fields
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from numpy.typing import NDArray
+from sensor_msgs.msg import CameraInfo, Image
 from wayfarer_common import contract, names
-from wayfarer_common.conversions import array_to_image, image_to_array, to_nanoseconds
+from wayfarer_common.calibration import Calibration, load_optional
+from wayfarer_common.conversions import array_to_image, image_to_array, to_nanoseconds, to_stamp
+from wayfarer_common.errors import DeviceError
 from wayfarer_common.params import declare, param
 from wayfarer_common.run import ContractNode, run
+from wayfarer_msgs.msg import Fault
 
-from wayfarer_camera.picture import Crop, observe
+from wayfarer_camera.health import Health, Thresholds
+from wayfarer_camera.picture import Crop, Rectifier, observe
+from wayfarer_camera.sources import SOURCES, Source, Wanted
 
 _EARLY = 0.1  # share of the period by which an image may come early: cameras do not divide our period exactly
+_TICK = 0.1  # s, how often the camera's health is looked at
+_REOPEN = 1.0  # s between two attempts to open a lost device
+_END = 2.0  # s that the reading of a picture may take at the end
 
 
 @dataclass(frozen=True)
@@ -18,10 +35,27 @@ class Params:
     """Parameters of the camera node."""
 
     control_period: float = param(0.5, "time between two observations [s]", 0.01, 10.0)
+    source: str = param("topic", "where images come from; topic: a driver or simulator", choices=("topic", *SOURCES))
+    source_path: str = param("", "device such as /dev/video0, video file or folder of images; unused with topic")
+    source_rate: float = param(30.0, "images per second of the source [Hz]", 0.1, 240.0)
+    source_width: int = param(640, "width that a V4L2 device is asked for [pixels]", 16, 8192)
+    source_height: int = param(480, "height that a V4L2 device is asked for [pixels]", 16, 8192)
+    source_repeat: bool = param(True, "begin a video or folder again at its end; false: no more images then")
+    calibration: str = param("", "file of `wayfarer calibrate camera`, takes lens distortion out; empty: none")
     crop_left: int = param(0, "columns cut off on the left [pixels]", 0, 10000)
     crop_top: int = param(0, "rows cut off at the top [pixels]", 0, 10000)
     crop_size: int = param(0, "edge of the square that is kept [pixels]; 0: the largest that fits", 0, 10000)
     quarter_turns: int = param(0, "counter-clockwise quarter turns that bring the image upright", 0, 3)
+    silence: float = param(2.0, "time without an image that is a fault [s]", 0.1, 600.0)
+    min_rate: float = param(1.0, "fewer images a second over rate_window are a fault [Hz]", 0.01, 240.0)
+    rate_window: float = param(5.0, "time over which images are counted for min_rate [s]", 1.0, 600.0)
+    frozen_after: float = param(
+        2.0, "time of identical images that is a fault [s]; 0: never, for simulators, which have no noise", 0.0, 600.0
+    )
+    black_level: float = param(8.0, "an image is black below this mean of its pixels [0 to 255]", 0.0, 255.0)
+    black_after: float = param(1.0, "time of black images that is a fault [s]", 0.0, 600.0)
+    max_stamp_age: float = param(0.5, "an image is stale that arrives older than this [s]", 0.01, 60.0)
+    stale_after: float = param(1.0, "time of stale images that is a fault [s]", 0.0, 600.0)
 
 
 class Camera(ContractNode):
@@ -30,22 +64,151 @@ class Camera(ContractNode):
     def __init__(self) -> None:
         super().__init__("camera")
         p = declare(self, Params)
+        calibration = load_optional(p.calibration)
+        self._rectify = Rectifier(calibration) if calibration else None
         self._crop = Crop(p.crop_left, p.crop_top, p.crop_size, p.quarter_turns)
         self._spacing = int((1.0 - _EARLY) * p.control_period * 1e9)  # ns
         self._last = -self._spacing  # ns
+        self._health = Health(Thresholds(**{f.name: getattr(p, f.name) for f in fields(Thresholds)}))
+        self._watching = threading.Lock()  # an own source shows its pictures from a thread
+        self._told = ""  # the problem last published
+        self.counts.update(images=0, observations=0)
         self._observation = self.publish_to(contract.OBSERVATION_IMAGE)
         self._fault = self.publish_to(contract.CAMERA_FAULT)
-        self.subscribe_to(contract.CAMERA_IMAGE, self._on_image)
+        self.create_timer(_TICK, self._on_tick, clock=self.steady)
+        self._own: OwnSource | None = None
+        if p.source == "topic":
+            self.subscribe_to(contract.CAMERA_IMAGE, self._on_image)
+        else:
+            wanted = Wanted(p.source, p.source_path, p.source_rate, p.source_width, p.source_height, p.source_repeat)
+            self._own = OwnSource(self, wanted, calibration)
+
+    def problem(self) -> str:
+        """Report what ails the camera."""
+        with self._watching:
+            found = self._health.problem()
+        return "; ".join(filter(None, (self._own.problem if self._own else "", found)))
+
+    def close(self) -> None:
+        """Give the device back."""
+        if self._own:
+            self._own.close()
+
+    def see(self, pixels: NDArray[np.uint8], stamp: Time, frame: str) -> None:
+        """Make an observation of RGB pixels (H, W, 3), where the time has come for one."""
+        taken = to_nanoseconds(stamp)
+        with self._watching:
+            self._health.picture(pixels, taken * 1e-9, *self._times())
+        self.counts["images"] += 1
+        if 0 <= taken - self._last < self._spacing:
+            return
+        self._last = taken
+        upright = observe(self._rectify(pixels) if self._rectify else pixels, self._crop, names.OBSERVATION_SIZE)
+        self._observation.publish(array_to_image(upright, stamp, frame))
+        self.counts["observations"] += 1
 
     def _on_image(self, message: Image) -> None:
-        stamp = to_nanoseconds(message.header.stamp)
-        self.counts["images"] += 1
-        if 0 <= stamp - self._last < self._spacing:
+        self.see(image_to_array(message), message.header.stamp, message.header.frame_id)
+
+    def _on_tick(self) -> None:
+        """Publish a fault when it begins, changes and ends."""
+        with self._watching:
+            self._health.tick(*self._times())
+        problem = self.problem()
+        if problem == self._told:
             return
-        self._last = stamp
-        pixels = observe(image_to_array(message), self._crop, names.OBSERVATION_SIZE)
-        self._observation.publish(array_to_image(pixels, message.header.stamp, message.header.frame_id))
-        self.counts["observations"] += 1
+        self._told = problem
+        message = Fault(kind=Fault.CAMERA if problem else Fault.NONE, text=problem)
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._fault.publish(message)
+        self.counts["faults" if problem else "faults that ended"] += 1
+        if problem:
+            self.get_logger().error(f"camera: {problem}")
+        else:
+            self.get_logger().info("camera: well again")
+
+    def _times(self) -> tuple[float, float]:
+        """Return what the ROS clock and the steady clock say [s]."""
+        return self.get_clock().now().nanoseconds * 1e-9, time.monotonic()
+
+
+class OwnSource:
+    """Publishes a source's pictures as a camera driver would, and shows them to the camera node."""
+
+    def __init__(self, camera: Camera, wanted: Wanted, calibration: Calibration | None) -> None:
+        self.problem = ""
+        self._camera, self._wanted = camera, wanted
+        self._source: Source = SOURCES[wanted.kind](wanted)
+        self._closing = threading.Event()
+        self._info = camera_info(calibration)
+        self._raw = camera.create_publisher(
+            contract.CAMERA_IMAGE.type, contract.CAMERA_IMAGE.name, contract.CAMERA_IMAGE.qos
+        )
+        self._infos = camera.create_publisher(
+            contract.CAMERA_INFO.type, contract.CAMERA_INFO.name, contract.CAMERA_INFO.qos
+        )
+        self._infos.publish(self._info)
+        self._thread = threading.Thread(target=self._run, name="camera source", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the reading; a device that hangs is left to the end of the process."""
+        self._closing.set()
+        self._thread.join(_END)
+        self._source.close()
+
+    def _run(self) -> None:
+        """Hand on one picture after another, until the end."""
+        try:
+            while not self._closing.is_set():
+                try:
+                    taken = self._take()
+                except DeviceError as error:
+                    self._reopen(str(error))
+                    continue
+                if taken is None:
+                    self.problem = f"{self._wanted.kind} {self._wanted.path} is at its end"
+                    return
+                self._hand_on(*taken)
+        except BaseException as error:  # noqa: BLE001  not hidden: the process ends with it
+            self._camera.fail(error)
+
+    def _take(self) -> tuple[NDArray[np.uint8], int] | None:
+        """Return the next picture (H, W, 3) and its capture time [ns, ROS clock]."""
+        frame = self._source.read()
+        now = self._camera.get_clock().now().nanoseconds
+        return None if frame is None else (frame.pixels, now - int(frame.age * 1e9))
+
+    def _reopen(self, problem: str) -> None:
+        """Try until the device is there again."""
+        self.problem = problem
+        self._source.close()
+        while not self._closing.wait(_REOPEN):
+            try:
+                self._source = SOURCES[self._wanted.kind](self._wanted)
+            except DeviceError as error:
+                self._camera.get_logger().warning(str(error), throttle_duration_sec=10.0)
+            else:
+                self.problem = ""
+                return
+
+    def _hand_on(self, pixels: NDArray[np.uint8], stamp: int) -> None:
+        if self._raw.get_subscription_count():
+            self._raw.publish(array_to_image(pixels, to_stamp(stamp), names.CAMERA_FRAME))
+        self._camera.see(pixels, to_stamp(stamp), names.CAMERA_FRAME)
+
+
+def camera_info(calibration: Calibration | None) -> CameraInfo:
+    """Return what is known of the lens; zeros where nothing is, as ROS has it."""
+    info = CameraInfo(distortion_model="plumb_bob", d=[0.0] * 5)
+    info.header.frame_id = names.CAMERA_FRAME
+    if calibration is not None:
+        K = calibration.camera_matrix
+        info.width, info.height, info.d = calibration.width, calibration.height, calibration.distortion.tolist()
+        info.k = K.flatten().tolist()
+        info.r = np.eye(3).flatten().tolist()
+        info.p = [*K[0], 0.0, *K[1], 0.0, *K[2], 0.0]
+    return info
 
 
 def main() -> None:

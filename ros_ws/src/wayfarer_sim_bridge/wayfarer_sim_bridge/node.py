@@ -6,13 +6,14 @@ and publishes /clock. Otherwise it runs against the wall clock, as hardware does
 
 from dataclasses import dataclass
 
-import numpy as np
 from geometry_msgs.msg import PoseStamped
 from rosgraph_msgs.msg import Clock
 from wayfarer_common import contract, names
+from wayfarer_common.calibration import load_optional
 from wayfarer_common.conversions import position_of, to_nanoseconds, to_stamp
 from wayfarer_common.params import declare, param
 from wayfarer_common.run import ContractNode, run
+from wayfarer_common.targets import refusal
 from wayfarer_msgs.srv import Reset
 from wayfarer_sim.cube_world import CubeWorld, CubeWorldConfig
 
@@ -35,6 +36,7 @@ class Params:
     timestep: float = param(0.005, "physics time step [s]", 0.002, 0.005)
     hide_robot: bool = param(False, "leave the arm out of the rendered image")
     cube_xy_noise: float = param(0.0, "half-width of the cube's random start position [m]", 0.0, 0.1)
+    camera_calibration: str = param("", "calibration file of a real camera to see with; empty: the paper's camera")
 
 
 class SimBridge(ContractNode):
@@ -45,7 +47,7 @@ class SimBridge(ContractNode):
         p = declare(self, Params)
         self._params = p
         self._world = CubeWorld(
-            CubeWorldConfig(timestep=p.timestep, hide_robot=p.hide_robot, cube_xy_noise=p.cube_xy_noise)
+            CubeWorldConfig(p.timestep, p.hide_robot, p.cube_xy_noise, load_optional(p.camera_calibration))
         )
         self._world.reset(0)
         self._goal = self._world.home_ee_position  # (3,) base frame
@@ -70,7 +72,8 @@ class SimBridge(ContractNode):
         self._world.close()
 
     def _on_target(self, message: PoseStamped) -> None:
-        self._problem = self._refusal(message)
+        commanders = self.count_publishers(contract.TARGET_POSE.name)
+        self._problem = refusal(commanders, message.header.frame_id, position_of(message.pose))
         if self._problem:
             self.counts["refused targets"] += 1
             self.get_logger().error(self._problem, throttle_duration_sec=1.0)
@@ -81,16 +84,6 @@ class SimBridge(ContractNode):
             self._world.advance(self._goal, self._params.control_period)
             self._move_clock(self._params.control_period)
             self._publish(self._now)
-
-    def _refusal(self, message: PoseStamped) -> str:
-        commanders = self.count_publishers(contract.TARGET_POSE.name)
-        if commanders > 1:  # 0 is one that the graph has not told of yet
-            return f"{contract.TARGET_POSE.name} has {commanders} publishers, must have exactly 1: refusing all targets"
-        if message.header.frame_id != names.BASE_FRAME:
-            return f"target in frame {message.header.frame_id!r}, must be {names.BASE_FRAME!r}"
-        if not np.isfinite(position_of(message.pose)).all():
-            return "target is not finite"
-        return ""
 
     def _on_reset(self, request: Reset.Request, response: Reset.Response) -> Reset.Response:
         self._world.reset(int(request.seed))

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from wayfarer_camera.picture import Crop, observe
 from wayfarer_common import contract, names
+from wayfarer_common.calibration import load_optional
 from wayfarer_common.errors import DeviceError, WayfarerError
 from wayfarer_control.safety import Decision, Limits, Situation, decide
 from wayfarer_policies.goals import Goal
@@ -42,7 +43,8 @@ class Arm:
     def __init__(self, configuration: Configuration, now: int = 0) -> None:
         """`now` is where simulated time stands [ns]."""
         bridge, control, camera = configuration.sim_bridge, configuration.control, configuration.camera
-        self.world = CubeWorld(CubeWorldConfig(bridge.timestep, bridge.hide_robot, bridge.cube_xy_noise))
+        eye = load_optional(bridge.camera_calibration)
+        self.world = CubeWorld(CubeWorldConfig(bridge.timestep, bridge.hide_robot, bridge.cube_xy_noise, eye))
         self.now = now
         self.period_ns = round(bridge.control_period * 1e9)
         self.orientation = np.array(control.orientation) / np.linalg.norm(control.orientation)  # (4,)

@@ -1,0 +1,169 @@
+"""Where pictures come from when no camera driver publishes them: a V4L2 device, a video file, a folder of images."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from wayfarer_common.errors import ConfigError, DeviceError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+_OLDEST = 1.0  # s; a driver that gives an older capture time counts on another clock than ours
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A picture, and how long ago it was taken."""
+
+    pixels: NDArray[np.uint8]  # (H, W, 3) RGB
+    age: float = 0.0  # s
+
+
+class Source(Protocol):
+    """Gives one picture after another; opened by its construction, used by one thread."""
+
+    def read(self) -> Frame | None:
+        """Wait for the next picture; None at the end of a file. Raises DeviceError where the device is lost."""
+
+    def close(self) -> None:
+        """Give the device or file back."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which source, and how it is to be set."""
+
+    kind: str  # one of SOURCES
+    path: str  # device, file or folder
+    rate: float  # pictures per second
+    width: int  # pixels, V4L2 only
+    height: int  # pixels, V4L2 only
+    repeat: bool  # begin a file or folder again at its end
+
+
+class V4l2Source:
+    """A camera device."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self._path = wanted.path
+        if not Path(wanted.path).exists():
+            raise DeviceError(f"no camera {wanted.path!r}: {_devices()}")
+        self._capture = cv2.VideoCapture(wanted.path, cv2.CAP_V4L2)
+        if not self._capture.isOpened():
+            raise DeviceError(f"camera {wanted.path} cannot be opened: no V4L2 capture device, or in use; {_devices()}")
+        for key, value in (
+            (cv2.CAP_PROP_FRAME_WIDTH, wanted.width),
+            (cv2.CAP_PROP_FRAME_HEIGHT, wanted.height),
+            (cv2.CAP_PROP_FPS, wanted.rate),
+            (cv2.CAP_PROP_BUFFERSIZE, 1),
+        ):
+            self._capture.set(key, value)
+        got = tuple(int(self._capture.get(k)) for k in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+        if got != (wanted.width, wanted.height):
+            self._capture.release()
+            raise ConfigError(
+                f"camera {wanted.path} gives {got[0]}x{got[1]}, not {wanted.width}x{wanted.height} pixels"
+            )
+
+    def read(self) -> Frame | None:
+        """Wait for the next picture."""
+        good, pixels = self._capture.read()
+        if not good:
+            raise DeviceError(f"camera {self._path} gives no more pictures: unplugged?")
+        age = time.monotonic() - self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1e-3  # the kernel stamps on this clock
+        return Frame(_rgb(pixels), age if 0.0 <= age <= _OLDEST else 0.0)
+
+    def close(self) -> None:
+        """Give the device back."""
+        self._capture.release()
+
+
+class FileSource:
+    """Pictures that lie on disk, at a steady rate."""
+
+    def __init__(self, pictures: Callable[[], Iterator[NDArray[np.uint8]]], wanted: Wanted) -> None:
+        self._make, self._repeat = pictures, wanted.repeat
+        self._pictures = pictures()
+        self._closed = threading.Event()
+        self._period, self._due = 1.0 / wanted.rate, time.monotonic()
+
+    def read(self) -> Frame | None:
+        """Wait until the next picture is due."""
+        pixels = next(self._pictures, None)
+        if pixels is None and self._repeat:
+            self._pictures = self._make()
+            pixels = next(self._pictures, None)
+        if pixels is None:
+            return None
+        now = time.monotonic()
+        self._due = max(self._due + self._period, now - self._period)  # after a stop it does not hurry to catch up
+        self._closed.wait(max(self._due - now, 0.0))
+        return Frame(pixels)
+
+    def close(self) -> None:
+        """End a `read` that waits."""
+        self._closed.set()
+
+
+def video(wanted: Wanted) -> FileSource:
+    """Return a video file's pictures. Raises ConfigError where there are none."""
+    path = Path(wanted.path)
+    if not path.is_file():
+        raise ConfigError(f"no video {wanted.path!r}: {_neighbours(path)}")
+
+    def pictures() -> Iterator[NDArray[np.uint8]]:
+        capture = cv2.VideoCapture(str(path))
+        try:
+            while (got := capture.read())[0]:
+                yield _rgb(got[1])
+        finally:
+            capture.release()
+
+    if next(pictures(), None) is None:
+        raise ConfigError(f"video {path} holds no picture that OpenCV can read")
+    return FileSource(pictures, wanted)
+
+
+def folder(wanted: Wanted) -> FileSource:
+    """Return a folder's images by name. Raises ConfigError where there are none."""
+    path = Path(wanted.path)
+    if not path.is_dir():
+        raise ConfigError(f"no folder {wanted.path!r}: {_neighbours(path)}")
+    files = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+    if not files:
+        raise ConfigError(f"folder {path} holds no image: looked for {', '.join(SUFFIXES)}")
+
+    def pictures() -> Iterator[NDArray[np.uint8]]:
+        for file in files:
+            pixels = cv2.imread(str(file))
+            if pixels is None:
+                raise ConfigError(f"{file} is not an image that OpenCV can read")
+            yield _rgb(pixels)
+
+    return FileSource(pictures, wanted)
+
+
+SOURCES: dict[str, Callable[[Wanted], Source]] = {"v4l2": V4l2Source, "video": video, "folder": folder}
+
+
+def _rgb(bgr: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def _devices() -> str:
+    found = sorted(str(p) for p in Path("/dev").glob("video*"))
+    return f"there are {', '.join(found)}" if found else "there is no /dev/video* at all"
+
+
+def _neighbours(path: Path) -> str:
+    """Say what exists beside a path that does not."""
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        return f"{folder} does not exist either"
+    names = sorted(p.name for p in folder.iterdir())
+    return f"{folder} holds {', '.join(names[:10])}{' ...' * (len(names) > 10)}" if names else f"{folder} is empty"
