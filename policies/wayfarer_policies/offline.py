@@ -68,7 +68,10 @@ class TaskRewards:
 
     def sample(self, size: int, rng: np.random.Generator) -> LabelledBatch:
         """Draw steps uniformly, with replacement."""
-        rows: NDArray[np.int64] = self.rows[rng.integers(len(self.rows), size=size)]  # (B,)
+        return self.batch(self.rows[rng.integers(len(self.rows), size=size)])
+
+    def batch(self, rows: NDArray[np.int64]) -> LabelledBatch:
+        """Return the steps that begin at these rows (B,), which are some of `rows`."""
         batch = self.dataset.batch(rows)
         return LabelledBatch(
             observations=Observation(batch.states, batch.ee_positions),
@@ -106,7 +109,7 @@ def train_bcq(
     about = {"task": config.task, "updates": training.step, "seed": seed, "data": data.description()}
     file = out / POLICY
     write_policy(file, config.bcq.networks, training.bcq.networks, about)
-    (out / "curve.json").write_text(json.dumps(training.curve))
+    (out / "curve.json").write_text(json.dumps(training.curve, sort_keys=True))
     return file
 
 

@@ -2,7 +2,7 @@
 
 The test set is the same whichever dataset is trained on, and it is drawn from a seed and the datasets' own rows alone,
 so that jobs which know nothing of each other agree on it. No row is in both sets. The same picture may be: with the arm
-out of sight and the cube at its place a simulator makes it again and again. Such test rows are told from the unseen ones.
+out of sight and the cube at its place a simulator makes it again and again. Such test rows are told from unseen ones.
 """
 
 import hashlib

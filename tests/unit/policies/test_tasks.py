@@ -1,24 +1,12 @@
 import numpy as np
 import pytest
+from fixtures.painted import UP, pose
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from wayfarer_common.cube import FACE_NORMALS, FACES, top_face
 from wayfarer_common.errors import ConfigError
 from wayfarer_policies.tasks import TASKS, Flip, Push, PushAndFlip, task
-
-UP = {  # a turn that brings each face up, xyzw
-    "yellow": (0.0, 0.0, 0.0, 1.0),
-    "cyan": (1.0, 0.0, 0.0, 0.0),
-    "green": (np.sqrt(0.5), 0.0, 0.0, np.sqrt(0.5)),
-    "blue": (-np.sqrt(0.5), 0.0, 0.0, np.sqrt(0.5)),
-    "white": (0.0, -np.sqrt(0.5), 0.0, np.sqrt(0.5)),
-    "red": (0.0, np.sqrt(0.5), 0.0, np.sqrt(0.5)),
-}
-
-
-def pose(y: float = 0.0, face: str = "yellow") -> NDArray[np.float64]:
-    return np.array([0.58, y, -0.067, *UP[face]])
 
 
 def unknown() -> NDArray[np.float64]:
