@@ -1,0 +1,71 @@
+"""Where a Franka's hand can be, and which point of it is meant. Pure."""
+
+import numpy as np
+
+from wayfarer_franka_bridge.driver import Vector
+
+_SHOULDER = np.array([0.0, 0.0, 0.333])  # m, base frame: where the axes of joints 1 and 2 meet (Franka's DH table)
+_FLANGE = 0.107  # m from joint 7's origin to the flange
+_HAND = 0.1034  # m from the flange to libfranka's nominal end effector
+_WRIST = 0.088  # m between the axes of joints 6 and 7
+_NEAREST = 0.25  # m; nearer to the shoulder the arm folds into itself
+_UNIT = 1e-3  # by how much a quaternion's length may differ from 1
+
+
+def rotation(quaternion: Vector) -> Vector:
+    """Return the matrix (3, 3) of a unit quaternion xyzw (4,)."""
+    x, y, z, w = quaternion
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+
+
+def quaternion(R: Vector) -> Vector:
+    """Return the unit quaternion xyzw (4,) of a rotation (3, 3), its largest part positive."""
+    xx, yy, zz = np.diag(R)
+    squares = np.array([1 + xx - yy - zz, 1 - xx + yy - zz, 1 - xx - yy + zz, 1 + xx + yy + zz])  # 4 x^2, y^2, z^2, w^2
+    largest = int(np.argmax(squares))
+    p, m = R + R.T, R - R.T
+    rows = (
+        (squares[0], p[0, 1], p[0, 2], m[2, 1]),
+        (p[0, 1], squares[1], p[1, 2], m[0, 2]),
+        (p[0, 2], p[1, 2], squares[2], m[1, 0]),
+        (m[2, 1], m[0, 2], m[1, 0], squares[3]),
+    )
+    q = np.array(rows[largest])
+    return np.asarray(q / np.linalg.norm(q))
+
+
+def out_of_reach(position: Vector, quaternion: Vector, reach: float) -> str:
+    """Say why libfranka's end effector cannot be brought to a pose; empty when it can.
+
+    The wrist's centre lies on a circle around the hand's axis, and must be within `reach` [m] of the shoulder.
+    """
+    if not np.isfinite(quaternion).all() or abs(float(np.linalg.norm(quaternion)) - 1.0) > _UNIT:
+        return f"target's quaternion {np.round(quaternion, 3).tolist()} is not of length 1"
+    axis = rotation(quaternion)[:, 2]
+    flange_to_shoulder = position - (_HAND + _FLANGE) * axis - _SHOULDER
+    along = float(flange_to_shoulder @ axis)
+    across = float(np.linalg.norm(flange_to_shoulder - along * axis))
+    near, far = (float(np.hypot(along, abs(across - s * _WRIST))) for s in (1.0, -1.0))
+    if near > reach:
+        return f"target {np.round(position, 3).tolist()} m is out of reach: {near:.3f} m for the wrist, at most {reach}"
+    if far < _NEAREST:
+        return (
+            f"target {np.round(position, 3).tolist()} m is too near to the shoulder: {far:.3f} m, at least {_NEAREST}"
+        )
+    return ""
+
+
+def from_tool(position: Vector, quaternion: Vector, offset: Vector) -> Vector:
+    """Return where libfranka's end effector is, (3,), when the tool point is at `position`."""
+    return np.asarray(position - rotation(quaternion) @ offset)
+
+
+def to_tool(T_base_ee: Vector, offset: Vector) -> Vector:
+    """Return where the tool point is, (3,), when libfranka's end effector is at a pose (4, 4)."""
+    return np.asarray(T_base_ee[:3, 3] + T_base_ee[:3, :3] @ offset)

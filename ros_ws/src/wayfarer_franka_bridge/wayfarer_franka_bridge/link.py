@@ -1,0 +1,274 @@
+"""Keeps an arm connected and its newest state at hand, so that no caller ever waits for the network. Pure.
+
+One thread reads, one commands; both may block as long as the arm is mute. Whatever goes wrong stays a fault, with no
+command sent, until `recover`.
+"""
+
+import contextlib
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+from concurrent.futures import TimeoutError as NotInTime
+from dataclasses import dataclass, replace
+
+from wayfarer_common.errors import DeviceError
+
+from wayfarer_franka_bridge.driver import (
+    IDLE,
+    MOVE,
+    ConnectionLostError,
+    Driver,
+    MotionAbortedError,
+    RobotState,
+    UnusableError,
+    Vector,
+)
+
+_FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0  # s between two attempts to connect, doubling
+_END = 2.0  # s a closing link waits for the arm to rest
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is known of the arm."""
+
+    connected: bool = False
+    fault: str = "not connected yet"
+    state: RobotState | None = None  # the newest
+    stamp: int = 0  # ns on the node's clock, when it was read
+    number: int = 0  # counts the states
+
+    @property
+    def refusal(self) -> str:
+        """Say why the arm takes no command; empty when it does."""
+        if self.fault:
+            return self.fault
+        if self.state is None:
+            return "no state of the robot yet"
+        if self.state.errors or self.state.robot_mode not in (IDLE, MOVE):
+            return f"the robot is in mode {self.state.robot_mode} with errors {', '.join(self.state.errors) or 'none'}"
+        return ""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """When to read, and when a state is too old."""
+
+    state_rate: float  # Hz
+    stale: float  # s without a newer state until the connection counts as disturbed
+
+
+class Link:
+    """A driver and its two threads.
+
+    Args:
+        driver: the arm.
+        timing: see Timing.
+        now: the node's clock [ns], for stamps.
+        monotonic: seconds, for waiting.
+        give_up: called, from a thread, with an error that trying again cannot mend.
+
+    """
+
+    def __init__(
+        self,
+        driver: Driver,
+        timing: Timing,
+        now: Callable[[], int],
+        monotonic: Callable[[], float],
+        give_up: Callable[[BaseException], None],
+    ) -> None:
+        self._driver, self._timing, self._now, self._monotonic = driver, timing, now, monotonic
+        self._give_up = give_up
+        self._report = Report()
+        self._closing = threading.Event()
+        self._retry = threading.Event()  # try to connect now
+        self._change = threading.Condition()  # guards all below, and every replacement of the report
+        self._jobs: deque[tuple[Callable[[], None], Future[None]]] = deque()
+        self._target: tuple[Vector, Vector] | None = None
+        self._busy = False
+        self._threads = [
+            threading.Thread(target=loop, name=f"franka {name}", daemon=True)
+            for name, loop in (("reader", self._read), ("commander", self._command))
+        ]
+
+    def open(self) -> None:
+        """Start connecting."""
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def report(self) -> Report:
+        """What is known now."""
+        return self._report
+
+    def track(self, position: Vector, quaternion: Vector) -> str:
+        """Pass a target on; return why it is refused instead, or nothing."""
+        with self._change:
+            refusal = self._report.refusal or ("the arm is on its way home, or recovering" if self._busy else "")
+            if not refusal:
+                self._target = (position, quaternion)
+                self._change.notify_all()
+        return refusal
+
+    def home(self, timeout: float) -> None:
+        """Go home and return there. Raises DeviceError when faulted, or not there in time."""
+        if self._report.refusal:
+            raise DeviceError(f"cannot go home: {self._report.refusal}")
+        wanted = threading.Event()
+        wanted.set()
+
+        def go_on() -> bool:
+            return wanted.is_set() and not self._report.fault and not self._closing.is_set()
+
+        try:
+            self._do(lambda: self._driver.home(go_on), timeout, "home")
+        finally:
+            wanted.clear()
+
+    def recover(self, timeout: float) -> None:
+        """Clear the fault and the arm's errors; connect first where the connection is lost. Raises DeviceError."""
+        deadline = self._monotonic() + timeout
+        self._retry.set()
+        with self._change:
+            self._change.wait_for(lambda: self._report.connected or self._closing.is_set(), timeout)
+        if not self._report.connected:
+            raise DeviceError(f"cannot recover: {self._report.fault}")
+        self._do(self._recover, max(deadline - self._monotonic(), 0.1), "recover")
+
+    def close(self) -> None:
+        """Bring the arm to rest and disconnect; give up after a while on an arm that is mute."""
+        self._closing.set()
+        self._retry.set()
+        with self._change:
+            self._change.notify_all()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(_END)
+
+    # --- the reader ---
+
+    def _read(self) -> None:
+        wait, newest, heard = 0.0, -1.0, self._monotonic()
+        while not self._closing.is_set():
+            if not self._report.connected:
+                self._retry.wait(wait)
+                self._retry.clear()
+                wait = min(max(2.0 * wait, _FIRST_WAIT), _LONGEST_WAIT)
+                if self._connect():
+                    wait, newest, heard = 0.0, -1.0, self._monotonic()
+                continue
+            began = self._monotonic()
+            try:
+                state = self._driver.state()
+            except ConnectionLostError as error:
+                self._set(connected=False, fault=f"connection lost: {error}")
+                continue
+            except MotionAbortedError as error:
+                self._fail(str(error))
+                continue
+            if state.time != newest:
+                newest, heard = state.time, self._monotonic()
+                self._set(state=state, stamp=self._now(), number=self._report.number + 1)
+            elif self._monotonic() - heard > self._timing.stale and not self._report.fault:
+                self._fail(f"no new state of the robot for {self._timing.stale:g} s")
+            self._closing.wait(max(1.0 / self._timing.state_rate - (self._monotonic() - began), 0.0))
+
+    def _connect(self) -> bool:
+        never = self._report.number == 0
+        try:
+            self._driver.connect()
+        except UnusableError as error:
+            self._give_up(error)
+            self._closing.set()
+            return False
+        except DeviceError as error:
+            self._set(fault=f"not connected: {error}" if never else f"connection lost: {error}")
+            return False
+        # After a loss the fault stays until somebody asks for recovery; at the start there is none to clear.
+        self._set(connected=True, fault="" if never else "the connection was lost and is back: recover to go on")
+        return True
+
+    # --- the commander ---
+
+    def _command(self) -> None:
+        while True:
+            with self._change:
+                self._change.wait_for(lambda: self._jobs or self._target is not None or self._closing.is_set())
+                if self._closing.is_set():
+                    break
+                job = self._jobs.popleft() if self._jobs else None
+                target, self._target = self._target, None
+                self._busy = job is not None
+            if job is not None:
+                _run(*job)
+                with self._change:
+                    self._busy = bool(self._jobs)
+            elif target is not None and not self._report.refusal:
+                self._guarded(lambda target=target: self._driver.track(*target))  # type: ignore[misc]
+        with contextlib.suppress(DeviceError):  # it is over either way
+            self._driver.close()
+
+    def _do(self, work: Callable[[], None], timeout: float, what: str) -> None:
+        """Let the commander do something; wait for it."""
+        done: Future[None] = Future()
+        with self._change:
+            self._jobs.append((lambda: self._guarded(work, tell=True), done))
+            self._busy = True
+            self._target = None
+            self._change.notify_all()
+        try:
+            done.result(timeout)
+        except (NotInTime, CancelledError) as error:
+            done.cancel()  # where it has not begun
+            raise DeviceError(f"{what}: the robot did not answer within {timeout:g} s") from error
+
+    def _guarded(self, work: Callable[[], None], tell: bool = False) -> None:
+        """Do what may fail; what fails is a fault."""
+        try:
+            work()
+        except ConnectionLostError as error:
+            self._set(connected=False, fault=f"connection lost: {error}")
+            if tell:
+                raise
+        except DeviceError as error:
+            self._fail(str(error))
+            if tell:
+                raise
+
+    def _recover(self) -> None:
+        self._driver.recover()
+        self._set(fault="")
+
+    def _fail(self, fault: str) -> None:
+        """Keep a fault, and let the arm come to rest as soon as it can be told."""
+        with self._change:
+            self._report = replace(self._report, fault=fault)
+            self._target = None
+            self._jobs.append((self._stop, Future()))
+            self._change.notify_all()
+
+    def _stop(self) -> None:
+        try:
+            self._driver.stop()
+        except ConnectionLostError as error:
+            self._set(connected=False, fault=f"connection lost: {error}")
+        except DeviceError as error:
+            self._set(fault=str(error))
+
+    def _set(self, **changes: object) -> None:
+        with self._change:
+            self._report = replace(self._report, **changes)  # type: ignore[arg-type]
+            self._change.notify_all()
+
+
+def _run(work: Callable[[], None], done: "Future[None]") -> None:
+    if not done.set_running_or_notify_cancel():
+        return
+    try:
+        work()
+    except DeviceError as error:
+        done.set_exception(error)
+    else:
+        done.set_result(None)
