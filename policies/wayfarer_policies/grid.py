@@ -1,0 +1,183 @@
+"""An experiment as a grid of independent jobs: plain arguments in, plain data out, on as many cores as there are.
+
+Each cell leaves one JSON file once it is finished. Started again, finished cells are kept and all others are done
+(again): a cell is told a folder of its own by its arguments, and finds there what a killed predecessor left.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from wayfarer_common.errors import ConfigError, DataError, WayfarerError
+
+Plain = Any  # what JSON can hold: None, bool, int, finite float, str, and lists and dicts of them
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One job: `work` (a function of a module, so that any process finds it) on plain `arguments`."""
+
+    name: str  # as in "collect/goal-0": also the place of its result
+    work: Callable[..., Plain]
+    arguments: Mapping[str, Plain]
+    after: tuple[str, ...] = ()  # names of cells that must be finished before
+
+    def __post_init__(self) -> None:
+        if json.loads(json.dumps(self.arguments)) != self.arguments:
+            raise ConfigError(f"cell {self.name}: arguments must be plain data, not {self.arguments}")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a finished cell has left."""
+
+    arguments: Mapping[str, Plain]
+    value: Plain
+    seconds: float  # the cell's own work, waiting not counted
+
+
+class State(StrEnum):
+    """What has become of a cell."""
+
+    KEPT = "kept"  # finished by an earlier call
+    STARTED = "started"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+class GridError(WayfarerError):
+    """Some cells failed; the others are finished and kept."""
+
+
+class Workers(Protocol):
+    """Processes that do cells."""
+
+    @property
+    def slots(self) -> int:
+        """How many cells can be under way at once."""
+
+    def start(self, cell: Cell, file: Path) -> None:
+        """Begin `do(cell, file)` somewhere."""
+
+    def wait(self) -> tuple[str, WayfarerError | None]:
+        """Return the name of a cell that has ended, and its error if it failed; blocks until there is one."""
+
+
+Tell = Callable[[Cell, State], None]
+
+
+def do(cell: Cell, file: Path) -> None:
+    """Do a cell in this process and leave its result in `file`."""
+    torch.set_num_threads(1)  # cells share the cores, and the networks are small
+    began = time.monotonic()
+    value = cell.work(**cell.arguments)
+    _write(file, {"arguments": cell.arguments, "seconds": time.monotonic() - began, "value": value})
+
+
+@dataclass
+class _Progress:
+    waiting: dict[str, Cell]
+    ended: set[str] = field(default_factory=set)
+    failed: dict[str, WayfarerError] = field(default_factory=dict)
+    under_way: dict[str, Cell] = field(default_factory=dict)
+
+    def ready(self) -> Iterator[Cell]:
+        """Yield waiting cells, in their order, whose predecessors are finished."""
+        return (cell for cell in list(self.waiting.values()) if self.ended.issuperset(cell.after))
+
+
+def run_grid(
+    cells: Sequence[Cell], folder: Path, workers: Workers, tell: Tell = lambda _cell, _state: None
+) -> dict[str, Result]:
+    """Do all cells; return their results by name.
+
+    A cell that fails keeps only those behind it from being done. Raises ConfigError for cells that wait for none of
+    the others, or whose result in `folder` is of other arguments; GridError naming the failures, once nothing is left
+    to do.
+    """
+    _check(cells)
+    kept = {cell.name for cell in cells if _kept(cell, folder)}
+    progress = _Progress({cell.name: cell for cell in cells if cell.name not in kept}, set(kept))
+    for cell in cells:
+        if cell.name in kept:
+            tell(cell, State.KEPT)
+    while True:
+        for cell in progress.ready():
+            if len(progress.under_way) < workers.slots:
+                workers.start(cell, file_of(folder, cell.name))
+                progress.under_way[cell.name] = progress.waiting.pop(cell.name)
+                tell(cell, State.STARTED)
+        if not progress.under_way:
+            break
+        name, error = workers.wait()
+        cell = progress.under_way.pop(name)
+        if error is None:
+            progress.ended.add(name)
+        else:
+            progress.failed[name] = error
+        tell(cell, State.FINISHED if error is None else State.FAILED)
+    if progress.failed:
+        raise GridError(_failures(progress))
+    return {cell.name: read_result(folder, cell.name) for cell in cells}
+
+
+def _failures(progress: _Progress) -> str:
+    listed = "; ".join(f"{name}: {error}" for name, error in sorted(progress.failed.items()))
+    rest = f"; not begun, because they need those: {', '.join(progress.waiting)}" if progress.waiting else ""
+    return f"{len(progress.failed)} of the grid's jobs failed (the others are kept): {listed}{rest}"
+
+
+def _check(cells: Sequence[Cell]) -> None:
+    names = {cell.name for cell in cells}
+    if len(names) < len(cells):
+        raise ConfigError(f"two cells have one name, among {', '.join(sorted(cell.name for cell in cells))}")
+    before: set[str] = set()
+    for cell in cells:
+        if not before.issuperset(cell.after):
+            missing = ", ".join(sorted(set(cell.after) - before))
+            raise ConfigError(f"cell {cell.name} waits for {missing}, which must stand before it in the grid")
+        before.add(cell.name)
+
+
+def _kept(cell: Cell, folder: Path) -> bool:
+    """Say whether a cell's result is there. Raises ConfigError where it is another's."""
+    if not file_of(folder, cell.name).exists():
+        return False
+    found = read_result(folder, cell.name).arguments
+    if found != cell.arguments:
+        differing = sorted(k for k in found.keys() | cell.arguments.keys() if found.get(k) != cell.arguments.get(k))
+        words = "; ".join(f"{k} was {found.get(k)!r}, is {cell.arguments.get(k)!r}" for k in differing)
+        raise ConfigError(f"{folder} holds {cell.name} done with other arguments ({words}): choose another folder")
+    return True
+
+
+def file_of(folder: Path, name: str) -> Path:
+    """Return where the result of a cell lies, or will lie."""
+    return folder / f"{name}.json"
+
+
+def read_result(folder: Path, name: str) -> Result:
+    """Read a finished cell's result. Raises DataError where there is none, or it cannot be read."""
+    file = file_of(folder, name)
+    try:
+        content = json.loads(file.read_text())
+        return Result(content["arguments"], content["value"], float(content["seconds"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{file} is not the result of a cell ({error!r}): remove it, to do that cell again") from error
+
+
+def _write(file: Path, content: Plain) -> None:
+    """Write JSON so that after a crash the whole file is there, or none."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f"{file.name}.{os.getpid()}")
+    with temporary.open("w") as stream:
+        json.dump(content, stream, allow_nan=False)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(file)
