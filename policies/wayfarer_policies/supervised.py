@@ -63,6 +63,7 @@ class PredictorResult:
     runs: tuple[str, ...]  # of the dataset that was trained on
     labels: dict[str, str]  # run -> who says where the cube was, over all datasets
     seed: int
+    images: int  # seen images of all datasets: with `config` and `runs` it tells one training from another
     train_images: int
     test_images: int
     unseen_images: int  # test images whose very picture is not in the training set
@@ -147,6 +148,7 @@ def train_predictor(
         runs=tuple(map(str, datasets[which].runs)),
         labels={run: source for of in known for run, source in of.sources.items()},
         seed=seed,
+        images=sum(len(dataset.known) for dataset in datasets),
         train_images=len(split.train),
         test_images=len(truth),
         unseen_images=int(split.unseen.sum()),

@@ -1,5 +1,6 @@
 """The wayfarer command: one function per word of it."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,11 +10,13 @@ from rich.console import Console
 from wayfarer_common.errors import ConfigError, WayfarerError
 
 from wayfarer_cli.paper import paper
+from wayfarer_cli.train import train
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
 bag = typer.Typer(no_args_is_help=True, help="Look into recorded runs.")
 app.add_typer(bag, name="bag")
 app.add_typer(paper, name="paper")
+app.add_typer(train, name="train")
 _errors = Console(stderr=True)
 
 Run = Annotated[Path, typer.Argument(help="A run: the directory given to `wayfarer collect --out`.")]
@@ -176,6 +179,7 @@ def _key_value(word: str) -> tuple[str, str]:
 
 def main() -> None:
     """Run the command; an error the user can mend is one line and exit code 1."""
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")  # DDS stays on this machine unless opened
     try:
         app()
     except WayfarerError as error:

@@ -1,0 +1,169 @@
+"""`wayfarer train color` and `wayfarer train position`."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from wayfarer_common.cube import FACES
+from wayfarer_common.errors import ConfigError
+from wayfarer_policies.offline_figures import draw_scores
+from wayfarer_policies.pose_labels import PoseLabels
+from wayfarer_policies.replay.dataset import Dataset
+from wayfarer_policies.supervised import PredictorConfig, read_predictor, train_predictor
+
+from wayfarer_cli.opening import open_runs
+
+Results = dict[str, list[dict[str, Any]]]  # dataset -> PredictorResult.to_json() of each seed
+
+
+def train_predictors(
+    target: str, runs: Sequence[Path], out: Path, epochs: int, seeds: int, split: str, as_json: bool
+) -> None:
+    """Train and test one predictor for each run and seed; print what came of it and leave it in `out`."""
+    config = PredictorConfig(target, epochs=epochs, split=split)
+    with Progress(console=Console(stderr=True)) as progress:
+        datasets = [open_runs([run], progress) for run in runs]
+        results = _train_all(config, datasets, out, seeds, progress)
+    summary = {"target": target, "split": split, "datasets": {name: _summary(of) for name, of in results.items()}}
+    (out / "results.json").write_text(json.dumps({**summary, "results": results}, indent=1))
+    picture = _draw(target, results, out / "results.png")
+    if as_json:
+        print(json.dumps(summary))
+        return
+    Console().print(_table(target, results))
+    print(picture)
+
+
+def _train_all(
+    config: PredictorConfig, datasets: Sequence[Dataset], out: Path, seeds: int, progress: Progress
+) -> Results:
+    """Train what is not finished yet."""
+    labels = [PoseLabels.of(dataset) for dataset in datasets]
+    results: Results = {}
+    task = progress.add_task("", total=None)
+    for which in range(len(datasets)):
+        name = _name(datasets, which)
+        for seed in range(seeds):
+            progress.reset(task, description=f"{config.target} from {name}, seed {seed}")
+            file = out / f"{name}-seed{seed}.safetensors"
+            found = (
+                _finished(config, datasets, which, file)
+                or train_predictor(
+                    config,
+                    datasets,
+                    which,
+                    seed,
+                    file,
+                    lambda done, total: progress.update(task, completed=done, total=total),
+                    labels,
+                ).to_json()
+            )
+            results.setdefault(name, []).append(found)
+    progress.remove_task(task)
+    return results
+
+
+def _finished(config: PredictorConfig, datasets: Sequence[Dataset], which: int, file: Path) -> dict[str, Any] | None:
+    """Return what an earlier call left; ConfigError where that was another training."""
+    if not file.exists():
+        return None
+    _, result = read_predictor(file)
+    images = sum(len(dataset.known) for dataset in datasets)
+    wanted = {
+        "config": json.loads(json.dumps(vars(config))),
+        "runs": [str(run) for run in datasets[which].runs],
+        "images": images,
+    }
+    differ = [key for key in wanted if result.get(key) != wanted[key]]
+    if differ:
+        raise ConfigError(f"{file} was trained with other {' and '.join(differ)}: choose a new --out")
+    return result
+
+
+def _name(datasets: Sequence[Dataset], which: int) -> str:
+    """Return a run's folder name, with its place in front where two have the same."""
+    names = [dataset.runs[0].resolve().name for dataset in datasets]
+    return names[which] if names.count(names[which]) == 1 else f"{which}-{names[which]}"
+
+
+def _values(results: Sequence[dict[str, Any]], *keys: str) -> list[float]:
+    return [result[keys[0]][keys[1]] for result in results if result[keys[0]] is not None]
+
+
+def _summary(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return medians over the seeds of one dataset, None where nothing can be said."""
+    first = results[0]
+    numbers = [key for key, value in first["scores"].items() if isinstance(value, float)]
+    unseen = {key: _values(results, "unseen_scores", key) for key in numbers if not key.startswith("guess")}
+    return {
+        "run": first["runs"][0],
+        "labels": first["labels"][first["runs"][0]],
+        "seeds": len(results),
+        **{key: first[key] for key in ("train_images", "test_images", "unseen_images")},
+        **{key: median(_values(results, "scores", key)) for key in numbers},
+        **{f"unseen_{key}": median(values) if values else None for key, values in unseen.items()},
+        **({"per_colour": _per_colour(results)} if "per_colour" in first["scores"] else {}),
+    }
+
+
+def _per_colour(results: Sequence[dict[str, Any]]) -> dict[str, float | None]:
+    shares = {face: [result["scores"]["per_colour"][face] for result in results] for face in FACES}
+    return {face: None if None in of else median(of) for face, of in shares.items()}
+
+
+def _draw(target: str, results: Results, file: Path) -> Path:
+    score, guess, label = {
+        "color": ("accuracy", "guess_accuracy", "accuracy of the upper colour"),
+        "position": ("error_mm", "guess_error_mm", "error of the position [mm]"),
+    }[target]
+    scores = {name: _values(of, "scores", score) for name, of in results.items()}
+    return draw_scores(scores, {name: of[0]["scores"][guess] for name, of in results.items()}, label, file)
+
+
+def _table(target: str, results: Results) -> Table:
+    return _colour_table(results) if target == "color" else _position_table(results)
+
+
+def _colour_table(results: Results) -> Table:
+    table = Table("trained on", "images", "accuracy", "unseen pictures", "of all colours alike", *FACES, "blind guess")
+    for name, of in results.items():
+        summary = _summary(of)
+        table.add_row(
+            name,
+            f"{summary['train_images']}, test {summary['test_images']}",
+            _spread(_values(of, "scores", "accuracy"), 100, " %"),
+            _spread(_values(of, "unseen_scores", "accuracy"), 100, " %"),
+            f"{100 * summary['balanced_accuracy']:.1f} %",
+            *("-" if share is None else f"{100 * share:.0f} %" for share in summary["per_colour"].values()),
+            f"{100 * summary['guess_accuracy']:.1f} %",
+        )
+    table.title = "median (lowest to highest) over seeds, common test set"
+    return table
+
+
+def _position_table(results: Results) -> Table:
+    table = Table("trained on", "images", "error [mm]", "unseen pictures [mm]", "MSE [m²]", "blind guess [mm], [m²]")
+    for name, of in results.items():
+        summary = _summary(of)
+        table.add_row(
+            name,
+            f"{summary['train_images']}, test {summary['test_images']}",
+            _spread(_values(of, "scores", "error_mm"), 1, ""),
+            _spread(_values(of, "unseen_scores", "error_mm"), 1, ""),
+            f"{summary['mse_m2']:.2e}",
+            f"{summary['guess_error_mm']:.1f}, {summary['guess_mse_m2']:.2e}",
+        )
+    table.title = "median (lowest to highest) over seeds, common test set"
+    return table
+
+
+def _spread(values: Sequence[float], factor: float, unit: str) -> str:
+    if not values:
+        return "-"
+    low, middle, high = (factor * of for of in (min(values), median(values), max(values)))
+    return f"{middle:.1f}{unit} ({low:.1f} to {high:.1f})"
