@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,21 +25,6 @@ def header_stamp(cdr: bytes) -> int:
     return int(seconds) * _NANOSECONDS + int(nanoseconds)
 
 
-@dataclass(frozen=True)
-class Message:
-    """One recorded message; `name` is the contract's, whatever namespace it was recorded under."""
-
-    name: str
-    type: str
-    cdr: bytes
-    log_time: int  # ns
-
-    @property
-    def stamp(self) -> int:
-        """Header stamp [ns]."""
-        return header_stamp(self.cdr)
-
-
 CONTRACT_NAMES = (
     names.OBSERVATION_IMAGE,
     names.POLICY_ACTION,
@@ -49,9 +35,30 @@ CONTRACT_NAMES = (
 )
 
 
+@lru_cache(maxsize=1024)
 def contract_name(topic: str) -> str:
     """Return the contract's name of a topic recorded under any namespace; other topics keep theirs."""
     return next((name for name in CONTRACT_NAMES if topic == name or topic.endswith("/" + name)), topic)
+
+
+@dataclass(frozen=True)
+class Message:
+    """One recorded message."""
+
+    topic: str  # as it was recorded
+    type: str
+    cdr: bytes
+    log_time: int  # ns
+
+    @property
+    def name(self) -> str:
+        """The contract's name of its topic, whatever namespace it was recorded under."""
+        return contract_name(self.topic)
+
+    @property
+    def stamp(self) -> int:
+        """Header stamp [ns]."""
+        return header_stamp(self.cdr)
 
 
 @dataclass

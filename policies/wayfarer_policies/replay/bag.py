@@ -113,7 +113,7 @@ def messages(path: Path, types: Typestore, topics: Sequence[str] | None = None) 
                     add_schema(types, schema.name, schema.data.decode())
                     known.add(schema.name)
                 name = schema.name if schema is not None else ""
-                yield Message(contract_name(channel.topic), name, message.data, message.log_time)
+                yield Message(channel.topic, name, message.data, message.log_time)
         except DAMAGE:
             if not torn:
                 raise

@@ -64,5 +64,9 @@ def read(folder: Path) -> dict[str, str]:
 
 def note(folder: Path, digests: dict[str, str]) -> None:
     """Add digests to those of the folder's files, or put others in their place."""
-    known = {**read(folder), **digests}
-    write_atomically(folder / NAME, "".join(f"{digest}  {name}\n" for name, digest in sorted(known.items())))
+    replace(folder, {**read(folder), **digests})
+
+
+def replace(folder: Path, digests: dict[str, str]) -> None:
+    """Write the list anew."""
+    write_atomically(folder / NAME, "".join(f"{digest}  {name}\n" for name, digest in sorted(digests.items())))

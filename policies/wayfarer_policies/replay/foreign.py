@@ -4,6 +4,7 @@ Such a bag holds any number of episodes in one stream. An action of another epis
 next one; how it ended is known where replay/episode was recorded, too.
 """
 
+import contextlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,7 +29,7 @@ from wayfarer_policies.replay.assembly import (
     info_of,
     nanoseconds,
 )
-from wayfarer_policies.replay.bag import reading
+from wayfarer_policies.replay.bag import Channel, reading
 from wayfarer_policies.replay.cache_index import Source
 from wayfarer_policies.replay.episode import End, Episode, EpisodeInfo
 from wayfarer_policies.replay.message_types import add_schema, base_types, installed_types
@@ -85,11 +86,25 @@ class ForeignBag:
 
     def load(self, source: Source) -> Iterator[Episode]:  # noqa: ARG002  there is but one
         """Read the bag's episodes, one after the other. DataError for a damaged bag, or one without what is needed."""
+        with self._reader() as reader:
+            yield from self._episodes(reader)
+
+    @contextlib.contextmanager
+    def _reader(self) -> Iterator[Reader]:
         try:
             with reading(self.path), Reader(self.path) as reader:
-                yield from self._episodes(reader)
+                yield reader
         except (ReaderError, sqlite3.DatabaseError) as error:
             raise DataError(f"{self.path} is damaged or no rosbag2 bag: {error}") from error
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[tuple[Typestore, list[Channel], Iterator[Message]]]:
+        """Give all messages as they are, with the topics and types to write them again."""
+        with self._reader() as reader:
+            kinds = {connection.topic: connection.msgtype for connection in reader.connections}
+            stream = (Message(c.topic, c.msgtype, bytes(cdr), time) for c, time, cdr in reader.messages())
+            types = _types(self.path, reader, reader.connections)
+            yield types, [Channel(topic, kind, "") for topic, kind in kinds.items()], stream
 
     def _episodes(self, reader: Reader) -> Iterator[Episode]:
         connections = self._connections(reader)
@@ -125,7 +140,7 @@ class ForeignBag:
     def _read(self, reader: Reader, connections: Sequence[Connection], types: Typestore) -> _Stream:
         stream = _Stream(Parts(types))
         for connection, time, cdr in reader.messages(connections):
-            message = Message(contract_name(connection.topic), connection.msgtype, bytes(cdr), time)
+            message = Message(connection.topic, connection.msgtype, bytes(cdr), time)
             if message.name == names.POLICY_ACTION:
                 _follow(stream.segments, types.deserialize_cdr(message.cdr, message.type), time)
             elif message.name == names.REPLAY_EPISODE:

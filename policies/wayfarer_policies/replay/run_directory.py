@@ -2,7 +2,7 @@
 
 import fcntl
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -85,7 +85,7 @@ class RunWriter(RunDirectory):
                 if any(path.iterdir()):
                     raise ConfigError(f"{path} exists and is not a run: choose a new or an empty directory")
                 write_atomically(path / "run.yaml", "{}\n")
-            self._lock = _lock(path / "run.lock")
+            self._lock = lock(path / "run.lock")
         except OSError as error:
             raise ConfigError(f"cannot write to {path}: {error.strerror}") from error
         super().__init__(path)
@@ -97,13 +97,16 @@ class RunWriter(RunDirectory):
 
     def add(self, file: Path) -> None:
         """Take a closed episode file into metadata.yaml."""
-        self._summaries.append(summarise(file))
+        self.add_all([file])
+
+    def add_all(self, files: Iterable[Path]) -> None:
+        """Take closed episode files into metadata.yaml."""
+        self._summaries.extend(summarise(file) for file in files)
         self.write_metadata()
 
     def write_metadata(self) -> None:
         """Rewrite metadata.yaml atomically from what is known of each file."""
-        content = {"rosbag2_bagfile_information": _metadata(self._summaries)}
-        write_atomically(self.path / "metadata.yaml", yaml.safe_dump(content, sort_keys=False))
+        write_metadata(self.path, self._summaries)
 
     def release(self) -> None:
         """Let another process write to this run."""
@@ -134,7 +137,14 @@ def summarise(file: Path) -> FileSummary:
     return FileSummary(file.name, statistics.message_start_time, statistics.message_end_time, channels)
 
 
-def _lock(path: Path) -> TextIO:
+def write_metadata(folder: Path, summaries: Sequence[FileSummary]) -> None:
+    """Write the metadata.yaml of a rosbag2 directory of these files."""
+    content = {"rosbag2_bagfile_information": _metadata(summaries)}
+    write_atomically(folder / "metadata.yaml", yaml.safe_dump(content, sort_keys=False))
+
+
+def lock(path: Path) -> TextIO:
+    """Keep other recorders off a run for as long as the file is open. ConfigError where one is writing to it."""
     file = path.open("w")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -144,7 +154,7 @@ def _lock(path: Path) -> TextIO:
     return file
 
 
-def _metadata(files: list[FileSummary]) -> dict[str, Any]:
+def _metadata(files: Sequence[FileSummary]) -> dict[str, Any]:
     start = min((f.start for f in files), default=0)
     end = max((f.end for f in files), default=0)
     topics: dict[str, tuple[str, str, int]] = {}

@@ -1,0 +1,206 @@
+"""Make whole again what can be: torn episodes get an end, damaged ones lose their damaged chunks and nothing else."""
+
+import os
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rosbags.typesys.store import Typestore
+from wayfarer_common import names
+from wayfarer_common.errors import DataError
+
+from wayfarer_policies.replay import digests
+from wayfarer_policies.replay.assembly import Message, Parts, assemble, info_of, nanoseconds
+from wayfarer_policies.replay.atomic import sync_directory
+from wayfarer_policies.replay.bag import DAMAGE, OPEN_SUFFIX, Channel, EpisodeWriter
+from wayfarer_policies.replay.chunks import Survey, survey
+from wayfarer_policies.replay.episode import End
+from wayfarer_policies.replay.message_types import add_schema, base_types
+from wayfarer_policies.replay.rewrite import adopt, new_directory
+from wayfarer_policies.replay.run_directory import RunDirectory, RunWriter, lock
+from wayfarer_policies.replay.verify import DAMAGED, GOOD, UNUSABLE, verify_file
+
+KEPT = "damaged"  # where the originals go when a run is recovered in place
+_STAGING = "recovering"
+_OWN = ("cache", "run.lock", "metadata.yaml", digests.NAME, KEPT, _STAGING)  # made anew, or of no use elsewhere
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """A file that was made whole."""
+
+    file: str
+    steps: int
+    lost_steps: int
+    damaged_chunks: int  # that were left out
+    torn: bool  # the file had no end
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A file of which nothing could be read."""
+
+    file: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What `wayfarer bag recover` tells; every episode in the run `out` verifies clean."""
+
+    out: str
+    sound: int
+    recovered: tuple[Recovered, ...]
+    failed: tuple[Failed, ...]
+
+    @property
+    def code(self) -> int:
+        """GOOD, DAMAGED where a file had to be left behind, UNUSABLE where nothing could be read at all."""
+        if not self.sound and not self.recovered:
+            return UNUSABLE
+        return DAMAGED if self.failed else GOOD
+
+
+def recover(path: Path, out: Path) -> Outcome:
+    """Write the run `path` to the new directory `out`, with all that can be read in it. ConfigError if that exists."""
+    run = RunDirectory(path)
+    files = {file.name for file in (*run.episodes().values(), *run.torn().values())}
+    with new_directory(out):
+        sound, recovered, failed = _mend(run, out)
+        for item in path.iterdir():
+            if item.name not in (*_OWN, *files):
+                (shutil.copytree if item.is_dir() else shutil.copy2)(item, out / item.name)
+        noted = _noted(run)
+        for file in sound:
+            adopt(file, out, noted.get(file.name))
+        _write_metadata(out)
+    return Outcome(str(out), len(sound), tuple(recovered), tuple(failed))
+
+
+def recover_in_place(path: Path) -> Outcome:
+    """Replace torn and damaged episodes of a run by what can be read of them; the originals go to `damaged/`.
+
+    Raises ConfigError while the run is being recorded.
+    """
+    run = RunDirectory(path)
+    with lock(path / "run.lock"):
+        staging, kept = path / _STAGING, path / KEPT
+        shutil.rmtree(staging, ignore_errors=True)  # of a recovery that was killed
+        staging.mkdir()
+        sound, recovered, failed = _mend(run, staging)
+        digests.replace(path, {**{file.name: digests.digest_of(file) for file in sound}, **digests.read(staging)})
+        kept.mkdir(exist_ok=True)
+        for one in recovered:
+            (kept / one.file).unlink(missing_ok=True)
+            os.link(path / one.file, kept / one.file)
+            name = one.file.removesuffix(OPEN_SUFFIX)
+            (staging / name).replace(path / name)
+            if name != one.file:
+                (path / one.file).unlink()
+        for lost in failed:
+            (path / lost.file).rename(kept / lost.file)
+        shutil.rmtree(staging)
+        sync_directory(path)
+    _write_metadata(path)
+    return Outcome(str(path), len(sound), tuple(recovered), tuple(failed))
+
+
+def _mend(run: RunDirectory, folder: Path) -> tuple[list[Path], list[Recovered], list[Failed]]:
+    """Write what can be read of torn and damaged files to `folder`; return the sound files, and what came of those."""
+    noted = _noted(run)
+    sound, recovered, failed = list[Path](), list[Recovered](), list[Failed]()
+    torn = {number: file for number, file in run.torn().items() if number not in run.episodes()}
+    for number, file in sorted({**run.episodes(), **torn}.items()):
+        whole = number not in torn and not any(found.damage for found in verify_file(file, noted.get(file.name)))
+        if whole:
+            sound.append(file)
+            continue
+        try:
+            recovered.append(recover_file(file, folder / run.episode_path(number).name))
+        except DataError as error:
+            failed.append(Failed(file.name, str(error)))
+    return sound, recovered, failed
+
+
+def recover_file(source: Path, target: Path) -> Recovered:
+    """Write the sound chunks of an episode's file as the finished file `target`.
+
+    Raises DataError, and leaves nothing behind, where the beginning is lost or the outcome does not verify clean.
+    """
+    found = survey(source)
+    types = base_types()
+    try:
+        for schema in found.schemas.values():
+            add_schema(types, schema.name, schema.data.decode())
+        messages = [
+            Message(channel.topic, schema.name, message.data, message.log_time)
+            for schema, channel, message in found.messages()
+            if schema is not None
+        ]
+        parts = Parts.of(messages, types)
+    except DAMAGE as error:
+        raise DataError(f"{source}: its chunks are sound, what they hold is not: {error}") from error
+    end = _end(parts, source)
+    writer = EpisodeWriter(target, _channels(found), types)
+    for message in messages:
+        if message.name != names.REPLAY_EPISODE or not _ends(message, types):
+            writer.write(message.topic, message.cdr, message.log_time)
+    topic = next(message.topic for message in messages if message.name == names.REPLAY_EPISODE)
+    last = max(message.log_time for message in messages)
+    writer.write(topic, bytes(types.serialize_cdr(end, end.__msgtype__)), last + 1)
+    writer.close()
+    problems = [f for f in verify_file(target, digests.read(target.parent).get(target.name)) if f.damage]
+    if problems:
+        target.unlink()
+        raise DataError(f"{source}: what is left of it does not verify: {'; '.join(p.what for p in problems)}")
+    bad = sum(bool(chunk.problem) for chunk in found.chunks)
+    return Recovered(source.name, int(end.steps), int(end.lost_steps), bad, not found.finished)
+
+
+def _end(parts: Parts, source: Path) -> Any:
+    """Return the end record of what was read: the recorder's own with the losses counted anew, or one made for it."""
+    if not parts.records:
+        raise DataError(f"{source}: nothing says which episode it is, its first chunk is lost")
+    record = parts.records[-1]
+    if record.event != record.END:
+        stamps = [nanoseconds(action.header.stamp) for action in parts.actions.values()]
+        final = min((stamp for stamp in parts.images if stamp > max(stamps, default=0)), default=0) if stamps else 0
+        record = replace(
+            record,
+            event=record.END,
+            end=int(End.ABORTED),
+            reason="the recorder was killed; recovered up to its last whole chunk",
+            steps=max(parts.actions, default=-1) + 1,
+            final_stamp=parts.types.types["builtin_interfaces/msg/Time"](*divmod(final, 1_000_000_000)),
+        )
+    episode = assemble(parts, info_of(record), nanoseconds(record.final_stamp), source, with_images=False)
+    return replace(record, lost_steps=episode.lost_steps)
+
+
+def _ends(message: Message, types: Typestore) -> bool:
+    record: Any = types.deserialize_cdr(message.cdr, message.type)
+    return bool(record.event == record.END)
+
+
+def _channels(found: Survey) -> list[Channel]:
+    channels = {}
+    for channel in found.channels.values():
+        if schema := found.schemas.get(channel.schema_id):
+            qos = channel.metadata.get("offered_qos_profiles", "")
+            channels[channel.topic] = Channel(channel.topic, schema.name, qos)
+    return list(channels.values())
+
+
+def _noted(run: RunDirectory) -> dict[str, str]:
+    """Return the digests that were noted; none where the list itself is damaged."""
+    try:
+        return digests.read(run.path)
+    except DataError:
+        return {}
+
+
+def _write_metadata(path: Path) -> None:
+    run = RunWriter(path)
+    run.write_metadata()
+    run.release()
