@@ -15,8 +15,8 @@ Seeds = Annotated[int, typer.Option(min=1, max=1000, help="Trainings, with seeds
 Split = Annotated[
     str,
     typer.Option(
-        help="Test on 5 % of each run's [b]frames[/b], as the paper; or of its [b]episodes[/b], so that no test image has "
-        "a neighbour in time that was trained on."
+        help="Test on 5 % of each run's [b]frames[/b], as the paper; or of its [b]episodes[/b], so that no test image "
+        "has a neighbour in time that was trained on."
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")]

@@ -126,40 +126,45 @@ def _draw(target: str, results: Results, file: Path) -> Path:
 
 
 def _table(target: str, results: Results) -> Table:
-    return _colour_table(results) if target == "color" else _position_table(results)
-
-
-def _colour_table(results: Results) -> Table:
-    table = Table("trained on", "images", "accuracy", "unseen pictures", "of all colours alike", *FACES, "blind guess")
-    for name, of in results.items():
-        summary = _summary(of)
-        table.add_row(
-            name,
-            f"{summary['train_images']}, test {summary['test_images']}",
-            _spread(_values(of, "scores", "accuracy"), 100, " %"),
-            _spread(_values(of, "unseen_scores", "accuracy"), 100, " %"),
-            f"{100 * summary['balanced_accuracy']:.1f} %",
-            *("-" if share is None else f"{100 * share:.0f} %" for share in summary["per_colour"].values()),
-            f"{100 * summary['guess_accuracy']:.1f} %",
-        )
-    table.title = "median (lowest to highest) over seeds, common test set"
+    """Put the datasets side by side."""
+    columns = {name: (_colour_rows if target == "color" else _position_rows)(of) for name, of in results.items()}
+    table = Table("trained on", *columns, title="median (lowest to highest) over seeds, common test set")
+    for row in next(iter(columns.values())):
+        table.add_row(row, *(column[row] for column in columns.values()))
     return table
 
 
-def _position_table(results: Results) -> Table:
-    table = Table("trained on", "images", "error [mm]", "unseen pictures [mm]", "MSE [m²]", "blind guess [mm], [m²]")
-    for name, of in results.items():
-        summary = _summary(of)
-        table.add_row(
-            name,
-            f"{summary['train_images']}, test {summary['test_images']}",
-            _spread(_values(of, "scores", "error_mm"), 1, ""),
-            _spread(_values(of, "unseen_scores", "error_mm"), 1, ""),
-            f"{summary['mse_m2']:.2e}",
-            f"{summary['guess_error_mm']:.1f}, {summary['guess_mse_m2']:.2e}",
-        )
-    table.title = "median (lowest to highest) over seeds, common test set"
-    return table
+def _colour_rows(results: Sequence[dict[str, Any]]) -> dict[str, str]:
+    summary = _summary(results)
+    shares = summary["per_colour"].items()
+    return {
+        **_image_rows(summary),
+        "accuracy": _spread(_values(results, "scores", "accuracy"), 100, " %"),
+        "  on unseen pictures": _spread(_values(results, "unseen_scores", "accuracy"), 100, " %"),
+        "  mean of the colours'": f"{100 * summary['balanced_accuracy']:.1f} %",
+        **{f"  {face}": "-" if share is None else f"{100 * share:.0f} %" for face, share in shares},
+        "  guess without looking": f"{100 * summary['guess_accuracy']:.1f} %",
+    }
+
+
+def _position_rows(results: Sequence[dict[str, Any]]) -> dict[str, str]:
+    summary = _summary(results)
+    return {
+        **_image_rows(summary),
+        "error [mm]": _spread(_values(results, "scores", "error_mm"), 1, ""),
+        "  on unseen pictures": _spread(_values(results, "unseen_scores", "error_mm"), 1, ""),
+        "  guess without looking": f"{summary['guess_error_mm']:.1f}",
+        "mean squared error [m²]": f"{summary['mse_m2']:.2e}",
+        "  on unseen pictures ": "-" if (mse := summary["unseen_mse_m2"]) is None else f"{mse:.2e}",
+        "  guess without looking ": f"{summary['guess_mse_m2']:.2e}",
+    }
+
+
+def _image_rows(summary: dict[str, Any]) -> dict[str, str]:
+    return {
+        "training images": str(summary["train_images"]),
+        "test images (unseen)": f"{summary['test_images']} ({summary['unseen_images']})",
+    }
 
 
 def _spread(values: Sequence[float], factor: float, unit: str) -> str:
