@@ -70,6 +70,7 @@ $(VENV)/.system:
 	command -v c++ >/dev/null || need="$$need build-essential"; \
 	command -v chromium >/dev/null || need="$$need chromium fonts-dejavu-core"; \
 	command -v cmake >/dev/null || need="$$need cmake"; \
+	command -v ip >/dev/null || need="$$need iproute2"; \
 	command -v python3.11 >/dev/null || need="$$need python3.11"; \
 	python3.11 -c 'import ensurepip, venv' 2>/dev/null || need="$$need python3.11-venv"; \
 	find $$(python3.11 -c 'import sysconfig; print(sysconfig.get_path("include"))' 2>/dev/null || echo /nowhere) -name Python.h 2>/dev/null | grep -q . || need="$$need python3.11-dev"; \
