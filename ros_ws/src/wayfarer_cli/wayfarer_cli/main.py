@@ -9,17 +9,15 @@ import typer
 from rich.console import Console
 from wayfarer_common.errors import ConfigError, WayfarerError
 
+from wayfarer_cli.bag import bag
 from wayfarer_cli.paper import paper
 from wayfarer_cli.train import train
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
-bag = typer.Typer(no_args_is_help=True, help="Look into recorded runs.")
 app.add_typer(bag, name="bag")
 app.add_typer(paper, name="paper")
 app.add_typer(train, name="train")
 _errors = Console(stderr=True)
-
-Run = Annotated[Path, typer.Argument(help="A run: the directory given to `wayfarer collect --out`.")]
 
 
 @app.callback()
@@ -138,36 +136,6 @@ def launch(
         show_arguments(file)
     else:
         sys.exit(launch_nodes(file, given, _errors))
-
-
-@bag.command()
-def info(
-    runs: Annotated[list[Path], typer.Argument(help="Runs: directories given to `wayfarer collect --out`.")],
-    json: Annotated[
-        bool, typer.Option("--json", help="One JSON object (of several runs a list) instead of a table.")
-    ] = False,
-) -> None:
-    """Episodes, steps, losses, durations, coverage and size of runs, side by side, read from their bags."""
-    from wayfarer_cli.bag_info import print_info
-
-    print_info(runs, json)
-
-
-@bag.command()
-def draw(
-    run: Run, out: Annotated[Path | None, typer.Option(help="Folder for the pictures; default: the run.")] = None
-) -> None:
-    """Draw what the camera saw (contact_sheet.png) and where the cube was, by its top face (cube_positions.png)."""
-    from wayfarer_policies.replay.report import draw_contact_sheet, draw_cube_positions
-    from wayfarer_policies.replay.run_directory import RunDirectory
-
-    folder = out or run
-    directory = RunDirectory(run)
-    for path in (
-        draw_contact_sheet(directory, folder / "contact_sheet.png"),
-        draw_cube_positions(directory, folder / "cube_positions.png"),
-    ):
-        print(path)
 
 
 def _key_value(word: str) -> tuple[str, str]:

@@ -1,0 +1,186 @@
+"""`wayfarer bag`: look into recorded runs, check them, mend them, put them together and take them apart.
+
+Exit code 0: good; 1: damaged, or a wrong argument; 2: unusable. Nothing is changed in place but by `recover --write`.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from json import dumps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from wayfarer_common.errors import ConfigError, DataError
+
+bag = typer.Typer(no_args_is_help=True, help="Look into recorded runs, check, mend, merge and split them.")
+_out = Console(soft_wrap=True, highlight=False)
+_errors = Console(stderr=True, soft_wrap=True, highlight=False)
+
+Run = Annotated[Path, typer.Argument(help="A run: the directory given to `wayfarer collect --out`.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of words.")]
+New = Annotated[Path, typer.Option("--out", help="New directory; one that exists is refused.")]
+
+
+@bag.command()
+def info(
+    runs: Annotated[list[Path], typer.Argument(help="Runs: directories given to `wayfarer collect --out`.")],
+    json: Annotated[
+        bool, typer.Option("--json", help="One JSON object (of several runs a list) instead of a table.")
+    ] = False,
+) -> None:
+    """Episodes, steps, losses, durations, coverage and size of runs, side by side, read from their bags."""
+    from wayfarer_cli.bag_info import print_info
+
+    print_info(runs, json)
+
+
+@bag.command()
+def draw(
+    run: Run, out: Annotated[Path | None, typer.Option(help="Folder for the pictures; default: the run.")] = None
+) -> None:
+    """Draw what the camera saw (contact_sheet.png) and where the cube was, by its top face (cube_positions.png)."""
+    from wayfarer_policies.replay.report import draw_contact_sheet, draw_cube_positions
+    from wayfarer_policies.replay.run_directory import RunDirectory
+
+    folder = out or run
+    directory = RunDirectory(run)
+    for path in (
+        draw_contact_sheet(directory, folder / "contact_sheet.png"),
+        draw_cube_positions(directory, folder / "cube_positions.png"),
+    ):
+        print(path)
+
+
+@bag.command()
+def verify(run: Run, json: Json = False) -> None:
+    """Check every byte, chunk and step of a run, or of another recorder's bag. Exit: 0 good, 1 damaged, 2 unusable."""
+    from wayfarer_policies.replay.verify import verify as check
+
+    with _unusable(run, json), _progress("verifying") as tell:
+        verdict = check(run, tell)
+    if json:
+        print(dumps({**asdict(verdict), "code": verdict.code}))
+        sys.exit(verdict.code)
+    for finding in verdict.findings:
+        where = f"{finding.file}: " if finding.file else ""
+        _out.print(f"[{'red' if finding.damage else 'yellow'}]{where}[/]{_plain(finding.what)}")
+    lost = f"{verdict.steps} steps, {verdict.lost_steps} of them lost"
+    _out.print(f"{verdict.readable} of {verdict.episodes} episodes can be read: {lost}. {_words(verdict.code)}")
+    sys.exit(verdict.code)
+
+
+@bag.command()
+def recover(
+    run: Run,
+    out: Annotated[Path | None, typer.Option(help="New directory for the whole run; default: RUN.recovered.")] = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Change the run itself; the originals go to damaged/ in it.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Finish torn episodes, drop damaged chunks. Exit: 0 all mended, 1 a file was left behind, 2 nothing is left."""
+    from wayfarer_policies.replay import recover as mending
+
+    if write and out is not None:
+        raise ConfigError("--write changes the run itself, --out writes a new one: choose one of the two")
+    with _unusable(run, json):
+        target = out or run.with_name(f"{run.resolve().name}.recovered")
+        outcome = mending.recover_in_place(run) if write else mending.recover(run, target)
+    if json:
+        print(dumps({**asdict(outcome), "code": outcome.code}))
+        sys.exit(outcome.code)
+    for one in outcome.recovered:
+        loss = "its torn end" if one.torn else f"{one.damaged_chunks} damaged chunks"
+        _out.print(f"[green]{one.file}: [/]{one.steps} steps, {one.lost_steps} of them lost, without {loss}")
+    for lost in outcome.failed:
+        _out.print(f"[red]{lost.file}: [/]{_plain(lost.why)}")
+    kept = f"{outcome.sound} sound, {len(outcome.recovered)} recovered, {len(outcome.failed)} lost"
+    _out.print(f"{outcome.out}: {kept}. {_words(outcome.code)}")
+    sys.exit(outcome.code)
+
+
+@bag.command()
+def merge(
+    runs: Annotated[list[Path], typer.Argument(help="Runs, in the order their episodes shall have.")],
+    out: New,
+    json: Json = False,
+) -> None:
+    """Write the episodes of several runs into one new run."""
+    from wayfarer_policies.replay.rewrite import merge as write
+
+    with _progress("merging") as tell:
+        made = write(runs, out, tell)
+    print(dumps(asdict(made)) if json else f"{made.run}: {made.episodes} episodes")
+
+
+@bag.command()
+def split(
+    run: Run,
+    out: New,
+    every: Annotated[int, typer.Option(min=1, help="Episodes to a part.")] = 100,
+    json: Json = False,
+) -> None:
+    """Write a run's episodes into new runs of some episodes each: OUT/part_000, OUT/part_001 ..."""
+    from wayfarer_policies.replay.rewrite import split as write
+
+    with _progress("splitting") as tell:
+        made = write(run, out, every, tell)
+    if json:
+        print(dumps([asdict(one) for one in made]))
+    else:
+        print("\n".join(f"{one.run}: {one.episodes} episodes" for one in made))
+
+
+@bag.command("relabel-topics")
+def relabel_topics(
+    run: Run,
+    topics: Annotated[
+        list[str], typer.Argument(help="OLD=NEW, of whole topics or of namespaces: /wayfarer=/lab/left.")
+    ],
+    out: New,
+    json: Json = False,
+) -> None:
+    """Write a run, or another recorder's bag, again with other names of its topics."""
+    from wayfarer_policies.replay.rewrite import relabel_topics as write
+
+    with _progress("relabelling") as tell:
+        made = write(run, out, dict(_renaming(word) for word in topics), tell)
+    print(dumps(asdict(made)) if json else made.run)
+
+
+def _renaming(word: str) -> tuple[str, str]:
+    old, separator, new = word.partition("=")
+    if not separator or not old.startswith("/") or not new.startswith("/"):
+        raise ConfigError(f"{word!r} is not of the form /old=/new")
+    return old, new
+
+
+@contextmanager
+def _unusable(run: Path, json: bool) -> Iterator[None]:
+    """End with exit code 2 where there is no recording at all."""
+    try:
+        yield
+    except DataError as error:
+        if json:
+            print(dumps({"run": str(run), "code": 2, "error": str(error)}))
+        _errors.print(f"[bold red]unusable:[/] {_plain(str(error))}")
+        sys.exit(2)
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int, int], Any]]:
+    with Progress(console=_errors, transient=True) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+def _words(code: int) -> str:
+    return ("[green]Good.[/]", "[red]Damaged.[/]", "[red]Unusable.[/]")[code]
