@@ -12,7 +12,6 @@ import struct
 import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import franky_sim
@@ -33,25 +32,63 @@ def build_world(simulator: MujocoSimulator) -> None:
     world = simulator.worldbody
     ground = world.find("geom[@name='ground']")
     ground.set("pos", f"0 0 {FLOOR}")
+    ground.set("group", "1")
     x, y = TABLE_CENTRE
     half = " ".join(str(edge / 2) for edge in TABLE_SIZE)
     grey = {"rgba": "0.75 0.75 0.72 1", "group": "1"}
-    ET.SubElement(world, "geom", name="table", type="box", size=half, pos=f"{x} {y} {TABLE_TOP - TABLE_SIZE[2] / 2}",
-                  friction="1 0.005 0.0001", **grey)
-    ET.SubElement(world, "geom", name="pedestal", type="box", size=f"0.1 0.1 {-FLOOR / 2}", pos=f"-0.05 0 {FLOOR / 2}",
-                  contype="0", conaffinity="0", rgba="0.3 0.3 0.3 1", group="1")
+    ET.SubElement(
+        world,
+        "geom",
+        name="table",
+        type="box",
+        size=half,
+        pos=f"{x} {y} {TABLE_TOP - TABLE_SIZE[2] / 2}",
+        friction="1 0.005 0.0001",
+        **grey,
+    )
+    ET.SubElement(
+        world,
+        "geom",
+        name="pedestal",
+        type="box",
+        size=f"0.1 0.1 {-FLOOR / 2}",
+        pos=f"-0.05 0 {FLOOR / 2}",
+        contype="0",
+        conaffinity="0",
+        rgba="0.3 0.3 0.3 1",
+        group="1",
+    )
     cube = ET.SubElement(world, "body", name="cube", pos=f"{x} {y} {TABLE_TOP + CUBE_EDGE / 2}")
     ET.SubElement(cube, "freejoint", name="cube_joint")
-    ET.SubElement(cube, "geom", name="cube", type="box", size=" ".join([str(CUBE_EDGE / 2)] * 3), mass="0.1",
-                  rgba="0.98 0.86 0 1", friction="1 0.005 0.0001", group="1")
+    ET.SubElement(
+        cube,
+        "geom",
+        name="cube",
+        type="box",
+        size=" ".join([str(CUBE_EDGE / 2)] * 3),
+        mass="0.1",
+        rgba="0.98 0.86 0 1",
+        friction="1 0.005 0.0001",
+        group="1",
+    )
     for axis, (low, high) in enumerate((("red", "white"), ("blue", "green"), ("cyan", "yellow"))):
         for sign, name in ((-1, low), (1, high)):
             thin = [CUBE_EDGE / 2] * 3
             thin[axis] = 0.0002
             centre = [0.0] * 3
             centre[axis] = sign * CUBE_EDGE / 2
-            ET.SubElement(cube, "geom", type="box", size=" ".join(map(str, thin)), pos=" ".join(map(str, centre)),
-                          rgba=FACES[name], contype="0", conaffinity="0", mass="0", group="1")
+            ET.SubElement(
+                cube,
+                "geom",
+                type="box",
+                size=" ".join(map(str, thin)),
+                pos=" ".join(map(str, centre)),
+                rgba=FACES[name],
+                contype="0",
+                conaffinity="0",
+                mass="0",
+                group="1",
+            )
     ET.SubElement(world, "camera", **CAMERA)
 
 

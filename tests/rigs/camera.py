@@ -1,0 +1,110 @@
+"""The camera of the franky-sim rig: draws the server's world from the files it writes, and publishes what it sees.
+
+Runs in `.venv` as a process of its own, so that drawing never holds up the server's 1 kHz. Usage:
+
+    .venv/bin/python tests/rigs/camera.py --folder DIRECTORY --ros-args -r __ns:=/wayfarer
+"""
+
+import argparse
+import math
+import struct
+import sys
+from pathlib import Path
+
+import mujoco
+import numpy as np
+import rclpy.utilities
+from sensor_msgs.msg import CameraInfo
+from wayfarer_common import contract, names
+from wayfarer_common.conversions import array_to_image, to_stamp
+from wayfarer_common.errors import DeviceError
+from wayfarer_common.run import ContractNode, run
+from wayfarer_sim.cube_env import CAMERA, CAMERA_FOV
+from wayfarer_sim.rendering import ROBOT_GROUP, VISUAL_GROUP, Image, Renderer
+
+SIZE = 168  # pixels
+RATE = 10.0  # Hz
+_SERVERS_VISUAL, _HIDDEN = 2, 5  # geom group of franky-sim's visible meshes, and one that is never drawn
+
+
+class World:
+    """What the server's files show."""
+
+    def __init__(self, folder: Path) -> None:
+        self._state = folder / "state"
+        model = mujoco.MjModel.from_xml_path(str(folder / "world.xml"))
+        groups = model.geom_group
+        visible, robot = groups == VISUAL_GROUP, groups == _SERVERS_VISUAL
+        groups[:] = _HIDDEN
+        groups[visible], groups[robot] = VISUAL_GROUP, ROBOT_GROUP
+        self._model, self._data = model, mujoco.MjData(model)
+        self._renderer = Renderer(model, CAMERA)
+        self._last = -1
+
+    def picture(self) -> tuple[int, Image] | None:
+        """Return the time [ns] and the picture of a state not drawn yet; None where there is none."""
+        for _ in range(100):
+            data = self._state.read_bytes()
+            count, stamp = struct.unpack("qq", data[:16])
+            again = self._state.read_bytes()
+            if count % 2 == 0 and data == again:
+                break
+        else:
+            raise DeviceError(f"{self._state} changes while it is read")
+        if count == self._last:
+            return None
+        self._last = count
+        self._data.qpos[:] = np.frombuffer(data[16:])
+        mujoco.mj_kinematics(self._model, self._data)
+        mujoco.mj_camlight(self._model, self._data)
+        return stamp, self._renderer.render(self._data, SIZE, SIZE)
+
+    def close(self) -> None:
+        """Free the renderer."""
+        self._renderer.close()
+
+
+class RigCamera(ContractNode):
+    """Publishes camera/image_raw and camera/camera_info, as a camera driver would."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__("rig_camera")
+        self._world = World(folder)
+        self._image = self.publish_to(contract.CAMERA_IMAGE)
+        self._info = self.publish_to(contract.CAMERA_INFO)
+        self._info.publish(camera_info())
+        self.create_timer(1.0 / RATE, self._on_tick, clock=self.steady)
+
+    def close(self) -> None:
+        """Free the renderer."""
+        self._world.close()
+
+    def _on_tick(self) -> None:
+        taken = self._world.picture()
+        if taken is not None:
+            stamp, pixels = taken
+            self._image.publish(array_to_image(pixels, to_stamp(stamp), names.CAMERA_FRAME))
+            self.counts["images"] += 1
+
+
+def camera_info() -> CameraInfo:
+    """Return the pinhole of the drawn camera."""
+    info = CameraInfo(width=SIZE, height=SIZE, distortion_model="plumb_bob", d=[0.0] * 5)
+    info.header.frame_id = names.CAMERA_FRAME
+    focal, centre = SIZE / 2 / math.tan(math.radians(CAMERA_FOV) / 2), (SIZE - 1) / 2
+    info.k = [focal, 0.0, centre, 0.0, focal, centre, 0.0, 0.0, 1.0]
+    info.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
+    info.p = [focal, 0.0, centre, 0.0, 0.0, focal, centre, 0.0, 0.0, 0.0, 1.0, 0.0]
+    return info
+
+
+def main() -> None:
+    """Run the camera until it is told to end."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True)
+    given = parser.parse_args(rclpy.utilities.remove_ros_args(sys.argv)[1:])
+    run(lambda: RigCamera(given.folder))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from fixtures.arm import Arm
+from fixtures.graph import wait_for
+from wayfarer_common.errors import DeviceError
+from wayfarer_franka_bridge.driver import ConnectionLostError, MotionAbortedError, UnusableError
+from wayfarer_franka_bridge.link import Link, Timing
+
+HERE, DOWN = np.array([0.48, 0.0, 0.083]), np.array([1.0, 0.0, 0.0, 0.0])
+GIVEN_UP: list[BaseException] = []
+
+
+@pytest.fixture
+def arm() -> Arm:
+    return Arm()
+
+
+@pytest.fixture
+def link(arm: Arm) -> Iterator[Link]:
+    GIVEN_UP.clear()
+    it = Link(arm, Timing(state_rate=200.0, stale=0.5), time.time_ns, time.monotonic, GIVEN_UP.append)
+    it.open()
+    yield it
+    it.close()
+
+
+def connected(link: Link) -> None:
+    wait_for(lambda: link.report.state is not None and not link.report.refusal, "a state of the arm")
+
+
+def test_before_it_is_connected_nothing_is_sent(arm: Arm, link: Link) -> None:
+    arm.fails["connect"] = ConnectionLostError("no route")
+    wait_for(lambda: "no route" in link.report.fault or link.report.connected, "an attempt")
+    if not link.report.connected:
+        assert "no route" in link.track(HERE, DOWN)
+        assert "track" not in arm.told
+
+
+def test_states_are_counted_and_a_target_reaches_the_arm(arm: Arm, link: Link) -> None:
+    connected(link)
+    number = link.report.number
+    wait_for(lambda: link.report.number > number + 3, "more states")
+    assert link.track(HERE, DOWN) == ""
+    wait_for(lambda: "track" in arm.told, "the target to be tracked")
+
+
+@pytest.mark.parametrize(("mode", "errors"), [(4, ("cartesian_reflex",)), (5, ()), (3, ()), (0, ()), (1, ("x",))])
+def test_an_arm_in_error_gets_no_target_until_it_is_recovered(
+    arm: Arm, link: Link, mode: int, errors: tuple[str, ...]
+) -> None:
+    connected(link)
+    arm.mode, arm.errors = mode, errors
+    wait_for(lambda: link.report.refusal, "the error to be seen")
+    assert f"mode {mode}" in link.track(HERE, DOWN)
+    with pytest.raises(DeviceError, match="cannot go home"):
+        link.home(1.0)
+    assert not {"track", "home", "recover"} & set(arm.told)
+    link.recover(5.0)
+    connected(link)
+    assert link.track(HERE, DOWN) == ""
+
+
+def test_a_lost_connection_comes_back_by_itself_but_the_fault_stays_until_recovery(arm: Arm, link: Link) -> None:
+    connected(link)
+    arm.fails["state"] = ConnectionLostError("UDP receive: Timeout")
+    wait_for(lambda: not link.report.connected, "the loss to be seen")
+    assert "UDP receive" in link.report.fault
+    del arm.fails["state"]
+    wait_for(lambda: link.report.connected, "the connection to be back")
+    number = link.report.number
+    wait_for(lambda: link.report.number > number, "states again")
+    assert "recover" in link.track(HERE, DOWN)
+    assert "track" not in arm.told
+    link.recover(5.0)
+    assert link.track(HERE, DOWN) == ""
+
+
+def test_recovery_fails_in_time_when_the_arm_cannot_be_reached(arm: Arm, link: Link) -> None:
+    connected(link)
+    arm.fails["connect"] = ConnectionLostError("refused")
+    arm.fails["state"] = ConnectionLostError("gone")
+    wait_for(lambda: not link.report.connected, "the loss to be seen")
+    with pytest.raises(DeviceError, match="cannot recover"):
+        link.recover(0.3)
+
+
+def test_a_clock_that_stands_still_is_a_fault_and_the_arm_is_stopped(arm: Arm, link: Link) -> None:
+    connected(link)
+    arm.alive = False
+    wait_for(lambda: "no new state" in link.report.fault, "the stale state to be seen")
+    wait_for(lambda: "stop" in arm.told, "the arm to be stopped")
+    arm.alive = True
+    number = link.report.number
+    wait_for(lambda: link.report.number > number + 3, "states again")
+    assert link.report.fault, "a fault was cleared without anybody asking"
+
+
+def test_a_motion_that_ended_by_itself_is_a_fault(arm: Arm, link: Link) -> None:
+    connected(link)
+    arm.fails["track"] = MotionAbortedError("joint_velocity_violation")
+    assert link.track(HERE, DOWN) == ""
+    wait_for(lambda: "joint_velocity_violation" in link.report.fault, "the fault")
+    assert "joint_velocity_violation" in link.track(HERE, DOWN)
+
+
+def test_an_arm_that_cannot_even_be_stopped_stays_faulted(arm: Arm, link: Link) -> None:
+    connected(link)
+    arm.fails = {"track": MotionAbortedError("first"), "stop": MotionAbortedError("second")}
+    link.track(HERE, DOWN)
+    wait_for(lambda: link.report.fault == "second", "the stop's own fault")
+    assert arm.told.count("stop") == 1
+
+
+def test_while_it_goes_home_targets_are_refused(arm: Arm, link: Link) -> None:
+    connected(link)
+    arm.home_ends.clear()
+    with pytest.raises(DeviceError, match="within"):
+        link.home(0.2)
+    wait_for(lambda: "home given up" in arm.told, "the arm to be stopped on its way")
+    arm.home_ends.set()
+
+
+def test_a_fault_on_the_way_home_stops_the_arm(arm: Arm, link: Link) -> None:
+    connected(link)
+    arm.home_ends.clear()
+    arm.alive = False
+    with pytest.raises(DeviceError):
+        link.home(30.0)
+    assert "home given up" in arm.told
+
+
+def test_what_trying_again_cannot_mend_is_given_up(arm: Arm, link: Link) -> None:
+    connected(link)
+    arm.fails = {"state": ConnectionLostError("gone"), "connect": UnusableError("another wheel is needed")}
+    wait_for(lambda: GIVEN_UP, "the link to give up")
+    assert "wheel" in str(GIVEN_UP[0])
+
+
+def test_closing_stops_and_disconnects(arm: Arm, link: Link) -> None:
+    connected(link)
+    link.close()
+    assert arm.told[-1] == "close"
