@@ -17,13 +17,14 @@ PYTHON := $(VENV)/bin/python
 PIP := $(PYTHON) -m pip --quiet
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 DEMO := runs/demo
+RIG := runs/rig
 DEMO_SIZE := --episodes 10 --steps 100 --seed 0 --config launch/config/demo.yaml
 
 PACKAGE_DIRS := ros_ws/src policies sim launch
 INTERFACES := $(shell find ros_ws/src/*_msgs -type f)
 PACKAGE_FILES := $(shell find $(PACKAGE_DIRS) -name package.xml -o -name setup.py -o -name setup.cfg -o -name CMakeLists.txt)
 
-.PHONY: help setup demo test unit lint lock clean
+.PHONY: help setup demo test unit lint rig lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,10 +39,10 @@ demo: setup  ## explore in the simulator for a few minutes, beside random action
 	$(VENV)/bin/wayfarer bag draw $(DEMO)/goal
 
 ifeq ($(ROS_DISTRO),kilted)
-test: lint  ## everything: style, types, all tests; ROS_DISTRO=jazzy: nodes and contracts on the Jazzy wheels
+test: lint $(VENV)/.rigs  ## everything: style, types, all tests; ROS_DISTRO=jazzy: nodes and contracts on the Jazzy wheels
 	$(VENV)/bin/pytest tests
 else
-test: setup
+test: setup $(VENV)/.rigs
 	$(VENV)/bin/pytest tests/nodes tests/contract
 endif
 
@@ -51,6 +52,11 @@ unit: setup  ## the fast lane: pure logic, under a minute
 lint: setup
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+
+rig: setup $(VENV)/.rigs  ## collect episodes on hardware.launch.xml from a simulated FR3 that speaks the real one's protocol
+	rm -rf $(RIG)
+	$(PYTHON) tests/rigs/collect.py --out $(RIG)
+	$(VENV)/bin/wayfarer bag info $(RIG)
 
 lock: setup  ## write constraints.txt from what .venv holds now
 	# a wheel named ros-NAME also brings a distribution NAME with a folder share/NAME: those are not on PyPI
@@ -104,4 +110,16 @@ $(VENV)/.packages: $(VENV)/.wheels $(INTERFACES) $(PACKAGE_FILES)
 
 $(VENV)/.meshes: $(VENV)/.packages sim/wayfarer_sim/meshes.py
 	$(PYTHON) -m wayfarer_sim.meshes
+	touch $@
+
+$(VENV)/.rigs: $(VENV)/.wheels pyproject.toml
+	@echo "installing the robots that tests and rigs drive into $(VENV)"
+	$(PIP) install -c constraints.txt --group fr3
+	python3.11 -m venv $(VENV)/rig
+	$(VENV)/rig/bin/python -m pip --quiet install pip==25.3
+	$(VENV)/rig/bin/python -m pip --quiet install --group rig
+	$(VENV)/rig/bin/python -m pip --quiet install --no-deps --group rig-panda
+	python3.11 -m venv $(VENV)/rig_limits
+	$(VENV)/rig_limits/bin/python -m pip --quiet install pip==25.3
+	$(VENV)/rig_limits/bin/python -m pip --quiet install --group rig-limits
 	touch $@
