@@ -21,6 +21,7 @@ class Method:
     policy: str  # of policy.POLICIES
     goal_choice: str = ""  # of goals.CHOICES; "": no goals
     labels: Callable[[RND], Labels] | None = None  # where the learner's rewards come from; None: nothing is learned
+    explores: bool = True  # whether it acts to gather data, or as well as it can
 
     @property
     def learns(self) -> bool:
@@ -39,6 +40,7 @@ METHODS = {
     "rnd": Method("learned", "", IntrinsicReward),
     "random": Method("random"),
     "random-correlated": Method("random-correlated"),
+    "offline": Method("offline", explores=False),
 }
 
 

@@ -1,6 +1,7 @@
 """What acts: answers observations with actions. The actor node runs any of these without knowing which."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -10,6 +11,7 @@ from wayfarer_common.errors import ConfigError
 
 from wayfarer_policies.algorithm import one_observation
 from wayfarer_policies.networks import Actor
+from wayfarer_policies.offline_policy import ANY, OfflinePolicy, read_policy
 from wayfarer_policies.random_policies import CorrelatedPolicy, UniformPolicy
 from wayfarer_policies.schedules import PAPER_NOISE, GaussianNoise
 
@@ -80,12 +82,23 @@ def _channels_first(image: Image) -> NDArray[np.uint8]:
     return np.ascontiguousarray(image.transpose(2, 0, 1))
 
 
-def make_policy(name: str, noise: GaussianNoise | None = None, random_steps: int = RANDOM_STEPS) -> Policy:
-    """Return a policy by its name; noise (default: the paper's) and random steps are for those that learn."""
+def make_policy(
+    name: str,
+    noise: GaussianNoise | None = None,
+    random_steps: int = RANDOM_STEPS,
+    checkpoint: str = "none",
+    sha256: str = ANY,
+) -> Policy:
+    """Return a policy by its name.
+
+    Noise (default: the paper's) and random steps are for those that learn; `checkpoint` is the file of the one learned
+    offline, and `sha256` what it must be. DataError where that file is not one.
+    """
     makers: dict[str, Callable[[], Policy]] = {
         "random": UniformPolicy,
         "random-correlated": CorrelatedPolicy,
         "learned": lambda: LearnedPolicy(noise or GaussianNoise(PAPER_NOISE), random_steps),
+        "offline": lambda: OfflinePolicy(read_policy(Path(checkpoint), sha256)),
     }
     if name not in makers:
         raise ConfigError(f"policy {name!r}: choose from {', '.join(makers)}")

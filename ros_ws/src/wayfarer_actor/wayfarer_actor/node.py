@@ -32,6 +32,8 @@ class Params:
     """Parameters of the actor node."""
 
     method: str = param("random", "collection method; decides which policy acts", choices=tuple(METHODS))
+    checkpoint: str = param("none", "for method offline: the policy, a file of wayfarer train bcq")
+    checkpoint_sha256: str = param("none", "what that file must be, as a hex digest; none: anything")
     random_steps: int = param(RANDOM_STEPS, "uniformly random steps before a learned policy acts", 0, 10_000_000)
     noise_start: float = param(PAPER_NOISE.start, "exploration noise at step 0, std [action units]", 0.0, 10.0)
     noise_end: float = param(PAPER_NOISE.end, "exploration noise from noise_steps on, std [action units]", 0.0, 10.0)
@@ -67,7 +69,7 @@ class Actor(ContractNode):
         self._params = declare(self, Params)
         p = self._params
         noise = GaussianNoise(LinearSchedule(p.noise_start, p.noise_end, p.noise_steps))
-        self._policy = make_policy(method(p.method).policy, noise, p.random_steps)
+        self._policy = make_policy(method(p.method).policy, noise, p.random_steps, p.checkpoint, p.checkpoint_sha256)
         self._running: Running | None = None
         self._latest: Image | None = None
         self._faults: dict[str, Fault] = {}  # topic -> what it last said

@@ -56,6 +56,7 @@ class Collection:
     schedule: str
     config: Path | None
     hardware: Hardware = Hardware()  # for target hardware only
+    checkpoint: tuple[Path, str] | None = None  # for method offline: the policy's file and its SHA-256
 
 
 def collect_episodes(wanted: Collection) -> None:
@@ -95,6 +96,9 @@ def launch_arguments(wanted: Collection) -> dict[str, str]:
         "namespace": _NAMESPACE,
         **wanted.hardware.arguments(),
     }
+    if wanted.checkpoint is not None:
+        file, sha256 = wanted.checkpoint
+        given |= {"checkpoint": str(file.resolve()), "checkpoint_sha256": sha256}
     if wanted.config is not None:
         given["config"] = str(wanted.config.resolve())
     return given

@@ -1,16 +1,102 @@
 """`wayfarer evaluate`."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
-from wayfarer_policies.replay.run_directory import RunDirectory
+from wayfarer_policies.evaluation import Evaluation, Share, count_successes
+from wayfarer_policies.offline_policy import PolicyFile, read_policy
+from wayfarer_policies.replay.run_directory import RunDirectory, finished
 
+from wayfarer_cli.collect import Collection, collect_episodes
 from wayfarer_cli.in_process.config import configuration_of_run
 from wayfarer_cli.in_process.goals import Distances, evaluate
+from wayfarer_cli.in_process.run import collect_in_process
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A policy, and how it is to be tried."""
+
+    checkpoint: Path
+    episodes: int = 20
+    steps: int = 200
+    seed: int = 0
+    out: Path | None = None  # the run it is recorded in; None: beside the checkpoint
+    config: Path | None = None  # parameters of the nodes; None: the simulator's own
+
+    def run(self, policy: PolicyFile, transport: str) -> Path:
+        """Return the run's folder; the default one is another for other weights, lengths, seeds and transports."""
+        name = f"evaluation-{policy.sha256[:8]}-{self.steps}-steps-seed{self.seed}-{transport}"
+        return self.out or self.checkpoint.parent / name
+
+
+def try_over_ros(trial: Trial) -> Evaluation:
+    """Let the nodes act out and record what the run does not hold yet, then count. Raises a WayfarerError."""
+    policy = read_policy(trial.checkpoint)
+    run = trial.run(policy, "ros")
+    if _held(run) < trial.episodes:
+        collect_episodes(_collection(trial, policy, run))
+    return count_successes(run, policy.task, trial.episodes)
+
+
+def try_in_process(trial: Trial) -> Evaluation:
+    """Do the same in this process: the same episodes, bit for bit. Raises a WayfarerError."""
+    policy = read_policy(trial.checkpoint)
+    run = trial.run(policy, "in-process")
+    if _held(run) < trial.episodes:
+        collect_in_process(_collection(trial, policy, run))
+    return count_successes(run, policy.task, trial.episodes)
+
+
+def evaluate_policy(trial: Trial, in_process: bool, as_json: bool) -> None:
+    """Print how often a policy of `wayfarer train bcq` does its task."""
+    found = try_in_process(trial) if in_process else try_over_ros(trial)
+    if as_json:
+        print(json.dumps(_plain(trial, found)))
+        return
+    table = Table(found.task, f"of {trial.episodes} episodes", "95 % interval", title=f"{trial.steps} steps each")
+    table.add_row("done at the end", *_share(found.at_end))
+    table.add_row("done on the way", *_share(found.at_any_time))
+    Console().print(table)
+    print(f"mean return {found.mean_return:.2f}; recorded in {found.run}")
+
+
+def _collection(trial: Trial, policy: PolicyFile, run: Path) -> Collection:
+    return Collection(
+        target="sim",
+        method="offline",
+        episodes=trial.episodes,
+        steps=trial.steps,
+        seed=trial.seed,
+        out=run,
+        schedule="sequential",
+        config=trial.config,
+        checkpoint=(trial.checkpoint, policy.sha256),
+    )
+
+
+def _held(run: Path) -> int:
+    return finished(run)[0]
+
+
+def _plain(trial: Trial, found: Evaluation) -> dict[str, Any]:
+    """Return JSON values; the rate and its interval stand at the top."""
+    end = found.at_end
+    quoted = {"success_rate": end.rate, "interval": [end.low, end.high]}
+    about = {"checkpoint": str(trial.checkpoint), "steps": trial.steps, "seed": trial.seed}
+    return {**quoted, **about, "episodes": trial.episodes, **found.to_json()}
+
+
+def _share(share: Share) -> tuple[str, str]:
+    return (
+        f"{share.successes} ({100 * share.rate:.0f} %)",
+        f"{100 * share.low:.0f} to {100 * share.high:.0f} %",
+    )
 
 
 def evaluate_goals(run: Path, episodes: int, steps: int, seed: int, as_json: bool) -> None:

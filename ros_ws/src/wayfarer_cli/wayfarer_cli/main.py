@@ -73,16 +73,32 @@ def collect(
 
 @app.command()
 def evaluate(
-    goals: Annotated[Path, typer.Option(help="A run collected by [b]goal[/b]: its policy, and goals stored in it.")],
-    episodes: Annotated[int, typer.Option(min=1, help="Goals to set out for.")] = 20,
-    steps: Annotated[int, typer.Option(min=1, help="Actions towards each.")] = 50,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the draw of goals and of random actions.")] = 0,
+    checkpoint: Annotated[Path | None, typer.Argument(help="A policy of [b]wayfarer train bcq[/b].")] = None,
+    goals: Annotated[
+        Path | None, typer.Option(help="Instead, a run collected by [b]goal[/b]: its policy, and goals stored in it.")
+    ] = None,
+    episodes: Annotated[int, typer.Option(min=1, help="Episodes, or goals to set out for.")] = 20,
+    steps: Annotated[int | None, typer.Option(min=1, help="Actions of each; default 200, with --goals 50.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the policy, the world and the draw of goals.")] = 0,
+    in_process: Annotated[
+        bool, typer.Option("--in-process", help="The same episodes in one process, without ROS between.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Run to record into; default: beside the checkpoint.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Parameter file of the nodes, in place of the default.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
 ) -> None:
-    """How near the learned policy comes to stored images, beside random actions and standing still; 95 % intervals."""
-    from wayfarer_cli.evaluate import evaluate_goals
+    """How often a policy does its task, over the ROS nodes and recorded as any run; 95 % intervals.
 
-    evaluate_goals(goals, episodes, steps, seed, json)
+    With --goals: how near a run's own policy comes to stored images, beside random actions and standing still.
+    """
+    from wayfarer_cli.evaluate import Trial, evaluate_goals, evaluate_policy
+
+    if (checkpoint is None) == (goals is None):
+        raise ConfigError("name either a checkpoint or --goals RUN")
+    if goals is not None:
+        evaluate_goals(goals, episodes, steps or 50, seed, json)
+    elif checkpoint is not None:
+        evaluate_policy(Trial(checkpoint, episodes, steps or 200, seed, out, config), in_process, json)
 
 
 @app.command()
@@ -117,6 +133,29 @@ def ack(namespace: Namespace = "wayfarer", timeout: Deadline = 5.0) -> None:
     from wayfarer_cli.operator import acknowledge
 
     print(acknowledge(namespace, timeout))
+
+
+@app.command()
+def doctor(
+    target: Annotated[str, typer.Option(help="What shall run here: [b]sim[/b] or [b]hardware[/b].")] = "sim",
+    out: Annotated[Path, typer.Option(help="Where runs shall go.")] = Path("runs"),
+    robot_ip: Annotated[str, typer.Option(help="The robot's address.")] = "172.16.0.2",
+    peer: Annotated[str, typer.Option(help="The other of two machines, to compare clocks with.")] = "",
+    calibration: Annotated[str, typer.Option(help="Camera calibration in use.")] = "",
+    camera_rate: Annotated[float, typer.Option(help="Observations per second the camera node shall give.")] = 2.0,
+    listen: Annotated[float, typer.Option(help="Seconds to listen to the camera.")] = 5.0,
+    raw_images: Annotated[
+        bool, typer.Option("--raw-images", help="A camera driver's pictures pass through DDS (source: topic).")
+    ] = False,
+    namespace: Namespace = "wayfarer",
+) -> None:
+    """Look whether this machine, its network and the robot are fit. A failed check has its exit code and its advice."""
+    from wayfarer_cli.doctor import checks, report
+
+    wanted = report.Examination(target, out, robot_ip, peer, calibration, camera_rate, listen, namespace, raw_images)
+    findings = report.examine(wanted)
+    report.show(findings, Console())
+    sys.exit(checks.exit_code(findings))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

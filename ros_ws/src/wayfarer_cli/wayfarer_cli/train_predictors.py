@@ -151,10 +151,10 @@ def _position_rows(results: Sequence[dict[str, Any]]) -> dict[str, str]:
     summary = _summary(results)
     return {
         **_image_rows(summary),
-        "error [mm]": _spread(_values(results, "scores", "error_mm"), 1, ""),
+        "error, mm": _spread(_values(results, "scores", "error_mm"), 1, ""),
         "  on unseen pictures": _spread(_values(results, "unseen_scores", "error_mm"), 1, ""),
         "  guess without looking": f"{summary['guess_error_mm']:.1f}",
-        "mean squared error [m²]": f"{summary['mse_m2']:.2e}",
+        "mean squared error, m²": f"{summary['mse_m2']:.2e}",
         "  on unseen pictures ": "-" if (mse := summary["unseen_mse_m2"]) is None else f"{mse:.2e}",
         "  guess without looking ": f"{summary['guess_mse_m2']:.2e}",
     }

@@ -16,6 +16,7 @@ from wayfarer_msgs.action import FitNovelty, RunEpisode, Train
 from wayfarer_msgs.msg import Episode
 from wayfarer_msgs.srv import BeginEpisode, EndEpisode, Reset, SelectGoal
 from wayfarer_policies.exploration import CountedStore
+from wayfarer_policies.methods import method
 
 from wayfarer_collector.scene import Scene
 from wayfarer_collector.waiting import InterruptedWaitError, Patience, SilenceError, Tell
@@ -148,7 +149,8 @@ class RosRobot:
 
     def _act(self, start: Time, goal: Goal | None) -> RunEpisode.Result:
         plan = self._plan
-        request = RunEpisode.Goal(steps=plan.steps, seed=plan.seed, explore=True, not_before=start)
+        request = RunEpisode.Goal(steps=plan.steps, seed=plan.seed, not_before=start)
+        request.explore = method(plan.method).explores
         request.episode = self._finished
         request.first_step = self._collected
         if goal is not None:

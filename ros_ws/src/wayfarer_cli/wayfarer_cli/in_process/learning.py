@@ -104,7 +104,7 @@ def make_parts(configuration: Configuration, run: Path, finished: int, tell: Cal
     """Build the parts of the configured method where `finished` episodes of a run left them."""
     actor, chosen = configuration.actor, method(configuration.collector.method)
     noise = GaussianNoise(LinearSchedule(actor.noise_start, actor.noise_end, actor.noise_steps))
-    policy = make_policy(chosen.policy, noise, actor.random_steps)
+    policy = make_policy(chosen.policy, noise, actor.random_steps, actor.checkpoint, actor.checkpoint_sha256)
     if not chosen.learns:
         return Parts(policy, CountedStore(finished), NoLearner(), NoNovelty())
     if not isinstance(policy, LearnedPolicy):

@@ -15,6 +15,7 @@ from wayfarer_common.calibration import load_optional
 from wayfarer_common.errors import DeviceError, WayfarerError
 from wayfarer_control.safety import Decision, Limits, Situation, decide
 from wayfarer_policies.goals import Goal
+from wayfarer_policies.methods import method
 from wayfarer_policies.policy import Policy
 from wayfarer_policies.replay.episode import End
 from wayfarer_sim.cube_world import CubeWorld, CubeWorldConfig
@@ -120,7 +121,8 @@ class InProcessRobot:
         number = self._collected.episodes
         self._arm.reset(self._plan.seed + number)
         rng = np.random.default_rng([self._plan.seed, number])
-        self._policy.begin_episode(rng, goal, explore=True, first_step=self._collected.steps)
+        explore = method(self._plan.method).explores
+        self._policy.begin_episode(rng, goal, explore, first_step=self._collected.steps)
         for step in range(self._plan.steps):
             image = self._observe(recording)
             self._tell(step)
