@@ -24,7 +24,7 @@ PACKAGE_DIRS := ros_ws/src policies sim launch
 INTERFACES := $(shell find ros_ws/src/*_msgs -type f)
 PACKAGE_FILES := $(shell find $(PACKAGE_DIRS) -name package.xml -o -name setup.py -o -name setup.cfg -o -name CMakeLists.txt)
 
-.PHONY: help setup demo test unit lint rig lock clean
+.PHONY: help setup demo test unit bench lint rig lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -48,6 +48,9 @@ endif
 
 unit: setup  ## the fast lane: pure logic, under a minute
 	$(VENV)/bin/pytest tests/unit -m "not slow" -q
+
+bench: setup $(VENV)/.bench  ## every benchmark, one after the other; they compare with Stable-Baselines3, d3rlpy and stock robosuite
+	for name in collect learning; do $(PYTHON) tests/benchmarks/$$name.py --json; done
 
 lint: setup
 	$(VENV)/bin/ruff check .
@@ -122,4 +125,8 @@ $(VENV)/.rigs: $(VENV)/.wheels pyproject.toml
 	python3.11 -m venv $(VENV)/rig_limits
 	$(VENV)/rig_limits/bin/python -m pip --quiet install pip==25.3
 	$(VENV)/rig_limits/bin/python -m pip --quiet install --group rig-limits
+	touch $@
+
+$(VENV)/.bench: $(VENV)/.wheels
+	$(PIP) install --no-deps --target $(VENV)/bench --upgrade --group bench
 	touch $@

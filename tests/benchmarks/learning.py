@@ -1,6 +1,6 @@
 """How fast the learning core is on this machine. Read times as ratios: what is compared takes turns in one run.
 
-Usage: learning.py [--json] [--threads N]. Stable-Baselines3 and d3rlpy are measured where they are installed.
+Usage: learning.py [--json] [--threads N]. Stable-Baselines3 and d3rlpy are measured where `make bench` has put them.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from wayfarer_policies.rnd import RND, RNDConfig
 from wayfarer_policies.td3 import TD3, TD3Config
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.append(str(Path(sys.prefix) / "bench"))  # last: only what .venv itself does not have
 import world
 
 BATCH, CHANNELS, SIDE = 100, 6, 84
