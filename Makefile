@@ -39,7 +39,7 @@ demo: setup  ## explore in the simulator for a few minutes, beside random action
 	$(VENV)/bin/wayfarer bag draw $(DEMO)/goal
 
 ifeq ($(ROS_DISTRO),kilted)
-test: lint $(VENV)/.rigs  ## everything: style, types, all tests; ROS_DISTRO=jazzy: nodes and contracts on the Jazzy wheels
+test: lint $(VENV)/.rigs $(VENV)/.loaders  ## everything: style, types, all tests; ROS_DISTRO=jazzy: nodes and contracts on the Jazzy wheels
 	$(VENV)/bin/pytest tests
 else
 test: setup $(VENV)/.rigs
@@ -113,6 +113,15 @@ $(VENV)/.packages: $(VENV)/.wheels $(INTERFACES) $(PACKAGE_FILES)
 
 $(VENV)/.meshes: $(VENV)/.packages sim/wayfarer_sim/meshes.py
 	$(PYTHON) -m wayfarer_sim.meshes
+	touch $@
+
+$(VENV)/.loaders: $(VENV)/.wheels pyproject.toml
+	@echo "installing the official readers of the export formats into $(VENV)/loaders"
+	python3.11 -m venv $(VENV)/loaders
+	echo "$(CURDIR)/$(VENV)/lib/python3.11/site-packages" > $(VENV)/loaders/lib/python3.11/site-packages/parent.pth
+	$(VENV)/loaders/bin/python -m pip --quiet install pip==25.3
+	$(VENV)/loaders/bin/python -m pip --quiet install --group loaders
+	$(VENV)/loaders/bin/python -m pip --quiet install --no-deps --group loaders-alone
 	touch $@
 
 $(VENV)/.rigs: $(VENV)/.wheels pyproject.toml
