@@ -1,8 +1,10 @@
 """`wayfarer stop` and `wayfarer ack`: an operator's word to the safety gate, from any terminal."""
 
 import time
+from typing import Any
 
 import rclpy
+from rclpy.client import Client
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 from wayfarer_common import names
@@ -28,7 +30,7 @@ def _say(service: str, namespace: str, timeout: float, advice: str) -> str:
     rclpy.init()
     node = Node("operator")
     try:
-        client = node.create_client(Trigger, name)
+        client: Client[Any, Any] = node.create_client(Trigger, name)
         if not client.wait_for_service(timeout_sec=timeout):
             raise DeviceError(f"nobody offers {name} within {timeout:g} s: {advice}")
         future = client.call_async(Trigger.Request())
