@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from wayfarer_common.errors import ConfigError
+from wayfarer_common.errors import ConfigError, DataError
 
 from wayfarer_policies import checkpoint
 from wayfarer_policies.algorithm import LabelledBatch, LearningError, Observation
@@ -101,6 +101,7 @@ def train_bcq(
     LearningError for a loss that is not finite: what was saved before it stays.
     """
     data = TaskRewards(dataset, labels or PoseLabels.of(dataset), config.task)
+    _check_images(dataset, config.bcq.networks.encoder)
     training = _Training(config, data, seed, out)
     while training.step < config.steps:
         tell(training.step + 1, training.update())
@@ -111,6 +112,15 @@ def train_bcq(
     write_policy(file, config.bcq.networks, training.bcq.networks, about)
     (out / "curve.json").write_text(json.dumps(training.curve, sort_keys=True))
     return file
+
+
+def _check_images(dataset: Dataset, encoder: EncoderConfig) -> None:
+    found = tuple(dataset.frames(dataset.transitions[:1]).shape[1:])
+    wanted = (encoder.channels, encoder.height, encoder.width)
+    if found != wanted:
+        raise DataError(
+            f"{', '.join(map(str, dataset.runs))}: images are {found} (C, H, W), the networks take {wanted}"
+        )
 
 
 class _Training:

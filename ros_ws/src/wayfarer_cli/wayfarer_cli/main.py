@@ -91,10 +91,10 @@ def evaluate(
 
     With --goals: how near a run's own policy comes to stored images, beside random actions and standing still.
     """
-    from wayfarer_cli.evaluate import Trial, evaluate_goals, evaluate_policy
-
     if (checkpoint is None) == (goals is None):
         raise ConfigError("name either a checkpoint or --goals RUN")
+    from wayfarer_cli.evaluate import Trial, evaluate_goals, evaluate_policy
+
     if goals is not None:
         evaluate_goals(goals, episodes, steps or 50, seed, json)
     elif checkpoint is not None:

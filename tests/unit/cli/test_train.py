@@ -1,0 +1,106 @@
+"""`wayfarer train` on small recorded runs, through the command itself."""
+
+import json
+from pathlib import Path
+
+import pytest
+from fixtures.episodes import write_run
+from typer.testing import CliRunner
+from wayfarer_cli.main import app
+from wayfarer_common.errors import ConfigError, DataError
+from wayfarer_policies.offline_policy import read_policy
+
+
+def run(*words: object) -> str:
+    """Return what the command prints."""
+    done = CliRunner().invoke(app, ["train", *map(str, words)], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> list[Path]:
+    return [
+        write_run(tmp_path / "a", 4, 15, size=36),
+        write_run(tmp_path / "b", 2, 15, size=36),
+    ]
+
+
+def test_a_predictor_is_trained_for_each_run_and_seed_and_tested_on_one_test_set(
+    runs: list[Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    found = json.loads(run("position", *runs, "--epochs", 1, "--seeds", 2, "--out", out, "--json"))
+    assert found["target"] == "position"
+    assert list(found["datasets"]) == ["a", "b"]
+    a, b = found["datasets"].values()
+    assert (a["train_images"], b["train_images"]) == (64 - 3, 32 - 2)
+    assert a["test_images"] == b["test_images"] == 5
+    assert a["labels"] == "recorded truth"
+    assert a["error_mm"] > 0
+    assert a["seeds"] == 2
+    assert {path.name for path in out.iterdir()} == {
+        *(f"{name}-seed{seed}.safetensors" for name in "ab" for seed in (0, 1)),
+        "results.json",
+        "results.png",
+    }
+    results = json.loads((out / "results.json").read_text())["results"]
+    assert [result["seed"] for result in results["a"]] == [0, 1]
+
+
+def test_finished_predictors_are_kept_and_other_settings_need_another_folder(runs: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = ("color", runs[0], "--epochs", 1, "--out", out, "--json")
+    first = json.loads(run(*words, "--seeds", 1))
+    file = out / "a-seed0.safetensors"
+    before = file.stat().st_mtime_ns
+    second = json.loads(run(*words, "--seeds", 2))
+    assert file.stat().st_mtime_ns == before
+    assert (first["datasets"]["a"]["seeds"], second["datasets"]["a"]["seeds"]) == (1, 2)
+    with pytest.raises(ConfigError, match="trained with other config: choose a new --out"):
+        run("color", runs[0], "--epochs", 2, "--out", out)
+    with pytest.raises(ConfigError, match="trained with other images"):
+        run("color", runs[0], runs[1], "--epochs", 1, "--out", out)
+
+
+def test_the_table_names_every_colour_and_the_blind_guess(runs: list[Path], tmp_path: Path) -> None:
+    printed = run("color", runs[0], "--epochs", 1, "--seeds", 1, "--out", tmp_path / "out", "--split", "episodes")
+    for words in ("accuracy", "on unseen pictures", "yellow", "cyan", "guess without looking", "results.png"):
+        assert words in printed
+
+
+def test_two_runs_of_one_name_are_told_apart(runs: list[Path], tmp_path: Path) -> None:
+    other = write_run(tmp_path / "other" / "a", 2, 15, size=36)
+    words = ("color", runs[0], other, "--epochs", 1, "--seeds", 1, "--out", tmp_path / "out", "--json")
+    assert list(json.loads(run(*words))["datasets"]) == ["0-a", "1-a"]
+
+
+def test_bcq_learns_from_all_runs_together_and_goes_on(tmp_path: Path) -> None:
+    out, runs = tmp_path / "out", [write_run(tmp_path / name, 3, 15, size=84) for name in "ab"]
+    words = ("bcq", *runs, "--task", "push", "--seeds", 2, "--out", out)
+    found = json.loads(run(*words, "--steps", 3, "--json"))
+    assert found["task"] == "push"
+    assert [policy["updates"] for policy in found["policies"]] == [3, 3]
+    assert {policy["data"]["steps"] for policy in found["policies"]} == {90}
+    assert {Path(policy["policy"]).parent.name for policy in found["policies"]} == {"seed0", "seed1"}
+    assert (out / "curves.png").stat().st_size > 1000
+    printed = run(*words, "--steps", 5)
+    assert read_policy(out / "seed0" / "policy.safetensors").updates == 5
+    assert "wayfarer evaluate" in printed
+    assert "learned from 90 steps" in printed
+
+
+def test_what_cannot_be_learned_is_an_error_that_says_why(runs: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="flip-green pays 0 after every one of the 60 steps"):
+        run("bcq", runs[0], "--task", "flip-green", "--steps", 3, "--out", tmp_path / "x")
+    with pytest.raises(ConfigError, match="choose from flip-white"):
+        run("bcq", runs[0], "--task", "fly", "--out", tmp_path / "x")
+    with pytest.raises(DataError, match=r"images are \(3, 36, 36\) .*, the networks take \(3, 84, 84\)"):
+        run("bcq", runs[0], "--task", "push", "--out", tmp_path / "x")
+    blind = write_run(tmp_path / "blind", 1, 5, size=36, truth=False)
+    with pytest.raises(DataError, match="does not tell where the cube was"):
+        run("position", blind, "--out", tmp_path / "x")
+    empty = write_run(tmp_path / "empty", 0, 5)
+    with pytest.raises(DataError, match="holds no episode"):
+        run("color", empty, "--out", tmp_path / "x")
+    assert not (tmp_path / "x").exists()
