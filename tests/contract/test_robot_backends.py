@@ -1,14 +1,16 @@
 """What every robot behind the contract must do, simulated or real. A new back end is one more entry of BACKENDS."""
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from fixtures.graph import Peer, node_process, peer, wait_for
+from fixtures.rigs import franka_bridge, franky_sim, own_host, rig_camera
 from franka_msgs.msg import FrankaRobotState
 from geometry_msgs.msg import PoseStamped
 from wayfarer_common import contract, names
@@ -36,10 +38,11 @@ PUBLISHED = (
 
 @dataclass
 class Robot:
-    """A back end under test, and the two peers without which it does not call itself ready."""
+    """A back end under test, by the name of its bridge, and the test's end of its topics."""
 
     peer: Peer
     commands: Any
+    bridge: str
     lockstep: bool
 
     def reset(self) -> int:
@@ -79,21 +82,45 @@ class Robot:
         return image_to_array(self.peer.last(contract.CAMERA_IMAGE)).astype(float).sum(axis=2)
 
 
+@dataclass(frozen=True)
+class Backend:
+    """How to start a robot in a folder of its own, and what it calls itself."""
+
+    bridge: str
+    start: Callable[[Path], AbstractContextManager[Any]]
+    lockstep: bool = False
+
+
 def sim(lockstep: bool) -> AbstractContextManager[Any]:
     return node_process("wayfarer_sim_bridge", "sim_bridge", lockstep=lockstep)
 
 
-BACKENDS = {"sim_lockstep": lambda: sim(True), "sim_wall_clock": lambda: sim(False)}
+@contextmanager
+def franky_sim_rig(folder: Path) -> Iterator[None]:
+    with franky_sim(own_host(), folder), rig_camera(folder), franka_bridge(own_host()):
+        yield
+
+
+BACKENDS = {
+    "sim_lockstep": Backend("sim_bridge", lambda _: sim(True), lockstep=True),
+    "sim_wall_clock": Backend("sim_bridge", lambda _: sim(False)),
+    "franky_sim": Backend("franka_bridge", franky_sim_rig),
+}
 
 
 @pytest.fixture(scope="module", params=BACKENDS)
-def backend(request: pytest.FixtureRequest, module_domain: int) -> Iterator[Robot]:
-    with peer(module_domain) as me, BACKENDS[request.param]():
+def backend(
+    request: pytest.FixtureRequest, module_domain: int, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Robot]:
+    tested = BACKENDS[request.param]
+    with peer(module_domain) as me, tested.start(tmp_path_factory.mktemp(request.param)):
         me.listen(*PUBLISHED)
         commands = me.publisher(contract.TARGET_POSE)
-        wait_for(lambda: me.health, "the first diagnostics of the back end")
+        wait_for(lambda: tested.bridge in me.health, "the first diagnostics of the back end")
         wait_for(lambda: commands.get_subscription_count() == 1, "the back end to listen for targets")
-        yield Robot(me, commands, lockstep=request.param == "sim_lockstep")
+        if not tested.lockstep:  # which stands still until the first reset
+            wait_for(lambda: all(me.last(topic) for topic in PUBLISHED), "every topic's first message")
+        yield Robot(me, commands, tested.bridge, tested.lockstep)
 
 
 @pytest.fixture
@@ -208,7 +235,7 @@ def test_without_targets_the_arm_holds_still(robot: Robot) -> None:
 
 @pytest.mark.parametrize("bad", ["not finite", "another frame", "a second publisher"])
 def test_it_refuses_and_reports(robot: Robot, bad: str) -> None:
-    (name,) = robot.peer.health
+    name = robot.bridge
 
     def refusals() -> int:
         return sum(int(v.value.split()[0]) for v in robot.peer.health[name].values if v.key == "refused targets")

@@ -7,7 +7,8 @@ from fixtures.arm import Arm
 from fixtures.graph import wait_for
 from wayfarer_common.errors import DeviceError
 from wayfarer_franka_bridge.driver import ConnectionLostError, MotionAbortedError, UnusableError
-from wayfarer_franka_bridge.link import Link, Timing
+from wayfarer_franka_bridge.link import Link
+from wayfarer_franka_bridge.report import Manner
 
 HERE, DOWN = np.array([0.48, 0.0, 0.083]), np.array([1.0, 0.0, 0.0, 0.0])
 GIVEN_UP: list[BaseException] = []
@@ -21,7 +22,13 @@ def arm() -> Arm:
 @pytest.fixture
 def link(arm: Arm) -> Iterator[Link]:
     GIVEN_UP.clear()
-    it = Link(arm, Timing(state_rate=200.0, stale=0.5), time.time_ns, time.monotonic, GIVEN_UP.append)
+    it = Link(
+        arm,
+        Manner(state_rate=200.0, stale=0.5, quickness=12.0, top_speed=0.6),
+        time.time_ns,
+        time.monotonic,
+        GIVEN_UP.append,
+    )
     it.open()
     yield it
     it.close()
@@ -43,8 +50,9 @@ def test_states_are_counted_and_a_target_reaches_the_arm(arm: Arm, link: Link) -
     connected(link)
     number = link.report.number
     wait_for(lambda: link.report.number > number + 3, "more states")
-    assert link.track(HERE, DOWN) == ""
-    wait_for(lambda: "track" in arm.told, "the target to be tracked")
+    there = HERE + [0.0, 0.1, 0.0]
+    assert link.track(there, DOWN) == ""
+    wait_for(lambda: np.allclose(arm.position, there, atol=1e-3), "the target to be tracked")
 
 
 @pytest.mark.parametrize(("mode", "errors"), [(4, ("cartesian_reflex",)), (5, ()), (3, ()), (0, ()), (1, ("x",))])

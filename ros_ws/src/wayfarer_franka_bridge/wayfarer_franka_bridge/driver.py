@@ -96,8 +96,8 @@ class Driver(Protocol):
     def state(self) -> RobotState:
         """Return the newest state."""
 
-    def track(self, position: Vector, quaternion: Vector) -> None:
-        """Draw the end effector (libfranka's O_T_EE) to a pose, from now on: position (3,) [m], quaternion (4,)."""
+    def track(self, position: Vector, quaternion: Vector, velocity: Vector) -> None:
+        """Draw the end effector (libfranka's O_T_EE) to a pose (3,) [m], (4,) that moves at a velocity (3,) [m/s]."""
 
     def stop(self) -> None:
         """End tracking; the arm comes to rest and holds."""

@@ -74,7 +74,7 @@ class FrankyDriver:
                 raise MotionAbortedError("tracking ended by itself")
             return convert(robot.state)
 
-    def track(self, position: Vector, quaternion: Vector) -> None:
+    def track(self, position: Vector, quaternion: Vector, velocity: Vector) -> None:
         """Start tracking, or give the running tracker its next target."""
         robot, f, s = self._connected(), self._franky, self._settings
         if not self._configured:
@@ -91,7 +91,7 @@ class FrankyDriver:
                 )
                 with self._handle:
                     self._tracker = tracker
-            tracker.set_target(f.Affine(position, quaternion))
+            tracker.set_target(f.Affine(position, quaternion), twist=f.Twist(velocity, np.zeros(3)))
 
     def stop(self) -> None:
         """Let the tracker ramp its torques down, where one runs."""

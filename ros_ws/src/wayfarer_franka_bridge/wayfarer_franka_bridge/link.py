@@ -10,53 +10,18 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as NotInTime
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+import numpy as np
 from wayfarer_common.errors import DeviceError
 
-from wayfarer_franka_bridge.driver import (
-    IDLE,
-    MOVE,
-    ConnectionLostError,
-    Driver,
-    MotionAbortedError,
-    RobotState,
-    UnusableError,
-    Vector,
-)
+from wayfarer_franka_bridge.approach import Approach
+from wayfarer_franka_bridge.driver import ConnectionLostError, Driver, MotionAbortedError, UnusableError, Vector
+from wayfarer_franka_bridge.report import Manner, Report
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0  # s between two attempts to connect, doubling
+_STEP, _LONGEST_STEP = 0.01, 0.05  # s between two commands on the way to a target
 _END = 2.0  # s a closing link waits for the arm to rest
-
-
-@dataclass(frozen=True)
-class Report:
-    """What is known of the arm."""
-
-    connected: bool = False
-    fault: str = "not connected yet"
-    state: RobotState | None = None  # the newest
-    stamp: int = 0  # ns on the node's clock, when it was read
-    number: int = 0  # counts the states
-
-    @property
-    def refusal(self) -> str:
-        """Say why the arm takes no command; empty when it does."""
-        if self.fault:
-            return self.fault
-        if self.state is None:
-            return "no state of the robot yet"
-        if self.state.errors or self.state.robot_mode not in (IDLE, MOVE):
-            return f"the robot is in mode {self.state.robot_mode} with errors {', '.join(self.state.errors) or 'none'}"
-        return ""
-
-
-@dataclass(frozen=True)
-class Timing:
-    """When to read, and when a state is too old."""
-
-    state_rate: float  # Hz
-    stale: float  # s without a newer state until the connection counts as disturbed
 
 
 class Link:
@@ -64,7 +29,7 @@ class Link:
 
     Args:
         driver: the arm.
-        timing: see Timing.
+        manner: see Manner.
         now: the node's clock [ns], for stamps.
         monotonic: seconds, for waiting.
         give_up: called, from a thread, with an error that trying again cannot mend.
@@ -74,12 +39,12 @@ class Link:
     def __init__(
         self,
         driver: Driver,
-        timing: Timing,
+        manner: Manner,
         now: Callable[[], int],
         monotonic: Callable[[], float],
         give_up: Callable[[BaseException], None],
     ) -> None:
-        self._driver, self._timing, self._now, self._monotonic = driver, timing, now, monotonic
+        self._driver, self._manner, self._now, self._monotonic = driver, manner, now, monotonic
         self._give_up = give_up
         self._report = Report()
         self._closing = threading.Event()
@@ -88,6 +53,8 @@ class Link:
         self._jobs: deque[tuple[Callable[[], None], Future[None]]] = deque()
         self._target: tuple[Vector, Vector] | None = None
         self._busy = False
+        self._approach: Approach | None = None  # the commander's own, as is the next
+        self._advanced = 0.0  # s, when
         self._threads = [
             threading.Thread(target=loop, name=f"franka {name}", daemon=True)
             for name, loop in (("reader", self._read), ("commander", self._command))
@@ -171,9 +138,9 @@ class Link:
             if state.time != newest:
                 newest, heard = state.time, self._monotonic()
                 self._set(state=state, stamp=self._now(), number=self._report.number + 1)
-            elif self._monotonic() - heard > self._timing.stale and not self._report.fault:
-                self._fail(f"no new state of the robot for {self._timing.stale:g} s")
-            self._closing.wait(max(1.0 / self._timing.state_rate - (self._monotonic() - began), 0.0))
+            elif self._monotonic() - heard > self._manner.stale and not self._report.fault:
+                self._fail(f"no new state of the robot for {self._manner.stale:g} s")
+            self._closing.wait(max(1.0 / self._manner.state_rate - (self._monotonic() - began), 0.0))
 
     def _connect(self) -> bool:
         never = self._report.number == 0
@@ -199,16 +166,39 @@ class Link:
                 if self._closing.is_set():
                     break
                 job = self._jobs.popleft() if self._jobs else None
-                target, self._target = self._target, None
                 self._busy = job is not None
             if job is not None:
+                self._approach = None
                 _run(*job)
                 with self._change:
                     self._busy = bool(self._jobs)
-            elif target is not None and not self._report.refusal:
-                self._guarded(lambda target=target: self._driver.track(*target))  # type: ignore[misc]
+            else:
+                self._guarded(self._travel)
         with contextlib.suppress(DeviceError):  # it is over either way
             self._driver.close()
+
+    def _travel(self) -> None:
+        """Make one step towards the target; forget it where it is reached, or the arm takes no command."""
+        began, report = self._monotonic(), self._report
+        with self._change:
+            target = self._target
+            if target is None or report.refusal or report.state is None:
+                self._target = self._approach = None
+                return
+        position, quaternion = target
+        if self._approach is None:
+            at = report.state.T_O_EE[:3, 3]
+            self._approach, self._advanced = Approach(at, np.zeros(3)), began
+        elapsed = min(began - self._advanced, _LONGEST_STEP)
+        self._approach = self._approach.advance(position, elapsed, self._manner.quickness, self._manner.top_speed)
+        self._advanced = began
+        self._driver.track(self._approach.position, quaternion, self._approach.velocity)
+        with self._change:
+            if self._approach.arrived(position) and self._target is target:
+                self._target = self._approach = None
+            self._change.wait_for(
+                lambda: self._jobs or self._closing.is_set(), max(_STEP - (self._monotonic() - began), 0.0)
+            )
 
     def _do(self, work: Callable[[], None], timeout: float, what: str) -> None:
         """Let the commander do something; wait for it."""

@@ -22,8 +22,9 @@ from wayfarer_msgs.srv import Reset
 from wayfarer_franka_bridge.driver import OTHER, Driver, RobotState, Settings, Vector
 from wayfarer_franka_bridge.franky_driver import FrankyDriver
 from wayfarer_franka_bridge.geometry import from_tool, out_of_reach, quaternion, to_tool
-from wayfarer_franka_bridge.link import Link, Report, Timing
+from wayfarer_franka_bridge.link import Link
 from wayfarer_franka_bridge.panda_py_driver import PandaPyDriver
+from wayfarer_franka_bridge.report import Manner, Report
 from wayfarer_franka_bridge.robot_state import LINK, fill, set_errors
 
 _DRIVERS: dict[str, Callable[[Settings], Driver]] = {"franky": FrankyDriver, "panda_py": PandaPyDriver}
@@ -43,6 +44,8 @@ class Params:
     )
     state_rate: float = param(100.0, "robot states per second [Hz]", 1.0, 500.0)
     stale: float = param(0.1, "time without a newer state until the connection counts as disturbed [s]", 0.02, 5.0)
+    quickness: float = param(12.0, "natural frequency of the way to a target, the simulated arm's [rad/s]", 1.0, 50.0)
+    top_speed: float = param(0.6, "highest speed on the way to a target [m/s]", 0.01, 1.0)
     stiffness: float = param(1500.0, "spring that draws the hand to its target [N/m]", 10.0, 3000.0)
     rotational_stiffness: float = param(100.0, "spring that turns the hand to its target [N m/rad]", 1.0, 300.0)
     error_clip: float = param(0.1, "longest spring, bounds its force to stiffness times this [m]", 0.005, 0.3)
@@ -86,7 +89,7 @@ class FrankaBridge(ContractNode):
         self._told_at, self._published = 0.0, 0
         self._link = Link(
             make_driver(p),
-            Timing(p.state_rate, p.stale),
+            Manner(p.state_rate, p.stale, p.quickness, p.top_speed),
             lambda: int(self.get_clock().now().nanoseconds),
             time.monotonic,
             self.fail,

@@ -41,7 +41,6 @@ class PandaPyDriver:
         self._panda: Any = None
         self._controller: Any = None
         self._handle = threading.Lock()  # libfranka reads from one thread only while no controller runs
-        self._goal: tuple[Vector, Vector] = (np.zeros(3), np.zeros(4))  # of the running controller
         self._last: RobotState | None = None
 
     def connect(self) -> None:
@@ -79,15 +78,14 @@ class PandaPyDriver:
                     panda.raise_error()
                     raise MotionAbortedError("tracking ended by itself")
                 self._last = convert(panda.get_state())
-                if free and self._controller is not None:
-                    self._draw(self._last.T_O_EE[:3, 3])
             return self._last
         finally:
             if free:
                 self._handle.release()
 
-    def track(self, position: Vector, quaternion: Vector) -> None:
+    def track(self, position: Vector, quaternion: Vector, velocity: Vector) -> None:
         """Start the controller at the present pose, or give the running one its next target."""
+        del velocity  # its controller knows none
         panda, s = self._connected(), self._settings
         with self._handle, self._errors("cannot track"):
             if self._controller is None:
@@ -95,8 +93,7 @@ class PandaPyDriver:
                 stiffness = np.diag([s.stiffness] * 3 + [s.rotational_stiffness] * 3)
                 self._controller = self._controllers.CartesianImpedance(impedance=stiffness)
                 panda.start_controller(self._controller)
-            self._goal = (position, quaternion)
-            self._draw(np.asarray(panda.get_position()))
+            self._controller.set_control(position, quaternion, np.array(s.home_joints))
 
     def stop(self) -> None:
         """End the controller, where one runs."""
@@ -145,13 +142,6 @@ class PandaPyDriver:
         finally:
             with self._handle:
                 self._panda, self._controller = None, None
-
-    def _draw(self, at: Vector) -> None:
-        """Set the controller's target at most `error_clip` away: it has no such bound, and jumps are reflexes."""
-        position, quaternion = self._goal
-        clip = self._settings.error_clip
-        target = at + np.clip(position - at, -clip, clip)
-        self._controller.set_control(target, quaternion, np.array(self._settings.home_joints))
 
     def _configure(self) -> None:
         s, robot = self._settings, self._panda.get_robot()
