@@ -1,0 +1,59 @@
+"""`wayfarer export`: recorded runs in the formats of other learning libraries."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from wayfarer_common.errors import ConfigError
+
+
+class Format(StrEnum):
+    """Whose format."""
+
+    LEROBOT = "lerobot"
+    ROBOMIMIC = "robomimic"
+    MINARI = "minari"
+
+
+def export(
+    to: Annotated[
+        Format,
+        typer.Argument(
+            help="[b]lerobot[/b] (v3.0, a folder), [b]robomimic[/b] (an HDF5 file), [b]minari[/b] (a folder)."
+        ),
+    ],
+    run: Annotated[Path, typer.Argument(help="A run, or another recorder's bag of the contract's topics.")],
+    out: Annotated[Path, typer.Argument(help="What to write; something that exists is refused.")],
+    task: Annotated[
+        str, typer.Option(help="Whose rewards to write, as in flip-green or push; without it all are 0.")
+    ] = "",
+) -> None:
+    """Write a run's valid steps for another learning library: frames, actions, positions, rewards, without loss."""
+    from wayfarer_policies.pose_labels import PoseLabels
+    from wayfarer_policies.replay.export.lerobot import export_lerobot
+    from wayfarer_policies.replay.export.minari import export_minari
+    from wayfarer_policies.replay.export.robomimic import export_robomimic
+    from wayfarer_policies.replay.export.segments import Material
+    from wayfarer_policies.tasks import task as task_named
+
+    from wayfarer_cli.opening import open_runs
+
+    if out.exists():
+        raise ConfigError(f"{out} exists already: choose another name")
+    wanted = task_named(task) if task else None
+    write = {Format.LEROBOT: export_lerobot, Format.ROBOMIMIC: export_robomimic, Format.MINARI: export_minari}[to]
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        dataset = open_runs([run], progress)
+        if wanted is None:
+            material = Material.of(dataset, dataset.transitions)
+        else:
+            labels = PoseLabels.of(dataset)
+            rewards = labels.rewards(dataset, wanted)
+            material = Material.of(dataset, labels.transitions(dataset), rewards, wanted.name)
+        bar = progress.add_task(f"writing {out.name}")
+        write(material, out, lambda done, total: progress.update(bar, completed=done, total=total))
+    note = f"rewards of {wanted.name}" if wanted else "no task: all rewards are 0"
+    print(f"{out}: {len(material.rows)} steps in {len(material)} unbroken stretches, {note}")
