@@ -1,7 +1,7 @@
 """An experiment as a grid of independent jobs: plain arguments in, plain data out, on as many cores as there are.
 
-Each cell leaves one JSON file once it is finished. Started again, finished cells are kept and all others are done
-(again): a cell is told a folder of its own by its arguments, and finds there what a killed predecessor left.
+All cells of a grid work in one folder, and each leaves FOLDER/cells/NAME.json once it is finished. Started again,
+finished cells are kept and all others are done (again): a cell finds in the folder what a killed predecessor left.
 """
 
 import json
@@ -21,10 +21,10 @@ Plain = Any  # what JSON can hold: None, bool, int, finite float, str, and lists
 
 @dataclass(frozen=True)
 class Cell:
-    """One job: `work` (a function of a module, so that any process finds it) on plain `arguments`."""
+    """One job: `work(folder, **arguments)`, a function of a module, so that any process finds it."""
 
     name: str  # as in "collect/goal-0": also the place of its result
-    work: Callable[..., Plain]
+    work: Callable[..., Plain]  # takes the grid's folder and the arguments, returns plain data
     arguments: Mapping[str, Plain]
     after: tuple[str, ...] = ()  # names of cells that must be finished before
 
@@ -62,8 +62,8 @@ class Workers(Protocol):
     def slots(self) -> int:
         """How many cells can be under way at once."""
 
-    def start(self, cell: Cell, file: Path) -> None:
-        """Begin `do(cell, file)` somewhere."""
+    def start(self, cell: Cell, folder: Path) -> None:
+        """Begin `do(cell, folder)` somewhere."""
 
     def wait(self) -> tuple[str, WayfarerError | None]:
         """Return the name of a cell that has ended, and its error if it failed; blocks until there is one."""
@@ -72,12 +72,12 @@ class Workers(Protocol):
 Tell = Callable[[Cell, State], None]
 
 
-def do(cell: Cell, file: Path) -> None:
-    """Do a cell in this process and leave its result in `file`."""
+def do(cell: Cell, folder: Path) -> None:
+    """Do a cell in this process and leave its result in the grid's folder."""
     torch.set_num_threads(1)  # cells share the cores, and the networks are small
     began = time.monotonic()
-    value = cell.work(**cell.arguments)
-    _write(file, {"arguments": cell.arguments, "seconds": time.monotonic() - began, "value": value})
+    value = cell.work(folder, **cell.arguments)
+    _write(file_of(folder, cell.name), {"arguments": cell.arguments, "seconds": time.monotonic() - began, "value": value})
 
 
 @dataclass
@@ -110,7 +110,7 @@ def run_grid(
     while True:
         for cell in progress.ready():
             if len(progress.under_way) < workers.slots:
-                workers.start(cell, file_of(folder, cell.name))
+                workers.start(cell, folder)
                 progress.under_way[cell.name] = progress.waiting.pop(cell.name)
                 tell(cell, State.STARTED)
         if not progress.under_way:
@@ -159,7 +159,7 @@ def _kept(cell: Cell, folder: Path) -> bool:
 
 def file_of(folder: Path, name: str) -> Path:
     """Return where the result of a cell lies, or will lie."""
-    return folder / f"{name}.json"
+    return folder / "cells" / f"{name}.json"
 
 
 def read_result(folder: Path, name: str) -> Result:

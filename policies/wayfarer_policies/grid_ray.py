@@ -77,9 +77,9 @@ class RayWorkers:
         """How many cells can be under way at once."""
         return max(1, int(self._ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
 
-    def start(self, cell: Cell, file: Path) -> None:
+    def start(self, cell: Cell, folder: Path) -> None:
         """Begin a cell in one of Ray's processes."""
-        self._under_way[self._do.remote(cell, file.resolve())] = cell.name
+        self._under_way[self._do.remote(cell, folder.resolve())] = cell.name
 
     def wait(self) -> tuple[str, WayfarerError | None]:
         """Return a cell that has ended, and its error if it failed."""

@@ -5,15 +5,12 @@ The world comes from outside (any DiscreteWorld); Algorithm 1 is `exploration.ex
 
 import csv
 import shutil
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from wayfarer_common.errors import ConfigError, DataError
 
@@ -85,6 +82,20 @@ class ToyConfig:
     def __post_init__(self) -> None:
         within("random_episodes", self.random_episodes, 0, self.schedule.episodes)
         within("batch", self.batch, 1, 10**5)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {**asdict(self), "filters": list(self.filters)}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """Return what `to_plain` was called on."""
+        parts = {
+            "schedule": Schedule(**plain["schedule"]),
+            "filters": tuple(plain["filters"]),
+            "epsilon": LinearSchedule(**plain["epsilon"]),
+        }
+        return cls(**{**plain, **parts})
 
 
 # The paper's schedule and the authors' learning rates. What the paper leaves open: epsilon.
@@ -226,56 +237,6 @@ def load_rnd(config: ToyConfig, world: DiscreteWorld, folder: Path) -> RND:
     rnd = _rnd(config, world, seed=0)
     rnd.restore(checkpoint.read(folder / "rnd.safetensors", "novelty"))
     return rnd
-
-
-@dataclass(frozen=True)
-class Job:
-    """One strategy with one seed; may run in another process."""
-
-    strategy: str
-    seed: int
-    config: ToyConfig
-    make_world: Callable[[], DiscreteWorld]
-    folder: Path
-
-    def __call__(self) -> list[Row]:
-        """Run it, unless its folder holds the result already."""
-        path = self.folder / "coverage.csv"
-        if path.exists() and len(rows := read_rows(path)) == self.config.schedule.episodes:
-            return rows
-        torch.set_num_threads(1)  # the processes share the cores, and these networks are small
-        return run_strategy(self.strategy, self.seed, self.config, self.make_world(), self.folder)
-
-
-def processes(workers: int) -> Executor:
-    """Return a pool of processes that share nothing with this one (torch's threads do not survive a fork)."""
-    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
-
-
-def run_all(
-    config: ToyConfig,
-    make_world: Callable[[], DiscreteWorld],
-    seeds: Sequence[int],
-    out: Path,
-    strategies: Sequence[str] = STRATEGIES,
-    pool: Executor | None = None,
-    report: Callable[[str, int, list[Row]], None] = lambda *_: None,
-) -> list[Row]:
-    """Run strategies and seeds in a pool (default: one process); write OUT/coverage.csv.
-
-    Started again, finished runs are kept. `make_world` must be picklable: a class, or functools.partial of one.
-    """
-    jobs = [Job(s, seed, config, make_world, out / "runs" / f"{s}_{seed}") for seed in seeds for s in strategies]
-    done: dict[tuple[int, str], list[Row]] = {}
-    with pool or processes(1) as pool:
-        under_way = {pool.submit(job): job for job in jobs}
-        for future in as_completed(under_way):
-            job = under_way[future]
-            done[job.seed, job.strategy] = future.result()
-            report(job.strategy, job.seed, done[job.seed, job.strategy])
-    rows = [row for job in jobs for row in done[job.seed, job.strategy]]
-    write_rows(out / "coverage.csv", rows)
-    return rows
 
 
 def write_rows(path: Path, rows: Sequence[Row]) -> None:

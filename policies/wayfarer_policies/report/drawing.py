@@ -85,7 +85,7 @@ class Drawing:
         text = target.getvalue()
         text = text[text.index("<svg") :]
         text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
-        text = re.sub(r'<g id="[^"]*">', "<g>", text)  # figure_1, axes_1: the same in every figure of the page
+        text = re.sub(r'<g id="[^"]*"', "<g", text)  # figure_1, axes_1: the same in every figure of the page
         text = re.sub(r'\s(width|height)="[\d.]+pt"', "", text, count=2)
         return re.sub(rf"{INK}", "currentColor", text).strip()
 

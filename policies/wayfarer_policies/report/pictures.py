@@ -13,23 +13,23 @@ COLUMNS, ROWS = 14, 6
 
 
 def contact_sheets(runs: Sequence[Gathered]) -> Markup:
-    """Return Figure 4 of each run: its observations from the most to the least novel."""
-    parts: list[Markup] = []
-    for place, run in enumerate(runs):
-        parts.append(tag("h3", chip(place, run.name)))
-        if not run.record.frames:
-            parts.append(note("There is no image in this run."))
-        elif not len(run.scores.values):
-            parts.append(note(f"Not ordered by novelty: {run.scores.judge}. In the order of time:"))
-            parts.append(_sheet(run, np.arange(len(run.record.frames)), "in the order of time"))
-        else:
-            caption = (
-                f"{len(run.record.frames):,} observations, evenly spread over the run, ranked by novelty; of the ranks "
-                f"{COLUMNS * ROWS} equally spaced ones are shown, the most novel first. Beside each row: its highest "
-                f"novelty. Judged by {run.scores.judge}."
-            )
-            parts.append(_sheet(run, run.scores.order(), caption))
-    return join(parts)
+    """Return Figure 4 of each run."""
+    return join(part for k, run in enumerate(runs) for part in (tag("h3", chip(k, run.name)), sheet(run)))
+
+
+def sheet(run: Gathered) -> Markup:
+    """Return Figure 4: a run's observations from the most to the least novel."""
+    if not run.record.frames:
+        return note("There is no image in this run.")
+    if not len(run.scores.values):
+        words = note(f"Not ordered by novelty: {run.scores.judge}. In the order of time:")
+        return join([words, _sheet(run, np.arange(len(run.record.frames)), "in the order of time")])
+    caption = (
+        f"{len(run.record.frames):,} observations, evenly spread over the run, ranked by novelty; of the ranks "
+        f"{COLUMNS * ROWS} equally spaced ones are shown, the most novel first. Beside each row: its highest novelty. "
+        f"Judged by {run.scores.judge}."
+    )
+    return _sheet(run, run.scores.order(), caption)
 
 
 def _sheet(run: Gathered, order: np.typing.NDArray[np.int64], caption: str) -> Markup:

@@ -12,16 +12,16 @@ from wayfarer_common.errors import ConfigError, DataError, WayfarerError
 from wayfarer_policies.grid import Cell, GridError, State, do, file_of, read_result, run_grid
 
 
-def count_up(journal: str, number: int) -> dict[str, int]:
+def count_up(folder: Path, number: int) -> dict[str, int]:
     """Work that leaves a trace of having been done."""
-    with Path(journal).open("a") as file:
+    with (folder / "journal").open("a") as file:
         file.write(f"{number}\n")
     if number < 0:
         raise DataError(f"{number} is negative")
     return {"next": number + 1}
 
 
-def not_plain() -> Any:
+def not_plain(_: Path) -> Any:
     return {1, 2}
 
 
@@ -34,9 +34,9 @@ class Here:
         self.ended: deque[tuple[str, WayfarerError | None]] = deque()
         self.most = 0
 
-    def start(self, cell: Cell, file: Path) -> None:
+    def start(self, cell: Cell, folder: Path) -> None:
         try:
-            do(cell, file)
+            do(cell, folder)
             self.ended.append((cell.name, None))
         except WayfarerError as error:
             self.ended.append((cell.name, error))
@@ -55,7 +55,7 @@ class Journal:
         self.told: list[tuple[str, State]] = []
 
     def cell(self, name: str, number: int, *after: str) -> Cell:
-        return Cell(name, count_up, {"journal": str(self.file), "number": number}, after)
+        return Cell(name, count_up, {"number": number}, after)
 
     def run(self, *cells: Cell, workers: Here | None = None) -> dict[str, Any]:
         self.told.clear()
@@ -75,7 +75,7 @@ def test_every_cell_is_done_once_and_its_result_is_a_file(tmp_path: Path) -> Non
         "a/one": {"next": 2},
         "a/two": {"next": 3},
     }
-    content = json.loads((tmp_path / "a" / "two.json").read_text())
+    content = json.loads((tmp_path / "cells" / "a" / "two.json").read_text())
     assert content["value"] == {"next": 3}
     assert content["arguments"]["number"] == 2
     assert content["seconds"] >= 0
@@ -87,7 +87,7 @@ def test_finished_cells_are_kept_and_missing_ones_are_done(tmp_path: Path) -> No
     cells = [journal.cell("one", 1), journal.cell("two", 2)]
     journal.run(*cells)
     file_of(tmp_path, "one").unlink()  # as if that one had been killed
-    (tmp_path / "one.json.123").write_text("{")  # what it might have left
+    (tmp_path / "cells" / "one.json.123").write_text("{")  # what it might have left
     journal.run(*cells)
     assert sorted(journal.done) == [1, 1, 2]
     assert ("two", State.KEPT) in journal.told
@@ -132,6 +132,7 @@ def test_results_of_other_arguments_are_not_taken_for_these(tmp_path: Path) -> N
 
 def test_a_damaged_result_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
+    file_of(tmp_path, "one").parent.mkdir()
     file_of(tmp_path, "one").write_text("{}")
     with pytest.raises(DataError, match=r"one\.json is not the result of a cell .*remove it"):
         journal.run(journal.cell("one", 1))
@@ -146,7 +147,7 @@ def test_grids_that_cannot_be_done_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="two cells have one name"):
         journal.run(journal.cell("one", 1), journal.cell("one", 2))
     with pytest.raises(ConfigError, match="plain data"):
-        Cell("one", count_up, {"journal": (1, 2)})
+        Cell("one", count_up, {"number": (1, 2)})
     with pytest.raises(TypeError):
         journal.run(Cell("one", not_plain, {}))
     assert journal.done == []

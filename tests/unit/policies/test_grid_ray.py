@@ -12,24 +12,25 @@ from wayfarer_policies.grid_ray import RayWorkers
 pytestmark = pytest.mark.slow
 
 
-def who(name: str) -> dict[str, object]:
+def who(_: Path, name: str) -> dict[str, object]:
     import torch
 
     return {"name": name, "process": os.getpid(), "threads": torch.get_num_threads()}
 
 
-def refuse() -> None:
+def refuse(_: Path) -> None:
     raise DataError("there is nothing here")
 
 
-def stumble() -> None:
+def stumble(_: Path) -> None:
     raise ZeroDivisionError("unforeseen")
 
 
-def die_once(trace: str) -> str:
+def die_once(folder: Path) -> str:
     """Be killed the first time, as by the system when memory runs out."""
-    if not Path(trace).exists():
-        Path(trace).touch()
+    trace = folder / "trace"
+    if not trace.exists():
+        trace.touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return "alive"
 
@@ -45,7 +46,7 @@ def test_cells_run_in_processes_of_their_own_and_errors_come_back(tmp_path: Path
         with pytest.raises(GridError, match=r"bad: there is nothing here(.|\n)*worse:(.|\n)*ZeroDivisionError"):
             run_grid([Cell("bad", refuse, {}), Cell("worse", stumble, {})], tmp_path, workers)
 
-        killed = Cell("killed", die_once, {"trace": str(tmp_path / "trace")})
+        killed = Cell("killed", die_once, {})
         assert run_grid([killed], tmp_path, workers)["killed"].value == "alive"
 
 

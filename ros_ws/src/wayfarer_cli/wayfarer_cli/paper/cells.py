@@ -1,0 +1,141 @@
+"""The work of the grid's cells: each a function of the experiment's folder and plain arguments, in its own process.
+
+What a killed one leaves in the folder, the next goes on from.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+from wayfarer_policies.evaluation import Evaluation, count_successes
+from wayfarer_policies.grid import Plain
+from wayfarer_policies.offline import POLICY, OfflineConfig, train_bcq
+from wayfarer_policies.pose_labels import TaskDataError
+from wayfarer_policies.replay.dataset import Dataset
+from wayfarer_policies.report import figures, pictures
+from wayfarer_policies.report.dataset import dataset_page
+from wayfarer_policies.report.gather import read_run
+from wayfarer_policies.report.gathered import gather
+from wayfarer_policies.report.page import write_page
+from wayfarer_policies.report.statistics import statistics
+from wayfarer_policies.supervised import PredictorConfig, train_predictor
+from wayfarer_policies.toy import ToyConfig, run_strategy
+from wayfarer_sim.pixel_world import PixelWorld, PixelWorldConfig
+
+from wayfarer_cli.collect import Collection
+from wayfarer_cli.evaluate import Trial, try_in_process
+from wayfarer_cli.in_process.run import collect_in_process
+from wayfarer_cli.provenance import made_by
+
+REPORT = "report.html"
+TRIAL_SEED = 1_000_000  # of the world while policies are tried: none that data was collected with
+
+Parameters = Mapping[str, Mapping[str, Any]]  # node -> parameter -> value
+
+
+def run_of(folder: Path, run: str) -> Path:
+    """Return where a dataset of the experiment lies."""
+    return folder / "runs" / run
+
+
+def collect(
+    folder: Path,
+    run: str,
+    method: str,
+    episodes: int,
+    steps: int,
+    seed: int,
+    parameters: Parameters,
+) -> Plain:
+    """Collect one dataset, in process; `parameters` (node -> parameter -> value) go before the launch file's own."""
+    out = run_of(folder, run)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    config = _write(parameters, out.with_name(f"{run}.yaml"))
+    collect_in_process(Collection("sim", method, episodes, steps, seed, out, "sequential", config))
+    return {"run": run}
+
+
+def describe(folder: Path, run: str) -> Plain:
+    """Return the numbers of one dataset."""
+    return asdict(statistics(read_run(run_of(folder, run))))
+
+
+def show(folder: Path, run: str) -> Plain:
+    """Return Figure 5 and Figure 4 of one dataset as HTML; ids in the figure are made of the run's name."""
+    found = gather(run_of(folder, run))
+    return {
+        "cube": figures.cube_by_face(found.record, f"cube {run}") if found.record.has_truth else "",
+        "sheet": pictures.sheet(found),
+    }
+
+
+def report(folder: Path, runs: Sequence[str]) -> Plain:
+    """Write the dataset report of some runs, side by side."""
+    write_page(folder / REPORT, dataset_page([gather(run_of(folder, run)) for run in runs], made_by()))
+    return {"file": REPORT}
+
+
+def predict(folder: Path, target: str, runs: Sequence[str], which: int, seed: int, epochs: int) -> Plain:
+    """Train a predictor on one of the datasets and test it on the common test set of all."""
+    datasets = [Dataset.open([run_of(folder, run)]) for run in runs]
+    return train_predictor(PredictorConfig(target, epochs=epochs), datasets, which, seed).to_json()
+
+
+def learn(folder: Path, task: str, run: str, seed: int, updates: int) -> Plain:
+    """Learn a task with BCQ from one dataset; what cannot be learned from it is told as the result."""
+    out = policy_folder(folder, task, run, seed)
+    try:
+        train_bcq(OfflineConfig(task, updates), Dataset.open([run_of(folder, run)]), seed, out)
+    except TaskDataError as error:
+        return {"nothing_to_learn": str(error)}
+    return {"nothing_to_learn": ""}
+
+
+def policy_folder(folder: Path, task: str, run: str, seed: int) -> Path:
+    """Return where a policy is learned."""
+    return folder / "policies" / f"{task}-{run}-{seed}"
+
+
+def explore_toy(folder: Path, strategy: str, seed: int, config: Mapping[str, Any], world: Mapping[str, Any]) -> Plain:
+    """Run one strategy of the toy world with one seed."""
+    out = toy_folder(folder, strategy, seed)
+    rows = run_strategy(strategy, seed, ToyConfig.from_plain(config), PixelWorld(PixelWorldConfig(**world)), out)
+    return {"states": rows[-1].total_states}
+
+
+def toy_folder(folder: Path, strategy: str, seed: int) -> Path:
+    """Return where a run of the toy world leaves its numbers."""
+    return folder / "toy" / f"{strategy}-{seed}"
+
+
+def attempt(
+    folder: Path, task: str, run: str, seed: int, trials: int, steps: int, parameters: Parameters
+) -> dict[str, int]:
+    """Let a learned policy try its task in a world of these parameters; without a policy there are no trials."""
+    learned = policy_folder(folder, task, run, seed)
+    if not (learned / POLICY).exists():
+        return {"episodes": 0, "at_end": 0, "at_any_time": 0}
+    config = _write(parameters, learned / "trials.yaml")
+    return _counts(try_in_process(Trial(learned / POLICY, trials, steps, TRIAL_SEED, learned / "trials", config)))
+
+
+def attempt_at_random(folder: Path, tasks: Sequence[str], trials: int, steps: int) -> dict[str, dict[str, int]]:
+    """Act at random once, and count for each task."""
+    out = folder / "policies" / "random-actions"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    collect_in_process(Collection("sim", "random", trials, steps, TRIAL_SEED, out, "sequential", None))
+    return {task: _counts(count_successes(out, task, trials)) for task in tasks}
+
+
+def _counts(found: Evaluation) -> dict[str, int]:
+    end, any_time = found.at_end, found.at_any_time
+    return {"episodes": end.episodes, "at_end": end.successes, "at_any_time": any_time.successes}
+
+
+def _write(parameters: Parameters, file: Path) -> Path:
+    """Write node -> parameter -> value as a parameter file."""
+    sections = {f"/**/{node}": {"ros__parameters": dict(values)} for node, values in parameters.items()}
+    file.write_text(yaml.safe_dump(sections))
+    return file

@@ -1,0 +1,194 @@
+"""paper.html: Figures 3 to 7 and the rankings with their spreads, from whatever cells are finished."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from wayfarer_policies.grid import Result
+from wayfarer_policies.report.dataset import footer
+from wayfarer_policies.report.markup import Markup, join, note, plot, table, tag
+from wayfarer_policies.report.page import Section, page
+from wayfarer_policies.report.tables import counted, duration
+from wayfarer_policies.toy import STRATEGIES
+
+from wayfarer_cli.paper import figures, outcome, plan
+from wayfarer_cli.paper.cells import REPORT
+from wayfarer_cli.paper.outcome import Coverage, Score, Standing
+from wayfarer_cli.paper.scales import Scale
+
+_RANKING = (
+    "Medians over datasets and seeds, with the lowest and the highest in brackets, the best first; ~ stands between "
+    "neighbours whose ranges overlap: between those no order is claimed."
+)
+
+
+def paper_page(scale: Scale, folder: Path, results: Mapping[str, Result], made_by: str) -> str:
+    """Return the page."""
+    sections = [
+        Section("scale", "What was done", _scale(scale, results)),
+        Section("figure-3", "Figure 3: the toy world", _figure3(folder, results)),
+        Section("figure-4", "Figure 4: observations by novelty", _pictures(scale, results, "sheet", 4)),
+        Section("figure-5", "Figure 5: where the cube was", _figure5(scale, results)),
+        Section("figure-6", "Figure 6: what predictors learn", _figure6(scale, results)),
+        Section("figure-7", "Figure 7: what policies do", _figure7(scale, results)),
+        Section("work", "Work", _work(results)),
+    ]
+    title = "Efficient self-supervised data collection, reproduced"
+    subtitle = f"Endrawis et al., ICRA 2021, at scale {scale.name}, by wayfarer paper"
+    return page(title, subtitle, sections, footer(made_by))
+
+
+def _scale(scale: Scale, results: Mapping[str, Result]) -> Markup:
+    rows = [
+        ["methods", ", ".join(variant.name for variant in scale.variants)],
+        ["datasets", f"{scale.repetitions} per method, each {scale.episodes} episodes of {scale.steps} steps"],
+        ["predictors", f"{scale.epochs} epochs, {scale.predictor_seeds} seeds per dataset"],
+        [
+            "policies",
+            f"BCQ, {scale.updates:,} updates, {scale.bcq_seeds} seeds per dataset; {scale.trials} trials each",
+        ],
+        [
+            "toy world",
+            f"{scale.toy.schedule.episodes} episodes of {scale.toy.schedule.steps} steps, {scale.repetitions} seeds",
+        ],
+    ]
+    parts: list[Markup] = [table(["", "at this scale"], rows)]
+    if "report" in results:
+        parts.append(tag("p", "The first dataset of each method, in full: ", tag("a", REPORT, href=REPORT), "."))
+    return join(parts)
+
+
+def _legend(names: Sequence[str]) -> Markup:
+    chips = [
+        tag("span", tag("b", Markup("&nbsp;"), style=f"background:{figures.colour(n)}"), n, class_="chip")
+        for n in names
+    ]
+    return tag("p", *chips)
+
+
+def _ranking(what: str, ranking: Sequence[Standing], form: str) -> Markup:
+    words = outcome.in_words(ranking, lambda value: format(value, form))
+    return tag("p", tag("b", f"{what}: "), words)
+
+
+def _figure3(folder: Path, results: Mapping[str, Result]) -> Markup:
+    rows = outcome.toy_rows(folder, results)
+    if not rows:
+        return note("Not done: wayfarer paper toy.")
+    last = max(row.episode for row in rows)
+    scores = [Score(row.strategy, row.seed, row.seed, row.total_states) for row in rows if row.episode == last]
+    drawn = plot(
+        figures.figure3(rows),
+        "States of the toy world visited so far, in each episode, and for the first time (means over 10 episodes). "
+        "Lines: mean over the seeds; shades: lowest to highest.",
+        "Curves of the number of visited states over episodes, by strategy",
+    )
+    ranking = _ranking("States visited", outcome.standings(scores, higher_is_better=True), ",.0f")
+    return join([_legend(STRATEGIES), drawn, ranking, tag("p", _RANKING)])
+
+
+def _pictures(scale: Scale, results: Mapping[str, Result], key: str, number: int) -> Markup:
+    """Return Figure 4 or 5 of each variant's first dataset, as the cells have drawn it."""
+    parts: list[Markup] = []
+    for variant, repetition, run in plan.runs(scale):
+        result = results.get(f"show/{run}")
+        if repetition == 0 and result is not None and result.value[key]:
+            drawn = Markup(result.value[key])  # of ours: escaped where it was made
+            parts.append(tag("h3", variant.name))
+            parts.append(
+                drawn if key == "sheet" else plot(drawn, f"The first dataset of {variant.name}.", f"Figure {number}")
+            )
+    return join(parts) if parts else note("Not done: wayfarer paper report.")
+
+
+def _figure5(scale: Scale, results: Mapping[str, Result]) -> Markup:
+    lines = outcome.coverage(scale, results)
+    if not lines:
+        return note("Not done: wayfarer paper collect.")
+    cells = outcome.standings([Score(c.variant, c.dataset, 0, c.cells) for c in lines], higher_is_better=True)
+    faces = outcome.standings([Score(c.variant, c.dataset, 0, c.face_entropy) for c in lines], higher_is_better=True)
+    moved = outcome.standings([Score(c.variant, c.dataset, 0, _share(c)) for c in lines], higher_is_better=True)
+    head = ["method", "dataset", "steps", "lost", "cube moved [%]", "cells of 1 cm", "entropy of the upper face [bits]"]
+    rows = [
+        [c.variant, c.dataset, f"{c.steps:,}", c.lost_steps, f"{_share(c):.2f}", c.cells, f"{c.face_entropy:.2f}"]
+        for c in lines
+    ]
+    return join(
+        [
+            _pictures(scale, results, "cube", 5),
+            tag("h3", "All datasets"),
+            table(head, rows),
+            _ranking("Cells of the table covered", cells, ",.0f"),
+            _ranking("Entropy of the upper face [bits]", faces, ".2f"),
+            _ranking("Steps in which the cube moved [%]", moved, ".2f"),
+            tag("p", _RANKING),
+        ]
+    )
+
+
+def _share(line: Coverage) -> float:
+    return 100 * line.moved_steps / max(line.steps, 1)
+
+
+def _figure6(scale: Scale, results: Mapping[str, Result]) -> Markup:
+    colours, positions = (outcome.predictions(scale, results, target) for target in plan.TARGETS)
+    if not colours and not positions:
+        return note("Not done: wayfarer paper supervised.")
+    accuracy = [Score(s.variant, s.dataset, s.seed, 100 * s.value) for s, _ in colours]
+    error = [score for score, _ in positions]
+    guesses = [100 * value["scores"]["guess_accuracy"] for _, value in colours]
+    blind = [value["scores"]["guess_error_mm"] for _, value in positions]
+    panels = [
+        ("accuracy of the upper colour [%]", accuracy, sum(guesses) / len(guesses) if guesses else None),
+        ("error of the position [mm]", error, sum(blind) / len(blind) if blind else None),
+    ]
+    drawn = plot(
+        figures.spread(panels, [variant.name for variant in scale.variants], "figure6"),
+        "Each dot: a predictor trained on one dataset with one seed, tested on 5 % of every dataset of every method. "
+        "Bars: medians. Dotted: the mean of the best guesses that look at no image.",
+        "Dot plots of colour accuracy and position error by method",
+    )
+    return join(
+        [
+            drawn,
+            _ranking("Accuracy of the upper colour [%]", outcome.standings(accuracy, higher_is_better=True), ".1f"),
+            _ranking("Error of the position [mm]", outcome.standings(error, higher_is_better=False), ".1f"),
+            tag("p", _RANKING),
+        ]
+    )
+
+
+def _figure7(scale: Scale, results: Mapping[str, Result]) -> Markup:
+    lines = outcome.trials(scale, results)
+    if not lines:
+        return note("Not done: wayfarer paper offline.")
+    panels, parts, empty = [], [], []
+    for task in scale.tasks:
+        of = [line for line in lines if line.task == task and line.episodes]
+        scores = [Score(t.variant, t.dataset, t.seed, 100 * t.at_end / t.episodes) for t in of if t.dataset >= 0]
+        reference = [100 * t.at_end / t.episodes for t in of if t.dataset < 0]
+        panels.append((f"{task}: success [%]", scores, reference[0] if reference else None))
+        parts.append(_ranking(f"{task}, success [%]", outcome.standings(scores, higher_is_better=True), ".0f"))
+        nothing = dict.fromkeys(f"{t.variant} {t.dataset}" for t in lines if t.task == task and not t.episodes)
+        empty += [tag("li", f"{task}: {', '.join(nothing)}")] if nothing else []
+    drawn = plot(
+        figures.spread(panels, [variant.name for variant in scale.variants], "figure7"),
+        f"Each dot: the share of {scale.trials} trials that end in a success, of a BCQ policy from one dataset with one "
+        "seed. Bars: medians. Dotted: actions at random.",
+        "Dot plots of success by method, one panel per task",
+    )
+    told = (
+        [note(join(["No policy, because every step of the data pays the same:", tag("ul", *empty)]))] if empty else []
+    )
+    return join([drawn, *told, *parts, tag("p", _RANKING)])
+
+
+def _work(results: Mapping[str, Result]) -> Markup:
+    seconds: dict[str, float] = {}
+    counts: dict[str, int] = {}
+    for name, result in results.items():
+        kind = name.split("/")[0]
+        seconds[kind] = seconds.get(kind, 0.0) + result.seconds
+        counts[kind] = counts.get(kind, 0) + 1
+    rows = [[kind, counts[kind], duration(seconds[kind])] for kind in seconds]
+    whole = f"{counted(counts)}: {duration(sum(seconds.values()))} of one core in all."
+    return join([table(["cells", "finished", "time, added up"], rows), tag("p", whole)])

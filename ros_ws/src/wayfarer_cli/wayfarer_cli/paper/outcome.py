@@ -1,0 +1,165 @@
+"""What the finished cells say, as rows of the CSV files and as medians with spreads."""
+
+import csv
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from wayfarer_common.cube import FACES
+from wayfarer_policies.grid import Result, file_of, read_result
+from wayfarer_policies.toy import Row, read_rows
+
+from wayfarer_cli.paper import plan
+from wayfarer_cli.paper.cells import toy_folder
+from wayfarer_cli.paper.scales import Scale
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number of one dataset and one seed, or of a whole dataset."""
+
+    variant: str
+    dataset: int
+    seed: int
+    value: float
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a variant stands: median over datasets and seeds, and the extremes."""
+
+    variant: str
+    count: int
+    median: float
+    low: float
+    high: float
+
+
+def finished(folder: Path, names: Iterable[str]) -> dict[str, Result]:
+    """Return the results that are there, of cells with these names. DataError where one cannot be read."""
+    return {name: read_result(folder, name) for name in names if file_of(folder, name).exists()}
+
+
+def standings(scores: Sequence[Score], higher_is_better: bool) -> list[Standing]:
+    """Return the variants, the best median first; of equal medians in the order they came."""
+    by: dict[str, list[float]] = {}
+    for score in scores:
+        by.setdefault(score.variant, []).append(score.value)
+    found = [Standing(name, len(of), median(of), min(of), max(of)) for name, of in by.items()]
+    return sorted(found, key=lambda s: -s.median if higher_is_better else s.median)
+
+
+def in_words(ranking: Sequence[Standing], form: Callable[[float], str]) -> str:
+    """Return a ranking with its spreads; neighbours whose ranges overlap are joined by ~, others by >."""
+    words = ""
+    for k, one in enumerate(ranking):
+        if k:
+            before = ranking[k - 1]
+            words += " > " if before.low > one.high or before.high < one.low else " ~ "
+        words += f"{one.variant} {form(one.median)} ({form(one.low)} to {form(one.high)})"
+    return words
+
+
+# --- Figure 3 ---
+
+
+def toy_rows(folder: Path, results: Mapping[str, Result]) -> list[Row]:
+    """Return the numbers of every finished run of the toy world."""
+    done = [result.arguments for name, result in results.items() if name.startswith("toy/")]
+    return [row for one in done for row in read_rows(toy_folder(folder, one["strategy"], one["seed"]) / "coverage.csv")]
+
+
+# --- Figure 5 ---
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """A line of figure5.csv: one dataset. Entropies in bits; the faces are numbers of observations."""
+
+    variant: str
+    dataset: int
+    steps: int
+    lost_steps: int
+    moved_steps: int
+    cells: int
+    cell_entropy: float
+    face_entropy: float
+    white: int
+    red: int
+    green: int
+    blue: int
+    yellow: int
+    cyan: int
+
+
+def coverage(scale: Scale, results: Mapping[str, Result]) -> list[Coverage]:
+    """Return a line for each dataset whose numbers are there."""
+    lines = []
+    for variant, repetition, run in plan.runs(scale):
+        if (result := results.get(f"describe/{run}")) is not None:
+            n = result.value
+            shared = {
+                key: n[key] for key in ("steps", "lost_steps", "moved_steps", "cells", "cell_entropy", "face_entropy")
+            }
+            counts = {face: n["faces"].get(face, 0) for face in FACES}
+            lines.append(Coverage(variant.name, repetition, **shared, **counts))
+    return lines
+
+
+# --- Figure 6 ---
+
+
+def predictions(scale: Scale, results: Mapping[str, Result], target: str) -> list[tuple[Score, Mapping[str, Any]]]:
+    """Return each predictor's main score, accuracy or error [mm], and all it was scored by."""
+    key = "accuracy" if target == "color" else "error_mm"
+    found = []
+    for variant, repetition, run in plan.runs(scale):
+        for seed in range(scale.predictor_seeds):
+            if (result := results.get(f"{target}/{run}-{seed}")) is not None:
+                scores = result.value["scores"]
+                found.append((Score(variant.name, repetition, seed, scores[key]), result.value))
+    return found
+
+
+# --- Figure 7 ---
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A line of figure7.csv: one policy's trials, none where all steps of the data paid the same."""
+
+    task: str
+    variant: str
+    dataset: int
+    seed: int
+    episodes: int
+    at_end: int  # of these, with a success in the last state: what Figure 7 shows
+    at_any_time: int
+
+
+def trials(scale: Scale, results: Mapping[str, Result]) -> list[Trial]:
+    """Return a line for each policy that was tried, and for random actions (dataset and seed -1)."""
+    lines = []
+    for task in scale.tasks:
+        for variant, repetition, run in plan.runs(scale):
+            for seed in range(scale.bcq_seeds):
+                result = results.get(f"try/{task}-{run}-{seed}")
+                lines += [Trial(task, variant.name, repetition, seed, **result.value)] if result else []
+        at_random = results.get("try/random-actions")
+        lines += [Trial(task, plan.ACTIONS_AT_RANDOM, -1, -1, **at_random.value[task])] if at_random else []
+    return lines
+
+
+# --- CSV ---
+
+
+def write_csv(path: Path, kind: type[Any], lines: Sequence[Any]) -> None:
+    """Write dataclass lines of one kind, with a head."""
+    temporary = path.with_suffix(".new")
+    with temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=[f.name for f in fields(kind)])
+        writer.writeheader()
+        writer.writerows(asdict(line) for line in lines)
+    temporary.replace(path)

@@ -1,0 +1,91 @@
+"""Does what is left of the paper's experiments, and writes tables and page."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from wayfarer_policies.grid import Cell, State, run_grid
+from wayfarer_policies.grid_ray import RayWorkers
+from wayfarer_policies.report.page import write_page
+from wayfarer_policies.toy import Row
+
+from wayfarer_cli.paper import outcome
+from wayfarer_cli.paper.document import paper_page
+from wayfarer_cli.paper.outcome import Coverage, Score, Trial
+from wayfarer_cli.paper.plan import TARGETS, cells_of
+from wayfarer_cli.paper.scales import Scale
+from wayfarer_cli.provenance import made_by
+
+PAGE = "paper.html"
+
+
+def run_paper(stage: str, size: Scale, out: Path, workers: int | None, address: str) -> None:
+    """Do the cells of a stage that are not finished, then write the tables and the page of all that is.
+
+    Raises ConfigError for an unknown stage or a folder of another scale, GridError for cells that failed: the others
+    are kept, and the page shows what there is.
+    """
+    cells = cells_of(stage, size)
+    out.mkdir(parents=True, exist_ok=True)
+    console = Console(stderr=True)
+    with _Bar(console, len(cells)) as bar, RayWorkers(workers, address) as processes:
+        try:
+            run_grid(cells, out, processes, bar.tell)
+        finally:
+            for path in write_results(size, out):
+                bar.written(path)
+
+
+def write_results(size: Scale, out: Path) -> list[Path]:
+    """Write figure3.csv .. figure7.csv, as far as their cells are finished, and the page; return their paths."""
+    results = outcome.finished(out, (cell.name for cell in cells_of("all", size)))
+    tables: list[tuple[str, type, Sequence[object]]] = [
+        ("figure3.csv", Row, outcome.toy_rows(out, results)),
+        ("figure5.csv", Coverage, outcome.coverage(size, results)),
+        *(
+            (f"figure6-{target}.csv", Score, [s for s, _ in outcome.predictions(size, results, target)])
+            for target in TARGETS
+        ),
+        ("figure7.csv", Trial, outcome.trials(size, results)),
+    ]
+    written = []
+    for name, kind, lines in tables:
+        if lines:
+            outcome.write_csv(out / name, kind, lines)
+            written.append(out / name)
+    write_page(out / PAGE, paper_page(size, out, results, made_by()))
+    return [*written, out / PAGE]
+
+
+class _Bar:
+    """How many cells are finished, and which are under way."""
+
+    def __init__(self, console: Console, total: int) -> None:
+        self._progress = Progress(
+            BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"), console=console
+        )
+        self._task = self._progress.add_task("starting", total=total)
+        self._under_way: list[str] = []
+
+    def __enter__(self) -> "_Bar":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def tell(self, cell: Cell, state: State) -> None:
+        """Hear what has become of a cell."""
+        if state is State.STARTED:
+            self._under_way.append(cell.name)
+        elif cell.name in self._under_way:
+            self._under_way.remove(cell.name)
+        if state is State.FAILED:
+            self._progress.console.print(f"[red]failed:[/] {cell.name}", highlight=False)
+        done = state in (State.KEPT, State.FINISHED)
+        self._progress.update(self._task, advance=int(done), description=", ".join(self._under_way) or "done")
+
+    def written(self, path: Path) -> None:
+        """Say where something was written."""
+        self._progress.console.print(str(path), highlight=False, soft_wrap=True)
