@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from wayfarer_control.safety import Limits, Situation, decide
-from wayfarer_policies.sweep import Box, SweepPolicy, steps_needed
+from wayfarer_policies.scripts import Box, ScriptedPolicy, steps_needed
 from wayfarer_sim.cube_world import CubeWorld
 
 BOX = Box((0.36, -0.35, -0.08), (0.80, 0.35, 0.388), 0.125)  # as launch/config/sim.yaml
@@ -14,10 +14,10 @@ TRIALS, ENOUGH = 12, 9  # 88 % of 60 came nearer than NEAR; fewer than 9 of 12 w
 
 
 def sweep(world: CubeWorld) -> None:
-    policy = SweepPolicy(BOX)
+    policy = ScriptedPolicy("sweep", BOX)
     policy.begin_episode(np.random.default_rng(0), None, False, 0)
     last = -np.inf
-    for step in range(steps_needed(BOX)):
+    for step in range(steps_needed("sweep", BOX)):
         now, position = 0.5 * step, world.ee_pose[0]
         action = policy.act(np.zeros((84, 84, 3), np.uint8), position).astype(float)
         if not action.any():

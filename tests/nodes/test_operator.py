@@ -106,7 +106,7 @@ def test_a_sweep_goes_before_each_episode_and_is_not_recorded(domain: int, tmp_p
         stages = [(status.stage, status.detail) for status in me.heard[names.COLLECTOR_STATUS]]
         executed = len(me.heard[names.EXECUTED])
     assert outcome["done"].returncode == 0, outcome["done"].stderr
-    assert ("resetting", "sweeping the table") in stages
+    assert ("resetting", "scripted motion: sweep") in stages
     assert executed > 100, "the sweep goes through control"
     info = json.loads(wayfarer("bag", "info", str(run), "--json").stdout)
     assert (info["episodes"], info["steps"], info["lost_steps"]) == (1, 5, 0)

@@ -6,6 +6,7 @@ import pytest
 import yaml
 from wayfarer_cli.launch_file import Launch, NodeSpec, read_launch_file
 from wayfarer_common.errors import ConfigError
+from wayfarer_ros2_control.interfaces import REQUIRED
 
 SHIPPED = Path(__file__).parents[3] / "launch"
 ARGUMENTS = {"run": "/tmp/run", "method": "goal", "learning": "true", "episodes": "3", "steps": "7", "seed": "5"}
@@ -79,3 +80,18 @@ def test_the_gates_limits_differ_from_the_simulators_in_the_box_alone(config: st
     differing.discard("state_timeout")  # how long to wait for a simulator on a busy machine: no limit of a command
     assert differing == {"workspace_min", "workspace_max"}
     assert section(config, "camera")["control_period"] == section("sim", "camera")["control_period"]
+
+
+@pytest.mark.parametrize("part", ["robot_pc", "workstation"])
+def test_with_ros2_control_the_contract_is_mapped_onto_exactly_what_is_looked_for(part: str) -> None:
+    given = {"run": "x"} if part == "workstation" else {}
+    nodes = read(part, backend="ros2_control", **given).nodes
+    wanted = {(required.contract, required.name) for required in REQUIRED}
+    assert all(set(node.remaps) == wanted for node in nodes)
+    assert all(node.remaps == () for node in read(part, backend="bridge", **given).nodes)
+
+
+def test_with_ros2_control_no_bridge_of_ours_runs_and_the_collector_still_finds_one_by_that_name() -> None:
+    nodes = read("hardware", backend="ros2_control", **ARGUMENTS).nodes
+    assert [node.package for node in nodes if node.name in BRIDGES] == ["wayfarer_ros2_control"]
+    assert section("hardware_fr3", "collector")["bridge"] == "franka_bridge"

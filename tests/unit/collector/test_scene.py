@@ -7,8 +7,8 @@ from wayfarer_collector.scene import (
     STRATEGIES,
     NoScene,
     OperatorScene,
+    ScriptedScene,
     Surroundings,
-    SweptScene,
     box_of,
     make_scene,
 )
@@ -70,8 +70,8 @@ def around(robot: Robot, timeout: float = 30.0) -> tuple[Surroundings, threading
 
 def test_each_strategy_makes_its_scene() -> None:
     kinds = [type(make_scene(name, CONFIGURATION, around(Robot())[0])) for name in STRATEGIES]
-    assert kinds == [NoScene, OperatorScene, SweptScene]
-    with pytest.raises(ConfigError, match="scene_reset 'magic' is not one of none, operator, sweep"):
+    assert kinds == [NoScene, OperatorScene, ScriptedScene, ScriptedScene]
+    with pytest.raises(ConfigError, match="scene_reset 'magic' is not one of none, operator, sweep, home"):
         make_scene("magic", CONFIGURATION, around(Robot())[0])
 
 
@@ -109,23 +109,23 @@ def test_an_operator_who_does_not_come_ends_it_with_the_arm_holding() -> None:
 def test_the_sweep_goes_home_and_runs_an_episode_of_its_own() -> None:
     robot = Robot()
     surroundings, _, said = around(robot)
-    assert SweptScene(surroundings, box_of(CONFIGURATION)).reset()
+    assert ScriptedScene("sweep", surroundings, box_of(CONFIGURATION)).reset()
     assert robot.told == [names.RESET, names.RUN_EPISODE]
     (goal,) = robot.goals
     assert (goal.policy, goal.not_before.sec, goal.explore) == ("sweep", 7, False)
     assert goal.steps > 50
-    assert said == [{"stage": "resetting", "detail": "sweeping the table"}]
+    assert said == [{"stage": "resetting", "detail": "scripted motion: sweep"}]
 
 
 @pytest.mark.parametrize(
     "robot", [Robot(end=Episode.ABORTED), Robot(silent=names.RESET), Robot(silent=names.RUN_EPISODE)]
 )
 def test_a_sweep_that_does_not_come_to_its_end_is_to_be_tried_again(robot: Robot) -> None:
-    assert not SweptScene(around(robot)[0], box_of(CONFIGURATION)).reset()
+    assert not ScriptedScene("sweep", around(robot)[0], box_of(CONFIGURATION)).reset()
 
 
 @pytest.mark.parametrize("key", list(BOX))
 def test_a_sweep_over_another_box_than_controls_is_refused(key: str) -> None:
     other = {**BOX, key: 0.05 if key == "action_scale" else [0.31, -0.1, 0.01]}
-    with pytest.raises(ConfigError, match=f"the sweep would miss: actor.{key} is"):
+    with pytest.raises(ConfigError, match=f"a scripted motion would miss: actor.{key} is"):
         box_of(yaml.safe_dump({"actor": other, "control": BOX}))

@@ -21,10 +21,9 @@ from wayfarer_policies.methods import METHODS, method
 from wayfarer_policies.networks import weights_from_bytes
 from wayfarer_policies.policy import RANDOM_STEPS, LearnedPolicy, Policy, make_policy
 from wayfarer_policies.schedules import PAPER_NOISE, GaussianNoise, LinearSchedule
-from wayfarer_policies.sweep import Box, SweepPolicy
+from wayfarer_policies.scripts import SCRIPTS, Box, ScriptedPolicy
 
 _TICK = 0.1  # s, for deadline and feedback
-_SCRIPTED = {"sweep": SweepPolicy}  # what an episode may ask for instead of the method's own policy
 
 
 @dataclass(frozen=True)
@@ -38,11 +37,13 @@ class Params:
     noise_start: float = param(PAPER_NOISE.start, "exploration noise at step 0, std [action units]", 0.0, 10.0)
     noise_end: float = param(PAPER_NOISE.end, "exploration noise from noise_steps on, std [action units]", 0.0, 10.0)
     noise_steps: int = param(PAPER_NOISE.steps, "steps over which the noise goes from start to end", 1, 100_000_000)
-    action_scale: float = param(0.125, "the control node's, for the sweep [m]", 0.0, 0.2)
+    action_scale: float = param(0.125, "the control node's, for scripted motions [m]", 0.0, 0.2)
     workspace_min: tuple[float, float, float] = param(
-        (0.36, -0.35, -0.08), "as control's, for the sweep [m]", -1.5, 1.5
+        (0.36, -0.35, -0.08), "as control's, for scripted motions [m]", -1.5, 1.5
     )
-    workspace_max: tuple[float, float, float] = param((0.80, 0.35, 0.388), "control's, for the sweep [m]", -1.5, 1.5)
+    workspace_max: tuple[float, float, float] = param(
+        (0.80, 0.35, 0.388), "control's, for scripted motions [m]", -1.5, 1.5
+    )
     ee_position: bool = param(False, "also give the policy the end effector's position at the time of the image")
     max_age: float = param(0.1, "oldest observation an episode may start from [s]", 0.0, 10.0)
     observation_timeout: float = param(10.0, "time without an observation that ends an episode [s]", 0.1, 600.0)
@@ -57,6 +58,7 @@ class Running:
     needs_pose: bool
     result: RunEpisode.Result | None = None  # once it has ended
     step: int = 0
+    last: bool = False  # the last action has been sent
     answered: int = -1  # ns, stamp of the last observation it saw
     last_event: float = 0.0  # monotonic s
 
@@ -94,8 +96,8 @@ class Actor(ContractNode):
         self.create_timer(_TICK, self._on_tick, clock=self.steady)
 
     def _on_goal(self, request: RunEpisode.Goal) -> GoalResponse:
-        if self._running is not None or request.steps == 0 or request.policy not in ("", *_SCRIPTED):
-            choices = ", ".join(_SCRIPTED)
+        if self._running is not None or request.steps == 0 or request.policy not in ("", *SCRIPTS):
+            choices = ", ".join(SCRIPTS)
             self.get_logger().error(f"goal rejected: an episode is running, or 0 steps, or a policy not of {choices}")
             return GoalResponse.REJECT
         return GoalResponse.ACCEPT
@@ -134,7 +136,7 @@ class Actor(ContractNode):
 
     def _scripted(self, name: str) -> Policy:
         p = self._params
-        return _SCRIPTED[name](Box(p.workspace_min, p.workspace_max, p.action_scale))
+        return ScriptedPolicy(name, Box(p.workspace_min, p.workspace_max, p.action_scale))
 
     def _on_fault(self, topic: str, message: Fault) -> None:
         """End the episode with what went wrong: no policy acts on while robot or camera cannot be trusted."""
@@ -176,15 +178,17 @@ class Actor(ContractNode):
             return
         run_.answered = stamp
         run_.last_event = time.monotonic()
-        if run_.step == goal.steps:
-            self._end(Episode.TRUNCATED, "time limit", observation)
+        if run_.last:
+            end = "time limit" if run_.step == goal.steps else "through"
+            self._end(Episode.TRUNCATED, end, observation)
             return
         message = Action(header=observation.header, episode=goal.episode, step=run_.step)
         message.header.frame_id = names.BASE_FRAME
         message.action = run_.policy.act(image_to_array(observation), self._position)
         message.policy_version = run_.policy.version
-        message.last = run_.step + 1 == goal.steps
         run_.step += 1
+        through = isinstance(run_.policy, ScriptedPolicy) and run_.policy.finished
+        run_.last = message.last = through or run_.step == goal.steps
         self._action.publish(message)
         self.counts["actions"] += 1
 

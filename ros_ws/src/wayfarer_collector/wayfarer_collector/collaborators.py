@@ -120,7 +120,7 @@ class RosRobot:
                 raise InterruptedWaitError("stopped by the operator")
             if episode.fault == FaultKind.NONE:
                 raise DeviceError(f"episode {episode.episode} was aborted: {episode.reason}")
-        last = episode.reason if episode is not None else "a sweep of the table that did not come to its end"
+        last = episode.reason if episode is not None else "a scripted motion that did not come to its end"
         raise DeviceError(f"{_TRIES} episodes in a row were aborted, the last by: {last}")
 
     def _try_episode(self, goal: Goal | None) -> Episode:

@@ -1,4 +1,4 @@
-"""How the scene is put back before an episode: by nobody, by an operator, or by a sweep of the arm.
+"""How the scene is put back before an episode: by nobody, by an operator, or by the arm itself.
 
 A simulator's robot/reset puts its cube back by itself; on a real table somebody or something must.
 """
@@ -17,11 +17,11 @@ from wayfarer_common.fault import FaultKind
 from wayfarer_msgs.action import RunEpisode
 from wayfarer_msgs.msg import Episode
 from wayfarer_msgs.srv import Reset
-from wayfarer_policies.sweep import Box, steps_needed
+from wayfarer_policies.scripts import SCRIPTS, Box, steps_needed
 
 from wayfarer_collector.waiting import Patience, SilenceError
 
-STRATEGIES = ("none", "operator", "sweep")
+STRATEGIES = ("none", "operator", *SCRIPTS)
 
 _OF_THE_BOX = ("workspace_min", "workspace_max", "action_scale")  # parameters the actor must share with control
 
@@ -70,20 +70,20 @@ def make_scene(strategy: str, configuration: str, around: Surroundings) -> Scene
     """Return the scene of a strategy; `configuration` is the YAML of every node's parameters."""
     if strategy == "operator":
         return OperatorScene(around)
-    if strategy == "sweep":
-        return SweptScene(around, box_of(configuration))
+    if strategy in SCRIPTS:
+        return ScriptedScene(strategy, around, box_of(configuration))
     if strategy == "none":
         return NoScene()
     raise ConfigError(f"scene_reset {strategy!r} is not one of {', '.join(STRATEGIES)}")
 
 
 def box_of(configuration: str) -> Box:
-    """Return the box the sweep keeps to. Raises ConfigError where actor and control are not told the same."""
+    """Return the box a script keeps to. Raises ConfigError where actor and control are not told the same."""
     nodes = yaml.safe_load(configuration)
     for key in _OF_THE_BOX:
         if nodes["actor"][key] != nodes["control"][key]:
             raise ConfigError(
-                f"the sweep would miss: actor.{key} is {nodes['actor'][key]}, control.{key} is "
+                f"a scripted motion would miss: actor.{key} is {nodes['actor'][key]}, control.{key} is "
                 f"{nodes['control'][key]}; give both nodes the same"
             )
     control = nodes["control"]
@@ -129,18 +129,18 @@ class OperatorScene:
         return self._around.control_fault() is FaultKind.OPERATOR
 
 
-class SweptScene:
-    """Lets the arm push what lies on the table to its middle: an episode that nobody records, through the same gate."""
+class ScriptedScene:
+    """Lets the arm follow a script, as `sweep`: an episode that nobody records, through the same gate."""
 
-    def __init__(self, around: Surroundings, box: Box) -> None:
-        self._around, self._steps = around, steps_needed(box)
+    def __init__(self, script: str, around: Surroundings, box: Box) -> None:
+        self._script, self._around, self._steps = script, around, steps_needed(script, box)
 
     def reset(self) -> bool:
-        """Sweep; False where the sweep was aborted."""
+        """Follow the script to its end; False where it was aborted."""
         around, calls = self._around, self._around.calls
-        around.tell(stage="resetting", detail="sweeping the table")
+        around.tell(stage="resetting", detail=f"scripted motion: {self._script}")
         try:
-            goal = RunEpisode.Goal(policy="sweep", steps=self._steps, not_before=home(calls))
+            goal = RunEpisode.Goal(policy=self._script, steps=self._steps, not_before=home(calls))
             result = calls.action(RunEpisode, names.RUN_EPISODE, goal, around.step_timeout * self._steps)
         except SilenceError:  # a node, or the machine it runs on, does not answer
             return False

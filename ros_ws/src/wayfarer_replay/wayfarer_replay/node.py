@@ -75,7 +75,7 @@ class Replay(ContractNode):
         recorded = [*_REQUIRED, *_WHERE_PRESENT, *([contract.CAMERA_IMAGE] if self._params.camera_images else [])]
         for topic in recorded:
             self._record(topic, required=topic in _REQUIRED)
-        self._channels = [channel_of(t, self.resolve_topic_name(t.name)) for t in [*recorded, contract.REPLAY_EPISODE]]
+        self._channels = [channel_of(t, self._name_in_bag(t.name)) for t in [*recorded, contract.REPLAY_EPISODE]]
         self.create_service(BeginEpisode, names.BEGIN_EPISODE, self._on_begin)
         self.create_service(EndEpisode, names.END_EPISODE, self._on_end)
         self.create_timer(_TICK, self._finish_if_due, clock=self.steady)
@@ -86,8 +86,12 @@ class Replay(ContractNode):
             self._finish(EndEpisode.Request(end=Episode.ABORTED, reason="the recorder was stopped"))
         self._run.release()
 
+    def _name_in_bag(self, name: str) -> str:
+        """Return the contract's name whatever it is remapped to: a bag reads the same whoever moves the arm."""
+        return self.resolve_topic_name(name, only_expand=True)
+
     def _record(self, topic: Topic, required: bool) -> None:
-        resolved = self.resolve_topic_name(topic.name)
+        resolved = self._name_in_bag(topic.name)
         note = {
             names.OBSERVATION_IMAGE: self._note_image,
             names.POLICY_ACTION: self._note_action,
@@ -192,7 +196,7 @@ class Replay(ContractNode):
 
     def _write_record(self, recording: Recording, record: Episode) -> None:
         record.header.stamp = self.get_clock().now().to_msg()
-        topic = self.resolve_topic_name(names.REPLAY_EPISODE)
+        topic = self._name_in_bag(names.REPLAY_EPISODE)
         recording.writer.write(topic, serialize_message(record), time.time_ns())
 
 
