@@ -28,7 +28,7 @@ def draw_scores(scores: Mapping[str, Sequence[float]], guesses: Mapping[str, flo
         axis.hlines(guesses[name], place - 0.25, place + 0.25, color="#888a85", linestyle="dashed")
     axis.set_xticks(range(len(scores)), list(scores))
     axis.set_xlim(-0.6, len(scores) - 0.4)
-    axis.set_ylim(bottom=0)
+    axis.set_ylim(0, 1.08 * max(max(guesses.values()), *(max(values) for values in scores.values())))
     axis.set_ylabel(label)
     axis.set_title("points: seeds; bar: median; dashed: guess without looking", fontsize=8)
     return _save(figure, file)

@@ -129,42 +129,42 @@ def _table(target: str, results: Results) -> Table:
     """Put the datasets side by side."""
     columns = {name: (_colour_rows if target == "color" else _position_rows)(of) for name, of in results.items()}
     table = Table("trained on", *columns, title="median (lowest to highest) over seeds, common test set")
-    for row in next(iter(columns.values())):
-        table.add_row(row, *(column[row] for column in columns.values()))
+    for cells in zip(*columns.values(), strict=True):
+        table.add_row(cells[0][0], *(text for _, text in cells))
     return table
 
 
-def _colour_rows(results: Sequence[dict[str, Any]]) -> dict[str, str]:
+def _colour_rows(results: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
     summary = _summary(results)
     shares = summary["per_colour"].items()
-    return {
-        **_image_rows(summary),
-        "accuracy": _spread(_values(results, "scores", "accuracy"), 100, " %"),
-        "  on unseen pictures": _spread(_values(results, "unseen_scores", "accuracy"), 100, " %"),
-        "  mean of the colours'": f"{100 * summary['balanced_accuracy']:.1f} %",
-        **{f"  {face}": "-" if share is None else f"{100 * share:.0f} %" for face, share in shares},
-        "  guess without looking": f"{100 * summary['guess_accuracy']:.1f} %",
-    }
+    return [
+        *_image_rows(summary),
+        ("accuracy", _spread(_values(results, "scores", "accuracy"), 100, " %")),
+        ("  on unseen pictures", _spread(_values(results, "unseen_scores", "accuracy"), 100, " %")),
+        ("  mean of the colours'", f"{100 * summary['balanced_accuracy']:.1f} %"),
+        *((f"  {face}", "-" if share is None else f"{100 * share:.0f} %") for face, share in shares),
+        ("  guess without looking", f"{100 * summary['guess_accuracy']:.1f} %"),
+    ]
 
 
-def _position_rows(results: Sequence[dict[str, Any]]) -> dict[str, str]:
+def _position_rows(results: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
     summary = _summary(results)
-    return {
-        **_image_rows(summary),
-        "error, mm": _spread(_values(results, "scores", "error_mm"), 1, ""),
-        "  on unseen pictures": _spread(_values(results, "unseen_scores", "error_mm"), 1, ""),
-        "  guess without looking": f"{summary['guess_error_mm']:.1f}",
-        "mean squared error, m²": f"{summary['mse_m2']:.2e}",
-        "  on unseen pictures ": "-" if (mse := summary["unseen_mse_m2"]) is None else f"{mse:.2e}",
-        "  guess without looking ": f"{summary['guess_mse_m2']:.2e}",
-    }
+    return [
+        *_image_rows(summary),
+        ("error, mm", _spread(_values(results, "scores", "error_mm"), 1, "")),
+        ("  on unseen pictures", _spread(_values(results, "unseen_scores", "error_mm"), 1, "")),
+        ("  guess without looking", f"{summary['guess_error_mm']:.1f}"),
+        ("mean squared error, m²", f"{summary['mse_m2']:.2e}"),
+        ("  on unseen pictures", "-" if (mse := summary["unseen_mse_m2"]) is None else f"{mse:.2e}"),
+        ("  guess without looking", f"{summary['guess_mse_m2']:.2e}"),
+    ]
 
 
-def _image_rows(summary: dict[str, Any]) -> dict[str, str]:
-    return {
-        "training images": str(summary["train_images"]),
-        "test images (unseen)": f"{summary['test_images']} ({summary['unseen_images']})",
-    }
+def _image_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    return [
+        ("training images", str(summary["train_images"])),
+        ("test images (unseen)", f"{summary['test_images']} ({summary['unseen_images']})"),
+    ]
 
 
 def _spread(values: Sequence[float], factor: float, unit: str) -> str:
