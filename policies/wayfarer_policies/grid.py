@@ -77,7 +77,8 @@ def do(cell: Cell, folder: Path) -> None:
     torch.set_num_threads(1)  # cells share the cores, and the networks are small
     began = time.monotonic()
     value = cell.work(folder, **cell.arguments)
-    _write(file_of(folder, cell.name), {"arguments": cell.arguments, "seconds": time.monotonic() - began, "value": value})
+    seconds = time.monotonic() - began
+    _write(file_of(folder, cell.name), {"arguments": cell.arguments, "seconds": seconds, "value": value})
 
 
 @dataclass

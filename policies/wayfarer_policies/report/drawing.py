@@ -19,6 +19,7 @@ from PIL import Image
 
 INK = "#010203"  # stands for the page's text colour until the SVG is written
 PALETTE = ("#3b82f6", "#f97316", "#10b981", "#a855f7", "#ef4444", "#06b6d4", "#d4a017", "#ec4899", "#84cc16", "#8b8b8b")
+_METHODS = ("goal", "rnd", "random", "goal-min", "goal-random", "goal, robot hidden")
 FACE_COLOURS = {
     "white": "#f4f4f4",
     "red": "#e23b3b",
@@ -55,6 +56,11 @@ _STYLE: dict[Any, Any] = {
 def colour(place: int) -> str:
     """Return the colour of the run at this place of a report."""
     return PALETTE[place % len(PALETTE)]
+
+
+def method_colour(name: str) -> str:
+    """Return the colour of a method: the same in every figure of the paper."""
+    return PALETTE[_METHODS.index(name)] if name in _METHODS else PALETTE[-1]
 
 
 def letter(place: int) -> str:

@@ -1,15 +1,15 @@
 """The grid runner, with workers in this process; Ray's are tried in test_grid_ray.py."""
 
 import json
-from collections import deque
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.workers import Here
 from hypothesis import given
 from hypothesis import strategies as st
-from wayfarer_common.errors import ConfigError, DataError, WayfarerError
-from wayfarer_policies.grid import Cell, GridError, State, do, file_of, read_result, run_grid
+from wayfarer_common.errors import ConfigError, DataError
+from wayfarer_policies.grid import Cell, GridError, State, file_of, read_result, run_grid
 
 
 def count_up(folder: Path, number: int) -> dict[str, int]:
@@ -23,27 +23,6 @@ def count_up(folder: Path, number: int) -> dict[str, int]:
 
 def not_plain(_: Path) -> Any:
     return {1, 2}
-
-
-class Here:
-    """Workers that do each cell at once, in this process, and tell of it later, the newest first."""
-
-    slots = 2
-
-    def __init__(self) -> None:
-        self.ended: deque[tuple[str, WayfarerError | None]] = deque()
-        self.most = 0
-
-    def start(self, cell: Cell, folder: Path) -> None:
-        try:
-            do(cell, folder)
-            self.ended.append((cell.name, None))
-        except WayfarerError as error:
-            self.ended.append((cell.name, error))
-        self.most = max(self.most, len(self.ended))
-
-    def wait(self) -> tuple[str, WayfarerError | None]:
-        return self.ended.pop()
 
 
 class Journal:

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from wayfarer_common.errors import ConfigError, DataError
 from wayfarer_policies.exploration import Schedule
+from wayfarer_policies.report.drawing import method_colour
 from wayfarer_policies.schedules import LinearSchedule
 from wayfarer_policies.toy import (
     FULL,
@@ -18,11 +19,12 @@ from wayfarer_policies.toy import (
     Row,
     ToyConfig,
     ToyRobot,
+    load_rnd,
     read_rows,
     run_strategy,
     write_rows,
 )
-from wayfarer_policies.toy_figures import curves, draw_all, summary
+from wayfarer_policies.toy_figures import coverage, curves, novelty_map
 
 
 class Board:
@@ -99,18 +101,16 @@ def test_the_random_episodes_come_first() -> None:
 
 
 def test_figures_are_drawn_from_what_the_runs_have_left(tmp_path: Path) -> None:
-    rows = [
-        row
-        for strategy in ("goal", "random")
-        for row in run_strategy(strategy, 0, CONFIG, Board(), tmp_path / "runs" / f"{strategy}_0")
-    ]
+    rows = [row for name in ("goal", "random") for row in run_strategy(name, 0, CONFIG, Board(), tmp_path / name)]
     write_rows(tmp_path / "coverage.csv", rows)
     assert read_rows(tmp_path / "coverage.csv") == rows
     header = (tmp_path / "coverage.csv").read_text().splitlines()[0]
     assert header == "strategy,seed,episode,total_states,episode_states,new_states"
-    figures = draw_all(rows, CONFIG, Board(), tmp_path)
-    assert [path.name for path in figures] == ["coverage.png", "novelty_goal.png"]
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in figures)
+    drawn = coverage(rows, "a")
+    assert drawn.count(method_colour("goal")) == drawn.count(method_colour("random")) > 0
+    assert method_colour("rnd") not in drawn  # it has no rows
+    rnd = load_rnd(CONFIG, Board(), tmp_path / "goal")
+    assert novelty_map(np.load(tmp_path / "goal" / "visits.npy"), rnd, Board(), "b").count("<image") == 4  # with bars
 
 
 @pytest.mark.parametrize("config", [CONFIG, SMALL, FULL])
@@ -118,10 +118,10 @@ def test_sizes_travel_as_plain_data(config: ToyConfig) -> None:
     assert ToyConfig.from_plain(json.loads(json.dumps(config.to_plain()))) == config
 
 
-def test_the_summary_has_means_and_ranges_over_seeds() -> None:
-    rows = [Row("goal", seed, episode, 10 * (seed + 1) * (episode + 1), 3, 2) for seed in (0, 1) for episode in (0, 1)]
+def test_curves_go_as_far_as_all_seeds_have_come() -> None:
+    rows = [Row("goal", seed, k, 10 * (seed + 1) * (k + 1), 3, 2) for seed in (0, 1) for k in range(2 + seed)]
     assert curves(rows, "goal", lambda row: row.total_states).tolist() == [[10, 20], [20, 40]]
-    assert summary(rows) == [("goal", 2, 30.0, 20.0, 40.0, 2.0)]
+    assert curves(rows, "rnd", lambda row: row.total_states).size == 0
 
 
 def test_unknown_strategies_and_other_tables_are_refused(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 from wayfarer_policies.evaluation import Evaluation, count_successes
 from wayfarer_policies.grid import Plain
@@ -21,7 +22,8 @@ from wayfarer_policies.report.gathered import gather
 from wayfarer_policies.report.page import write_page
 from wayfarer_policies.report.statistics import statistics
 from wayfarer_policies.supervised import PredictorConfig, train_predictor
-from wayfarer_policies.toy import ToyConfig, run_strategy
+from wayfarer_policies.toy import ToyConfig, load_rnd, run_strategy
+from wayfarer_policies.toy_figures import novelty_map
 from wayfarer_sim.pixel_world import PixelWorld, PixelWorldConfig
 
 from wayfarer_cli.collect import Collection
@@ -103,6 +105,13 @@ def explore_toy(folder: Path, strategy: str, seed: int, config: Mapping[str, Any
     out = toy_folder(folder, strategy, seed)
     rows = run_strategy(strategy, seed, ToyConfig.from_plain(config), PixelWorld(PixelWorldConfig(**world)), out)
     return {"states": rows[-1].total_states}
+
+
+def show_toy(folder: Path, strategy: str, config: Mapping[str, Any], world: Mapping[str, Any]) -> dict[str, str]:
+    """Return Figure 2 of a strategy that judges novelty, for seed 0."""
+    out, pixels = toy_folder(folder, strategy, 0), PixelWorld(PixelWorldConfig(**world))
+    rnd = load_rnd(ToyConfig.from_plain(config), pixels, out)
+    return {"map": novelty_map(np.load(out / "visits.npy"), rnd, pixels, f"toy {strategy}")}
 
 
 def toy_folder(folder: Path, strategy: str, seed: int) -> Path:

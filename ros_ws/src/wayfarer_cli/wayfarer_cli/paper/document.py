@@ -1,10 +1,12 @@
-"""paper.html: Figures 3 to 7 and the rankings with their spreads, from whatever cells are finished."""
+"""paper.html: Figures 2 to 7 and the rankings with their spreads, from whatever cells are finished."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from wayfarer_policies import toy_figures
 from wayfarer_policies.grid import Result
 from wayfarer_policies.report.dataset import footer
+from wayfarer_policies.report.drawing import method_colour
 from wayfarer_policies.report.markup import Markup, join, note, plot, table, tag
 from wayfarer_policies.report.page import Section, page
 from wayfarer_policies.report.tables import counted, duration
@@ -12,7 +14,7 @@ from wayfarer_policies.toy import STRATEGIES
 
 from wayfarer_cli.paper import figures, outcome, plan
 from wayfarer_cli.paper.cells import REPORT
-from wayfarer_cli.paper.outcome import Coverage, Score, Standing
+from wayfarer_cli.paper.outcome import Colours, Coverage, Positions, Score, Standing
 from wayfarer_cli.paper.scales import Scale
 
 _RANKING = (
@@ -25,15 +27,16 @@ def paper_page(scale: Scale, folder: Path, results: Mapping[str, Result], made_b
     """Return the page."""
     sections = [
         Section("scale", "What was done", _scale(scale, results)),
-        Section("figure-3", "Figure 3: the toy world", _figure3(folder, results)),
+        Section("figure-2", "Figure 2: novelty in the toy world", _figure2(results)),
+        Section("figure-3", "Figure 3: states of the toy world", _figure3(folder, results)),
         Section("figure-4", "Figure 4: observations by novelty", _pictures(scale, results, "sheet", 4)),
         Section("figure-5", "Figure 5: where the cube was", _figure5(scale, results)),
         Section("figure-6", "Figure 6: what predictors learn", _figure6(scale, results)),
         Section("figure-7", "Figure 7: what policies do", _figure7(scale, results)),
         Section("work", "Work", _work(results)),
     ]
-    title = "Efficient self-supervised data collection, reproduced"
-    subtitle = f"Endrawis et al., ICRA 2021, at scale {scale.name}, by wayfarer paper"
+    title = "Self-supervised data collection: the paper's figures"
+    subtitle = f"Experiments of Endrawis et al., ICRA 2021, done again at scale {scale.name}"
     return page(title, subtitle, sections, footer(made_by))
 
 
@@ -59,8 +62,7 @@ def _scale(scale: Scale, results: Mapping[str, Result]) -> Markup:
 
 def _legend(names: Sequence[str]) -> Markup:
     chips = [
-        tag("span", tag("b", Markup("&nbsp;"), style=f"background:{figures.colour(n)}"), n, class_="chip")
-        for n in names
+        tag("span", tag("b", Markup("&nbsp;"), style=f"background:{method_colour(n)}"), n, class_="chip") for n in names
     ]
     return tag("p", *chips)
 
@@ -70,6 +72,21 @@ def _ranking(what: str, ranking: Sequence[Standing], form: str) -> Markup:
     return tag("p", tag("b", f"{what}: "), words)
 
 
+def _figure2(results: Mapping[str, Result]) -> Markup:
+    drawn = [(name.partition("/")[2], result) for name, result in results.items() if name.startswith("show-toy/")]
+    if not drawn:
+        return note("Not done: wayfarer paper toy.")
+    return join(
+        plot(
+            result.value["map"],
+            f"{strategy}, seed 0. Left: how often the object was at each place. Right: how novel its image there is to "
+            "the RND after its last fit, mean over the angles it had.",
+            f"Maps of visits and of novelty for {strategy}",
+        )
+        for strategy, result in drawn
+    )
+
+
 def _figure3(folder: Path, results: Mapping[str, Result]) -> Markup:
     rows = outcome.toy_rows(folder, results)
     if not rows:
@@ -77,7 +94,7 @@ def _figure3(folder: Path, results: Mapping[str, Result]) -> Markup:
     last = max(row.episode for row in rows)
     scores = [Score(row.strategy, row.seed, row.seed, row.total_states) for row in rows if row.episode == last]
     drawn = plot(
-        figures.figure3(rows),
+        toy_figures.coverage(rows, "figure3"),
         "States of the toy world visited so far, in each episode, and for the first time (means over 10 episodes). "
         "Lines: mean over the seeds; shades: lowest to highest.",
         "Curves of the number of visited states over episodes, by strategy",
@@ -130,16 +147,19 @@ def _share(line: Coverage) -> float:
 
 
 def _figure6(scale: Scale, results: Mapping[str, Result]) -> Markup:
-    colours, positions = (outcome.predictions(scale, results, target) for target in plan.TARGETS)
+    colours = outcome.predictions(scale, results, "color", Colours)
+    positions = outcome.predictions(scale, results, "position", Positions)
     if not colours and not positions:
         return note("Not done: wayfarer paper supervised.")
-    accuracy = [Score(s.variant, s.dataset, s.seed, 100 * s.value) for s, _ in colours]
-    error = [score for score, _ in positions]
-    guesses = [100 * value["scores"]["guess_accuracy"] for _, value in colours]
-    blind = [value["scores"]["guess_error_mm"] for _, value in positions]
+    accuracy = [Score(c.variant, c.dataset, c.seed, 100 * c.accuracy) for c in colours]
+    error = [Score(p.variant, p.dataset, p.seed, p.error_mm) for p in positions]
+    fresh = [
+        Score(c.variant, c.dataset, c.seed, 100 * c.unseen_accuracy) for c in colours if c.unseen_accuracy is not None
+    ]
+    far = [Score(p.variant, p.dataset, p.seed, p.unseen_error_mm) for p in positions if p.unseen_error_mm is not None]
     panels = [
-        ("accuracy of the upper colour [%]", accuracy, sum(guesses) / len(guesses) if guesses else None),
-        ("error of the position [mm]", error, sum(blind) / len(blind) if blind else None),
+        ("accuracy of the upper colour [%]", accuracy, _mean([100 * c.guess_accuracy for c in colours])),
+        ("error of the position [mm]", error, _mean([p.guess_error_mm for p in positions])),
     ]
     drawn = plot(
         figures.spread(panels, [variant.name for variant in scale.variants], "figure6"),
@@ -151,10 +171,20 @@ def _figure6(scale: Scale, results: Mapping[str, Result]) -> Markup:
         [
             drawn,
             _ranking("Accuracy of the upper colour [%]", outcome.standings(accuracy, higher_is_better=True), ".1f"),
+            _ranking(
+                "The same over pictures not trained on [%]", outcome.standings(fresh, higher_is_better=True), ".1f"
+            ),
             _ranking("Error of the position [mm]", outcome.standings(error, higher_is_better=False), ".1f"),
+            _ranking(
+                "The same over pictures not trained on [mm]", outcome.standings(far, higher_is_better=False), ".1f"
+            ),
             tag("p", _RANKING),
         ]
     )
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
 
 
 def _figure7(scale: Scale, results: Mapping[str, Result]) -> Markup:
@@ -172,7 +202,7 @@ def _figure7(scale: Scale, results: Mapping[str, Result]) -> Markup:
         empty += [tag("li", f"{task}: {', '.join(nothing)}")] if nothing else []
     drawn = plot(
         figures.spread(panels, [variant.name for variant in scale.variants], "figure7"),
-        f"Each dot: the share of {scale.trials} trials that end in a success, of a BCQ policy from one dataset with one "
+        f"Each dot: the share of {scale.trials} trials that end in a success, of a BCQ policy from one dataset and "
         "seed. Bars: medians. Dotted: actions at random.",
         "Dot plots of success by method, one panel per task",
     )

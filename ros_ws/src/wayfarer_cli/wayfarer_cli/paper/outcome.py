@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 from wayfarer_common.cube import FACES
 from wayfarer_policies.grid import Result, file_of, read_result
@@ -111,16 +111,55 @@ def coverage(scale: Scale, results: Mapping[str, Result]) -> list[Coverage]:
 # --- Figure 6 ---
 
 
-def predictions(scale: Scale, results: Mapping[str, Result], target: str) -> list[tuple[Score, Mapping[str, Any]]]:
-    """Return each predictor's main score, accuracy or error [mm], and all it was scored by."""
-    key = "accuracy" if target == "color" else "error_mm"
-    found = []
+@dataclass(frozen=True)
+class Predicted:
+    """A line of figure6-*.csv: one predictor. Unseen are the test images whose very picture was not trained on."""
+
+    variant: str
+    dataset: int
+    seed: int
+    train_images: int
+    test_images: int
+    unseen_images: int
+
+
+@dataclass(frozen=True)
+class Colours(Predicted):
+    """A line of figure6-color.csv."""
+
+    accuracy: float
+    balanced_accuracy: float  # mean over the colours
+    unseen_accuracy: float | None
+    guess_accuracy: float  # of the best guess that looks at no image
+
+
+@dataclass(frozen=True)
+class Positions(Predicted):
+    """A line of figure6-position.csv."""
+
+    error_mm: float
+    mse_m2: float
+    unseen_error_mm: float | None
+    guess_error_mm: float
+    guess_mse_m2: float
+
+
+P = TypeVar("P", bound=Predicted)
+
+
+def predictions(scale: Scale, results: Mapping[str, Result], target: str, kind: type[P]) -> list[P]:
+    """Return a line for each predictor of a target that is there."""
+    lines = []
     for variant, repetition, run in plan.runs(scale):
         for seed in range(scale.predictor_seeds):
             if (result := results.get(f"{target}/{run}-{seed}")) is not None:
-                scores = result.value["scores"]
-                found.append((Score(variant.name, repetition, seed, scores[key]), result.value))
-    return found
+                unseen = result.value["unseen_scores"] or {}
+                found = {**result.value["scores"], **{f"unseen_{key}": value for key, value in unseen.items()}}
+                found |= {f.name: result.value[f.name] for f in fields(Predicted) if f.name.endswith("_images")}
+                names = [f.name for f in fields(kind) if f.name not in ("variant", "dataset", "seed")]
+                values: dict[str, Any] = {name: found.get(name) for name in names}
+                lines.append(kind(variant.name, repetition, seed, **values))
+    return lines
 
 
 # --- Figure 7 ---

@@ -77,7 +77,7 @@ def offline(scale: Scale) -> Iterator[Cell]:
 
 
 def toy(scale: Scale) -> Iterator[Cell]:
-    """Yield each strategy of the toy world with each seed."""
+    """Yield each strategy of the toy world with each seed, and the maps of novelty of two."""
     for seed in range(scale.repetitions):
         for strategy in STRATEGIES:
             arguments = {
@@ -87,6 +87,9 @@ def toy(scale: Scale) -> Iterator[Cell]:
                 "world": asdict(scale.toy_world),
             }
             yield Cell(f"toy/{strategy}-{seed}", cells.explore_toy, arguments)
+    for strategy in ("goal", "rnd"):
+        arguments = {"strategy": strategy, "config": scale.toy.to_plain(), "world": asdict(scale.toy_world)}
+        yield Cell(f"show-toy/{strategy}", cells.show_toy, arguments, (f"toy/{strategy}-0",))
 
 
 Part = Callable[[Scale], Iterator[Cell]]

@@ -12,8 +12,8 @@ from wayfarer_policies.toy import Row
 
 from wayfarer_cli.paper import outcome
 from wayfarer_cli.paper.document import paper_page
-from wayfarer_cli.paper.outcome import Coverage, Score, Trial
-from wayfarer_cli.paper.plan import TARGETS, cells_of
+from wayfarer_cli.paper.outcome import Colours, Coverage, Positions, Trial
+from wayfarer_cli.paper.plan import cells_of
 from wayfarer_cli.paper.scales import Scale
 from wayfarer_cli.provenance import made_by
 
@@ -43,10 +43,8 @@ def write_results(size: Scale, out: Path) -> list[Path]:
     tables: list[tuple[str, type, Sequence[object]]] = [
         ("figure3.csv", Row, outcome.toy_rows(out, results)),
         ("figure5.csv", Coverage, outcome.coverage(size, results)),
-        *(
-            (f"figure6-{target}.csv", Score, [s for s, _ in outcome.predictions(size, results, target)])
-            for target in TARGETS
-        ),
+        ("figure6-color.csv", Colours, outcome.predictions(size, results, "color", Colours)),
+        ("figure6-position.csv", Positions, outcome.predictions(size, results, "position", Positions)),
         ("figure7.csv", Trial, outcome.trials(size, results)),
     ]
     written = []

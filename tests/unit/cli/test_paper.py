@@ -1,0 +1,159 @@
+"""The paper's grid and what is made of its results; tiny sizes, real parts."""
+
+import csv
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from fixtures.browser import show
+from fixtures.workers import Here
+from hypothesis import given
+from hypothesis import strategies as st
+from wayfarer_cli.paper.outcome import Score, Standing, in_words, standings
+from wayfarer_cli.paper.plan import STAGES, cells_of, run_name
+from wayfarer_cli.paper.run import write_results
+from wayfarer_cli.paper.scales import FULL, SMALL, Scale, Variant, scale
+from wayfarer_common.errors import ConfigError
+from wayfarer_policies.exploration import Schedule
+from wayfarer_policies.grid import State, file_of, run_grid
+
+TINY = replace(
+    SMALL,
+    name="tiny",
+    variants=(Variant("goal", "goal"), Variant("random, robot hidden", "random", {"sim_bridge": {"hide_robot": True}})),
+    repetitions=1,
+    episodes=2,
+    steps=6,
+    epochs=1,
+    tasks=("push",),
+    updates=1,
+    trials=2,
+    trial_steps=2,
+    toy=replace(SMALL.toy, schedule=Schedule(episodes=6, episodes_per_cycle=2, steps=6, epochs=1), batch=4),
+)
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> Iterator[None]:
+    """Cells take one thread; other tests have theirs back."""
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+# --- the plan ---
+
+
+def test_the_full_scale_is_the_paper_s() -> None:
+    assert (FULL.repetitions, FULL.episodes * FULL.steps, FULL.epochs, FULL.predictor_seeds) == (5, 300_000, 25, 5)
+    assert (FULL.updates, FULL.bcq_seeds, len(FULL.tasks)) == (50_000, 3, 3)
+    assert {v.method for v in FULL.variants} == {"goal", "rnd", "random", "goal-random", "goal-min"}
+    assert any(v.parameters == {"sim_bridge": {"hide_robot": True}} for v in FULL.variants)
+
+
+@pytest.mark.parametrize("size", [SMALL, FULL], ids=lambda size: size.name)
+def test_a_grid_has_a_cell_for_each_method_dataset_seed_and_task(size: Scale) -> None:
+    cells = cells_of("all", size)
+    kinds = [cell.name.split("/")[0] for cell in cells]
+    datasets = len(size.variants) * size.repetitions
+    assert kinds.count("collect") == kinds.count("describe") == datasets
+    assert kinds.count("color") == kinds.count("position") == datasets * size.predictor_seeds
+    assert kinds.count("learn") == datasets * size.bcq_seeds * len(size.tasks) == kinds.count("try") - 1
+    assert kinds.count("toy") == 5 * size.repetitions
+    assert len({cell.name for cell in cells}) == len(cells)
+
+
+def test_every_stage_holds_what_it_needs(tmp_path: Path) -> None:
+    for stage in STAGES:
+        names: set[str] = set()
+        for cell in cells_of(stage, TINY):
+            assert names.issuperset(cell.after), f"{stage}: {cell.name}"
+            names.add(cell.name)
+    assert {cell.name.split("/")[0] for cell in cells_of("toy", TINY)} == {"toy", "show-toy"}
+    with pytest.raises(ConfigError, match="stage 'everything' is not one of collect, report"):
+        cells_of("everything", TINY)
+
+
+def test_scales_are_looked_up_by_name_and_repeated_as_often_as_wanted() -> None:
+    assert scale("small") is SMALL
+    assert scale("full", 7).repetitions == 7
+    with pytest.raises(ConfigError, match="scale 'huge' is not one of small, full"):
+        scale("huge")
+
+
+def test_names_of_datasets_are_names_of_folders() -> None:
+    assert run_name(Variant("goal, robot hidden", "goal"), 3) == "goal-robot-hidden-3"
+
+
+# --- what is made of results ---
+
+
+def test_a_ranking_tells_medians_with_ranges_and_joins_what_overlaps() -> None:
+    scores = [Score("a", k, 0, v) for k, v in enumerate((1.0, 5.0, 9.0))]
+    scores += [Score("b", 0, 0, 8.0), Score("b", 1, 0, 12.0), Score("c", 0, 0, 0.5)]
+    ranking = standings(scores, higher_is_better=True)
+    assert ranking == [
+        Standing("b", 2, 10.0, 8.0, 12.0),
+        Standing("a", 3, 5.0, 1.0, 9.0),
+        Standing("c", 1, 0.5, 0.5, 0.5),
+    ]
+    assert in_words(ranking, lambda v: f"{v:g}") == "b 10 (8 to 12) ~ a 5 (1 to 9) > c 0.5 (0.5 to 0.5)"
+    assert [s.variant for s in standings(scores, higher_is_better=False)] == ["c", "a", "b"]
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(-100, 100)), min_size=1))
+def test_a_ranking_loses_nobody_and_keeps_medians_within_their_ranges(pairs: list[tuple[str, float]]) -> None:
+    ranking = standings([Score(name, 0, 0, value) for name, value in pairs], higher_is_better=False)
+    assert sum(s.count for s in ranking) == len(pairs)
+    assert {s.variant for s in ranking} == {name for name, _ in pairs}
+    assert all(s.low <= s.median <= s.high for s in ranking)
+    assert all(a.median <= b.median for a, b in itertools.pairwise(ranking))
+
+
+def test_a_page_of_nothing_says_what_is_not_done(tmp_path: Path) -> None:
+    assert [path.name for path in write_results(TINY, tmp_path)] == ["paper.html"]
+    page = (tmp_path / "paper.html").read_text()
+    assert page.count("Not done: wayfarer paper") == 6
+
+
+# --- all of it ---
+
+
+def lines(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.slow
+def test_the_whole_paper_is_done_shown_and_kept(tmp_path: Path) -> None:
+    cells = cells_of("all", TINY)
+    run_grid(cells, tmp_path, Here())
+    written = {path.name for path in write_results(TINY, tmp_path)}
+    assert written == {
+        *("figure3.csv", "figure5.csv", "figure6-color.csv", "figure6-position.csv", "figure7.csv", "paper.html"),
+    }
+    assert (tmp_path / "report.html").exists()
+    assert len(lines(tmp_path / "figure3.csv")) == 5 * 6
+    assert [(row["variant"], row["steps"]) for row in lines(tmp_path / "figure5.csv")] == [
+        ("goal", "12"),
+        ("random, robot hidden", "12"),
+    ]
+    assert all(0 <= float(row["accuracy"]) <= 1 for row in lines(tmp_path / "figure6-color.csv"))
+    assert all(float(row["error_mm"]) >= 0 for row in lines(tmp_path / "figure6-position.csv"))
+    at_random = [row for row in lines(tmp_path / "figure7.csv") if row["variant"] == "random actions"]
+    assert [(row["task"], row["episodes"]) for row in at_random] == [("push", "2")]
+
+    shown = show(tmp_path / "paper.html", tmp_path / "paper.png", height=5000)
+    assert shown.console == []
+    assert (shown.pixels < 100).all(axis=2).mean() > 0.002  # words and axes
+    assert "Not done" not in (tmp_path / "paper.html").read_text()
+
+    told: list[tuple[str, State]] = []
+    file_of(tmp_path, "describe/goal-0").unlink()  # as if killed there
+    run_grid(cells, tmp_path, Here(), lambda cell, state: told.append((cell.name, state)))
+    assert [name for name, state in told if state is not State.KEPT] == ["describe/goal-0"] * 2
+    with pytest.raises(ConfigError, match=r"done with other arguments .epochs was 1, is 2."):
+        run_grid(cells_of("supervised", replace(TINY, epochs=2)), tmp_path, Here())
