@@ -24,18 +24,6 @@ SECTIONS = (
     *("runs", "cube", "coverage", "balance", "pictures", "novelty", "goals", "actions", "losses", "timing"),
     "parameters",
 )
-    "runs",
-    "cube",
-    "coverage",
-    "balance",
-    "pictures",
-    "novelty",
-    "goals",
-    "actions",
-    "losses",
-    "timing",
-    "parameters",
-]
 EVIL = "<script>alert('x')</script>&\"$\\frac{"
 NO_TRUTH = "No true cube pose was recorded"
 
