@@ -26,7 +26,7 @@ def test_a_new_run_keeps_its_configuration_and_its_first_session() -> None:
     (session,) = description["sessions"]
     assert session["collector"] == CONFIGURATION["collector"]
     assert session["versions"]["numpy"][0].isdigit()
-    assert set(session) == {"started", "host", "python", "versions", "collector"}
+    assert set(session) == {"started", "host", "commit", "python", "versions", "collector"}
 
 
 def test_a_package_that_is_missing_is_named_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""run.yaml: what was recorded with which configuration, by which versions, in which sessions. Pure."""
+"""run.yaml: what was recorded with which configuration, by which versions, in which sessions."""
 
 import hashlib
 import platform
@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 from wayfarer_common.errors import ConfigError
+from wayfarer_common.provenance import commit
 
 # What may differ between the sessions of one run: how much is collected and where, not what an episode means.
 _FREE_NODES = ("replay",)
@@ -32,6 +33,7 @@ def describe(existing: Mapping[str, Any], configuration: Configuration) -> dict[
     session = {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "host": socket.gethostname(),
+        "commit": commit(),
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in _VERSIONS},
         "collector": dict(configuration.get("collector", {})),
