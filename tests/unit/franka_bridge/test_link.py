@@ -1,3 +1,4 @@
+import threading
 import time
 from collections.abc import Iterator
 
@@ -98,7 +99,7 @@ def test_recovery_fails_in_time_when_the_arm_cannot_be_reached(arm: Arm, link: L
 def test_a_clock_that_stands_still_is_a_fault_and_the_arm_is_stopped(arm: Arm, link: Link) -> None:
     connected(link)
     arm.alive = False
-    wait_for(lambda: "no new state" in link.report.fault, "the stale state to be seen")
+    wait_for(lambda: link.watch() or "no new state" in link.report.fault, "the stale state to be seen")
     wait_for(lambda: "stop" in arm.told, "the arm to be stopped")
     arm.alive = True
     number = link.report.number
@@ -135,9 +136,20 @@ def test_a_fault_on_the_way_home_stops_the_arm(arm: Arm, link: Link) -> None:
     connected(link)
     arm.home_ends.clear()
     arm.alive = False
+    watching = threading.Timer(1.0, link.watch)
+    watching.start()
     with pytest.raises(DeviceError):
         link.home(30.0)
+    watching.join()
     assert "home given up" in arm.told
+
+
+def test_a_read_that_is_stuck_is_a_fault_before_it_returns(arm: Arm, link: Link) -> None:
+    connected(link)
+    arm.reads.clear()
+    wait_for(lambda: link.track(HERE, DOWN), "a target to be refused")
+    assert "no new state" in link.report.fault
+    arm.reads.set()
 
 
 def test_what_trying_again_cannot_mend_is_given_up(arm: Arm, link: Link) -> None:

@@ -53,6 +53,7 @@ class Link:
         self._jobs: deque[tuple[Callable[[], None], Future[None]]] = deque()
         self._target: tuple[Vector, Vector] | None = None
         self._busy = False
+        self._heard = 0.0  # s, when the newest state came
         self._approach: Approach | None = None  # the commander's own, as is the next
         self._advanced = 0.0  # s, when
         self._threads = [
@@ -70,9 +71,17 @@ class Link:
         """What is known now."""
         return self._report
 
+    def watch(self) -> None:
+        """See whether the newest state is too old; to be called often: the reader may be stuck in a read."""
+        with self._change:
+            report = self._report
+            if report.connected and not report.fault and self._monotonic() - self._heard > self._manner.stale:
+                self._fail(f"no new state of the robot for {self._manner.stale:g} s")
+
     def track(self, position: Vector, quaternion: Vector) -> str:
         """Pass a target on; return why it is refused instead, or nothing."""
         with self._change:
+            self.watch()
             refusal = self._report.refusal or ("the arm is on its way home, or recovering" if self._busy else "")
             if not refusal:
                 self._target = (position, quaternion)
@@ -117,14 +126,14 @@ class Link:
     # --- the reader ---
 
     def _read(self) -> None:
-        wait, newest, heard = 0.0, -1.0, self._monotonic()
+        wait, newest = 0.0, -1.0
         while not self._closing.is_set():
             if not self._report.connected:
                 self._retry.wait(wait)
                 self._retry.clear()
                 wait = min(max(2.0 * wait, _FIRST_WAIT), _LONGEST_WAIT)
                 if self._connect():
-                    wait, newest, heard = 0.0, -1.0, self._monotonic()
+                    wait, newest = 0.0, -1.0
                 continue
             began = self._monotonic()
             try:
@@ -136,10 +145,10 @@ class Link:
                 self._fail(str(error))
                 continue
             if state.time != newest:
-                newest, heard = state.time, self._monotonic()
+                newest = state.time
+                self.watch()
+                self._heard = self._monotonic()
                 self._set(state=state, stamp=self._now(), number=self._report.number + 1)
-            elif self._monotonic() - heard > self._manner.stale and not self._report.fault:
-                self._fail(f"no new state of the robot for {self._manner.stale:g} s")
             self._closing.wait(max(1.0 / self._manner.state_rate - (self._monotonic() - began), 0.0))
 
     def _connect(self) -> bool:
@@ -153,6 +162,7 @@ class Link:
         except DeviceError as error:
             self._set(fault=f"not connected: {error}" if never else f"connection lost: {error}")
             return False
+        self._heard = self._monotonic()
         # After a loss the fault stays until somebody asks for recovery; at the start there is none to clear.
         self._set(connected=True, fault="" if never else "the connection was lost and is back: recover to go on")
         return True

@@ -146,6 +146,7 @@ class FrankaBridge(ContractNode):
         return ErrorRecovery.Result()
 
     def _on_tick(self) -> None:
+        self._link.watch()
         report, now = self._link.report, time.monotonic()
         new = report.number != self._published
         if new and report.state is not None:

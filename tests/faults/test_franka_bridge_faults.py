@@ -1,0 +1,87 @@
+"""Faults injected between a real libfranka client, our bridge, and simulated arms that speak Franka's protocol."""
+
+import importlib.util
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fixtures.graph import node_process, peer, wait_for
+from fixtures.rigs import ROOT, franka_bridge, franka_sim, franky_sim, own_host
+from franka_msgs.msg import FrankaRobotState
+from wayfarer_common import contract
+from wayfarer_common.conversions import active_errors
+
+pytestmark = pytest.mark.slow
+
+
+def load_faults() -> Any:
+    spec = importlib.util.spec_from_file_location("rig_faults", ROOT / "tests/rigs/faults.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+faults = load_faults()
+
+
+@pytest.fixture(scope="module")
+def rig(module_domain: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with faults.running_rig(module_domain, tmp_path_factory.mktemp("rig")) as running:
+        yield running
+
+
+@pytest.mark.parametrize("name", faults.FAULTS)
+def test_a_fault_is_told_stops_every_command_and_is_gone_after_recovery(rig: Any, name: str) -> None:
+    if name == "cable pulled" and rig.cable is None:
+        pytest.skip("NOT TESTED: pulling a cable needs the right to make network namespaces")
+    faults.inject(rig, name)
+
+
+def test_a_bridge_whose_arm_does_not_answer_ends_on_a_signal_all_the_same(domain: int, tmp_path: Path) -> None:
+    """Which node_process sees to: it fails where a node does not end within 10 s of SIGTERM."""
+    host = own_host(2)
+    with peer(domain) as me, franky_sim(host, tmp_path) as server, franka_bridge(host):
+        me.listen(contract.CURRENT_POSE)
+        wait_for(lambda: me.last(contract.CURRENT_POSE), "the first pose")
+        server.send_signal(signal.SIGSTOP)
+
+
+def test_a_missing_wheel_is_named_with_what_to_install(domain: int) -> None:
+    with node_process("wayfarer_franka_bridge", "franka_bridge", driver="panda_py") as process:
+        output, _ = process.communicate(timeout=60.0)
+    assert process.returncode == 1
+    assert "pip install panda-python==1.1.1" in output
+
+
+def test_a_missing_real_time_kernel_is_named(domain: int, tmp_path: Path) -> None:
+    flag = Path("/sys/kernel/realtime")
+    if flag.exists() and flag.read_text().strip() == "1":
+        pytest.skip("NOT TESTED: this machine has a real-time kernel")
+    host = own_host(3)
+    with franky_sim(host, tmp_path), franka_bridge(host, realtime="enforce") as process:
+        output, _ = process.communicate(timeout=60.0)
+    assert process.returncode == 1
+    assert "realtime:=ignore is for simulators only" in output
+
+
+def test_a_reflex_is_told_and_only_recovery_clears_it(domain: int, tmp_path: Path) -> None:
+    """franka-sim aborts what breaks the arm's limits: a stiff spring that jumps breaks its joint velocities."""
+    host = own_host(4)
+    with peer(domain) as me, franka_sim(host, tmp_path):
+        stiff = {"stiffness": 3000.0, "error_clip": 0.3, "quickness": 50.0, "top_speed": 1.0}
+        with franka_bridge(host, **stiff) as bridge:
+            arm = faults.Rig(me, tmp_path, bridge)
+            wait_for(lambda: me.last(contract.CURRENT_POSE), "the first pose")
+            arm.send(np.array([0.5, 0.3, 0.5]))
+            wait_for(
+                lambda: arm.state.robot_mode == FrankaRobotState.ROBOT_MODE_REFLEX or not arm.healthy(), "a reflex"
+            )
+            wait_for(lambda: active_errors(arm.state.last_motion_errors), "the reflex's cause", 20.0)
+            faults.stands_still_while_faulted(arm)
+            assert arm.recover()
+            wait_for(arm.healthy, "a healthy robot_state", 20.0)
