@@ -8,6 +8,7 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -16,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
+from wayfarer_common.errors import DataError
 
 INK = "#010203"  # stands for the page's text colour until the SVG is written
 PALETTE = ("#3b82f6", "#f97316", "#10b981", "#a855f7", "#ef4444", "#06b6d4", "#d4a017", "#ec4899", "#84cc16", "#8b8b8b")
@@ -93,7 +95,15 @@ class Drawing:
         text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
         text = re.sub(r'<g id="[^"]*"', "<g", text)  # figure_1, axes_1: the same in every figure of the page
         text = re.sub(r'\s(width|height)="[\d.]+pt"', "", text, count=2)
-        return re.sub(rf"{INK}", "currentColor", text).strip()
+        return text.replace(INK, "currentColor").strip()
+
+    def png(self, out: Path) -> Path:
+        """Write the figure on white; return `out`. Raises DataError where it cannot be written."""
+        try:
+            self.figure.savefig(out, dpi=130, facecolor="white")
+        except OSError as error:
+            raise DataError(f"cannot write {out}: {error.strerror}") from error
+        return out
 
 
 def mosaic_uri(images: list[NDArray[np.uint8]], columns: int, gap: int = 2, quality: int = 88) -> tuple[str, int, int]:

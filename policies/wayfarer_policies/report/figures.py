@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from wayfarer_common.cube import FACES, top_faces
 
 from wayfarer_policies.report.drawing import FACE_COLOURS, INK, colour, figure, letter
-from wayfarer_policies.report.gather import RunRecord
 from wayfarer_policies.report.novelty import Scores
+from wayfarer_policies.report.records import RunRecord
 from wayfarer_policies.report.statistics import CELL, all_poses, coverage_curve, movement_curve, periods, stacked
 
 _TABLE_Y, _TABLE_X = (0.42, -0.42), (0.30, 0.86)  # [m] what panels of the table show; y grows to the left

@@ -1,9 +1,7 @@
 """Everything a report shows of one run, read from its bags in one go. Opening a run changes nothing in it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,66 +9,14 @@ from wayfarer_common import names
 from wayfarer_common.errors import DataError
 
 from wayfarer_policies.replay.bag import messages, read_episode
-from wayfarer_policies.replay.episode import Episode, EpisodeInfo
+from wayfarer_policies.replay.episode import Episode
 from wayfarer_policies.replay.message_types import base_types
 from wayfarer_policies.replay.run_directory import FileSummary, RunDirectory, summarise
+from wayfarer_policies.report.records import EpisodeRecord, Frame, GoalPictures, RunRecord
+from wayfarer_policies.report.statistics import known_poses
 
 SAMPLE = 2000  # images kept of a run, evenly spread over it: enough for a contact sheet and for RND
 GOALS = 24  # goals shown
-
-
-@dataclass(frozen=True)
-class EpisodeRecord:
-    """One episode without its images."""
-
-    info: EpisodeInfo
-    stamps: NDArray[np.int64]  # (T + 1,) [ns] on the robot's clock; 0 where not known
-    requested: NDArray[np.float32]  # (T, 3)
-    executed: NDArray[np.float32]  # (T, 3)
-    reasons: NDArray[np.uint16]  # (T,)
-    valid: NDArray[np.bool_]  # (T,)
-    ee_positions: NDArray[np.float64]  # (T + 1, 3) [m]
-    object_poses: NDArray[np.float64]  # (N, 7) those that are known; none without a truth topic
-    answer_ms: NDArray[np.float64]  # (A,) from recording an observation to recording its action [ms of wall clock]
-    wall_s: float  # between the first and the last message [s of wall clock]
-
-
-@dataclass(frozen=True)
-class Frame:
-    """An observation and where it comes from."""
-
-    episode: int
-    step: int
-    pixels: NDArray[np.uint8]  # (H, W, 3)
-
-
-@dataclass(frozen=True)
-class GoalPictures:
-    """A goal, as it was stored, and what the camera saw when the episode that set out for it ended."""
-
-    episode: int  # that set out
-    name: str  # "episode/step" of the goal
-    novelty: float  # when it was chosen
-    goal: NDArray[np.uint8]  # (H, W, 3)
-    final: NDArray[np.uint8] | None  # None where the last observation is missing
-
-
-@dataclass(frozen=True)
-class RunRecord:
-    """One run, ready to be summed up and drawn."""
-
-    path: Path
-    description: dict[str, Any]  # run.yaml
-    episodes: list[EpisodeRecord]
-    frames: list[Frame]  # at most SAMPLE, in the order of time
-    goals: list[GoalPictures]  # at most GOALS
-    size_bytes: int
-    torn: list[tuple[str, int]]  # file and steps readable of episodes whose recorder was killed
-
-    @property
-    def has_truth(self) -> bool:
-        """Whether any cube pose is known."""
-        return any(len(episode.object_poses) for episode in self.episodes)
 
 
 def read_run(path: Path, tell: Callable[[int, int], None] = lambda _done, _all: None) -> RunRecord:
@@ -107,7 +53,6 @@ def _images_in(summary: FileSummary) -> int:
 
 
 def _record(episode: Episode, file: Path, summary: FileSummary) -> EpisodeRecord:
-    poses = episode.object_poses if episode.object_poses is not None else np.zeros((0, 7))
     return EpisodeRecord(
         info=episode.info,
         stamps=episode.stamps,
@@ -116,7 +61,7 @@ def _record(episode: Episode, file: Path, summary: FileSummary) -> EpisodeRecord
         reasons=episode.reasons,
         valid=episode.valid,
         ee_positions=episode.ee_positions,
-        object_poses=poses[np.isfinite(poses).all(axis=1)],
+        object_poses=known_poses(episode),
         answer_ms=_answer_times(file, summary),
         wall_s=(summary.end - summary.start) * 1e-9,
     )

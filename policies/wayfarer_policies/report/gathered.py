@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from wayfarer_policies.report.drawing import colour, letter
-from wayfarer_policies.report.gather import RunRecord, read_run
+from wayfarer_policies.report.gather import read_run
 from wayfarer_policies.report.markup import Markup, join, tag
 from wayfarer_policies.report.novelty import Scores, score
+from wayfarer_policies.report.records import RunRecord
 from wayfarer_policies.report.scalars import Curve, read_scalars
 from wayfarer_policies.report.statistics import RunStatistics, statistics
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from wayfarer_policies import checkpoint
 from wayfarer_policies.methods import checkpoint_folder, make_rnd
 from wayfarer_policies.networks import fast_precision
-from wayfarer_policies.report.gather import Frame, RunRecord
+from wayfarer_policies.report.records import Frame, RunRecord
 from wayfarer_policies.rnd import RND, RNDConfig
 
 EPOCHS = 4

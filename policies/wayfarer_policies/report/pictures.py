@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from wayfarer_policies.report.drawing import mosaic_uri
-from wayfarer_policies.report.gather import GoalPictures
 from wayfarer_policies.report.gathered import Gathered, chip
 from wayfarer_policies.report.markup import Markup, join, note, tag
+from wayfarer_policies.report.records import GoalPictures
 
 COLUMNS, ROWS = 14, 6
 

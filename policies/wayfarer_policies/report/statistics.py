@@ -1,7 +1,7 @@
 """Numbers of a run: coverage, balance, actions, losses. Pure arithmetic on what `gather` has read."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from wayfarer_common.cube import FACES, top_faces
 from wayfarer_common.reason import Reason
 
-from wayfarer_policies.report.gather import EpisodeRecord, RunRecord
+from wayfarer_policies.replay.episode import Episode
+from wayfarer_policies.report.records import RunRecord
 
 CELL = 0.01  # [m] side of a cell of the table
 MOVED = 1e-3  # [m] a step that shifts the cube by more has touched it
@@ -53,9 +54,9 @@ def statistics(run: RunRecord) -> RunStatistics:
         ends=dict(Counter(e.info.end.name.lower() for e in run.episodes)),
         steps=sum(len(e.valid) for e in run.episodes),
         lost_steps=sum(int((~e.valid).sum()) for e in run.episodes),
-        robot_s=sum(robot_seconds(e) for e in run.episodes),
+        robot_s=sum(seconds_between(e.stamps) for e in run.episodes),
         wall_s=sum(e.wall_s for e in run.episodes),
-        reasons=reasons(run.episodes),
+        reasons=dict(Counter(name for e in run.episodes for name in named_reasons(e.reasons)).most_common()),
         saturated=float((np.abs(executed) > _BORDER).any(axis=1).mean()) if len(executed) else 0.0,
         mean_step_m=float(np.nanmean(stride)) if np.isfinite(stride).any() else 0.0,
         moved_steps=sum(int(moves(e.object_poses).sum()) for e in run.episodes),
@@ -117,18 +118,22 @@ def entropy(counts: NDArray[np.int64] | Sequence[int]) -> float:
     return float((shares * np.log2(1.0 / shares)).sum()) if shares.size else 0.0
 
 
-def reasons(episodes: Iterable[EpisodeRecord]) -> dict[str, int]:
-    """Count how often the safety gate changed an action, by reason, the commonest first."""
-    found: Counter[str] = Counter()
-    for episode in episodes:
-        found.update(r.name.lower() for bits in episode.reasons for r in Reason(int(bits)) if r.name)
-    return dict(found.most_common())
+def named_reasons(reasons: NDArray[np.uint16]) -> Iterator[str]:
+    """Yield the name of every reason for which the safety gate changed an action, of the bits of some steps (T,)."""
+    return (r.name.lower() for bits in reasons for r in Reason(int(bits)) if r.name)
 
 
-def robot_seconds(episode: EpisodeRecord) -> float:
-    """Return the time between an episode's first and last known observation [s], on the robot's clock."""
-    known = episode.stamps[episode.stamps > 0]
+def seconds_between(stamps: NDArray[np.int64]) -> float:
+    """Return the time between an episode's first and last known observation [s], of stamps (T + 1,) [ns]."""
+    known = stamps[stamps > 0]
     return float(known[-1] - known[0]) * 1e-9 if known.size else 0.0
+
+
+def known_poses(episode: Episode) -> Floats:
+    """Return the cube poses of an episode that are known, (N, 7)."""
+    if episode.object_poses is None:
+        return np.zeros((0, 7))
+    return episode.object_poses[np.isfinite(episode.object_poses).all(axis=1)]
 
 
 def episode_losses(run: RunRecord) -> list[tuple[int, int]]:

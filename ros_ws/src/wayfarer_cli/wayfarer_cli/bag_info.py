@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
-from wayfarer_policies.replay.report import RunSummary, summarise_run
 from wayfarer_policies.replay.run_directory import RunDirectory
+from wayfarer_policies.report.summary import RunSummary, summarise_run
 
 
 def print_info(runs: Sequence[Path], as_json: bool) -> None:

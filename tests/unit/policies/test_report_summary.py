@@ -8,8 +8,9 @@ from PIL import Image
 from wayfarer_common.errors import DataError
 from wayfarer_common.reason import Reason
 from wayfarer_policies.replay.episode import End
-from wayfarer_policies.replay.report import draw_contact_sheet, draw_cube_positions, summarise_run
 from wayfarer_policies.replay.run_directory import RunDirectory
+from wayfarer_policies.report.draw import draw_contact_sheet, draw_cube_positions
+from wayfarer_policies.report.summary import summarise_run
 
 
 def pixels(path: Path) -> np.ndarray:
