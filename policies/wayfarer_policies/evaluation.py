@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from wayfarer_common.errors import DataError
 
-from wayfarer_policies.pose_labels import Tracker
+from wayfarer_policies.pose_labels import TrackerOf, calibrated_tracker
 from wayfarer_policies.replay.bag import read_episode
 from wayfarer_policies.replay.episode import End
 from wayfarer_policies.replay.run_directory import RunDirectory
@@ -56,23 +56,23 @@ def wilson(outcomes: Sequence[bool]) -> Share:
     return Share(k, n, share, max(0.0, centre - half), min(1.0, centre + half))
 
 
-def count_successes(run: Path, name: str, episodes: int, tracker: Tracker | None = None) -> Evaluation:
+def count_successes(run: Path, name: str, episodes: int, tracker_of: TrackerOf = calibrated_tracker) -> Evaluation:
     """Judge the first `episodes` episodes of a run that came to their end.
 
-    Where nobody recorded the cube, `tracker` says where it was. Raises DataError for fewer episodes, or one whose last
-    state is not known.
+    Where nobody recorded the cube, the run's tracker says where it was. Raises DataError for fewer episodes, or one
+    whose last state is not known.
     """
     wanted = task(name)
     at_end: list[bool] = []
     at_any_time: list[bool] = []
     returns: list[float] = []
     for path in RunDirectory(run).episodes().values():
-        episode = read_episode(path, with_images=tracker is not None)
+        episode = read_episode(path, with_images=False)
         if episode.info.end not in (End.TERMINATED, End.TRUNCATED) or len(at_end) == episodes:
             continue
         poses = episode.object_poses
-        if poses is None and tracker is not None:
-            poses = tracker(episode.images)
+        if poses is None and (tracker := tracker_of(run)) is not None:
+            poses = tracker(read_episode(path).images)
         if poses is None or not np.isfinite(poses[-1]).all():
             raise DataError(f"{path} does not tell where the cube was at the end: nobody can say whether it succeeded")
         success = wanted.success(poses[1:])  # (T,)

@@ -1,15 +1,20 @@
 """Where the cube was in every image of a dataset, and who says so: what rewards and predictors are labelled from."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from wayfarer_common.calibration import load_optional
 from wayfarer_common.errors import DataError
 
 from wayfarer_policies.replay.dataset import Dataset
+from wayfarer_policies.replay.run_directory import RunDirectory
 from wayfarer_policies.tasks import Task
+from wayfarer_policies.vision.camera import observation_camera
+from wayfarer_policies.vision.cube_tracker import CubeTracker
 
 TRUTH, TRACKER = "recorded truth", "cube tracker"
 
@@ -19,6 +24,21 @@ class Tracker(Protocol):
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return its poses (T + 1, 7), base frame, of images (T + 1, H, W, 3); NaN where it is not seen."""
+
+
+TrackerOf = Callable[[Path], Tracker | None]
+
+
+def calibrated_tracker(run: Path) -> Tracker | None:
+    """Return the tracker of the camera a run was recorded with; None where run.yaml names no calibration.
+
+    Raises ConfigError where the calibration it names is gone, or does not tell where camera and table are.
+    """
+    if not (run / "run.yaml").is_file():  # another recorder's bag
+        return None
+    camera = (RunDirectory(run).description().get("configuration") or {}).get("camera", {})
+    calibration = load_optional(str(camera.get("calibration", "")))
+    return None if calibration is None else CubeTracker(observation_camera(calibration, camera))
 
 
 class TaskDataError(DataError):
@@ -33,8 +53,8 @@ class PoseLabels:
     sources: dict[str, str]  # run -> TRUTH or TRACKER
 
     @classmethod
-    def of(cls, dataset: Dataset, trackers: Mapping[int, Tracker] | None = None) -> Self:
-        """Take the recorded truth of each run, or where there is none ask the run's tracker.
+    def of(cls, dataset: Dataset, tracker_of: TrackerOf = calibrated_tracker) -> Self:
+        """Take the recorded truth of each run, or where there is none what its tracker sees, frame by frame.
 
         Raises DataError for a run with neither.
         """
@@ -42,16 +62,15 @@ class PoseLabels:
         run_of = dataset.run_of(np.arange(dataset.rows))  # (R,)
         sources = {}
         for k, run in enumerate(dataset.runs):
-            tracker = (trackers or {}).get(k)
             if np.isfinite(poses[run_of == k]).all(axis=1).any():
                 sources[str(run)] = TRUTH
-            elif tracker is not None:
+            elif (tracker := tracker_of(run)) is not None:
                 sources[str(run)] = TRACKER
                 _track(dataset, k, tracker, poses)
             else:
                 raise DataError(
-                    f"{run} does not tell where the cube was: record sim/object_pose with it, or calibrate its camera "
-                    "so that the cube tracker can say"
+                    f"{run} does not tell where the cube was: record sim/object_pose with it, or its camera's "
+                    "calibration (camera node, parameter calibration) so that the cube tracker can say"
                 )
         return cls(poses, sources)
 

@@ -12,7 +12,7 @@ from wayfarer_policies.offline_policy import write_policy
 from wayfarer_policies.replay.bag import read_episode
 from wayfarer_policies.replay.run_directory import RunDirectory
 
-SIZE = ("--episodes", "2", "--steps", "15", "--seed", "3")
+SIZE = ("--episodes", "2", "--steps", "8", "--seed", "3")
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_a_policy_acts_through_the_nodes_as_in_process_and_its_successes_are_cou
     runs = {way: RunDirectory(tmp_path / way) for way in found}
     for number in (0, 1):
         a, b = (read_episode(run.episodes()[number]) for run in runs.values())
-        assert a.steps == b.steps == 15
+        assert a.steps == b.steps == 8
         assert a.lost_steps == b.lost_steps == 0
         assert a.info.method == "offline"
         for name in ("requested", "actions", "ee_positions", "object_poses", "images"):
@@ -66,7 +66,7 @@ def test_a_finished_evaluation_is_only_counted_again_and_other_weights_do_not_go
     assert {path.name: path.stat().st_mtime_ns for path in run.glob("*.mcap")} == written
     description = Description()
     write_policy(policy, description, description.build(), {"task": "push", "updates": 8, "seed": 0, "data": {}})
-    refused = wayfarer(*words[:2], "--episodes", "3", "--steps", "15", "--seed", "3", "--in-process", "--out", str(run))
+    refused = wayfarer(*words[:2], "--episodes", "3", "--steps", "8", "--seed", "3", "--in-process", "--out", str(run))
     assert refused.returncode == 1
     assert "checkpoint_sha256" in refused.stderr
 

@@ -62,4 +62,4 @@ def test_without_truth_a_tracker_judges_or_nobody(tmp_path: Path) -> None:
         assert images.shape == (5, 12, 12, 3)
         return np.tile([0.58, 0.2, -0.067, 0, 0, 0, 1.0], (5, 1))
 
-    assert count_successes(run, "push", 2, track).at_end.rate == 1.0
+    assert count_successes(run, "push", 2, lambda _: track).at_end.rate == 1.0
