@@ -161,6 +161,7 @@ class Actor(ContractNode):
     def _on_weights(self, message: Weights) -> None:
         """Take new weights for the next episode; what cannot be used ends the node rather than act on as before."""
         self._policy.offer(weights_from_bytes(bytes(message.data), message.sha256), message.version)  # type: ignore[attr-defined]
+        self.counts["weights"] += 1
 
     def _consider(self, observation: Image) -> None:
         """Answer an observation that belongs to the running episode; the one after the last action ends it.

@@ -1,0 +1,48 @@
+"""`ros2 launch hardware.launch.xml`: start, ready, one episode, clean end. The robot is faked behind ros2_control."""
+
+import tempfile
+import unittest
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fixtures.fake_ros2_control import FakeRobot, alive
+from fixtures.graph import peer, wait_for
+from fixtures.launched import CLEAN, SHARE, describe, require_launch
+from wayfarer_common import contract
+from wayfarer_msgs.msg import Episode
+from wayfarer_policies.replay.run_directory import RunDirectory
+
+require_launch()
+
+import launch_testing  # noqa: E402  only there where the line above lets us go on
+
+NODES = ("franka_bridge", "camera", "control", "actor", "replay")
+
+
+@pytest.mark.launch_test
+def generate_test_description() -> tuple[Any, dict[str, Any]]:
+    shipped = (SHARE / "config" / "hardware_fr3.yaml").read_text()
+    config = Path(tempfile.mkdtemp(prefix="wayfarer-config-")) / "config.yaml"
+    config.write_text(shipped.replace("source: v4l2", "source: topic"))
+    return describe("hardware.launch.xml", domain=88, backend="ros2_control", config=str(config))
+
+
+class TestWhileItRuns(unittest.TestCase):
+    def test_all_become_ready_and_an_episode_is_recorded(self, domain: int) -> None:
+        with peer(domain, namespace="wayfarer") as me, alive(FakeRobot(me), "/wayfarer"):
+            me.listen(contract.REPLAY_EPISODE)
+            for node in NODES:
+                me.wait_ready(node)
+            wait_for(lambda: me.last(contract.REPLAY_EPISODE) is not None, "a closed episode")
+            episode = me.last(contract.REPLAY_EPISODE)
+            assert (episode.end, episode.steps, episode.lost_steps) == (Episode.TRUNCATED, 5, 0)
+
+
+@launch_testing.post_shutdown_test()
+class TestAfterwards(unittest.TestCase):
+    def test_every_node_ended_cleanly_and_every_file_is_closed(self, proc_info: Any, run: Path) -> None:
+        assert len(proc_info.process_names()) == len(NODES) + 1
+        launch_testing.asserts.assertExitCodes(proc_info, allowable_exit_codes=CLEAN)
+        assert RunDirectory(run).torn() == {}
+        assert RunDirectory(run).episodes()
