@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.progress import Progress
+from wayfarer_policies.pose_labels import PoseLabels
 from wayfarer_policies.replay.dataset import Dataset
 
 
@@ -13,3 +14,11 @@ def open_runs(runs: Sequence[Path], progress: Progress) -> Dataset:
     dataset = Dataset.open(runs, lambda done, total: progress.update(task, completed=done, total=total))
     progress.remove_task(task)
     return dataset
+
+
+def label(dataset: Dataset, progress: Progress) -> PoseLabels:
+    """Return where the cube was; without recorded truth that takes the tracker its time. DataError if nobody knows."""
+    task = progress.add_task(f"looking where the cube was in {', '.join(run.name for run in dataset.runs)}", total=None)
+    labels = PoseLabels.of(dataset)
+    progress.remove_task(task)
+    return labels

@@ -14,7 +14,7 @@ from wayfarer_policies.offline_policy import read_policy
 from wayfarer_policies.pose_labels import PoseLabels
 from wayfarer_policies.replay.dataset import Dataset
 
-from wayfarer_cli.opening import open_runs
+from wayfarer_cli.opening import label, open_runs
 
 
 def train_policies(task: str, runs: Sequence[Path], out: Path, steps: int, seeds: int, as_json: bool) -> None:
@@ -22,7 +22,8 @@ def train_policies(task: str, runs: Sequence[Path], out: Path, steps: int, seeds
     config = OfflineConfig(task, steps)
     with Progress(console=Console(stderr=True)) as progress:
         dataset = open_runs(runs, progress)
-        files = [_train(config, dataset, seed, out / f"seed{seed}", progress) for seed in range(seeds)]
+        labels = label(dataset, progress)
+        files = [_train(config, dataset, labels, seed, out / f"seed{seed}", progress) for seed in range(seeds)]
     curves = {file.parent.name: json.loads((file.parent / "curve.json").read_text()) for file in files}
     results = [_result(file, curves[file.parent.name]) for file in files]
     (out / "results.json").write_text(json.dumps(results, indent=1))
@@ -42,14 +43,16 @@ def train_policies(task: str, runs: Sequence[Path], out: Path, steps: int, seeds
     print(f"next: wayfarer evaluate {files[0]} --episodes 20 --in-process")
 
 
-def _train(config: OfflineConfig, dataset: Dataset, seed: int, out: Path, progress: Progress) -> Path:
+def _train(
+    config: OfflineConfig, dataset: Dataset, labels: PoseLabels, seed: int, out: Path, progress: Progress
+) -> Path:
     bar = progress.add_task(f"{config.task}, seed {seed}", total=config.steps)
 
     def tell(done: int, metrics: dict[str, float]) -> None:
         words = f"{config.task}, seed {seed}: loss {metrics['critic_loss']:.2g}, value {metrics['q']:.2g}"
         progress.update(bar, completed=done, description=words)
 
-    file = train_bcq(config, dataset, seed, out, tell, PoseLabels.of(dataset))
+    file = train_bcq(config, dataset, seed, out, tell, labels)
     progress.update(bar, completed=config.steps)
     return file
 

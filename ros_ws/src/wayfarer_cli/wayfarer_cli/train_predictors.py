@@ -12,11 +12,10 @@ from rich.table import Table
 from wayfarer_common.cube import FACES
 from wayfarer_common.errors import ConfigError
 from wayfarer_policies.offline_figures import draw_scores
-from wayfarer_policies.pose_labels import PoseLabels
 from wayfarer_policies.replay.dataset import Dataset
 from wayfarer_policies.supervised import PredictorConfig, read_predictor, train_predictor
 
-from wayfarer_cli.opening import open_runs
+from wayfarer_cli.opening import label, open_runs
 
 Results = dict[str, list[dict[str, Any]]]  # dataset -> PredictorResult.to_json() of each seed
 
@@ -43,7 +42,7 @@ def _train_all(
     config: PredictorConfig, datasets: Sequence[Dataset], out: Path, seeds: int, progress: Progress
 ) -> Results:
     """Train what is not finished yet."""
-    labels = [PoseLabels.of(dataset) for dataset in datasets]
+    labels = [label(dataset, progress) for dataset in datasets]
     results: Results = {}
     task = progress.add_task("", total=None)
     for which in range(len(datasets)):
