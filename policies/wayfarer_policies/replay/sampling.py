@@ -1,7 +1,9 @@
 """Draw from the replay buffer: transitions for the learner, images for goals and novelty. Nothing is copied twice."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,11 +19,10 @@ from wayfarer_policies.replay.rows import Rows
 
 @dataclass(frozen=True)
 class Batch:
-    """B transitions drawn from the replay buffer, without any goal or reward."""
+    """B transitions of the replay buffer, without any goal or reward. Images are read when they are asked for."""
 
-    states: Tensor  # (B, C, H, W) uint8
+    frames: Callable[[Tensor], Tensor]  # rows (B,) -> images (B, C, H, W) uint8
     actions: Tensor  # (B, 3) float32 as executed, or (B,) int64
-    next_states: Tensor  # (B, C, H, W) uint8
     ee_positions: Tensor  # (B, 3) float32 [m]
     next_ee_positions: Tensor  # (B, 3) float32 [m]
     terminated: Tensor  # (B,) bool: the task ended here, there is no next value
@@ -29,6 +30,20 @@ class Batch:
     rows: Tensor  # (B,) int64 rows of `states` in the cache; `next_states` are the rows after them
     episodes: Tensor  # (B,) int64 episode numbers
     steps: Tensor  # (B,) int64 step in the episode, from 0
+
+    @cached_property
+    def states(self) -> Tensor:
+        """Images (B, C, H, W) uint8."""
+        return self.frames(self.rows)
+
+    @cached_property
+    def next_states(self) -> Tensor:
+        """The images after the actions (B, C, H, W) uint8."""
+        return self.frames(self.rows + 1)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Take the images along into another process, and not the store they come from."""
+        return {**self.__dict__, "states": self.states, "next_states": self.next_states, "frames": None}
 
 
 @dataclass(frozen=True)
@@ -62,9 +77,8 @@ class Store(ABC):
         positions = self.column("ee_positions")
         terminated, truncated = self.index.ends(rows)
         return Batch(
-            states=self.frames(rows),
+            frames=self.frames,
             actions=torch.from_numpy(self.column("actions")[rows]),
-            next_states=self.frames(rows + 1),
             ee_positions=torch.from_numpy(positions[rows]),
             next_ee_positions=torch.from_numpy(positions[rows + 1]),
             terminated=torch.from_numpy(terminated),
@@ -73,6 +87,11 @@ class Store(ABC):
             episodes=torch.from_numpy(self.index.episodes(rows)),
             steps=torch.from_numpy(self.index.steps(rows)),
         )
+
+    def stacked(self, rows: Tensor, goals: Tensor) -> Tensor:
+        """Return the images of `rows` (B,), each with that of `goals` (B,) behind it on the channel axis: (B, 2C, H, W)."""
+        images = self.frames(torch.stack([rows, goals], dim=1).reshape(-1))  # in their final order: no second copy
+        return images.reshape(len(rows), -1, *images.shape[2:])
 
     def future_rows(self, rows: Tensor, rng: np.random.Generator) -> Tensor:
         """For each row draw one uniformly from itself to the end of its episode, over the images that were seen."""
@@ -118,7 +137,7 @@ class Replay(Store):
     def frames(self, rows: Tensor | NDArray[np.int64]) -> Tensor:
         """Return the images of these rows (B, C, H, W) uint8."""
         where = rows.numpy() if isinstance(rows, Tensor) else rows
-        return torch.from_numpy(self.cache.column("frames")[where])
+        return torch.from_numpy(np.take(np.asarray(self.cache.column("frames")), where, axis=0))
 
     def image(self, episode: int, step: int) -> NDArray[np.uint8]:
         """Return one stored image (C, H, W); DataError if its episode is gone."""
