@@ -1,126 +1,27 @@
-"""What every robot behind the contract must do, simulated or real. A new back end is one more entry of BACKENDS."""
+"""What every robot behind the contract must do, simulated or real. A new back end is one more entry of
+fixtures.backends.BACKENDS.
+"""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
-from fixtures.graph import Peer, node_process, peer, wait_for
-from fixtures.rigs import franka_bridge, franky_sim, own_host, rig_camera
+from fixtures.backends import BACKENDS, DOWN, PUBLISHED, Robot, running
+from fixtures.graph import wait_for
 from franka_msgs.msg import FrankaRobotState
-from geometry_msgs.msg import PoseStamped
 from wayfarer_common import contract, names
-from wayfarer_common.conversions import (
-    active_errors,
-    image_to_array,
-    position_of,
-    quaternion_of,
-    set_pose,
-    to_nanoseconds,
-)
-from wayfarer_msgs.srv import Reset
+from wayfarer_common.conversions import active_errors, image_to_array, position_of, quaternion_of
 
-DOWN = np.array([1.0, 0.0, 0.0, 0.0])  # the gripper points down, quaternion xyzw
-PERIOD = 0.5  # s
 SETTLED = 0.015  # m; distance to the target at the end of a control period
-PUBLISHED = (
-    contract.CAMERA_IMAGE,
-    contract.CAMERA_INFO,
-    contract.CURRENT_POSE,
-    contract.JOINT_STATES,
-    contract.ROBOT_STATE,
-)
-
-
-@dataclass
-class Robot:
-    """A back end under test, by the name of its bridge, and the test's end of its topics."""
-
-    peer: Peer
-    commands: Any
-    bridge: str
-    lockstep: bool
-
-    def reset(self) -> int:
-        response = self.peer.call(Reset, names.RESET, Reset.Request(seed=0))
-        assert response.success, response.message
-        stamp = to_nanoseconds(response.stamp)
-        wait_for(lambda: self._image_since(stamp), "the first image after the reset")
-        wait_for(lambda: self.stamp(contract.CURRENT_POSE) >= stamp, "the pose after the reset")
-        return stamp
-
-    def stamp(self, topic: contract.Topic) -> int:
-        message = self.peer.last(topic)
-        return to_nanoseconds(message.header.stamp) if message is not None else -1
-
-    def _image_since(self, stamp: int) -> bool:
-        return self.stamp(contract.CAMERA_IMAGE) >= stamp
-
-    def position(self) -> np.ndarray:
-        return position_of(self.peer.last(contract.CURRENT_POSE).pose)
-
-    def send(self, target: np.ndarray, frame: str = names.BASE_FRAME, publisher: Any = None) -> int:
-        """Send a target that answers the newest image; return that image's stamp."""
-        image = self.peer.last(contract.CAMERA_IMAGE)
-        message = PoseStamped()
-        message.header.stamp, message.header.frame_id = image.header.stamp, frame
-        set_pose(message.pose, target, DOWN)
-        (publisher or self.commands).publish(message)
-        return to_nanoseconds(image.header.stamp)
-
-    def go(self, target: np.ndarray) -> None:
-        """Send a target and wait for the state one control period later."""
-        end = self.send(target) + int(PERIOD * 1e9)
-        wait_for(lambda: self._image_since(end), "the image after a target")
-        wait_for(lambda: self.stamp(contract.CURRENT_POSE) >= end, "the pose after a target")
-
-    def picture(self) -> np.ndarray:
-        return image_to_array(self.peer.last(contract.CAMERA_IMAGE)).astype(float).sum(axis=2)
-
-
-@dataclass(frozen=True)
-class Backend:
-    """How to start a robot in a folder of its own, and what it calls itself."""
-
-    bridge: str
-    start: Callable[[Path], AbstractContextManager[Any]]
-    lockstep: bool = False
-
-
-def sim(lockstep: bool) -> AbstractContextManager[Any]:
-    return node_process("wayfarer_sim_bridge", "sim_bridge", lockstep=lockstep)
-
-
-@contextmanager
-def franky_sim_rig(folder: Path) -> Iterator[None]:
-    with franky_sim(own_host(), folder), rig_camera(folder), franka_bridge(own_host()):
-        yield
-
-
-BACKENDS = {
-    "sim_lockstep": Backend("sim_bridge", lambda _: sim(True), lockstep=True),
-    "sim_wall_clock": Backend("sim_bridge", lambda _: sim(False)),
-    "franky_sim": Backend("franka_bridge", franky_sim_rig),
-}
 
 
 @pytest.fixture(scope="module", params=BACKENDS)
 def backend(
     request: pytest.FixtureRequest, module_domain: int, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Robot]:
-    tested = BACKENDS[request.param]
-    with peer(module_domain) as me, tested.start(tmp_path_factory.mktemp(request.param)):
-        me.listen(*PUBLISHED)
-        commands = me.publisher(contract.TARGET_POSE)
-        wait_for(lambda: tested.bridge in me.health, "the first diagnostics of the back end")
-        wait_for(lambda: commands.get_subscription_count() == 1, "the back end to listen for targets")
-        if not tested.lockstep:  # which stands still until the first reset
-            wait_for(lambda: all(me.last(topic) for topic in PUBLISHED), "every topic's first message")
-        yield Robot(me, commands, tested.bridge, tested.lockstep)
+    with running(BACKENDS[request.param], module_domain, tmp_path_factory.mktemp(request.param)) as robot:
+        yield robot
 
 
 @pytest.fixture
