@@ -89,7 +89,7 @@ class Store(ABC):
         )
 
     def stacked(self, rows: Tensor, goals: Tensor) -> Tensor:
-        """Return the images of `rows` (B,), each with that of `goals` (B,) behind it on the channel axis: (B, 2C, H, W)."""
+        """Return the images of `rows` (B,), each with that of `goals` (B,) behind it in its channels: (B, 2C, H, W)."""
         images = self.frames(torch.stack([rows, goals], dim=1).reshape(-1))  # in their final order: no second copy
         return images.reshape(len(rows), -1, *images.shape[2:])
 
