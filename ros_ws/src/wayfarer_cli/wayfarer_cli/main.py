@@ -10,12 +10,14 @@ from rich.console import Console
 from wayfarer_common.errors import ConfigError, WayfarerError
 
 from wayfarer_cli.bag import bag
+from wayfarer_cli.calibrate import calibrate
 from wayfarer_cli.export import export
 from wayfarer_cli.paper.command import paper
 from wayfarer_cli.train import train
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
 app.add_typer(bag, name="bag")
+app.add_typer(calibrate, name="calibrate")
 app.command()(export)
 app.command()(paper)
 app.add_typer(train, name="train")
