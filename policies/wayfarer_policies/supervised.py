@@ -125,8 +125,9 @@ def train_predictor(
 ) -> PredictorResult:
     """Train on dataset `which` of `datasets`, test on the common test set of all of them.
 
-    `file` takes the weights (safetensors). `labels` are the datasets' own, by default the recorded truth. Raises
-    DataError for missing labels or too little data, LearningError for a loss that is not finite.
+    `file` takes the weights (safetensors). `labels` are the datasets' own, by default the recorded truth or
+    what a calibrated camera's tracker sees. Raises DataError for missing labels or too little data, LearningError for a
+    loss that is not finite.
     """
     began = time.monotonic()
     known = list(labels) if labels is not None else [PoseLabels.of(dataset) for dataset in datasets]

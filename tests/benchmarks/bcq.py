@@ -26,9 +26,10 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the tests' fixtures
 sys.path.append(str(Path(sys.prefix) / "bench"))  # last: only what .venv itself does not have
 from fixtures.painted import PUSH, SIDE, paint, painted, pose
+from wayfarer_policies.algorithm import LabelledBatch, Observation
 from wayfarer_policies.bcq import BCQ, BCQConfig
 from wayfarer_policies.bcq_networks import BCQHeads, Description
-from wayfarer_policies.networks import EncoderConfig
+from wayfarer_policies.networks import EncoderConfig, fast_precision
 from wayfarer_policies.offline import TaskRewards
 from wayfarer_policies.pose_labels import PoseLabels
 from wayfarer_policies.tasks import task
@@ -118,12 +119,29 @@ def learn(learner: Ours | Theirs, updates: int) -> tuple[float, float]:
     return mean_return(learner.policy), 1e3 * statistics.median(times)
 
 
+def full_update_ms(precision: str, rounds: int = 9) -> float:
+    """Return the processor time of an update at the paper's sizes on noise, with one shared encoder [ms]."""
+    bcq = BCQ(BCQConfig(Description("shared", EncoderConfig(channels=3, precision=precision))))
+    pixels = torch.randint(0, 256, (2, BATCH, 3, 84, 84), dtype=torch.uint8)
+    seen, following = (Observation(half, torch.zeros(BATCH, 3)) for half in pixels)
+    actions, ends = torch.rand(BATCH, 3) * 2 - 1, torch.zeros(BATCH, dtype=torch.bool)
+    batch = LabelledBatch(seen, actions, torch.rand(BATCH), following, ends)
+    times = []
+    for _ in range(rounds):
+        start = time.process_time()
+        bcq.update(batch)
+        times.append(time.process_time() - start)
+    return 1e3 * statistics.median(times)
+
+
 def measure(updates: int, seeds: int) -> dict[str, Any]:
     """Measure everything; without d3rlpy its figures are null."""
     rng = np.random.default_rng(0)
     found: dict[str, Any] = {
         "random_return": mean_return(lambda _: rng.uniform(-1, 1, 3)),
         "best_return": mean_return(lambda _: np.array([0.0, 1.0, 0.0])),
+        "full_update_cpu_ms": full_update_ms(fast_precision()),
+        "full_update_fp32_cpu_ms": full_update_ms("float32"),
     }
     with tempfile.TemporaryDirectory() as folder:
         dataset = painted(Path(folder) / "run", EPISODES, STEPS, face="green")
