@@ -97,8 +97,8 @@ def train_bcq(
     """Train to `config.steps` updates and return the policy's file in the folder `out`.
 
     A training in `out` is continued, or found finished; ConfigError where it is another one. `labels` are by default
-    the recorded truth, or what a calibrated camera's tracker sees. DataError for data without labels, TaskDataError for data that never shows the task,
-    LearningError for a loss that is not finite: what was saved before it stays.
+    the recorded truth, or what a calibrated camera's tracker sees. DataError for data without labels, TaskDataError for
+    data that never shows the task, LearningError for a loss that is not finite: what was saved before it stays.
     """
     data = TaskRewards(dataset, labels or PoseLabels.of(dataset), config.task)
     _check_images(dataset, config.bcq.networks.encoder)
