@@ -4,10 +4,12 @@ All cells of a grid work in one folder, and each leaves FOLDER/cells/NAME.json o
 finished cells are kept and all others are done (again): a cell finds in the folder what a killed predecessor left.
 """
 
+import fcntl
 import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -99,10 +101,29 @@ def run_grid(
     """Do all cells; return their results by name.
 
     A cell that fails keeps only those behind it from being done. Raises ConfigError for cells that wait for none of
-    the others, or whose result in `folder` is of other arguments; GridError naming the failures, once nothing is left
-    to do.
+    the others, whose result in `folder` is of other arguments, or while another process does a grid in this folder;
+    GridError naming the failures, once nothing is left to do.
     """
     _check(cells)
+    with _alone(folder):
+        return _run(cells, folder, workers, tell)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other processes from doing a grid in this folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "grid.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigError(
+                f"another process is at work on {folder}: wait for it, or choose another folder"
+            ) from error
+        yield
+
+
+def _run(cells: Sequence[Cell], folder: Path, workers: Workers, tell: Tell) -> dict[str, Result]:
     kept = {cell.name for cell in cells if _kept(cell, folder)}
     progress = _Progress({cell.name: cell for cell in cells if cell.name not in kept}, set(kept))
     for cell in cells:

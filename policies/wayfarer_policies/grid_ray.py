@@ -60,7 +60,8 @@ class RayWorkers:
                     logging_level=logging.ERROR,
                 )
         except (ConnectionError, RuntimeError, ValueError) as error:
-            raise DeviceError(f"Ray does not start{f' at {address}' if address else ''}: {error}") from error
+            where = f" at {address}; does it want RAY_AUTH_MODE=token?" if address else ""
+            raise DeviceError(f"Ray does not start{where}: {error}") from error
         self._do = ray.remote(num_cpus=1, max_retries=_ATTEMPTS - 1)(do)
         self._under_way: dict[Any, str] = {}
 

@@ -1,5 +1,6 @@
 """The grid runner, with workers in this process; Ray's are tried in test_grid_ray.py."""
 
+import fcntl
 import json
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,16 @@ def test_a_damaged_result_is_an_error_that_says_what_to_do(tmp_path: Path) -> No
         journal.run(journal.cell("one", 1))
     with pytest.raises(DataError, match=r"gone\.json"):
         read_result(tmp_path, "gone")
+
+
+def test_one_process_at_a_time_works_in_a_folder(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    with (tmp_path / "grid.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(ConfigError, match="another process is at work on"):
+            journal.run(journal.cell("one", 1))
+    assert journal.run(journal.cell("one", 1)) == {"one": {"next": 2}}
+    assert journal.done == [1]
 
 
 def test_grids_that_cannot_be_done_are_refused(tmp_path: Path) -> None:

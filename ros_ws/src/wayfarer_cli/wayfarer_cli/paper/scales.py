@@ -82,7 +82,7 @@ SMALL = Scale(
         "collector": {"episodes_per_cycle": 2},
     },
     epochs=10,
-    predictor_seeds=1,
+    predictor_seeds=2,
     tasks=_TASKS,
     updates=100,
     bcq_seeds=1,
