@@ -73,6 +73,11 @@ def test_the_launch_file_s_own_word_wins_over_the_parameter_file_and_is_checked_
         read(method="guess")
 
 
+def test_a_scene_that_somebody_puts_back_needs_ros(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"collector\.scene_reset must be none"):
+        read(written(tmp_path, "collector", "scene_reset: sweep"))
+
+
 def test_the_wall_clock_needs_ros() -> None:
     with pytest.raises(ConfigError, match="no wall clock"):
         read(lockstep="false")

@@ -70,6 +70,8 @@ def configuration_of(launch: Launch) -> Configuration:
     )
     if not configuration.sim_bridge.lockstep:
         raise ConfigError("--in-process has no wall clock: sim_bridge.lockstep must be true")
+    if configuration.collector.scene_reset != "none":
+        raise ConfigError("--in-process puts the cube back itself: collector.scene_reset must be none")
     if configuration.camera.source != "topic" or configuration.camera.calibration:
         raise ConfigError(
             "--in-process sees through the simulator's eye: take out camera.source and camera.calibration"
