@@ -70,14 +70,16 @@ class FutureGoals:
         future = store.future_rows(batch.rows, rng)  # (B,)
         itself = torch.from_numpy(rng.random(len(future)) < self.self_goals)  # (B,)
         goal_rows = torch.where(itself, batch.rows, future)
-        goals = store.frames(goal_rows)  # (B, C, H, W)
-        is_goal = self.reached(batch.rows, batch.states, goal_rows, goals)  # g = s
-        next_is_goal = self.reached(batch.rows + 1, batch.next_states, goal_rows, goals)  # g = s'
+        pixels = store.stacked(batch.rows, goal_rows)  # (B, 2C, H, W)
+        next_pixels = store.stacked(batch.rows + 1, goal_rows)
+        (states, goals), next_states = pixels.chunk(2, dim=1), next_pixels.chunk(2, dim=1)[0]  # views
+        is_goal = self.reached(batch.rows, states, goal_rows, goals)  # g = s
+        next_is_goal = self.reached(batch.rows + 1, next_states, goal_rows, goals)  # g = s'
         return LabelledBatch(
-            observations=Observation(torch.cat([batch.states, goals], dim=1), batch.ee_positions),
+            observations=Observation(pixels, batch.ee_positions),
             actions=batch.actions,
             rewards=torch.where(is_goal, 0.0, -1.0),
-            next_observations=Observation(torch.cat([batch.next_states, goals], dim=1), batch.next_ee_positions),
+            next_observations=Observation(next_pixels, batch.next_ee_positions),
             terminated=is_goal | next_is_goal,  # the end of the world's own task says nothing about this goal
         )
 

@@ -46,7 +46,7 @@ class _Frames:
     def take(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return the images of these rows (B, C, H, W)."""
         if len(self.parts) == 1:
-            return np.asarray(self.parts[0][rows])
+            return np.take(self.parts[0], rows, axis=0)
         images = np.empty((len(rows), *self.parts[0].shape[1:]), np.uint8)
         parts = np.searchsorted(self.offsets, rows, side="right") - 1  # (B,)
         for k, (part, row) in enumerate(zip(parts.tolist(), (rows - self.offsets[parts]).tolist(), strict=True)):
@@ -63,7 +63,7 @@ class Dataset(Store):
         self.index = Rows.joined([Rows.of(c.entries, c.column("valid"), c.column("known")) for c in caches])
         self._offsets = np.cumsum([0, *(cache.rows for cache in caches)])  # (runs + 1,)
         self._columns = {name: np.concatenate([c.column(name) for c in caches]) for name in _IN_MEMORY}
-        self._frames = _Frames(tuple(cache.column("frames") for cache in caches), self._offsets)
+        self._frames = _Frames(tuple(np.asarray(cache.column("frames")) for cache in caches), self._offsets)
         self._first = np.searchsorted(self.index.starts, self._offsets)  # (runs + 1,) first episode of each run
 
     @classmethod

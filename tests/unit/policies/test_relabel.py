@@ -1,4 +1,3 @@
-import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -19,10 +18,7 @@ EVERY = 1000
 
 def at_row(store: Replay, row: int, size: int = EVERY) -> Batch:
     """A batch that holds one transition many times."""
-    batch = store.sample(EVERY, np.random.default_rng(0))
-    one = int(torch.nonzero(batch.rows == row)[0])
-    fields = {field.name: getattr(batch, field.name)[one : one + 1] for field in dataclasses.fields(batch)}
-    return Batch(**{name: value.expand(size, *value.shape[1:]).clone() for name, value in fields.items()})
+    return store.batch(np.full(size, row))
 
 
 def test_goals_are_uniform_over_the_future_and_the_state_itself(make_trajectory: Make, make_replay: MakeReplay) -> None:
