@@ -2,17 +2,21 @@
 
 import importlib.util
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from fixtures.graph import node_process, peer, wait_for
-from fixtures.rigs import ROOT, franka_bridge, franka_sim, franky_sim, own_host
+from fixtures.graph import VENV, node_process, nodes_of, peer, wait_for
+from fixtures.rigs import ROOT, franka_bridge, franka_sim, franky_sim, own_host, rig_camera
 from franka_msgs.msg import FrankaRobotState
 from wayfarer_common import contract
 from wayfarer_common.conversions import active_errors
+from wayfarer_common.fault import FaultKind
+from wayfarer_policies.replay.bag import read_episode
+from wayfarer_policies.replay.run_directory import RunDirectory
 
 pytestmark = pytest.mark.slow
 
@@ -85,3 +89,38 @@ def test_a_reflex_is_told_and_only_recovery_clears_it(domain: int, tmp_path: Pat
             faults.stands_still_while_faulted(arm)
             assert arm.recover()
             wait_for(arm.healthy, "a healthy robot_state", 20.0)
+
+
+def test_a_collection_outlives_the_death_of_its_robot(domain: int, tmp_path: Path) -> None:
+    """What `make rig` does, with the server killed in the second episode and started again."""
+    host, run, folder = own_host(5), tmp_path / "run", tmp_path / "rig"
+    folder.mkdir()
+    words = ["collect", "--target", "hardware", "--robot-ip", host, "--method", "random", "--episodes", "2"]
+    words += ["--steps", "20", "--out", str(run), "--config", str(ROOT / "tests/rigs/rig.yaml")]
+    log = (tmp_path / "log").open("w+")
+    with franky_sim(host, folder) as server, rig_camera(folder, "/wayfarer"):
+        collecting = subprocess.Popen([str(VENV / "bin" / "wayfarer"), *words], stdout=log, stderr=subprocess.STDOUT)
+        try:
+            wait_for(lambda: second_episode_has_begun(run) or collecting.poll() is not None, "an episode", 120.0)
+            server.kill()
+            server.wait()
+            with franky_sim(host, folder):
+                code = collecting.wait(timeout=180.0)
+        finally:
+            collecting.kill()
+            log.seek(0)
+            print(log.read())
+    assert code == 0
+    assert nodes_of() == {}
+    episodes = [read_episode(path) for path in RunDirectory(run).episodes().values()]
+    aborted = [e for e in episodes if e.info.end == 3]
+    assert len(episodes) - len(aborted) == 2
+    assert aborted, "the episode in which the robot died was not ended as aborted"
+    assert aborted[0].info.fault in (FaultKind.CONNECTION, FaultKind.COMMUNICATION)
+
+
+def second_episode_has_begun(run: Path) -> bool:
+    if not (run / "metadata.yaml").exists():
+        return False
+    torn = list(RunDirectory(run).torn().values())
+    return bool(RunDirectory(run).episodes()) and bool(torn) and torn[0].stat().st_size > 20_000
