@@ -8,12 +8,11 @@ import os
 import subprocess
 import sys
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from fixtures.rigs import ROOT, VENV, franky_sim, own_host, rig_camera
+from fixtures.rigs import ROOT, VENV, franky_sim, hurry, own_host, rig_camera
 
 
 def main() -> None:
@@ -33,12 +32,6 @@ def main() -> None:
         with franky_sim(own_host(), folder), rig_camera(folder, "/wayfarer"):
             done = subprocess.run([str(VENV / "bin" / "wayfarer"), *words], preexec_fn=hurry)
     sys.exit(done.returncode)
-
-
-def hurry() -> None:
-    """Let the nodes go ahead of what else the machine does, as the bridge would with a real-time kernel."""
-    with suppress(PermissionError):
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
 
 
 if __name__ == "__main__":
