@@ -5,8 +5,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from wayfarer_common.errors import ConfigError
 
@@ -60,6 +58,9 @@ class Board:
 
     def draw(self, path: Path) -> None:
         """Write a page in true size, PDF or PNG. Raises ConfigError for another kind of file."""
+        from matplotlib.figure import Figure  # slow to import, and every command comes by here
+        from matplotlib.patches import Rectangle
+
         if path.suffix.lower() not in FORMATS:
             raise ConfigError(f"board {path}: its name must end with {' or '.join(FORMATS)}")
         width, height = (1e3 * v for v in self.size)  # mm

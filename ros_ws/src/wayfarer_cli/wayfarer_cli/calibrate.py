@@ -9,10 +9,8 @@ from typing import Annotated
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 from wayfarer_common.calibration import load_calibration, save_calibration
 from wayfarer_common.errors import ConfigError, DataError
-from wayfarer_policies.vision.calibration_report import draw_report
 from wayfarer_policies.vision.charuco import Board, View
 
 Matrix = NDArray[np.float64]
@@ -164,6 +162,8 @@ def views_of(images: Path, board: Board) -> dict[str, View]:
 
 def board_on_table(x: float, y: float, z: float, yaw: float) -> Matrix:
     """Return T_base_board (4, 4) of a board that lies face up: corner [m], direction of its top edge [degree]."""
+    from scipy.spatial.transform import Rotation  # slow to import
+
     T = np.eye(4)
     T[:3, :3] = Rotation.from_euler("z", yaw, degrees=True).as_matrix() @ np.diag([1.0, -1.0, -1.0])
     T[:3, 3] = (x, y, z)
@@ -172,6 +172,8 @@ def board_on_table(x: float, y: float, z: float, yaw: float) -> Matrix:
 
 def read_poses(path: Path) -> dict[str, Matrix]:
     """Return T_base_hand (4, 4) by file name. Raises ConfigError for a table that is not as it must be."""
+    from scipy.spatial.transform import Rotation  # slow to import
+
     try:
         lines = list(csv.DictReader(path.read_text().splitlines()))
         found = {}
@@ -190,6 +192,8 @@ def read_poses(path: Path) -> dict[str, Matrix]:
 
 
 def _report(out: Path, what: str, error: float, seen: dict[str, View], residuals: tuple[Matrix, ...]) -> None:
+    from wayfarer_policies.vision.calibration_report import draw_report  # slow to import
+
     path = out.with_name(f"{out.stem}_{what}.png")
     title = f"{what}: {error:.3f} pixels of reprojection error over {len(seen)} views"
     draw_report(path, title, list(seen), list(seen.values()), residuals)
