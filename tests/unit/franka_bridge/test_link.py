@@ -87,6 +87,12 @@ def test_a_lost_connection_comes_back_by_itself_but_the_fault_stays_until_recove
     assert link.track(HERE, DOWN) == ""
 
 
+def test_recovering_a_healthy_arm_leaves_it_alone(arm: Arm, link: Link) -> None:
+    connected(link)
+    link.recover(5.0)
+    assert "recover" not in arm.told
+
+
 def test_recovery_fails_in_time_when_the_arm_cannot_be_reached(arm: Arm, link: Link) -> None:
     connected(link)
     arm.fails["connect"] = ConnectionLostError("refused")

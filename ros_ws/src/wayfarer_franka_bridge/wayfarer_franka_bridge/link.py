@@ -238,6 +238,8 @@ class Link:
                 raise
 
     def _recover(self) -> None:
+        if not self._report.refusal:
+            return  # nothing to clear, and the arm may be moving
         self._driver.recover()
         self._set(fault="")
 
