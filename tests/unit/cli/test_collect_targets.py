@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import pytest
+from wayfarer_cli.collect import Collection, Hardware, collect_episodes, launch_arguments
+from wayfarer_cli.in_process.run import collect_in_process
+from wayfarer_cli.launch_file import declared_arguments
+from wayfarer_common.errors import ConfigError
+
+LAUNCH = Path(__file__).parents[3] / "launch"
+NOT_SAID = Hardware()
+PANDA = Hardware(robot="panda", robot_ip="10.0.0.2", backend="bridge")
+
+
+def wanted(target: str, hardware: Hardware = NOT_SAID) -> Collection:
+    return Collection(target, "goal", 3, 20, 1, Path("never-made"), "sequential", None, hardware=hardware)
+
+
+def test_a_target_there_is_not_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ConfigError, match="target 'moon' is not one of sim, hardware"):
+        collect_episodes(wanted("moon"))
+
+
+def test_hardware_is_told_which_arm_is_meant_and_only_what_was_said() -> None:
+    said = launch_arguments(wanted("hardware", PANDA))
+    assert (said["robot"], said["robot_ip"], said["backend"]) == ("panda", "10.0.0.2", "bridge")
+    assert {"robot", "robot_ip", "backend"}.isdisjoint(launch_arguments(wanted("hardware")))
+
+
+@pytest.mark.parametrize(("target", "hardware"), [("sim", NOT_SAID), ("hardware", PANDA)])
+def test_the_launch_file_of_a_target_takes_all_that_it_is_told(target: str, hardware: Hardware) -> None:
+    assert set(launch_arguments(wanted(target, hardware))) <= set(declared_arguments(LAUNCH / f"{target}.launch.xml"))
+
+
+def test_the_simulator_has_no_arm_to_choose() -> None:
+    with pytest.raises(ConfigError, match="robot, robot_ip, backend: only --target hardware has a robot to choose"):
+        collect_episodes(wanted("sim", PANDA))
+
+
+def test_hardware_does_not_run_in_one_process() -> None:
+    with pytest.raises(ConfigError, match="--in-process runs the simulator only, not target 'hardware'"):
+        collect_in_process(wanted("hardware"))
