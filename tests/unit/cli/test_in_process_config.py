@@ -56,6 +56,7 @@ def test_the_description_says_that_no_transport_lay_between_and_holds_plain_valu
         ("sim_bridge", "image_width: true", "not of the type of 84"),
         ("control", "workspace_min: 0.1", "not of the type of"),
         ("control", "workspace_min: [0.0, 0.0]", "needs 3 numbers"),
+        ("camera", "source: video", "camera.source must be topic"),
         ("replay", "camera_images: true", "without the node replay: take out its camera_images"),
     ],
 )

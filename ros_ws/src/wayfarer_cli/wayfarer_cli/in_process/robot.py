@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from wayfarer_camera.picture import Crop, observe
+from wayfarer_camera.picture import Crop, Rectifier, observe
 from wayfarer_common import contract, names
 from wayfarer_common.calibration import load_optional
 from wayfarer_common.errors import DeviceError, WayfarerError
@@ -50,6 +50,8 @@ class Arm:
         self.period_ns = round(bridge.control_period * 1e9)
         self.orientation = np.array(control.orientation) / np.linalg.norm(control.orientation)  # (4,)
         self._size, self._period = (bridge.image_width, bridge.image_height), bridge.control_period
+        lens = load_optional(camera.calibration)
+        self._rectify = Rectifier(lens) if lens else None
         self._crop = Crop(camera.crop_left, camera.crop_top, camera.crop_size, camera.quarter_turns)
         self._limits = Limits(**{f.name: getattr(control, f.name) for f in fields(Limits)})
         self._last_stamp = -np.inf  # s
@@ -61,7 +63,8 @@ class Arm:
 
     def observe(self) -> NDArray[np.uint8]:
         """Return what is seen now, (84, 84, 3)."""
-        return observe(self.world.render(*self._size), self._crop, names.OBSERVATION_SIZE)
+        pixels = self.world.render(*self._size)
+        return observe(self._rectify(pixels) if self._rectify else pixels, self._crop, names.OBSERVATION_SIZE)
 
     def judge(self, action: NDArray[np.float32]) -> Decision:
         """Let the safety gate look at the action (3,) that answers what is seen now."""
