@@ -27,8 +27,10 @@ from wayfarer_common import names
 from wayfarer_policies.relabel import FutureGoals
 from wayfarer_policies.replay.bag import Channel, EpisodeWriter, messages
 from wayfarer_policies.replay.dataset import Dataset
+from wayfarer_policies.replay.episode import End
 from wayfarer_policies.replay.export.lerobot import export_lerobot
 from wayfarer_policies.replay.export.segments import Material
+from wayfarer_policies.replay.frames import FrameCache, Trajectory
 from wayfarer_policies.replay.message_types import base_types
 from wayfarer_policies.replay.run_directory import RunDirectory, RunWriter
 
@@ -36,7 +38,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from fixtures import episodes as fixture
 from fixtures.episodes import write_episode
 
-SIZE, BATCH, STEPS = 84, 128, 250
+SIZE, BATCH, EPISODES, STEPS = 84, 128, 8, 250
 ROUNDS = 300  # batches to a measurement
 VENV = Path(sys.prefix)
 Figures = dict[str, float]
@@ -53,18 +55,29 @@ def scene(number: int, step: int, size: int = SIZE) -> NDArray[np.uint8]:
     return image
 
 
-def record(folder: Path, frames: int) -> tuple[Path, Figures]:
-    """Write a run of at least so many frames with the recorder's own writer."""
+def record(folder: Path) -> tuple[Path, Figures]:
+    """Write a run of some episodes with the recorder's own writer."""
     fixture.expected_image = scene  # type: ignore[assignment]
     run = RunWriter(folder / "run")
     run.describe({"format": 1})
-    files = []
-    while len(files) * (STEPS + 1) < frames:
-        files.append(write_episode(run.path, len(files), STEPS, size=SIZE))
+    files = [write_episode(run.path, number, STEPS, size=SIZE) for number in range(EPISODES)]
     run.add_all(files)
     run.release()
     size = sum(file.stat().st_size for file in files)
     return run.path, {"synthetic_kb_per_step": size / len(files) / STEPS / 1e3}
+
+
+def repeated(run: Path, folder: Path, frames: int) -> Dataset:
+    """Return a dataset of so many frames, the run's own, drawn anew for every episode, in a cache of its own."""
+    few, rng = Dataset.open([run]), np.random.default_rng(1)
+    cache = FrameCache(folder / "repeated")
+    for number in range(frames // (STEPS + 1)):
+        rows = np.concatenate([few.transitions[rng.integers(len(few), size=STEPS)], few.lasts[:1]])
+        known = np.ones(STEPS + 1, bool)
+        positions, actions = few.ee_positions(rows).numpy(), few.actions(rows[:-1]).numpy()
+        images = few.frames(rows).numpy()
+        cache.append(Trajectory(number, images, actions, positions, known[:-1], known, End.TRUNCATED))
+    return Dataset([run], [cache])
 
 
 def writing(run: Path, folder: Path) -> Figures:
@@ -107,11 +120,11 @@ def reading(run: Path) -> Figures:
     return {"read_msgs_per_s": rate, "random_image_ms": 1e3 * float(np.median(spent))}
 
 
-def loading(data: Dataset) -> Figures:
+def loading(data: Dataset, mapped: Path) -> Figures:
     """Draw training batches, and gather the same images from the bare memory map, in turns."""
     torch.set_num_threads(1)
     goals, rng = FutureGoals(), np.random.default_rng(0)
-    bare = np.memmap(data.runs[0] / "cache" / "frames.raw", np.uint8, "r", shape=(data.rows, 3, SIZE, SIZE))
+    bare = np.memmap(mapped, np.uint8, "r", shape=(data.rows, 3, SIZE, SIZE))
     bare.reshape(data.rows, -1)[:, ::4096].max()  # every page into the cache
 
     def ours() -> None:
@@ -171,16 +184,15 @@ def main() -> None:
     figures: Figures = {"load_average": os.getloadavg()[0]}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        run, written = record(folder, arguments.frames)
-        figures.update(written)
-        figures.update(writing(run, folder))
-        figures.update(reading(run))
+        run, written = record(folder)
+        figures.update({**written, **writing(run, folder), **reading(run)})
         began = time.perf_counter()
         Dataset.open([run])
         opened = time.perf_counter()
-        data = Dataset.open([run])
+        Dataset.open([run])
         figures.update({"first_open_s": opened - began, "open_s": time.perf_counter() - opened})
-        figures.update(loading(data))
+        data = repeated(run, folder, arguments.frames)
+        figures.update({"frames": data.rows, **loading(data, folder / "repeated" / "frames.raw")})
         figures.update(lerobot(data, folder))
     figures["loader_ratio"] = figures["batches_per_s"] / figures["lerobot_batches_per_s"]
     if arguments.run:

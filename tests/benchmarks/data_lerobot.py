@@ -1,4 +1,4 @@
-"""Batches of a LeRobot dataset per second of CPU time; data.py runs it with .venv/loaders: data_lerobot.py DATASET BATCH."""
+"""Batches of a LeRobot dataset per second of CPU time; data.py runs it in .venv/loaders: data_lerobot.py DATA SIZE."""
 
 import os
 import sys

@@ -79,7 +79,7 @@ def _verify_run(run: RunDirectory, progress: Callable[[int, int], None]) -> Verd
         findings += (Finding(file.name, *found) for found in _of_steps(episode, number))
     progress(len(closed), len(closed))
     findings += _of_torn(run)
-    findings += _of_missing(run, noted)
+    findings += _of_noted(run, noted)
     return Verdict(str(run.path), len(closed), readable, steps, lost, tuple(findings))
 
 
@@ -110,9 +110,7 @@ def _of_bytes(file: Path, digest: str | None) -> Iterator[Finding]:
     problems += [] if found.finished else [*found.problems, "it is not a finished MCAP file"]
     for problem in problems:
         yield Finding(file.name, problem, damage=True)
-    if digest is None:
-        yield Finding(file.name, f"{digests.NAME} has no digest of it: checked by MCAP's own checksums only", False)
-    elif (now := digests.digest_of(file)) != digest:
+    if digest is not None and (now := digests.digest_of(file)) != digest:
         where = "" if problems else "; all chunks are sound, so it is in a header, an index or the summary"
         yield Finding(file.name, f"is not as it was written: its SHA-256 is {now}, it was {digest}{where}", True)
 
@@ -220,7 +218,10 @@ def _of_torn(run: RunDirectory) -> Iterator[Finding]:
         yield Finding(file.name, f"its recorder was killed; {steps}", damage=True)
 
 
-def _of_missing(run: RunDirectory, noted: dict[str, str]) -> Iterator[Finding]:
+def _of_noted(run: RunDirectory, noted: dict[str, str]) -> Iterator[Finding]:
+    if unnoted := [file.name for file in run.episodes().values() if file.name not in noted]:
+        names = ", ".join(unnoted[:_SHOWN]) + (f" and {len(unnoted) - _SHOWN} more" if len(unnoted) > _SHOWN else "")
+        yield Finding(digests.NAME, f"has no digest of {names}: checked by MCAP's own checksums only", damage=False)
     for name in noted:
         # a recorder that is killed while it closes a file has noted the digest, and not yet given it its name
         if not (run.path / name).exists() and not (run.path / (name + OPEN_SUFFIX)).exists():

@@ -32,6 +32,7 @@ def export(
     ] = "",
 ) -> None:
     """Write a run's valid steps for another learning library: frames, actions, positions, rewards, without loss."""
+    import numpy as np
     from wayfarer_policies.pose_labels import PoseLabels
     from wayfarer_policies.replay.export.lerobot import export_lerobot
     from wayfarer_policies.replay.export.minari import export_minari
@@ -51,7 +52,7 @@ def export(
             material = Material.of(dataset, dataset.transitions)
         else:
             labels = PoseLabels.of(dataset)
-            rewards = labels.rewards(dataset, wanted)
+            rewards = wanted.reward(labels.poses).astype(np.float32)
             material = Material.of(dataset, labels.transitions(dataset), rewards, wanted.name)
         bar = progress.add_task(f"writing {out.name}")
         write(material, out, lambda done, total: progress.update(bar, completed=done, total=total))

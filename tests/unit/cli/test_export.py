@@ -1,0 +1,45 @@
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from fixtures import episodes as fixture
+from fixtures.episodes import write_run
+from typer.testing import CliRunner
+from wayfarer_cli.main import app
+from wayfarer_common.errors import ConfigError, DataError
+from wayfarer_policies.tasks import task
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_run(tmp_path_factory.mktemp("runs") / "run", 2, 4)
+
+
+def test_the_rewards_of_a_task_are_those_of_the_states_its_steps_lead_to(tmp_path: Path, run: Path) -> None:
+    out = tmp_path / "out.hdf5"
+    done = CliRunner().invoke(app, ["export", "robomimic", str(run), str(out), "--task", "push"])
+    assert done.exit_code == 0, done.output
+    assert "8 steps in 2 unbroken stretches, rewards of push" in done.output
+    poses = np.array([fixture.expected_object(1, step) for step in range(1, 5)])
+    with h5py.File(out) as file:
+        assert file["data/demo_1/rewards"][:] == pytest.approx(task("push").reward(poses), abs=1e-6)
+        assert json.loads(file["data"].attrs["env_args"])["env_kwargs"]["rewards"] == "rewards of task push"
+
+
+def test_without_a_task_all_rewards_are_0_and_that_is_said(tmp_path: Path, run: Path) -> None:
+    out = tmp_path / "out.hdf5"
+    done = CliRunner().invoke(app, ["export", "robomimic", str(run), str(out)])
+    assert "no task: all rewards are 0" in done.output
+    with h5py.File(out) as file:
+        assert not file["data/demo_0/rewards"][:].any()
+
+
+def test_a_task_without_labels_and_an_existing_name_are_refused(tmp_path: Path, run: Path) -> None:
+    blind = write_run(tmp_path / "blind", 1, 3, truth=False)
+    done = CliRunner().invoke(app, ["export", "minari", str(blind), str(tmp_path / "out"), "--task", "push"])
+    assert isinstance(done.exception, DataError)
+    assert not (tmp_path / "out").exists()
+    done = CliRunner().invoke(app, ["export", "minari", str(run), str(tmp_path)])
+    assert isinstance(done.exception, ConfigError)
