@@ -75,7 +75,7 @@ def heat_maps(runs: Sequence[RunRecord], name: str) -> str:
     """How many observations had the cube in each cell of 2 cm, on a logarithmic scale; one panel a run."""
     columns = min(3, max(2, len(runs)))
     rows = -(-len(runs) // columns)
-    with figure(rows, columns, 7.6, 0.4 + 2.0 * rows) as drawing:
+    with figure(rows, columns, 7.6, 0.3 + 4.2 * rows / columns) as drawing:
         counts = [_heat(all_poses(run)) for run in runs]
         most = max(1.0, *(float(np.log10(1 + c).max()) for c in counts))
         for place, (axis, found) in enumerate(zip(drawing.panels, counts, strict=False)):

@@ -20,7 +20,7 @@ body { margin: 0; background: var(--paper); color: var(--ink); font: 15px/1.55 s
 .page { max-width: 1240px; margin: 0 auto; padding: 2.2rem 1.4rem 4rem; }
 header h1 { font-size: 2rem; line-height: 1.2; margin: 0 0 .3rem; letter-spacing: -.01em; }
 header p { color: var(--soft); margin: 0; }
-.columns { display: grid; gap: 2.2rem; margin-top: 1.8rem; }
+.columns { display: grid; gap: 2.2rem; margin-top: 1.8rem; grid-template-columns: minmax(0, 1fr); }
 @media (min-width: 1060px) { .columns { grid-template-columns: 200px minmax(0, 1fr); }
   nav { position: sticky; top: 1.2rem; align-self: start; } }
 nav ol { list-style: none; padding: 0; margin: 0; border-left: 2px solid var(--line); }
@@ -32,7 +32,8 @@ h3 { font-size: 1rem; margin: 1.4rem 0 .5rem; }
 figure { margin: 0 0 1.1rem; background: var(--card); border: 1px solid var(--line); border-radius: 10px;
   padding: .9rem 1rem .8rem; }
 figcaption { color: var(--soft); font-size: .87rem; margin-top: .5rem; max-width: 78ch; }
-.plot svg { width: 100%; height: auto; display: block; }
+.plot { overflow-x: auto; }
+.plot svg { width: 100%; min-width: 560px; height: auto; display: block; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .9rem; margin: .2rem 0 1rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: var(--soft); padding-bottom: .4rem; caption-side: top; }
