@@ -143,12 +143,12 @@ class Link:
                 continue
             except MotionAbortedError as error:
                 self._fail(str(error))
-                continue
-            if state.time != newest:
-                newest = state.time
-                self.watch()
-                self._heard = self._monotonic()
-                self._set(state=state, stamp=self._now(), number=self._report.number + 1)
+            else:
+                if state.time != newest:
+                    newest = state.time
+                    self.watch()
+                    self._heard = self._monotonic()
+                    self._set(state=state, stamp=self._now(), number=self._report.number + 1)
             self._closing.wait(max(1.0 / self._manner.state_rate - (self._monotonic() - began), 0.0))
 
     def _connect(self) -> bool:
