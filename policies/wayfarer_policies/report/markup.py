@@ -46,4 +46,4 @@ def plot(svg: str, caption: object, label: str) -> Markup:
 
 def note(words: object) -> Markup:
     """Return a remark that stands where a figure would."""
-    return tag("p", words, class_="note")
+    return tag("div", words, class_="note")

@@ -40,7 +40,7 @@ caption { text-align: left; color: var(--soft); padding-bottom: .4rem; caption-s
 th, td { text-align: left; padding: .32rem 1.3rem .32rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 thead th { white-space: nowrap; }
 tbody th { font-weight: 400; color: var(--soft); }
-.note { background: var(--note); border-radius: 8px; padding: .6rem .9rem; }
+.note { background: var(--note); border-radius: 8px; padding: .6rem .9rem; margin-bottom: 1rem; }
 .chip { display: inline-flex; align-items: center; gap: .4rem; margin-right: 1rem; white-space: nowrap; }
 .chip b { display: inline-block; min-width: 1.45em; padding: 0 .3em; text-align: center; color: #fff;
   border-radius: 5px; font-size: .82rem; line-height: 1.5; }

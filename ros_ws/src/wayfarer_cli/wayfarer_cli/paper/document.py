@@ -18,8 +18,9 @@ from wayfarer_cli.paper.outcome import Colours, Coverage, Positions, Score, Stan
 from wayfarer_cli.paper.scales import Scale
 
 _RANKING = (
-    "Medians over datasets and seeds, with the lowest and the highest in brackets, the best first; ~ stands between "
-    "neighbours whose ranges overlap: between those no order is claimed."
+    "Medians over datasets and seeds, with the lowest and the highest in brackets, the best first. An order is claimed, "
+    f"by >, only between neighbours of at least {outcome.ENOUGH} datasets each whose ranges lie apart; all others have ~ "
+    "between them."
 )
 
 
@@ -43,15 +44,15 @@ def paper_page(scale: Scale, folder: Path, results: Mapping[str, Result], made_b
 def _scale(scale: Scale, results: Mapping[str, Result]) -> Markup:
     rows = [
         ["methods", ", ".join(variant.name for variant in scale.variants)],
-        ["datasets", f"{scale.repetitions} per method, each {scale.episodes} episodes of {scale.steps} steps"],
-        ["predictors", f"{scale.epochs} epochs, {scale.predictor_seeds} seeds per dataset"],
+        ["datasets", f"per method: {scale.repetitions}, each of {scale.episodes} episodes of {scale.steps} steps"],
+        ["predictors", f"{scale.epochs} epochs, seeds per dataset: {scale.predictor_seeds}"],
         [
             "policies",
-            f"BCQ, {scale.updates:,} updates, {scale.bcq_seeds} seeds per dataset; {scale.trials} trials each",
+            f"BCQ, {scale.updates:,} updates, seeds per dataset: {scale.bcq_seeds}, trials of each: {scale.trials}",
         ],
         [
             "toy world",
-            f"{scale.toy.schedule.episodes} episodes of {scale.toy.schedule.steps} steps, {scale.repetitions} seeds",
+            f"{scale.toy.schedule.episodes} episodes of {scale.toy.schedule.steps} steps, seeds: {scale.repetitions}",
         ],
     ]
     parts: list[Markup] = [table(["", "at this scale"], rows)]

@@ -15,6 +15,8 @@ from wayfarer_cli.paper import plan
 from wayfarer_cli.paper.cells import toy_folder
 from wayfarer_cli.paper.scales import Scale
 
+ENOUGH = 3  # datasets of each, below which no order of two methods is claimed
+
 
 @dataclass(frozen=True)
 class Score:
@@ -31,7 +33,7 @@ class Standing:
     """Where a variant stands: median over datasets and seeds, and the extremes."""
 
     variant: str
-    count: int
+    datasets: int
     median: float
     low: float
     high: float
@@ -45,19 +47,22 @@ def finished(folder: Path, names: Iterable[str]) -> dict[str, Result]:
 def standings(scores: Sequence[Score], higher_is_better: bool) -> list[Standing]:
     """Return the variants, the best median first; of equal medians in the order they came."""
     by: dict[str, list[float]] = {}
+    datasets: dict[str, set[int]] = {}
     for score in scores:
         by.setdefault(score.variant, []).append(score.value)
-    found = [Standing(name, len(of), median(of), min(of), max(of)) for name, of in by.items()]
+        datasets.setdefault(score.variant, set()).add(score.dataset)
+    found = [Standing(name, len(datasets[name]), median(of), min(of), max(of)) for name, of in by.items()]
     return sorted(found, key=lambda s: -s.median if higher_is_better else s.median)
 
 
 def in_words(ranking: Sequence[Standing], form: Callable[[float], str]) -> str:
-    """Return a ranking with its spreads; neighbours whose ranges overlap are joined by ~, others by >."""
+    """Return a ranking with its spreads; > stands between neighbours of ENOUGH datasets each whose ranges lie apart."""
     words = ""
     for k, one in enumerate(ranking):
         if k:
             before = ranking[k - 1]
-            words += " > " if before.low > one.high or before.high < one.low else " ~ "
+            apart = before.low > one.high or before.high < one.low
+            words += " > " if apart and min(before.datasets, one.datasets) >= ENOUGH else " ~ "
         words += f"{one.variant} {form(one.median)} ({form(one.low)} to {form(one.high)})"
     return words
 
