@@ -18,9 +18,9 @@ from wayfarer_cli.paper.outcome import Colours, Coverage, Positions, Score, Stan
 from wayfarer_cli.paper.scales import Scale
 
 _RANKING = (
-    "Medians over datasets and seeds, with the lowest and the highest in brackets, the best first. An order is claimed, "
-    f"by >, only between neighbours of at least {outcome.ENOUGH} datasets each whose ranges lie apart; all others have ~ "
-    "between them."
+    "Medians over datasets and seeds, with the lowest and the highest in brackets, the best first. An order is "
+    f"claimed, by >, only between neighbours of at least {outcome.ENOUGH} datasets each whose ranges lie apart; all "
+    "others have ~ between them."
 )
 
 
