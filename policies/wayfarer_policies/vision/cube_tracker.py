@@ -101,7 +101,10 @@ class CubeTracker:
                 return _Fit(last.place, still, white)
         places = [_fit(self._patch(pixels, blob, table, white), blob, self._ahead(blob)) for blob in blobs]
         fits = [_Fit(place, look, white) for place, look in places]
-        return max(fits, key=lambda fit: fit.look.gain, default=None)
+        if not fits:
+            return None
+        place = max(fits, key=lambda fit: fit.look.gain).place
+        return _Fit(place, self._patch(pixels, place, table, white).look(*place), white)  # as the next picture is seen
 
     def _patch(self, pixels: NDArray[np.uint8], place: Array, table: Array, white: float) -> Patch:
         centre = np.array([place[0], place[1], self._camera.table_height + EDGE / 2])
