@@ -164,7 +164,10 @@ def serve(server: franky_sim.SimulationServer, simulator: MujocoSimulator, folde
     (folder / "ready").touch()
     while not ended:
         wait_for_command(server.robot_servers[0])
-        server.run_once(realtime=False)
+        try:
+            server.run_once(realtime=False)
+        except TimeoutError:  # the client is gone without a word; franky-sim itself would end here
+            server.robot_servers[0].reset_state()
         if tick % STATE_EVERY == 0:
             state.write(simulator.data.qpos)
         tick += 1
