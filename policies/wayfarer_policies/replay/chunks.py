@@ -29,6 +29,7 @@ class ChunkReport:
     end: int
     records: tuple[McapRecord, ...]
     problem: str  # empty for a sound one
+    summed: bool = True  # False: its writer gave it no checksum, so that not all damage can be seen
 
 
 @dataclass
@@ -107,7 +108,7 @@ def _chunk(data: mmap.mmap, start: int, end: int) -> ChunkReport:
             return ChunkReport(start, end, records, "its times are not those of its messages")
     except DAMAGE as error:
         return ChunkReport(start, end, (), f"{type(error).__name__}: {error}".rstrip(": "))
-    return ChunkReport(start, end, records, "")
+    return ChunkReport(start, end, records, "", summed=chunk.uncompressed_crc != 0)
 
 
 def _add_what_the_summary_knows(path: Path, data: mmap.mmap, found: Survey) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from backports.zstd import ZstdError  # what rosbags decompresses with
 from rosbags.interfaces import Connection, MessageDefinitionFormat
 from rosbags.rosbag2 import Reader, ReaderError
 from rosbags.typesys.store import Typestore
@@ -94,7 +95,7 @@ class ForeignBag:
         try:
             with reading(self.path), Reader(self.path) as reader:
                 yield reader
-        except (ReaderError, sqlite3.DatabaseError) as error:
+        except (ReaderError, sqlite3.DatabaseError, ZstdError, RuntimeError) as error:  # the last one is lz4's
             raise DataError(f"{self.path} is damaged or no rosbag2 bag: {error}") from error
 
     @contextlib.contextmanager

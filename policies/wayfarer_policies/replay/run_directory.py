@@ -16,6 +16,7 @@ from wayfarer_policies.replay.bag import OPEN_SUFFIX, read_info, reading
 from wayfarer_policies.replay.episode import End
 
 _EPISODE = re.compile(rf"episode_(\d{{6,}})\.mcap({re.escape(OPEN_SUFFIX)})?")
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # compiled where PyYAML has it: it runs after every episode
 _METADATA_VERSION = 9  # of rosbag2's metadata.yaml
 
 
@@ -140,7 +141,7 @@ def summarise(file: Path) -> FileSummary:
 def write_metadata(folder: Path, summaries: Sequence[FileSummary]) -> None:
     """Write the metadata.yaml of a rosbag2 directory of these files."""
     content = {"rosbag2_bagfile_information": _metadata(summaries)}
-    write_atomically(folder / "metadata.yaml", yaml.safe_dump(content, sort_keys=False))
+    write_atomically(folder / "metadata.yaml", yaml.dump(content, Dumper=_DUMPER, sort_keys=False))
 
 
 def lock(path: Path) -> TextIO:

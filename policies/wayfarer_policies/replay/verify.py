@@ -110,6 +110,8 @@ def _of_bytes(file: Path, digest: str | None) -> Iterator[Finding]:
     problems += [] if found.finished else [*found.problems, "it is not a finished MCAP file"]
     for problem in problems:
         yield Finding(file.name, problem, damage=True)
+    if digest is None and (bare := sum(not chunk.summed for chunk in found.chunks)):
+        yield Finding(file.name, f"{bare} of its {len(found.chunks)} chunks have no checksum: not all is seen", False)
     if digest is not None and (now := digests.digest_of(file)) != digest:
         where = "" if problems else "; all chunks are sound, so it is in a header, an index or the summary"
         yield Finding(file.name, f"is not as it was written: its SHA-256 is {now}, it was {digest}{where}", True)

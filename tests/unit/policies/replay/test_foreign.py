@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from fixtures import episodes as fixture
 from fixtures.episodes import PERIOD, stamp_of, write_episode
-from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
 from wayfarer_common import names
 from wayfarer_common.errors import DataError
 from wayfarer_policies.replay.assembly import Message
@@ -17,6 +17,8 @@ from wayfarer_policies.replay.bag import messages
 from wayfarer_policies.replay.buffer import recording
 from wayfarer_policies.replay.dataset import Dataset
 from wayfarer_policies.replay.episode import End, Episode
+from wayfarer_policies.replay.rewrite import relabel_topics
+from wayfarer_policies.replay.verify import DAMAGED, GOOD, UNUSABLE, verify
 
 APART = 100 * PERIOD  # between the beginnings of two episodes
 ALL = (
@@ -172,6 +174,35 @@ def test_sqlite_without_definitions_uses_installed_packages_or_says_so(
     monkeypatch.delenv("AMENT_PREFIX_PATH")
     with pytest.raises(DataError, match="carries no definition of wayfarer_msgs/msg/"):
         load(bag)
+
+
+def test_verify_checks_its_chunks_and_steps(tmp_path: Path, files: list[Path]) -> None:
+    bag = record(tmp_path / "bag", files[1:], compression=CompressionMode.STORAGE)
+    verdict = verify(bag)
+    assert (verdict.code, verdict.episodes, verdict.steps) == (GOOD, 1, 4)
+    assert "chunks have no checksum" in str(verdict.findings)  # rosbags' writer leaves them out
+    lossy = verify(record(tmp_path / "lossy", files[:1]))  # its record says that nothing was lost
+    assert lossy.code == DAMAGED
+    assert "episode 3: no image at step 2; the recorder counted 0 lost steps, there are 2" in str(lossy.findings)
+
+
+def test_verify_sees_a_damaged_chunk_of_a_lone_file(tmp_path: Path) -> None:
+    file = write_episode(tmp_path, 5, 4).rename(tmp_path / "alone.mcap")
+    assert verify(file).code == GOOD
+    data = bytearray(file.read_bytes())
+    data[len(data) // 3] ^= 1
+    file.write_bytes(data)
+    assert verify(file).code == UNUSABLE
+
+
+@pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3], ids=lambda value: value.name.lower())
+def test_its_topics_can_be_given_other_names(tmp_path: Path, files: list[Path], storage: StoragePlugin) -> None:
+    bag = record(tmp_path / "bag", files, storage=storage, namespace="/odd")
+    relabel_topics(bag, tmp_path / "out", {"/odd": "/wayfarer"})
+    with Reader(tmp_path / "out") as reader:
+        assert {connection.topic for connection in reader.connections} == {f"/wayfarer/{name}" for name in ALL}
+    before, after = Dataset.open([bag]), Dataset.open([tmp_path / "out"])
+    assert (before.frames(before.transitions) == after.frames(after.transitions)).all()
 
 
 # --- what is refused ---
