@@ -17,7 +17,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -265,7 +265,8 @@ def main() -> None:
     os.environ |= {"ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
     borne, failures = Counter[str](), []
     kinds = [name for name in FAULTS if name != "cable pulled" or may_make_namespaces()]
-    with tempfile.TemporaryDirectory() as folder, running_rig(domain, Path(folder)) as rig:
+    quiet = redirect_stdout(sys.stderr)  # the nodes' output
+    with quiet, tempfile.TemporaryDirectory() as folder, running_rig(domain, Path(folder)) as rig:
         for number in range(given.count):
             for name in kinds:
                 try:
