@@ -1,7 +1,7 @@
 """One recorded bag through the sim's and the hardware's camera, actor and control: the same decisions, bit for bit.
 
-Both graphs are started as their launch files would start them, and then told two things alike: the box, which on
-hardware is that of the table one has, and the bag's clock, which stands in for the wall clock its stamps are not of.
+Both graphs are started as their launch files would start them, and then told alike: the box, which on hardware is that
+of the table one has; the bag's clock, in place of the wall clock, which its stamps are not of; and to be patient.
 """
 
 import os
@@ -61,7 +61,12 @@ def with_the_same_box(name: str, folder: Path) -> Path:
         if f"/**/{node}" in parameters:
             for key in ("workspace_min", "workspace_max"):
                 parameters[f"/**/{node}"]["ros__parameters"][key] = list(sim["/**/control"]["ros__parameters"][key])
-    parameters["/**/camera"]["ros__parameters"]["source"] = "topic"  # the bag is the driver
+    parameters["/**/camera"]["ros__parameters"] |= {
+        "source": "topic",
+        "silence": 600.0,
+        "min_rate": 0.01,
+    }  # a bag's pace
+    parameters["/**/control"]["ros__parameters"]["state_timeout"] = 60.0  # this machine may be busy
     written = folder / f"{name}.yaml"
     written.write_text(yaml.safe_dump(parameters))
     return written
