@@ -49,8 +49,8 @@ endif
 unit: setup  ## the fast lane: pure logic, under a minute
 	$(VENV)/bin/pytest tests/unit -m "not slow" -q
 
-bench: setup $(VENV)/.bench  ## every benchmark, one after the other; they compare with Stable-Baselines3, d3rlpy and stock robosuite
-	for name in collect learning bcq; do $(PYTHON) tests/benchmarks/$$name.py --json; done
+bench: setup $(VENV)/.bench $(VENV)/.loaders  ## every benchmark, one after the other; they compare with Stable-Baselines3, d3rlpy and stock robosuite
+	for name in collect learning bcq data; do $(PYTHON) tests/benchmarks/$$name.py --json; done
 
 lint: setup
 	$(VENV)/bin/ruff check .

@@ -196,6 +196,8 @@ def main() -> None:
     parser.add_argument("--run", type=Path, nargs="*", default=[], help="recorded runs whose bytes per step to measure")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     arguments = parser.parse_args()
+    if arguments.frames < 20 * BATCH:
+        parser.error(f"--frames {arguments.frames}: at least {20 * BATCH} are needed")
     figures: Figures = {"load_average": os.getloadavg()[0]}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
