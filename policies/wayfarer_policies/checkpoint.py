@@ -55,15 +55,25 @@ class State:
 
 
 def write(path: Path, kind: str, state: State) -> None:
-    """Write a checkpoint so that after a power cut either the old or the new one is there."""
+    """Write a checkpoint so that after a power cut either the old or the new one is there.
+
+    DataError where it cannot be written: the disk is full, say. The old one is then still there.
+    """
     temporary = path.with_name(path.name + ".tmp")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with temporary.open("wb") as file:
-        file.write(to_bytes(kind, state))
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(to_bytes(kind, state))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise DataError(f"cannot write the checkpoint {path}: {error.strerror or error}") from error
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:
@@ -71,10 +81,14 @@ def write(path: Path, kind: str, state: State) -> None:
 
 
 def read(path: Path, kind: str) -> State:
-    """Read a checkpoint; DataError if it is missing, damaged or of another kind."""
+    """Read a checkpoint; DataError if it is missing, cannot be read, is damaged or of another kind."""
     if not path.exists():
         raise DataError(f"there is no checkpoint {path}")
-    return from_bytes(path.read_bytes(), kind, str(path))
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read the checkpoint {path}: {error.strerror or error}") from error
+    return from_bytes(data, kind, str(path))
 
 
 def to_bytes(kind: str, state: State) -> bytes:

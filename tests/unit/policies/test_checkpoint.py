@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -45,12 +46,19 @@ def test_a_write_that_fails_leaves_the_old_checkpoint(tmp_path: Path, monkeypatc
     checkpoint.write(path, "learner", State({}, {"version": 1}))
 
     def full(_: int) -> None:
-        raise OSError("disk full")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(DataError, match=r"cannot write the checkpoint .*learner\.safetensors: No space left"):
         checkpoint.write(path, "learner", State({}, {"version": 2}))
     assert checkpoint.read(path, "learner").value("version") == 1
+
+
+def test_what_cannot_be_read_is_an_error_that_names_it(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with pytest.raises(DataError, match=r"cannot read the checkpoint .*folder: Is a directory"):
+        checkpoint.read(folder, "learner")
 
 
 @pytest.mark.parametrize("damage", ["cut", "garbage", "flipped header", "missing", "pickle"])
