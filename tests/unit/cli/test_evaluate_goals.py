@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fixtures.episodes import expected_image, expected_object, expected_pose, write_run
+from fixtures.episodes import expected_image, expected_object, expected_pose, write_episode, write_run
 from hypothesis import given
 from hypothesis import strategies as st
 from wayfarer_cli.in_process.goals import draw_goals, interval, policies_of
@@ -35,6 +35,15 @@ def test_goals_are_stored_next_states_with_the_places_of_that_moment(tmp_path: P
         np.testing.assert_allclose(goal.ee_position, expected_pose(number, step)[:3])
         np.testing.assert_allclose(goal.cube_position, expected_object(number, step)[:3])
     assert [g.name for g in goals] == [g.name for g in draw_goals(run, 20, seed=1)]
+
+
+def test_episodes_without_a_usable_step_and_steps_without_a_pose_give_no_goals(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "run", 1, 0)  # stopped with Ctrl-C before its first step
+    write_episode(path, 1, 4, truth=False)
+    write_episode(path, 2, 4, lost_truth=(0, 1, 2), lost_images=(3,))  # whole steps lead to 1 and 2 only
+    write_episode(path, 3, 4, lost_truth=(0, 1, 2))
+    names = {goal.name for goal in draw_goals(RunDirectory(path), 40, seed=0)}
+    assert names == {"3/3", "3/4"}
 
 
 def test_goals_need_episodes_with_a_true_cube_pose(tmp_path: Path) -> None:

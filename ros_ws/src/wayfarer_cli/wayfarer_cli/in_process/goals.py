@@ -13,6 +13,7 @@ from wayfarer_policies.networks import weights_from_bytes, weights_to_bytes
 from wayfarer_policies.policy import LearnedPolicy, Policy
 from wayfarer_policies.random_policies import UniformPolicy
 from wayfarer_policies.replay.bag import read_episode
+from wayfarer_policies.replay.episode import Episode
 from wayfarer_policies.replay.run_directory import RunDirectory
 from wayfarer_policies.schedules import PAPER_NOISE, GaussianNoise
 from wayfarer_policies.td3 import TD3
@@ -62,21 +63,33 @@ class StillPolicy:
 
 
 def draw_goals(run: RunDirectory, count: int, seed: int) -> list[StoredGoal]:
-    """Draw stored observations at random, over all episodes. Raises DataError where there are not enough."""
+    """Draw stored next states at random, over all episodes that have some with a known pose of arm and cube.
+
+    Raises DataError where no episode has.
+    """
     rng = np.random.default_rng(seed)
     files = run.episodes()
     if not files:
         raise DataError(f"{run.path} holds no episode to take goals from")
+    candidates = {number: _possible_goals(read_episode(path, with_images=False)) for number, path in files.items()}
+    usable = [number for number, steps in candidates.items() if len(steps)]
+    if not usable:
+        raise DataError(f"no episode of {run.path} holds a complete step with a true cube pose behind it")
     goals = []
-    for number in rng.choice(list(files), size=count):
+    for number in rng.choice(usable, size=count):
+        k = int(rng.choice(candidates[int(number)]))
         episode = read_episode(files[int(number)])
-        known = np.flatnonzero(episode.valid)
-        if episode.object_poses is None or not len(known):
-            raise DataError(f"{files[int(number)]} holds no complete step with a true cube pose")
-        k = int(rng.choice(known)) + 1  # a next state, as the goals of Algorithm 1
-        place = episode.object_poses[k, :3]
+        place = np.asarray(episode.object_poses)[k, :3]
         goals.append(StoredGoal(f"{number}/{k}", episode.images[k], episode.ee_positions[k], place))
     return goals
+
+
+def _possible_goals(episode: Episode) -> NDArray[np.int64]:
+    """Return the steps that are next states of complete ones, as the goals of Algorithm 1, with both poses known."""
+    if episode.object_poses is None:
+        return np.empty(0, dtype=np.int64)
+    places = np.hstack([episode.ee_positions, episode.object_poses[:, :3]])  # (T + 1, 6)
+    return np.flatnonzero(episode.valid & np.isfinite(places[1:]).all(axis=1)) + 1
 
 
 def policies_of(run: Path, seed: int) -> dict[str, Policy]:
