@@ -99,6 +99,18 @@ def test_a_resume_of_the_collector_lets_go_of_the_arm_as_well() -> None:
     assert robot.fault is FaultKind.NONE
 
 
+def test_a_user_stop_is_no_word_that_the_scene_is_put_back() -> None:
+    robot = Robot(on_hold=lambda r: threading.Timer(0.2, lambda: setattr(r, "fault", FaultKind.USER_STOP)).start())
+    assert not OperatorScene(around(robot)[0]).reset()
+    assert names.RELEASE not in robot.told
+
+
+def test_a_stop_of_the_collector_leaves_the_arm_holding() -> None:
+    robot = Robot(on_hold=lambda r: threading.Timer(0.2, r.patience.stop).start())
+    assert not OperatorScene(around(robot)[0]).reset()
+    assert robot.fault is FaultKind.OPERATOR
+
+
 def test_an_operator_who_does_not_come_ends_it_with_the_arm_holding() -> None:
     robot = Robot()
     with pytest.raises(DeviceError, match="nobody put the scene back"):

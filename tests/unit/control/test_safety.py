@@ -399,6 +399,12 @@ def test_a_disarmed_watchdog_stays_quiet_until_the_next_action() -> None:
     assert watchdog.barks(101.0)
 
 
+def test_a_clock_that_goes_back_makes_the_watchdog_bark() -> None:
+    watchdog = Watchdog(0.75)
+    watchdog.action_arrived(10.0)
+    assert watchdog.barks(3.0)
+
+
 @given(st.floats(0.0, 20.0), st.floats(0.0, 1e6), st.floats(0.0, 40.0))
 def test_the_watchdog_barks_exactly_after_its_time(silence: float, start: float, later: float) -> None:
     watchdog = Watchdog(silence)

@@ -71,7 +71,7 @@ class Camera(ContractNode):
         self._last = -self._spacing  # ns
         self._health = Health(Thresholds(**{f.name: getattr(p, f.name) for f in fields(Thresholds)}))
         self._watching = threading.Lock()  # an own source shows its pictures from a thread
-        self._told = ""  # the problem last published
+        self._told: str | None = None  # the problem last published; a node before this one may have told of another
         self.counts.update(images=0, observations=0)
         self._observation = self.publish_to(contract.OBSERVATION_IMAGE)
         self._fault = self.publish_to(contract.CAMERA_FAULT)
@@ -117,14 +117,15 @@ class Camera(ContractNode):
         problem = self.problem()
         if problem == self._told:
             return
-        self._told = problem
+        ended, self._told = bool(self._told), problem
         message = Fault(kind=Fault.CAMERA if problem else Fault.NONE, text=problem)
         message.header.stamp = self.get_clock().now().to_msg()
         self._fault.publish(message)
-        self.counts["faults" if problem else "faults that ended"] += 1
         if problem:
+            self.counts["faults"] += 1
             self.get_logger().error(f"camera: {problem}")
-        else:
+        elif ended:
+            self.counts["faults that ended"] += 1
             self.get_logger().info("camera: well again")
 
     def _times(self) -> tuple[float, float]:

@@ -19,7 +19,7 @@ from wayfarer_policies.exploration import CountedStore
 from wayfarer_policies.methods import method
 
 from wayfarer_collector.scene import Scene
-from wayfarer_collector.waiting import InterruptedWaitError, Patience, SilenceError, Tell
+from wayfarer_collector.waiting import InterruptedWaitError, Patience, RefusedError, SilenceError, Tell
 
 _TRIES = 20  # episodes in a row that may be aborted by faults which end by themselves
 
@@ -43,17 +43,21 @@ class Caller:
         self._actions: dict[str, ActionClient[Any, Any, Any]] = {}
 
     def service(self, kind: Any, name: str, request: Any) -> Any:
-        """Return a service's answer. Raises DataError with its message where it failed."""
-        client = self._clients.setdefault(name, self._node.create_client(kind, name))
+        """Return a service's answer. Raises RefusedError with its message where it failed."""
+        if name not in self._clients:
+            self._clients[name] = self._node.create_client(kind, name)
+        client = self._clients[name]
         self.patience.until(client.service_is_ready, self.timeout, lambda: f"nobody offers {name}")
         response = self.patience.result_of(client.call_async(request), self.timeout, name)
         if not response.success:
-            raise DataError(f"{name}: {response.message}")
+            raise RefusedError(f"{name}: {response.message}")
         return response
 
     def action(self, kind: Any, name: str, goal: Any, timeout: float, tell: Tell = lambda _: None) -> Any:
         """Return an action's result; cancel it when this collector is told to stop."""
-        client = self._actions.setdefault(name, ActionClient(self._node, kind, name))
+        if name not in self._actions:
+            self._actions[name] = ActionClient(self._node, kind, name)
+        client = self._actions[name]
         self.patience.until(client.server_is_ready, self.timeout, lambda: f"nobody offers {name}")
         sent = client.send_goal_async(goal, lambda message: tell(message.feedback))
         handle = self.patience.result_of(sent, self.timeout, name)
@@ -92,13 +96,16 @@ class RosRobot:
         collected: int,
         tell: Tell,
         healthy: Callable[[], None],
+        fault: Callable[[], FaultKind],
         scene: Scene,
     ) -> None:
         """`finished` and `collected` are the numbers of finished episodes, and their steps, that the run holds.
 
-        `healthy` returns once no fault stands in the way; it may take an operator's while.
+        `healthy` returns once no fault stands in the way; it may take an operator's while. `fault` says what
+        control/fault says.
         """
-        self._caller, self._plan, self._tell, self._healthy, self._scene = caller, plan, tell, healthy, scene
+        self._caller, self._plan, self._tell, self._scene = caller, plan, tell, scene
+        self._healthy, self._fault = healthy, fault
         self._finished, self._collected = finished, collected
 
     def run_episode(self, goal: Goal | None) -> Episode:
@@ -108,6 +115,8 @@ class RosRobot:
         """
         episode = None
         for _ in range(_TRIES):
+            if self._caller.patience.stopped:
+                raise InterruptedWaitError("stopped by the operator")
             self._healthy()
             if not self._scene.reset():
                 continue
@@ -116,9 +125,7 @@ class RosRobot:
                 self._finished += 1
                 self._collected += episode.steps
                 return episode
-            if self._caller.patience.stopped:
-                raise InterruptedWaitError("stopped by the operator")
-            if episode.fault == FaultKind.NONE:
+            if episode.fault == FaultKind.NONE and not self._caller.patience.stopped:
                 raise DeviceError(f"episode {episode.episode} was aborted: {episode.reason}")
         last = episode.reason if episode is not None else "a scripted motion that did not come to its end"
         raise DeviceError(f"{_TRIES} episodes in a row were aborted, the last by: {last}")
@@ -134,9 +141,7 @@ class RosRobot:
             start = self._caller.service(Reset, names.RESET, Reset.Request(seed=plan.seed + self._finished)).stamp
             result = self._act(start, goal)
         except DeviceError as error:
-            lost = isinstance(error, SilenceError)  # a node, or the machine it runs on, does not answer
-            fault = FaultKind.CONNECTION if lost else FaultKind.NONE
-            result = RunEpisode.Result(end=Episode.ABORTED, reason=str(error), fault=int(fault))
+            result = RunEpisode.Result(end=Episode.ABORTED, reason=str(error), fault=int(self._kind_of(error)))
         ending = EndEpisode.Request(
             end=result.end,
             reason=result.reason,
@@ -146,6 +151,13 @@ class RosRobot:
         )
         episode: Episode = self._caller.service(EndEpisode, names.END_EPISODE, ending).episode
         return episode
+
+    def _kind_of(self, error: DeviceError) -> FaultKind:
+        if isinstance(error, SilenceError):  # a node, or the machine it runs on, does not answer
+            return FaultKind.CONNECTION
+        if isinstance(error, RefusedError):  # the arm could not go home: control mostly knows why
+            return self._fault() or FaultKind.OTHER
+        return FaultKind.NONE
 
     def _act(self, start: Time, goal: Goal | None) -> RunEpisode.Result:
         plan = self._plan

@@ -13,7 +13,7 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from std_srvs.srv import Trigger
 from wayfarer_common import contract, names
-from wayfarer_common.errors import ConfigError, WayfarerError
+from wayfarer_common.errors import ConfigError
 from wayfarer_common.fault import FaultKind
 from wayfarer_common.params import declare, param
 from wayfarer_common.run import ContractNode, run
@@ -110,7 +110,7 @@ class Collector(ContractNode):
         except InterruptedWaitError:
             if self._patience.stopped:
                 self._tell(stage="stopped")
-        except WayfarerError as error:
+        except BaseException as error:  # noqa: BLE001  not hidden: the process ends with it
             self.fail(error)
         finally:
             self.finished = True
@@ -131,7 +131,7 @@ class Collector(ContractNode):
         def step(feedback: RunEpisode.Feedback) -> None:
             self._tell(step=feedback.step)
 
-        robot = RosRobot(caller, plan, done, steps, step, self._healthy, scene)
+        robot = RosRobot(caller, plan, done, steps, step, self._healthy, self._control_fault, scene)
         candidates = p.episodes_per_cycle * p.steps  # |R'| = M T
         learner: Learner[Any] = NoLearner()
         novelty: Novelty[Any, Any, Any] = NoNovelty()
@@ -171,7 +171,10 @@ class Collector(ContractNode):
         if self._wrong():
             self._tell(stage="faulted", detail=self._wrong())
             self.get_logger().warning(f"waiting: {self._wrong()}")
-        self._patience.until(lambda: not self._wrong(), self._params.fault_timeout, self._wrong)
+        patience = self._patience
+        patience.until(lambda: not self._wrong() or patience.stopped, self._params.fault_timeout, self._wrong)
+        if patience.stopped:
+            raise InterruptedWaitError("stopped by the operator")
 
     def _wrong(self) -> str:
         faults = [fault for fault in self._faults.values() if fault.kind != Fault.NONE]

@@ -19,7 +19,7 @@ from wayfarer_msgs.msg import Episode
 from wayfarer_msgs.srv import Reset
 from wayfarer_policies.scripts import SCRIPTS, Box, steps_needed
 
-from wayfarer_collector.waiting import Patience, SilenceError
+from wayfarer_collector.waiting import Patience, RefusedError, SilenceError
 
 STRATEGIES = ("none", "operator", *SCRIPTS)
 
@@ -109,7 +109,7 @@ class OperatorScene:
         around, calls = self._around, self._around.calls
         try:
             home(calls)
-        except SilenceError:
+        except (SilenceError, RefusedError):
             return False
         around.resumed.clear()
         calls.service(Trigger, names.HOLD, Trigger.Request())
@@ -120,10 +120,12 @@ class OperatorScene:
             around.timeout,
             lambda: "nobody put the scene back and said `wayfarer ack`; the arm holds",
         )
+        if calls.patience.stopped:
+            return False  # the arm goes on holding
         if self._held():
             calls.service(Trigger, names.RELEASE, Trigger.Request())
             calls.patience.until(lambda: not self._held(), calls.timeout, lambda: "control does not let go")
-        return True
+        return around.control_fault() is FaultKind.NONE  # a user stop, say, is no word that the scene is put back
 
     def _held(self) -> bool:
         return self._around.control_fault() is FaultKind.OPERATOR
@@ -142,7 +144,7 @@ class ScriptedScene:
         try:
             goal = RunEpisode.Goal(policy=self._script, steps=self._steps, not_before=home(calls))
             result = calls.action(RunEpisode, names.RUN_EPISODE, goal, around.step_timeout * self._steps)
-        except SilenceError:  # a node, or the machine it runs on, does not answer
+        except (SilenceError, RefusedError):  # a node does not answer, or the arm could not go home
             return False
         return bool(result.end != Episode.ABORTED)
 

@@ -21,6 +21,10 @@ class SilenceError(DeviceError):
     """What was waited for did not come in time."""
 
 
+class RefusedError(DeviceError):
+    """A node answered that it cannot do what it was asked for."""
+
+
 class Patience:
     """Waits until the deadline, or until the node ends; knows whether an operator has asked to stop."""
 

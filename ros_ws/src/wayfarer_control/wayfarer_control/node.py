@@ -12,6 +12,7 @@ from franka_msgs.action import ErrorRecovery
 from franka_msgs.msg import FrankaRobotState
 from geometry_msgs.msg import PoseStamped
 from rclpy.action import ActionClient
+from rclpy.task import Future
 from std_srvs.srv import Trigger
 from wayfarer_common import contract, names
 from wayfarer_common.conversions import active_errors, position_of, set_pose, to_nanoseconds, to_stamp
@@ -26,6 +27,7 @@ from wayfarer_control.faults import RobotHealth
 from wayfarer_control.safety import Decision, Limits, RecoveryBudget, Situation, Watchdog, decide, hold
 
 _TICK = 0.02  # s, how often silence is looked for
+_RECOVERY_TIMEOUT = 60.0  # s, after which a recovery counts as over even if nobody said so
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class Control(ContractNode):
         self._watchdog = Watchdog(p.silence)
         self._recovery = RecoveryBudget(p.recovery_attempts, p.recovery_window, p.recovery_pause)
         self._recover: ActionClient[Any, Any, Any] = ActionClient(self, ErrorRecovery, names.ERROR_RECOVERY)
+        self._asked_until = 0.0  # monotonic s, until when a recovery may be under way
         self._position = np.full(3, np.nan)  # (3,) base frame
         self._pose_stamp = -1  # ns
         self._pending: Action | None = None  # waits for the pose of its observation
@@ -106,11 +109,21 @@ class Control(ContractNode):
     def _on_robot_state(self, message: FrankaRobotState) -> None:
         now = time.monotonic()
         self._health.hear(message.robot_mode, active_errors(message.current_errors), now)
-        if self._health.may_recover and self._recovery.try_now(now):
+        idle = self._recover.server_is_ready() and now > self._asked_until
+        if self._health.may_recover and idle and self._recovery.try_now(now):
             self.get_logger().warning(f"{self._health.fault(now).text}: asking for recovery")
             self.counts["recoveries asked for"] += 1
-            self._recover.send_goal_async(ErrorRecovery.Goal())
+            self._asked_until = now + _RECOVERY_TIMEOUT
+            self._recover.send_goal_async(ErrorRecovery.Goal()).add_done_callback(self._on_recovery_answered)
         self._tell_fault()
+
+    def _on_recovery_answered(self, answer: Future) -> None:  # type: ignore[type-arg]
+        """Wait for the end of a recovery before another is asked for."""
+        handle = answer.result()
+        if handle is None or not handle.accepted:
+            self._asked_until = 0.0
+        else:
+            handle.get_result_async().add_done_callback(lambda _: setattr(self, "_asked_until", 0.0))
 
     def _current_fault(self) -> Fault:
         """Say what keeps the arm from being commanded; the robot's own fault comes before an operator's stop."""
@@ -153,6 +166,9 @@ class Control(ContractNode):
     def _answer(self, action: Action) -> None:
         self._pending = None
         faulty = bool(self._health.fault(time.monotonic()))
+        if self._last_stamp > self._now() + self._limits.max_age:
+            self.get_logger().warning("the clock went back: actions are counted from here on")
+            self._last_stamp = -np.inf
         situation = Situation(self._now(), self._position, faulty, self._stopped, self._last_stamp)
         stamp = _seconds(action)
         decision = decide(self._limits, np.asarray(action.action, dtype=float), stamp, situation)
@@ -165,11 +181,13 @@ class Control(ContractNode):
         else:
             self._watchdog.action_arrived(situation.now)
 
-    def _hold(self, why: Reason, stamp: int) -> None:
+    def _hold(self, why: Reason, stamp: int) -> Decision:
         """Ask the arm to stay where it is; a robot with a fault is not commanded at all, not even that."""
         faulty = bool(self._health.fault(time.monotonic()))
         refused = Decision(None, np.zeros(3), why | Reason.ROBOT_ERROR)
-        self._emit(self._last, refused if faulty else hold(self._limits, self._position, why), stamp)
+        decision = refused if faulty else hold(self._limits, self._position, why)
+        self._emit(self._last, decision, stamp)
+        return decision
 
     def _emit(self, action: Action, decision: Decision, stamp: int) -> None:
         """Send the command first, then the record of it."""
@@ -193,9 +211,13 @@ class Control(ContractNode):
 
     def _on_hold(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._stopped = True
-        self._hold(Reason.STOPPED, self._pose_stamp)
+        decision = self._hold(Reason.STOPPED, self._pose_stamp)
         self._tell_fault()
-        response.success, response.message = True, "holding; `wayfarer ack` takes actions again"
+        response.success = decision.target is not None or Reason.ROBOT_ERROR in decision.reasons
+        response.message = "holding; `wayfarer ack` takes actions again"
+        if not response.success:
+            why = "its place is not known" if Reason.NOT_FINITE in decision.reasons else "it is outside its box"
+            response.message = f"no more actions are taken, but the arm could not be told to hold: {why}. Use its stop"
         return response
 
     def _on_release(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:

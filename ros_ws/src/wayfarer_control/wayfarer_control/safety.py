@@ -159,5 +159,5 @@ class Watchdog:
         self._last_action = None
 
     def barks(self, now: float) -> bool:
-        """Say whether actions came once and then stopped coming."""
-        return self._last_action is not None and now - self._last_action > self._silence
+        """Say whether actions came once and then stopped coming; a clock that went back counts as silence."""
+        return self._last_action is not None and not 0.0 <= now - self._last_action <= self._silence

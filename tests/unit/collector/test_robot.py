@@ -1,0 +1,84 @@
+"""RosRobot with the test as the other nodes: what a fault ends is recorded with its kind, and tried again."""
+
+from typing import Any
+
+import pytest
+from wayfarer_collector.collaborators import Plan, RosRobot
+from wayfarer_collector.scene import NoScene
+from wayfarer_collector.waiting import InterruptedWaitError, Patience, RefusedError, SilenceError
+from wayfarer_common import names
+from wayfarer_common.errors import DeviceError
+from wayfarer_common.fault import FaultKind
+from wayfarer_msgs.action import RunEpisode
+from wayfarer_msgs.msg import Episode
+
+PLAN = Plan("random", 10, 0, 1.0, "")
+
+
+class Nodes:
+    """Answers as the other nodes would; `resets` are raised one after the other, where they are errors."""
+
+    def __init__(self, resets: list[DeviceError | None], fault: int = 0, end: int = Episode.TRUNCATED) -> None:
+        self.patience, self.timeout = Patience(), 1.0
+        self.ended: list[Episode] = []
+        self._resets, self._result = resets, RunEpisode.Result(end=end, steps=10, fault=fault)
+
+    def service(self, kind: Any, name: str, request: Any) -> Any:
+        response = kind.Response(success=True)
+        if name == names.RESET:
+            error = self._resets.pop(0) if self._resets else None
+            if error is not None:
+                raise error
+        if name == names.END_EPISODE:
+            response.episode = Episode(
+                end=request.end, fault=request.fault, reason=request.reason, steps=request.steps, episode=3
+            )
+            self.ended.append(response.episode)
+        return response
+
+    def action(self, kind: Any, name: str, goal: Any, timeout: float, tell: Any = None) -> Any:
+        del kind, name, goal, timeout, tell
+        return self._result
+
+
+def robot(nodes: Nodes, fault: FaultKind = FaultKind.NONE) -> RosRobot:
+    return RosRobot(nodes, PLAN, 0, 0, lambda _: None, lambda: None, lambda: fault, NoScene())
+
+
+@pytest.mark.parametrize(
+    ("error", "told", "kind"),
+    [
+        (RefusedError("robot/reset: cannot go home"), FaultKind.USER_STOP, FaultKind.USER_STOP),
+        (RefusedError("robot/reset: cannot go home"), FaultKind.NONE, FaultKind.OTHER),
+        (SilenceError("robot/reset gave no answer"), FaultKind.NONE, FaultKind.CONNECTION),
+    ],
+)
+def test_a_reset_that_fails_ends_the_episode_typed_and_it_is_tried_again(
+    error: DeviceError, told: FaultKind, kind: FaultKind
+) -> None:
+    nodes = Nodes([error])
+    assert robot(nodes, told).run_episode(None).end == Episode.TRUNCATED
+    assert [(e.end, e.fault) for e in nodes.ended] == [(Episode.ABORTED, kind), (Episode.TRUNCATED, FaultKind.NONE)]
+    assert nodes.ended[0].reason == str(error)
+
+
+def test_one_fault_after_another_ends_the_collection() -> None:
+    nodes = Nodes([], fault=FaultKind.REFLEX, end=Episode.ABORTED)
+    with pytest.raises(DeviceError, match="20 episodes in a row"):
+        robot(nodes).run_episode(None)
+    assert len(nodes.ended) == 20
+
+
+def test_an_aborted_episode_without_a_fault_is_not_tried_again() -> None:
+    nodes = Nodes([], end=Episode.ABORTED)
+    with pytest.raises(DeviceError, match="episode 3 was aborted"):
+        robot(nodes).run_episode(None)
+    assert len(nodes.ended) == 1
+
+
+def test_an_operators_stop_of_the_collector_ends_it_before_the_next_episode() -> None:
+    nodes = Nodes([])
+    nodes.patience.stop()
+    with pytest.raises(InterruptedWaitError):
+        robot(nodes).run_episode(None)
+    assert nodes.ended == []
