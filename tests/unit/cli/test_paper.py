@@ -12,13 +12,19 @@ from fixtures.browser import show
 from fixtures.workers import Here
 from hypothesis import given
 from hypothesis import strategies as st
+from wayfarer_cli.evaluate import Trial as EvaluatedTrial
+from wayfarer_cli.paper import cells
+from wayfarer_cli.paper.cells import policy_folder
 from wayfarer_cli.paper.outcome import Score, Standing, in_words, standings
 from wayfarer_cli.paper.plan import STAGES, cells_of, run_name
 from wayfarer_cli.paper.run import write_results
 from wayfarer_cli.paper.scales import FULL, SMALL, Scale, Variant, scale
 from wayfarer_common.errors import ConfigError
+from wayfarer_policies.bcq_networks import Description
+from wayfarer_policies.evaluation import Evaluation, wilson
 from wayfarer_policies.exploration import Schedule
 from wayfarer_policies.grid import State, file_of, run_grid
+from wayfarer_policies.offline_policy import write_policy
 
 TINY = replace(
     SMALL,
@@ -56,14 +62,14 @@ def test_the_full_scale_is_the_paper_s() -> None:
 
 @pytest.mark.parametrize("size", [SMALL, FULL], ids=lambda size: size.name)
 def test_a_grid_has_a_cell_for_each_method_dataset_seed_and_task(size: Scale) -> None:
-    cells = cells_of("all", size)
-    kinds = [cell.name.split("/")[0] for cell in cells]
+    planned = cells_of("all", size)
+    kinds = [cell.name.split("/")[0] for cell in planned]
     datasets = len(size.variants) * size.repetitions
     assert kinds.count("collect") == kinds.count("describe") == datasets
     assert kinds.count("color") == kinds.count("position") == datasets * size.predictor_seeds
     assert kinds.count("learn") == datasets * size.bcq_seeds * len(size.tasks) == kinds.count("try") - 1
     assert kinds.count("toy") == 5 * size.repetitions
-    assert len({cell.name for cell in cells}) == len(cells)
+    assert len({cell.name for cell in planned}) == len(planned)
 
 
 def test_every_stage_holds_what_it_needs(tmp_path: Path) -> None:
@@ -123,6 +129,22 @@ def test_a_page_of_nothing_says_what_is_not_done(tmp_path: Path) -> None:
     assert page.count("Not done: wayfarer paper") == 6
 
 
+def test_another_policy_s_trials_lie_in_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[EvaluatedTrial] = []
+
+    def look(trial: EvaluatedTrial) -> Evaluation:
+        tried.append(trial)
+        return Evaluation("push", "", wilson([True]), wilson([True]), 0.0, (True,))
+
+    monkeypatch.setattr(cells, "try_in_process", look)
+    for _ in range(2):  # learned anew, with other weights
+        description = Description()
+        file = policy_folder(tmp_path, "push", "goal-0", 0) / "policy.safetensors"
+        write_policy(file, description, description.build(), {"task": "push", "updates": 1})
+        cells.attempt(tmp_path, "push", "goal-0", 0, 1, 2, {})
+    assert len({trial.out for trial in tried}) == 2
+
+
 # --- all of it ---
 
 
@@ -133,8 +155,8 @@ def lines(path: Path) -> list[dict[str, str]]:
 
 @pytest.mark.slow
 def test_the_whole_paper_is_done_shown_and_kept(tmp_path: Path) -> None:
-    cells = cells_of("all", TINY)
-    run_grid(cells, tmp_path, Here())
+    planned = cells_of("all", TINY)
+    run_grid(planned, tmp_path, Here())
     written = {path.name for path in write_results(TINY, tmp_path)}
     assert written == {
         *("figure3.csv", "figure5.csv", "figure6-color.csv", "figure6-position.csv", "figure7.csv", "paper.html"),
@@ -157,7 +179,7 @@ def test_the_whole_paper_is_done_shown_and_kept(tmp_path: Path) -> None:
 
     told: list[tuple[str, State]] = []
     file_of(tmp_path, "describe/goal-0").unlink()  # as if killed there
-    run_grid(cells, tmp_path, Here(), lambda cell, state: told.append((cell.name, state)))
+    run_grid(planned, tmp_path, Here(), lambda cell, state: told.append((cell.name, state)))
     assert [name for name, state in told if state is not State.KEPT] == ["describe/goal-0"] * 2
     with pytest.raises(ConfigError, match=r"done with other arguments .epochs was 1, is 2."):
         run_grid(cells_of("supervised", replace(TINY, epochs=2)), tmp_path, Here())

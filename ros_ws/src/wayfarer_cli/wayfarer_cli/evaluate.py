@@ -8,11 +8,14 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from wayfarer_common.errors import ConfigError
+from wayfarer_policies.checkpoint import digest
 from wayfarer_policies.evaluation import Evaluation, Share, count_successes
 from wayfarer_policies.offline_policy import PolicyFile, read_policy
 from wayfarer_policies.replay.run_directory import RunDirectory, finished
 
 from wayfarer_cli.collect import Collection, collect_episodes
+from wayfarer_cli.held import check_held
 from wayfarer_cli.in_process.config import configuration_of_run
 from wayfarer_cli.in_process.goals import Distances, evaluate
 from wayfarer_cli.in_process.run import collect_in_process
@@ -30,17 +33,23 @@ class Trial:
     config: Path | None = None  # parameters of the nodes; None: the simulator's own
 
     def run(self, policy: PolicyFile, transport: str) -> Path:
-        """Return the run's folder; the default one is another for other weights, lengths, seeds and transports."""
+        """Return the run's folder; the default one is another for whatever makes the episodes others, and transports.
+
+        Raises ConfigError where the parameter file cannot be read.
+        """
+        if self.out is not None:
+            return self.out
         name = f"evaluation-{policy.sha256[:8]}-{self.steps}-steps-seed{self.seed}-{transport}"
-        return self.out or self.checkpoint.parent / name
+        return self.checkpoint.parent / (name if self.config is None else f"{name}-config-{_digest(self.config)}")
 
 
 def try_over_ros(trial: Trial) -> Evaluation:
     """Let the nodes act out and record what the run does not hold yet, then count. Raises a WayfarerError."""
     policy = read_policy(trial.checkpoint)
     run = trial.run(policy, "ros")
-    if _held(run) < trial.episodes:
-        collect_episodes(_collection(trial, policy, run))
+    wanted = _collection(trial, policy, run)
+    if _held(wanted) < trial.episodes:
+        collect_episodes(wanted)
     return count_successes(run, policy.task, trial.episodes)
 
 
@@ -48,8 +57,9 @@ def try_in_process(trial: Trial) -> Evaluation:
     """Do the same in this process: the same episodes, bit for bit. Raises a WayfarerError."""
     policy = read_policy(trial.checkpoint)
     run = trial.run(policy, "in-process")
-    if _held(run) < trial.episodes:
-        collect_in_process(_collection(trial, policy, run))
+    wanted = _collection(trial, policy, run)
+    if _held(wanted) < trial.episodes:
+        collect_in_process(wanted)
     return count_successes(run, policy.task, trial.episodes)
 
 
@@ -80,8 +90,19 @@ def _collection(trial: Trial, policy: PolicyFile, run: Path) -> Collection:
     )
 
 
-def _held(run: Path) -> int:
-    return finished(run)[0]
+def _held(wanted: Collection) -> int:
+    """Count the episodes that are there. Raises ConfigError where they are another trial's."""
+    held, _ = finished(wanted.out)
+    if held:
+        check_held(wanted)
+    return held
+
+
+def _digest(config: Path) -> str:
+    try:
+        return digest(config.read_bytes())[:8]
+    except OSError as error:
+        raise ConfigError(f"cannot read the parameter file {config}: {error.strerror}") from error
 
 
 def _plain(trial: Trial, found: Evaluation) -> dict[str, Any]:

@@ -24,11 +24,10 @@ Configuration = Mapping[str, Mapping[str, Any]]  # node -> parameter -> value
 def describe(existing: Mapping[str, Any], configuration: Configuration) -> dict[str, Any]:
     """Return run.yaml with this session added. Raises ConfigError where the run was recorded differently."""
     first = existing.get("configuration", configuration)
-    differences = _differences(first, configuration)
-    if differences:
+    if found := differences(first, configuration):
         raise ConfigError(
             "this run was recorded with another configuration; continue it with the same, or choose a new directory: "
-            + "; ".join(differences)
+            + "; ".join(found)
         )
     session = {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -55,7 +54,8 @@ def _meaningful(configuration: Configuration) -> dict[str, dict[str, Any]]:
     }
 
 
-def _differences(first: Configuration, now: Configuration) -> list[str]:
+def differences(first: Configuration, now: Configuration) -> list[str]:
+    """Say in words which parameters that shape an episode are not the same."""
     a, b = _meaningful(first), _meaningful(now)
     return [
         f"{node}.{key} was {a.get(node, {}).get(key)!r}, is {b.get(node, {}).get(key)!r}"

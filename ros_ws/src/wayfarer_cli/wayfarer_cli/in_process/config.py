@@ -20,6 +20,7 @@ from wayfarer_cli.launch_file import Launch, NodeSpec
 P = TypeVar("P")
 
 _OF_ROS_ITSELF = "use_sim_time"
+_RECORDER = "replay"
 _TRANSPORT = {"transport": "in process"}  # in run.yaml among the collector's parameters
 
 
@@ -47,17 +48,14 @@ class Configuration:
         }
 
 
-def configuration_of(launch: Launch) -> Configuration:
-    """Return the parameters of a launch. Raises ConfigError for what they must not be, or what needs ROS."""
-    given = {spec.name: _values(spec) for spec in launch.nodes}
-    recorder = given.pop("replay", {}).keys() - {"run"}
-    if recorder:
-        raise ConfigError(f"--in-process records without the node replay: take out its {', '.join(sorted(recorder))}")
+def parameters_of(launch: Launch) -> Configuration:
+    """Return the parameters a launch gives the nodes but the recorder. Raises ConfigError for what they must not be."""
+    given = {spec.name: _values(spec) for spec in launch.nodes if spec.name != _RECORDER}
 
     def of(kind: type[P], node: str) -> P:
         return checked(kind, node, given.get(node, {}))
 
-    configuration = Configuration(
+    return Configuration(
         namespace=launch.nodes[0].namespace.rstrip("/"),
         nodes=tuple(given),
         sim_bridge=of(BridgeParams, "sim_bridge"),
@@ -68,6 +66,14 @@ def configuration_of(launch: Launch) -> Configuration:
         learner=of(LearnerParams, "learner"),
         novelty=of(NoveltyParams, "novelty"),
     )
+
+
+def configuration_of(launch: Launch) -> Configuration:
+    """Return the parameters of a launch. Raises ConfigError for what they must not be, or what needs ROS."""
+    recorder = {key for spec in launch.nodes if spec.name == _RECORDER for key in _values(spec)} - {"run"}
+    if recorder:
+        raise ConfigError(f"--in-process records without the node replay: take out its {', '.join(sorted(recorder))}")
+    configuration = parameters_of(launch)
     if not configuration.sim_bridge.lockstep:
         raise ConfigError("--in-process has no wall clock: sim_bridge.lockstep must be true")
     if configuration.collector.scene_reset != "none":

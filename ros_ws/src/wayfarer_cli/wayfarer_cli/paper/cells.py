@@ -13,6 +13,7 @@ import yaml
 from wayfarer_policies.evaluation import Evaluation, count_successes
 from wayfarer_policies.grid import Plain
 from wayfarer_policies.offline import POLICY, OfflineConfig, train_bcq
+from wayfarer_policies.offline_policy import read_policy
 from wayfarer_policies.pose_labels import TaskDataError
 from wayfarer_policies.replay.dataset import Dataset
 from wayfarer_policies.report import figures, pictures
@@ -28,6 +29,7 @@ from wayfarer_sim.pixel_world import PixelWorld, PixelWorldConfig
 
 from wayfarer_cli.collect import Collection
 from wayfarer_cli.evaluate import Trial, try_in_process
+from wayfarer_cli.held import check_held
 from wayfarer_cli.in_process.run import collect_in_process
 from wayfarer_cli.provenance import made_by
 
@@ -127,14 +129,17 @@ def attempt(
     if not (learned / POLICY).exists():
         return {"episodes": 0, "at_end": 0, "at_any_time": 0}
     config = _write(parameters, learned / "trials.yaml")
-    return _counts(try_in_process(Trial(learned / POLICY, trials, steps, TRIAL_SEED, learned / "trials", config)))
+    out = learned / f"trials-{read_policy(learned / POLICY).sha256[:8]}"  # learned anew, it is tried anew
+    return _counts(try_in_process(Trial(learned / POLICY, trials, steps, TRIAL_SEED, out, config)))
 
 
 def attempt_at_random(folder: Path, tasks: Sequence[str], trials: int, steps: int) -> dict[str, dict[str, int]]:
     """Act at random once, and count for each task."""
     out = folder / "policies" / "random-actions"
     out.parent.mkdir(parents=True, exist_ok=True)
-    collect_in_process(Collection("sim", "random", trials, steps, TRIAL_SEED, out, "sequential", None))
+    wanted = Collection("sim", "random", trials, steps, TRIAL_SEED, out, "sequential", None)
+    collect_in_process(wanted)
+    check_held(wanted)
     return {task: _counts(count_successes(out, task, trials)) for task in tasks}
 
 
