@@ -15,6 +15,7 @@ from wayfarer_common.errors import DataError
 from wayfarer_common.fault import FaultKind
 
 from wayfarer_policies.replay.episode import End, Episode, EpisodeInfo
+from wayfarer_policies.replay.fresh import fresh
 
 _NANOSECONDS = 1_000_000_000
 
@@ -126,6 +127,8 @@ def assemble(parts: Parts, info: EpisodeInfo, final_stamp: int, path: Path, with
         record = parts.executed.get((k, int(stamps[k])))
         if record is not None:
             executed[k], reasons[k] = record.executed, record.reasons
+    ee_positions = _poses(parts.poses, stamps, parts.types)[:, :3]
+    complete = seen & np.isfinite(ee_positions).all(axis=1)  # (T + 1,)
     return Episode(
         info=info,
         stamps=stamps,
@@ -134,8 +137,8 @@ def assemble(parts: Parts, info: EpisodeInfo, final_stamp: int, path: Path, with
         actions=executed,
         reasons=reasons,
         seen=seen,
-        valid=seen[:-1] & seen[1:] & np.isfinite(executed).all(axis=1),
-        ee_positions=_poses(parts.poses, stamps, parts.types)[:, :3],
+        valid=complete[:-1] & complete[1:] & np.isfinite(executed).all(axis=1),
+        ee_positions=ee_positions,
         object_poses=_poses(parts.objects, stamps, parts.types) if parts.objects else None,
     )
 
@@ -186,12 +189,11 @@ def _images(parts: Parts, stamps: NDArray[np.int64], path: Path) -> NDArray[np.u
 
 
 def _poses(recorded: dict[int, bytes], stamps: NDArray[np.int64], types: Typestore) -> NDArray[np.float64]:
-    """Return the pose at, or last before, each stamp, (T + 1, 7); NaN where there is none."""
+    """Return the pose at, or less than a period before, each stamp, (T + 1, 7); NaN where there is none."""
     poses = np.full((len(stamps), 7), np.nan)
     times = np.array(sorted(recorded), dtype=np.int64)
-    for k, stamp in enumerate(stamps):
-        index = int(np.searchsorted(times, stamp, side="right")) - 1
-        if stamp > 0 and index >= 0:
+    for k, index in enumerate(fresh(times, stamps).tolist()):
+        if index >= 0:
             pose = types.deserialize_cdr(recorded[int(times[index])], "geometry_msgs/msg/PoseStamped").pose  # type: ignore[attr-defined]
             p, q = pose.position, pose.orientation
             poses[k] = p.x, p.y, p.z, q.x, q.y, q.z, q.w

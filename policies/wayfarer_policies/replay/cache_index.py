@@ -9,7 +9,7 @@ from typing import Self
 
 from wayfarer_common.errors import DataError
 
-VERSION = 2
+VERSION = 3  # of the files and of what they hold: 2 had poses of any age
 INDEX = "index.json"
 
 

@@ -38,8 +38,9 @@ class EpisodeInfo:
 class Episode:
     """T steps and the T + 1 observations around them, put together by stamps.
 
-    A step whose image, successor or executed record is missing has `valid` False; its gaps hold zeros (images)
-    or NaN (numbers) and are never to be trained on. Positions are in the robot's base frame, in metres.
+    A step whose executed record, or at either end of which the image or the end effector's pose is missing, has
+    `valid` False; its gaps hold zeros (images) or NaN (numbers) and are never to be trained on. Positions are in the
+    robot's base frame, in metres.
     """
 
     info: EpisodeInfo

@@ -134,6 +134,10 @@ def _of_steps(episode: Episode, number: int) -> Iterator[tuple[str, bool]]:
         outside = np.flatnonzero((np.abs(episode.actions) > 1.0 + 1e-6).any(axis=1))
     if len(outside):
         yield f"the executed action leaves [-1, 1] at {_steps(outside)}", True
+    if episode.object_poses is not None:
+        unknown = episode.seen & ~np.isfinite(episode.object_poses).all(axis=1)
+        if unknown.any():  # no damage: it labels steps, they can do without
+            yield f"no pose of the object at {_steps(np.flatnonzero(unknown))}", False
     unrecorded = episode.lost_steps > info.lost_steps
     for what, steps in _losses(episode):
         counted = f"; the recorder counted {info.lost_steps} lost steps, there are {episode.lost_steps}"
@@ -143,11 +147,14 @@ def _of_steps(episode: Episode, number: int) -> Iterator[tuple[str, bool]]:
 def _losses(episode: Episode) -> Iterator[tuple[str, Any]]:
     """Say what is missing of the steps that are lost, each by the first of these that is true."""
     unexplained = ~episode.valid
+    posed = np.asarray(np.isfinite(episode.ee_positions).all(axis=1))  # (T + 1,)
     for what, missing in (
         ("no action", episode.stamps[:-1] == 0),
         ("no image", ~episode.seen[:-1]),
         ("no executed record", ~np.isfinite(episode.actions).all(axis=1)),
         ("no next image", ~episode.seen[1:]),
+        ("no pose of the end effector", ~posed[:-1]),
+        ("no next pose of the end effector", ~posed[1:]),
     ):
         if (unexplained & missing).any():
             yield what, np.flatnonzero(unexplained & missing)

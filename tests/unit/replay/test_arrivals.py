@@ -8,7 +8,8 @@ FINAL = 1000
 def complete(steps: int) -> Arrivals:
     """Everything of an episode of `steps` steps whose observations have the stamps 10, 20, 30, ... and FINAL."""
     stamps = {k: 10 * (k + 1) for k in range(steps)}
-    return Arrivals(images={*stamps.values(), FINAL}, actions=stamps, executed=set(range(steps)))
+    seen = {*stamps.values(), FINAL}
+    return Arrivals(images=set(seen), actions=stamps, executed=set(range(steps)), poses=seen)
 
 
 def test_an_episode_of_which_everything_has_arrived_has_lost_nothing() -> None:
@@ -41,6 +42,16 @@ def test_a_missing_final_image_loses_the_last_step() -> None:
     arrivals = complete(5)
     arrivals.images.remove(FINAL)
     assert arrivals.lost(5, FINAL) == 1
+
+
+def test_a_missing_pose_loses_the_step_from_it_and_the_step_to_it() -> None:
+    arrivals = complete(5)
+    arrivals.poses.remove(30)
+    assert arrivals.lost(5, FINAL) == 2
+    arrivals.poses.add(27)  # published at another rate than the images
+    assert arrivals.lost(5, FINAL) == 0
+    arrivals.poses -= {FINAL, 50}  # silent to the end
+    assert arrivals.lost(5, FINAL) == 2
 
 
 def test_a_missing_action_loses_its_step_and_the_one_before_it() -> None:

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
+from wayfarer_policies.replay.fresh import fresh
+
 
 @dataclass
 class Arrivals:
@@ -10,14 +13,14 @@ class Arrivals:
     images: set[int] = field(default_factory=set)
     actions: dict[int, int] = field(default_factory=dict)  # step -> stamp of the observation it answers
     executed: set[int] = field(default_factory=set)
+    poses: set[int] = field(default_factory=set)  # of the end effector
 
     def lost(self, steps: int, final_stamp: int) -> int:
-        """Count the steps of which the image, the action, its executed record or the next image is missing."""
-        stamps = [self.actions.get(k) for k in range(steps)] + [final_stamp]
-        return sum(
-            k not in self.executed or stamps[k] not in self.images or stamps[k + 1] not in self.images
-            for k in range(steps)
-        )
+        """Count the steps of which the action, its executed record, or image or pose at either end is missing."""
+        stamps = np.array([*(self.actions.get(k, 0) for k in range(steps)), final_stamp], dtype=np.int64)
+        posed = fresh(np.array(sorted(self.poses), dtype=np.int64), stamps) >= 0  # (steps + 1,)
+        here = [stamp in self.images and has_pose for stamp, has_pose in zip(stamps.tolist(), posed, strict=True)]
+        return sum(k not in self.executed or not here[k] or not here[k + 1] for k in range(steps))
 
     def after_last_action(self) -> int:
         """Return the stamp of the first image after the last action; 0 where there is none."""

@@ -96,6 +96,7 @@ class Replay(ContractNode):
             names.OBSERVATION_IMAGE: self._note_image,
             names.POLICY_ACTION: self._note_action,
             names.EXECUTED: self._note_executed,
+            names.CURRENT_POSE: self._note_pose,
         }.get(topic.name)
 
         def write(raw: bytes) -> None:
@@ -125,6 +126,10 @@ class Replay(ContractNode):
     @staticmethod
     def _note_executed(raw: bytes, arrivals: Arrivals) -> None:
         arrivals.executed.add(deserialize_message(raw, ExecutedAction).step)
+
+    @staticmethod
+    def _note_pose(raw: bytes, arrivals: Arrivals) -> None:
+        arrivals.poses.add(header_stamp(raw))
 
     def _on_begin(self, request: BeginEpisode.Request, response: BeginEpisode.Response) -> BeginEpisode.Response:
         if self._recording is not None:

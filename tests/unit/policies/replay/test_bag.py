@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fixtures import episodes as fixture
-from fixtures.episodes import PERIOD, executed_message, stamp_of, write_episode
+from fixtures.episodes import PERIOD, executed_message, pose_message, stamp_of, write_episode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcap.reader import make_reader
@@ -159,6 +159,33 @@ def test_a_second_record_of_a_step_does_not_replace_the_first(tmp_path: Path) ->
     first = [(names.EXECUTED, executed_message(9, 2, stamp_of(2), reasons=16))]
     episode = read_episode(write_episode(tmp_path, 0, 4, before=first))
     assert episode.reasons.tolist() == [0, 0, 16, 0]
+
+
+def test_a_lost_pose_loses_the_steps_from_it_and_to_it_and_is_never_guessed(tmp_path: Path) -> None:
+    episode = read_episode(write_episode(tmp_path, 0, 6, lost_poses=[3], lost_truth=[1, 5, 6]))
+    assert lost(episode) == [2, 3]
+    assert episode.lost_steps == 2
+    assert np.flatnonzero(np.isnan(episode.ee_positions).any(axis=1)).tolist() == [3]
+    assert episode.object_poses is not None
+    assert np.flatnonzero(np.isnan(episode.object_poses).any(axis=1)).tolist() == [1, 5, 6]
+
+
+def test_a_pose_stream_that_goes_silent_gives_no_frozen_poses(tmp_path: Path) -> None:
+    silent = range(4, 9)
+    episode = read_episode(write_episode(tmp_path, 1, 8, lost_poses=silent, lost_truth=silent, lost_actions=[5, 6]))
+    assert lost(episode) == [3, 4, 5, 6, 7]
+    assert episode.object_poses is not None
+    assert np.isfinite(episode.object_poses[:4]).all()
+    assert np.isnan(episode.object_poses[4:]).all()
+
+
+@pytest.mark.parametrize("rate", [50, 100])
+def test_poses_of_their_own_rate_belong_to_the_observation_behind_them(tmp_path: Path, rate: int) -> None:
+    late = 10**9 // rate - 1  # ns: a pose is at most its own period old
+    before = [(names.CURRENT_POSE, pose_message(fixture.expected_pose(0, k), stamp_of(k) - late)) for k in range(5)]
+    episode = read_episode(write_episode(tmp_path, 0, 4, lost_poses=range(5), before=before))
+    assert lost(episode) == []
+    assert episode.ee_positions[3] == pytest.approx(fixture.expected_pose(0, 3)[:3])
 
 
 def test_without_a_truth_topic_there_are_no_object_poses(tmp_path: Path) -> None:

@@ -132,6 +132,19 @@ def test_losses_the_recorder_did_not_count_are_damage(tmp_path: Path) -> None:
     assert "no executed record at step 0" in told
 
 
+def test_steps_without_a_pose_are_named(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", 1, 6, lost_poses=[2], lost_truth=[4, 5])
+    verdict = verify(run)
+    assert (verdict.code, verdict.lost_steps) == (DAMAGED, 2)
+    told = said(verdict, True)
+    assert "no pose of the end effector at step 2; the recorder counted 0 lost steps, there are 2" in told
+    assert "no next pose of the end effector at step 1" in told
+    assert "no pose of the object at step 4, 5" in said(verdict, False)
+    counted = write_run(tmp_path / "counted", 1, 6, lost_poses=[2], record={"lost_steps": 2})
+    assert verify(counted).code == GOOD
+    assert "no pose of the end effector at step 2" in said(verify(counted), False)
+
+
 def test_stamps_that_go_back_are_named(tmp_path: Path) -> None:
     run = RunWriter(tmp_path / "run")
     run.describe({"format": 1})
