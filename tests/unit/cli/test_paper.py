@@ -2,9 +2,12 @@
 
 import csv
 import itertools
+import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,17 +16,17 @@ from fixtures.workers import Here
 from hypothesis import given
 from hypothesis import strategies as st
 from wayfarer_cli.evaluate import Trial as EvaluatedTrial
-from wayfarer_cli.paper import cells
+from wayfarer_cli.paper import cells, run
 from wayfarer_cli.paper.cells import policy_folder
-from wayfarer_cli.paper.outcome import Score, Standing, in_words, standings
+from wayfarer_cli.paper.outcome import Score, Standing, finished, in_words, standings
 from wayfarer_cli.paper.plan import STAGES, cells_of, run_name
-from wayfarer_cli.paper.run import write_results
+from wayfarer_cli.paper.run import run_paper, write_results
 from wayfarer_cli.paper.scales import FULL, SMALL, Scale, Variant, scale
-from wayfarer_common.errors import ConfigError
+from wayfarer_common.errors import ConfigError, DataError
 from wayfarer_policies.bcq_networks import Description
 from wayfarer_policies.evaluation import Evaluation, wilson
 from wayfarer_policies.exploration import Schedule
-from wayfarer_policies.grid import State, file_of, run_grid
+from wayfarer_policies.grid import GridError, State, file_of, run_grid
 from wayfarer_policies.offline_policy import write_policy
 
 TINY = replace(
@@ -48,6 +51,12 @@ def _threads() -> Iterator[None]:
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def _no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cells are done in this process."""
+    monkeypatch.setattr(run, "RayWorkers", lambda *_: nullcontext(Here()))
 
 
 # --- the plan ---
@@ -143,6 +152,43 @@ def test_another_policy_s_trials_lie_in_another_folder(tmp_path: Path, monkeypat
         write_policy(file, description, description.build(), {"task": "push", "updates": 1})
         cells.attempt(tmp_path, "push", "goal-0", 0, 1, 2, {})
     assert len({trial.out for trial in tried}) == 2
+
+
+def done(folder: Path, name: str, value: Any) -> None:
+    """Leave a cell of TINY as if it had been done."""
+    cell = next(cell for cell in cells_of("all", TINY) if cell.name == name)
+    file_of(folder, name).parent.mkdir(parents=True, exist_ok=True)
+    file_of(folder, name).write_text(json.dumps({"arguments": cell.arguments, "seconds": 1.0, "value": value}))
+
+
+def test_results_of_another_scale_and_what_was_made_of_them_are_left_out(tmp_path: Path) -> None:
+    done(tmp_path, "collect/goal-0", {"run": "goal-0"})
+    done(tmp_path, "describe/goal-0", {"steps": 12})  # its own arguments are the dataset's name alone
+    done(tmp_path, "try/random-actions", {"push": {}})
+    assert set(finished(tmp_path, cells_of("all", TINY))) == {"collect/goal-0", "describe/goal-0", "try/random-actions"}
+    assert set(finished(tmp_path, cells_of("all", replace(TINY, steps=7)))) == {"try/random-actions"}
+
+
+@pytest.mark.usefixtures("_no_ray")
+def test_a_refused_paper_leaves_page_and_tables_as_they_were(tmp_path: Path) -> None:
+    done(tmp_path, "toy/goal-0", {"states": 3})
+    for name in ("paper.html", "coverage.csv"):
+        (tmp_path / name).write_text("as it was")
+    with pytest.raises(ConfigError, match="done with other arguments"):
+        run_paper("toy", replace(TINY, toy=replace(TINY.toy, batch=5)), tmp_path, None, "")
+    assert [(tmp_path / name).read_text() for name in ("paper.html", "coverage.csv")] == ["as it was"] * 2
+
+
+@pytest.mark.usefixtures("_no_ray")
+def test_what_is_finished_is_shown_although_other_jobs_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise DataError("no such luck")
+
+    for name in ("collect", "attempt_at_random"):
+        monkeypatch.setattr(cells, name, fail)
+    with pytest.raises(GridError, match="no such luck"):
+        run_paper("offline", TINY, tmp_path, None, "")
+    assert (tmp_path / "paper.html").exists()
 
 
 # --- all of it ---

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any, TypeVar
 
 from wayfarer_common.cube import FACES
-from wayfarer_policies.grid import Result, file_of, read_result
+from wayfarer_policies.grid import Cell, Result, file_of, read_result
 from wayfarer_policies.toy import Row, read_rows
 
 from wayfarer_cli.paper import plan
@@ -39,9 +39,18 @@ class Standing:
     high: float
 
 
-def finished(folder: Path, names: Iterable[str]) -> dict[str, Result]:
-    """Return the results that are there, of cells with these names. DataError where one cannot be read."""
-    return {name: read_result(folder, name) for name in names if file_of(folder, name).exists()}
+def finished(folder: Path, cells: Iterable[Cell]) -> dict[str, Result]:
+    """Return the results that are there, of these cells in their order. DataError where one cannot be read.
+
+    What was done with other arguments, or made of what was, is another experiment's and left out.
+    """
+    found: dict[str, Result] = {}
+    for cell in cells:
+        if file_of(folder, cell.name).exists() and found.keys() >= set(cell.after):
+            result = read_result(folder, cell.name)
+            if result.arguments == cell.arguments:
+                found[cell.name] = result
+    return found
 
 
 def standings(scores: Sequence[Score], higher_is_better: bool) -> list[Standing]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from wayfarer_policies.grid import Cell, State, run_grid
+from wayfarer_policies.grid import Cell, GridError, State, run_grid
 from wayfarer_policies.grid_ray import RayWorkers
 from wayfarer_policies.report.page import write_page
 from wayfarer_policies.toy import Row
@@ -23,23 +23,27 @@ PAGE = "paper.html"
 def run_paper(stage: str, size: Scale, out: Path, workers: int | None, address: str) -> None:
     """Do the cells of a stage that are not finished, then write the tables and the page of all that is.
 
-    Raises ConfigError for an unknown stage or a folder of another scale, GridError for cells that failed: the others
-    are kept, and the page shows what there is.
+    Raises ConfigError for an unknown stage or a folder of another scale, in which nothing is written then; GridError
+    for cells that failed: the others are kept, and the page shows what there is.
     """
     cells = cells_of(stage, size)
     out.mkdir(parents=True, exist_ok=True)
     console = Console(stderr=True)
     with _Bar(console, len(cells)) as bar, RayWorkers(workers, address) as processes:
+        failure: GridError | None = None
         try:
             run_grid(cells, out, processes, bar.tell)
-        finally:
-            for path in write_results(size, out):
-                bar.written(path)
+        except GridError as error:
+            failure = error
+        for path in write_results(size, out):
+            bar.written(path)
+        if failure is not None:
+            raise failure
 
 
 def write_results(size: Scale, out: Path) -> list[Path]:
-    """Write figure3.csv .. figure7.csv, as far as their cells are finished, and the page; return their paths."""
-    results = outcome.finished(out, (cell.name for cell in cells_of("all", size)))
+    """Write the figures' tables, as far as their cells are finished, and the page; return their paths."""
+    results = outcome.finished(out, cells_of("all", size))
     tables: list[tuple[str, type, Sequence[object]]] = [
         ("figure3.csv", Row, outcome.toy_rows(out, results)),
         ("figure5.csv", Coverage, outcome.coverage(size, results)),
