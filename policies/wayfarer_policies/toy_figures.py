@@ -1,12 +1,14 @@
-"""Figures 2 and 3 of the paper from what the toy experiment has left on disk, as <svg> elements."""
+"""Figures 2 and 3 of the paper from what the toy experiment has left on disk, as <svg> elements and as PNG files."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from wayfarer_policies.report.drawing import figure, method_colour
+from wayfarer_policies.report.drawing import Drawing, figure, method_colour
 from wayfarer_policies.rnd import RND
 from wayfarer_policies.toy import STRATEGIES, DiscreteWorld, Row
 
@@ -25,6 +27,20 @@ def curves(rows: Sequence[Row], strategy: str, value: Callable[[Row], int]) -> N
 
 def coverage(rows: Sequence[Row], name: str) -> str:
     """Figure 3: all states so far, states of each episode, new states of each episode; mean and range over seeds."""
+    with _coverage(rows) as drawing:
+        return drawing.svg(name)
+
+
+def coverage_png(rows: Sequence[Row], out: Path) -> Path:
+    """Write the same with a legend; return `out`. Raises DataError where it cannot be written."""
+    with _coverage(rows) as drawing:
+        lines, strategies = drawing.panels[0].get_legend_handles_labels()
+        drawing.figure.legend(lines, strategies, loc="outside lower center", ncols=len(STRATEGIES), frameon=False)
+        return drawing.png(out)
+
+
+@contextmanager
+def _coverage(rows: Sequence[Row]) -> Iterator[Drawing]:
     panels: list[tuple[str, Callable[[Row], int], int]] = [
         ("states visited so far", lambda row: row.total_states, 1),
         ("states visited in an episode", lambda row: row.episode_states, SMOOTHING),
@@ -35,7 +51,7 @@ def coverage(rows: Sequence[Row], name: str) -> str:
             for strategy in STRATEGIES:
                 _draw_curve(axis, strategy, curves(rows, strategy, value), smoothing)
             axis.set(title=title, xlabel="episode", ylim=(0, None))
-        return drawing.svg(name)
+        yield drawing
 
 
 def _draw_curve(axis: Axes, strategy: str, values: Numbers, smoothing: int) -> None:
@@ -44,12 +60,15 @@ def _draw_curve(axis: Axes, strategy: str, values: Numbers, smoothing: int) -> N
     width = min(smoothing, values.shape[1])
     smooth = np.stack([np.convolve(run, np.ones(width) / width, mode="valid") for run in values])  # (seeds, episodes)
     episodes, colour = np.arange(width, values.shape[1] + 1), method_colour(strategy)
-    axis.plot(episodes, smooth.mean(axis=0), color=colour, lw=1.6)
+    axis.plot(episodes, smooth.mean(axis=0), color=colour, lw=1.6, label=strategy)
     axis.fill_between(episodes, smooth.min(axis=0), smooth.max(axis=0), color=colour, alpha=0.18, lw=0)
 
 
-def novelty_map(visits: NDArray[np.int64], rnd: RND, world: DiscreteWorld, name: str) -> str:
-    """Figure 2: where the object was, and how novel its image is at the end (mean over the angles visited there)."""
+def novelty_map(visits: NDArray[np.int64], rnd: RND, world: DiscreteWorld, name: str, png: Path) -> str:
+    """Figure 2: where the object was, and how novel its image is at the end (mean over the angles visited there).
+
+    `png` is written too. Raises DataError where it cannot be.
+    """
     states = np.argwhere(visits > 0)  # (states, 3) x, y, angle
     chunks = np.array_split(states, 1 + len(states) // _CHUNK)
     novelty = np.concatenate([rnd.novelty(np.stack([world.render(s) for s in chunk])) for chunk in chunks])  # (states,)
@@ -68,4 +87,5 @@ def novelty_map(visits: NDArray[np.int64], rnd: RND, world: DiscreteWorld, name:
             axis.set(title=title, xlabel="x", ylabel="y")
             axis.grid(False)
             drawing.figure.colorbar(drawn, ax=axis)
+        drawing.png(png)
         return drawing.svg(name)

@@ -9,12 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from fixtures.browser import show
 from fixtures.workers import Here
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from wayfarer_cli.evaluate import Trial as EvaluatedTrial
 from wayfarer_cli.paper import cells, run
 from wayfarer_cli.paper.cells import policy_folder
@@ -28,6 +30,7 @@ from wayfarer_policies.evaluation import Evaluation, wilson
 from wayfarer_policies.exploration import Schedule
 from wayfarer_policies.grid import GridError, State, file_of, run_grid
 from wayfarer_policies.offline_policy import write_policy
+from wayfarer_policies.toy import STRATEGIES
 
 TINY = replace(
     SMALL,
@@ -199,16 +202,30 @@ def lines(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.usefixtures("_no_ray")
+def test_the_toy_world_leaves_its_table_and_pictures(tmp_path: Path) -> None:
+    run_paper("toy", TINY, tmp_path, None, "")
+    table = lines(tmp_path / "coverage.csv")
+    columns = ["strategy", "seed", "episode", "total_states", "episode_states", "new_states"]
+    assert list(table[0]) == columns
+    assert [(row["strategy"], row["episode"]) for row in table] == [(s, str(k)) for s in STRATEGIES for k in range(6)]
+    for name in ("figure2-goal", "figure2-rnd", "figure3"):
+        picture = np.asarray(Image.open(tmp_path / f"{name}.png").convert("RGB"))
+        assert picture.shape[1] > 600
+        assert (picture[0, 0] == 255).all()
+        assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 50
+
+
 @pytest.mark.slow
 def test_the_whole_paper_is_done_shown_and_kept(tmp_path: Path) -> None:
     planned = cells_of("all", TINY)
     run_grid(planned, tmp_path, Here())
     written = {path.name for path in write_results(TINY, tmp_path)}
     assert written == {
-        *("figure3.csv", "figure5.csv", "figure6-color.csv", "figure6-position.csv", "figure7.csv", "paper.html"),
+        *("coverage.csv", "figure3.png", "paper.html"),
+        *("figure5.csv", "figure6-color.csv", "figure6-position.csv", "figure7.csv"),
     }
     assert (tmp_path / "report.html").exists()
-    assert len(lines(tmp_path / "figure3.csv")) == 5 * 6
     assert [(row["variant"], row["steps"]) for row in lines(tmp_path / "figure5.csv")] == [
         ("goal", "12"),
         ("random, robot hidden", "12"),

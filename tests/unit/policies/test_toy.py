@@ -24,7 +24,7 @@ from wayfarer_policies.toy import (
     run_strategy,
     write_rows,
 )
-from wayfarer_policies.toy_figures import coverage, curves, novelty_map
+from wayfarer_policies.toy_figures import coverage, coverage_png, curves, novelty_map
 
 
 class Board:
@@ -110,7 +110,9 @@ def test_figures_are_drawn_from_what_the_runs_have_left(tmp_path: Path) -> None:
     assert drawn.count(method_colour("goal")) == drawn.count(method_colour("random")) > 0
     assert method_colour("rnd") not in drawn  # it has no rows
     rnd = load_rnd(CONFIG, Board(), tmp_path / "goal")
-    assert novelty_map(np.load(tmp_path / "goal" / "visits.npy"), rnd, Board(), "b").count("<image") == 4  # with bars
+    visits, png = np.load(tmp_path / "goal" / "visits.npy"), tmp_path / "map.png"
+    assert novelty_map(visits, rnd, Board(), "b", png).count("<image") == 4  # with bars
+    assert min(file.stat().st_size for file in (png, coverage_png(rows, tmp_path / "curves.png"))) > 3000
 
 
 @pytest.mark.parametrize("config", [CONFIG, SMALL, FULL])

@@ -110,10 +110,16 @@ def explore_toy(folder: Path, strategy: str, seed: int, config: Mapping[str, Any
 
 
 def show_toy(folder: Path, strategy: str, config: Mapping[str, Any], world: Mapping[str, Any]) -> dict[str, str]:
-    """Return Figure 2 of a strategy that judges novelty, for seed 0."""
+    """Return Figure 2 of a strategy that judges novelty, for seed 0, and leave it as a picture, too."""
     out, pixels = toy_folder(folder, strategy, 0), PixelWorld(PixelWorldConfig(**world))
     rnd = load_rnd(ToyConfig.from_plain(config), pixels, out)
-    return {"map": novelty_map(np.load(out / "visits.npy"), rnd, pixels, f"toy {strategy}")}
+    drawn = novelty_map(np.load(out / "visits.npy"), rnd, pixels, f"toy {strategy}", map_file(folder, strategy))
+    return {"map": drawn}
+
+
+def map_file(folder: Path, strategy: str) -> Path:
+    """Return where Figure 2 of a strategy is left as a picture."""
+    return folder / f"figure2-{strategy}.png"
 
 
 def toy_folder(folder: Path, strategy: str, seed: int) -> Path:

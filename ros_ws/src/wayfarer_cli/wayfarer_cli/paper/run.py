@@ -9,6 +9,7 @@ from wayfarer_policies.grid import Cell, GridError, State, run_grid
 from wayfarer_policies.grid_ray import RayWorkers
 from wayfarer_policies.report.page import write_page
 from wayfarer_policies.toy import Row
+from wayfarer_policies.toy_figures import coverage_png
 
 from wayfarer_cli.paper import outcome
 from wayfarer_cli.paper.document import paper_page
@@ -18,6 +19,7 @@ from wayfarer_cli.paper.scales import Scale
 from wayfarer_cli.provenance import made_by
 
 PAGE = "paper.html"
+CURVES = "figure3.png"
 
 
 def run_paper(stage: str, size: Scale, out: Path, workers: int | None, address: str) -> None:
@@ -42,10 +44,11 @@ def run_paper(stage: str, size: Scale, out: Path, workers: int | None, address: 
 
 
 def write_results(size: Scale, out: Path) -> list[Path]:
-    """Write the figures' tables, as far as their cells are finished, and the page; return their paths."""
+    """Write tables, curves and page, as far as their cells are finished; return their paths."""
     results = outcome.finished(out, cells_of("all", size))
+    rows = outcome.toy_rows(out, results)
     tables: list[tuple[str, type, Sequence[object]]] = [
-        ("figure3.csv", Row, outcome.toy_rows(out, results)),
+        ("coverage.csv", Row, rows),
         ("figure5.csv", Coverage, outcome.coverage(size, results)),
         ("figure6-color.csv", Colours, outcome.predictions(size, results, "color", Colours)),
         ("figure6-position.csv", Positions, outcome.predictions(size, results, "position", Positions)),
@@ -56,6 +59,7 @@ def write_results(size: Scale, out: Path) -> list[Path]:
         if lines:
             outcome.write_csv(out / name, kind, lines)
             written.append(out / name)
+    written += [coverage_png(rows, out / CURVES)] if rows else []
     write_page(out / PAGE, paper_page(size, out, results, made_by()))
     return [*written, out / PAGE]
 
