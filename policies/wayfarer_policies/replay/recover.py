@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -36,10 +37,15 @@ class Recovered:
     damaged_chunks: int  # that were left out
     torn: bool  # the file had no end
 
+    @property
+    def complete(self) -> bool:
+        """Whether all that was whole in it is back: a torn episode misses its open chunk only."""
+        return not self.damaged_chunks and (not self.torn or self.file.endswith(OPEN_SUFFIX))
+
 
 @dataclass(frozen=True)
 class Failed:
-    """A file of which nothing could be read."""
+    """A file of which nothing could be read, or that is not there."""
 
     file: str
     why: str
@@ -56,10 +62,10 @@ class Outcome:
 
     @property
     def code(self) -> int:
-        """GOOD, DAMAGED where a file had to be left behind, UNUSABLE where nothing could be read at all."""
+        """GOOD, DAMAGED where a file or a damaged chunk had to be left behind, UNUSABLE where nothing could be read."""
         if not self.sound and not self.recovered:
             return UNUSABLE
-        return DAMAGED if self.failed else GOOD
+        return DAMAGED if self.failed or not all(one.complete for one in self.recovered) else GOOD
 
 
 def recover(path: Path, out: Path) -> Outcome:
@@ -72,6 +78,7 @@ def recover(path: Path, out: Path) -> Outcome:
             if item.name not in (*_OWN, *files):
                 (shutil.copytree if item.is_dir() else shutil.copy2)(item, out / item.name)
         noted = _noted(run)
+        failed += _missing(run, noted)
         for file in sound:
             adopt(file, out, noted.get(file.name))
         _write_metadata(out)
@@ -89,7 +96,11 @@ def recover_in_place(path: Path) -> Outcome:
         shutil.rmtree(staging, ignore_errors=True)  # of a recovery that was killed
         staging.mkdir()
         sound, recovered, failed = _mend(run, staging)
-        digests.replace(path, {**{file.name: digests.digest_of(file) for file in sound}, **digests.read(staging)})
+        noted = _noted(run)
+        missing = _missing(run, noted)
+        gone = {one.file: noted[one.file] for one in missing if one.file in noted}  # still known, should it turn up
+        of_sound = {file.name: digests.digest_of(file) for file in sound}
+        digests.replace(path, {**gone, **of_sound, **digests.read(staging)})
         kept.mkdir(exist_ok=True)
         for one in recovered:
             (kept / one.file).unlink(missing_ok=True)
@@ -103,7 +114,7 @@ def recover_in_place(path: Path) -> Outcome:
         shutil.rmtree(staging)
         sync_directory(path)
     _write_metadata(path)
-    return Outcome(str(path), len(sound), tuple(recovered), tuple(failed))
+    return Outcome(str(path), len(sound), tuple(recovered), (*failed, *missing))
 
 
 def _mend(run: RunDirectory, folder: Path) -> tuple[list[Path], list[Recovered], list[Failed]]:
@@ -190,6 +201,11 @@ def _channels(found: Survey) -> list[Channel]:
             qos = channel.metadata.get("offered_qos_profiles", "")
             channels[channel.topic] = Channel(channel.topic, schema.name, qos)
     return list(channels.values())
+
+
+def _missing(run: RunDirectory, noted: Mapping[str, str]) -> list[Failed]:
+    why = f"is in {digests.NAME} or metadata.yaml, and not there"
+    return [Failed(name, why) for name in run.missing(noted)]
 
 
 def _noted(run: RunDirectory) -> dict[str, str]:

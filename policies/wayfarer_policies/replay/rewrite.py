@@ -35,13 +35,13 @@ def merge(runs: Sequence[Path], out: Path, progress: Progress = lambda _done, _a
     """Write the episodes of several runs into the new run `out`, one run after the other.
 
     They keep their numbers where no number is used twice; else they are counted from 0, and their goals follow.
-    Raises ConfigError where `out` exists, DataError for a damaged source: recover it first.
+    Raises ConfigError where `out` exists, DataError for a damaged or incomplete source: recover it first.
     """
     sources = [RunDirectory(run) for run in runs]
     files = [(k, number, file) for k, source in enumerate(sources) for number, file in source.episodes().items()]
     used = [number for _, number, _ in files]
     fresh = {(k, number): new for new, (k, number, _) in enumerate(files)}
-    noted = [digests.read(source.path) for source in sources]
+    noted = [_noted(source) for source in sources]
     written = []
     with new_directory(out):
         run = _new_run(out, _merged(sources))
@@ -60,11 +60,11 @@ def merge(runs: Sequence[Path], out: Path, progress: Progress = lambda _done, _a
 def split(source: Path, out: Path, every: int, progress: Progress = lambda _done, _all: None) -> list[Made]:
     """Write a run's episodes, `every` many each, into the new runs out/part_000, out/part_001 ... as they are.
 
-    Raises ConfigError where `out` exists, DataError for a damaged source: recover it first.
+    Raises ConfigError where `out` exists, DataError for a damaged or incomplete source: recover it first.
     """
     run = RunDirectory(source)
     files = list(run.episodes().values())
-    noted = digests.read(source)
+    noted = _noted(run)
     made = []
     with new_directory(out):
         for part, start in enumerate(range(0, len(files), every)):
@@ -104,8 +104,8 @@ def relabel_topics(
 
 def _relabel_run(source: Path, out: Path, rename: Callable[[str], str], progress: Progress) -> Made:
     run = RunDirectory(source)
+    noted = _noted(run)
     target = _new_run(out, run.description())
-    noted = digests.read(source)
     written = []
     for k, (number, file) in enumerate(run.episodes().items()):
         progress(k, len(run.episodes()))
@@ -126,6 +126,18 @@ def _relabel_bag(source: Path, out: Path, rename: Callable[[str], str], progress
     write_metadata(out, [summarise(file)])
     progress(1, 1)
     return Made(str(out), 0)
+
+
+def _noted(run: RunDirectory) -> dict[str, str]:
+    """Return a run's digests. DataError where an episode is torn or missing: a new run would not tell of it."""
+    noted = digests.read(run.path)
+    torn = [file.name for file in run.torn().values()]
+    if absent := [*torn, *run.missing(noted)]:
+        raise DataError(
+            f"{run.path} does not have whole what it recorded ({', '.join(absent)} torn or missing): "
+            f"`wayfarer bag recover {run.path}` first, and take the new run it writes"
+        )
+    return noted
 
 
 # --- one file ---

@@ -48,6 +48,26 @@ class RunDirectory:
         """Return the files of episodes whose recorder never closed them, by number."""
         return self._files(closed=False)
 
+    def missing(self, noted: Iterable[str]) -> list[str]:
+        """Return the episode files that `noted` or metadata.yaml names and that are not there, open or closed."""
+        there = {file.name for file in self.episodes().values()}
+        # a recorder that is killed while it closes a file has noted the digest, and not yet given it its name
+        there |= {file.name.removesuffix(OPEN_SUFFIX) for file in self.torn().values()}
+        try:
+            listed = self.listed()
+        except DataError:
+            listed = []
+        return sorted(name for name in {*noted, *listed} - there if _EPISODE.fullmatch(name))
+
+    def listed(self) -> list[str]:
+        """Return the files that metadata.yaml names. DataError where it cannot be read."""
+        path = self.path / "metadata.yaml"
+        try:
+            found = yaml.safe_load(path.read_text())
+            return [str(name) for name in found["rosbag2_bagfile_information"]["relative_file_paths"]]
+        except (OSError, yaml.YAMLError, LookupError, TypeError) as error:
+            raise DataError(f"cannot be read, so `ros2 bag` cannot open the run: {error}") from error
+
     def next_number(self) -> int:
         """Return the number of the next episode: one past every number in use, torn ones included."""
         return max([-1, *self.episodes(), *self.torn()]) + 1

@@ -204,9 +204,9 @@ def _of_metadata(run: RunDirectory) -> Iterator[Finding]:
     if not path.exists() and not names:
         return
     try:
-        listed = yaml.safe_load(path.read_text())["rosbag2_bagfile_information"]["relative_file_paths"]
-    except (OSError, yaml.YAMLError, LookupError, TypeError) as error:
-        yield Finding(path.name, f"cannot be read, so `ros2 bag` cannot open the run: {error}", damage=True)
+        listed = run.listed()
+    except DataError as error:
+        yield Finding(path.name, str(error), damage=True)
         return
     if unlisted := [name for name in names if name not in listed]:
         yield Finding(path.name, f"does not list {', '.join(unlisted)}: `ros2 bag` will not see it", damage=False)

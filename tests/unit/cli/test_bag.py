@@ -72,3 +72,25 @@ def test_a_renaming_that_is_none_is_refused(tmp_path: Path, run: Path, word: str
     done = call("relabel-topics", run, word, "--out", tmp_path / "r")
     assert isinstance(done.exception, ConfigError)
     assert "/old=/new" in str(done.exception)
+
+
+@pytest.mark.parametrize("words", [["info"], ["merge", "--out", "new"], ["split", "--out", "new"]], ids=lambda w: w[0])
+def test_what_is_no_run_ends_with_2_and_json_says_why(
+    tmp_path: Path, run: Path, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for runs in ([tmp_path / "nowhere"],) if words[0] == "split" else ([tmp_path / "nowhere"], [run, tmp_path]):
+        done = call(words[0], *runs, *words[1:], "--json")
+        assert done.exit_code == 2
+        told = json.loads(done.stdout)
+        assert (told["run"], told["code"]) == (" ".join(map(str, runs)), 2)
+        assert str(runs[-1]) in told["error"]
+        assert call(words[0], *runs, *words[1:]).exit_code == 2
+        assert not (tmp_path / "new").exists()
+
+
+def test_a_torn_run_is_not_merged_and_json_says_what_to_do(tmp_path: Path, run: Path) -> None:
+    write_episode(run, 2, 5, end=None)
+    done = call("merge", run, "--out", tmp_path / "new", "--json")
+    assert done.exit_code == 2
+    assert "bag recover" in json.loads(done.stdout)["error"]

@@ -4,7 +4,7 @@ Exit code 0: good; 1: damaged, or a wrong argument; 2: unusable. Nothing is chan
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from json import dumps
@@ -35,7 +35,8 @@ def info(
     """Episodes, steps, losses, durations, coverage and size of runs, side by side, read from their bags."""
     from wayfarer_cli.bag_info import print_info
 
-    print_info(runs, json)
+    with _unusable(_all(runs), json):
+        print_info(runs, json)
 
 
 @bag.command()
@@ -47,12 +48,13 @@ def draw(
     from wayfarer_policies.report.draw import draw_contact_sheet, draw_cube_positions
 
     folder = out or run
-    directory = RunDirectory(run)
-    for path in (
-        draw_contact_sheet(directory, folder / "contact_sheet.png"),
-        draw_cube_positions(directory, folder / "cube_positions.png"),
-    ):
-        print(path)
+    with _unusable(run, json=False):
+        directory = RunDirectory(run)
+        for path in (
+            draw_contact_sheet(directory, folder / "contact_sheet.png"),
+            draw_cube_positions(directory, folder / "cube_positions.png"),
+        ):
+            print(path)
 
 
 @bag.command()
@@ -82,7 +84,7 @@ def recover(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Finish torn episodes, drop damaged chunks. Exit: 0 all mended, 1 a file was left behind, 2 nothing is left."""
+    """Finish torn episodes, drop damaged chunks. Exit: 0 all mended, 1 something is lost for good, 2 all is."""
     from wayfarer_policies.replay import recover as mending
 
     if write and out is not None:
@@ -94,7 +96,7 @@ def recover(
         print(dumps({**asdict(outcome), "code": outcome.code}))
         sys.exit(outcome.code)
     for one in outcome.recovered:
-        loss = "its torn end" if one.torn else f"{one.damaged_chunks} damaged chunks"
+        loss = f"{one.damaged_chunks} damaged chunks{' and its torn end' if one.torn else ''}"
         _out.print(f"[green]{one.file}: [/]{one.steps} steps, {one.lost_steps} of them lost, without {loss}")
     for lost in outcome.failed:
         _out.print(f"[red]{lost.file}: [/]{_plain(lost.why)}")
@@ -112,7 +114,7 @@ def merge(
     """Write the episodes of several runs into one new run."""
     from wayfarer_policies.replay.rewrite import merge as write
 
-    with _progress("merging") as tell:
+    with _unusable(_all(runs), json), _progress("merging") as tell:
         made = write(runs, out, tell)
     print(dumps(asdict(made)) if json else f"{made.run}: {made.episodes} episodes")
 
@@ -127,7 +129,7 @@ def split(
     """Write a run's episodes into new runs of some episodes each: OUT/part_000, OUT/part_001 ..."""
     from wayfarer_policies.replay.rewrite import split as write
 
-    with _progress("splitting") as tell:
+    with _unusable(run, json), _progress("splitting") as tell:
         made = write(run, out, every, tell)
     if json:
         print(dumps([asdict(one) for one in made]))
@@ -147,7 +149,7 @@ def relabel_topics(
     """Write a run, or another recorder's bag, again with other names of its topics."""
     from wayfarer_policies.replay.rewrite import relabel_topics as write
 
-    with _progress("relabelling") as tell:
+    with _unusable(run, json), _progress("relabelling") as tell:
         made = write(run, out, dict(_renaming(word) for word in topics), tell)
     print(dumps(asdict(made)) if json else made.run)
 
@@ -160,8 +162,8 @@ def _renaming(word: str) -> tuple[str, str]:
 
 
 @contextmanager
-def _unusable(run: Path, json: bool) -> Iterator[None]:
-    """End with exit code 2 where there is no recording at all."""
+def _unusable(run: Path | str, json: bool) -> Iterator[None]:
+    """End with exit code 2 where there is no recording at all, or none that can be worked with."""
     try:
         yield
     except DataError as error:
@@ -169,6 +171,10 @@ def _unusable(run: Path, json: bool) -> Iterator[None]:
             print(dumps({"run": str(run), "code": 2, "error": str(error)}))
         _errors.print(f"[bold red]unusable:[/] {_plain(str(error))}")
         sys.exit(2)
+
+
+def _all(runs: Sequence[Path]) -> str:
+    return " ".join(map(str, runs))
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from fixtures import episodes as fixture
 from fixtures.episodes import stamp_of, write_episode, write_run
 from mcap.reader import make_reader
 from wayfarer_common.errors import ConfigError
+from wayfarer_policies.replay import digests
 from wayfarer_policies.replay.bag import OPEN_SUFFIX, read_episode
 from wayfarer_policies.replay.episode import End
 from wayfarer_policies.replay.recover import KEPT, Outcome, recover, recover_in_place
@@ -94,6 +95,7 @@ def test_a_damaged_chunk_of_a_closed_file_is_left_out_and_its_losses_counted(tmp
     data[summary.chunk_indexes[2].chunk_start_offset + 200] ^= 1
     file.write_bytes(data)
     outcome = recover(run, tmp_path / "out")
+    assert outcome.code == DAMAGED  # something is lost for good
     check(outcome)
     (one,) = outcome.recovered
     assert (one.damaged_chunks, one.torn, one.steps) == (1, False, STEPS)
@@ -123,7 +125,7 @@ def test_a_damaged_header_byte_costs_nothing(tmp_path: Path, run: Path) -> None:
     file.write_bytes(data)
     outcome = recover(run, tmp_path / "out")
     check(outcome)
-    assert (outcome.recovered[0].lost_steps, outcome.recovered[0].damaged_chunks) == (0, 0)
+    assert (outcome.code, outcome.recovered[0].lost_steps, outcome.recovered[0].damaged_chunks) == (GOOD, 0, 0)
 
 
 def test_what_cannot_be_read_is_left_behind_and_never_exit_0(tmp_path: Path, run: Path) -> None:
@@ -134,6 +136,27 @@ def test_what_cannot_be_read_is_left_behind_and_never_exit_0(tmp_path: Path, run
     check(outcome)
     (run / "episode_000000.mcap").write_bytes(b"")
     assert recover(run, tmp_path / "nothing").code == UNUSABLE
+
+
+def test_a_closed_file_that_was_cut_short_is_not_all_there_again(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", 1, STEPS, size=SIZE)
+    file = run / "episode_000000.mcap"
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    outcome = recover(run, tmp_path / "out")
+    check(outcome)
+    assert outcome.code == DAMAGED
+    assert (outcome.recovered[0].damaged_chunks, outcome.recovered[0].torn) == (0, True)
+
+
+@pytest.mark.parametrize("forgotten", ["SHA256SUMS", "metadata.yaml", None])
+def test_an_episode_that_is_gone_is_told(tmp_path: Path, run: Path, forgotten: str | None) -> None:
+    (run / "episode_000001.mcap").unlink()
+    if forgotten is not None:
+        (run / forgotten).unlink()
+    outcome = recover(run, tmp_path / "out")
+    check(outcome)
+    assert (outcome.code, outcome.sound, [one.file for one in outcome.failed]) == (DAMAGED, 1, ["episode_000001.mcap"])
+    assert "is in SHA256SUMS or metadata.yaml, and not there" in outcome.failed[0].why
 
 
 def test_random_harm_never_gives_an_unreadable_file(tmp_path: Path) -> None:
@@ -152,7 +175,7 @@ def test_random_harm_never_gives_an_unreadable_file(tmp_path: Path) -> None:
         verdict = verify(Path(outcome.out))
         assert outcome.code != GOOD or verdict.code == GOOD
         assert verdict.readable == verdict.episodes
-    assert GOOD in codes
+    assert {DAMAGED, UNUSABLE} == set(codes)  # with one episode that has lost something
 
 
 # --- in place ---
@@ -170,6 +193,18 @@ def test_in_place_the_originals_are_kept_beside_the_run(run: Path) -> None:
     assert list(RunDirectory(run).episodes()) == [0, 2]
     assert RunDirectory(run).torn() == {}
     assert verify(run).code == GOOD
+
+
+def test_in_place_an_episode_that_is_gone_stays_noted(run: Path) -> None:
+    noted = digests.read(run)
+    (run / "episode_000001.mcap").rename(run.with_name("elsewhere"))
+    for _ in range(2):  # every time
+        outcome = recover_in_place(run)
+        assert (outcome.code, [one.file for one in outcome.failed]) == (DAMAGED, ["episode_000001.mcap"])
+        assert digests.read(run) == noted
+        assert "episode_000001.mcap" in {finding.file for finding in verify(run).findings}
+    run.with_name("elsewhere").rename(run / "episode_000001.mcap")
+    assert recover_in_place(run).code == verify(run).code == GOOD
 
 
 def test_a_run_that_is_being_recorded_is_not_touched(run: Path) -> None:

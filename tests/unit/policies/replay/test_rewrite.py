@@ -3,11 +3,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from fixtures.episodes import write_run
+from fixtures.episodes import write_episode, write_run
 from rosbags.highlevel import AnyReader
 from wayfarer_common.errors import ConfigError, DataError
 from wayfarer_policies.replay.bag import read_episode, read_info
 from wayfarer_policies.replay.dataset import Dataset
+from wayfarer_policies.replay.recover import recover
 from wayfarer_policies.replay.rewrite import merge, relabel_topics, split, write_again
 from wayfarer_policies.replay.run_directory import RunDirectory, RunWriter
 from wayfarer_policies.replay.verify import GOOD, verify
@@ -91,7 +92,7 @@ def test_one_topic_can_be_renamed_and_a_name_that_does_not_occur_is_refused(tmp_
     assert not (tmp_path / "none").exists()
 
 
-@pytest.mark.parametrize(
+every_tool = pytest.mark.parametrize(
     "act",
     [
         lambda run, out: merge([run], out),
@@ -100,6 +101,9 @@ def test_one_topic_can_be_renamed_and_a_name_that_does_not_occur_is_refused(tmp_
     ],
     ids=["merge", "split", "relabel"],
 )
+
+
+@every_tool
 def test_nothing_is_written_over_and_damage_is_not_handed_on(
     tmp_path: Path, runs: list[Path], act: Callable[[Path, Path], object]
 ) -> None:
@@ -113,3 +117,21 @@ def test_nothing_is_written_over_and_damage_is_not_handed_on(
     with pytest.raises(DataError, match=r"episode_000001\.mcap"):
         act(runs[0], tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@every_tool
+@pytest.mark.parametrize("harm", ["torn", "missing", "missing and not noted"])
+def test_a_run_that_is_not_whole_is_recovered_first(
+    tmp_path: Path, runs: list[Path], act: Callable[[Path, Path], object], harm: str
+) -> None:
+    if harm == "torn":
+        write_episode(runs[0], 2, 4, end=None)
+    else:
+        (runs[0] / "episode_000001.mcap").unlink()
+    if harm == "missing and not noted":
+        (runs[0] / "SHA256SUMS").unlink()
+    with pytest.raises(DataError, match=r"episode_00000[12].*torn or missing.*bag recover"):
+        act(runs[0], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    recover(runs[0], tmp_path / "recovered")
+    act(tmp_path / "recovered", tmp_path / "out")
