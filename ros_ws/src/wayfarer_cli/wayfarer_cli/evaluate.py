@@ -15,9 +15,9 @@ from wayfarer_policies.offline_policy import PolicyFile, read_policy
 from wayfarer_policies.replay.run_directory import RunDirectory, finished
 
 from wayfarer_cli.collect import Collection, collect_episodes
-from wayfarer_cli.held import check_held
 from wayfarer_cli.in_process.config import configuration_of_run
 from wayfarer_cli.in_process.goals import Distances, evaluate
+from wayfarer_cli.in_process.held import check_held
 from wayfarer_cli.in_process.run import collect_in_process
 
 

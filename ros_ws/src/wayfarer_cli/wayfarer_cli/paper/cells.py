@@ -29,7 +29,7 @@ from wayfarer_sim.pixel_world import PixelWorld, PixelWorldConfig
 
 from wayfarer_cli.collect import Collection
 from wayfarer_cli.evaluate import Trial, try_in_process
-from wayfarer_cli.held import check_held
+from wayfarer_cli.in_process.held import check_held
 from wayfarer_cli.in_process.run import collect_in_process
 from wayfarer_cli.provenance import made_by
 
