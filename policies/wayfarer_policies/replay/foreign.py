@@ -155,8 +155,9 @@ class ForeignBag:
                 stream.images[message.stamp] = time
             else:
                 stream.parts.add(message)
-        for segment in stream.segments:
-            segment.record = _end_of(segment, stream.records)
+        begun = [segment.actions[0][1] for segment in stream.segments[1:]]
+        for segment, limit in zip(stream.segments, [*begun, np.iinfo(np.int64).max], strict=True):
+            segment.record = _end_of(segment, stream.records, limit)
         return stream
 
 
@@ -182,10 +183,13 @@ def _follow(segments: list[_Segment], action: Any, time: int) -> None:
     segments[-1].actions.append((action, time))
 
 
-def _end_of(segment: _Segment, records: Sequence[tuple[Any, int]]) -> Any:
-    """Return the first end record of the episode's number after its last action; None where there is none."""
-    action, time = segment.actions[-1]
-    return next((r for r, t in records if r.event == r.END and r.episode == action.episode and t >= time), None)
+def _end_of(segment: _Segment, records: Sequence[tuple[Any, int]], limit: int) -> Any:
+    """Return the first end record behind the episode's last action, before `limit` (log times); None without one.
+
+    Their numbers differ: the record's is its file's, the actions' counts the episodes that came to their end.
+    """
+    _, time = segment.actions[-1]
+    return next((r for r, t in records if r.event == r.END and time <= t < limit), None)
 
 
 def _final_stamp(segment: _Segment, images: Iterable[int], limit: int) -> int:

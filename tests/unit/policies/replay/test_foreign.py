@@ -145,6 +145,19 @@ def test_the_same_number_twice_is_two_episodes(tmp_path: Path, files: list[Path]
     assert [episode.info.number for episode in load(bag)] == [0, 1]
 
 
+def test_ends_are_found_by_time_because_files_and_actions_are_numbered_apart(tmp_path: Path) -> None:
+    ends = {5: (4, End.ABORTED), 6: (4, End.TERMINATED), 7: (5, None), 8: (5, End.TRUNCATED)}  # 7 is torn
+    files = []
+    for file, (number, end) in ends.items():
+        (tmp_path / str(file)).mkdir()
+        fields = {"episode": file, "reason": f"of file {file}"}
+        files.append(write_episode(tmp_path / str(file), number, 4, end=end, record=fields))
+    found = load(record(tmp_path / "bag", files))
+    assert [e.info.end for e in found] == [End.ABORTED, End.TERMINATED, End.TRUNCATED, End.TRUNCATED]
+    assert [e.info.reason for e in found] == ["of file 5", "of file 6", "", "of file 8"]
+    assert [e.lost_steps for e in found] == [0, 0, 0, 0]
+
+
 def test_a_bag_is_read_once(tmp_path: Path, files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     bag = record(tmp_path / "bag", files)
     heard: list[tuple[int, int]] = []
