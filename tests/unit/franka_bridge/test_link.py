@@ -7,7 +7,7 @@ import pytest
 from fixtures.arm import Arm
 from fixtures.graph import wait_for
 from wayfarer_common.errors import DeviceError
-from wayfarer_franka_bridge.driver import ConnectionLostError, MotionAbortedError, UnusableError
+from wayfarer_franka_bridge.driver import MOVE, ConnectionLostError, MotionAbortedError, RobotState, UnusableError
 from wayfarer_franka_bridge.link import Link
 from wayfarer_franka_bridge.report import Manner
 
@@ -98,8 +98,20 @@ def test_recovery_fails_in_time_when_the_arm_cannot_be_reached(arm: Arm, link: L
     arm.fails["connect"] = ConnectionLostError("refused")
     arm.fails["state"] = ConnectionLostError("gone")
     wait_for(lambda: not link.report.connected, "the loss to be seen")
-    with pytest.raises(DeviceError, match="cannot recover"):
+    with pytest.raises(ConnectionLostError, match="cannot recover"):
         link.recover(0.3)
+
+
+def test_recovery_tells_an_arm_that_was_not_reached_from_one_that_could_not_be_recovered(arm: Arm, link: Link) -> None:
+    connected(link)
+    arm.mode = 5
+    wait_for(lambda: link.report.refusal, "the user stop to be seen")
+    arm.fails["recover"] = MotionAbortedError("the user stop is pressed")
+    with pytest.raises(MotionAbortedError, match="user stop"):
+        link.recover(5.0)
+    arm.fails = {"recover": ConnectionLostError("TCP"), "connect": ConnectionLostError("refused")}
+    with pytest.raises(ConnectionLostError, match="TCP"):
+        link.recover(5.0)
 
 
 def test_a_clock_that_stands_still_is_a_fault_and_the_arm_is_stopped(arm: Arm, link: Link) -> None:
@@ -119,6 +131,70 @@ def test_a_motion_that_ended_by_itself_is_a_fault(arm: Arm, link: Link) -> None:
     assert link.track(HERE, DOWN) == ""
     wait_for(lambda: "joint_velocity_violation" in link.report.fault, "the fault")
     assert "joint_velocity_violation" in link.track(HERE, DOWN)
+
+
+class StoppedArm(Arm):
+    """A motion of it ended because somebody pressed the user stop; it remembers what was told until it was read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told_of: list[str] = []
+        self._watched: Link | None = None
+
+    def end_motion(self, watched: Link) -> None:
+        self.mode, self._watched = 5, watched
+
+    def state(self) -> RobotState:
+        if self._watched is not None and not self.told_of:
+            self.told_of.append("nothing yet")
+            raise MotionAbortedError("tracking ended by itself")
+        if self._watched is not None:
+            self.told_of.append(self._watched.report.fault)
+        return super().state()
+
+
+@pytest.mark.parametrize("arm", [StoppedArm()])
+def test_what_ended_a_motion_is_told_with_the_state_that_it_left_and_as_the_arms_own(
+    arm: StoppedArm, link: Link
+) -> None:
+    connected(link)
+    arm.end_motion(link)
+    wait_for(lambda: link.report.fault, "the end of the motion to be told")
+    assert arm.told_of[1] == "", "the fault was told with a state from before"
+    report = link.report
+    assert report.state is not None
+    assert (report.state.robot_mode, report.of_the_link, report.undecided) == (5, False, False)
+    arm.mode = 1  # the user stop is released, and nobody asked for recovery
+    wait_for(lambda: link.report.of_the_link, "the fault to be the link's own")
+    assert "tracking ended" in link.report.fault
+
+
+def test_whose_a_commands_fault_is_stays_open_until_the_next_state(arm: Arm, link: Link) -> None:
+    arm.mode = MOVE
+    connected(link)
+    number = link.report.number
+    wait_for(lambda: link.report.number > number, "a state")
+    arm.reads.clear()
+    arm.fails["track"] = MotionAbortedError("cartesian_reflex")
+    link.track(HERE, DOWN)
+    wait_for(lambda: "cartesian_reflex" in link.report.fault, "the fault")
+    assert link.report.undecided
+    arm.mode, arm.errors = 4, ("cartesian_reflex",)
+    arm.reads.set()
+    wait_for(lambda: not link.report.undecided, "the state after the fault")
+    assert link.report.state is not None
+    assert (link.report.state.robot_mode, link.report.of_the_link) == (4, False)
+
+
+def test_a_fault_that_no_state_follows_is_the_links_own(arm: Arm, link: Link) -> None:
+    connected(link)
+    arm.reads.clear()
+    arm.fails["track"] = MotionAbortedError("cartesian_reflex")
+    if not link.track(HERE, DOWN):
+        wait_for(lambda: link.report.fault, "the fault")
+    wait_for(lambda: link.watch() or "no new state" in link.report.fault, "the stale state to be seen")
+    assert (link.report.undecided, link.report.of_the_link) == (False, True)
+    arm.reads.set()
 
 
 def test_an_arm_that_cannot_even_be_stopped_stays_faulted(arm: Arm, link: Link) -> None:
@@ -148,6 +224,58 @@ def test_a_fault_on_the_way_home_stops_the_arm(arm: Arm, link: Link) -> None:
         link.home(30.0)
     watching.join()
     assert "home given up" in arm.told
+
+
+def test_an_operators_stop_halts_a_motion_home_and_is_no_fault_of_the_arm(arm: Arm, link: Link) -> None:
+    connected(link)
+    arm.home_ends.clear()
+    stopping = threading.Timer(0.3, link.hold, ("stopped by the operator",))
+    stopping.start()
+    with pytest.raises(DeviceError, match="stopped on the way home"):
+        link.home(30.0)
+    stopping.join()
+    assert not link.report.fault
+    arm.home_ends.set()
+    arm.told.clear()
+    with pytest.raises(DeviceError, match="cannot go home: stopped by the operator"):
+        link.home(30.0)
+    assert "home" not in arm.told
+    link.hold("")
+    link.home(30.0)
+    assert "home" in arm.told
+
+
+def test_a_motion_home_waits_a_moment_for_the_word_that_the_stop_is_over(arm: Arm, link: Link) -> None:
+    connected(link)
+    link.hold("stopped by the operator")
+    releasing = threading.Timer(0.1, link.hold, ("",))
+    releasing.start()
+    link.home(30.0)
+    releasing.join()
+
+
+@pytest.mark.parametrize("where", ["connect", "state", "track", "stop"])
+def test_whatever_nobody_foresaw_ends_the_node_with_the_arm_let_go(arm: Arm, link: Link, where: str) -> None:
+    connected(link)
+    arm.fails[where] = ZeroDivisionError("in the driver")
+    if where == "track":
+        link.track(HERE, DOWN)
+    elif where == "stop":
+        arm.alive = False
+        wait_for(lambda: link.watch() or link.report.fault, "the stale state")
+    elif where == "connect":
+        arm.fails["state"] = ConnectionLostError("gone")
+    wait_for(lambda: GIVEN_UP, "the link to give up")
+    assert "in the driver" in str(GIVEN_UP[0])
+    wait_for(lambda: "close" in arm.told, "the arm to be let go")
+
+
+def test_who_waits_for_a_motion_hears_of_what_nobody_foresaw(arm: Arm, link: Link) -> None:
+    connected(link)
+    arm.fails["home"] = ZeroDivisionError("in the driver")
+    with pytest.raises(ZeroDivisionError):
+        link.home(60.0)
+    wait_for(lambda: GIVEN_UP and "close" in arm.told, "the link to give up")
 
 
 def test_a_read_that_is_stuck_is_a_fault_before_it_returns(arm: Arm, link: Link) -> None:

@@ -2,26 +2,14 @@ import sys
 
 import numpy as np
 import pytest
+from fixtures.arm import SETTINGS
 from fixtures.panda_double import PandaPy
 from fixtures.rigs import VENV
 from wayfarer_common.errors import DeviceError
-from wayfarer_franka_bridge.driver import ConnectionLostError, MotionAbortedError, Settings, UnusableError
+from wayfarer_franka_bridge.driver import ConnectionLostError, MotionAbortedError, StoppedError, UnusableError
 from wayfarer_franka_bridge.panda_py_driver import PandaPyDriver
 
 HERE, DOWN, STILL = np.array([0.48, 0.0, 0.083]), np.array([1.0, 0.0, 0.0, 0.0]), np.zeros(3)
-SETTINGS = Settings(
-    robot_ip="172.16.0.2",
-    stiffness=1500.0,
-    rotational_stiffness=100.0,
-    error_clip=0.1,
-    home_joints=(0.0, 0.27, 0.0, -2.46, 0.0, 2.74, 0.785),
-    home_speed=0.1,
-    torque_threshold=20.0,
-    force_threshold=30.0,
-    load_mass=0.1,
-    load_centre=(0.0, 0.0, 0.02),
-    realtime=True,
-)
 
 
 @pytest.fixture
@@ -109,7 +97,7 @@ def test_home_goes_there_and_stops_the_controller_first(arm: PandaPy, driver: Pa
     names = [name for name, _ in arm.calls]
     assert names.index("stop_controller") < names.index("move_to_joint_position")
     assert arm.called("move_to_joint_position")[0]["speed_factor"] == 0.1
-    with pytest.raises(MotionAbortedError, match="on the way home"):
+    with pytest.raises(StoppedError, match="on the way home"):
         driver.home(lambda: False)
 
 

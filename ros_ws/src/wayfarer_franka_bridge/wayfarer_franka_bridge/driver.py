@@ -23,6 +23,10 @@ class MotionAbortedError(DeviceError):
     """The arm, or libfranka, ended a motion by itself: recover."""
 
 
+class StoppedError(DeviceError):
+    """A motion home was no longer wanted, and the arm has come to rest: no fault of its own."""
+
+
 class UnusableError(DeviceError):
     """Trying again cannot help: another wheel, kernel or parameter is needed."""
 
@@ -103,7 +107,7 @@ class Driver(Protocol):
         """End tracking; the arm comes to rest and holds."""
 
     def home(self, wanted: Callable[[], bool]) -> None:
-        """Move to the home joints and return there; stop on the way, and raise, where `wanted` says no."""
+        """Move to the home joints and return there; stop, and raise StoppedError, where `wanted` says no."""
 
     def recover(self) -> None:
         """Clear the arm's errors."""

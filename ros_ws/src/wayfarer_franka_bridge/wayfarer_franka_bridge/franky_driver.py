@@ -15,6 +15,7 @@ from wayfarer_franka_bridge.driver import (
     MotionAbortedError,
     RobotState,
     Settings,
+    StoppedError,
     UnusableError,
     Vector,
     raised,
@@ -58,7 +59,9 @@ class FrankyDriver:
         except (f.Exception, RuntimeError) as error:
             raise ConnectionLostError(f"robot {s.robot_ip}: {error}") from error
         self._robot = robot
-        if robot.state.robot_mode == f.RobotMode.Idle:  # in any other the arm refuses, and `recover` does it
+        with self._errors("cannot read its mode"):
+            idle = robot.state.robot_mode == f.RobotMode.Idle
+        if idle:  # in any other mode the arm refuses, and `recover` does it
             self._configure()
 
     def state(self) -> RobotState:
@@ -113,7 +116,7 @@ class FrankyDriver:
                 if not wanted():
                     robot.move(f.JointStopMotion(), asynchronous=True)
                     robot.join_motion()
-                    raise MotionAbortedError("stopped on the way home")
+                    raise StoppedError("stopped on the way home")
                 time.sleep(_POLL)
 
     def recover(self) -> None:

@@ -8,20 +8,27 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future
-from concurrent.futures import TimeoutError as NotInTime
 from dataclasses import replace
 
 import numpy as np
 from wayfarer_common.errors import DeviceError
 
 from wayfarer_franka_bridge.approach import Approach
-from wayfarer_franka_bridge.driver import ConnectionLostError, Driver, MotionAbortedError, UnusableError, Vector
+from wayfarer_franka_bridge.driver import (
+    ConnectionLostError,
+    Driver,
+    MotionAbortedError,
+    StoppedError,
+    UnusableError,
+    Vector,
+)
 from wayfarer_franka_bridge.report import Manner, Report
+from wayfarer_franka_bridge.threads import Job, Threads
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0  # s between two attempts to connect, doubling
 _STEP, _LONGEST_STEP = 0.01, 0.05  # s between two commands on the way to a target
 _END = 2.0  # s a closing link waits for the arm to rest
+_WORD = 0.5  # s; the word that a hold is over may reach who asks for a motion before it reaches us
 
 
 class Link:
@@ -32,7 +39,7 @@ class Link:
         manner: see Manner.
         now: the node's clock [ns], for stamps.
         monotonic: seconds, for waiting.
-        give_up: called, from a thread, with an error that trying again cannot mend.
+        give_up: called, from a thread, with an error that trying again cannot mend, or that nobody foresaw.
 
     """
 
@@ -45,26 +52,23 @@ class Link:
         give_up: Callable[[BaseException], None],
     ) -> None:
         self._driver, self._manner, self._now, self._monotonic = driver, manner, now, monotonic
-        self._give_up = give_up
         self._report = Report()
-        self._closing = threading.Event()
         self._retry = threading.Event()  # try to connect now
         self._change = threading.Condition()  # guards all below, and every replacement of the report
-        self._jobs: deque[tuple[Callable[[], None], Future[None]]] = deque()
+        self._jobs: deque[Job] = deque()
         self._target: tuple[Vector, Vector] | None = None
         self._busy = False
+        self._held = ""  # why the arm must not go home
         self._heard = 0.0  # s, when the newest state came
         self._approach: Approach | None = None  # the commander's own, as is the next
         self._advanced = 0.0  # s, when
-        self._threads = [
-            threading.Thread(target=loop, name=f"franka {name}", daemon=True)
-            for name, loop in (("reader", self._read), ("commander", self._command))
-        ]
+        loops = {"franka reader": self._read, "franka commander": self._command}
+        self._threads = Threads(loops, self._wake, give_up)
+        self._closing = self._threads.closing
 
     def open(self) -> None:
         """Start connecting."""
-        for thread in self._threads:
-            thread.start()
+        self._threads.start()
 
     @property
     def report(self) -> Report:
@@ -75,8 +79,9 @@ class Link:
         """See whether the newest state is too old; to be called often: the reader may be stuck in a read."""
         with self._change:
             report = self._report
-            if report.connected and not report.fault and self._monotonic() - self._heard > self._manner.stale:
-                self._fail(f"no new state of the robot for {self._manner.stale:g} s")
+            waiting = report.connected and (report.unseen or not report.fault)
+            if waiting and self._monotonic() - self._heard > self._manner.stale:
+                self._fail(f"no new state of the robot for {self._manner.stale:g} s", unseen=False)
 
     def track(self, position: Vector, quaternion: Vector) -> str:
         """Pass a target on; return why it is refused instead, or nothing."""
@@ -88,40 +93,56 @@ class Link:
                 self._change.notify_all()
         return refusal
 
+    def hold(self, why: str) -> None:
+        """Stop a motion home, and begin none, as long as there is a reason; an empty one lets go."""
+        with self._change:
+            self._held = why
+            self._change.notify_all()
+
     def home(self, timeout: float) -> None:
-        """Go home and return there. Raises DeviceError when faulted, or not there in time."""
-        if self._report.refusal:
-            raise DeviceError(f"cannot go home: {self._report.refusal}")
-        wanted = threading.Event()
-        wanted.set()
+        """Go home and return there. Raises DeviceError when faulted, held, or not there in time."""
+        with self._change:
+            self._change.wait_for(lambda: not self._held, _WORD)
+            refusal = self._report.refusal or self._held
+        if refusal:
+            raise DeviceError(f"cannot go home: {refusal}")
+        given_up = threading.Event()
 
         def go_on() -> bool:
-            return wanted.is_set() and not self._report.fault and not self._closing.is_set()
+            return not (given_up.is_set() or self._report.fault or self._held or self._closing.is_set())
 
         try:
             self._do(lambda: self._driver.home(go_on), timeout, "home")
         finally:
-            wanted.clear()
+            given_up.set()
 
     def recover(self, timeout: float) -> None:
-        """Clear the fault and the arm's errors; connect first where the connection is lost. Raises DeviceError."""
+        """Clear the fault and the arm's errors; connect first where the connection is lost.
+
+        Raises ConnectionLostError where the arm was not reached, another DeviceError where it was, but in vain.
+        """
         deadline = self._monotonic() + timeout
         self._retry.set()
         with self._change:
             self._change.wait_for(lambda: self._report.connected or self._closing.is_set(), timeout)
         if not self._report.connected:
-            raise DeviceError(f"cannot recover: {self._report.fault}")
-        self._do(self._recover, max(deadline - self._monotonic(), 0.1), "recover")
+            raise ConnectionLostError(f"cannot recover: {self._report.fault}")
+        try:
+            self._do(self._recover, max(deadline - self._monotonic(), 0.1), "recover")
+        except DeviceError as error:
+            if not self._report.connected:  # the wait may have ended before the loss was noticed
+                raise ConnectionLostError(str(error)) from error
+            raise
 
     def close(self) -> None:
         """Bring the arm to rest and disconnect; give up after a while on an arm that is mute."""
-        self._closing.set()
+        self._threads.end()
+        self._threads.join(_END)
+
+    def _wake(self) -> None:
         self._retry.set()
         with self._change:
             self._change.notify_all()
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join(_END)
 
     # --- the reader ---
 
@@ -137,55 +158,73 @@ class Link:
                 continue
             began = self._monotonic()
             try:
-                state = self._driver.state()
+                newest = self._look(newest)
             except ConnectionLostError as error:
                 self._set(connected=False, fault=f"connection lost: {error}")
                 continue
             except MotionAbortedError as error:
-                self._fail(str(error))
-            else:
-                if state.time != newest:
-                    newest = state.time
-                    self.watch()
-                    self._heard = self._monotonic()
-                    self._set(state=state, stamp=self._now(), number=self._report.number + 1)
+                self._fail(str(error), unseen=True)
             self._closing.wait(max(1.0 / self._manner.state_rate - (self._monotonic() - began), 0.0))
+
+    def _look(self, newest: float) -> float:
+        """Take the arm's state and return its time [s]; what ended a motion is told with the state it has left."""
+        ended, expected = "", self._report.unseen
+        try:
+            state = self._driver.state()
+        except MotionAbortedError as error:
+            ended, state = str(error), self._driver.state()
+        if state.time == newest and not ended:
+            return newest
+        with self._change:
+            if not ended:
+                self.watch()
+            self._heard = self._monotonic()
+            unseen = self._report.unseen and not (expected or ended)  # a fault that came meanwhile is not in the state
+            seen = {"state": state, "stamp": self._now(), "number": self._report.number + 1, "unseen": unseen}
+            if ended:
+                self._fail(ended, **seen)
+            else:
+                self._set(**seen)
+        return state.time
 
     def _connect(self) -> bool:
         never = self._report.number == 0
         try:
             self._driver.connect()
-        except UnusableError as error:
-            self._give_up(error)
-            self._closing.set()
-            return False
+        except UnusableError:
+            raise  # and so ends the node
         except DeviceError as error:
             self._set(fault=f"not connected: {error}" if never else f"connection lost: {error}")
             return False
         self._heard = self._monotonic()
         # After a loss the fault stays until somebody asks for recovery; at the start there is none to clear.
-        self._set(connected=True, fault="" if never else "the connection was lost and is back: recover to go on")
+        self._set(connected=True, unseen=False, fault="" if never else "the connection is back: recover to go on")
         return True
 
     # --- the commander ---
 
     def _command(self) -> None:
+        try:
+            self._work()
+        finally:
+            with contextlib.suppress(DeviceError):  # it is over either way
+                self._driver.close()
+
+    def _work(self) -> None:
         while True:
             with self._change:
                 self._change.wait_for(lambda: self._jobs or self._target is not None or self._closing.is_set())
                 if self._closing.is_set():
-                    break
+                    return
                 job = self._jobs.popleft() if self._jobs else None
                 self._busy = job is not None
             if job is not None:
                 self._approach = None
-                _run(*job)
+                job.run()
                 with self._change:
                     self._busy = bool(self._jobs)
             else:
                 self._guarded(self._travel)
-        with contextlib.suppress(DeviceError):  # it is over either way
-            self._driver.close()
 
     def _travel(self) -> None:
         """Make one step towards the target; forget it where it is reached, or the arm takes no command."""
@@ -206,34 +245,31 @@ class Link:
         with self._change:
             if self._approach.arrived(position) and self._target is target:
                 self._target = self._approach = None
-            self._change.wait_for(
-                lambda: self._jobs or self._closing.is_set(), max(_STEP - (self._monotonic() - began), 0.0)
-            )
+            rest = max(_STEP - (self._monotonic() - began), 0.0)
+            self._change.wait_for(lambda: self._jobs or self._closing.is_set(), rest)
 
     def _do(self, work: Callable[[], None], timeout: float, what: str) -> None:
         """Let the commander do something; wait for it."""
-        done: Future[None] = Future()
+        job = Job(lambda: self._guarded(work, tell=True))
         with self._change:
-            self._jobs.append((lambda: self._guarded(work, tell=True), done))
+            self._jobs.append(job)
             self._busy = True
             self._target = None
             self._change.notify_all()
-        try:
-            done.result(timeout)
-        except (NotInTime, CancelledError) as error:
-            done.cancel()  # where it has not begun
-            raise DeviceError(f"{what}: the robot did not answer within {timeout:g} s") from error
+        job.wait(timeout, what)
 
     def _guarded(self, work: Callable[[], None], tell: bool = False) -> None:
-        """Do what may fail; what fails is a fault."""
+        """Do what may fail; what fails is a fault, but not what was stopped on purpose."""
         try:
             work()
         except ConnectionLostError as error:
             self._set(connected=False, fault=f"connection lost: {error}")
             if tell:
                 raise
+        except StoppedError:
+            raise
         except DeviceError as error:
-            self._fail(str(error))
+            self._fail(str(error), unseen=True)
             if tell:
                 raise
 
@@ -243,13 +279,12 @@ class Link:
         self._driver.recover()
         self._set(fault="")
 
-    def _fail(self, fault: str) -> None:
+    def _fail(self, fault: str, **changes: object) -> None:
         """Keep a fault, and let the arm come to rest as soon as it can be told."""
         with self._change:
-            self._report = replace(self._report, fault=fault)
+            self._set(fault=fault, **changes)
             self._target = None
-            self._jobs.append((self._stop, Future()))
-            self._change.notify_all()
+            self._jobs.append(Job(self._stop))
 
     def _stop(self) -> None:
         try:
@@ -263,14 +298,3 @@ class Link:
         with self._change:
             self._report = replace(self._report, **changes)  # type: ignore[arg-type]
             self._change.notify_all()
-
-
-def _run(work: Callable[[], None], done: "Future[None]") -> None:
-    if not done.set_running_or_notify_cancel():
-        return
-    try:
-        work()
-    except DeviceError as error:
-        done.set_exception(error)
-    else:
-        done.set_result(None)

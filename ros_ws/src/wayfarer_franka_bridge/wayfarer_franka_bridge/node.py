@@ -17,9 +17,10 @@ from wayfarer_common.errors import DeviceError
 from wayfarer_common.params import declare, param
 from wayfarer_common.run import ContractNode, run
 from wayfarer_common.targets import refusal
+from wayfarer_msgs.msg import Fault
 from wayfarer_msgs.srv import Reset
 
-from wayfarer_franka_bridge.driver import OTHER, Driver, RobotState, Settings, Vector
+from wayfarer_franka_bridge.driver import OTHER, ConnectionLostError, Driver, RobotState, Settings, Vector
 from wayfarer_franka_bridge.franky_driver import FrankyDriver
 from wayfarer_franka_bridge.geometry import from_tool, out_of_reach, quaternion, to_tool
 from wayfarer_franka_bridge.link import Link
@@ -98,6 +99,7 @@ class FrankaBridge(ContractNode):
             self.fail,
         )
         self.subscribe_to(contract.TARGET_POSE, self._on_target)
+        self.subscribe_to(contract.CONTROL_FAULT, self._on_control_fault, required=False)
         self.create_service(Reset, names.RESET, self._on_reset)
         self._recovery = ActionServer(self, ErrorRecovery, names.ERROR_RECOVERY, self._on_recovery)
         self.create_timer(1.0 / p.state_rate, self._on_tick, clock=self.steady)
@@ -122,6 +124,16 @@ class FrankaBridge(ContractNode):
         else:
             self.counts["targets"] += 1
 
+    def _on_control_fault(self, message: Fault) -> None:
+        """Hold from an operator's stop, or whatever else waits for an operator, until control says that all is well.
+
+        A fault of the arm that comes meanwhile takes the stop's place on the topic, but does not end it.
+        """
+        if message.needs_operator or message.kind == Fault.OPERATOR:
+            self._link.hold(f"{message.text}: `wayfarer ack` lets the arm move again")
+        elif message.kind == Fault.NONE:
+            self._link.hold("")
+
     def _follow(self, position: Vector, orientation: Vector) -> str:
         """Pass a finite target on, or say why not."""
         hand = from_tool(position, orientation, self._offset)
@@ -139,13 +151,21 @@ class FrankaBridge(ContractNode):
         return response
 
     async def _on_recovery(self, handle: ServerGoalHandle) -> ErrorRecovery.Result:  # type: ignore[type-arg]
+        """Recover; the goal is aborted where the arm was never reached, and succeeds where it was, in vain or not.
+
+        Whether it is well now is robot_state's to tell: the result has no field for it.
+        """
         try:
             await self.in_thread(lambda: self._link.recover(self._params.recovery_timeout))
             self.counts["recoveries"] += 1
             handle.succeed()
-        except DeviceError as error:
+        except ConnectionLostError as error:
             self.get_logger().error(f"recovery: {error}")
             handle.abort()
+        except DeviceError as error:
+            self.get_logger().error(f"recovery, in vain: {error}")
+            self.counts["recoveries in vain"] += 1
+            handle.succeed()
         return ErrorRecovery.Result()
 
     def _on_tick(self) -> None:
@@ -155,6 +175,8 @@ class FrankaBridge(ContractNode):
         if new and report.state is not None:
             self._published = report.number
             self._publish_motion(report.state, report.stamp)
+        if report.undecided:  # what robot_state is to say comes with the next state, or the word that there is none
+            return
         told = (report.state and (report.state.robot_mode, report.state.errors), report.fault)
         due = new and report.number % _ROBOT_STATE_EVERY == 0
         if due or told != self._told or now - self._told_at > _SIGN_OF_LIFE:
@@ -179,7 +201,7 @@ class FrankaBridge(ContractNode):
         message.header.frame_id = names.BASE_FRAME
         if report.state is not None:
             fill(message, report.state, message.header, self._joint_names)
-        if report.fault:
+        if report.of_the_link:
             message.robot_mode = OTHER
             set_errors(message.current_errors, (*(report.state.errors if report.state else ()), LINK))
         self._robot.publish(message)

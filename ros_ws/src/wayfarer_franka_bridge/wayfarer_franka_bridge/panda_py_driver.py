@@ -14,6 +14,7 @@ from wayfarer_franka_bridge.driver import (
     MotionAbortedError,
     RobotState,
     Settings,
+    StoppedError,
     UnusableError,
     Vector,
     raised,
@@ -121,9 +122,10 @@ class PandaPyDriver:
                 arrived = panda.move_to_joint_position(np.array(s.home_joints), speed_factor=s.home_speed)
             finally:
                 ended.set()
-            if not arrived or not wanted():
+            stopped = not wanted()
+            if stopped or not arrived:
                 panda.raise_error()
-                raise MotionAbortedError("stopped on the way home")
+                raise (StoppedError if stopped else MotionAbortedError)("stopped on the way home")
 
     def recover(self) -> None:
         """Clear the arm's errors and set thresholds and load again."""

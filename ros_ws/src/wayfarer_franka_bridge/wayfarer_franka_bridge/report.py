@@ -14,12 +14,27 @@ class Report:
     state: RobotState | None = None  # the newest
     stamp: int = 0  # ns on the node's clock, when it was read
     number: int = 0  # counts the states
+    unseen: bool = False  # the fault is newer than the state: what the arm says of it comes with the next
 
     @property
     def refusal(self) -> str:
         """Say why the arm takes no command; empty when it does."""
         if self.fault:
             return self.fault
+        return self._of_the_arm
+
+    @property
+    def undecided(self) -> bool:
+        """Whether it is open until the next state whose word the fault is, the arm's or the link's."""
+        return self.connected and self.unseen
+
+    @property
+    def of_the_link(self) -> bool:
+        """Whether the link must say that something is wrong, because the arm's own state does not."""
+        return not self.connected or self.state is None or (bool(self.fault) and not self._of_the_arm)
+
+    @property
+    def _of_the_arm(self) -> str:
         if self.state is None:
             return "no state of the robot yet"
         if self.state.errors or self.state.robot_mode not in (IDLE, MOVE):

@@ -1,0 +1,89 @@
+"""What the driver makes of franky's exceptions, by a stand-in for its module; the rigs drive the real one."""
+
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from fixtures.arm import SETTINGS
+from wayfarer_franka_bridge.driver import ConnectionLostError, MotionAbortedError, StoppedError
+from wayfarer_franka_bridge.franky_driver import FrankyDriver
+
+
+class FrankyError(Exception):
+    pass
+
+
+class NetworkError(FrankyError):
+    pass
+
+
+class Robot:
+    """Idle, and on its way for ever; raises instead of telling its state what a test puts into `fails`."""
+
+    def __init__(self) -> None:
+        self.fails: Exception | None = None
+        self.moves: list[str] = []
+        self.is_in_control = False
+
+    @property
+    def state(self) -> Any:
+        if self.fails:
+            raise self.fails
+        return SimpleNamespace(robot_mode="idle")
+
+    def set_collision_behavior(self, *_: Any) -> None: ...
+
+    def set_load(self, *_: Any) -> None: ...
+
+    def move(self, motion: str, asynchronous: bool) -> None:
+        assert asynchronous, "it would block"
+        self.moves.append(motion)
+
+    def poll_motion(self) -> bool:
+        return False
+
+    def join_motion(self) -> None: ...
+
+
+@pytest.fixture
+def robot(monkeypatch: pytest.MonkeyPatch) -> Robot:
+    robot = Robot()
+    module = SimpleNamespace(
+        Exception=FrankyError,
+        NetworkException=NetworkError,
+        ProtocolException=type("ProtocolError", (FrankyError,), {}),
+        IncompatibleVersionException=type("VersionError", (FrankyError,), {}),
+        RealtimeException=type("RealtimeError", (FrankyError,), {}),
+        RealtimeConfig=SimpleNamespace(Enforce=1, Ignore=2),
+        RobotMode=SimpleNamespace(Idle="idle"),
+        Robot=lambda *_, **__: robot,
+        JointMotion=lambda *_, **__: "home",
+        JointStopMotion=lambda: "stop",
+    )
+    monkeypatch.setitem(sys.modules, "franky", module)  # type: ignore[arg-type]
+    return robot
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        (NetworkError("UDP receive: Timeout"), ConnectionLostError),
+        (RuntimeError("socket"), ConnectionLostError),
+        (FrankyError("invalid operation"), MotionAbortedError),
+    ],
+)
+def test_a_connection_that_breaks_before_the_first_state_is_told_as_such(
+    robot: Robot, raised: Exception, told: type[Exception]
+) -> None:
+    robot.fails = raised
+    with pytest.raises(told, match=str(raised)):
+        FrankyDriver(SETTINGS).connect()
+
+
+def test_a_motion_home_that_is_not_wanted_any_more_is_stopped_and_that_is_no_fault(robot: Robot) -> None:
+    driver = FrankyDriver(SETTINGS)
+    driver.connect()
+    with pytest.raises(StoppedError):
+        driver.home(lambda: False)
+    assert robot.moves == ["home", "stop"]
