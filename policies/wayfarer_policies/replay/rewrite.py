@@ -20,7 +20,13 @@ from wayfarer_policies.replay.bag import OPEN_SUFFIX, Channel, EpisodeWriter, me
 from wayfarer_policies.replay.buffer import Progress
 from wayfarer_policies.replay.foreign import ForeignBag
 from wayfarer_policies.replay.message_types import add_schema, base_types
-from wayfarer_policies.replay.run_directory import RunDirectory, RunWriter, summarise, write_metadata
+from wayfarer_policies.replay.run_directory import (
+    RunDirectory,
+    RunWriter,
+    configuration_digest,
+    summarise,
+    write_metadata,
+)
 
 
 @dataclass(frozen=True)
@@ -246,12 +252,14 @@ def _finish(run: RunWriter, written: Iterable[Path], progress: Progress = lambda
 
 
 def _merged(runs: Sequence[RunDirectory]) -> dict[str, Any]:
-    """Return run.yaml of the runs' union; where they were recorded differently it has no configuration of its own."""
+    """Return run.yaml of the runs' union; its configuration is that of the nodes that ran with the same one in all."""
     descriptions = [run.description() for run in runs]
     same = all(d.get("configuration") == descriptions[0].get("configuration") for d in descriptions)
-    whole: dict[str, Any] = {
-        k: descriptions[0][k] for k in ("configuration", "configuration_sha256") if same and k in descriptions[0]
-    }
+    whole: dict[str, Any] = (
+        {k: descriptions[0][k] for k in ("configuration", "configuration_sha256") if k in descriptions[0]}
+        if same
+        else _shared([d.get("configuration") or {} for d in descriptions])
+    )
     return {
         "format": 1,
         **whole,
@@ -261,3 +269,10 @@ def _merged(runs: Sequence[RunDirectory]) -> dict[str, Any]:
             for run, d in zip(runs, descriptions, strict=True)
         ],
     }
+
+
+def _shared(configurations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the sections that are equal in all configurations, with their digest; nothing without any."""
+    first, *others = configurations
+    shared = {node: of for node, of in first.items() if all(node in c and c[node] == of for c in others)}
+    return {"configuration": shared, "configuration_sha256": configuration_digest(shared)} if shared else {}

@@ -1,6 +1,7 @@
 """A run: a rosbag2 directory of one MCAP file per episode, with metadata.yaml and run.yaml beside them."""
 
 import fcntl
+import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -156,6 +157,11 @@ def summarise(file: Path) -> FileSummary:
     }
     statistics = summary.statistics
     return FileSummary(file.name, statistics.message_start_time, statistics.message_end_time, channels)
+
+
+def configuration_digest(configuration: Mapping[str, Any]) -> str:
+    """Return what run.yaml notes of its configuration as `configuration_sha256`."""
+    return hashlib.sha256(yaml.safe_dump(configuration, sort_keys=True).encode()).hexdigest()
 
 
 def write_metadata(folder: Path, summaries: Sequence[FileSummary]) -> None:

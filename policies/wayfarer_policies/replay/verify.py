@@ -1,14 +1,12 @@
 """Is a recording as it was recorded: every byte, every chunk, every step, and what run.yaml says of itself."""
 
 import fcntl
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from wayfarer_common.errors import DataError
 
 from wayfarer_policies.replay import digests
@@ -17,7 +15,7 @@ from wayfarer_policies.replay.buffer import FORMAT
 from wayfarer_policies.replay.chunks import survey
 from wayfarer_policies.replay.episode import Episode
 from wayfarer_policies.replay.foreign import ForeignBag
-from wayfarer_policies.replay.run_directory import RunDirectory
+from wayfarer_policies.replay.run_directory import RunDirectory, configuration_digest
 
 GOOD, DAMAGED, UNUSABLE = 0, 1, 2
 _SHOWN = 8  # steps that are named one by one
@@ -179,8 +177,7 @@ def _of_run(run: RunDirectory) -> Iterator[Finding]:
     if form != FORMAT:
         yield Finding("run.yaml", f"is of format {form!r}, this Wayfarer reads {FORMAT}", damage=True)
     written = description.get("configuration_sha256")
-    text = yaml.safe_dump(description.get("configuration", {}), sort_keys=True)
-    if written is not None and hashlib.sha256(text.encode()).hexdigest() != written:
+    if written is not None and configuration_digest(description.get("configuration", {})) != written:
         yield Finding("run.yaml", "its configuration is not the one that configuration_sha256 was made of", damage=True)
     yield from (Finding("run.yaml", text, damage=False) for text in _version_changes(description))
     yield from _of_metadata(run)

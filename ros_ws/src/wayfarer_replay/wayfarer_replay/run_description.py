@@ -1,6 +1,5 @@
 """run.yaml: what was recorded with which configuration, by which versions, in which sessions."""
 
-import hashlib
 import platform
 import socket
 from collections.abc import Mapping
@@ -8,9 +7,9 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-import yaml
 from wayfarer_common.errors import ConfigError
 from wayfarer_common.provenance import commit
+from wayfarer_policies.replay.run_directory import configuration_digest
 
 # What may differ between the sessions of one run: how much is collected and where, not what an episode means.
 _FREE_NODES = ("replay",)
@@ -37,11 +36,10 @@ def describe(existing: Mapping[str, Any], configuration: Configuration) -> dict[
         "versions": {name: _version(name) for name in _VERSIONS},
         "collector": dict(configuration.get("collector", {})),
     }
-    text = yaml.safe_dump(_meaningful(configuration), sort_keys=True)
     return {
         "format": 1,
         "configuration": _meaningful(first),
-        "configuration_sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "configuration_sha256": configuration_digest(_meaningful(configuration)),
         "sessions": [*existing.get("sessions", []), session],
     }
 

@@ -12,6 +12,7 @@ from wayfarer_policies.replay.recover import recover
 from wayfarer_policies.replay.rewrite import merge, relabel_topics, split, write_again
 from wayfarer_policies.replay.run_directory import RunDirectory, RunWriter
 from wayfarer_policies.replay.verify import GOOD, verify
+from wayfarer_replay.run_description import describe
 
 
 @pytest.fixture
@@ -56,6 +57,24 @@ def test_a_merged_run_says_what_it_was_made_of(tmp_path: Path, runs: list[Path])
     assert content["merged_from"][0]["description"]["configuration"] == {"a": 1}
     assert content["sessions"] == [{"host": "x"}]
     assert "configuration" not in content
+
+
+def test_what_all_runs_were_recorded_with_stays_the_merged_run_s_own(tmp_path: Path, runs: list[Path]) -> None:
+    camera = {"calibration": "/lab/camera.yaml", "rectify": True}
+    for run, method in zip(runs, ("goal", "random"), strict=True):
+        configuration = {"camera": camera, "actor": {"method": method}}
+        (run / "run.yaml").write_text(yaml.safe_dump(describe({}, configuration), sort_keys=False))
+    merge(runs, tmp_path / "out")
+    content = RunDirectory(tmp_path / "out").description()
+    assert content["configuration"] == {"camera": camera}
+    assert [part["description"]["configuration"]["actor"]["method"] for part in content["merged_from"]] == [
+        *("goal", "random")
+    ]
+    verdict = verify(tmp_path / "out")
+    assert (verdict.code, verdict.findings) == (GOOD, ())  # its digest is that of what is left
+    content["configuration"]["camera"]["rectify"] = False
+    RunWriter(tmp_path / "out").describe(content)
+    assert "its configuration is not the one" in str(verify(tmp_path / "out").findings)
 
 
 def test_split_parts_hold_the_very_files_and_merge_to_the_same_again(tmp_path: Path, runs: list[Path]) -> None:
