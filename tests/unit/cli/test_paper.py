@@ -20,6 +20,7 @@ from PIL import Image
 from wayfarer_cli.evaluate import Trial as EvaluatedTrial
 from wayfarer_cli.paper import cells, run
 from wayfarer_cli.paper.cells import policy_folder
+from wayfarer_cli.paper.document import paper_page
 from wayfarer_cli.paper.outcome import Score, Standing, finished, in_words, standings
 from wayfarer_cli.paper.plan import STAGES, cells_of, run_name
 from wayfarer_cli.paper.run import run_paper, write_results
@@ -28,7 +29,7 @@ from wayfarer_common.errors import ConfigError, DataError
 from wayfarer_policies.bcq_networks import Description
 from wayfarer_policies.evaluation import Evaluation, wilson
 from wayfarer_policies.exploration import Schedule
-from wayfarer_policies.grid import GridError, State, file_of, run_grid
+from wayfarer_policies.grid import GridError, Result, State, file_of, run_grid
 from wayfarer_policies.offline_policy import write_policy
 from wayfarer_policies.toy import STRATEGIES
 
@@ -117,7 +118,10 @@ def test_a_ranking_tells_medians_with_ranges_and_claims_only_what_lies_apart() -
     found = [*scores("a", 1.0, 5.0, 9.0), *scores("b", 8.0, 12.0, 14.0), *scores("c", 0.5, 0.5, 0.4)]
     ranking = standings(found, higher_is_better=True)
     assert ranking[:2] == [Standing("b", 3, 12.0, 8.0, 14.0), Standing("a", 3, 5.0, 1.0, 9.0)]
-    assert in_words(ranking, lambda v: f"{v:g}") == "b 12 (8 to 14) ~ a 5 (1 to 9) > c 0.5 (0.4 to 0.5)"
+    assert (
+        in_words(ranking, lambda v: f"{v:g}")
+        == "b 12 (8 to 14; n = 3) ~ a 5 (1 to 9; n = 3) > c 0.5 (0.4 to 0.5; n = 3)"
+    )
     assert [s.variant for s in standings(found, higher_is_better=False)] == ["c", "a", "b"]
 
 
@@ -133,6 +137,20 @@ def test_a_ranking_loses_nobody_and_keeps_medians_within_their_ranges(pairs: lis
     assert {s.variant for s in ranking} == {name for name, _ in pairs}
     assert all(s.low <= s.median <= s.high for s in ranking)
     assert all(a.median <= b.median for a, b in itertools.pairwise(ranking))
+
+
+def test_a_method_of_which_a_dataset_gave_no_policy_is_told_but_not_ranked(tmp_path: Path) -> None:
+    size = replace(TINY, repetitions=2)
+    names = [run_name(variant, k) for variant in size.variants for k in range(2)]
+    counts = dict(zip(names, ((10, 5), (10, 3), (10, 9), (0, 0)), strict=True))  # the last has no policy
+    results = {
+        f"try/push-{name}-0": Result({}, {"episodes": n, "at_end": good, "at_any_time": good}, 1.0)
+        for name, (n, good) in counts.items()
+    }
+    page = paper_page(size, tmp_path, results, "")
+    assert "<p><b>push, success [%]: </b>goal 40 (30 to 50; n = 2)</p>" in page
+    assert "push: not ranked" in page
+    assert "<li>random, robot hidden 90 (90 to 90; n = 1): none from dataset 1</li>" in page
 
 
 def test_a_page_of_nothing_says_what_is_not_done(tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ from wayfarer_cli.paper.outcome import Colours, Coverage, Positions, Score, Stan
 from wayfarer_cli.paper.scales import Scale
 
 _RANKING = (
-    "Medians over datasets and seeds, with the lowest and the highest in brackets, the best first. An order is "
-    f"claimed, by >, only between neighbours of at least {outcome.ENOUGH} datasets each whose ranges lie apart; all "
-    "others have ~ between them."
+    "Medians over datasets and seeds, with the lowest, the highest and the number n of datasets in brackets, the best "
+    f"first. An order is claimed, by >, only between neighbours of at least {outcome.ENOUGH} datasets each whose "
+    "ranges lie apart; all others have ~ between them."
 )
 
 
@@ -192,25 +192,41 @@ def _figure7(scale: Scale, results: Mapping[str, Result]) -> Markup:
     lines = outcome.trials(scale, results)
     if not lines:
         return note("Not done: wayfarer paper offline.")
-    panels, parts, empty = [], [], []
+    panels: list[figures.Panel] = []
+    parts: list[Markup] = []
     for task in scale.tasks:
-        of = [line for line in lines if line.task == task and line.episodes]
-        scores = [Score(t.variant, t.dataset, t.seed, 100 * t.at_end / t.episodes) for t in of if t.dataset >= 0]
-        reference = [100 * t.at_end / t.episodes for t in of if t.dataset < 0]
+        of = [line for line in lines if line.task == task]
+        scores = [Score(t.variant, t.dataset, t.seed, _success(t)) for t in of if t.episodes and t.dataset >= 0]
+        reference = [_success(t) for t in of if t.dataset < 0]
         panels.append((f"{task}: success [%]", scores, reference[0] if reference else None))
-        parts.append(_ranking(f"{task}, success [%]", outcome.standings(scores, higher_is_better=True), ".0f"))
-        nothing = dict.fromkeys(f"{t.variant} {t.dataset}" for t in lines if t.task == task and not t.episodes)
-        empty += [tag("li", f"{task}: {', '.join(nothing)}")] if nothing else []
+        parts.append(_successes(task, scores, outcome.without_policy(of)))
     drawn = plot(
         figures.spread(panels, [variant.name for variant in scale.variants], "figure7"),
         f"Each dot: the share of {scale.trials} trials that end in a success, of a BCQ policy from one dataset and "
         "seed. Bars: medians. Dotted: actions at random.",
         "Dot plots of success by method, one panel per task",
     )
-    told = (
-        [note(join(["No policy, because every step of the data pays the same:", tag("ul", *empty)]))] if empty else []
-    )
-    return join([drawn, *told, *parts, tag("p", _RANKING)])
+    return join([drawn, *parts, tag("p", _RANKING)])
+
+
+def _success(trial: outcome.Trial) -> float:
+    return 100 * trial.at_end / trial.episodes
+
+
+def _successes(task: str, scores: Sequence[Score], without: Mapping[str, Sequence[int]]) -> Markup:
+    """Return a task's ranking of the methods whose datasets all gave a policy, and beside it how the others did."""
+    standings = outcome.standings(scores, higher_is_better=True)
+    ranked = [one for one in standings if one.variant not in without]
+    parts = [_ranking(f"{task}, success [%]", ranked, ".0f") if ranked else note(f"{task}: no method to rank.")]
+    if without:
+        told = {one.variant: outcome.standing_in_words(one, lambda v: format(v, ".0f")) for one in standings}
+        items = [
+            tag("li", f"{told.get(variant, variant)}: none from dataset {', '.join(map(str, datasets))}")
+            for variant, datasets in without.items()
+        ]
+        why = f"{task}: not ranked, because not every dataset gave a policy (all of its steps pay the same):"
+        parts.append(note(join([why, tag("ul", *items)])))
+    return join(parts)
 
 
 def _work(results: Mapping[str, Result]) -> Markup:

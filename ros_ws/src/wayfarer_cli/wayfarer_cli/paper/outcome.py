@@ -72,8 +72,13 @@ def in_words(ranking: Sequence[Standing], form: Callable[[float], str]) -> str:
             before = ranking[k - 1]
             apart = before.low > one.high or before.high < one.low
             words += " > " if apart and min(before.datasets, one.datasets) >= ENOUGH else " ~ "
-        words += f"{one.variant} {form(one.median)} ({form(one.low)} to {form(one.high)})"
+        words += standing_in_words(one, form)
     return words
+
+
+def standing_in_words(one: Standing, form: Callable[[float], str]) -> str:
+    """Return a variant's median, its spread, and n, the datasets behind it."""
+    return f"{one.variant} {form(one.median)} ({form(one.low)} to {form(one.high)}; n = {one.datasets})"
 
 
 # --- Figure 3 ---
@@ -203,6 +208,14 @@ def trials(scale: Scale, results: Mapping[str, Result]) -> list[Trial]:
         at_random = results.get("try/random-actions")
         lines += [Trial(task, plan.ACTIONS_AT_RANDOM, -1, -1, **at_random.value[task])] if at_random else []
     return lines
+
+
+def without_policy(lines: Sequence[Trial]) -> dict[str, list[int]]:
+    """Return the datasets of each variant from which nothing could be learned, of those variants that have some."""
+    found: dict[str, list[int]] = {}
+    for variant, dataset in dict.fromkeys((line.variant, line.dataset) for line in lines if not line.episodes):
+        found.setdefault(variant, []).append(dataset)
+    return found
 
 
 # --- CSV ---
