@@ -12,9 +12,12 @@ import pytest
 from fixtures.graph import VENV, node_process, nodes_of, peer, wait_for
 from fixtures.rigs import ROOT, franka_bridge, franka_sim, franky_sim, own_host, rig_camera
 from franka_msgs.msg import FrankaRobotState
-from wayfarer_common import contract
+from wayfarer_common import contract, names
 from wayfarer_common.conversions import active_errors
 from wayfarer_common.fault import FaultKind
+from wayfarer_control.faults import judge
+from wayfarer_msgs.msg import Fault
+from wayfarer_msgs.srv import Reset
 from wayfarer_policies.replay.bag import read_episode
 from wayfarer_policies.replay.run_directory import RunDirectory
 
@@ -81,14 +84,50 @@ def test_a_reflex_is_told_and_only_recovery_clears_it(domain: int, tmp_path: Pat
         with franka_bridge(host, **stiff) as bridge:
             arm = faults.Rig(me, tmp_path, bridge)
             wait_for(lambda: me.last(contract.CURRENT_POSE), "the first pose")
+            wait_for(arm.healthy, "a healthy robot_state")
+            heard = me.heard[contract.ROBOT_STATE.name]
+            began = len(heard)
             arm.send(np.array([0.5, 0.3, 0.5]))
-            wait_for(
-                lambda: arm.state.robot_mode == FrankaRobotState.ROBOT_MODE_REFLEX or not arm.healthy(), "a reflex"
-            )
-            wait_for(lambda: active_errors(arm.state.last_motion_errors), "the reflex's cause", 20.0)
+            arm.wait_fault()
             faults.stands_still_while_faulted(arm)
+            assert arm.state.robot_mode == FrankaRobotState.ROBOT_MODE_REFLEX
+            assert active_errors(arm.state.last_motion_errors), "the reflex's cause"
+            told = {judge(s.robot_mode, active_errors(s.current_errors)).kind for s in heard[began:]}
+            assert told <= {FaultKind.NONE, FaultKind.REFLEX, FaultKind.JOINT_LIMIT}, (
+                "a reflex was told as another fault"
+            )
+            assert len(told) > 1
             assert arm.recover()
             wait_for(arm.healthy, "a healthy robot_state", 20.0)
+
+
+def test_an_operators_stop_halts_an_arm_on_its_way_home(domain: int, tmp_path: Path) -> None:
+    host = own_host(6)
+    with peer(domain) as me, franky_sim(host, tmp_path), franka_bridge(host, home_speed=0.02) as bridge:
+        arm = faults.Rig(me, tmp_path, bridge)
+        control = me.publisher(contract.CONTROL_FAULT)
+        wait_for(lambda: me.last(contract.CURRENT_POSE), "the first pose")
+        wait_for(lambda: control.get_subscription_count() == 1, "the bridge to listen to control")
+        away = arm.position + [0.0, 0.15, 0.0]
+        arm.send(away)
+        wait_for(lambda: np.linalg.norm(arm.position - away) < 0.02, "the arm to be away", 20.0)
+        client = me.node.create_client(Reset, names.RESET)
+        wait_for(client.service_is_ready, "the reset")
+        answer = client.call_async(Reset.Request(seed=0))
+        wait_for(lambda: np.linalg.norm(arm.position - away) > 0.03, "the way home to begin", 20.0)
+        control.publish(Fault(kind=Fault.OPERATOR, needs_operator=True, text="stopped by the operator"))
+        wait_for(answer.done, "the reset to be given up", 20.0)
+        assert not answer.result().success
+        arm.catch_up()
+        stopped = arm.position
+        assert np.linalg.norm(stopped - away) < 0.12, "the arm drove home"
+        response = me.call(Reset, names.RESET, Reset.Request(seed=0))
+        assert "stopped by the operator" in response.message
+        assert arm.is_well(), "an operator's stop was told as a fault of the arm"
+        arm.catch_up()
+        assert np.linalg.norm(arm.position - stopped) < faults.MOVED
+        control.publish(Fault())
+        arm.home()
 
 
 def test_a_collection_outlives_the_death_of_its_robot(domain: int, tmp_path: Path) -> None:
