@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from wayfarer_common.errors import DataError
 
-from wayfarer_policies.replay import digests
+from wayfarer_policies.replay import digests, sqlite_bags
 from wayfarer_policies.replay.bag import OPEN_SUFFIX, read_episode
 from wayfarer_policies.replay.buffer import FORMAT
 from wayfarer_policies.replay.chunks import survey
@@ -254,6 +254,9 @@ def _verify_foreign(path: Path) -> Verdict:
     for file in files:
         if file.suffix == ".mcap":
             findings += _of_bytes(file, None)
+        elif sqlite_bags.is_sqlite(file):
+            findings += (Finding(file.name, problem, damage=True) for problem in sqlite_bags.problems(file))
+            findings.append(Finding(file.name, "sqlite3 bags carry no checksums: not all is seen", damage=False))
     bag = ForeignBag(path)
     try:
         for episode in bag.load(bag.sources()[0]):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from backports import zstd
 from fixtures import episodes as fixture
 from fixtures.episodes import PERIOD, stamp_of, write_episode
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
@@ -206,6 +207,29 @@ def test_verify_sees_a_damaged_chunk_of_a_lone_file(tmp_path: Path) -> None:
     data[len(data) // 3] ^= 1
     file.write_bytes(data)
     assert verify(file).code == UNUSABLE
+
+
+@pytest.mark.parametrize(
+    "compression", [CompressionMode.NONE, CompressionMode.FILE], ids=lambda value: value.name.lower()
+)
+def test_verify_lets_sqlite_check_itself_and_says_what_that_leaves(
+    tmp_path: Path, files: list[Path], compression: CompressionMode
+) -> None:
+    bag = record(tmp_path / "bag", files[1:], storage=StoragePlugin.SQLITE3, compression=compression)
+    (file,) = (path for path in bag.iterdir() if path.suffix != ".yaml")
+    verdict = verify(bag)
+    assert (verdict.code, verdict.episodes) == (GOOD, 1)
+    assert [finding.what for finding in verdict.findings] == ["sqlite3 bags carry no checksums: not all is seen"]
+    assert {path.name for path in bag.iterdir()} == {"metadata.yaml", file.name}  # nothing was left beside it
+    packed = compression is CompressionMode.FILE
+    data = bytearray(zstd.decompress(file.read_bytes()) if packed else file.read_bytes())
+    data[39] ^= 5  # the header's count of free pages: every message can still be read
+    file.write_bytes(zstd.compress(bytes(data)) if packed else data)
+    verdict = verify(bag)
+    assert (verdict.code, verdict.episodes) == (DAMAGED, 1)
+    assert f"'{file.name}', what='is damaged, SQLite says: " in str(verdict.findings)
+    file.write_bytes(file.read_bytes()[:3000])
+    assert verify(bag).code == UNUSABLE
 
 
 @pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3], ids=lambda value: value.name.lower())
