@@ -1,8 +1,9 @@
 """Training and test rows of the supervised tasks (METHOD.md): a share of every dataset, put together, is the test set.
 
-The test set is the same whichever dataset is trained on, and it is drawn from a seed and the datasets' own rows alone,
-so that jobs which know nothing of each other agree on it. No row is in both sets. The same picture may be: with the arm
-out of sight and the cube at its place a simulator makes it again and again. Such test rows are told from unseen ones.
+The test set is the same whichever dataset is trained on, and it is drawn from a seed, and each dataset's own rows and
+its place among the datasets alone, so that jobs given the same datasets in the same order agree on it. No row is in
+both sets. The same picture may be: with the arm out of sight and the cube at its place a simulator makes it again and
+again. Such test rows are told from unseen ones.
 """
 
 import hashlib
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from wayfarer_common.errors import ConfigError, DataError
 
-from wayfarer_policies.replay.dataset import Dataset
+from wayfarer_policies.replay.dataset import Dataset, refuse_repeats
 
 Rows = NDArray[np.int64]
 _CHUNK = 1000  # pictures looked at together
@@ -55,8 +56,9 @@ def draw_split(
     """Draw the common test set of all datasets and what is left to train on of dataset `which`.
 
     `labelled` are the rows of each dataset that may be used. Raises ConfigError for an unknown name, DataError where
-    nothing is left to train on.
+    nothing is left to train on, or a run is in two datasets: what is tested in one would be trained on in the other.
     """
+    refuse_repeats([run for dataset in datasets for run in dataset.runs])
     if name not in SPLITS:
         raise ConfigError(f"split {name!r}: choose from {', '.join(SPLITS)}")
     test = tuple(

@@ -63,7 +63,8 @@ class PredictorResult:
     runs: tuple[str, ...]  # of the dataset that was trained on
     labels: dict[str, str]  # run -> who says where the cube was, over all datasets
     seed: int
-    images: int  # seen images of all datasets: with `config` and `runs` it tells one training from another
+    datasets: tuple[str, ...]  # digest of each: with `config` and `which` they tell one training from another
+    which: int  # of them was trained on
     train_images: int
     test_images: int
     unseen_images: int  # test images whose very picture is not in the training set
@@ -126,8 +127,8 @@ def train_predictor(
     """Train on dataset `which` of `datasets`, test on the common test set of all of them.
 
     `file` takes the weights (safetensors). `labels` are the datasets' own, by default the recorded truth or
-    what a calibrated camera's tracker sees. Raises DataError for missing labels or too little data, LearningError for a
-    loss that is not finite.
+    what a calibrated camera's tracker sees. Raises DataError for missing labels, too little data or a run given twice,
+    LearningError for a loss that is not finite.
     """
     began = time.monotonic()
     known = list(labels) if labels is not None else [PoseLabels.of(dataset) for dataset in datasets]
@@ -149,7 +150,8 @@ def train_predictor(
         runs=tuple(map(str, datasets[which].runs)),
         labels={run: source for of in known for run, source in of.sources.items()},
         seed=seed,
-        images=sum(len(dataset.known) for dataset in datasets),
+        datasets=tuple(dataset.digest for dataset in datasets),
+        which=which,
         train_images=len(split.train),
         test_images=len(truth),
         unseen_images=int(split.unseen.sum()),

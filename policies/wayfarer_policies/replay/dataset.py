@@ -5,6 +5,8 @@ batch = dataset.sample(128, rng)                                     # s, a, s' 
 loader = DataLoader(Transitions(dataset, FutureGoals()), batch_size=128, shuffle=True, collate_fn=as_it_is)
 """
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +66,7 @@ class Dataset(Store):
         self._offsets = np.cumsum([0, *(cache.rows for cache in caches)])  # (runs + 1,)
         self._columns = {name: np.concatenate([c.column(name) for c in caches]) for name in _IN_MEMORY}
         self._frames = _Frames(tuple(np.asarray(cache.column("frames")) for cache in caches), self._offsets)
+        self.digest = _digest(caches)  # of the files behind the rows: another where one was written anew
         self._first = np.searchsorted(self.index.starts, self._offsets)  # (runs + 1,) first episode of each run
 
     @classmethod
@@ -77,8 +80,7 @@ class Dataset(Store):
         runs = [Path(run) for run in runs]
         if not runs:
             raise DataError("no run was given: name at least one")
-        if len({run.resolve() for run in runs}) < len(runs):
-            raise DataError(f"a run is given twice: {', '.join(map(str, runs))}")
+        refuse_repeats(runs)
         counts = [len(recording(run).sources()) for run in runs]
         caches: list[FrameCache] = []
         for k, run in enumerate(runs):
@@ -234,6 +236,17 @@ class Transitions(TorchDataset[Batch | LabelledBatch]):
 def as_it_is(batch: Batch | LabelledBatch) -> Batch | LabelledBatch:
     """Give the DataLoader's batch on unchanged: its collate_fn."""
     return batch
+
+
+def refuse_repeats(runs: Sequence[Path]) -> None:
+    """Raise DataError where two paths lead to one run."""
+    if len({run.resolve() for run in runs}) < len(runs):
+        raise DataError(f"a run is given twice: {', '.join(map(str, runs))}")
+
+
+def _digest(caches: Sequence[FrameCache]) -> str:
+    sources = [[(source.name, source.size, source.mtime_ns) for source in cache.sources] for cache in caches]
+    return hashlib.sha256(json.dumps(sources).encode()).hexdigest()
 
 
 def _counting_on(progress: Progress, before: int, total: int) -> Progress:

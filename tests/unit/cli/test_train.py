@@ -1,6 +1,7 @@
 """`wayfarer train` on small recorded runs, through the command itself."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -59,8 +60,32 @@ def test_finished_predictors_are_kept_and_other_settings_need_another_folder(run
     assert (first["datasets"]["a"]["seeds"], second["datasets"]["a"]["seeds"]) == (1, 2)
     with pytest.raises(ConfigError, match="trained with other config: choose a new --out"):
         run("color", runs[0], "--epochs", 2, "--out", out)
-    with pytest.raises(ConfigError, match="trained with other images"):
+    with pytest.raises(ConfigError, match="trained with other datasets"):
         run("color", runs[0], runs[1], "--epochs", 1, "--out", out)
+
+
+def test_predictors_tested_on_other_images_are_not_set_beside_each_other(runs: list[Path], tmp_path: Path) -> None:
+    words = ("color", "--epochs", 1, "--seeds", 1, "--out", tmp_path / "out", "--json")
+    run(*words, *runs)
+    before = {file: file.stat().st_mtime_ns for file in (tmp_path / "out").glob("*.safetensors")}
+    run(*words, *(path.parent / "b" / ".." / path.name for path in runs))  # the same by other paths
+    assert {file: file.stat().st_mtime_ns for file in before} == before
+    like_b = write_run(tmp_path / "c", 2, 15, size=36)  # as many images
+    for others in ((runs[0], like_b), (runs[1], runs[0])):
+        with pytest.raises(ConfigError, match="trained with other datasets"):
+            run(*words, *others)
+    shutil.rmtree(runs[1])
+    write_run(runs[1], 2, 15, size=36)  # recorded anew under the same name
+    with pytest.raises(ConfigError, match="trained with other datasets"):
+        run(*words, *runs)
+
+
+def test_a_run_given_twice_is_refused_lest_its_test_images_be_trained_on(runs: list[Path], tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(runs[0])
+    for again in (runs[0], link):
+        with pytest.raises(DataError, match="a run is given twice"):
+            run("color", runs[0], again, "--epochs", 1, "--out", tmp_path / "out")
 
 
 def test_the_table_names_every_colour_and_the_blind_guess(runs: list[Path], tmp_path: Path) -> None:

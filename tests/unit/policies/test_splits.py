@@ -73,5 +73,7 @@ def test_too_little_data_and_unknown_names_are_refused(tmp_path: Path, datasets:
     with pytest.raises(ConfigError, match="choose from frames, episodes"):
         split(datasets, 0, "runs")
     one = [painted(tmp_path / "one", 1, 5)]
+    with pytest.raises(DataError, match="a run is given twice"):
+        split([datasets[0], datasets[0]], 0)
     with pytest.raises(DataError, match="of 6 labelled images none is left to train on"):
         split(one, 0, "episodes")

@@ -12,7 +12,7 @@ from rich.table import Table
 from wayfarer_common.cube import FACES
 from wayfarer_common.errors import ConfigError
 from wayfarer_policies.offline_figures import draw_scores
-from wayfarer_policies.replay.dataset import Dataset
+from wayfarer_policies.replay.dataset import Dataset, refuse_repeats
 from wayfarer_policies.supervised import PredictorConfig, read_predictor, train_predictor
 
 from wayfarer_cli.opening import label, open_runs
@@ -25,6 +25,7 @@ def train_predictors(
 ) -> None:
     """Train and test one predictor for each run and seed; print what came of it and leave it in `out`."""
     config = PredictorConfig(target, epochs=epochs, split=split)
+    refuse_repeats(runs)  # now, rather than after all are opened and labelled
     with Progress(console=Console(stderr=True)) as progress:
         datasets = [open_runs([run], progress) for run in runs]
         results = _train_all(config, datasets, out, seeds, progress)
@@ -72,11 +73,10 @@ def _finished(config: PredictorConfig, datasets: Sequence[Dataset], which: int, 
     if not file.exists():
         return None
     _, result = read_predictor(file)
-    images = sum(len(dataset.known) for dataset in datasets)
     wanted = {
         "config": json.loads(json.dumps(vars(config))),
-        "runs": [str(run) for run in datasets[which].runs],
-        "images": images,
+        "datasets": [dataset.digest for dataset in datasets],
+        "which": which,
     }
     differ = [key for key in wanted if result.get(key) != wanted[key]]
     if differ:
