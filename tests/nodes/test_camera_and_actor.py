@@ -1,12 +1,15 @@
 """The camera and actor nodes over real DDS."""
 
+import os
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from fixtures.graph import Peer, node_process, peer, wait_for
 from geometry_msgs.msg import PoseStamped
 from rclpy.action import ActionClient
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from wayfarer_common import contract, names
 from wayfarer_common.conversions import array_to_image, image_to_array, to_nanoseconds, to_stamp
@@ -36,6 +39,11 @@ def test_the_camera_node_makes_upright_observations_of_any_image_once_per_period
         assert pixels[70, 40].tolist() == [0, 0, 0]
 
 
+def cpu_seconds(pid: int) -> float:
+    user, system = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 class Episodes:
     """The test as camera, control and collector of an actor."""
 
@@ -56,9 +64,9 @@ class Episodes:
     def actions(self) -> list:
         return self.peer.heard[contract.POLICY_ACTION.name]
 
-    def show(self, pose_first: bool = False) -> Image:
+    def show(self, pose_first: bool = False, stamp: int | None = None) -> Image:
         pixels = np.zeros((84, 84, 3), dtype=np.uint8)
-        message = array_to_image(pixels, to_stamp(time.time_ns()), "camera")
+        message = array_to_image(pixels, to_stamp(time.time_ns() if stamp is None else stamp), "camera")
         pose = PoseStamped(header=message.header)
         if pose_first:
             self._pose.publish(pose)
@@ -70,8 +78,9 @@ class Episodes:
     def report(self, topic: contract.Topic, kind: int, text: str = "") -> None:
         self._faults[topic.name].publish(Fault(kind=kind, text=text))
 
-    def send(self, steps: int, seed: int = 0, policy: str = ""):
-        goal = RunEpisode.Goal(episode=7, steps=steps, seed=seed, policy=policy, not_before=to_stamp(time.time_ns()))
+    def send(self, steps: int, seed: int = 0, policy: str = "", not_before: int | None = None):
+        goal = RunEpisode.Goal(episode=7, steps=steps, seed=seed, policy=policy)
+        goal.not_before = to_stamp(time.time_ns() if not_before is None else not_before)
         future = self.client.send_goal_async(goal)
         wait_for(future.done, "the goal to be answered")
         return future.result()
@@ -169,3 +178,26 @@ def test_a_policy_that_nobody_knows_is_rejected(domain: int) -> None:
     with node_process("wayfarer_actor", "actor"), peer(domain) as me:
         episodes = Episodes(me)
         assert not episodes.send(steps=5, policy="dance").accepted
+
+
+def test_it_is_idle_while_the_clock_stands_where_an_earlier_result_expires(domain: int) -> None:
+    """Episodes that end ten simulated seconds apart, rcl's default: without our own time-out it takes a whole core."""
+    actor = node_process("wayfarer_actor", "actor", use_sim_time=True, max_age=10.0)
+    with actor as process, peer(domain) as me:
+        clock = me.node.create_publisher(Clock, "/clock", 10)
+        wait_for(lambda: clock.get_subscription_count() == 1, "the actor to listen to the clock")
+        episodes = Episodes(me)
+        for now in (10, 20, 30):
+            stamps = iter(range(now * 10**9, (now + 1) * 10**9))
+            result = episodes.send(steps=20, not_before=0).get_result_async()
+
+            def shown(result=result, stamps=stamps, now=now) -> bool:
+                clock.publish(Clock(clock=to_stamp(now * 10**9)))
+                episodes.show(stamp=next(stamps))
+                return result.done()
+
+            wait_for(shown, f"the episode of second {now}")
+            assert result.result().result.end == Episode.TRUNCATED
+            spent, end = cpu_seconds(process.pid), time.monotonic() + 2.0
+            wait_for(lambda end=end: time.monotonic() > end, "two seconds to pass")
+            assert cpu_seconds(process.pid) - spent < 0.3

@@ -14,7 +14,7 @@ from wayfarer_common.conversions import image_to_array, position_of, to_nanoseco
 from wayfarer_common.errors import WayfarerError
 from wayfarer_common.fault import FaultKind
 from wayfarer_common.params import declare, param
-from wayfarer_common.run import ContractNode, run
+from wayfarer_common.run import RESULT_TIMEOUT, ContractNode, run
 from wayfarer_msgs.action import RunEpisode
 from wayfarer_msgs.msg import Action, Episode, Fault, Weights
 from wayfarer_policies.methods import METHODS, method
@@ -92,6 +92,7 @@ class Actor(ContractNode):
             goal_callback=self._on_goal,
             handle_accepted_callback=self._begin,
             cancel_callback=self._on_cancel,
+            result_timeout=RESULT_TIMEOUT,  # type: ignore[arg-type]  # rcl takes parts of a second, too
         )
         self.create_timer(_TICK, self._on_tick, clock=self.steady)
 

@@ -26,6 +26,10 @@ from wayfarer_common.errors import WayfarerError
 
 T = TypeVar("T")
 
+# s an action's result is kept. rcl looks for results to forget without a pause while its clock stands at the very
+# nanosecond at which one may be forgotten, and lets no message through: a simulated clock must never stand there.
+RESULT_TIMEOUT = 10.000000001
+
 _CHECK_PERIOD = 0.1  # s, until the node is ready
 _REPORT_PERIOD = 1.0  # s
 _PACE = 0.003  # s between two looks at whether long work has ended; other callbacks wait for no longer than this

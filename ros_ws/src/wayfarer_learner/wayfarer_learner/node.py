@@ -10,7 +10,7 @@ from rclpy.action.server import ServerGoalHandle
 from wayfarer_common import contract, names
 from wayfarer_common.errors import ConfigError, WayfarerError
 from wayfarer_common.params import declare, param
-from wayfarer_common.run import ContractNode, run
+from wayfarer_common.run import RESULT_TIMEOUT, ContractNode, run
 from wayfarer_msgs.action import Train
 from wayfarer_msgs.msg import Weights
 from wayfarer_policies import checkpoint
@@ -52,7 +52,14 @@ class Learner(ContractNode):
         self._algorithm: TD3 = learner.algorithm  # type: ignore[assignment]  # make_learner builds no other
         self._weights = self.publish_to(contract.WEIGHTS)
         self._training = False
-        self._server = ActionServer(self, Train, names.TRAIN, self._execute, goal_callback=self._on_goal)
+        self._server = ActionServer(
+            self,
+            Train,
+            names.TRAIN,
+            self._execute,
+            goal_callback=self._on_goal,
+            result_timeout=RESULT_TIMEOUT,  # type: ignore[arg-type]  # rcl takes parts of a second, too
+        )
         if self._learner.episodes_learned:
             self._publish()
 

@@ -14,7 +14,7 @@ from wayfarer_common import contract, names
 from wayfarer_common.conversions import array_to_image, image_to_array
 from wayfarer_common.errors import ConfigError, WayfarerError
 from wayfarer_common.params import declare, param
-from wayfarer_common.run import ContractNode, run
+from wayfarer_common.run import RESULT_TIMEOUT, ContractNode, run
 from wayfarer_msgs.action import FitNovelty
 from wayfarer_msgs.msg import Novelty as Score
 from wayfarer_msgs.srv import SelectGoal
@@ -59,7 +59,14 @@ class Novelty(ContractNode):
         if self._params.score_rate > 0.0:
             self.subscribe_to(contract.OBSERVATION_IMAGE, self._on_observation)
         self.create_service(SelectGoal, names.SELECT_GOAL, self._on_select)
-        self._server = ActionServer(self, FitNovelty, names.FIT_NOVELTY, self._execute, goal_callback=self._on_fit)
+        self._server = ActionServer(
+            self,
+            FitNovelty,
+            names.FIT_NOVELTY,
+            self._execute,
+            goal_callback=self._on_fit,
+            result_timeout=RESULT_TIMEOUT,  # type: ignore[arg-type]  # rcl takes parts of a second, too
+        )
 
     def _on_observation(self, message: Image) -> None:
         """Score what the camera sees, if nothing more important is under way."""
