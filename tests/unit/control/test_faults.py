@@ -67,8 +67,17 @@ def test_after_a_user_stop_the_arm_waits_for_an_operators_word() -> None:
     assert not health.fault(1.0)
 
 
-def test_only_faults_that_a_recovery_can_end_ask_for_one() -> None:
+def test_what_comes_behind_a_user_stop_is_not_recovered_from_before_an_operators_word() -> None:
     health = RobotHealth(2.0)
+    health.hear(faults.USER_STOPPED, [], 0.0)
+    health.hear(faults.REFLEX, ["joint_reflex"], 1.0)
+    assert (health.fault(1.0).kind, health.fault(1.0).needs_operator) == (FaultKind.REFLEX, True)
+    assert not health.may_recover
+    health.acknowledge()
+    assert health.may_recover
+
+
+def test_only_faults_that_a_recovery_can_end_ask_for_one() -> None:
     for mode, flags, may in (
         (faults.REFLEX, ["joint_reflex"], True),
         (faults.OTHER, ["communication_constraints_violation"], True),
@@ -77,5 +86,6 @@ def test_only_faults_that_a_recovery_can_end_ask_for_one() -> None:
         (faults.RECOVERING, ["joint_reflex"], False),
         (faults.IDLE, [], False),
     ):
+        health = RobotHealth(2.0)
         health.hear(mode, flags, 0.0)
         assert health.may_recover is may, (mode, flags)

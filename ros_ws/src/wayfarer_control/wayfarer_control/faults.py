@@ -4,6 +4,7 @@ The names of the flags are those of franka_msgs/Errors, the modes those of frank
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from wayfarer_common.fault import Fault, FaultKind
 
@@ -63,7 +64,7 @@ class RobotHealth:
         if self._heard is not None and now - self._heard > self._timeout:
             return Fault(FaultKind.CONNECTION, f"robot: no state for {self._timeout:g} s")
         if self._said:
-            return self._said
+            return replace(self._said, needs_operator=bool(self._hand) and self._said.kind is not FaultKind.USER_STOP)
         if self._hand:  # the arm must not start by itself when the hand lets go of the switch
             return Fault(FaultKind.USER_STOP, f"{self._hand} before, and nobody has acknowledged it", True)
         return Fault()
@@ -71,4 +72,4 @@ class RobotHealth:
     @property
     def may_recover(self) -> bool:
         """Whether it reports a fault that it is not recovering from already and that is not a human hand's to end."""
-        return bool(self._said) and self._said.kind is not FaultKind.USER_STOP and self._mode != RECOVERING
+        return bool(self._said) and not self._hand and self._mode != RECOVERING
