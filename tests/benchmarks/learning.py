@@ -169,7 +169,7 @@ def collection_step_ms(schedule: str, steps: int, episodes: int = 4) -> float:
     return float(np.median(np.diff(began[1:]))) / steps * 1e-6
 
 
-def measure_collection(update_ms: float, act_ms: float, steps: int = 100) -> dict[str, float]:
+def measure_collection(update_ms: float, act_ms: float, steps: int = 200) -> dict[str, float]:
     """Hold the whole step over ROS against the sum of its parts, and the two schedules against each other."""
     parts = 1000.0 / world.measure()["world_steps_per_s"] + update_ms + act_ms
     sequential, overlapped = (collection_step_ms(schedule, steps) for schedule in ("sequential", "overlapped"))
