@@ -217,7 +217,7 @@ class Control(ContractNode):
         response.message = "holding; `wayfarer ack` takes actions again"
         if not response.success:
             why = "its place is not known" if Reason.NOT_FINITE in decision.reasons else "it is outside its box"
-            response.message = f"no more actions are taken, but the arm could not be told to hold: {why}. Use its stop"
+            response.message = f"no more actions are taken, but the arm could not be told to hold: {why}"
         return response
 
     def _on_release(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
