@@ -46,7 +46,7 @@ test: setup $(VENV)/.rigs
 	$(VENV)/bin/pytest tests/nodes tests/contract
 endif
 
-unit: setup  ## the fast lane: pure logic, under a minute
+unit: setup  ## the fast lane: pure logic, about two minutes
 	$(VENV)/bin/pytest tests/unit -m "not slow" -q
 
 bench: setup $(VENV)/.bench $(VENV)/.loaders  ## every benchmark, one after the other; they compare with Stable-Baselines3, d3rlpy and stock robosuite
