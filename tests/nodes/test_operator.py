@@ -86,7 +86,7 @@ def test_an_episode_waits_until_the_operator_has_put_the_scene_back(domain: int,
 
         for number in range(2):
             wait_for(lambda number=number: asked(number), f"the question before episode {number}")
-            assert me.last(contract.CONTROL_FAULT).kind == Fault.OPERATOR, "the arm must hold while hands are there"
+            wait_for(lambda: me.last(contract.CONTROL_FAULT).kind == Fault.OPERATOR, "the hold while hands are there")
             if word == "ack":
                 assert wayfarer("ack", "--timeout", "60").returncode == 0
             else:
