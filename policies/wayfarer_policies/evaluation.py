@@ -53,7 +53,8 @@ def wilson(outcomes: Sequence[bool]) -> Share:
     share = k / n
     centre = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
     half = _Z / (1 + _Z**2 / n) * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
-    return Share(k, n, share, max(0.0, centre - half), min(1.0, centre + half))
+    # rounding alone could put an end on the wrong side of the share, or beyond 0 and 1
+    return Share(k, n, share, min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half)))
 
 
 def count_successes(run: Path, name: str, episodes: int, tracker_of: TrackerOf = calibrated_tracker) -> Evaluation:
