@@ -1,12 +1,12 @@
 """An experiment as a grid of independent jobs: plain arguments in, plain data out, on as many cores as there are.
 
-All cells of a grid work in one folder, and each leaves FOLDER/cells/NAME.json once it is finished. Started again,
-finished cells are kept and all others are done (again): a cell finds in the folder what a killed predecessor left.
+All cells of a grid work in one folder, and each leaves FOLDER/cells/NAME.json once it is finished, or NAME.error with
+what went wrong. Started again, finished cells are kept and all others are done (again): a cell finds in the folder what
+a killed predecessor left.
 """
 
 import fcntl
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +17,8 @@ from typing import Any, Protocol
 
 import torch
 from wayfarer_common.errors import ConfigError, DataError, WayfarerError
+
+from wayfarer_policies.replay.atomic import write_atomically
 
 Plain = Any  # what JSON can hold: None, bool, int, finite float, str, and lists and dicts of them
 
@@ -71,7 +73,7 @@ class Workers(Protocol):
         """Return the name of a cell that has ended, and its error if it failed; blocks until there is one."""
 
 
-Tell = Callable[[Cell, State], None]
+Tell = Callable[[Cell, State, WayfarerError | None], None]  # with the error of a failed one
 
 
 def do(cell: Cell, folder: Path) -> None:
@@ -80,7 +82,8 @@ def do(cell: Cell, folder: Path) -> None:
     began = time.monotonic()
     value = cell.work(folder, **cell.arguments)
     seconds = time.monotonic() - began
-    _write(file_of(folder, cell.name), {"arguments": cell.arguments, "seconds": seconds, "value": value})
+    content = json.dumps({"arguments": cell.arguments, "seconds": seconds, "value": value}, allow_nan=False)
+    write_atomically(_made(file_of(folder, cell.name)), content)
 
 
 @dataclass
@@ -96,7 +99,7 @@ class _Progress:
 
 
 def run_grid(
-    cells: Sequence[Cell], folder: Path, workers: Workers, tell: Tell = lambda _cell, _state: None
+    cells: Sequence[Cell], folder: Path, workers: Workers, tell: Tell = lambda _cell, _state, _error: None
 ) -> dict[str, Result]:
     """Do all cells; return their results by name.
 
@@ -128,13 +131,14 @@ def _run(cells: Sequence[Cell], folder: Path, workers: Workers, tell: Tell) -> d
     progress = _Progress({cell.name: cell for cell in cells if cell.name not in kept}, set(kept))
     for cell in cells:
         if cell.name in kept:
-            tell(cell, State.KEPT)
+            tell(cell, State.KEPT, None)
     while True:
         for cell in progress.ready():
             if len(progress.under_way) < workers.slots:
+                error_file(folder, cell.name).unlink(missing_ok=True)
                 workers.start(cell, folder)
                 progress.under_way[cell.name] = progress.waiting.pop(cell.name)
-                tell(cell, State.STARTED)
+                tell(cell, State.STARTED, None)
         if not progress.under_way:
             break
         name, error = workers.wait()
@@ -143,7 +147,8 @@ def _run(cells: Sequence[Cell], folder: Path, workers: Workers, tell: Tell) -> d
             progress.ended.add(name)
         else:
             progress.failed[name] = error
-        tell(cell, State.FINISHED if error is None else State.FAILED)
+            write_atomically(_made(error_file(folder, name)), f"{error}\n")
+        tell(cell, State.FINISHED if error is None else State.FAILED, error)
     if progress.failed:
         raise GridError(_failures(progress))
     return {cell.name: read_result(folder, cell.name) for cell in cells}
@@ -184,6 +189,11 @@ def file_of(folder: Path, name: str) -> Path:
     return folder / "cells" / f"{name}.json"
 
 
+def error_file(folder: Path, name: str) -> Path:
+    """Return where the error of a failed cell lies, until it is begun again."""
+    return folder / "cells" / f"{name}.error"
+
+
 def read_result(folder: Path, name: str) -> Result:
     """Read a finished cell's result. Raises DataError where there is none, or it cannot be read."""
     file = file_of(folder, name)
@@ -194,12 +204,7 @@ def read_result(folder: Path, name: str) -> Result:
         raise DataError(f"{file} is not the result of a cell ({error!r}): remove it, to do that cell again") from error
 
 
-def _write(file: Path, content: Plain) -> None:
-    """Write JSON so that after a crash the whole file is there, or none."""
+def _made(file: Path) -> Path:
+    """Return a file after making its folder."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f"{file.name}.{os.getpid()}")
-    with temporary.open("w") as stream:
-        json.dump(content, stream, allow_nan=False)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(file)
+    return file

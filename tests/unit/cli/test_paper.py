@@ -201,15 +201,21 @@ def test_a_refused_paper_leaves_page_and_tables_as_they_were(tmp_path: Path) -> 
 
 
 @pytest.mark.usefixtures("_no_ray")
-def test_what_is_finished_is_shown_although_other_jobs_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_finished_is_shown_although_other_jobs_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def fail(*_: object, **__: object) -> None:
-        raise DataError("no such luck")
+        raise DataError("no such luck [today]")
 
     for name in ("collect", "attempt_at_random"):
         monkeypatch.setattr(cells, name, fail)
     with pytest.raises(GridError, match="no such luck"):
         run_paper("offline", TINY, tmp_path, None, "")
     assert (tmp_path / "paper.html").exists()
+    told = capsys.readouterr().err
+    assert "failed: collect/goal-0: no such luck [today]" in told
+    assert told.index("failed: collect/goal-0") < told.index("paper.html")
+    assert (tmp_path / "cells/collect/goal-0.error").read_text() == "no such luck [today]\n"
 
 
 # --- all of it ---
@@ -260,7 +266,7 @@ def test_the_whole_paper_is_done_shown_and_kept(tmp_path: Path) -> None:
 
     told: list[tuple[str, State]] = []
     file_of(tmp_path, "describe/goal-0").unlink()  # as if killed there
-    run_grid(planned, tmp_path, Here(), lambda cell, state: told.append((cell.name, state)))
+    run_grid(planned, tmp_path, Here(), lambda cell, state, _: told.append((cell.name, state)))
     assert [name for name, state in told if state is not State.KEPT] == ["describe/goal-0"] * 2
     with pytest.raises(ConfigError, match=r"done with other arguments .epochs was 1, is 2."):
         run_grid(cells_of("supervised", replace(TINY, epochs=2)), tmp_path, Here())

@@ -9,8 +9,8 @@ import pytest
 from fixtures.workers import Here
 from hypothesis import given
 from hypothesis import strategies as st
-from wayfarer_common.errors import ConfigError, DataError
-from wayfarer_policies.grid import Cell, GridError, State, file_of, read_result, run_grid
+from wayfarer_common.errors import ConfigError, DataError, WayfarerError
+from wayfarer_policies.grid import Cell, GridError, State, error_file, file_of, read_result, run_grid
 
 
 def count_up(folder: Path, number: int) -> dict[str, int]:
@@ -33,16 +33,19 @@ class Journal:
         self.folder, self.file = folder, folder / "journal"
         folder.mkdir(exist_ok=True)
         self.told: list[tuple[str, State]] = []
+        self.errors: list[str] = []
 
     def cell(self, name: str, number: int, *after: str) -> Cell:
         return Cell(name, count_up, {"number": number}, after)
 
     def run(self, *cells: Cell, workers: Here | None = None) -> dict[str, Any]:
         self.told.clear()
-        found = run_grid(
-            cells, self.folder, workers or Here(), lambda cell, state: self.told.append((cell.name, state))
-        )
+        found = run_grid(cells, self.folder, workers or Here(), self.tell)
         return {name: result.value for name, result in found.items()}
+
+    def tell(self, cell: Cell, state: State, error: WayfarerError | None) -> None:
+        self.told.append((cell.name, state))
+        self.errors += [] if error is None else [f"{cell.name}: {error}"]
 
     @property
     def done(self) -> list[int]:
@@ -101,6 +104,16 @@ def test_a_failure_keeps_only_what_needs_it_from_being_done(tmp_path: Path) -> N
     assert sorted(journal.done) == [-1, 1, 3]
     assert ("bad", State.FAILED) in journal.told
     assert not file_of(tmp_path, "bad").exists()
+
+
+def test_an_error_is_told_with_its_cell_and_kept_until_that_is_done_again(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    with pytest.raises(GridError):
+        journal.run(journal.cell("collect/bad", -1), journal.cell("good", 1))
+    assert journal.errors == ["collect/bad: -1 is negative"]
+    assert error_file(tmp_path, "collect/bad").read_text() == "-1 is negative\n"
+    journal.run(journal.cell("collect/bad", 5))
+    assert not error_file(tmp_path, "collect/bad").exists()
 
 
 def test_results_of_other_arguments_are_not_taken_for_these(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from wayfarer_common.errors import WayfarerError
 from wayfarer_policies.grid import Cell, GridError, State, run_grid
 from wayfarer_policies.grid_ray import RayWorkers
 from wayfarer_policies.report.page import write_page
@@ -81,14 +83,15 @@ class _Bar:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def tell(self, cell: Cell, state: State) -> None:
+    def tell(self, cell: Cell, state: State, error: WayfarerError | None) -> None:
         """Hear what has become of a cell."""
         if state is State.STARTED:
             self._under_way.append(cell.name)
         elif cell.name in self._under_way:
             self._under_way.remove(cell.name)
         if state is State.FAILED:
-            self._progress.console.print(f"[red]failed:[/] {cell.name}", highlight=False)
+            words = f"[red]failed:[/] {cell.name}: {escape(str(error))}"
+            self._progress.console.print(words, highlight=False, soft_wrap=True)
         done = state in (State.KEPT, State.FINISHED)
         self._progress.update(self._task, advance=int(done), description=", ".join(self._under_way) or "done")
 
