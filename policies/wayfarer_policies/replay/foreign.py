@@ -34,6 +34,7 @@ from wayfarer_policies.replay.bag import Channel, reading
 from wayfarer_policies.replay.cache_index import Source
 from wayfarer_policies.replay.episode import End, Episode, EpisodeInfo
 from wayfarer_policies.replay.message_types import add_schema, base_types, installed_types
+from wayfarer_policies.replay.unpacking import PACKED, plain_bag
 
 _SUFFIXES = (".mcap", ".db3")
 _NEEDED = (names.OBSERVATION_IMAGE, names.POLICY_ACTION, names.EXECUTED, names.CURRENT_POSE)
@@ -77,7 +78,7 @@ class ForeignBag:
         """Say whether there is such a bag."""
         if path.is_dir():
             return (path / "metadata.yaml").is_file() and not (path / "run.yaml").is_file()
-        return path.is_file() and path.suffix in _SUFFIXES
+        return path.is_file() and path.name.removesuffix(PACKED).endswith(_SUFFIXES)
 
     def sources(self) -> list[Source]:
         """Return the whole bag as one source: its episodes are known only once it is read."""
@@ -93,7 +94,7 @@ class ForeignBag:
     @contextlib.contextmanager
     def _reader(self) -> Iterator[Reader]:
         try:
-            with reading(self.path), Reader(self.path) as reader:
+            with reading(self.path), plain_bag(self.path) as bag, Reader(bag) as reader:
                 yield reader
         except (ReaderError, sqlite3.DatabaseError, ZstdError, RuntimeError) as error:  # the last one is lz4's
             raise DataError(f"{self.path} is damaged or no rosbag2 bag: {error}") from error

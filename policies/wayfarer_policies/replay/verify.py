@@ -2,7 +2,7 @@
 
 import fcntl
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from wayfarer_policies.replay.chunks import survey
 from wayfarer_policies.replay.episode import Episode
 from wayfarer_policies.replay.foreign import ForeignBag
 from wayfarer_policies.replay.run_directory import RunDirectory, configuration_digest
+from wayfarer_policies.replay.unpacking import plain_file
 
 GOOD, DAMAGED, UNUSABLE = 0, 1, 2
 _SHOWN = 8  # steps that are named one by one
@@ -252,11 +253,11 @@ def _verify_foreign(path: Path) -> Verdict:
     findings, episodes = list[Finding](), list[Episode]()
     files = sorted(path.iterdir()) if path.is_dir() else [path]
     for file in files:
-        if file.suffix == ".mcap":
-            findings += _of_bytes(file, None)
-        elif sqlite_bags.is_sqlite(file):
-            findings += (Finding(file.name, problem, damage=True) for problem in sqlite_bags.problems(file))
-            findings.append(Finding(file.name, "sqlite3 bags carry no checksums: not all is seen", damage=False))
+        try:
+            with plain_file(file) as plain:
+                findings += (replace(found, file=file.name) for found in _of_file(plain))
+        except DataError as error:
+            findings.append(Finding(file.name, str(error), damage=True))
     bag = ForeignBag(path)
     try:
         for episode in bag.load(bag.sources()[0]):
@@ -267,3 +268,11 @@ def _verify_foreign(path: Path) -> Verdict:
         findings.append(Finding(path.name, str(error), damage=True))
     steps, lost = (sum(of) for of in ([e.steps for e in episodes], [e.lost_steps for e in episodes]))
     return Verdict(str(path), len(episodes), len(episodes), steps, lost, tuple(findings))
+
+
+def _of_file(file: Path) -> Iterator[Finding]:
+    if file.suffix == ".mcap":
+        yield from _of_bytes(file, None)
+    elif file.suffix == ".db3":
+        yield from (Finding(file.name, problem, damage=True) for problem in sqlite_bags.problems(file))
+        yield Finding(file.name, "sqlite3 bags carry no checksums: not all is seen", damage=False)

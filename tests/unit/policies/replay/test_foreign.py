@@ -170,10 +170,9 @@ def test_a_bag_is_read_once(tmp_path: Path, files: list[Path], monkeypatch: pyte
 
 def test_one_file_of_a_bag_opens_by_itself(tmp_path: Path, files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
-    for storage in (StoragePlugin.MCAP, StoragePlugin.SQLITE3):
-        (file,) = (
-            path for path in record(tmp_path / storage.name, files, storage=storage).iterdir() if path.suffix != ".yaml"
-        )
+    for k, (storage, compression) in enumerate(way for way in WAYS if way[1] is not CompressionMode.MESSAGE):
+        bag = record(tmp_path / str(k), files, storage=storage, compression=compression)
+        (file,) = (path for path in bag.iterdir() if path.suffix != ".yaml")
         assert len(Dataset.open([file])) == 7
 
 
