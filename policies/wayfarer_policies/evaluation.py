@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from wayfarer_common.errors import DataError
 
-from wayfarer_policies.pose_labels import TrackerOf, calibrated_tracker
+from wayfarer_policies.pose_labels import TrackerOf, calibrated_tracker, tracked
 from wayfarer_policies.replay.bag import read_episode
 from wayfarer_policies.replay.episode import End
 from wayfarer_policies.replay.run_directory import RunDirectory
@@ -73,7 +73,7 @@ def count_successes(run: Path, name: str, episodes: int, tracker_of: TrackerOf =
             continue
         poses = episode.object_poses
         if poses is None and (tracker := tracker_of(run)) is not None:
-            poses = tracker(read_episode(path).images)
+            poses = tracked(read_episode(path), tracker)
         if poses is None or not np.isfinite(poses[-1]).all():
             raise DataError(f"{path} does not tell where the cube was at the end: nobody can say whether it succeeded")
         success = wanted.success(poses[1:])  # (T,)

@@ -11,6 +11,7 @@ from wayfarer_common.calibration import load_optional
 from wayfarer_common.errors import DataError
 
 from wayfarer_policies.replay.dataset import Dataset
+from wayfarer_policies.replay.episode import Episode
 from wayfarer_policies.replay.run_directory import RunDirectory
 from wayfarer_policies.tasks import Task
 from wayfarer_policies.vision.camera import observation_camera
@@ -39,6 +40,11 @@ def calibrated_tracker(run: Path) -> Tracker | None:
     camera = (RunDirectory(run).description().get("configuration") or {}).get("camera", {})
     calibration = load_optional(str(camera.get("calibration", "")))
     return None if calibration is None else CubeTracker(observation_camera(calibration, camera))
+
+
+def tracked(episode: Episode, tracker: Tracker) -> NDArray[np.float64]:
+    """Return the cube's poses (T + 1, 7) as a tracker sees it in an episode's images; NaN where there is none."""
+    return np.where(episode.seen[:, None], tracker(episode.images), np.nan)
 
 
 class TaskDataError(DataError):

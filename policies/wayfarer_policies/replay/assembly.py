@@ -73,6 +73,8 @@ class Parts:
     executed: dict[tuple[int, int], Any] = field(default_factory=dict)  # step and stamp -> message
     poses: dict[int, bytes] = field(default_factory=dict)  # stamp -> CDR
     objects: dict[int, bytes] = field(default_factory=dict)  # stamp -> CDR
+    observed_at: dict[int, int] = field(default_factory=dict)  # stamp of an image -> log time
+    answered_at: dict[int, int] = field(default_factory=dict)  # step of an action -> log time
 
     @classmethod
     def of(cls, messages: Iterable[Message], types: Typestore) -> Self:
@@ -91,11 +93,14 @@ class Parts:
         }.get(message.name)
         if by_stamp is not None:
             by_stamp[message.stamp] = message.cdr
+            if by_stamp is self.images:
+                self.observed_at[message.stamp] = message.log_time
         elif message.name == names.REPLAY_EPISODE:
             self.records.append(self.types.deserialize_cdr(message.cdr, message.type))
         elif message.name == names.POLICY_ACTION:
             action: Any = self.types.deserialize_cdr(message.cdr, message.type)
             self.actions[action.step] = action
+            self.answered_at[action.step] = message.log_time
         elif message.name == names.EXECUTED:
             executed: Any = self.types.deserialize_cdr(message.cdr, message.type)
             key = executed.step, nanoseconds(executed.header.stamp)  # one between episodes names an older step
@@ -140,6 +145,8 @@ def assemble(parts: Parts, info: EpisodeInfo, final_stamp: int, path: Path, with
         valid=complete[:-1] & complete[1:] & np.isfinite(executed).all(axis=1),
         ee_positions=ee_positions,
         object_poses=_poses(parts.objects, stamps, parts.types) if parts.objects else None,
+        observed_at=np.array([parts.observed_at.get(s, 0) for s in stamps.tolist()], dtype=np.int64),
+        answered_at=np.array([parts.answered_at.get(k, 0) for k in range(steps)], dtype=np.int64),
     )
 
 

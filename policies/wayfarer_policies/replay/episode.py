@@ -53,6 +53,8 @@ class Episode:
     valid: NDArray[np.bool_]  # (T,)
     ee_positions: NDArray[np.float64]  # (T + 1, 3)
     object_poses: NDArray[np.float64] | None  # (T + 1, 7) position and quaternion xyzw; None without a truth topic
+    observed_at: NDArray[np.int64]  # (T + 1,) [ns] when an image was recorded, on the recorder's clock; 0: never
+    answered_at: NDArray[np.int64]  # (T,) the same of the actions
 
     @property
     def steps(self) -> int:

@@ -86,6 +86,11 @@ class ForeignBag:
         status = [file.stat() for file in files if file.is_file()]
         return [Source(self.path.name, sum(s.st_size for s in status), max(s.st_mtime_ns for s in status))]
 
+    def counts(self) -> dict[str, int]:
+        """Return how many messages of each topic of the contract were recorded. DataError as from `load`."""
+        with self._reader() as reader:
+            return {name: connection.msgcount for name, connection in self._connections(reader).items()}
+
     def load(self, source: Source) -> Iterator[Episode]:  # noqa: ARG002  there is but one
         """Read the bag's episodes, one after the other. DataError for a damaged bag, or one without what is needed."""
         with self._reader() as reader:
@@ -117,7 +122,13 @@ class ForeignBag:
         behind = [segment.first for segment in stream.segments[1:]]
         for number, segment, limit in zip(numbers, stream.segments, [*behind, np.iinfo(np.int64).max], strict=True):
             final = _final_stamp(segment, stream.images, limit)
-            parts = replace(stream.parts, images={}, actions={int(a.step): a for a, _ in segment.actions})
+            parts = replace(
+                stream.parts,
+                images={},
+                actions={int(action.step): action for action, _ in segment.actions},
+                observed_at=stream.images,
+                answered_at={int(action.step): time for action, time in segment.actions},
+            )
             times = [stream.images[s] for s in _stamps(segment, final) if s in stream.images]
             if times:
                 images = reader.messages([connections[names.OBSERVATION_IMAGE]], min(times), max(times) + 1)

@@ -63,7 +63,7 @@ def coverage(runs: Sequence[RunRecord], name: str) -> str:
         for place, run in enumerate(runs):
             total = sum(len(e.valid) for e in run.episodes)
             for axis, (steps, values) in ((left, coverage_curve(run)), (right, movement_curve(run))):
-                if run.has_truth:
+                if run.knows_cube:
                     x, y = np.concatenate([[0], steps, [total]]), np.concatenate([[0], values, values[-1:], [0]])
                     axis.step(x, y[: len(x)], where="post", color=colour(place), lw=1.8)
         left.set(title=f"cells of {100 * CELL:.0f} cm covered by the cube", xlabel="steps", ylim=(0, None))

@@ -1,58 +1,109 @@
 """Everything a report shows of one run, read from its bags in one go. Opening a run changes nothing in it."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from wayfarer_common import names
-from wayfarer_common.errors import DataError
+from wayfarer_common.errors import ConfigError, DataError
 
-from wayfarer_policies.replay.bag import messages, read_episode
+from wayfarer_policies.pose_labels import TRACKER, TRUTH, Tracker, TrackerOf, calibrated_tracker, tracked
+from wayfarer_policies.replay.assembly import contract_name
+from wayfarer_policies.replay.bag import read_episode
 from wayfarer_policies.replay.episode import Episode
-from wayfarer_policies.replay.message_types import base_types
-from wayfarer_policies.replay.run_directory import FileSummary, RunDirectory, summarise
+from wayfarer_policies.replay.foreign import ForeignBag
+from wayfarer_policies.replay.run_directory import RunDirectory, summarise
 from wayfarer_policies.report.records import EpisodeRecord, Frame, GoalPictures, RunRecord
-from wayfarer_policies.report.statistics import known_poses
 
+Tell = Callable[[int, int], None]  # files read, of all
 SAMPLE = 2000  # images kept of a run, evenly spread over it: enough for a contact sheet and for RND
 GOALS = 24  # goals shown
 
 
-def read_run(path: Path, tell: Callable[[int, int], None] = lambda _done, _all: None) -> RunRecord:
-    """Read a run whole. Raises DataError where it is none, or an episode is damaged. `tell` hears of files read."""
-    run = RunDirectory(path)
-    files = run.episodes()
-    summaries = [summarise(file) for file in files.values()]
-    total = sum(_images_in(summary) for summary in summaries)
-    every = max(1, -(-total // SAMPLE))  # of the observations, one in so many is kept
+def quiet(_done: int, _all: int) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True)
+class _Bags:
+    """A run, or another recorder's bag, before it is read."""
+
+    counts: Mapping[str, int]  # messages by the contract's name of their topic
+    episodes: Iterable[Episode]
+    description: dict[str, Any]  # run.yaml
+    files: dict[int, Path]  # of a run's episodes
+    torn: list[Path]
+
+
+def read_run(path: Path, tell: Tell = quiet, tracker_of: TrackerOf = calibrated_tracker) -> RunRecord:
+    """Read a run, or another recorder's bag, whole. `tell` hears of files read.
+
+    Where nobody recorded the cube, the tracker of the run's camera says where it was. Raises DataError where `path` is
+    neither, or damaged.
+    """
+    bags = _of_bag(ForeignBag(path)) if ForeignBag.holds(path) else _of_run(RunDirectory(path), tell)
+    every = max(1, -(-bags.counts.get(names.OBSERVATION_IMAGE, 0) // SAMPLE))  # of so many observations, one is kept
+    tracker, blind = (None, "") if bags.counts.get(names.OBJECT_POSE) else _tracker(path, tracker_of)
     records: list[EpisodeRecord] = []
     frames: list[Frame] = []
     before = 0
-    for done, (file, summary) in enumerate(zip(files.values(), summaries, strict=True), start=1):
-        episode = read_episode(file)
-        records.append(_record(episode, file, summary))
+    for episode in bags.episodes:
+        records.append(_record(episode, tracker))
         kept = [k for k in range(-before % every, len(episode.seen), every) if episode.seen[k]]
         if not frames or frames[0].pixels.shape == episode.images.shape[1:]:  # one size can be judged together
             frames += [Frame(episode.info.number, k, episode.images[k].copy()) for k in kept]
         before += len(episode.seen)
-        tell(done, len(files))
     return RunRecord(
         path=path,
-        description=run.description(),
+        description=bags.description,
         episodes=records,
         frames=frames,
-        goals=_goals(files, records),
-        size_bytes=sum(f.stat().st_size for f in path.iterdir() if f.is_file()),
-        torn=[_torn(file) for file in run.torn().values()],
+        goals=_goals(bags.files, records),
+        size_bytes=sum(f.stat().st_size for f in (path.iterdir() if path.is_dir() else [path]) if f.is_file()),
+        torn=[_torn(file) for file in bags.torn],
+        poses_from=TRUTH if tracker is None else TRACKER,
+        blind=blind,
     )
 
 
-def _images_in(summary: FileSummary) -> int:
-    return sum(count for topic, (_, _, count) in summary.channels.items() if topic.endswith(names.OBSERVATION_IMAGE))
+def _of_run(run: RunDirectory, tell: Tell) -> _Bags:
+    files = run.episodes()
+    counts: Counter[str] = Counter()
+    for file in files.values():
+        counts.update({contract_name(topic): count for topic, (_, _, count) in summarise(file).channels.items()})
+    return _Bags(counts, _told(files.values(), tell), run.description(), files, list(run.torn().values()))
 
 
-def _record(episode: Episode, file: Path, summary: FileSummary) -> EpisodeRecord:
+def _told(files: Collection[Path], tell: Tell) -> Iterator[Episode]:
+    for done, file in enumerate(files, start=1):
+        yield read_episode(file)
+        tell(done, len(files))
+
+
+def _of_bag(bag: ForeignBag) -> _Bags:
+    return _Bags(bag.counts(), bag.load(bag.sources()[0]), {}, {}, [])
+
+
+def _tracker(path: Path, tracker_of: TrackerOf) -> tuple[Tracker | None, str]:
+    """Return the tracker, or why there is none."""
+    try:
+        tracker = tracker_of(path)
+    except ConfigError as error:  # a run from another machine can be looked at without its calibration
+        return None, str(error)
+    return tracker, "" if tracker is not None else "run.yaml names no camera calibration for the cube tracker"
+
+
+def _record(episode: Episode, tracker: Tracker | None) -> EpisodeRecord:
+    unknown = np.full((len(episode.seen), 7), np.nan)
+    poses = episode.object_poses if tracker is None else tracked(episode, tracker)
+    asked, answered = episode.observed_at[:-1], episode.answered_at  # (T,)
+    both = (asked > 0) & (answered >= asked)
+    times = np.concatenate([episode.observed_at, answered])
+    times = times[times > 0]
     return EpisodeRecord(
         info=episode.info,
         stamps=episode.stamps,
@@ -61,24 +112,10 @@ def _record(episode: Episode, file: Path, summary: FileSummary) -> EpisodeRecord
         reasons=episode.reasons,
         valid=episode.valid,
         ee_positions=episode.ee_positions,
-        object_poses=known_poses(episode),
-        answer_ms=_answer_times(file, summary),
-        wall_s=(summary.end - summary.start) * 1e-9,
+        object_poses=unknown if poses is None else poses,
+        answer_ms=(answered - asked)[both].astype(np.float64) * 1e-6,
+        wall_s=float(np.ptp(times)) * 1e-9 if len(times) else 0.0,
     )
-
-
-def _answer_times(file: Path, summary: FileSummary) -> NDArray[np.float64]:
-    """Return how long after an observation its action was recorded [ms], for each action whose image was (A,)."""
-    wanted = (names.OBSERVATION_IMAGE, names.POLICY_ACTION)
-    topics = [topic for topic in summary.channels if topic.endswith(wanted)]
-    seen: dict[int, int] = {}
-    times = []
-    for message in messages(file, base_types(), topics):
-        if message.name == names.OBSERVATION_IMAGE:
-            seen[message.stamp] = message.log_time
-        elif (since := seen.get(message.stamp)) is not None:
-            times.append((message.log_time - since) * 1e-6)
-    return np.array(times, dtype=float)
 
 
 def _goals(files: dict[int, Path], records: Sequence[EpisodeRecord]) -> list[GoalPictures]:

@@ -1,12 +1,13 @@
 """A run and all that a report works out about it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wayfarer_policies.pose_labels import TRACKER, TrackerOf, calibrated_tracker
 from wayfarer_policies.report.drawing import colour, letter
-from wayfarer_policies.report.gather import read_run
+from wayfarer_policies.report.gather import Tell, quiet, read_run
 from wayfarer_policies.report.markup import Markup, join, tag
 from wayfarer_policies.report.novelty import Scores, score
 from wayfarer_policies.report.records import RunRecord
@@ -36,15 +37,20 @@ class Gathered:
         listed = self.record.description.get("sessions")
         return [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
 
+    @property
+    def tracked(self) -> bool:
+        """Whether the cube is where a tracker saw it, and not where the simulator knew it to be."""
+        return self.record.poses_from == TRACKER and self.record.knows_cube
+
     def collector(self, key: str) -> Any:
         """Return a parameter of the last session's collector."""
         last = self.sessions[-1].get("collector") if self.sessions else None
         return last.get(key, UNKNOWN) if isinstance(last, Mapping) else UNKNOWN
 
 
-def gather(path: Path, tell: Callable[[int, int], None] = lambda _done, _all: None) -> Gathered:
-    """Read a run and work its numbers out. Raises DataError where it is none, or damaged."""
-    record = read_run(path, tell)
+def gather(path: Path, tell: Tell = quiet, tracker_of: TrackerOf = calibrated_tracker) -> Gathered:
+    """Read a run, or another recorder's bag, and work its numbers out. Raises DataError as `read_run` does."""
+    record = read_run(path, tell, tracker_of)
     return Gathered(record, statistics(record), score(record), read_scalars(path))
 
 

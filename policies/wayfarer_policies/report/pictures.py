@@ -10,6 +10,7 @@ from wayfarer_policies.report.markup import Markup, join, note, tag
 from wayfarer_policies.report.records import GoalPictures
 
 COLUMNS, ROWS = 14, 6
+_GONE = "The stored images that this run's goals name are not in it: their episodes are gone, or another recorder's."
 
 
 def contact_sheets(runs: Sequence[Gathered]) -> Markup:
@@ -51,7 +52,8 @@ def goals(runs: Sequence[Gathered]) -> Markup:
     for place, run in enumerate(runs):
         parts.append(tag("h3", chip(place, run.name)))
         if not run.record.goals:
-            parts.append(note("No episode of this run had a goal."))
+            named = any(e.info.goal for e in run.record.episodes)
+            parts.append(note(_GONE if named else "No episode of this run had a goal."))
             continue
         cells = [_goal(one) for one in run.record.goals]
         caption = (

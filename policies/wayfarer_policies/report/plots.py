@@ -5,12 +5,8 @@ from collections.abc import Sequence
 from wayfarer_policies.report import figures
 from wayfarer_policies.report.gathered import Gathered, chip, legend
 from wayfarer_policies.report.markup import Markup, join, note, plot, table, tag
+from wayfarer_policies.report.records import MOVED, MOVED_TRACKED
 from wayfarer_policies.report.statistics import episode_losses
-
-_NO_TRUTH = (
-    "No true cube pose was recorded (topic sim/object_pose): this is data of a real robot, or of a simulator without "
-    "truth. Where the cube was can be told once a tracker has labelled the images."
-)
 
 
 def cube(runs: Sequence[Gathered]) -> Markup:
@@ -18,37 +14,51 @@ def cube(runs: Sequence[Gathered]) -> Markup:
     parts = []
     for place, run in enumerate(runs):
         parts.append(tag("h3", chip(place, run.name)))
-        if not run.record.has_truth:
-            parts.append(note(_NO_TRUTH))
+        if not run.record.knows_cube:
+            parts.append(_unknown(run))
             continue
         svg = figures.cube_by_face(run.record, f"cube{place}")
         total = sum(run.numbers.faces.values())
+        seen = ", as the tracker saw it," if run.tracked else ""
         caption = (
-            f"The cube's position in {total:,} observations, by the colour of its upper face, with the number of each."
+            f"The cube's position{seen} in {total:,} observations, by the colour of its upper face, with the number of "
+            "each."
         )
         parts.append(plot(svg, caption, f"Scatter of the cube's position on the table by upper face, run {run.name}"))
     return join(parts)
 
 
-def _with_truth(runs: Sequence[Gathered]) -> bool:
-    return any(run.record.has_truth for run in runs)
+def _unknown(run: Gathered) -> Markup:
+    why = run.record.blind or "the cube tracker did not find it in any image"
+    return note(f"Where the cube was is not known: no true pose was recorded (topic sim/object_pose), and {why}.")
+
+
+def _tracked(runs: Sequence[Gathered]) -> list[Markup]:
+    """Say of which runs a tracker told where the cube was."""
+    names = [run.name for run in runs if run.tracked]
+    words = (
+        f"As the tracker saw it: {', '.join(names)}. Nobody recorded the true pose there; images in which the tracker "
+        f"did not find the cube are left out, and only shifts of more than {1e3 * MOVED_TRACKED:.0f} mm count as moves."
+    )
+    return [note(words)] if names else []
 
 
 def coverage(runs: Sequence[Gathered]) -> Markup:
     """Return coverage over time and as heat maps."""
-    if not _with_truth(runs):
-        return note(_NO_TRUTH)
+    rest = [run.name for run in runs if not run.record.knows_cube]
+    if len(rest) == len(runs):
+        return join(_unknown(run) for run in runs)
     records = [run.record for run in runs]
-    rest = [run.name for run in runs if not run.record.has_truth]
-    missing = [note(f"Without true cube poses, and so empty here: {', '.join(rest)}.")] if rest else []
+    missing = [note(f"Without cube poses, and so empty here: {', '.join(rest)}.")] if rest else []
     return join(
         [
             legend(runs),
             *missing,
+            *_tracked(runs),
             plot(
                 figures.coverage(records, "coverage"),
                 "Left: squares of the table, 1 cm wide, that the cube's centre has been in so far. Right: steps so far "
-                "that shifted the cube by more than 1 mm.",
+                f"that shifted the cube by more than {1e3 * MOVED:.0f} mm.",
                 "Curves of table coverage and of cube movements over steps",
             ),
             plot(
@@ -62,15 +72,16 @@ def coverage(runs: Sequence[Gathered]) -> Markup:
 
 def balance(runs: Sequence[Gathered]) -> Markup:
     """Return the shares of the upper faces and the entropies."""
-    if not _with_truth(runs):
-        return note(_NO_TRUTH)
+    if not any(run.record.knows_cube for run in runs):
+        return join(_unknown(run) for run in runs)
     rows = [
         [chip(k, run.name), f"{run.numbers.face_entropy:.3f}", f"{run.numbers.cell_entropy:.3f}"]
         for k, run in enumerate(runs)
-        if run.record.has_truth
+        if run.record.knows_cube
     ]
     return join(
         [
+            *_tracked(runs),
             plot(
                 figures.faces([run.numbers.faces for run in runs], "faces"),
                 "How often each colour was on top. Six equal shares would have an entropy of 2.585 bits.",

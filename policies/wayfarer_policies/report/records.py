@@ -7,7 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wayfarer_policies.pose_labels import TRACKER
 from wayfarer_policies.replay.episode import EpisodeInfo
+
+MOVED = 1e-3  # [m] a step that shifts the cube by more has touched it
+MOVED_TRACKED = 1e-2  # [m] the same where a tracker looked, which errs by some millimetres (docs/cameras.md)
 
 
 @dataclass(frozen=True)
@@ -21,9 +25,9 @@ class EpisodeRecord:
     reasons: NDArray[np.uint16]  # (T,)
     valid: NDArray[np.bool_]  # (T,)
     ee_positions: NDArray[np.float64]  # (T + 1, 3) [m]
-    object_poses: NDArray[np.float64]  # (N, 7) those that are known; none without a truth topic
+    object_poses: NDArray[np.float64]  # (T + 1, 7) of the cube; NaN where nobody knows it
     answer_ms: NDArray[np.float64]  # (A,) from recording an observation to recording its action [ms of wall clock]
-    wall_s: float  # between the first and the last message [s of wall clock]
+    wall_s: float  # between recording the first and the last observation or action [s of wall clock]
 
 
 @dataclass(frozen=True)
@@ -51,14 +55,22 @@ class RunRecord:
     """One run, ready to be summed up and drawn."""
 
     path: Path
-    description: dict[str, Any]  # run.yaml
+    description: dict[str, Any]  # run.yaml; nothing for another recorder's bag
     episodes: list[EpisodeRecord]
     frames: list[Frame]  # evenly spread over the run, in the order of time
     goals: list[GoalPictures]  # evenly spread over the episodes that had one
     size_bytes: int
     torn: list[tuple[str, int]]  # file and steps readable of episodes whose recorder was killed
+    poses_from: str  # who said where the cube was, where it is known: TRUTH or TRACKER
+
+    blind: str  # why no tracker looked where nobody recorded the cube
 
     @property
-    def has_truth(self) -> bool:
+    def knows_cube(self) -> bool:
         """Whether any cube pose is known."""
-        return any(len(episode.object_poses) for episode in self.episodes)
+        return any(np.isfinite(episode.object_poses).all(axis=1).any() for episode in self.episodes)
+
+    @property
+    def moved(self) -> float:
+        """How far [m] a step must shift the cube to count as one that moved it."""
+        return MOVED_TRACKED if self.poses_from == TRACKER else MOVED

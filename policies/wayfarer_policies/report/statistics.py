@@ -10,10 +10,9 @@ from wayfarer_common.cube import FACES, top_faces
 from wayfarer_common.reason import Reason
 
 from wayfarer_policies.replay.episode import Episode
-from wayfarer_policies.report.records import RunRecord
+from wayfarer_policies.report.records import MOVED, RunRecord
 
 CELL = 0.01  # [m] side of a cell of the table
-MOVED = 1e-3  # [m] a step that shifts the cube by more has touched it
 _BORDER = 1.0 - 1e-3  # an action component beyond it lies on the border of the action space
 
 Floats = NDArray[np.float64]
@@ -32,9 +31,9 @@ class RunStatistics:
     reasons: dict[str, int]
     saturated: float  # share of executed actions with a component on the border of the action space
     mean_step_m: float  # end effector, per step
-    moved_steps: int  # steps in which the cube moved; 0 without truth
+    moved_steps: int  # steps in which the cube moved; 0 where nobody knows it
     cells: int  # of the table, CELL wide, in which the cube's centre has been
-    faces: dict[str, int]  # observations by upper face; empty without truth
+    faces: dict[str, int]  # observations by upper face; empty where nobody knows it
     face_entropy: float  # [bits], at most log2 6
     cell_entropy: float  # [bits] of the cube's cells
     ee_cells: int  # of space, 2 cm wide, in which the end effector has been
@@ -59,7 +58,7 @@ def statistics(run: RunRecord) -> RunStatistics:
         reasons=dict(Counter(name for e in run.episodes for name in named_reasons(e.reasons)).most_common()),
         saturated=float((np.abs(executed) > _BORDER).any(axis=1).mean()) if len(executed) else 0.0,
         mean_step_m=float(np.nanmean(stride)) if np.isfinite(stride).any() else 0.0,
-        moved_steps=sum(int(moves(e.object_poses).sum()) for e in run.episodes),
+        moved_steps=sum(int(moves(e.object_poses, run.moved).sum()) for e in run.episodes),
         cells=len(per_cell),
         faces=dict(zip(FACES, faces.tolist(), strict=True)) if len(faces) else {},
         face_entropy=entropy(faces),
@@ -70,7 +69,7 @@ def statistics(run: RunRecord) -> RunStatistics:
 
 def all_poses(run: RunRecord) -> Floats:
     """Return every known cube pose of a run, in order, (N, 7)."""
-    return stacked([e.object_poses for e in run.episodes], 7)
+    return stacked([e.object_poses[_known(e.object_poses)] for e in run.episodes], 7)
 
 
 def stacked(arrays: Iterable[NDArray[np.floating]], width: int) -> Floats:
@@ -83,9 +82,12 @@ def cells_of(poses: Floats) -> NDArray[np.int64]:
     return np.floor(poses[:, :2] / CELL).astype(np.int64)
 
 
-def moves(poses: Floats) -> NDArray[np.bool_]:
-    """Say of each step between successive poses (N, 7) whether it shifted the cube, (N - 1,); (0,) without poses."""
-    shifted: NDArray[np.bool_] = np.linalg.norm(np.diff(poses[:, :3], axis=0), axis=1) > MOVED
+def moves(poses: Floats, least: float = MOVED) -> NDArray[np.bool_]:
+    """Say of each step between poses (T + 1, 7) whether it shifted the cube by more than `least` [m], (T,).
+
+    Where one of the two is unknown, nobody saw it move.
+    """
+    shifted: NDArray[np.bool_] = np.linalg.norm(np.diff(poses[:, :3], axis=0), axis=1) > least
     return shifted
 
 
@@ -98,16 +100,15 @@ def coverage_curve(run: RunRecord) -> tuple[Floats, Floats]:
 
 def movement_curve(run: RunRecord) -> tuple[Floats, Floats]:
     """Return steps taken when the cube was moved, and how often it had been moved then, (M,) each."""
-    marks = [np.append(moves(e.object_poses), False)[: len(e.object_poses)] for e in run.episodes]
-    moved = np.concatenate([np.zeros(0, bool), *marks])
-    at = np.flatnonzero(moved)
+    marks = [np.append(moves(e.object_poses, run.moved), False)[_known(e.object_poses)] for e in run.episodes]
+    at = np.flatnonzero(np.concatenate([np.zeros(0, bool), *marks]))
     return observation_steps(run)[at], np.arange(1.0, len(at) + 1)
 
 
 def observation_steps(run: RunRecord) -> Floats:
     """Return the steps taken before each known cube pose, in the order of `all_poses`, (N,)."""
     starts = np.cumsum([0, *(len(e.valid) for e in run.episodes)])
-    parts = [start + np.arange(len(e.object_poses)) for start, e in zip(starts, run.episodes, strict=False)]
+    parts = [start + np.flatnonzero(_known(e.object_poses)) for start, e in zip(starts, run.episodes, strict=False)]
     return np.concatenate([np.zeros(0), *parts])
 
 
@@ -133,7 +134,11 @@ def known_poses(episode: Episode) -> Floats:
     """Return the cube poses of an episode that are known, (N, 7)."""
     if episode.object_poses is None:
         return np.zeros((0, 7))
-    return episode.object_poses[np.isfinite(episode.object_poses).all(axis=1)]
+    return episode.object_poses[_known(episode.object_poses)]
+
+
+def _known(poses: Floats) -> NDArray[np.bool_]:
+    return np.asarray(np.isfinite(poses).all(axis=1))
 
 
 def episode_losses(run: RunRecord) -> list[tuple[int, int]]:

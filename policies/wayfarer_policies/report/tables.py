@@ -22,7 +22,7 @@ def overview(runs: Sequence[Gathered]) -> Markup:
 def _card(run: Gathered) -> Markup:
     n = run.numbers
     shown = {"method": run.collector("method"), "seed": run.collector("seed"), "steps": f"{n.steps:,}"}
-    if run.record.has_truth:
+    if run.record.knows_cube:
         shown |= {
             "table covered": f"{n.cells:,} cells",
             "cube moved": _share(n.moved_steps, n.steps),
@@ -35,7 +35,7 @@ def _rows(run: Gathered) -> dict[str, object]:
     n, record = run.numbers, run.record
     goals = [e.info.goal_novelty for e in record.episodes if e.info.goal]
     last = run.sessions[-1] if run.sessions else {}
-    truth = record.has_truth
+    known, seen = record.knows_cube, " as the tracker saw it" if run.tracked else ""
     return {
         "method": run.collector("method"),
         "seed": run.collector("seed"),
@@ -50,12 +50,14 @@ def _rows(run: Gathered) -> dict[str, object]:
         "duration on the robot's clock": duration(n.robot_s),
         "duration on the recorder's clock": f"{duration(n.wall_s)}, {n.steps / max(n.wall_s, 1e-9):.1f} steps/s",
         "size": f"{record.size_bytes / 1e6:.1f} MB, {record.size_bytes / max(n.steps, 1) / 1e3:.1f} kB per step",
-        "table covered by the cube": f"{n.cells:,} cells of 1 cm" if truth else "no truth",
-        "steps in which the cube moved": f"{n.moved_steps:,} ({_share(n.moved_steps, n.steps)})"
-        if truth
-        else "no truth",
-        "entropy of the upper face": f"{n.face_entropy:.2f} of {_HIGHEST_FACE_ENTROPY} bits" if truth else "no truth",
-        "entropy of the cube's cell": f"{n.cell_entropy:.2f} bits" if truth else "no truth",
+        "table covered by the cube": f"{n.cells:,} cells of 1 cm{seen}" if known else UNKNOWN,
+        "steps in which the cube moved": f"{n.moved_steps:,} ({_share(n.moved_steps, n.steps)}){seen}"
+        if known
+        else UNKNOWN,
+        "entropy of the upper face": f"{n.face_entropy:.2f} of {_HIGHEST_FACE_ENTROPY} bits{seen}"
+        if known
+        else UNKNOWN,
+        "entropy of the cube's cell": f"{n.cell_entropy:.2f} bits{seen}" if known else UNKNOWN,
         "space covered by the end effector": f"{n.ee_cells:,} cells of 2 cm",
         "actions on the border of their range": f"{100 * n.saturated:.0f} %",
         "actions changed by the safety gate": counted(n.reasons),

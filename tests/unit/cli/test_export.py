@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from fixtures import episodes as fixture
 from fixtures.episodes import write_run
+from numpy.typing import NDArray
 from typer.testing import CliRunner
+from wayfarer_cli import opening
 from wayfarer_cli.main import app
 from wayfarer_common.errors import ConfigError, DataError
+from wayfarer_policies.pose_labels import PoseLabels
 from wayfarer_policies.tasks import task
 
 
@@ -21,11 +24,25 @@ def test_the_rewards_of_a_task_are_those_of_the_states_its_steps_lead_to(tmp_pat
     out = tmp_path / "out.hdf5"
     done = CliRunner().invoke(app, ["export", "robomimic", str(run), str(out), "--task", "push"])
     assert done.exit_code == 0, done.output
-    assert "8 steps in 2 unbroken stretches, rewards of push" in done.output
+    assert "8 steps in 2 unbroken stretches, rewards of push by the recorded truth" in done.output
     poses = np.array([fixture.expected_object(1, step) for step in range(1, 5)])
     with h5py.File(out) as file:
         assert file["data/demo_1/rewards"][:] == pytest.approx(task("push").reward(poses), abs=1e-6)
         assert json.loads(file["data"].attrs["env_args"])["env_kwargs"]["rewards"] == "rewards of task push"
+
+
+def test_where_nobody_recorded_the_cube_the_tracker_s_word_is_exported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def track(images: NDArray[np.uint8]) -> NDArray[np.float64]:
+        return np.tile([0.58, 0.18, -0.067, 0, 0, 0, 1.0], (len(images), 1))
+
+    run, out = write_run(tmp_path / "run", 1, 3, truth=False), tmp_path / "out.hdf5"
+    monkeypatch.setattr(opening, "label", lambda dataset, _: PoseLabels.of(dataset, lambda _: track))
+    done = CliRunner().invoke(app, ["export", "robomimic", str(run), str(out), "--task", "push"])
+    assert "3 steps in 1 unbroken stretches, rewards of push by the cube tracker" in done.output
+    with h5py.File(out) as file:
+        assert file["data/demo_0/rewards"][:].tolist() == [1.0] * 3
 
 
 def test_without_a_task_all_rewards_are_0_and_that_is_said(tmp_path: Path, run: Path) -> None:

@@ -28,6 +28,8 @@ def recorded_episode(steps: int = 4) -> Episode:
         valid=np.ones(steps, bool),
         ee_positions=rng.uniform(size=(steps + 1, 3)),
         object_poses=None,
+        observed_at=np.arange(1, steps + 2, dtype=np.int64),
+        answered_at=np.arange(1, steps + 1, dtype=np.int64),
     )
 
 

@@ -1,5 +1,6 @@
 """The page of `wayfarer report`, made of small runs."""
 
+import dataclasses
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -8,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 from fixtures.episodes import expected_image, write_episode, write_run
+from fixtures.plain_bags import record
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from wayfarer_common.errors import DataError
 from wayfarer_common.reason import Reason
 from wayfarer_policies import checkpoint
@@ -25,7 +28,7 @@ SECTIONS = (
     "parameters",
 )
 EVIL = "<script>alert('x')</script>&\"$\\frac{"
-NO_TRUTH = "No true cube pose was recorded"
+NOBODY_KNOWS = "Where the cube was is not known"
 
 
 def run_with(path: Path, episodes: int = 2, steps: int = 5, size: int = 36, **options: Any) -> Path:
@@ -113,10 +116,61 @@ def test_a_run_yaml_of_another_kind_is_reported_as_not_recorded(tmp_path: Path, 
 
 def test_a_run_without_truth_says_so_in_place_of_empty_figures(tmp_path: Path) -> None:
     real = run_with(tmp_path / "real", truth=False)
-    assert page_of(real).count(NO_TRUTH) == 3
+    assert page_of(real).count(NOBODY_KNOWS) == 3
     both = page_of(real, run_with(tmp_path / "simulated"))
-    assert both.count(NO_TRUTH) == 1  # where the cube was; the other figures show the run that knows
+    assert both.count(NOBODY_KNOWS) == 1  # where the cube was; the other figures show the run that knows
     assert "empty here: real." in both
+
+
+def track(images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Say that the cube moves 4 mm with each picture, 4 cm with the last, and is not seen in the second."""
+    poses = np.tile([0.58, 0.0, -0.067, 0, 0, 0, 1.0], (len(images), 1))
+    poses[:, 1] = 0.004 * np.arange(len(images))
+    poses[-1, 1] += 0.04
+    poses[1] = np.nan
+    return poses
+
+
+def test_where_nobody_recorded_the_cube_a_tracker_looks_and_the_page_says_so(tmp_path: Path) -> None:
+    real, simulated = run_with(tmp_path / "real", truth=False), run_with(tmp_path / "simulated")
+    found = [gather(run, tracker_of=lambda _: track) for run in (real, simulated)]
+    assert [run.tracked for run in found] == [True, False]
+    assert found[0].numbers.faces["yellow"] == 2 * 5
+    assert found[0].numbers.moved_steps == 2  # nearer than a centimetre the tracker may err
+    text = Reader(dataset_page(found, "the tests")).text
+    assert "The cube's position, as the tracker saw it, in 10 observations" in text
+    assert "The cube's position in 12 observations" in text
+    assert text.count("As the tracker saw it: real. Nobody recorded the true pose there") == 2
+    assert "2 (20.0 %) as the tracker saw it" in text
+    assert "is not known" not in text
+
+
+def test_why_no_tracker_looked_is_said(tmp_path: Path) -> None:
+    run = run_with(tmp_path / "run", truth=False)
+    assert "run.yaml names no camera calibration" in Reader(page_of(run)).text
+    (run / "run.yaml").write_text("configuration: {camera: {calibration: /gone/<b>.yaml}}\n")
+    assert "/gone/<b>.yaml" in Reader(page_of(run)).text
+    blind = gather(run, tracker_of=lambda _: lambda images: np.full((len(images), 7), np.nan))
+    assert not blind.tracked
+    assert "the cube tracker did not find it in any image" in dataset_page([blind], "the tests")
+
+
+def test_a_bag_of_another_recorder_has_a_page_beside_a_run(tmp_path: Path) -> None:
+    goal = {"goal": "0/3", "goal_novelty": 2.5}
+    files = [write_episode(tmp_path, number, 5, size=36, record=goal if number else None) for number in range(2)]
+    bag, run = record(tmp_path / "bag", files), run_with(tmp_path / "run")
+    (file,) = bag.glob("*.mcap")
+    before = {path.name for path in bag.iterdir()}
+    found = [gather(path) for path in (bag, file, run)]
+    assert {path.name for path in bag.iterdir()} == before
+    for one in found[:2]:
+        assert dataclasses.replace(one.numbers, wall_s=0) == dataclasses.replace(found[2].numbers, wall_s=0)
+        assert one.numbers.wall_s == pytest.approx(2 * 5 * 0.5)
+        assert [episode.answer_ms.tolist() for episode in one.record.episodes] == [[0.0] * 5] * 2
+        assert len(one.record.frames) == 12
+    text = Reader(dataset_page(found, "the tests")).text
+    assert "3 runs, 6 episodes, 30 steps" in text
+    assert "are not in it: their episodes are gone, or another recorder's" in text
 
 
 def test_images_are_judged_by_the_run_s_own_rnd_or_by_one_fitted_here(tmp_path: Path) -> None:

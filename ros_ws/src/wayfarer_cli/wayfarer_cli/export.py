@@ -33,28 +33,28 @@ def export(
 ) -> None:
     """Write a run's valid steps for another learning library: frames, actions, positions, rewards, without loss."""
     import numpy as np
-    from wayfarer_policies.pose_labels import PoseLabels
     from wayfarer_policies.replay.export.lerobot import export_lerobot
     from wayfarer_policies.replay.export.minari import export_minari
     from wayfarer_policies.replay.export.robomimic import export_robomimic
     from wayfarer_policies.replay.export.segments import Material
     from wayfarer_policies.tasks import task as task_named
 
-    from wayfarer_cli.opening import open_runs
+    from wayfarer_cli.opening import label, open_runs
 
     if out.exists():
         raise ConfigError(f"{out} exists already: choose another name")
     wanted = task_named(task) if task else None
     write = {Format.LEROBOT: export_lerobot, Format.ROBOMIMIC: export_robomimic, Format.MINARI: export_minari}[to]
+    note = "no task: all rewards are 0"
     with Progress(console=Console(stderr=True), transient=True) as progress:
         dataset = open_runs([run], progress)
         if wanted is None:
             material = Material.of(dataset, dataset.transitions)
         else:
-            labels = PoseLabels.of(dataset)
+            labels = label(dataset, progress)
             rewards = wanted.reward(labels.poses).astype(np.float32)
             material = Material.of(dataset, labels.transitions(dataset), rewards, wanted.name)
+            note = f"rewards of {wanted.name} by the {labels.sources[str(run)]}"
         bar = progress.add_task(f"writing {out.name}")
         write(material, out, lambda done, total: progress.update(bar, completed=done, total=total))
-    note = f"rewards of {wanted.name}" if wanted else "no task: all rewards are 0"
     print(f"{out}: {len(material.rows)} steps in {len(material)} unbroken stretches, {note}")

@@ -107,7 +107,7 @@ def evaluate(
 
 @app.command()
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="Runs to show side by side.")],
+    runs: Annotated[list[Path], typer.Argument(help="Runs, or other recorders' bags, to show side by side.")],
     out: Annotated[Path, typer.Option(help="The page to write: one self-contained HTML file.")],
 ) -> None:
     """One page about the data of runs: coverage, balance, novelty, goals, actions, losses, timing, parameters."""

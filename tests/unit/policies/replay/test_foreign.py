@@ -1,73 +1,22 @@
 """Bags as `ros2 bag record` leaves them, written with rosbags' writer in rosbag2's own layout."""
 
 import sqlite3
-import struct
-from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 import pytest
 from backports import zstd
 from fixtures import episodes as fixture
-from fixtures.episodes import PERIOD, stamp_of, write_episode
-from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
+from fixtures.episodes import stamp_of, write_episode
+from fixtures.plain_bags import ALL, record
+from rosbags.rosbag2 import CompressionMode, Reader, StoragePlugin, Writer
 from wayfarer_common import names
 from wayfarer_common.errors import DataError
-from wayfarer_policies.replay.assembly import Message
-from wayfarer_policies.replay.bag import messages
 from wayfarer_policies.replay.buffer import recording
 from wayfarer_policies.replay.dataset import Dataset
 from wayfarer_policies.replay.episode import End, Episode
 from wayfarer_policies.replay.rewrite import relabel_topics
 from wayfarer_policies.replay.verify import DAMAGED, GOOD, UNUSABLE, verify
-
-APART = 100 * PERIOD  # between the beginnings of two episodes
-ALL = (
-    names.OBSERVATION_IMAGE,
-    names.POLICY_ACTION,
-    names.EXECUTED,
-    names.CURRENT_POSE,
-    names.OBJECT_POSE,
-    names.REPLAY_EPISODE,
-)
-
-
-def shifted(message: Message, by: int) -> bytes:
-    """Move a message's stamp; of an episode record also that of the final observation."""
-    if message.name == names.REPLAY_EPISODE:
-        record = fixture.types().deserialize_cdr(message.cdr, message.type)
-        record.final_stamp.sec += by // 10**9  # type: ignore[attr-defined]
-        return bytes(fixture.types().serialize_cdr(record, message.type))
-    cdr = bytearray(message.cdr)
-    struct.pack_into("<iI", cdr, 4, *divmod(message.stamp + by, 10**9))
-    return bytes(cdr)
-
-
-def record(
-    path: Path,
-    episodes: list[Path],
-    topics: Collection[str] = ALL,
-    storage: StoragePlugin = StoragePlugin.MCAP,
-    compression: CompressionMode = CompressionMode.NONE,
-    apart: int = APART,
-    namespace: str = "/wayfarer",
-) -> Path:
-    """Write the messages of finished episodes as one bag, `apart` ns from one episode to the next."""
-    writer = Writer(path, version=9, storage_plugin=storage)
-    if compression is not CompressionMode.NONE:
-        writer.set_compression(compression, CompressionFormat.ZSTD)
-    with writer:
-        connections = {}
-        for k, file in enumerate(episodes):
-            for message in messages(file, fixture.types()):
-                if message.name not in topics or message.log_time < stamp_of(0):
-                    continue  # begin records are not published
-                if message.name not in connections:
-                    connections[message.name] = writer.add_connection(
-                        f"{namespace}/{message.name}", message.type, typestore=fixture.types()
-                    )
-                writer.write(connections[message.name], message.log_time + k * apart, shifted(message, k * apart))
-    return path
 
 
 @pytest.fixture(scope="module")

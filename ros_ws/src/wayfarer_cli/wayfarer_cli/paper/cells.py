@@ -70,7 +70,7 @@ def show(folder: Path, run: str) -> Plain:
     """Return Figure 5 and Figure 4 of one dataset as HTML; ids in the figure are made of the run's name."""
     found = gather(run_of(folder, run))
     return {
-        "cube": figures.cube_by_face(found.record, f"cube {run}") if found.record.has_truth else "",
+        "cube": figures.cube_by_face(found.record, f"cube {run}") if found.record.knows_cube else "",
         "sheet": pictures.sheet(found),
     }
 
