@@ -3,6 +3,7 @@
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +14,9 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from wayfarer_common import contract, names
 from wayfarer_common.conversions import array_to_image, image_to_array, to_nanoseconds, to_stamp
+from wayfarer_common.reason import Reason
 from wayfarer_msgs.action import RunEpisode
-from wayfarer_msgs.msg import Action, Episode, Fault
+from wayfarer_msgs.msg import Action, Episode, ExecutedAction, Fault
 
 
 def test_the_camera_node_makes_upright_observations_of_any_image_once_per_period(domain: int) -> None:
@@ -53,9 +55,10 @@ class Episodes:
         self._camera = me.publisher(contract.OBSERVATION_IMAGE)
         self._pose = me.publisher(contract.CURRENT_POSE)
         self._faults = {topic.name: me.publisher(topic) for topic in (contract.CAMERA_FAULT, contract.CONTROL_FAULT)}
+        self.control = me.publisher(contract.EXECUTED)
         self.client = ActionClient(me.node, RunEpisode, names.RUN_EPISODE)
         wait_for(self.client.server_is_ready, "the actor's action server")
-        for publisher in (self._camera, self._pose, *self._faults.values()):
+        for publisher in (self._camera, self._pose, self.control, *self._faults.values()):
             wait_for(lambda p=publisher: p.get_subscription_count() == 1, "the actor to listen")
         me.node.create_subscription(Action, names.POLICY_ACTION, lambda _: None, 10)  # stands for the recorder
         me.wait_ready("actor")
@@ -78,8 +81,8 @@ class Episodes:
     def report(self, topic: contract.Topic, kind: int, text: str = "") -> None:
         self._faults[topic.name].publish(Fault(kind=kind, text=text))
 
-    def send(self, steps: int, seed: int = 0, policy: str = "", not_before: int | None = None):
-        goal = RunEpisode.Goal(episode=7, steps=steps, seed=seed, policy=policy)
+    def send(self, steps: int, not_before: int | None = None, **asked: Any):
+        goal = RunEpisode.Goal(episode=7, steps=steps, **asked)
         goal.not_before = to_stamp(time.time_ns() if not_before is None else not_before)
         future = self.client.send_goal_async(goal)
         wait_for(future.done, "the goal to be answered")
@@ -112,19 +115,20 @@ def test_an_episode_answers_each_observation_once_and_ends_with_the_one_after_th
         assert np.abs([m.action for m in episodes.actions]).max() <= 1.0
 
 
-def test_a_seed_gives_the_same_actions_again_and_another_seed_others(domain: int) -> None:
+def test_a_seed_gives_the_same_actions_again_another_seed_or_attempt_others(domain: int) -> None:
     drawn = []
     with node_process("wayfarer_actor", "actor", ee_position=True, method="random-correlated"), peer(domain) as me:
         episodes = Episodes(me)
-        for seed in (1, 1, 2):
+        for seed, attempt in ((1, 0), (1, 0), (2, 0), (1, 1)):
             episodes.actions.clear()
-            handle = episodes.send(steps=4, seed=seed)
+            handle = episodes.send(steps=4, seed=seed, attempt=attempt)
             episodes.act_out(4)
             episodes.show()
             assert episodes.result(handle).result.steps == 4
             drawn.append(np.array([m.action for m in episodes.actions]))
     np.testing.assert_array_equal(drawn[0], drawn[1])
     assert (drawn[0] != drawn[2]).any()
+    assert (drawn[0] != drawn[3]).any()
 
 
 def test_a_second_episode_is_rejected_while_one_runs_and_cancelling_ends_it(domain: int) -> None:
@@ -138,6 +142,18 @@ def test_a_second_episode_is_rejected_while_one_runs_and_cancelling_ends_it(doma
         result = episodes.result(first).result
         assert (result.end, result.steps, result.reason) == (Episode.ABORTED, 2, "cancelled")
         assert episodes.send(steps=1).accepted
+
+
+def test_an_episode_whose_weights_do_not_come_is_aborted_with_the_reason(domain: int) -> None:
+    words = {"method": "goal", "observation_timeout": 0.5}
+    with node_process("wayfarer_actor", "actor", **words), peer(domain) as me:
+        me.publisher(contract.WEIGHTS)
+        episodes = Episodes(me)
+        handle = episodes.send(steps=5, policy_version=1)
+        episodes.show()
+        result = episodes.result(handle).result
+        assert (result.end, result.steps, result.fault) == (Episode.ABORTED, 0, Fault.CONNECTION)
+        assert "no weights of version 1 for 0.5 s" in result.reason
 
 
 def test_an_episode_without_observations_is_aborted_with_the_reason(domain: int) -> None:
@@ -172,6 +188,22 @@ def test_a_fault_ends_the_running_episode_with_its_kind_and_the_next_at_once(
         wait_for(lambda: episodes.show() and len(episodes.actions) > 2, "acting to go on")
         episodes.show()
         assert episodes.result(handle).result.end == Episode.TRUNCATED
+
+
+def test_an_action_that_was_not_commanded_ends_its_episode(domain: int) -> None:
+    with node_process("wayfarer_actor", "actor", observation_timeout=50.0), peer(domain) as me:
+        episodes = Episodes(me)
+        handle = episodes.send(steps=5)
+        seen = episodes.show()
+        wait_for(lambda: episodes.actions, "the action")
+        earlier = ExecutedAction(episode=7, reasons=int(Reason.OUTSIDE))  # of a time before this episode
+        told_otherwise = ExecutedAction(header=seen.header, episode=7, reasons=int(Reason.ROBOT_ERROR))
+        refused = ExecutedAction(header=seen.header, episode=7, reasons=int(Reason.WORKSPACE | Reason.OUTSIDE))
+        for record in (earlier, told_otherwise, refused):
+            episodes.control.publish(record)
+        result = episodes.result(handle).result
+        assert (result.end, result.steps, result.fault) == (Episode.ABORTED, 1, Fault.OTHER)
+        assert result.reason == "the safety gate let no command pass: WORKSPACE|OUTSIDE"
 
 
 def test_a_policy_that_nobody_knows_is_rejected(domain: int) -> None:

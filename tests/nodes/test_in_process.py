@@ -9,6 +9,12 @@ import pytest
 import torch
 from fixtures.graph import VENV, wait_for, wayfarer
 from rosbags.highlevel import AnyReader
+from wayfarer_cli.collect import Collection
+from wayfarer_cli.in_process.robot import Arm
+from wayfarer_cli.in_process.run import collect_in_process
+from wayfarer_common.fault import TRIES, FaultKind
+from wayfarer_common.reason import Reason
+from wayfarer_control.safety import Decision
 from wayfarer_policies import checkpoint
 from wayfarer_policies.replay.bag import read_episode
 from wayfarer_policies.replay.episode import End
@@ -82,6 +88,39 @@ def test_its_bag_is_read_by_other_tools_and_continued_by_the_same_command(tmp_pa
         assert sum(1 for _ in reader.messages(targets)) == 10
     assert RunDirectory(run).description()["configuration"]["collector"]["transport"] == "in process"
     assert "holds 2 finished episodes already" in collect(run, "--episodes", "2", "--steps", "5", "--in-process").stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", [(), ("--in-process",)])
+def test_an_arm_beyond_its_box_ends_each_attempt_typed_and_the_collection_after_a_while(
+    way: tuple[str, ...], domain: int, tmp_path: Path
+) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("/**/control:\n  ros__parameters: {workspace_min: [0.36, -0.35, 0.35]}\n")  # home is at z 0.09
+    done = wayfarer(*WORDS, "--out", str(tmp_path / "run"), "--episodes", "1", "--config", str(config), *way)
+    assert done.returncode != 0
+    assert f"{TRIES} episodes in a row were aborted" in done.stdout + done.stderr
+    episodes = [read_episode(path).info for path in RunDirectory(tmp_path / "run").episodes().values()]
+    assert [(info.end, info.fault, info.steps) for info in episodes] == [(End.ABORTED, FaultKind.OTHER, 1)] * TRIES
+    assert all("the safety gate let no command pass" in info.reason for info in episodes)
+
+
+@pytest.mark.slow
+def test_what_the_gate_aborted_is_tried_again_with_other_noise(
+    domain: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge, judged = Arm.judge, []
+
+    def refuse_the_fourth(arm: Arm, action: np.ndarray) -> Decision:
+        judged.append(action)
+        return Decision(None, np.zeros(3), Reason.OUTSIDE) if len(judged) == 4 else judge(arm, action)
+
+    monkeypatch.setattr(Arm, "judge", refuse_the_fourth)
+    run = tmp_path / "run"
+    collect_in_process(Collection("sim", "random-correlated", 2, 5, 3, run, "sequential", None))
+    infos = [read_episode(path).info for path in RunDirectory(run).episodes().values()]
+    assert [(info.end, info.steps) for info in infos] == [(End.ABORTED, 4), (End.TRUNCATED, 5), (End.TRUNCATED, 5)]
+    assert (judged[0] != judged[4]).any()
 
 
 @pytest.mark.slow

@@ -148,7 +148,7 @@ def test_an_actor_without_weights_acts_at_random_and_says_version_zero(domain: i
         camera, pose = me.publisher(contract.OBSERVATION_IMAGE), me.publisher(contract.CURRENT_POSE)
         client = ActionClient(me.node, RunEpisode, names.RUN_EPISODE)
         wait_for(client.server_is_ready, "the actor")
-        for topic in (contract.WEIGHTS, contract.CONTROL_FAULT, contract.CAMERA_FAULT):
+        for topic in (contract.WEIGHTS, contract.CONTROL_FAULT, contract.CAMERA_FAULT, contract.EXECUTED):
             me.publisher(topic)
         me.node.create_subscription(Action, names.POLICY_ACTION, lambda _: None, 10)  # stands for the recorder
         me.wait_ready("actor")

@@ -119,23 +119,19 @@ class Player:
             wait_for(lambda p=publisher: p.get_subscription_count() >= 1, f"{publisher.topic_name} to be heard")
         wait_for(lambda: self._clock.get_subscription_count() == len(GRAPH), "the clock to be heard")
         wait_for(self._episode.server_is_ready, "the actor")
-        self._weights.publish(weights)
-        wait_for(self._weights_have_arrived, "the weights to arrive")
         self._clock.publish(Clock(clock=to_stamp(int(episode.stamps[0]))))
         request = RunEpisode.Goal(steps=episode.steps, seed=11, first_step=AFTER_THE_RANDOM_STEPS, explore=True)
+        request.policy_version = weights.version
         request.goal = array_to_image(episode.images[-1], to_stamp(1), "goal")
         handle = self._result_of(self._episode.send_goal_async(request), "the goal's acceptance")
         assert handle.accepted
+        self._weights.publish(weights)  # the actor waits for them
         for k, stamp in enumerate(episode.stamps):
             self._show(int(stamp), episode.images[k], episode.ee_positions[k])
             answers = min(k + 1, episode.steps)
             for topic in (contract.POLICY_ACTION, contract.TARGET_POSE, contract.EXECUTED):
                 wait_for(lambda t=topic, n=answers: len(self._me.heard[t.name]) >= n, f"{topic.name} {answers}")
         return self._result_of(handle.get_result_async(), "the end").result
-
-    def _weights_have_arrived(self) -> bool:
-        health = self._me.health.get("actor")
-        return health is not None and any(value.key == "weights" for value in health.values)
 
     def _show(self, stamp: int, image: np.ndarray, position: np.ndarray) -> None:
         self._clock.publish(Clock(clock=to_stamp(stamp)))

@@ -14,9 +14,10 @@ from wayfarer_common.conversions import image_to_array, position_of, to_nanoseco
 from wayfarer_common.errors import WayfarerError
 from wayfarer_common.fault import FaultKind
 from wayfarer_common.params import declare, param
+from wayfarer_common.reason import Reason, nothing_passed
 from wayfarer_common.run import RESULT_TIMEOUT, ContractNode, run
 from wayfarer_msgs.action import RunEpisode
-from wayfarer_msgs.msg import Action, Episode, Fault, Weights
+from wayfarer_msgs.msg import Action, Episode, ExecutedAction, Fault, Weights
 from wayfarer_policies.methods import METHODS, method
 from wayfarer_policies.networks import weights_from_bytes
 from wayfarer_policies.policy import RANDOM_STEPS, LearnedPolicy, Policy, make_policy
@@ -46,7 +47,9 @@ class Params:
     )
     ee_position: bool = param(False, "also give the policy the end effector's position at the time of the image")
     max_age: float = param(0.1, "oldest observation an episode may start from [s]", 0.0, 10.0)
-    observation_timeout: float = param(10.0, "time without an observation that ends an episode [s]", 0.1, 600.0)
+    observation_timeout: float = param(
+        10.0, "time without an observation, or the weights it waits for, that ends an episode [s]", 0.1, 600.0
+    )
 
 
 @dataclass
@@ -56,6 +59,7 @@ class Running:
     handle: ServerGoalHandle  # type: ignore[type-arg]
     policy: Policy
     needs_pose: bool
+    begun: bool = False  # not before the weights it asks for have come
     result: RunEpisode.Result | None = None  # once it has ended
     step: int = 0
     last: bool = False  # the last action has been sent
@@ -72,6 +76,7 @@ class Actor(ContractNode):
         p = self._params
         noise = GaussianNoise(LinearSchedule(p.noise_start, p.noise_end, p.noise_steps))
         self._policy = make_policy(method(p.method).policy, noise, p.random_steps, p.checkpoint, p.checkpoint_sha256)
+        self._weights_version = 0
         self._running: Running | None = None
         self._latest: Image | None = None
         self._faults: dict[str, Fault] = {}  # topic -> what it last said
@@ -81,6 +86,7 @@ class Actor(ContractNode):
         self.subscribe_to(contract.OBSERVATION_IMAGE, self._on_observation)
         for topic in (contract.CONTROL_FAULT, contract.CAMERA_FAULT):
             self.subscribe_to(topic, partial(self._on_fault, topic.name))
+        self.subscribe_to(contract.EXECUTED, self._on_executed)
         self.subscribe_to(contract.CURRENT_POSE, self._on_pose)
         if isinstance(self._policy, LearnedPolicy):
             self.subscribe_to(contract.WEIGHTS, self._on_weights)
@@ -90,7 +96,7 @@ class Actor(ContractNode):
             names.RUN_EPISODE,
             self._conclude,
             goal_callback=self._on_goal,
-            handle_accepted_callback=self._begin,
+            handle_accepted_callback=self._accept,
             cancel_callback=self._on_cancel,
             result_timeout=RESULT_TIMEOUT,  # type: ignore[arg-type]  # rcl takes parts of a second, too
         )
@@ -107,25 +113,35 @@ class Actor(ContractNode):
         self._end(Episode.ABORTED, "cancelled")
         return CancelResponse.ACCEPT
 
-    def _begin(self, handle: ServerGoalHandle) -> None:  # type: ignore[type-arg]
-        """Begin an episode; rclpy hears of its execution at its end.
+    def _accept(self, handle: ServerGoalHandle) -> None:  # type: ignore[type-arg]
+        """Begin an episode, or wait for its weights; rclpy hears of its execution at its end.
 
         A coroutine that awaits that end would be asked for it as fast as rclpy can: a core for nothing.
         """
-        goal: RunEpisode.Goal = handle.request
+        script: str = handle.request.policy
         try:
-            image = image_to_array(goal.goal) if goal.goal.data else None
-            rng = np.random.default_rng([goal.seed, goal.episode])
-            policy = self._scripted(goal.policy) if goal.policy else self._policy
-            policy.begin_episode(rng, image, goal.explore, goal.first_step)
-            needs_pose = self._params.ee_position or bool(goal.policy)
+            policy = self._scripted(script) if script else self._policy
+            needs_pose = self._params.ee_position or bool(script)
             self._running = Running(handle, policy, needs_pose, last_event=time.monotonic())
-            for fault in self._faults.values():
-                self._abort_for(fault)
-            if self._latest is not None and self._age(self._latest) <= self._params.max_age:
-                self._consider(self._latest)
+            self._begin()
         except WayfarerError as error:  # rclpy would only log what comes out of here
             self.fail(error)
+
+    def _begin(self) -> None:
+        run_ = self._running
+        if run_ is None or run_.begun or run_.result is not None:
+            return
+        goal: RunEpisode.Goal = run_.handle.request
+        if self._weights_version < goal.policy_version:
+            return
+        image = image_to_array(goal.goal) if goal.goal.data else None
+        rng = np.random.default_rng([goal.seed, goal.episode, goal.attempt])
+        run_.policy.begin_episode(rng, image, goal.explore, goal.first_step)
+        run_.begun = True
+        for fault in self._faults.values():
+            self._abort_for(fault)
+        if self._latest is not None and self._age(self._latest) <= self._params.max_age:
+            self._consider(self._latest)
 
     def _conclude(self, handle: ServerGoalHandle) -> RunEpisode.Result:  # type: ignore[type-arg]
         run_, self._running = self._running, None
@@ -148,6 +164,15 @@ class Actor(ContractNode):
         if fault.kind != Fault.NONE:
             self._end(Episode.ABORTED, fault.text, fault=FaultKind(fault.kind))
 
+    def _on_executed(self, message: ExecutedAction) -> None:
+        """End the episode where an action was not commanded at all; of a robot's fault control/fault tells more."""
+        run_ = self._running
+        if run_ is None or message.commanded or message.reasons & Reason.ROBOT_ERROR:
+            return
+        goal: RunEpisode.Goal = run_.handle.request
+        if to_nanoseconds(message.header.stamp) >= to_nanoseconds(goal.not_before):
+            self._end(Episode.ABORTED, nothing_passed(Reason(message.reasons)), fault=FaultKind.OTHER)
+
     def _on_observation(self, message: Image) -> None:
         self._latest = message
         self.counts["observations"] += 1
@@ -163,6 +188,8 @@ class Actor(ContractNode):
         """Take new weights for the next episode; what cannot be used ends the node rather than act on as before."""
         self._policy.offer(weights_from_bytes(bytes(message.data), message.sha256), message.version)  # type: ignore[attr-defined]
         self.counts["weights"] += 1
+        self._weights_version = message.version
+        self._begin()
 
     def _consider(self, observation: Image) -> None:
         """Answer an observation that belongs to the running episode; the one after the last action ends it.
@@ -171,7 +198,7 @@ class Actor(ContractNode):
         """
         run_ = self._running
         stamp = to_nanoseconds(observation.header.stamp)
-        if run_ is None or run_.result is not None or stamp <= run_.answered:
+        if run_ is None or not run_.begun or run_.result is not None or stamp <= run_.answered:
             return
         if run_.needs_pose and self._pose_stamp < stamp:
             return
@@ -200,7 +227,9 @@ class Actor(ContractNode):
             return
         run_.handle.publish_feedback(RunEpisode.Feedback(step=run_.step))
         if time.monotonic() - run_.last_event > self._params.observation_timeout:
-            reason = f"no observation for {self._params.observation_timeout} s"
+            goal: RunEpisode.Goal = run_.handle.request
+            missing = "observation" if run_.begun else f"weights of version {goal.policy_version}"
+            reason = f"no {missing} for {self._params.observation_timeout} s"
             self._end(Episode.ABORTED, reason, fault=FaultKind.CONNECTION)
 
     def _end(self, end: int, reason: str, final: Image | None = None, fault: FaultKind = FaultKind.NONE) -> None:

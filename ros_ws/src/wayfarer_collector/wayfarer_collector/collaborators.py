@@ -11,7 +11,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image
 from wayfarer_common import names
 from wayfarer_common.errors import DataError, DeviceError
-from wayfarer_common.fault import FaultKind
+from wayfarer_common.fault import TRIES, FaultKind
 from wayfarer_msgs.action import FitNovelty, RunEpisode, Train
 from wayfarer_msgs.msg import Episode
 from wayfarer_msgs.srv import BeginEpisode, EndEpisode, Reset, SelectGoal
@@ -20,8 +20,6 @@ from wayfarer_policies.methods import method
 
 from wayfarer_collector.scene import Scene
 from wayfarer_collector.waiting import InterruptedWaitError, Patience, RefusedError, SilenceError, Tell
-
-_TRIES = 20  # episodes in a row that may be aborted by faults which end by themselves
 
 
 @dataclass(frozen=True)
@@ -97,15 +95,16 @@ class RosRobot:
         tell: Tell,
         healthy: Callable[[], None],
         fault: Callable[[], FaultKind],
+        policy_version: Callable[[], int],
         scene: Scene,
     ) -> None:
         """`finished` and `collected` are the numbers of finished episodes, and their steps, that the run holds.
 
         `healthy` returns once no fault stands in the way; it may take an operator's while. `fault` says what
-        control/fault says.
+        control/fault says, `policy_version` which weights the learner has published.
         """
         self._caller, self._plan, self._tell, self._scene = caller, plan, tell, scene
-        self._healthy, self._fault = healthy, fault
+        self._healthy, self._fault, self._policy_version = healthy, fault, policy_version
         self._finished, self._collected = finished, collected
 
     def run_episode(self, goal: Goal | None) -> Episode:
@@ -114,13 +113,13 @@ class RosRobot:
         Raises DeviceError where a fault does not end, or one after another comes.
         """
         episode = None
-        for _ in range(_TRIES):
+        for attempt in range(TRIES):
             if self._caller.patience.stopped:
                 raise InterruptedWaitError("stopped by the operator")
             self._healthy()
             if not self._scene.reset():
                 continue
-            episode = self._try_episode(goal)
+            episode = self._try_episode(goal, attempt)
             if episode.end != Episode.ABORTED:
                 self._finished += 1
                 self._collected += episode.steps
@@ -128,9 +127,9 @@ class RosRobot:
             if episode.fault == FaultKind.NONE and not self._caller.patience.stopped:
                 raise DeviceError(f"episode {episode.episode} was aborted: {episode.reason}")
         last = episode.reason if episode is not None else "a scripted motion that did not come to its end"
-        raise DeviceError(f"{_TRIES} episodes in a row were aborted, the last by: {last}")
+        raise DeviceError(f"{TRIES} episodes in a row were aborted, the last by: {last}")
 
-    def _try_episode(self, goal: Goal | None) -> Episode:
+    def _try_episode(self, goal: Goal | None, attempt: int) -> Episode:
         plan = self._plan
         begin = Episode(method=plan.method, seed=plan.seed, max_steps=plan.steps, goal_novelty=float("nan"))
         if goal is not None:
@@ -139,7 +138,7 @@ class RosRobot:
         self._caller.service(BeginEpisode, names.BEGIN_EPISODE, opening)
         try:
             start = self._caller.service(Reset, names.RESET, Reset.Request(seed=plan.seed + self._finished)).stamp
-            result = self._act(start, goal)
+            result = self._act(start, goal, attempt)
         except DeviceError as error:
             result = RunEpisode.Result(end=Episode.ABORTED, reason=str(error), fault=int(self._kind_of(error)))
         ending = EndEpisode.Request(
@@ -159,12 +158,12 @@ class RosRobot:
             return self._fault() or FaultKind.OTHER
         return FaultKind.NONE
 
-    def _act(self, start: Time, goal: Goal | None) -> RunEpisode.Result:
+    def _act(self, start: Time, goal: Goal | None, attempt: int) -> RunEpisode.Result:
         plan = self._plan
         request = RunEpisode.Goal(steps=plan.steps, seed=plan.seed, not_before=start)
         request.explore = method(plan.method).explores
-        request.episode = self._finished
-        request.first_step = self._collected
+        request.episode, request.attempt = self._finished, attempt
+        request.first_step, request.policy_version = self._collected, self._policy_version()
         if goal is not None:
             request.goal = goal.image
         return self._caller.action(RunEpisode, names.RUN_EPISODE, request, plan.step_timeout * plan.steps, self._tell)
@@ -178,7 +177,7 @@ class RosLearner:
         self.episodes_learned: int = self._train(0).episodes_learned
 
     def update(self, store: object, steps: int) -> dict[str, float]:
-        """Make `steps` updates; the new weights are on their way to the actor when this returns."""
+        """Make `steps` updates; the new weights, of version `episodes_learned`, are then on their way to the actor."""
         del store
         result = self._train(steps)
         self.episodes_learned = result.episodes_learned

@@ -131,13 +131,17 @@ class Collector(ContractNode):
         def step(feedback: RunEpisode.Feedback) -> None:
             self._tell(step=feedback.step)
 
-        robot = RosRobot(caller, plan, done, steps, step, self._healthy, self._control_fault, scene)
         candidates = p.episodes_per_cycle * p.steps  # |R'| = M T
         learner: Learner[Any] = NoLearner()
         novelty: Novelty[Any, Any, Any] = NoNovelty()
         if chosen.learns:
             learner = RosLearner(caller, p.update_timeout)
             novelty = RosNovelty(caller, chosen.goal_choice, candidates, p.seed, p.fit_timeout)
+
+        def version() -> int:
+            return learner.episodes_learned if chosen.learns else 0
+
+        robot = RosRobot(caller, plan, done, steps, step, self._healthy, self._control_fault, version, scene)
         with Scalars(Path(p.run)) as self._scalars:
             explore(schedule, robot, CountedStore(done), learner, novelty, self._observe, _PACES[p.schedule]())
 

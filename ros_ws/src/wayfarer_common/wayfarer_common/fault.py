@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import IntEnum
 
+TRIES = 20  # attempts at one episode in a row that may be aborted by faults which end by themselves
+
 
 class FaultKind(IntEnum):
     """The constants of wayfarer_msgs/Fault."""

@@ -17,3 +17,8 @@ class Reason(IntFlag):
     ROBOT_ERROR = 256
     OUTSIDE = 512
     STOPPED = 1024
+
+
+def nothing_passed(reasons: Reason) -> str:
+    """Say that an action was not commanded."""
+    return f"the safety gate let no command pass: {reasons.name}"

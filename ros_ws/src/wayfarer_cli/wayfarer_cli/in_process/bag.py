@@ -10,6 +10,7 @@ from ament_index_python.packages import get_package_share_directory
 from numpy.typing import NDArray
 from wayfarer_common import contract, names
 from wayfarer_common.contract import Topic
+from wayfarer_common.fault import FaultKind
 from wayfarer_control.safety import Decision
 from wayfarer_policies.replay.bag import EpisodeWriter
 from wayfarer_policies.replay.episode import End
@@ -163,7 +164,7 @@ class Recording:
             self.pose(contract.TARGET_POSE, decision.target, quaternion, stamp)
         self._write(contract.EXECUTED, record)
 
-    def end(self, end: End, reason: str, now: int) -> Any:
+    def end(self, end: End, reason: str, now: int, fault: FaultKind = FaultKind.NONE) -> Any:
         """Write the end record, close the file, take it into metadata.yaml; return the record."""
         final = self._last_image if self._last_image > self._last_action else 0
         record = replace(
@@ -172,6 +173,7 @@ class Recording:
             event=self._begin.END,
             end=int(end),
             reason=reason,
+            fault=int(fault),
             steps=self.steps,
             lost_steps=int(self.steps > 0 and final == 0),  # the last action has no next image
             final_stamp=self._messages.time(final),

@@ -13,6 +13,8 @@ from wayfarer_camera.picture import Crop, Rectifier, observe
 from wayfarer_common import contract, names
 from wayfarer_common.calibration import load_optional
 from wayfarer_common.errors import DeviceError, WayfarerError
+from wayfarer_common.fault import TRIES, FaultKind
+from wayfarer_common.reason import nothing_passed
 from wayfarer_control.safety import Decision, Limits, Situation, decide
 from wayfarer_policies.goals import Goal
 from wayfarer_policies.methods import method
@@ -24,6 +26,10 @@ from wayfarer_cli.in_process.bag import Head, Recorder, Recording
 from wayfarer_cli.in_process.config import Configuration
 
 _HOMING = 5_000_000_000  # ns of simulated time that a reset takes, the bridge's
+
+
+class NothingPassedError(DeviceError):
+    """The safety gate let no command pass, not even one to hold: only going home helps."""
 
 
 class StoppedError(WayfarerError):
@@ -74,9 +80,9 @@ class Arm:
         return decide(self._limits, action.astype(np.float64), stamp, situation)
 
     def follow(self, decision: Decision) -> None:
-        """Move for one control period. Raises DeviceError where the gate let nothing pass."""
+        """Move for one control period. Raises NothingPassedError."""
         if decision.target is None:
-            raise DeviceError(f"the safety gate let no command pass: {decision.reasons.name}")
+            raise NothingPassedError(nothing_passed(decision.reasons))
         self._last_stamp = self.now * 1e-9
         self.world.advance(decision.target, self._period)
         self.now += self.period_ns
@@ -100,13 +106,27 @@ class InProcessRobot:
         self._arm.now = collected.episodes * _HOMING + collected.steps * self._arm.period_ns
 
     def run_episode(self, goal: Goal | None) -> Any:
-        """Return the end record of a closed file. Raises DeviceError where the episode could not be acted out."""
+        """Return the end record of a closed file; what the gate aborted stays recorded and is tried again.
+
+        Raises DeviceError where one after another is.
+        """
+        for attempt in range(TRIES):
+            try:
+                return self._try_episode(goal, attempt)
+            except NothingPassedError as error:
+                last = error
+        raise DeviceError(f"{TRIES} episodes in a row were aborted, the last by: {last}")
+
+    def _try_episode(self, goal: Goal | None, attempt: int) -> Any:
         plan = self._plan
         name, novelty = (goal.name, goal.novelty) if goal is not None else ("", float("nan"))
         head = Head(plan.method, plan.seed, plan.steps, self._collected.episodes, name, novelty)
         recording = self._recorder.begin(head, self._arm.now)
         try:
-            self._act(recording, None if goal is None else np.ascontiguousarray(goal.image.transpose(1, 2, 0)))
+            self._act(recording, None if goal is None else np.ascontiguousarray(goal.image.transpose(1, 2, 0)), attempt)
+        except NothingPassedError as error:
+            recording.end(End.ABORTED, str(error), self._arm.now, FaultKind.OTHER)
+            raise
         except (DeviceError, StoppedError) as error:
             recording.end(End.ABORTED, str(error), self._arm.now)
             raise
@@ -119,11 +139,11 @@ class InProcessRobot:
         """Free the renderer."""
         self._arm.world.close()
 
-    def _act(self, recording: Recording, goal: NDArray[np.uint8] | None) -> None:
+    def _act(self, recording: Recording, goal: NDArray[np.uint8] | None, attempt: int) -> None:
         """Reset, then act for T steps towards the goal image (H, W, 3)."""
         number = self._collected.episodes
         self._arm.reset(self._plan.seed + number)
-        rng = np.random.default_rng([self._plan.seed, number])
+        rng = np.random.default_rng([self._plan.seed, number, attempt])
         explore = method(self._plan.method).explores
         self._policy.begin_episode(rng, goal, explore, first_step=self._collected.steps)
         for step in range(self._plan.steps):
