@@ -190,14 +190,6 @@ def test_a_hold_that_cannot_be_sent_is_not_called_one(rig: Rig) -> None:
     assert "outside its box" in answers[-1].message
 
 
-def test_after_the_clock_went_back_actions_are_taken_again(rig: Rig) -> None:
-    assert rig.act([0.1, 0.0, 0.0], age=-10.0).commanded  # ten seconds ahead
-    rig.be_at()
-    rig.act([0.1, 0.0, 0.0], step=1)  # may meet the old time still
-    again = rig.act([0.1, 0.0, 0.0], step=2)
-    assert (again.commanded, Reason(again.reasons) & Reason.OUT_OF_ORDER) == (True, Reason(0))
-
-
 def test_it_leaves_the_arm_holding_when_it_is_told_to_end(domain: int) -> None:
     with peer(domain) as me:
         with node_process("wayfarer_control", "control", control_period=PERIOD):

@@ -144,8 +144,10 @@ class Control(ContractNode):
         self._fault.publish(message)
 
     def _on_action(self, message: Action) -> None:
-        if self._pose_stamp >= to_nanoseconds(message.header.stamp):
-            self._answer(message)
+        """Answer at once, or with the pose of that time; no pose is a period behind unless the clock went back."""
+        of_the_future = _seconds(message) - self._now() > self._limits.control_period + self._limits.max_age
+        if of_the_future or self._pose_stamp >= to_nanoseconds(message.header.stamp):
+            self._answer(message)  # the gate refuses the future
         else:
             self._pending = message
 
