@@ -22,15 +22,15 @@ SELF_GOALS = 0.04  # p of Table I
 class Reached(Protocol):
     """When does an observation count as the goal."""
 
-    def __call__(self, rows: Tensor, frames: Tensor, goal_rows: Tensor, goal_frames: Tensor) -> Tensor:
-        """Compare rows (B,) and frames (B, C, H, W) with the goals': (B,) bool."""
+    def __call__(self, rows: Tensor, goal_rows: Tensor, pixels: Tensor) -> Tensor:
+        """Compare rows (B,) with the goals', or images with the goals behind them, pixels (B, 2C, H, W): (B,) bool."""
 
 
 @dataclass(frozen=True)
 class SameStep:
     """The goal is reached at the very step it was taken from."""
 
-    def __call__(self, rows: Tensor, frames: Tensor, goal_rows: Tensor, goal_frames: Tensor) -> Tensor:  # noqa: ARG002
+    def __call__(self, rows: Tensor, goal_rows: Tensor, pixels: Tensor) -> Tensor:  # noqa: ARG002
         """Compare the steps."""
         return rows == goal_rows
 
@@ -47,8 +47,9 @@ class ImageDistance:
     def __post_init__(self) -> None:
         within("threshold", self.threshold, 0.0, 255.0)
 
-    def __call__(self, rows: Tensor, frames: Tensor, goal_rows: Tensor, goal_frames: Tensor) -> Tensor:
+    def __call__(self, rows: Tensor, goal_rows: Tensor, pixels: Tensor) -> Tensor:
         """Compare the images."""
+        frames, goal_frames = pixels.chunk(2, dim=1)  # (B, C, H, W) each, views
         larger, smaller = torch.maximum(frames, goal_frames), torch.minimum(frames, goal_frames)
         distance = (larger - smaller).flatten(1).sum(dim=1, dtype=torch.int64) / frames[0].numel()  # (B,)
         return (rows == goal_rows) | (distance <= self.threshold)
@@ -70,11 +71,9 @@ class FutureGoals:
         future = store.future_rows(batch.rows, rng)  # (B,)
         itself = torch.from_numpy(rng.random(len(future)) < self.self_goals)  # (B,)
         goal_rows = torch.where(itself, batch.rows, future)
-        pixels = store.stacked(batch.rows, goal_rows)  # (B, 2C, H, W)
-        next_pixels = store.stacked(batch.rows + 1, goal_rows)
-        (states, goals), next_states = pixels.chunk(2, dim=1), next_pixels.chunk(2, dim=1)[0]  # views
-        is_goal = self.reached(batch.rows, states, goal_rows, goals)  # g = s
-        next_is_goal = self.reached(batch.rows + 1, next_states, goal_rows, goals)  # g = s'
+        pixels, next_pixels = store.pairs(batch.rows, goal_rows)  # (B, 2C, H, W) each
+        is_goal = self.reached(batch.rows, goal_rows, pixels)  # g = s
+        next_is_goal = self.reached(batch.rows + 1, goal_rows, next_pixels)  # g = s'
         return LabelledBatch(
             observations=Observation(pixels, batch.ee_positions),
             actions=batch.actions,

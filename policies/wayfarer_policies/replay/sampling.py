@@ -88,10 +88,16 @@ class Store(ABC):
             steps=torch.from_numpy(self.index.steps(rows)),
         )
 
-    def stacked(self, rows: Tensor, goals: Tensor) -> Tensor:
-        """Return the images of `rows` (B,), each with that of `goals` (B,) behind it in its channels: (B, 2C, H, W)."""
-        images = self.frames(torch.stack([rows, goals], dim=1).reshape(-1))  # in their final order: no second copy
-        return images.reshape(len(rows), -1, *images.shape[2:])
+    def pairs(self, rows: Tensor, goals: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (s, g) and (s', g): the images of `rows` and of those after them, with the goals' behind, in channels.
+
+        Both are (B, 2C, H, W) and halves of one gathering in its final order: nothing is copied twice, s' lies behind s
+        on the disk, and the goal is still in the processor's cache when it is copied again.
+        """
+        order = np.stack([rows.numpy(), goals.numpy(), rows.numpy() + 1, goals.numpy()], axis=1)  # (B, 4)
+        images = self.frames(order.reshape(-1))  # (4B, C, H, W)
+        both = images.view(len(rows), 2, -1, *images.shape[2:])  # (B, 2, 2C, H, W)
+        return both[:, 0], both[:, 1]
 
     def future_rows(self, rows: Tensor, rng: np.random.Generator) -> Tensor:
         """For each row draw one uniformly from itself to the end of its episode, over the images that were seen."""

@@ -82,15 +82,16 @@ def test_equal_images_at_another_step_count_only_by_image_distance(
     one.frames[6] = one.frames[2]
     store = make_replay(one)
     rows, goal_rows = torch.tensor([2]), torch.tensor([6])
-    frames = store.frames(rows), store.frames(goal_rows)
-    assert not SameStep()(rows, frames[0], goal_rows, frames[1]).any()
-    assert ImageDistance(0.0)(rows, frames[0], goal_rows, frames[1]).all()
+    pixels, next_pixels = store.pairs(rows, goal_rows)
+    assert not SameStep()(rows, goal_rows, pixels).any()
+    assert ImageDistance(0.0)(rows, goal_rows, pixels).all()
+    assert not ImageDistance(0.0)(rows + 1, goal_rows, next_pixels).any()
 
 
 @given(a=st.integers(0, 255), b=st.integers(0, 255), threshold=st.floats(0, 255))
 def test_image_distance_is_the_mean_absolute_difference(a: int, b: int, threshold: float) -> None:
     left, right = (torch.full((1, 3, 4, 4), value, dtype=torch.uint8) for value in (a, b))
-    near = ImageDistance(threshold)(torch.tensor([0]), left, torch.tensor([1]), right)
+    near = ImageDistance(threshold)(torch.tensor([0]), torch.tensor([1]), torch.cat([left, right], dim=1))
     assert bool(near) == (abs(a - b) <= threshold)
 
 
