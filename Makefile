@@ -50,7 +50,7 @@ unit: setup  ## the fast lane: pure logic, about two minutes
 	$(VENV)/bin/pytest tests/unit -m "not slow" -q
 
 bench: setup $(VENV)/.bench $(VENV)/.loaders  ## every benchmark, one after the other; they compare with Stable-Baselines3, d3rlpy and stock robosuite
-	for name in collect learning bcq data; do $(PYTHON) tests/benchmarks/$$name.py --json; done
+	for name in collect control learning bcq data; do $(PYTHON) tests/benchmarks/$$name.py --json; done
 
 lint: setup
 	$(VENV)/bin/ruff check .

@@ -37,9 +37,6 @@ def test_a_fault_is_told_stops_every_command_and_is_gone_after_recovery(rig: fau
     faults.inject(rig, name)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="control keeps an action of before a jump back, and commands it when its time comes again"
-)
 def test_a_clock_that_jumps_holds_the_arm_and_moves_nothing_by_what_is_from_another_time(domain: int) -> None:
     with node_faults.clocked(domain) as rig:
         node_faults.jumping_clock(rig)

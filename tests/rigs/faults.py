@@ -22,7 +22,7 @@ from fixtures import arm_faults, node_faults
 from fixtures.graph import nodes_of
 from fixtures.rigs import may_make_namespaces
 
-DOMAIN = 60
+DOMAIN = 100  # of no test, see conftest.py
 Inject = Callable[[str], None]
 
 
