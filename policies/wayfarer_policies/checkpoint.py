@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,8 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 from wayfarer_common.errors import DataError
+
+from wayfarer_policies.atomic import make_folder, write_atomically
 
 VERSION = 1
 HEADER = "wayfarer"  # key of the JSON in the safetensors header
@@ -59,25 +60,8 @@ def write(path: Path, kind: str, state: State) -> None:
 
     DataError where it cannot be written: the disk is full, say. The old one is then still there.
     """
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(to_bytes(kind, state))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise DataError(f"cannot write the checkpoint {path}: {error.strerror or error}") from error
-
-
-def _sync_folder(path: Path) -> None:
-    folder = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    make_folder(path.parent)
+    write_atomically(path, to_bytes(kind, state))
 
 
 def read(path: Path, kind: str) -> State:

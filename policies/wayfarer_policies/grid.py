@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import torch
 from wayfarer_common.errors import ConfigError, DataError, WayfarerError
 
-from wayfarer_policies.replay.atomic import write_atomically
+from wayfarer_policies.atomic import make_folder, write_atomically
 
 Plain = Any  # what JSON can hold: None, bool, int, finite float, str, and lists and dicts of them
 
@@ -83,7 +83,7 @@ def do(cell: Cell, folder: Path) -> None:
     value = cell.work(folder, **cell.arguments)
     seconds = time.monotonic() - began
     content = json.dumps({"arguments": cell.arguments, "seconds": seconds, "value": value}, allow_nan=False)
-    write_atomically(_made(file_of(folder, cell.name)), content)
+    _write(file_of(folder, cell.name), content)
 
 
 @dataclass
@@ -147,7 +147,7 @@ def _run(cells: Sequence[Cell], folder: Path, workers: Workers, tell: Tell) -> d
             progress.ended.add(name)
         else:
             progress.failed[name] = error
-            write_atomically(_made(error_file(folder, name)), f"{error}\n")
+            _write(error_file(folder, name), f"{error}\n")
         tell(cell, State.FINISHED if error is None else State.FAILED, error)
     if progress.failed:
         raise GridError(_failures(progress))
@@ -204,7 +204,6 @@ def read_result(folder: Path, name: str) -> Result:
         raise DataError(f"{file} is not the result of a cell ({error!r}): remove it, to do that cell again") from error
 
 
-def _made(file: Path) -> Path:
-    """Return a file after making its folder."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    return file
+def _write(file: Path, content: str) -> None:
+    make_folder(file.parent)
+    write_atomically(file, content)

@@ -6,7 +6,7 @@ The world comes from outside (any DiscreteWorld); Algorithm 1 is `exploration.ex
 import csv
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -16,6 +16,7 @@ from wayfarer_common.errors import ConfigError, DataError
 
 from wayfarer_policies import checkpoint
 from wayfarer_policies.algorithm import within
+from wayfarer_policies.atomic import write_table
 from wayfarer_policies.ddqn import DDQN, DDQNConfig
 from wayfarer_policies.exploration import Schedule, explore
 from wayfarer_policies.goals import CHOICES, FitOnly, Goal, ImageNovelty, NoNovelty
@@ -199,7 +200,7 @@ def run_strategy(strategy: str, seed: int, config: ToyConfig, world: DiscreteWor
     if rnd:
         checkpoint.write(folder / "rnd.safetensors", "novelty", rnd.state())
     rows = [Row(strategy, seed, episode, *counts) for episode, counts in enumerate(robot.counts)]
-    write_rows(folder / "coverage.csv", rows)
+    write_table(folder / "coverage.csv", Row, rows)
     return rows
 
 
@@ -237,16 +238,6 @@ def load_rnd(config: ToyConfig, world: DiscreteWorld, folder: Path) -> RND:
     rnd = _rnd(config, world, seed=0)
     rnd.restore(checkpoint.read(folder / "rnd.safetensors", "novelty"))
     return rnd
-
-
-def write_rows(path: Path, rows: Sequence[Row]) -> None:
-    """Write a coverage.csv."""
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=[field.name for field in fields(Row)])
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
-    temporary.replace(path)
 
 
 def read_rows(path: Path) -> list[Row]:

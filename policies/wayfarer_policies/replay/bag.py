@@ -18,9 +18,9 @@ from wayfarer_common import names
 from wayfarer_common.errors import DataError
 from zstandard import ZstdError
 
+from wayfarer_policies.atomic import sync_directory
 from wayfarer_policies.replay import digests
 from wayfarer_policies.replay.assembly import Message, Parts, contract_name, put_together, read_records
-from wayfarer_policies.replay.atomic import sync_directory
 from wayfarer_policies.replay.digests import HashingFile
 from wayfarer_policies.replay.episode import Episode, EpisodeInfo
 from wayfarer_policies.replay.message_types import add_schema, base_types

@@ -1,13 +1,14 @@
 """The frame cache's index: which episodes lie in which rows, and which files they came from."""
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
 from wayfarer_common.errors import DataError
+
+from wayfarer_policies.atomic import write_atomically
 
 VERSION = 3  # of the files and of what they hold: 2 had poses of any age
 INDEX = "index.json"
@@ -71,13 +72,7 @@ class Index:
 
 def write_index(path: Path, index: Index) -> None:
     """Replace the index atomically, once it is on the disk."""
-    content = {"version": VERSION, **asdict(index)}
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("w") as file:
-        json.dump(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    write_atomically(path, json.dumps({"version": VERSION, **asdict(index)}))
 
 
 def read_index(path: Path) -> Index:

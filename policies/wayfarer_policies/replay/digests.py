@@ -6,7 +6,7 @@ from typing import IO
 
 from wayfarer_common.errors import DataError
 
-from wayfarer_policies.replay.atomic import write_atomically
+from wayfarer_policies.atomic import write_atomically
 
 NAME = "SHA256SUMS"
 _BLOCK = 1 << 20

@@ -11,9 +11,9 @@ from rosbags.typesys.store import Typestore
 from wayfarer_common import names
 from wayfarer_common.errors import DataError
 
+from wayfarer_policies.atomic import sync_directory
 from wayfarer_policies.replay import digests
 from wayfarer_policies.replay.assembly import Message, Parts, assemble, info_of, nanoseconds
-from wayfarer_policies.replay.atomic import sync_directory
 from wayfarer_policies.replay.bag import DAMAGE, OPEN_SUFFIX, Channel, EpisodeWriter
 from wayfarer_policies.replay.chunks import Survey, survey
 from wayfarer_policies.replay.episode import End

@@ -12,7 +12,7 @@ import yaml
 from mcap.reader import make_reader
 from wayfarer_common.errors import ConfigError, DataError
 
-from wayfarer_policies.replay.atomic import write_atomically
+from wayfarer_policies.atomic import write_atomically
 from wayfarer_policies.replay.bag import OPEN_SUFFIX, read_info, reading
 from wayfarer_policies.replay.episode import End
 

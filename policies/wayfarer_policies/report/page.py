@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from wayfarer_common.errors import DataError
-
+from wayfarer_policies.atomic import make_folder, write_atomically
 from wayfarer_policies.report.markup import Markup, join, tag, text
 
 _STYLE = """
@@ -99,10 +98,5 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 def write_page(path: Path, content: str) -> None:
     """Write the page so that a reader meets the old one or the new one whole. DataError where it cannot be written."""
-    temporary = path.with_name(path.name + ".new")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(content, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror}") from error
+    make_folder(path.parent)
+    write_atomically(path, content)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from wayfarer_common.errors import ConfigError, DataError
+from wayfarer_policies.atomic import write_table
 from wayfarer_policies.exploration import Schedule
 from wayfarer_policies.report.drawing import method_colour
 from wayfarer_policies.schedules import LinearSchedule
@@ -22,7 +23,6 @@ from wayfarer_policies.toy import (
     load_rnd,
     read_rows,
     run_strategy,
-    write_rows,
 )
 from wayfarer_policies.toy_figures import coverage, coverage_png, curves, novelty_map
 
@@ -102,7 +102,7 @@ def test_the_random_episodes_come_first() -> None:
 
 def test_figures_are_drawn_from_what_the_runs_have_left(tmp_path: Path) -> None:
     rows = [row for name in ("goal", "random") for row in run_strategy(name, 0, CONFIG, Board(), tmp_path / name)]
-    write_rows(tmp_path / "coverage.csv", rows)
+    write_table(tmp_path / "coverage.csv", Row, rows)
     assert read_rows(tmp_path / "coverage.csv") == rows
     header = (tmp_path / "coverage.csv").read_text().splitlines()[0]
     assert header == "strategy,seed,episode,total_states,episode_states,new_states"

@@ -1,8 +1,7 @@
 """What the finished cells say, as rows of the CSV files and as medians with spreads."""
 
-import csv
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from statistics import median
 from typing import Any, TypeVar
@@ -216,16 +215,3 @@ def without_policy(lines: Sequence[Trial]) -> dict[str, list[int]]:
     for variant, dataset in dict.fromkeys((line.variant, line.dataset) for line in lines if not line.episodes):
         found.setdefault(variant, []).append(dataset)
     return found
-
-
-# --- CSV ---
-
-
-def write_csv(path: Path, kind: type[Any], lines: Sequence[Any]) -> None:
-    """Write dataclass lines of one kind, with a head."""
-    temporary = path.with_suffix(".new")
-    with temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=[f.name for f in fields(kind)])
-        writer.writeheader()
-        writer.writerows(asdict(line) for line in lines)
-    temporary.replace(path)

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from wayfarer_common.errors import WayfarerError
+from wayfarer_policies.atomic import write_table
 from wayfarer_policies.grid import Cell, GridError, State, run_grid
 from wayfarer_policies.grid_ray import RayWorkers
 from wayfarer_policies.report.page import write_page
@@ -59,7 +60,7 @@ def write_results(size: Scale, out: Path) -> list[Path]:
     written = []
     for name, kind, lines in tables:
         if lines:
-            outcome.write_csv(out / name, kind, lines)
+            write_table(out / name, kind, lines)
             written.append(out / name)
     written += [coverage_png(rows, out / CURVES)] if rows else []
     write_page(out / PAGE, paper_page(size, out, results, made_by()))
