@@ -23,8 +23,8 @@ from wayfarer_policies.algorithm import (
     positive,
     within,
 )
-from wayfarer_policies.bcq_networks import LATENT_CLIP, BCQNetworks, Description
-from wayfarer_policies.checkpoint import State
+from wayfarer_policies.bcq_networks import LATENT_CLIP, BCQNetworks, Description, best_actions
+from wayfarer_policies.checkpoint import Part, State
 from wayfarer_policies.networks import PRECISIONS
 
 ACTING_CANDIDATES = 100  # actions proposed when acting
@@ -153,32 +153,27 @@ class BCQ:
 
     # --- saving ---
 
+    def _parts(self) -> dict[str, Part]:
+        return {
+            "networks": self.networks,
+            "target": self.target,
+            "model_optimizer": self.model_optimizer,
+            "perturbation_optimizer": self.perturbation_optimizer,
+            "generator": self.generator,
+            "rng": self.rng,
+        }
+
     def state(self) -> State:
         """Return networks, targets, optimisers, counts and generators."""
-        return State.join(
-            {
-                "networks": checkpoint.module_state(self.networks),
-                "target": checkpoint.module_state(self.target),
-                "model_optimizer": checkpoint.optimizer_state(self.model_optimizer),
-                "perturbation_optimizer": checkpoint.optimizer_state(self.perturbation_optimizer),
-                "generator": checkpoint.generator_state(self.generator),
-                "rng": checkpoint.rng_state(self.rng),
-                "self": State({}, {"updates": self.updates}),
-            }
-        )
+        own = State({}, {"updates": self.updates})
+        return State.join({**checkpoint.states(self._parts()), "self": own})
 
     def restore(self, state: State) -> None:
         """Continue from a state; DataError if it belongs to other shapes, and nothing is changed then."""
-        checkpoint.check_module(self.networks, state.part("networks"), "BCQ networks")
-        checkpoint.check_module(self.target, state.part("target"), "BCQ target")
         own = state.part("self")
-        checkpoint.restore_optimizer(self.model_optimizer, state.part("model_optimizer"), "BCQ critics and model")
-        checkpoint.restore_optimizer(self.perturbation_optimizer, state.part("perturbation_optimizer"), "perturbation")
-        checkpoint.restore_module(self.networks, state.part("networks"), "BCQ networks")
-        checkpoint.restore_module(self.target, state.part("target"), "BCQ target")
-        checkpoint.restore_generator(self.generator, state.part("generator"))
-        checkpoint.restore_rng(self.rng, state.part("rng"))
-        self.updates = int(own.value("updates"))
+        updates = int(own.value("updates"))
+        checkpoint.restore(self._parts(), state, "BCQ")
+        self.updates = updates
 
 
 def draw_latents(rng: np.random.Generator, count: int, size: int) -> Tensor:
@@ -189,5 +184,6 @@ def draw_latents(rng: np.random.Generator, count: int, size: int) -> Tensor:
 @torch.no_grad()
 def choose(networks: BCQNetworks, observation: Observation, latents: Tensor) -> NDArray[np.float32]:
     """Return the action (A,) for a batch of one observation."""
-    action: NDArray[np.float32] = networks.choose(observation, latents.to(observation.pixels.device))[0].cpu().numpy()
+    best = best_actions(networks, observation, latents.to(observation.pixels.device))  # (1, A)
+    action: NDArray[np.float32] = best[0].cpu().numpy()
     return action

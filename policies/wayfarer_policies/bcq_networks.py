@@ -99,7 +99,7 @@ class PerturbationHead(_Bounded):
         return torch.clamp(actions + move, self.low, self.high)
 
 
-class BCQNetworks(nn.Module):
+class _Networks(nn.Module):
     """Heads; the subclasses add encoders."""
 
     def __init__(self, encoder: EncoderConfig, heads: BCQHeads) -> None:
@@ -110,32 +110,8 @@ class BCQNetworks(nn.Module):
         self.perturbation = PerturbationHead(size, heads)
         self.q1, self.q2 = (CriticHead(size, actions, heads.critic) for _ in range(2))
 
-    def features(self, observation: Observation, *readers: str) -> list[Tensor]:
-        """Return what each of the readers (of vae, q1, q2) reads of an observation, each (B, F)."""
-        raise NotImplementedError
 
-    def perturbation_features(self, observation: Observation, q1_features: Tensor) -> Tensor:
-        """Return what the perturbation reads (B, F), given what Q1 reads of the same observation."""
-        raise NotImplementedError
-
-    def perturbation_modules(self) -> list[nn.Module]:
-        """Return what the perturbation's loss trains; the model's and the critics' losses train all the rest."""
-        raise NotImplementedError
-
-    def choose(self, observation: Observation, latents: Tensor) -> Tensor:
-        """Return of N candidates, one for each latent (N, L), the one Q1 values most, for each state (B, A)."""
-        count, size = len(latents), len(observation.pixels)
-        vae, q1 = self.features(observation, "vae", "q1")  # (B, F)
-        moved = self.perturbation_features(observation, q1).repeat_interleave(count, 0)  # (B N, F)
-        proposals = self.vae.decode(vae.repeat_interleave(count, 0), latents.repeat(size, 1))  # (B N, A)
-        candidates = self.perturbation(moved, proposals)  # (B N, A)
-        values = self.q1(q1.repeat_interleave(count, 0), candidates).view(size, count)  # (B, N)
-        best = values.argmax(dim=1)  # (B,)
-        chosen: Tensor = candidates.view(size, count, -1)[torch.arange(size), best]
-        return chosen
-
-
-class SharedBCQ(BCQNetworks):
+class SharedBCQ(_Networks):
     """One encoder, trained by critics and autoencoder together: the fast default."""
 
     def __init__(self, encoder: EncoderConfig, heads: BCQHeads) -> None:
@@ -143,19 +119,19 @@ class SharedBCQ(BCQNetworks):
         self.encoder = Encoder(encoder)
 
     def features(self, observation: Observation, *readers: str) -> list[Tensor]:
-        """Look once."""
+        """Return what each of the readers (of vae, q1, q2) reads of an observation, each (B, F): look once for all."""
         return [self.encoder(observation)] * len(readers)
 
     def perturbation_features(self, observation: Observation, q1_features: Tensor) -> Tensor:  # noqa: ARG002
-        """Read what Q1 sees; the perturbation's loss does not reach the encoder."""
+        """Return what the perturbation reads (B, F): what Q1 sees. Its loss does not reach the encoder."""
         return q1_features.detach()
 
     def perturbation_modules(self) -> list[nn.Module]:
-        """Return the head."""
+        """Return what the perturbation's loss trains: its head. The other losses train all the rest."""
         return [self.perturbation]
 
 
-class SeparateBCQ(BCQNetworks):
+class SeparateBCQ(_Networks):
     """An encoder for each network."""
 
     def __init__(self, encoder: EncoderConfig, heads: BCQHeads) -> None:
@@ -164,19 +140,20 @@ class SeparateBCQ(BCQNetworks):
         self.perturbation_encoder = Encoder(encoder)
 
     def features(self, observation: Observation, *readers: str) -> list[Tensor]:
-        """Look once for each."""
+        """Return what each of the readers (of vae, q1, q2) reads of an observation, each (B, F): look once for each."""
         return [self.encoders[reader](observation) for reader in readers]
 
     def perturbation_features(self, observation: Observation, q1_features: Tensor) -> Tensor:  # noqa: ARG002
-        """Look once more."""
+        """Return what the perturbation reads (B, F): look once more."""
         features: Tensor = self.perturbation_encoder(observation)
         return features
 
     def perturbation_modules(self) -> list[nn.Module]:
-        """Return encoder and head."""
+        """Return what the perturbation's loss trains: its encoder and head. The other losses train all the rest."""
         return [self.perturbation_encoder, self.perturbation]
 
 
+BCQNetworks = SharedBCQ | SeparateBCQ
 BUILDS: dict[str, Callable[[EncoderConfig, BCQHeads], BCQNetworks]] = {"shared": SharedBCQ, "separate": SeparateBCQ}
 
 
@@ -195,6 +172,18 @@ class Description:
     def build(self) -> BCQNetworks:
         """Make networks with fresh weights."""
         return BUILDS[self.encoders](self.encoder, self.heads)
+
+
+def best_actions(networks: BCQNetworks, observation: Observation, latents: Tensor) -> Tensor:
+    """Return of N candidates, one for each latent (N, L), the one Q1 values most, for each state (B, A)."""
+    count, size = len(latents), len(observation.pixels)
+    vae, q1 = networks.features(observation, "vae", "q1")  # (B, F)
+    moved = networks.perturbation_features(observation, q1).repeat_interleave(count, 0)  # (B N, F)
+    proposals = networks.vae.decode(vae.repeat_interleave(count, 0), latents.repeat(size, 1))  # (B N, A)
+    candidates = networks.perturbation(moved, proposals)  # (B N, A)
+    values = networks.q1(q1.repeat_interleave(count, 0), candidates).view(size, count)  # (B, N)
+    chosen: Tensor = candidates.view(size, count, -1)[torch.arange(size), values.argmax(dim=1)]
+    return chosen
 
 
 def networks_state(description: Description, networks: nn.Module) -> State:

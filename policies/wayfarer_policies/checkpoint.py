@@ -103,6 +103,38 @@ def digest(data: bytes) -> str:
 
 # --- parts ---
 
+Part = nn.Module | torch.optim.Optimizer | torch.Generator | np.random.Generator
+
+
+def states(parts: Mapping[str, Part]) -> dict[str, State]:
+    """Return the state of each part of a learner."""
+    return {name: _state_of(part) for name, part in parts.items()}
+
+
+def _state_of(part: Part) -> State:
+    if isinstance(part, nn.Module):
+        return module_state(part)
+    if isinstance(part, torch.optim.Optimizer):
+        return optimizer_state(part)
+    return generator_state(part) if isinstance(part, torch.Generator) else rng_state(part)
+
+
+def restore(parts: Mapping[str, Part], state: State, name: str) -> None:
+    """Continue all parts of `name` from a joined state; DataError if networks differ, and nothing is changed then."""
+    for key, part in parts.items():
+        if isinstance(part, nn.Module):
+            check_module(part, state.part(key), f"{name} {key}")
+    for key, part in sorted(parts.items(), key=lambda it: not isinstance(it[1], torch.optim.Optimizer)):
+        of = state.part(key)
+        if isinstance(part, nn.Module):
+            restore_module(part, of, f"{name} {key}")
+        elif isinstance(part, torch.optim.Optimizer):  # come first: they check what the networks' names do not tell
+            restore_optimizer(part, of, f"{name} {key}")
+        elif isinstance(part, torch.Generator):
+            restore_generator(part, of)
+        else:
+            restore_rng(part, of)
+
 
 def module_state(module: nn.Module) -> State:
     """Return a module's parameters and buffers."""

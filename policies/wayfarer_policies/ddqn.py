@@ -20,7 +20,7 @@ from wayfarer_policies.algorithm import (
     positive,
     within,
 )
-from wayfarer_policies.checkpoint import State
+from wayfarer_policies.checkpoint import Part, State
 from wayfarer_policies.networks import EncoderConfig, QNetwork
 from wayfarer_policies.schedules import LinearSchedule
 
@@ -95,25 +95,17 @@ class DDQN:
 
     # --- saving ---
 
+    def _parts(self) -> dict[str, Part]:
+        return {"network": self.network, "target": self.target, "optimizer": self.optimizer, "rng": self.rng}
+
     def state(self) -> State:
-        """Return networks, optimiser, counts and generators."""
-        return State.join(
-            {
-                "network": checkpoint.module_state(self.network),
-                "target": checkpoint.module_state(self.target),
-                "optimizer": checkpoint.optimizer_state(self.optimizer),
-                "rng": checkpoint.rng_state(self.rng),
-                "self": State({}, {"updates": self.updates, "noise_step": self.noise_step}),
-            }
-        )
+        """Return networks, targets, optimisers, counts and generators."""
+        own = State({}, {"updates": self.updates, "noise_step": self.noise_step})
+        return State.join({**checkpoint.states(self._parts()), "self": own})
 
     def restore(self, state: State) -> None:
         """Continue from a state; DataError if it belongs to other shapes, and nothing is changed then."""
-        checkpoint.check_module(self.network, state.part("network"), "DDQN network")
-        checkpoint.check_module(self.target, state.part("target"), "DDQN target")
         own = state.part("self")
-        checkpoint.restore_optimizer(self.optimizer, state.part("optimizer"), "DDQN")
-        checkpoint.restore_module(self.network, state.part("network"), "DDQN network")
-        checkpoint.restore_module(self.target, state.part("target"), "DDQN target")
-        checkpoint.restore_rng(self.rng, state.part("rng"))
-        self.updates, self.noise_step = int(own.value("updates")), int(own.value("noise_step"))
+        updates, noise_step = int(own.value("updates")), int(own.value("noise_step"))
+        checkpoint.restore(self._parts(), state, "DDQN")
+        self.updates, self.noise_step = updates, noise_step

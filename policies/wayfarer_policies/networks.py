@@ -7,7 +7,7 @@ with tanh, critics 400-300; images divided by 255; the goal image lies behind th
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -153,29 +153,6 @@ class Actor(nn.Module):
         """Return actions (B, A)."""
         actions: Tensor = self.head(self.encoder(observation))
         return actions
-
-
-class ActorCritic(Protocol):
-    """The networks of TD3 and how they share what they see with."""
-
-    policy: PolicyHead
-    q1: CriticHead
-    q2: CriticHead
-
-    def critic_features(self, observation: Observation) -> tuple[Tensor, Tensor]:
-        """Return the features Q1 and Q2 read."""
-
-    def actor_features(self, observation: Observation, critic_features: tuple[Tensor, Tensor]) -> Tensor:
-        """Return the features the policy reads, given what the critics have seen of the same observation."""
-
-    def critic_modules(self) -> list[nn.Module]:
-        """Return what the critics' loss trains."""
-
-    def actor_modules(self) -> list[nn.Module]:
-        """Return what the actor's loss trains."""
-
-    def actor(self) -> Actor:
-        """Return the policy as one module."""
 
 
 class _Networks(nn.Module):

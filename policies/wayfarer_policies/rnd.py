@@ -16,7 +16,7 @@ from wayfarer_common.errors import ConfigError, DataError
 
 from wayfarer_policies import checkpoint
 from wayfarer_policies.algorithm import guarded_step, positive
-from wayfarer_policies.checkpoint import State
+from wayfarer_policies.checkpoint import Part, State
 from wayfarer_policies.networks import PRECISIONS, convolutions, dense
 from wayfarer_policies.normalizer import Whitening
 
@@ -132,23 +132,18 @@ class RND:
 
     # --- saving ---
 
-    def _modules(self) -> dict[str, nn.Module]:
-        return {"target": self.target, "predictor": self.predictor, "whitening": self.whitening}
+    def _parts(self) -> dict[str, Part]:
+        modules = {"target": self.target, "predictor": self.predictor, "whitening": self.whitening}
+        return {**modules, "optimizer": self.optimizer}
 
     def state(self) -> State:
         """Return weights, statistics, optimiser and generator."""
-        parts = {name: checkpoint.module_state(module) for name, module in self._modules().items()}
-        parts["optimizer"] = checkpoint.optimizer_state(self.optimizer)
-        parts["self"] = State({"generator": self.generator.get_state()}, {"fits": self.fits})
-        return State.join(parts)
+        own = State({"generator": self.generator.get_state()}, {"fits": self.fits})
+        return State.join({**checkpoint.states(self._parts()), "self": own})
 
     def restore(self, state: State) -> None:
         """Continue from a state; DataError if it is another network's, and nothing is changed then."""
-        for name, module in self._modules().items():
-            checkpoint.check_module(module, state.part(name), f"RND {name}")
-        checkpoint.restore_optimizer(self.optimizer, state.part("optimizer"), "RND")
-        for name, module in self._modules().items():
-            checkpoint.restore_module(module, state.part(name), f"RND {name}")
+        checkpoint.restore(self._parts(), state, "RND")
         own = state.part("self")
         self.generator.set_state(own.tensors["generator"])
         self.fits = int(own.value("fits"))

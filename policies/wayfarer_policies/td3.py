@@ -22,7 +22,7 @@ from wayfarer_policies.algorithm import (
     positive,
     within,
 )
-from wayfarer_policies.checkpoint import State
+from wayfarer_policies.checkpoint import Part, State
 from wayfarer_policies.networks import Actor, EncoderConfig, Heads, SeparateEncoders, SharedEncoder
 from wayfarer_policies.schedules import GaussianNoise
 
@@ -134,29 +134,24 @@ class TD3:
 
     # --- saving ---
 
+    def _parts(self) -> dict[str, Part]:
+        return {
+            "networks": self.networks,
+            "target": self.target,
+            "critic_optimizer": self.critic_optimizer,
+            "actor_optimizer": self.actor_optimizer,
+            "generator": self.generator,
+            "rng": self.rng,
+        }
+
     def state(self) -> State:
         """Return networks, targets, optimisers, counts and generators."""
-        return State.join(
-            {
-                "networks": checkpoint.module_state(self.networks),
-                "target": checkpoint.module_state(self.target),
-                "critic_optimizer": checkpoint.optimizer_state(self.critic_optimizer),
-                "actor_optimizer": checkpoint.optimizer_state(self.actor_optimizer),
-                "generator": checkpoint.generator_state(self.generator),
-                "rng": checkpoint.rng_state(self.rng),
-                "self": State({}, {"updates": self.updates, "noise_step": self.noise_step}),
-            }
-        )
+        own = State({}, {"updates": self.updates, "noise_step": self.noise_step})
+        return State.join({**checkpoint.states(self._parts()), "self": own})
 
     def restore(self, state: State) -> None:
         """Continue from a state; DataError if it belongs to other shapes, and nothing is changed then."""
-        checkpoint.check_module(self.networks, state.part("networks"), "TD3 networks")
-        checkpoint.check_module(self.target, state.part("target"), "TD3 target")
         own = state.part("self")
-        checkpoint.restore_optimizer(self.critic_optimizer, state.part("critic_optimizer"), "TD3 critic")
-        checkpoint.restore_optimizer(self.actor_optimizer, state.part("actor_optimizer"), "TD3 actor")
-        checkpoint.restore_module(self.networks, state.part("networks"), "TD3 networks")
-        checkpoint.restore_module(self.target, state.part("target"), "TD3 target")
-        checkpoint.restore_generator(self.generator, state.part("generator"))
-        checkpoint.restore_rng(self.rng, state.part("rng"))
-        self.updates, self.noise_step = int(own.value("updates")), int(own.value("noise_step"))
+        updates, noise_step = int(own.value("updates")), int(own.value("noise_step"))
+        checkpoint.restore(self._parts(), state, "TD3")
+        self.updates, self.noise_step = updates, noise_step

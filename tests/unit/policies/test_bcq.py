@@ -16,6 +16,7 @@ from wayfarer_policies.bcq_networks import (
     Description,
     PerturbationHead,
     SharedBCQ,
+    best_actions,
     networks_of,
     networks_state,
 )
@@ -134,7 +135,7 @@ def test_the_candidate_the_first_critic_values_most_is_chosen() -> None:
     networks.q1 = Sum(-1.0, 0.0)  # type: ignore[assignment]
     latents = torch.tensor([[0.4] * 6, [-0.2] * 6, [0.1] * 6])
     seen = Observation(torch.zeros(2, 3, 36, 36, dtype=torch.uint8), torch.zeros(2, 3))
-    assert torch.allclose(networks.choose(seen, latents), torch.full((2, 3), -0.1))
+    assert torch.allclose(best_actions(networks, seen, latents), torch.full((2, 3), -0.1))
 
 
 def test_it_takes_actions_like_those_in_the_data(make_batch: MakeBatch) -> None:
@@ -212,7 +213,7 @@ def test_networks_are_built_anew_from_their_bytes(encoders: str) -> None:
     other = networks_of(checkpoint.from_bytes(data, "test"))
     seen = Observation(torch.randint(0, 256, (1, 3, 36, 36), dtype=torch.uint8), torch.zeros(1, 3))
     latents = draw_latents(np.random.default_rng(0), 20, HEADS.latent)
-    assert torch.equal(networks.choose(seen, latents), other.choose(seen, latents))
+    assert torch.equal(best_actions(networks, seen, latents), best_actions(other, seen, latents))
     assert not any(p.requires_grad for p in other.parameters())
     with pytest.raises(DataError, match="another version"):
         networks_of(checkpoint.State({}, {"encoders": "shared", "encoder": {"depth": 3}, "heads": {}}))
