@@ -21,6 +21,7 @@ class Nodes:
     def __init__(self, resets: list[DeviceError | None], fault: int = 0, end: int = Episode.TRUNCATED) -> None:
         self.patience, self.timeout = Patience(), 1.0
         self.ended: list[Episode] = []
+        self.asked: list[RunEpisode.Goal] = []
         self._resets, self._result = resets, RunEpisode.Result(end=end, steps=10, fault=fault)
 
     def service(self, kind: Any, name: str, request: Any) -> Any:
@@ -37,12 +38,13 @@ class Nodes:
         return response
 
     def action(self, kind: Any, name: str, goal: Any, timeout: float, tell: Any = None) -> Any:
-        del kind, name, goal, timeout, tell
+        del kind, name, timeout, tell
+        self.asked.append(goal)
         return self._result
 
 
 def robot(nodes: Nodes, fault: FaultKind = FaultKind.NONE) -> RosRobot:
-    return RosRobot(nodes, PLAN, 0, 0, lambda _: None, lambda: None, lambda: fault, NoScene())
+    return RosRobot(nodes, PLAN, 0, 0, lambda _: None, lambda: None, lambda: fault, lambda: 3, NoScene())
 
 
 @pytest.mark.parametrize(
@@ -67,6 +69,8 @@ def test_one_fault_after_another_ends_the_collection() -> None:
     with pytest.raises(DeviceError, match="20 episodes in a row"):
         robot(nodes).run_episode(None)
     assert len(nodes.ended) == 20
+    assert [goal.attempt for goal in nodes.asked] == list(range(20))
+    assert {goal.policy_version for goal in nodes.asked} == {3}
 
 
 def test_an_aborted_episode_without_a_fault_is_not_tried_again() -> None:

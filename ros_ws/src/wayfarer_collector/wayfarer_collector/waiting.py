@@ -54,7 +54,7 @@ class Patience:
             if time.monotonic() > deadline:
                 raise SilenceError(f"waited {timeout:g} s: {complaint()}")
 
-    def result_of(self, future: Future[Any], timeout: float, what: str) -> Any:
+    def result_of(self, future: "Future[Any]", timeout: float, what: str) -> Any:  # quoted: in Jazzy it is no generic
         """Return the future's result. Raises SilenceError naming `what` after `timeout` seconds."""
         done = threading.Event()
         future.add_done_callback(lambda _: done.set())
