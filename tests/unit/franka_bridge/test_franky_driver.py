@@ -4,6 +4,7 @@ import sys
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from fixtures.arm import SETTINGS
 from wayfarer_franka_bridge.driver import ConnectionLostError, MotionAbortedError, StoppedError
@@ -25,6 +26,7 @@ class Robot:
         self.fails: Exception | None = None
         self.moves: list[str] = []
         self.is_in_control = False
+        self.tracker = Tracker()
 
     @property
     def state(self) -> Any:
@@ -46,6 +48,16 @@ class Robot:
     def join_motion(self) -> None: ...
 
 
+class Tracker:
+    """Notes its targets."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        self.targets: list[dict[str, Any]] = []
+
+    def set_target(self, pose: Any, **told: Any) -> None:
+        self.targets.append({"pose": pose} | told)
+
+
 @pytest.fixture
 def robot(monkeypatch: pytest.MonkeyPatch) -> Robot:
     robot = Robot()
@@ -60,6 +72,11 @@ def robot(monkeypatch: pytest.MonkeyPatch) -> Robot:
         Robot=lambda *_, **__: robot,
         JointMotion=lambda *_, **__: "home",
         JointStopMotion=lambda: "stop",
+        CartesianImpedanceTracker=lambda *_, **__: robot.tracker,
+        PostureTask=lambda **_: None,
+        Affine=lambda position, _: position.tolist(),
+        Twist=lambda linear, _: linear.tolist(),
+        TwistAcceleration=lambda linear, _: linear.tolist(),
     )
     monkeypatch.setitem(sys.modules, "franky", module)  # type: ignore[arg-type]
     return robot
@@ -87,3 +104,10 @@ def test_a_motion_home_that_is_not_wanted_any_more_is_stopped_and_that_is_no_fau
     with pytest.raises(StoppedError):
         driver.home(lambda: False)
     assert robot.moves == ["home", "stop"]
+
+
+def test_the_tracker_is_told_how_its_target_moves(robot: Robot) -> None:
+    driver = FrankyDriver(SETTINGS)
+    driver.connect()
+    driver.track(np.full(3, 0.5), np.array([1.0, 0.0, 0.0, 0.0]), np.full(3, 0.1), np.full(3, 2.0))
+    assert robot.tracker.targets == [{"pose": [0.5] * 3, "twist": [0.1] * 3, "acceleration": [2.0] * 3}]

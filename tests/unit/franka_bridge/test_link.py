@@ -7,9 +7,10 @@ import pytest
 from fixtures.arm import Arm
 from fixtures.graph import wait_for
 from wayfarer_common.errors import DeviceError
+from wayfarer_franka_bridge.approach import Manner
 from wayfarer_franka_bridge.driver import MOVE, ConnectionLostError, MotionAbortedError, RobotState, UnusableError
 from wayfarer_franka_bridge.link import Link
-from wayfarer_franka_bridge.report import Manner
+from wayfarer_franka_bridge.report import Reading
 
 HERE, DOWN = np.array([0.48, 0.0, 0.083]), np.array([1.0, 0.0, 0.0, 0.0])
 GIVEN_UP: list[BaseException] = []
@@ -25,7 +26,8 @@ def link(arm: Arm) -> Iterator[Link]:
     GIVEN_UP.clear()
     it = Link(
         arm,
-        Manner(state_rate=200.0, stale=0.5, quickness=12.0, top_speed=0.6),
+        Reading(state_rate=200.0, stale=0.5),
+        Manner(quickness=12.0, top_speed=0.6, top_acceleration=9.0),
         time.time_ns,
         time.monotonic,
         GIVEN_UP.append,
@@ -297,3 +299,16 @@ def test_closing_stops_and_disconnects(arm: Arm, link: Link) -> None:
     connected(link)
     link.close()
     assert arm.told[-1] == "close"
+
+
+@pytest.fixture
+def long_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wayfarer_franka_bridge.link._STEP", 600.0)
+
+
+@pytest.mark.usefixtures("long_steps")
+def test_a_new_target_does_not_wait_for_the_end_of_a_step(arm: Arm, link: Link) -> None:
+    connected(link)
+    for count in (1, 2):
+        assert link.track(HERE + [0.0, 0.1 * count, 0.0], DOWN) == ""
+        wait_for(lambda count=count: arm.told.count("track") == count, "a command")

@@ -58,7 +58,7 @@ def test_the_first_target_starts_the_controller_and_the_next_ones_only_move_it(
     arm: PandaPy, driver: PandaPyDriver
 ) -> None:
     for _ in range(3):
-        driver.track(HERE, DOWN, STILL)
+        driver.track(HERE, DOWN, STILL, STILL)
     assert len(arm.called("start_controller")) == 1
     assert [c["orientation"].tolist() for c in arm.called("set_control")] == [DOWN.tolist()] * 3
     np.testing.assert_allclose(arm.called("__init__")[-1]["impedance"].diagonal(), [1500.0] * 3 + [100.0] * 3)
@@ -71,7 +71,7 @@ def test_errors_are_not_cleared_by_starting_a_controller(arm: PandaPy, driver: P
     """panda_py itself would recover the arm without a word."""
     arm.errors.up["cartesian_reflex"] = True
     with pytest.raises(MotionAbortedError, match="cartesian_reflex"):
-        driver.track(HERE, DOWN, STILL)
+        driver.track(HERE, DOWN, STILL, STILL)
     with pytest.raises(MotionAbortedError, match="cartesian_reflex"):
         driver.home(lambda: True)
     assert not arm.called("start_controller")
@@ -83,7 +83,7 @@ def test_errors_are_not_cleared_by_starting_a_controller(arm: PandaPy, driver: P
 
 
 def test_a_controller_that_ended_by_itself_is_told_once(arm: PandaPy, driver: PandaPyDriver) -> None:
-    driver.track(HERE, DOWN, STILL)
+    driver.track(HERE, DOWN, STILL, STILL)
     arm.moving = False
     arm.raises["raise_error"] = RuntimeError("libfranka: motion aborted by reflex! [cartesian_reflex]")
     with pytest.raises(MotionAbortedError, match="cartesian_reflex"):
@@ -92,7 +92,7 @@ def test_a_controller_that_ended_by_itself_is_told_once(arm: PandaPy, driver: Pa
 
 
 def test_home_goes_there_and_stops_the_controller_first(arm: PandaPy, driver: PandaPyDriver) -> None:
-    driver.track(HERE, DOWN, STILL)
+    driver.track(HERE, DOWN, STILL, STILL)
     driver.home(lambda: True)
     names = [name for name, _ in arm.calls]
     assert names.index("stop_controller") < names.index("move_to_joint_position")
@@ -125,7 +125,7 @@ def test_a_lost_connection_is_told_apart_from_an_aborted_motion(arm: PandaPy, dr
 
 
 def test_closing_stops_and_lets_go(arm: PandaPy, driver: PandaPyDriver) -> None:
-    driver.track(HERE, DOWN, STILL)
+    driver.track(HERE, DOWN, STILL, STILL)
     driver.close()
     assert arm.called("stop_controller")
     with pytest.raises(ConnectionLostError, match="not connected"):

@@ -100,8 +100,8 @@ class Driver(Protocol):
     def state(self) -> RobotState:
         """Return the newest state."""
 
-    def track(self, position: Vector, quaternion: Vector, velocity: Vector) -> None:
-        """Draw the end effector (libfranka's O_T_EE) to a pose (3,) [m], (4,) that moves at a velocity (3,) [m/s]."""
+    def track(self, position: Vector, quaternion: Vector, velocity: Vector, acceleration: Vector) -> None:
+        """Draw the end effector (libfranka's O_T_EE) to a pose that moves: (3,), (4,), (3,), (3,) [m, s]."""
 
     def stop(self) -> None:
         """End tracking; the arm comes to rest and holds."""

@@ -27,6 +27,7 @@ INSTALL = (
     "  https://github.com/TimSchneider42/franky/releases; for a Panda also: driver:=panda_py"
 )
 _POLL = 0.01  # s between two looks at whether the arm is home
+_NO_TURN = np.zeros(3)
 _POSTURE = 5.0  # N m/rad, of the pull towards the home posture that leaves the hand where it is
 
 
@@ -77,7 +78,7 @@ class FrankyDriver:
                 raise MotionAbortedError("tracking ended by itself")
             return convert(robot.state)
 
-    def track(self, position: Vector, quaternion: Vector, velocity: Vector) -> None:
+    def track(self, position: Vector, quaternion: Vector, velocity: Vector, acceleration: Vector) -> None:
         """Start tracking, or give the running tracker its next target."""
         robot, f, s = self._connected(), self._franky, self._settings
         if not self._configured:
@@ -94,7 +95,11 @@ class FrankyDriver:
                 )
                 with self._handle:
                     self._tracker = tracker
-            tracker.set_target(f.Affine(position, quaternion), twist=f.Twist(velocity, np.zeros(3)))
+            tracker.set_target(
+                f.Affine(position, quaternion),
+                twist=f.Twist(velocity, _NO_TURN),
+                acceleration=f.TwistAcceleration(acceleration, _NO_TURN),
+            )
 
     def stop(self) -> None:
         """Let the tracker ramp its torques down, where one runs."""

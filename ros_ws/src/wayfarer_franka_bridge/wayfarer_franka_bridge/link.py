@@ -10,10 +10,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
 from wayfarer_common.errors import DeviceError
 
-from wayfarer_franka_bridge.approach import Approach
+from wayfarer_franka_bridge.approach import Manner, Traveller
 from wayfarer_franka_bridge.driver import (
     ConnectionLostError,
     Driver,
@@ -22,11 +21,11 @@ from wayfarer_franka_bridge.driver import (
     UnusableError,
     Vector,
 )
-from wayfarer_franka_bridge.report import Manner, Report
+from wayfarer_franka_bridge.report import Reading, Report
 from wayfarer_franka_bridge.threads import Job, Threads
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0  # s between two attempts to connect, doubling
-_STEP, _LONGEST_STEP = 0.01, 0.05  # s between two commands on the way to a target
+_STEP = 0.01  # s between two commands on the way to a target
 _END = 2.0  # s a closing link waits for the arm to rest
 _WORD = 0.5  # s; the word that a hold is over may reach who asks for a motion before it reaches us
 
@@ -36,7 +35,8 @@ class Link:
 
     Args:
         driver: the arm.
-        manner: see Manner.
+        reading: how often to read, see Reading.
+        manner: how to travel between targets, see Manner.
         now: the node's clock [ns], for stamps.
         monotonic: seconds, for waiting.
         give_up: called, from a thread, with an error that trying again cannot mend, or that nobody foresaw.
@@ -46,12 +46,13 @@ class Link:
     def __init__(
         self,
         driver: Driver,
+        reading: Reading,
         manner: Manner,
         now: Callable[[], int],
         monotonic: Callable[[], float],
         give_up: Callable[[BaseException], None],
     ) -> None:
-        self._driver, self._manner, self._now, self._monotonic = driver, manner, now, monotonic
+        self._driver, self._reading, self._now, self._monotonic = driver, reading, now, monotonic
         self._report = Report()
         self._retry = threading.Event()  # try to connect now
         self._change = threading.Condition()  # guards all below, and every replacement of the report
@@ -60,8 +61,7 @@ class Link:
         self._busy = False
         self._held = ""  # why the arm must not go home
         self._heard = 0.0  # s, when the newest state came
-        self._approach: Approach | None = None  # the commander's own, as is the next
-        self._advanced = 0.0  # s, when
+        self._traveller = Traveller(manner, _STEP)  # the commander's own
         loops = {"franka reader": self._read, "franka commander": self._command}
         self._threads = Threads(loops, self._wake, give_up)
         self._closing = self._threads.closing
@@ -80,8 +80,8 @@ class Link:
         with self._change:
             report = self._report
             waiting = report.connected and (report.unseen or not report.fault)
-            if waiting and self._monotonic() - self._heard > self._manner.stale:
-                self._fail(f"no new state of the robot for {self._manner.stale:g} s", unseen=False)
+            if waiting and self._monotonic() - self._heard > self._reading.stale:
+                self._fail(f"no new state of the robot for {self._reading.stale:g} s", unseen=False)
 
     def track(self, position: Vector, quaternion: Vector) -> str:
         """Pass a target on; return why it is refused instead, or nothing."""
@@ -164,7 +164,7 @@ class Link:
                 continue
             except MotionAbortedError as error:
                 self._fail(str(error), unseen=True)
-            self._closing.wait(max(1.0 / self._manner.state_rate - (self._monotonic() - began), 0.0))
+            self._closing.wait(max(1.0 / self._reading.state_rate - (self._monotonic() - began), 0.0))
 
     def _look(self, newest: float) -> float:
         """Take the arm's state and return its time [s]; what ended a motion is told with the state it has left."""
@@ -219,7 +219,7 @@ class Link:
                 job = self._jobs.popleft() if self._jobs else None
                 self._busy = job is not None
             if job is not None:
-                self._approach = None
+                self._traveller.rest()
                 job.run()
                 with self._change:
                     self._busy = bool(self._jobs)
@@ -232,21 +232,17 @@ class Link:
         with self._change:
             target = self._target
             if target is None or report.refusal or report.state is None:
-                self._target = self._approach = None
+                self._target = None
+                self._traveller.rest()
                 return
         position, quaternion = target
-        if self._approach is None:
-            at = report.state.T_O_EE[:3, 3]
-            self._approach, self._advanced = Approach(at, np.zeros(3)), began
-        elapsed = min(began - self._advanced, _LONGEST_STEP)
-        self._approach = self._approach.advance(position, elapsed, self._manner.quickness, self._manner.top_speed)
-        self._advanced = began
-        self._driver.track(self._approach.position, quaternion, self._approach.velocity)
+        told, arrived = self._traveller.go(report.state.T_O_EE[:3, 3], position, began)
+        self._driver.track(told.position, quaternion, told.velocity, told.acceleration)
         with self._change:
-            if self._approach.arrived(position) and self._target is target:
-                self._target = self._approach = None
+            if arrived and self._target is target:
+                self._target = None
             rest = max(_STEP - (self._monotonic() - began), 0.0)
-            self._change.wait_for(lambda: self._jobs or self._closing.is_set(), rest)
+            self._change.wait_for(lambda: self._jobs or self._closing.is_set() or self._target is not target, rest)
 
     def _do(self, work: Callable[[], None], timeout: float, what: str) -> None:
         """Let the commander do something; wait for it."""

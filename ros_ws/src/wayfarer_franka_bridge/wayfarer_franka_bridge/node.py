@@ -20,12 +20,13 @@ from wayfarer_common.targets import refusal
 from wayfarer_msgs.msg import Fault
 from wayfarer_msgs.srv import Reset
 
+from wayfarer_franka_bridge.approach import Manner
 from wayfarer_franka_bridge.driver import OTHER, ConnectionLostError, Driver, RobotState, Settings, Vector
 from wayfarer_franka_bridge.franky_driver import FrankyDriver
 from wayfarer_franka_bridge.geometry import from_tool, out_of_reach, quaternion, to_tool
 from wayfarer_franka_bridge.link import Link
 from wayfarer_franka_bridge.panda_py_driver import PandaPyDriver
-from wayfarer_franka_bridge.report import Manner, Report
+from wayfarer_franka_bridge.report import Reading, Report
 from wayfarer_franka_bridge.robot_state import LINK, fill, set_errors
 
 _DRIVERS: dict[str, Callable[[Settings], Driver]] = {"franky": FrankyDriver, "panda_py": PandaPyDriver}
@@ -47,6 +48,7 @@ class Params:
     stale: float = param(0.1, "time without a newer state until the connection counts as disturbed [s]", 0.02, 5.0)
     quickness: float = param(12.0, "natural frequency of the way to a target, the simulated arm's [rad/s]", 1.0, 50.0)
     top_speed: float = param(0.6, "highest speed on the way to a target [m/s]", 0.01, 1.0)
+    top_acceleration: float = param(9.0, "highest acceleration on the way, an FR3's own [m/s^2]", 0.1, 20.0)
     stiffness: float = param(1500.0, "spring that draws the hand to its target [N/m]", 10.0, 3000.0)
     rotational_stiffness: float = param(100.0, "spring that turns the hand to its target [N m/rad]", 1.0, 300.0)
     error_clip: float = param(0.1, "longest spring, bounds its force to stiffness times this [m]", 0.005, 0.3)
@@ -93,7 +95,8 @@ class FrankaBridge(ContractNode):
         self._told_at, self._published = 0.0, 0
         self._link = Link(
             make_driver(p),
-            Manner(p.state_rate, p.stale, p.quickness, p.top_speed),
+            Reading(p.state_rate, p.stale),
+            Manner(p.quickness, p.top_speed, p.top_acceleration),
             lambda: int(self.get_clock().now().nanoseconds),
             time.monotonic,
             self.fail,

@@ -84,9 +84,9 @@ class PandaPyDriver:
             if free:
                 self._handle.release()
 
-    def track(self, position: Vector, quaternion: Vector, velocity: Vector) -> None:
+    def track(self, position: Vector, quaternion: Vector, velocity: Vector, acceleration: Vector) -> None:
         """Start the controller at the present pose, or give the running one its next target."""
-        del velocity  # its controller knows none
+        del velocity, acceleration  # its controller knows neither
         panda, s = self._connected(), self._settings
         with self._handle, self._errors("cannot track"):
             if self._controller is None:

@@ -43,10 +43,8 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Manner:
-    """How often to read and command, when a state is too old, and how to travel between targets."""
+class Reading:
+    """How often to read the arm, and when what was read is too old."""
 
     state_rate: float  # Hz
     stale: float  # s without a newer state until the connection counts as disturbed
-    quickness: float  # rad/s, see Approach
-    top_speed: float  # m/s
