@@ -57,6 +57,7 @@ def test_recover_takes_one_of_write_and_out(tmp_path: Path, run: Path) -> None:
     assert isinstance(done.exception, ConfigError)
 
 
+@pytest.mark.slow
 def test_merge_split_and_relabel_make_new_runs_that_verify(tmp_path: Path, run: Path) -> None:
     other = write_run(tmp_path / "other", 1, 3)
     assert json.loads(call("merge", run, other, "--out", tmp_path / "m", "--json").stdout)["episodes"] == 3

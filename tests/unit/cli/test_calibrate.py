@@ -41,6 +41,7 @@ def hand_poses(path: Path, hands: list[NDArray[np.float64]]) -> None:
         csv.writer(file).writerows([COLUMNS, *rows])
 
 
+@pytest.mark.slow
 def test_from_the_printed_board_to_lens_and_pose(pictures: Path, tmp_path: Path) -> None:
     file = tmp_path / "camera.yaml"
     done = run("intrinsics", pictures, "--out", file)

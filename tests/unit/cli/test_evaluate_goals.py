@@ -37,6 +37,7 @@ def test_goals_are_stored_next_states_with_the_places_of_that_moment(tmp_path: P
     assert [g.name for g in goals] == [g.name for g in draw_goals(run, 20, seed=1)]
 
 
+@pytest.mark.slow
 def test_episodes_without_a_usable_step_and_steps_without_a_pose_give_no_goals(tmp_path: Path) -> None:
     path = write_run(tmp_path / "run", 1, 0)  # stopped with Ctrl-C before its first step
     write_episode(path, 1, 4, truth=False)

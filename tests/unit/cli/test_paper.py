@@ -227,6 +227,7 @@ def lines(path: Path) -> list[dict[str, str]]:
 
 
 @pytest.mark.usefixtures("_no_ray")
+@pytest.mark.slow
 def test_the_toy_world_leaves_its_table_and_pictures(tmp_path: Path) -> None:
     run_paper("toy", TINY, tmp_path, None, "")
     table = lines(tmp_path / "coverage.csv")

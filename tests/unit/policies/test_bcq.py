@@ -138,6 +138,7 @@ def test_the_candidate_the_first_critic_values_most_is_chosen() -> None:
     assert torch.allclose(best_actions(networks, seen, latents), torch.full((2, 3), -0.1))
 
 
+@pytest.mark.slow
 def test_it_takes_actions_like_those_in_the_data(make_batch: MakeBatch) -> None:
     bcq = BCQ(SMALL)
     batch = make_batch(32, channels=3)
@@ -150,6 +151,7 @@ def test_it_takes_actions_like_those_in_the_data(make_batch: MakeBatch) -> None:
     assert np.abs(np.stack(chosen) - 0.5).max() < 0.15
 
 
+@pytest.mark.slow
 def test_of_two_actions_in_the_data_it_learns_to_take_the_one_that_pays(make_batch: MakeBatch) -> None:
     bcq = BCQ(SMALL)
     batch = make_batch(64, channels=3)

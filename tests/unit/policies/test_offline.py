@@ -61,6 +61,7 @@ def test_a_time_limit_ends_no_value_and_neither_does_success_but_the_end_of_the_
     assert terminated == [False] * 11 + [True]
 
 
+@pytest.mark.slow
 def test_a_policy_learns_to_push_where_the_reward_is(tmp_path: Path) -> None:
     data = painted(tmp_path / "run", 20, 12, face="green")
     bcq = dataclasses.replace(CONFIG.bcq, gamma=0.5, tau=0.05, kl_weight=0.02, learning_rate=3e-3)

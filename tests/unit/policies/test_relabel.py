@@ -62,7 +62,7 @@ def test_a_time_limit_alone_does_not_end_the_value(make_trajectory: Make, make_r
     store = make_replay(make_trajectory(1))
     batch = at_row(store, 5)
     assert batch.truncated.all()
-    labels = FutureGoals(self_goals=0.0, reached=lambda *_: torch.zeros(EVERY, dtype=torch.bool)).label(
+    labels = FutureGoals(self_goals=0.0, reached=lambda *_: np.zeros(EVERY, dtype=bool)).label(
         batch, store, np.random.default_rng(0)
     )
     assert not labels.terminated.any()
@@ -81,7 +81,7 @@ def test_equal_images_at_another_step_count_only_by_image_distance(
     one = make_trajectory(1)
     one.frames[6] = one.frames[2]
     store = make_replay(one)
-    rows, goal_rows = torch.tensor([2]), torch.tensor([6])
+    rows, goal_rows = np.array([2]), np.array([6])
     pixels, next_pixels = store.pairs(rows, goal_rows)
     assert not SameStep()(rows, goal_rows, pixels).any()
     assert ImageDistance(0.0)(rows, goal_rows, pixels).all()
@@ -91,7 +91,7 @@ def test_equal_images_at_another_step_count_only_by_image_distance(
 @given(a=st.integers(0, 255), b=st.integers(0, 255), threshold=st.floats(0, 255))
 def test_image_distance_is_the_mean_absolute_difference(a: int, b: int, threshold: float) -> None:
     left, right = (torch.full((1, 3, 4, 4), value, dtype=torch.uint8) for value in (a, b))
-    near = ImageDistance(threshold)(torch.tensor([0]), torch.tensor([1]), torch.cat([left, right], dim=1))
+    near = ImageDistance(threshold)(np.array([0]), np.array([1]), torch.cat([left, right], dim=1))
     assert bool(near) == (abs(a - b) <= threshold)
 
 

@@ -66,6 +66,7 @@ def test_the_page_has_every_section_and_a_way_to_it(tmp_path: Path) -> None:
     assert "by the tests" in read.text
 
 
+@pytest.mark.slow
 def test_the_page_needs_nothing_from_outside_and_runs_nothing(tmp_path: Path) -> None:
     page = page_of(run_with(tmp_path / "run"))
     read = Reader(page)

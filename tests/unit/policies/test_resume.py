@@ -87,6 +87,7 @@ STAGES = [stage for stage in Stage if stage is not Stage.DONE]
 
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("episode", [1, 2])
+@pytest.mark.slow
 def test_killed_at_any_stage_and_started_again_it_ends_with_the_same_bits(
     stage: Stage, episode: int, uninterrupted: dict[str, bytes], tmp_path: Path
 ) -> None:

@@ -53,6 +53,7 @@ def test_a_torn_episode_becomes_a_finished_one_in_a_new_run_and_the_old_one_stay
         assert (episode.actions[k] == fixture.expected_action(2, int(k))).all()
 
 
+@pytest.mark.slow
 def test_only_the_torn_chunk_is_lost_wherever_the_file_ends(tmp_path: Path) -> None:
     whole = write_episode(tmp_path, 1, STEPS, size=SIZE)
     with whole.open("rb") as file:
@@ -159,6 +160,7 @@ def test_an_episode_that_is_gone_is_told(tmp_path: Path, run: Path, forgotten: s
     assert "is in SHA256SUMS or metadata.yaml, and not there" in outcome.failed[0].why
 
 
+@pytest.mark.slow
 def test_random_harm_never_gives_an_unreadable_file(tmp_path: Path) -> None:
     source = write_run(tmp_path / "run", 1, STEPS, size=SIZE)
     data = (source / "episode_000000.mcap").read_bytes()

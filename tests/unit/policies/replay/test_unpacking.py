@@ -81,6 +81,7 @@ def test_a_sound_one_is_good_as_a_whole_and_file_by_file(bag: Path) -> None:
         assert [episode.info.number for episode in load(file)] == [number]
 
 
+@pytest.mark.slow
 def test_none_of_200_random_single_byte_corruptions_passes_for_good_and_reads_otherwise(bag: Path) -> None:
     (file, _), whole, rng = files(bag), load(files(bag)[0]), random.Random(3)
     data, found, harmless = file.read_bytes(), 0, 0

@@ -39,6 +39,7 @@ def test_verifying_changes_nothing(run: Path) -> None:
     assert {p.name: (p.stat().st_mtime_ns, p.read_bytes()) for p in run.iterdir()} == before
 
 
+@pytest.mark.slow
 def test_every_one_of_200_random_single_byte_corruptions_is_found(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", 1, 12, size=48)
     (file,) = run.glob("*.mcap")

@@ -51,6 +51,7 @@ def lens() -> Lens:
 
 
 @pytest.mark.parametrize("suffix", [".png", ".pdf"])
+@pytest.mark.slow
 def test_the_board_is_drawn_in_true_size(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"board{suffix}"
     BOARD.draw(path)
@@ -85,6 +86,7 @@ def test_a_part_of_the_board_is_enough() -> None:
     assert 8 <= len(view.ids) < 40
 
 
+@pytest.mark.slow
 def test_the_lens_is_found_as_it_is() -> None:
     found = lens().calibration
     np.testing.assert_allclose(found.camera_matrix, K, atol=1.5)

@@ -92,6 +92,7 @@ def test_with_the_arm_in_front_a_label_is_right_or_missing() -> None:
     assert got["right"] >= 0.9 * len(got["errors"])
 
 
+@pytest.mark.slow
 def test_an_empty_table_shows_no_cube_and_an_episode_has_nan_there(world: CubeWorld) -> None:
     eye = Eye(world, 84, 84, False)
     put_down(world, "red", world.table_centre + np.array([0.0, 0.05, EDGE / 2]), 20.0)
