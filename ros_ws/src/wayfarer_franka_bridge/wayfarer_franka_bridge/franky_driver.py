@@ -1,7 +1,6 @@
 """The FR3, or whatever arm the installed franky wheel speaks to, by franky's Cartesian impedance tracker."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -80,9 +79,7 @@ class FrankyDriver:
 
     def track(self, position: Vector, quaternion: Vector, velocity: Vector, acceleration: Vector) -> None:
         """Start tracking, or give the running tracker its next target."""
-        robot, f, s = self._connected(), self._franky, self._settings
-        if not self._configured:
-            raise MotionAbortedError("collision thresholds and load are not set yet: the arm was not idle; recover it")
+        robot, f, s = self._ready(), self._franky, self._settings
         with self._errors("cannot track"):
             tracker = self._tracker
             if tracker is None:
@@ -112,9 +109,8 @@ class FrankyDriver:
     def home(self, wanted: Callable[[], bool]) -> None:
         """Move in joint space."""
         self.stop()
-        robot, f, s = self._connected(), self._franky, self._settings
-        if not self._configured:
-            raise MotionAbortedError("collision thresholds and load are not set yet: the arm was not idle; recover it")
+        robot, f, s = self._ready(), self._franky, self._settings
+        pause = threading.Event()  # nobody sets it; `wanted` ends what takes too long
         with self._errors("cannot go home"):
             robot.move(f.JointMotion(np.array(s.home_joints), relative_dynamics_factor=s.home_speed), asynchronous=True)
             while not robot.poll_motion():
@@ -122,7 +118,7 @@ class FrankyDriver:
                     robot.move(f.JointStopMotion(), asynchronous=True)
                     robot.join_motion()
                     raise StoppedError("stopped on the way home")
-                time.sleep(_POLL)
+                pause.wait(_POLL)
 
     def recover(self) -> None:
         """Clear the arm's errors and set thresholds and load again."""
@@ -149,6 +145,13 @@ class FrankyDriver:
             self._robot.set_collision_behavior(s.torque_threshold, s.force_threshold)
             self._robot.set_load(s.load_mass, list(s.load_centre), [0.0] * 9)
         self._configured = True
+
+    def _ready(self) -> Any:
+        """Return the robot that may move."""
+        robot = self._connected()
+        if not self._configured:
+            raise MotionAbortedError("collision thresholds and load are not set yet: the arm was not idle; recover it")
+        return robot
 
     def _connected(self) -> Any:
         robot = self._robot
