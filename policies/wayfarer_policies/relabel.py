@@ -14,25 +14,27 @@ from wayfarer_common.errors import DataError
 
 from wayfarer_policies.algorithm import LabelledBatch, Observation, within
 from wayfarer_policies.checkpoint import State
+from wayfarer_policies.replay.rows import Bools, Ints
 from wayfarer_policies.replay.sampling import Batch, Store
 
 SELF_GOALS = 0.04  # p of Table I
+_REACHED, _NOT_YET = np.float32(0.0), np.float32(-1.0)  # rewards
 
 
 class Reached(Protocol):
     """When does an observation count as the goal."""
 
-    def __call__(self, rows: Tensor, goal_rows: Tensor, pixels: Tensor) -> Tensor:
-        """Compare rows (B,) with the goals', or images with the goals behind them, pixels (B, 2C, H, W): (B,) bool."""
+    def __call__(self, rows: Ints, goal_rows: Ints, pixels: Tensor) -> Bools:
+        """Compare rows (B,) with the goals', or images with the goals behind them, pixels (B, 2C, H, W): (B,)."""
 
 
 @dataclass(frozen=True)
 class SameStep:
     """The goal is reached at the very step it was taken from."""
 
-    def __call__(self, rows: Tensor, goal_rows: Tensor, pixels: Tensor) -> Tensor:  # noqa: ARG002
+    def __call__(self, rows: Ints, goal_rows: Ints, pixels: Tensor) -> Bools:  # noqa: ARG002
         """Compare the steps."""
-        return rows == goal_rows
+        return np.asarray(rows == goal_rows)
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,12 @@ class ImageDistance:
     def __post_init__(self) -> None:
         within("threshold", self.threshold, 0.0, 255.0)
 
-    def __call__(self, rows: Tensor, goal_rows: Tensor, pixels: Tensor) -> Tensor:
+    def __call__(self, rows: Ints, goal_rows: Ints, pixels: Tensor) -> Bools:
         """Compare the images."""
         frames, goal_frames = pixels.chunk(2, dim=1)  # (B, C, H, W) each, views
         larger, smaller = torch.maximum(frames, goal_frames), torch.minimum(frames, goal_frames)
         distance = (larger - smaller).flatten(1).sum(dim=1, dtype=torch.int64) / frames[0].numel()  # (B,)
-        return (rows == goal_rows) | (distance <= self.threshold)
+        return np.asarray((rows == goal_rows) | (distance <= self.threshold).numpy())
 
 
 class FutureGoals:
@@ -67,19 +69,20 @@ class FutureGoals:
         """Nothing has to be known beforehand."""
 
     def label(self, batch: Batch, store: Store, rng: np.random.Generator) -> LabelledBatch:
-        """Return ((s, g), a, r, (s', g), done)."""
-        future = store.future_rows(batch.rows, rng)  # (B,)
-        itself = torch.from_numpy(rng.random(len(future)) < self.self_goals)  # (B,)
-        goal_rows = torch.where(itself, batch.rows, future)
-        pixels, next_pixels = store.pairs(batch.rows, goal_rows)  # (B, 2C, H, W) each
-        is_goal = self.reached(batch.rows, goal_rows, pixels)  # g = s
-        next_is_goal = self.reached(batch.rows + 1, goal_rows, next_pixels)  # g = s'
+        """Return ((s, g), a, r, (s', g), done). What is small is done by numpy, whose calls cost less than torch's."""
+        rows = batch.rows.numpy()  # (B,)
+        future = store.index.future(rows, rng)  # (B,)
+        itself = rng.random(len(rows)) < self.self_goals  # (B,)
+        goal_rows = np.where(itself, rows, future)
+        pixels, next_pixels = store.pairs(rows, goal_rows)  # (B, 2C, H, W) each
+        is_goal = self.reached(rows, goal_rows, pixels)  # g = s
+        next_is_goal = self.reached(rows + 1, goal_rows, next_pixels)  # g = s'
         return LabelledBatch(
             observations=Observation(pixels, batch.ee_positions),
             actions=batch.actions,
-            rewards=torch.where(is_goal, 0.0, -1.0),
+            rewards=torch.from_numpy(np.where(is_goal, _REACHED, _NOT_YET)),
             next_observations=Observation(next_pixels, batch.next_ee_positions),
-            terminated=is_goal | next_is_goal,  # the end of the world's own task says nothing about this goal
+            terminated=torch.from_numpy(is_goal | next_is_goal),  # the world's own end says nothing about this goal
         )
 
     def state(self) -> State:

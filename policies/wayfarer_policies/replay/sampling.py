@@ -88,20 +88,16 @@ class Store(ABC):
             steps=torch.from_numpy(self.index.steps(rows)),
         )
 
-    def pairs(self, rows: Tensor, goals: Tensor) -> tuple[Tensor, Tensor]:
+    def pairs(self, rows: NDArray[np.int64], goals: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Return (s, g) and (s', g): the images of `rows` and of those after them, with the goals' behind, in channels.
 
         Both are (B, 2C, H, W) and halves of one gathering in its final order: nothing is copied twice, s' lies behind s
         on the disk, and the goal is still in the processor's cache when it is copied again.
         """
-        order = np.stack([rows.numpy(), goals.numpy(), rows.numpy() + 1, goals.numpy()], axis=1)  # (B, 4)
+        order = np.stack([rows, goals, rows + 1, goals], axis=1)  # (B, 4)
         images = self.frames(order.reshape(-1))  # (4B, C, H, W)
         both = images.view(len(rows), 2, -1, *images.shape[2:])  # (B, 2, 2C, H, W)
         return both[:, 0], both[:, 1]
-
-    def future_rows(self, rows: Tensor, rng: np.random.Generator) -> Tensor:
-        """For each row draw one uniformly from itself to the end of its episode, over the images that were seen."""
-        return torch.from_numpy(self.index.future(rows.numpy(), rng))  # (B,)
 
 
 class Replay(Store):

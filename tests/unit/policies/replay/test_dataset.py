@@ -85,10 +85,10 @@ def test_random_batches_hold_transitions_of_every_run(two_runs: list[Path]) -> N
 
 def test_goals_come_from_the_future_of_the_same_episode(two_runs: list[Path]) -> None:
     data = Dataset.open(two_runs)
-    rows = torch.from_numpy(np.repeat(data.transitions, 50))
-    goals = data.future_rows(rows, np.random.default_rng(0))
+    rows = np.repeat(data.transitions, 50)
+    goals = data.index.future(rows, np.random.default_rng(0))
     assert (goals >= rows).all()
-    assert (data.index.place[goals.numpy()] == data.index.place[rows.numpy()]).all()
+    assert (data.index.place[goals] == data.index.place[rows]).all()
     assert set(goals.tolist()) <= set(data.known.tolist())
     assert data.row(0, 0, 5) in goals.tolist()
 
