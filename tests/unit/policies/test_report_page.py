@@ -133,7 +133,7 @@ def track(images: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def test_where_nobody_recorded_the_cube_a_tracker_looks_and_the_page_says_so(tmp_path: Path) -> None:
-    real, simulated = run_with(tmp_path / "real", truth=False), run_with(tmp_path / "simulated")
+    real, simulated = (run_with(tmp_path / name, size=12, truth=name != "real") for name in ("real", "simulated"))
     found = [gather(run, tracker_of=lambda _: track) for run in (real, simulated)]
     assert [run.tracked for run in found] == [True, False]
     assert found[0].numbers.faces["yellow"] == 2 * 5
@@ -147,7 +147,7 @@ def test_where_nobody_recorded_the_cube_a_tracker_looks_and_the_page_says_so(tmp
 
 
 def test_why_no_tracker_looked_is_said(tmp_path: Path) -> None:
-    run = run_with(tmp_path / "run", truth=False)
+    run = run_with(tmp_path / "run", size=12, truth=False)
     assert "run.yaml names no camera calibration" in Reader(page_of(run)).text
     (run / "run.yaml").write_text("configuration: {camera: {calibration: /gone/<b>.yaml}}\n")
     assert "/gone/<b>.yaml" in Reader(page_of(run)).text
@@ -158,8 +158,8 @@ def test_why_no_tracker_looked_is_said(tmp_path: Path) -> None:
 
 def test_a_bag_of_another_recorder_has_a_page_beside_a_run(tmp_path: Path) -> None:
     goal = {"goal": "0/3", "goal_novelty": 2.5}
-    files = [write_episode(tmp_path, number, 5, size=36, record=goal if number else None) for number in range(2)]
-    bag, run = record(tmp_path / "bag", files), run_with(tmp_path / "run")
+    files = [write_episode(tmp_path, number, 5, record=goal if number else None) for number in range(2)]
+    bag, run = record(tmp_path / "bag", files), run_with(tmp_path / "run", size=12)
     (file,) = bag.glob("*.mcap")
     before = {path.name for path in bag.iterdir()}
     found = [gather(path) for path in (bag, file, run)]
