@@ -7,12 +7,14 @@ import time
 import types
 from collections import Counter
 from collections.abc import Callable, Generator
+from importlib.metadata import version
 from typing import Any, TypeVar
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
+from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.experimental import EventsExecutor
 from rclpy.node import Node
 from rclpy.publisher import Publisher
@@ -29,6 +31,9 @@ T = TypeVar("T")
 # s an action's result is kept. rcl looks for results to forget without a pause while its clock stands at the very
 # nanosecond at which one may be forgotten, and lets no message through: a simulated clock must never stand there.
 RESULT_TIMEOUT = 10.000000001
+
+# Jazzy's EventsExecutor (rclpy 7) sends a service's coroutine instead of what comes of it
+_EXECUTOR: type[Executor] = EventsExecutor if int(version("rclpy").split(".")[0]) >= 9 else SingleThreadedExecutor
 
 _CHECK_PERIOD = 0.1  # s, until the node is ready
 _REPORT_PERIOD = 1.0  # s
@@ -161,7 +166,7 @@ def run(make_node: Callable[[], ContractNode]) -> None:
     code = 0
     try:
         node = make_node()
-        executor = EventsExecutor()
+        executor = _EXECUTOR()
         executor.add_node(node)
         try:
             while not signals and not node.finished:  # spin() without a timeout never returns in these wheels
