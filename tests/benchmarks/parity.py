@@ -36,7 +36,7 @@ SPEED = 0.25  # m/s: 0.125 m per action unit at 2 Hz, in proportion at other rat
 BOX = np.array([[0.40, -0.25, 0.0], [0.62, 0.25, 0.25]])  # m, within every back end's reach
 SLOW, FAST = 2.0, (10.0, 20.0)  # Hz
 # What suits short steps at high rates: a stiffer spring and a quicker way, whose top speed keeps long steps calm.
-BRISK = {"franka_bridge": {"stiffness": 2000.0, "quickness": 25.0, "top_speed": 0.3}}
+BRISK = {"franka_bridge": {"stiffness": 2000.0, "quickness": 30.0, "top_speed": 0.4}}
 
 
 def path_after(robot: Robot, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
