@@ -33,7 +33,9 @@ T = TypeVar("T")
 RESULT_TIMEOUT = 10.000000001
 
 # Jazzy's EventsExecutor (rclpy 7) sends a service's coroutine instead of what comes of it
-_EXECUTOR: Callable[[], Executor] = EventsExecutor if int(version("rclpy").split(".")[0]) >= 9 else SingleThreadedExecutor
+_EXECUTOR: Callable[[], Executor] = (
+    EventsExecutor if int(version("rclpy").split(".")[0]) >= 9 else SingleThreadedExecutor
+)
 
 _CHECK_PERIOD = 0.1  # s, until the node is ready
 _REPORT_PERIOD = 1.0  # s
