@@ -119,6 +119,7 @@ class Player:
             wait_for(lambda p=publisher: p.get_subscription_count() >= 1, f"{publisher.topic_name} to be heard")
         wait_for(lambda: self._clock.get_subscription_count() == len(GRAPH), "the clock to be heard")
         wait_for(self._episode.server_is_ready, "the actor")
+        wait_for(self._all_hear, "every node to say that it hears those it listens to")
         self._clock.publish(Clock(clock=to_stamp(int(episode.stamps[0]))))
         request = RunEpisode.Goal(steps=episode.steps, seed=11, first_step=AFTER_THE_RANDOM_STEPS, explore=True)
         request.policy_version = weights.version
@@ -132,6 +133,11 @@ class Player:
             for topic in (contract.POLICY_ACTION, contract.TARGET_POSE, contract.EXECUTED):
                 wait_for(lambda t=topic, n=answers: len(self._me.heard[t.name]) >= n, f"{topic.name} {answers}")
         return self._result_of(handle.get_result_async(), "the end").result
+
+    def _all_hear(self) -> bool:
+        """A reader may learn of its writer later than the writer of it; until then what is sent is lost."""
+        said = [self._me.health.get(name) for name in GRAPH]
+        return all(status is not None and "nobody publishes" not in status.message for status in said)
 
     def _show(self, stamp: int, image: np.ndarray, position: np.ndarray) -> None:
         self._clock.publish(Clock(clock=to_stamp(stamp)))
