@@ -46,8 +46,8 @@ test: setup $(VENV)/.rigs
 	$(VENV)/bin/pytest tests/nodes tests/contract
 endif
 
-unit: setup  ## the fast lane: pure logic, about two minutes
-	$(VENV)/bin/pytest tests/unit -m "not slow" -q
+unit: setup  ## the fast lane: pure logic, under a minute
+	$(VENV)/bin/pytest tests/unit -m "not slow" -q -n logical
 
 bench: setup $(VENV)/.bench $(VENV)/.loaders  ## every benchmark, one after the other; they compare with Stable-Baselines3, d3rlpy and stock robosuite
 	for name in collect control learning bcq data; do $(PYTHON) tests/benchmarks/$$name.py --json; done

@@ -31,6 +31,7 @@ _CHUNK = 256 * 1024  # bytes: small enough for random access, large enough to co
 DAMAGE = (
     *(McapError, ZstdError, TypesysError, SerdeError, struct.error),
     *(EOFError, ValueError, LookupError, AttributeError, TypeError),
+    *(OverflowError, MemoryError),  # a length that says more than a machine can hold
 )
 
 

@@ -14,6 +14,8 @@ from wayfarer_cli.calibrate import COLUMNS, board_on_table, calibrate, read_pose
 from wayfarer_common.calibration import load_calibration
 from wayfarer_common.errors import ConfigError, DataError
 
+pytestmark = pytest.mark.slow
+
 T_BASE_BOARD = board_on_table(0.5, -0.1, -0.09, 90.0)
 
 
@@ -41,7 +43,6 @@ def hand_poses(path: Path, hands: list[NDArray[np.float64]]) -> None:
         csv.writer(file).writerows([COLUMNS, *rows])
 
 
-@pytest.mark.slow
 def test_from_the_printed_board_to_lens_and_pose(pictures: Path, tmp_path: Path) -> None:
     file = tmp_path / "camera.yaml"
     done = run("intrinsics", pictures, "--out", file)

@@ -23,6 +23,8 @@ from wayfarer_policies.report.gathered import Gathered, gather
 from wayfarer_policies.report.markup import Markup, tag
 from wayfarer_policies.report.page import write_page
 
+pytestmark = pytest.mark.slow
+
 SECTIONS = (
     *("runs", "cube", "coverage", "balance", "pictures", "novelty", "goals", "actions", "losses", "timing"),
     "parameters",
@@ -66,7 +68,6 @@ def test_the_page_has_every_section_and_a_way_to_it(tmp_path: Path) -> None:
     assert "by the tests" in read.text
 
 
-@pytest.mark.slow
 def test_the_page_needs_nothing_from_outside_and_runs_nothing(tmp_path: Path) -> None:
     page = page_of(run_with(tmp_path / "run"))
     read = Reader(page)

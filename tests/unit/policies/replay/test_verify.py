@@ -13,6 +13,7 @@ from mcap.reader import make_reader
 from wayfarer_common import names
 from wayfarer_common.errors import DataError
 from wayfarer_policies.replay import digests
+from wayfarer_policies.replay.chunks import survey
 from wayfarer_policies.replay.run_directory import RunWriter
 from wayfarer_policies.replay.verify import DAMAGED, GOOD, UNUSABLE, Verdict, verify
 
@@ -55,6 +56,14 @@ def test_every_one_of_200_random_single_byte_corruptions_is_found(tmp_path: Path
     assert found == 200
     file.write_bytes(data)
     assert verify(run).code == GOOD
+
+
+@pytest.mark.parametrize("byte", range(8))
+def test_a_length_beyond_all_bounds_is_damage_too(tmp_path: Path, byte: int) -> None:
+    run = write_run(tmp_path / "run", 1, 3)
+    (file,) = run.glob("*.mcap")
+    flip(file, survey(file).chunks[0].start + 9 + 16 + byte)  # behind opcode, length and both times: the size unpacked
+    assert verify(run).code in (DAMAGED, UNUSABLE)
 
 
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])

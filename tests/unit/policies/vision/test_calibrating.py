@@ -18,6 +18,8 @@ from wayfarer_policies.vision.charuco import Board, View
 from wayfarer_policies.vision.lens import Lens, find_lens
 from wayfarer_policies.vision.placing import place_by_board, place_by_hand
 
+pytestmark = pytest.mark.slow
+
 BOARD = Board()
 TODAY = date(2026, 1, 2)
 TRUE = Calibration("2026-01-02", *SIZE, K, DISTORTION, 0.1, 10)
@@ -51,7 +53,6 @@ def lens() -> Lens:
 
 
 @pytest.mark.parametrize("suffix", [".png", ".pdf"])
-@pytest.mark.slow
 def test_the_board_is_drawn_in_true_size(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"board{suffix}"
     BOARD.draw(path)
@@ -86,7 +87,6 @@ def test_a_part_of_the_board_is_enough() -> None:
     assert 8 <= len(view.ids) < 40
 
 
-@pytest.mark.slow
 def test_the_lens_is_found_as_it_is() -> None:
     found = lens().calibration
     np.testing.assert_allclose(found.camera_matrix, K, atol=1.5)
