@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from fixtures.feeding import Feeder, Pace
 from fixtures.graph import VENV, peer
 from wayfarer_common import names
+from wayfarer_policies.replay.assembly import header_stamp
 from wayfarer_policies.replay.bag import messages, read_episode
 from wayfarer_policies.replay.message_types import base_types
 
@@ -60,12 +61,14 @@ def _record(run: Path, domain: int, rate: float, seconds: float) -> dict[str, fl
         process.wait(30.0)
     episode = read_episode(run / "episode_000000.mcap", with_images=False)
     topic = f"/{names.CAMERA_IMAGE}"
-    raw = sum(1 for _ in messages(run / "episode_000000.mcap", base_types(), [topic]))
+    # the picture of the last moment may come when the file is closed already: the recorder waits for the steps' parts
+    pictures = messages(run / "episode_000000.mcap", base_types(), [topic])
+    raw = sum(header_stamp(picture.cdr) < feeder.stamp for picture in pictures)
     return {
         "recorder_cpu": share,
         "recorder_fed_hz": fed,
         "recorder_lost_steps": float(episode.lost_steps),
-        "recorder_lost_images": float(steps + 1 - raw),
+        "recorder_lost_images": float(steps - raw),
     }
 
 
