@@ -32,6 +32,7 @@ class Rig:
         me.listen(contract.TARGET_POSE, contract.EXECUTED, contract.CONTROL_FAULT)
         for publisher in (self._pose, self._state, self._action):
             wait_for(lambda p=publisher: p.get_subscription_count() == 1, "the control node to listen")
+        me.node.create_subscription(ExecutedAction, names.EXECUTED, lambda _: None, 10)  # stands for the recorder
         me.wait_ready("control")
 
     @property
@@ -197,9 +198,11 @@ def test_it_leaves_the_arm_holding_when_it_is_told_to_end(domain: int) -> None:
             rig.act([0.5, 0.0, 0.0], last=True)
             moved = HOME + [0.02, 0.0, 0.0]
             rig.be_at(moved)
-            wait_for(lambda: me.health, "a second word of the node")
+            said = me.health["control"]
+            wait_for(lambda: me.health["control"] is not said, "a word of the node after that")
         wait_for(lambda: len(rig.targets) == 2, "the hold at its end")
-        assert rig.records[-1].reasons == Reason.STOPPED
+        wait_for(lambda: rig.records[-1].reasons == Reason.STOPPED, "the record of the hold")
+        np.testing.assert_allclose(position_of(rig.targets[-1].pose), moved)
 
 
 def test_recovery_is_asked_for_a_few_times_and_then_waits_for_the_operator(domain: int) -> None:
