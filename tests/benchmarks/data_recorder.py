@@ -29,7 +29,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 def measure(seconds: float, rates: tuple[float, ...] = (10.0,)) -> dict[str, float]:
     """Record for some seconds at each rate [Hz]; return CPU shares and losses."""
     figures: dict[str, float] = {}
-    domain = int(os.environ.setdefault("ROS_DOMAIN_ID", "94"))
+    domain = int(os.environ.setdefault("ROS_DOMAIN_ID", "102"))
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     with tempfile.TemporaryDirectory() as name:
         for rate in rates:
