@@ -37,8 +37,8 @@ class Nodes:
             self.ended.append(response.episode)
         return response
 
-    def action(self, kind: Any, name: str, goal: Any, timeout: float, tell: Any = None) -> Any:
-        del kind, name, timeout, tell
+    def action(self, name: str, goal: Any, timeout: float, tell: Any = None) -> Any:
+        del name, timeout, tell
         self.asked.append(goal)
         return self._result
 

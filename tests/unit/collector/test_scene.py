@@ -50,8 +50,8 @@ class Robot:
             response.stamp.sec = 7
         return response
 
-    def action(self, kind: Any, name: str, goal: Any, timeout: float, tell: Any = None) -> Any:
-        del kind, timeout, tell
+    def action(self, name: str, goal: Any, timeout: float, tell: Any = None) -> Any:
+        del timeout, tell
         self.told.append(name)
         self.goals.append(goal)
         if name == self._silent:

@@ -1,6 +1,6 @@
 """The four collaborators of Algorithm 1 with ROS behind them. They live in the collector's own thread and may block."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,13 +32,19 @@ class Goal:
 
 
 class Caller:
-    """Calls services and actions of other nodes with deadlines."""
+    """Calls services and actions of other nodes with deadlines.
 
-    def __init__(self, node: Node, patience: Patience, timeout: float) -> None:
+    To be made before the node spins: rclpy tells the executor of an action's client before it has its lock.
+    """
+
+    def __init__(self, node: Node, patience: Patience, timeout: float, actions: Mapping[str, Any]) -> None:
+        """`actions` are name -> type of those that will be called."""
         self.patience, self.timeout = patience, timeout
         self._node = node
         self._clients: dict[str, Client[Any, Any]] = {}
-        self._actions: dict[str, ActionClient[Any, Any, Any]] = {}
+        self._actions: dict[str, ActionClient[Any, Any, Any]] = {
+            name: ActionClient(node, kind, name) for name, kind in actions.items()
+        }
 
     def service(self, kind: Any, name: str, request: Any) -> Any:
         """Return a service's answer. Raises RefusedError with its message where it failed."""
@@ -51,10 +57,8 @@ class Caller:
             raise RefusedError(f"{name}: {response.message}")
         return response
 
-    def action(self, kind: Any, name: str, goal: Any, timeout: float, tell: Tell = lambda _: None) -> Any:
+    def action(self, name: str, goal: Any, timeout: float, tell: Tell = lambda _: None) -> Any:
         """Return an action's result; cancel it when this collector is told to stop."""
-        if name not in self._actions:
-            self._actions[name] = ActionClient(self._node, kind, name)
         client = self._actions[name]
         self.patience.until(client.server_is_ready, self.timeout, lambda: f"nobody offers {name}")
         sent = client.send_goal_async(goal, lambda message: tell(message.feedback))
@@ -166,7 +170,7 @@ class RosRobot:
         request.first_step, request.policy_version = self._collected, self._policy_version()
         if goal is not None:
             request.goal = goal.image
-        return self._caller.action(RunEpisode, names.RUN_EPISODE, request, plan.step_timeout * plan.steps, self._tell)
+        return self._caller.action(names.RUN_EPISODE, request, plan.step_timeout * plan.steps, self._tell)
 
 
 class RosLearner:
@@ -185,7 +189,7 @@ class RosLearner:
 
     def _train(self, updates: int) -> Train.Result:
         timeout = self._caller.timeout + self._update_timeout * updates
-        result = self._caller.action(Train, names.TRAIN, Train.Goal(updates=updates), timeout)
+        result = self._caller.action(names.TRAIN, Train.Goal(updates=updates), timeout)
         if not result.success:
             raise DataError(f"{names.TRAIN}: {result.message}")
         return result
@@ -215,7 +219,7 @@ class RosNovelty:
 
     def _fit(self, episodes: int, epochs: int) -> FitNovelty.Result:
         goal = FitNovelty.Goal(episodes=episodes, epochs=epochs)
-        result = self._caller.action(FitNovelty, names.FIT_NOVELTY, goal, self._fit_timeout)
+        result = self._caller.action(names.FIT_NOVELTY, goal, self._fit_timeout)
         if not result.success:
             raise DataError(f"{names.FIT_NOVELTY}: {result.message}")
         return result

@@ -17,7 +17,7 @@ from wayfarer_common.errors import ConfigError
 from wayfarer_common.fault import FaultKind
 from wayfarer_common.params import declare, param
 from wayfarer_common.run import ContractNode, run
-from wayfarer_msgs.action import RunEpisode
+from wayfarer_msgs.action import FitNovelty, RunEpisode, Train
 from wayfarer_msgs.msg import CollectorStatus, Fault
 from wayfarer_policies.exploration import (
     CountedStore,
@@ -94,6 +94,10 @@ class Collector(ContractNode):
         self.create_service(Trigger, names.PAUSE, self._on_pause)
         self.create_service(Trigger, names.RESUME, self._on_resume)
         self.create_service(Trigger, names.STOP, self._on_stop)
+        actions = {names.RUN_EPISODE: RunEpisode}
+        if learning:
+            actions |= {names.TRAIN: Train, names.FIT_NOVELTY: FitNovelty}
+        self._caller = Caller(self, self._patience, p.service_timeout, actions)
         self._thread = threading.Thread(target=self._work, name="algorithm", daemon=True)
         self._thread.start()
 
@@ -118,7 +122,7 @@ class Collector(ContractNode):
     def _collect(self) -> None:
         p = self._params
         self._patience.until(self._ready, p.startup_timeout, self._unready)
-        caller = Caller(self, self._patience, p.service_timeout)
+        caller = self._caller
         chosen = method(p.method)
         schedule = Schedule(p.episodes, p.episodes_per_cycle, p.steps, p.epochs)
         done, steps = finished(Path(p.run))

@@ -50,7 +50,7 @@ class Calls(Protocol):
     def service(self, kind: Any, name: str, request: Any) -> Any:
         """Call a service."""
 
-    def action(self, kind: Any, name: str, goal: Any, timeout: float, tell: Callable[[Any], None] = ...) -> Any:
+    def action(self, name: str, goal: Any, timeout: float, tell: Callable[[Any], None] = ...) -> Any:
         """Let an action run to its end."""
 
 
@@ -143,7 +143,7 @@ class ScriptedScene:
         around.tell(stage="resetting", detail=f"scripted motion: {self._script}")
         try:
             goal = RunEpisode.Goal(policy=self._script, steps=self._steps, not_before=home(calls))
-            result = calls.action(RunEpisode, names.RUN_EPISODE, goal, around.step_timeout * self._steps)
+            result = calls.action(names.RUN_EPISODE, goal, around.step_timeout * self._steps)
         except (SilenceError, RefusedError):  # a node does not answer, or the arm could not go home
             return False
         return bool(result.end != Episode.ABORTED)
