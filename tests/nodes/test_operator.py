@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 from fixtures.graph import node_process, peer, wait_for, wayfarer
-from geometry_msgs.msg import PoseStamped
 from std_srvs.srv import Trigger
 from wayfarer_common import contract, names
-from wayfarer_common.conversions import set_pose
+from wayfarer_common.conversions import base_pose
 from wayfarer_msgs.msg import Fault
 
 
@@ -21,8 +20,7 @@ def test_stop_is_confirmed_by_control_and_ack_lets_it_go_on(domain: int) -> None
         done = wayfarer("stop", "--namespace", "/", "--timeout", "60")
         assert done.returncode == 1, "nobody knows where the arm is: no hold can have been sent"
         assert "its place is not known" in " ".join(done.stderr.split())
-        pose = PoseStamped()
-        set_pose(pose.pose, np.array([0.5, 0.0, 0.2]), np.array([1.0, 0.0, 0.0, 0.0]))
+        pose = base_pose(np.array([0.5, 0.0, 0.2]), np.array([1.0, 0.0, 0.0, 0.0]))
         robot = me.publisher(contract.CURRENT_POSE)
         wait_for(lambda: robot.get_subscription_count() == 1, "control to listen")
         robot.publish(pose)

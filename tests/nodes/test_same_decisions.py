@@ -16,13 +16,12 @@ import pytest
 import yaml
 from fixtures.graph import VENV, Peer, peer, wait_for, wayfarer
 from franka_msgs.msg import FrankaRobotState
-from geometry_msgs.msg import PoseStamped
 from rclpy.action import ActionClient
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from wayfarer_cli.launch_file import read_launch_file
 from wayfarer_common import contract, names
-from wayfarer_common.conversions import array_to_image, position_of, set_pose, to_nanoseconds, to_stamp
+from wayfarer_common.conversions import array_to_image, base_pose, position_of, to_nanoseconds, to_stamp
 from wayfarer_msgs.action import RunEpisode
 from wayfarer_msgs.msg import Weights
 from wayfarer_policies.networks import EncoderConfig, SharedEncoder, weights_to_bytes
@@ -141,10 +140,7 @@ class Player:
 
     def _show(self, stamp: int, image: np.ndarray, position: np.ndarray) -> None:
         self._clock.publish(Clock(clock=to_stamp(stamp)))
-        pose = PoseStamped()
-        pose.header.stamp, pose.header.frame_id = to_stamp(stamp), names.BASE_FRAME
-        set_pose(pose.pose, position, DOWN)
-        self._pose.publish(pose)
+        self._pose.publish(base_pose(position, DOWN, stamp))
         self._camera.publish(array_to_image(image, to_stamp(stamp), names.CAMERA_FRAME))
 
     @contextmanager

@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Image
+from wayfarer_common import names
 from wayfarer_common.conversions import (
     active_errors,
     array_to_image,
+    base_pose,
     image_to_array,
     position_of,
     quaternion_of,
@@ -119,6 +121,13 @@ def test_a_pose_gives_back_its_position_and_orientation(
     set_pose(pose, np.array(position), np.array(quaternion))
     assert position_of(pose).tolist() == list(position)
     assert quaternion_of(pose).tolist() == list(quaternion)
+
+
+def test_a_pose_of_the_base_frame_says_where_and_when() -> None:
+    message = base_pose(np.array([0.1, 0.2, 0.3]), np.array([1.0, 0.0, 0.0, 0.0]), 1_500_000_000)
+    assert (message.header.frame_id, to_nanoseconds(message.header.stamp)) == (names.BASE_FRAME, 1_500_000_000)
+    assert position_of(message.pose).tolist() == [0.1, 0.2, 0.3]
+    assert quaternion_of(message.pose).tolist() == [1.0, 0.0, 0.0, 0.0]
 
 
 def test_a_quaternion_is_written_in_the_order_xyzw() -> None:

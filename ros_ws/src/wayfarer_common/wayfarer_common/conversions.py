@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import Pose
+from geometry_msgs.msg import Pose, PoseStamped
 from numpy.typing import NDArray
 from sensor_msgs.msg import Image
 
+from wayfarer_common import names
 from wayfarer_common.errors import DataError
 
 _CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1}
@@ -61,6 +62,14 @@ def set_pose(pose: Pose, position: NDArray[np.float64], quaternion: NDArray[np.f
     p, q = pose.position, pose.orientation
     p.x, p.y, p.z = (float(v) for v in position)
     q.x, q.y, q.z, q.w = (float(v) for v in quaternion)
+
+
+def base_pose(position: NDArray[np.float64], quaternion: NDArray[np.float64], stamp: int = 0) -> PoseStamped:
+    """Return a position (3,) [m] and a quaternion xyzw (4,) in the base frame at a time [ns]."""
+    message = PoseStamped()
+    message.header.stamp, message.header.frame_id = to_stamp(stamp), names.BASE_FRAME
+    set_pose(message.pose, position, quaternion)
+    return message
 
 
 def position_of(pose: Pose) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ from rclpy.action import ActionClient
 from rclpy.task import Future
 from std_srvs.srv import Trigger
 from wayfarer_common import contract, names
-from wayfarer_common.conversions import active_errors, position_of, set_pose, to_nanoseconds, to_stamp
+from wayfarer_common.conversions import active_errors, base_pose, position_of, to_nanoseconds
 from wayfarer_common.fault import Fault, FaultKind
 from wayfarer_common.params import declare, param
 from wayfarer_common.reason import Reason
@@ -200,10 +200,7 @@ class Control(ContractNode):
         record.requested = action.action
         record.executed = decision.executed.astype(np.float32)
         if decision.target is not None:
-            command = PoseStamped()
-            command.header.frame_id = names.BASE_FRAME
-            command.header.stamp = to_stamp(stamp)
-            set_pose(command.pose, decision.target, self._orientation)
+            command = base_pose(decision.target, self._orientation, stamp)
             self._target.publish(command)
             record.target, record.commanded = command.pose, True
         self._executed.publish(record)

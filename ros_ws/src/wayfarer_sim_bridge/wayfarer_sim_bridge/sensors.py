@@ -2,11 +2,10 @@
 
 import numpy as np
 from franka_msgs.msg import FrankaRobotState
-from geometry_msgs.msg import PoseStamped
 from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, JointState
 from wayfarer_common import contract, names
-from wayfarer_common.conversions import array_to_image, set_pose, to_stamp
+from wayfarer_common.conversions import array_to_image, base_pose, to_stamp
 from wayfarer_common.run import ContractNode
 from wayfarer_sim.cube_world import CubeWorld
 
@@ -32,7 +31,7 @@ class Sensors:
 
     def publish_state(self, stamp: int) -> None:
         """Publish where arm and cube are; `stamp` in nanoseconds."""
-        pose = self._pose_message(*self._world.ee_pose, stamp)
+        pose = base_pose(*self._world.ee_pose, stamp)
         joints = self._joint_message
         joints.header.stamp = pose.header.stamp
         joints.position = self._world.joint_positions.tolist()
@@ -40,12 +39,12 @@ class Sensors:
         joints.effort = self._world.joint_torques.tolist()
         self._pose.publish(pose)
         self._joints.publish(joints)
-        self._object.publish(self._pose_message(*self._world.cube_pose, stamp))
+        self._object.publish(base_pose(*self._world.cube_pose, stamp))
 
     def publish_robot_state(self, stamp: int) -> None:
         """Publish what libfranka would say of the arm; `stamp` in nanoseconds."""
         robot = self._robot_message
-        robot.o_t_ee = self._pose_message(*self._world.ee_pose, stamp)
+        robot.o_t_ee = base_pose(*self._world.ee_pose, stamp)
         robot.header = robot.o_t_ee.header
         robot.measured_joint_state = self._joint_message
         robot.time = self._world.time
@@ -64,11 +63,3 @@ class Sensors:
         info.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
         info.p = [*K[0], 0.0, *K[1], 0.0, *K[2], 0.0]
         return info
-
-    @staticmethod
-    def _pose_message(position: Vector, quaternion: Vector, stamp: int) -> PoseStamped:
-        message = PoseStamped()
-        message.header.stamp = to_stamp(stamp)
-        message.header.frame_id = names.BASE_FRAME
-        set_pose(message.pose, position, quaternion)
-        return message
