@@ -165,15 +165,11 @@ class BCQ:
 
     def state(self) -> State:
         """Return networks, targets, optimisers, counts and generators."""
-        own = State({}, {"updates": self.updates})
-        return State.join({**checkpoint.states(self._parts()), "self": own})
+        return checkpoint.save(self._parts(), updates=self.updates)
 
     def restore(self, state: State) -> None:
         """Continue from a state; DataError if it belongs to other shapes, and nothing is changed then."""
-        own = state.part("self")
-        updates = int(own.value("updates"))
-        checkpoint.restore(self._parts(), state, "BCQ")
-        self.updates = updates
+        (self.updates,) = checkpoint.restore(self._parts(), state, "BCQ", "updates")
 
 
 def draw_latents(rng: np.random.Generator, count: int, size: int) -> Tensor:

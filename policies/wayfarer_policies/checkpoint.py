@@ -119,8 +119,17 @@ def _state_of(part: Part) -> State:
     return generator_state(part) if isinstance(part, torch.Generator) else rng_state(part)
 
 
-def restore(parts: Mapping[str, Part], state: State, name: str) -> None:
-    """Continue all parts of `name` from a joined state; DataError if networks differ, and nothing is changed then."""
+def save(parts: Mapping[str, Part], **counts: int) -> State:
+    """Return the state of a learner: its parts, and what it has counted."""
+    return State.join({**states(parts), "self": State({}, counts)})
+
+
+def restore(parts: Mapping[str, Part], state: State, name: str, *counts: str) -> list[int]:
+    """Continue all parts of `name` from a joined state, and return its counts.
+
+    DataError if networks differ or a count is missing; nothing is changed then.
+    """
+    counted = [int(state.part("self").value(count)) for count in counts]
     for key, part in parts.items():
         if isinstance(part, nn.Module):
             check_module(part, state.part(key), f"{name} {key}")
@@ -134,6 +143,7 @@ def restore(parts: Mapping[str, Part], state: State, name: str) -> None:
             restore_generator(part, of)
         else:
             restore_rng(part, of)
+    return counted
 
 
 def module_state(module: nn.Module) -> State:

@@ -143,7 +143,5 @@ class RND:
 
     def restore(self, state: State) -> None:
         """Continue from a state; DataError if it is another network's, and nothing is changed then."""
-        checkpoint.restore(self._parts(), state, "RND")
-        own = state.part("self")
-        self.generator.set_state(own.tensors["generator"])
-        self.fits = int(own.value("fits"))
+        (self.fits,) = checkpoint.restore(self._parts(), state, "RND", "fits")
+        self.generator.set_state(state.part("self").tensors["generator"])

@@ -146,12 +146,9 @@ class TD3:
 
     def state(self) -> State:
         """Return networks, targets, optimisers, counts and generators."""
-        own = State({}, {"updates": self.updates, "noise_step": self.noise_step})
-        return State.join({**checkpoint.states(self._parts()), "self": own})
+        return checkpoint.save(self._parts(), updates=self.updates, noise_step=self.noise_step)
 
     def restore(self, state: State) -> None:
         """Continue from a state; DataError if it belongs to other shapes, and nothing is changed then."""
-        own = state.part("self")
-        updates, noise_step = int(own.value("updates")), int(own.value("noise_step"))
-        checkpoint.restore(self._parts(), state, "TD3")
-        self.updates, self.noise_step = updates, noise_step
+        counts = checkpoint.restore(self._parts(), state, "TD3", "updates", "noise_step")
+        self.updates, self.noise_step = counts
