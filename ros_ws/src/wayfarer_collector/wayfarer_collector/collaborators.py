@@ -11,7 +11,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image
 from wayfarer_common import names
 from wayfarer_common.errors import DataError, DeviceError
-from wayfarer_common.fault import TRIES, FaultKind
+from wayfarer_common.fault import TRIES, FaultKind, tried_in_vain
 from wayfarer_msgs.action import FitNovelty, RunEpisode, Train
 from wayfarer_msgs.msg import Episode
 from wayfarer_msgs.srv import BeginEpisode, EndEpisode, Reset, SelectGoal
@@ -131,7 +131,7 @@ class RosRobot:
             if episode.fault == FaultKind.NONE and not self._caller.patience.stopped:
                 raise DeviceError(f"episode {episode.episode} was aborted: {episode.reason}")
         last = episode.reason if episode is not None else "a scripted motion that did not come to its end"
-        raise DeviceError(f"{TRIES} episodes in a row were aborted, the last by: {last}")
+        raise DeviceError(tried_in_vain(last))
 
     def _try_episode(self, goal: Goal | None, attempt: int) -> Episode:
         plan = self._plan

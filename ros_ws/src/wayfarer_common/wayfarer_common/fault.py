@@ -31,3 +31,8 @@ class Fault:
     def __bool__(self) -> bool:
         """Whether something is wrong."""
         return self.kind is not FaultKind.NONE
+
+
+def tried_in_vain(last: str) -> str:
+    """Say that an episode was tried as often as it may be; `last` is what aborted it in the end."""
+    return f"{TRIES} episodes in a row were aborted, the last by: {last}"

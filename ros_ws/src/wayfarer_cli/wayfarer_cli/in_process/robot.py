@@ -13,7 +13,7 @@ from wayfarer_camera.picture import Crop, Rectifier, observe
 from wayfarer_common import contract, names
 from wayfarer_common.calibration import load_optional
 from wayfarer_common.errors import DeviceError, WayfarerError
-from wayfarer_common.fault import TRIES, FaultKind
+from wayfarer_common.fault import TRIES, FaultKind, tried_in_vain
 from wayfarer_common.reason import nothing_passed
 from wayfarer_control.safety import Decision, Limits, Situation, decide
 from wayfarer_policies.goals import Goal
@@ -115,7 +115,7 @@ class InProcessRobot:
                 return self._try_episode(goal, attempt)
             except NothingPassedError as error:
                 last = error
-        raise DeviceError(f"{TRIES} episodes in a row were aborted, the last by: {last}")
+        raise DeviceError(tried_in_vain(str(last)))
 
     def _try_episode(self, goal: Goal | None, attempt: int) -> Any:
         plan = self._plan
@@ -124,11 +124,9 @@ class InProcessRobot:
         recording = self._recorder.begin(head, self._arm.now)
         try:
             self._act(recording, None if goal is None else np.ascontiguousarray(goal.image.transpose(1, 2, 0)), attempt)
-        except NothingPassedError as error:
-            recording.end(End.ABORTED, str(error), self._arm.now, FaultKind.OTHER)
-            raise
         except (DeviceError, StoppedError) as error:
-            recording.end(End.ABORTED, str(error), self._arm.now)
+            fault = FaultKind.OTHER if isinstance(error, NothingPassedError) else FaultKind.NONE
+            recording.end(End.ABORTED, str(error), self._arm.now, fault)
             raise
         record = recording.end(End.TRUNCATED, "time limit", self._arm.now)
         self._collected.episodes += 1
