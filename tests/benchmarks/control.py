@@ -21,17 +21,16 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 import rclpy
 from control_echo import ANSWERED, ASKED
-from fixtures.graph import node_process
+from fixtures.graph import COMMANDS_DOMAIN, node_process
 from fixtures.rigs import ended
 from franka_msgs.msg import FrankaRobotState
 from geometry_msgs.msg import PoseStamped
 from rclpy.experimental import EventsExecutor
 from rclpy.node import Node
-from wayfarer_common import contract, names, qos
-from wayfarer_common.conversions import set_pose, to_stamp
+from wayfarer_common import contract, qos
+from wayfarer_common.conversions import base_pose, to_stamp
 from wayfarer_msgs.msg import Action
 
-DOMAIN = 101  # of no test, see conftest.py
 RATE, POSE_RATE, STATE_EVERY = 50.0, 100.0, 4  # Hz, Hz, poses
 HOLD_RATES, HOLDS = (2.0, 10.0), 10  # Hz, silences at each
 DEADLINE = 10.0  # s
@@ -79,10 +78,7 @@ class Bench:
 
     def _tell(self) -> None:
         self._stamp = time.time_ns()
-        pose = PoseStamped()
-        pose.header.stamp, pose.header.frame_id = to_stamp(self._stamp), names.BASE_FRAME
-        set_pose(pose.pose, HOME, DOWN)
-        self._pose.publish(pose)
+        self._pose.publish(base_pose(HOME, DOWN, self._stamp))
         if self._poses % STATE_EVERY == 0:
             self._state.publish(FrankaRobotState(robot_mode=FrankaRobotState.ROBOT_MODE_MOVE))
         self._poses += 1
@@ -169,7 +165,7 @@ def main() -> None:
     parser.add_argument("--actions", type=int, default=2000)
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     given = parser.parse_args()
-    os.environ |= {"ROS_DOMAIN_ID": str(DOMAIN), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    os.environ |= {"ROS_DOMAIN_ID": str(COMMANDS_DOMAIN), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
     rclpy.init()
     figures = latency(given.actions)
     for rate in HOLD_RATES:

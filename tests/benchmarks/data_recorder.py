@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from fixtures.feeding import Feeder, Pace
-from fixtures.graph import VENV, peer
+from fixtures.graph import COMMANDS_DOMAIN, VENV, peer
 from wayfarer_common import names
 from wayfarer_policies.replay.assembly import header_stamp
 from wayfarer_policies.replay.bag import messages, read_episode
@@ -29,7 +29,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 def measure(seconds: float, rates: tuple[float, ...] = (10.0,)) -> dict[str, float]:
     """Record for some seconds at each rate [Hz]; return CPU shares and losses."""
     figures: dict[str, float] = {}
-    domain = int(os.environ.setdefault("ROS_DOMAIN_ID", "102"))
+    domain = int(os.environ.setdefault("ROS_DOMAIN_ID", str(COMMANDS_DOMAIN)))
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     with tempfile.TemporaryDirectory() as name:
         for rate in rates:

@@ -22,12 +22,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 from fixtures.backends import BACKENDS, PERIOD, Robot, running
-from fixtures.graph import wait_for
+from fixtures.graph import COMMANDS_DOMAIN, wait_for
 from fixtures.rigs import hurry
 from wayfarer_common import contract
 from wayfarer_common.conversions import position_of, to_nanoseconds
 
-DOMAIN = 101  # of no test, see conftest.py
 FINE = 0.02  # s, control period of the lock-step simulator here, so that the way to a target shows
 STEP = 0.1  # m
 DIRECTIONS = [sign * axis for axis in np.eye(3)[:2] for sign in (1.0, -1.0)]
@@ -148,12 +147,12 @@ def cpu_seconds(process: subprocess.Popen[str]) -> float:
 def measure(name: str, steps: int, folder: Path) -> dict[str, Any]:
     """Return everything about one back end."""
     tested = BACKENDS[name]
-    with running(tested, DOMAIN, folder, **({"control_period": FINE} if tested.lockstep else {})) as robot:
+    with running(tested, COMMANDS_DOMAIN, folder, **({"control_period": FINE} if tested.lockstep else {})) as robot:
         result: dict[str, Any] = step_response(robot) | {"image_latency_ms": image_latency(robot)}
         if tested.lockstep:
             return result | {"lost_steps": lockstep_steps(robot, steps)}
         at_rates = [random_steps(robot, SLOW, steps)]
-    with running(tested, DOMAIN, folder, **BRISK.get(tested.bridge, {})) as robot:
+    with running(tested, COMMANDS_DOMAIN, folder, **BRISK.get(tested.bridge, {})) as robot:
         at_rates += [random_steps(robot, rate, steps) for rate in FAST]
     return result | {"lost_steps": sum(r["lost_steps"] for r in at_rates), "rates": at_rates}
 
@@ -179,7 +178,7 @@ def main() -> None:
     parser.add_argument("--backend", nargs="+", choices=tuple(BACKENDS), default=list(BACKENDS))
     parser.add_argument("--steps", type=int, default=200)
     given = parser.parse_args()
-    os.environ |= {"ROS_DOMAIN_ID": str(DOMAIN), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    os.environ |= {"ROS_DOMAIN_ID": str(COMMANDS_DOMAIN), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
     hurry()
     results = {}
     for name in given.backend:

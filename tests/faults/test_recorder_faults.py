@@ -21,7 +21,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from fixtures.feeding import Feeder, Pace
-from fixtures.graph import VENV, peer, wait_for
+from fixtures.graph import COMMANDS_DOMAIN, VENV, peer, wait_for
 from wayfarer_policies.replay.recover import recover
 from wayfarer_policies.replay.run_directory import RunDirectory
 from wayfarer_policies.replay.verify import GOOD, Verdict, verify
@@ -125,7 +125,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    domain = int(os.environ.setdefault("ROS_DOMAIN_ID", "93"))
+    domain = int(os.environ.setdefault("ROS_DOMAIN_ID", str(COMMANDS_DOMAIN)))
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"

@@ -1,5 +1,6 @@
 """The control node over real DDS, with the test as robot, policy and recorder."""
 
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +14,7 @@ from geometry_msgs.msg import PoseStamped
 from rclpy.action import ActionServer
 from std_srvs.srv import Trigger
 from wayfarer_common import contract, names
-from wayfarer_common.conversions import position_of, set_pose, to_stamp
+from wayfarer_common.conversions import base_pose, position_of, to_stamp
 from wayfarer_common.reason import Reason
 from wayfarer_msgs.msg import Action, ExecutedAction, Fault
 
@@ -51,11 +52,7 @@ class Rig:
         return self.peer.health["control"].message if "control" in self.peer.health else ""
 
     def be_at(self, position: np.ndarray = HOME, stamp: int | None = None) -> None:
-        message = PoseStamped()
-        message.header.stamp = to_stamp(stamp or time.time_ns())
-        message.header.frame_id = names.BASE_FRAME
-        set_pose(message.pose, position, DOWN)
-        self._pose.publish(message)
+        self._pose.publish(base_pose(position, DOWN, stamp or time.time_ns()))
 
     def report(self, mode: int) -> None:
         self._state.publish(FrankaRobotState(robot_mode=mode))
@@ -218,10 +215,10 @@ def test_recovery_is_asked_for_a_few_times_and_then_waits_for_the_operator(domai
         rig = Rig(me)
 
         def reflex_for(seconds: float) -> None:
-            end = time.monotonic() + seconds
+            end, tick = time.monotonic() + seconds, threading.Event()
             while time.monotonic() < end:
                 rig.report(FrankaRobotState.ROBOT_MODE_REFLEX)
-                time.sleep(0.05)
+                tick.wait(0.05)
 
         reflex_for(2.0)
         wait_for(lambda: len(asked) == 2, "two recoveries")

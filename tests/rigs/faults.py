@@ -19,28 +19,27 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from fixtures import arm_faults, node_faults
-from fixtures.graph import nodes_of
+from fixtures.graph import COMMANDS_DOMAIN, nodes_of
 from fixtures.rigs import may_make_namespaces
 
-DOMAIN = 100  # of no test, see conftest.py
 Inject = Callable[[str], None]
 
 
 @contextmanager
 def arm() -> Iterator[Inject]:
-    with tempfile.TemporaryDirectory() as folder, arm_faults.running_rig(DOMAIN, Path(folder)) as rig:
+    with tempfile.TemporaryDirectory() as folder, arm_faults.running_rig(COMMANDS_DOMAIN, Path(folder)) as rig:
         yield lambda name: arm_faults.inject(rig, name)
 
 
 @contextmanager
 def camera() -> Iterator[Inject]:
-    with node_faults.filmed(DOMAIN) as rig:
+    with node_faults.filmed(COMMANDS_DOMAIN) as rig:
         yield lambda _: node_faults.frozen_camera(rig)
 
 
 @contextmanager
 def control() -> Iterator[Inject]:
-    with node_faults.clocked(DOMAIN) as rig:
+    with node_faults.clocked(COMMANDS_DOMAIN) as rig:
         yield lambda _: node_faults.jumping_clock(rig)
 
 
@@ -59,7 +58,7 @@ def main() -> None:
     every = [kind for _, kinds in RIGS for kind in kinds]
     parser.add_argument("--kind", nargs="+", choices=every, default=every, help="which kinds")
     given = parser.parse_args()
-    os.environ |= {"ROS_DOMAIN_ID": str(DOMAIN), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    os.environ |= {"ROS_DOMAIN_ID": str(COMMANDS_DOMAIN), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
     untested = set(every) - set(given.kind) | (set() if may_make_namespaces() else {arm_faults.NEEDS_CABLE})
     borne, failures = Counter[str](), []
     for running, all_kinds in RIGS:
