@@ -20,7 +20,8 @@ from wayfarer_msgs.msg import Action, ExecutedAction, Fault
 
 HOME = np.array([0.5, 0.0, 0.2])
 DOWN = np.array([1.0, 0.0, 0.0, 0.0])
-PERIOD = 0.2  # s
+PERIOD = 1.0  # s
+PATIENT = {"control_period": PERIOD, "max_age": 5.0, "silence": 20.0, "state_timeout": 60.0}  # on a busy machine
 
 
 class Rig:
@@ -72,8 +73,13 @@ class Rig:
 
 @pytest.fixture
 def rig(domain: int) -> Iterator[Rig]:
-    parameters = {"control_period": PERIOD, "silence": 1.5 * PERIOD, "state_timeout": 60.0}
-    with node_process("wayfarer_control", "control", **parameters), peer(domain) as me:
+    with node_process("wayfarer_control", "control", **PATIENT), peer(domain) as me:
+        yield Rig(me)
+
+
+@pytest.fixture
+def watched(domain: int) -> Iterator[Rig]:
+    with node_process("wayfarer_control", "control", **PATIENT | {"silence": 1.5 * PERIOD}), peer(domain) as me:
         yield Rig(me)
 
 
@@ -105,7 +111,9 @@ def test_a_target_outside_the_box_is_moved_onto_its_surface(rig: Rig) -> None:
 
 
 def test_an_old_observation_is_not_acted_on(rig: Rig) -> None:
-    assert rig.act([0.3, 0.0, 0.0], age=1.0).reasons == Reason.STALE
+    record = rig.act([0.3, 0.0, 0.0], age=6.0)
+    assert Reason.STALE in Reason(record.reasons)
+    np.testing.assert_array_equal(record.executed, [0.0, 0.0, 0.0])
 
 
 def test_no_command_goes_out_while_the_robot_reports_an_error(rig: Rig) -> None:
@@ -143,23 +151,23 @@ def test_after_a_user_stop_nothing_moves_before_an_operator_says_so(rig: Rig) ->
     assert rig.act([0.3, 0.0, 0.0], step=1).commanded
 
 
-def test_silence_leads_to_a_hold_within_two_control_periods(rig: Rig) -> None:
-    rig.act([0.5, 0.0, 0.0])
+def test_silence_leads_to_a_hold_within_two_control_periods(watched: Rig) -> None:
+    watched.act([0.5, 0.0, 0.0])
     acted = time.monotonic()
     moved = HOME + [0.03, 0.0, 0.0]
-    rig.be_at(moved)
-    wait_for(lambda: len(rig.records) == 2, "the hold")
+    watched.be_at(moved)
+    wait_for(lambda: len(watched.records) == 2, "the hold")
     silent = time.monotonic() - acted
-    assert rig.records[1].reasons == Reason.SILENT
-    np.testing.assert_allclose(position_of(rig.records[1].target), moved)
-    assert silent < 2.0 * PERIOD + 0.1, f"{silent:.2f} s; 0.1 s is for this machine being busy"
+    assert watched.records[1].reasons == Reason.SILENT
+    np.testing.assert_allclose(position_of(watched.records[1].target), moved)
+    assert silent < 2.0 * PERIOD + 0.5, f"{silent:.2f} s; 0.5 s is for this machine being busy"
 
 
-def test_silence_after_the_last_action_of_an_episode_is_no_fault(rig: Rig) -> None:
-    rig.act([0.5, 0.0, 0.0], last=True)
-    end = time.monotonic() + 4.0 * PERIOD
-    wait_for(lambda: time.monotonic() > end, "four periods to pass")
-    assert len(rig.records) == 1
+def test_silence_after_the_last_action_of_an_episode_is_no_fault(watched: Rig) -> None:
+    watched.act([0.5, 0.0, 0.0], last=True)
+    end = time.monotonic() + 3.0 * PERIOD
+    wait_for(lambda: time.monotonic() > end, "three periods to pass")
+    assert len(watched.records) == 1
 
 
 def test_an_operators_hold_stays_in_force_until_release(rig: Rig) -> None:
@@ -210,23 +218,28 @@ def test_recovery_is_asked_for_a_few_times_and_then_waits_for_the_operator(domai
         handle.succeed()  # in vain: the robot goes on reporting its reflex
         return ErrorRecovery.Result()
 
-    with node_process("wayfarer_control", "control", recovery_attempts=2, recovery_pause=0.2), peer(domain) as me:
+    few = {"recovery_attempts": 2, "recovery_pause": 0.2}
+    with node_process("wayfarer_control", "control", **PATIENT | few), peer(domain) as me:
         server = ActionServer(me.node, ErrorRecovery, names.ERROR_RECOVERY, recover)
         rig = Rig(me)
 
-        def reflex_for(seconds: float) -> None:
-            end, tick = time.monotonic() + seconds, threading.Event()
-            while time.monotonic() < end:
+        def reflex_until_asked(times: int) -> None:
+            def asked_while_reporting() -> bool:
+                rig.report(FrankaRobotState.ROBOT_MODE_REFLEX)
+                return len(asked) == times
+
+            wait_for(asked_while_reporting, f"{times} recoveries")
+            end, tick = time.monotonic() + 1.0, threading.Event()
+            while time.monotonic() < end:  # time enough for one too many
                 rig.report(FrankaRobotState.ROBOT_MODE_REFLEX)
                 tick.wait(0.05)
+            assert len(asked) == times
 
-        reflex_for(2.0)
-        wait_for(lambda: len(asked) == 2, "two recoveries")
+        reflex_until_asked(2)
         wait_for(lambda: rig.fault.needs_operator, "the word that it needs an operator")
         assert "wayfarer ack" in wait_for(lambda: "in vain" in rig.says() and rig.says(), "its diagnostics")
         assert rig.peer.call(Trigger, names.RELEASE, Trigger.Request()).success
-        reflex_for(2.0)
-        wait_for(lambda: len(asked) == 4, "two more after the operator's word")
+        reflex_until_asked(4)
         rig.report(FrankaRobotState.ROBOT_MODE_MOVE)
         server.destroy()
 

@@ -64,6 +64,16 @@ def test_a_reset_that_fails_ends_the_episode_typed_and_it_is_tried_again(
     assert nodes.ended[0].reason == str(error)
 
 
+def test_a_fault_that_control_tells_after_the_failed_reset_is_what_the_episode_ended_of() -> None:
+    nodes = Nodes([RefusedError("robot/reset: cannot go home: connection lost")])
+    words = iter([FaultKind.NONE, FaultKind.NONE])
+    made = RosRobot(
+        nodes, PLAN, 0, 0, lambda _: None, lambda: None, lambda: next(words, FaultKind.CONNECTION), lambda: 3, NoScene()
+    )
+    made.run_episode(None)
+    assert nodes.ended[0].fault == FaultKind.CONNECTION
+
+
 def test_one_fault_after_another_ends_the_collection() -> None:
     nodes = Nodes([], fault=FaultKind.REFLEX, end=Episode.ABORTED)
     with pytest.raises(DeviceError, match="20 episodes in a row"):

@@ -1,6 +1,7 @@
 """The four collaborators of Algorithm 1 with ROS behind them. They live in the collector's own thread and may block."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,8 @@ from wayfarer_policies.methods import method
 
 from wayfarer_collector.scene import Scene
 from wayfarer_collector.waiting import InterruptedWaitError, Patience, RefusedError, SilenceError, Tell
+
+_WORD_OF_CONTROL = 1.0  # s; what control says of a fault may come after the answer that the same fault spoiled
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,9 @@ class RosRobot:
     def _kind_of(self, error: DeviceError) -> FaultKind:
         if isinstance(error, SilenceError):  # a node, or the machine it runs on, does not answer
             return FaultKind.CONNECTION
-        if isinstance(error, RefusedError):  # the arm could not go home: control mostly knows why
+        if isinstance(error, RefusedError):  # the arm could not go home: control mostly knows why, or soon will
+            with suppress(SilenceError):
+                self._caller.patience.until(lambda: bool(self._fault()), _WORD_OF_CONTROL, lambda: "")
             return self._fault() or FaultKind.OTHER
         return FaultKind.NONE
 
