@@ -40,7 +40,7 @@ demo: setup  ## explore in the simulator for a few minutes, beside random action
 
 ifeq ($(ROS_DISTRO),kilted)
 test: lint $(VENV)/.rigs $(VENV)/.loaders  ## everything: style, types, all tests; ROS_DISTRO=jazzy: nodes and contracts on the Jazzy wheels
-	$(VENV)/bin/pytest tests
+	$(VENV)/bin/pytest --hypothesis-profile=repeat tests
 else
 test: setup $(VENV)/.rigs
 	$(VENV)/bin/pytest tests/nodes tests/contract

@@ -1,10 +1,20 @@
-"""Fixtures of all tests that touch ROS: every test gets a domain of its own, on this machine only."""
+"""Fixtures of all tests that touch ROS: every test gets a domain of its own, on this machine only.
+
+And how hypothesis looks for examples: `make unit` draws new ones each time, `make test` the same ones, so that its
+verdict is of the commit and not of the draw. No example has a time limit: the machine may be busy.
+"""
 
 import itertools
 import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+_SLOWLY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("explore", _SLOWLY)
+settings.register_profile("repeat", _SLOWLY, derandomize=True)
+settings.load_profile("explore")
 
 _domains = itertools.cycle(range(1 + os.getpid() % 50, 100))
 

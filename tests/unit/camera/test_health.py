@@ -182,7 +182,7 @@ def test_a_clock_that_is_set_back_does_not_hide_a_silent_camera() -> None:
     assert camera.problem == "no picture for more than 2 s"
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(
     st.lists(
         st.tuples(st.floats(0.0, 3.0), st.floats(0.0, 3.0), st.sampled_from(["wait", "good", "black", "stale"])),

@@ -29,7 +29,7 @@ def test_an_image_of_the_right_size_passes_unchanged() -> None:
     assert observed.flags.c_contiguous
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(1, 200), st.integers(1, 200), st.integers(0, 3), st.integers(1, 100))
 def test_whatever_the_camera_sends_the_observation_has_its_size(height: int, width: int, turns: int, size: int) -> None:
     observed = observe(noise(height, width), Crop(quarter_turns=turns), size)
@@ -89,7 +89,7 @@ def test_a_crop_that_leaves_the_image_is_refused_with_both_sizes(crop: Crop) -> 
         observe(noise(100, 130), crop, 84)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 40), st.integers(1, 40), st.integers(1, 40))
 def test_a_crop_either_fits_or_is_refused(left: int, top: int, size: int, height: int, width: int) -> None:
     edge = size or min(height - top, width - left)

@@ -49,7 +49,7 @@ def test_a_time_before_the_epoch_keeps_its_nanoseconds_positive() -> None:
     assert to_nanoseconds(to_stamp(-1)) == -1
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(1, 40), st.integers(1, 40))
 def test_pixels_come_back_from_a_message_as_they_went_in(height: int, width: int) -> None:
     pixels = noise(height, width)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
@@ -55,7 +55,6 @@ def test_a_cube_tilted_by_less_than_45_degrees_keeps_its_top(face: str, axis: li
     assert top_face(tilted.as_quat()) == face
 
 
-@settings(deadline=None)
 @given(unit_quaternions)
 def test_the_top_face_is_the_one_whose_turned_normal_is_highest(quaternion: NDArray[np.float64]) -> None:
     heights = Rotation.from_quat(quaternion).apply(np.array(list(FACE_NORMALS.values()), float))[:, 2]
@@ -63,7 +62,6 @@ def test_the_top_face_is_the_one_whose_turned_normal_is_highest(quaternion: NDAr
     assert top_face(quaternion) == FACES[int(np.argmax(heights))]
 
 
-@settings(deadline=None)
 @given(unit_quaternions)
 def test_a_quaternion_and_its_negative_are_the_same_orientation(quaternion: NDArray[np.float64]) -> None:
     assert top_face(quaternion) == top_face(-quaternion)

@@ -105,7 +105,7 @@ def time_given(limits: Limits, decision: Decision, stamp: float, last_stamp: flo
     return since if since < limits.control_period and not decision.reasons & HOLDS else limits.control_period
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(any_limits(), vectors(anything), anything, any_situation())
 @example(LIMITS, np.ones(3), 10.0, situation(last_stamp=math.nan))
 @example(replace(LIMITS, action_scale=1e308, max_step=1e308), np.ones(3), 10.0, situation())
@@ -141,7 +141,7 @@ def test_the_corners_of_floating_point_are_safe_in_every_combination_tried() -> 
     assert sent > 500
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(any_limits(), vectors(anything), vectors(finite), st.floats(0.0, 2.0))
 def test_an_action_in_time_stays_within_every_limit_whatever_the_limits(
     limits: Limits, action: NDArray[np.float64], position: NDArray[np.float64], since: float
@@ -151,7 +151,7 @@ def test_an_action_in_time_stays_within_every_limit_whatever_the_limits(
         assert_safe(decision, limits, position, time_given(limits, decision, 10.0, 10.0 - since))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(sensible_limits(), vectors(anything), near, st.floats(1e-3, 2.0))
 @example(replace(LIMITS, action_scale=0.0), np.full(3, 0.5), CENTRE, 0.5)
 def test_what_is_executed_differs_from_what_was_asked_only_with_a_reason(
@@ -165,7 +165,7 @@ def test_what_is_executed_differs_from_what_was_asked_only_with_a_reason(
         assert decision.target == pytest.approx(position + limits.action_scale * action, abs=1e-12)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(any_limits(), vectors(anything), vectors(finite), st.floats(0.0, 2.0))
 def test_an_action_is_executed_as_asked_or_a_reason_given_up_to_the_rounding_of_large_numbers(
     limits: Limits, action: NDArray[np.float64], position: NDArray[np.float64], since: float
@@ -179,7 +179,6 @@ def test_an_action_is_executed_as_asked_or_a_reason_given_up_to_the_rounding_of_
 
 
 @given(inside, vectors(st.floats(-0.3, 0.3)))
-@settings(deadline=None)
 def test_a_small_action_in_free_space_is_executed_in_full_and_without_reasons(
     position: NDArray[np.float64], action: NDArray[np.float64]
 ) -> None:
@@ -191,7 +190,7 @@ def test_a_small_action_in_free_space_is_executed_in_full_and_without_reasons(
 
 
 @given(any_limits(), vectors(anything), anything, any_situation())
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_nothing_is_sent_while_the_robot_reports_an_error(
     limits: Limits, action: NDArray[np.float64], stamp: float, now: Situation
 ) -> None:
@@ -201,7 +200,6 @@ def test_nothing_is_sent_while_the_robot_reports_an_error(
 
 
 @given(vectors(anything), anything, inside, anything, anything)
-@settings(deadline=None)
 def test_a_stopped_arm_holds_whatever_is_asked(
     action: NDArray[np.float64], stamp: float, position: NDArray[np.float64], now: float, last: float
 ) -> None:
@@ -327,7 +325,7 @@ def test_a_box_of_one_point_lets_the_arm_stay_there_only() -> None:
     assert Reason.WORKSPACE in decision.reasons
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(any_limits(), vectors(anything), st.sampled_from(list(Reason)))
 def test_a_hold_is_safe_and_says_why(limits: Limits, position: NDArray[np.float64], why: Reason) -> None:
     with np.errstate(all="ignore"):

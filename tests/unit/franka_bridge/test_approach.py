@@ -2,7 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from wayfarer_franka_bridge.approach import Approach, Manner, Traveller
 
@@ -17,7 +17,6 @@ def travel(goal: np.ndarray, seconds: float) -> list[Approach]:
     return way
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(-0.3, 0.3), min_size=3, max_size=3))
 def test_it_arrives_without_overshoot_and_keeps_to_the_top_speed(offset: list[float]) -> None:
     goal = START.position + offset

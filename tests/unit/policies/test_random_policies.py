@@ -18,7 +18,7 @@ def actions(policy: Policy, seed: int, steps: int, explore: bool = True) -> NDAr
 
 
 @each_policy
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**64 - 1))
 def test_every_action_is_three_finite_numbers_from_minus_one_to_one(name: str, seed: int) -> None:
     drawn = actions(make_policy(name), seed, 50)

@@ -9,7 +9,7 @@ from wayfarer_common.errors import ConfigError, DataError
 from wayfarer_policies.replay.dataset import Dataset
 from wayfarer_policies.splits import SPLITS, Split, draw_split
 
-datasets_of = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+datasets_of = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")

@@ -121,7 +121,7 @@ def test_a_missing_final_observation_loses_the_last_step(tmp_path: Path) -> None
     assert episode.stamps[6] == 0
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(st.sets(st.integers(0, 5)), st.sets(st.integers(0, 4)), st.sets(st.integers(0, 4)), st.booleans())
 def test_every_loss_is_masked_and_nothing_else(
     tmp_path_factory: pytest.TempPathFactory, images: set[int], executed: set[int], actions: set[int], final: bool

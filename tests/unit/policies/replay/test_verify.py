@@ -66,7 +66,7 @@ def test_a_length_beyond_all_bounds_is_damage_too(tmp_path: Path, byte: int) -> 
     assert verify(run).code in (DAMAGED, UNUSABLE)
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_any_byte_may_be_the_corrupted_one(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     run = write_run(tmp_path_factory.mktemp("runs") / "run", 1, 3)

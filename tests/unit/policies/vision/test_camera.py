@@ -30,7 +30,7 @@ def test_above_the_horizon_there_is_no_table() -> None:
     assert np.isfinite(level.at_height(np.array([[320.0, 400.0]]), 0.0)).all()
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(0, 100), st.integers(0, 100), st.integers(100, 300), st.integers(0, 3))
 def test_crops_turns_and_sizes_move_pixels_as_they_move_pictures(left: int, top: int, edge: int, turns: int) -> None:
     marked = np.zeros((480, 640))
