@@ -71,6 +71,8 @@ def test_a_reflex_ends_the_episode_typed_and_the_next_one_follows_by_itself(coll
     collection.wait_for_stage("acting", steps=20)
     robot = collection.peer.publisher(contract.ROBOT_STATE)
     collection.peer.listen(contract.CONTROL_FAULT)
+    wait_for(lambda: robot.get_subscription_count() >= 2, "control and recorder to listen")
+    wait_for(lambda: collection.peer.last(contract.CONTROL_FAULT), "control's word that all is well")
 
     def told() -> bool:  # the bridge's next state may take a reflex's place before control looks, and ends it after
         robot.publish(FrankaRobotState(robot_mode=FrankaRobotState.ROBOT_MODE_REFLEX))
