@@ -1,8 +1,7 @@
 """The control node over real DDS, with the test as robot, policy and recorder."""
 
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -54,6 +53,17 @@ class Rig:
 
     def be_at(self, position: np.ndarray = HOME, stamp: int | None = None) -> None:
         self._pose.publish(base_pose(position, DOWN, stamp or time.time_ns()))
+
+    def be_placed(self) -> None:
+        """Be at home until the node knows it, which it proves by a hold; a pose may come after what is sent later."""
+
+        def held() -> bool:
+            self.be_at()
+            return bool(self.peer.call(Trigger, names.HOLD, Trigger.Request()).success)
+
+        wait_for(held, "the node to know the pose")
+        wait_for(lambda: self.records and self.records[-1].commanded, "the record of the hold")
+        assert self.peer.call(Trigger, names.RELEASE, Trigger.Request()).success
 
     def report(self, mode: int) -> None:
         self._state.publish(FrankaRobotState(robot_mode=mode))
@@ -111,9 +121,8 @@ def test_a_target_outside_the_box_is_moved_onto_its_surface(rig: Rig) -> None:
 
 
 def test_an_old_observation_is_not_acted_on(rig: Rig) -> None:
-    record = rig.act([0.3, 0.0, 0.0], age=6.0)
-    assert Reason.STALE in Reason(record.reasons)
-    np.testing.assert_array_equal(record.executed, [0.0, 0.0, 0.0])
+    rig.be_placed()
+    assert rig.act([0.3, 0.0, 0.0], age=6.0).reasons == Reason.STALE
 
 
 def test_no_command_goes_out_while_the_robot_reports_an_error(rig: Rig) -> None:
@@ -160,13 +169,13 @@ def test_silence_leads_to_a_hold_within_two_control_periods(watched: Rig) -> Non
     silent = time.monotonic() - acted
     assert watched.records[1].reasons == Reason.SILENT
     np.testing.assert_allclose(position_of(watched.records[1].target), moved)
-    assert silent < 2.0 * PERIOD + 0.5, f"{silent:.2f} s; 0.5 s is for this machine being busy"
+    assert silent < 2.0 * PERIOD + 0.1, f"{silent:.2f} s; 0.1 s is for this machine being busy"
 
 
 def test_silence_after_the_last_action_of_an_episode_is_no_fault(watched: Rig) -> None:
     watched.act([0.5, 0.0, 0.0], last=True)
-    end = time.monotonic() + 3.0 * PERIOD
-    wait_for(lambda: time.monotonic() > end, "three periods to pass")
+    end = time.monotonic() + 4.0 * PERIOD
+    wait_for(lambda: time.monotonic() > end, "four periods to pass")
     assert len(watched.records) == 1
 
 
@@ -223,16 +232,13 @@ def test_recovery_is_asked_for_a_few_times_and_then_waits_for_the_operator(domai
         server = ActionServer(me.node, ErrorRecovery, names.ERROR_RECOVERY, recover)
         rig = Rig(me)
 
-        def reflex_until_asked(times: int) -> None:
-            def asked_while_reporting() -> bool:
-                rig.report(FrankaRobotState.ROBOT_MODE_REFLEX)
-                return len(asked) == times
+        def reflex_until(done: Callable[[], bool], what: str) -> None:
+            wait_for(lambda: rig.report(FrankaRobotState.ROBOT_MODE_REFLEX) or done(), what)
 
-            wait_for(asked_while_reporting, f"{times} recoveries")
-            end, tick = time.monotonic() + 1.0, threading.Event()
-            while time.monotonic() < end:  # time enough for one too many
-                rig.report(FrankaRobotState.ROBOT_MODE_REFLEX)
-                tick.wait(0.05)
+        def reflex_until_asked(times: int) -> None:
+            reflex_until(lambda: len(asked) == times, f"{times} recoveries")
+            end = time.monotonic() + 1.0
+            reflex_until(lambda: time.monotonic() > end, "time enough for one too many")
             assert len(asked) == times
 
         reflex_until_asked(2)

@@ -43,8 +43,10 @@ class Nodes:
         return self._result
 
 
-def robot(nodes: Nodes, fault: FaultKind = FaultKind.NONE) -> RosRobot:
-    return RosRobot(nodes, PLAN, 0, 0, lambda _: None, lambda: None, lambda: fault, lambda: 3, NoScene())
+def robot(nodes: Nodes, *words: FaultKind) -> RosRobot:
+    """`words` is what control says, one word after the other; the last one stays."""
+    said, last = iter(words[:-1]), words[-1] if words else FaultKind.NONE
+    return RosRobot(nodes, PLAN, 0, 0, lambda _: None, lambda: None, lambda: next(said, last), lambda: 3, NoScene())
 
 
 @pytest.mark.parametrize(
@@ -66,11 +68,7 @@ def test_a_reset_that_fails_ends_the_episode_typed_and_it_is_tried_again(
 
 def test_a_fault_that_control_tells_after_the_failed_reset_is_what_the_episode_ended_of() -> None:
     nodes = Nodes([RefusedError("robot/reset: cannot go home: connection lost")])
-    words = iter([FaultKind.NONE, FaultKind.NONE])
-    made = RosRobot(
-        nodes, PLAN, 0, 0, lambda _: None, lambda: None, lambda: next(words, FaultKind.CONNECTION), lambda: 3, NoScene()
-    )
-    made.run_episode(None)
+    robot(nodes, FaultKind.NONE, FaultKind.NONE, FaultKind.CONNECTION).run_episode(None)
     assert nodes.ended[0].fault == FaultKind.CONNECTION
 
 
