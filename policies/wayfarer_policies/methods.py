@@ -13,6 +13,8 @@ from wayfarer_policies.relabel import FutureGoals
 from wayfarer_policies.rnd import RND, RNDConfig
 from wayfarer_policies.td3 import TD3, TD3Config
 
+THREADS = "torch's threads; actor, learner and novelty use one number, for it decides the last bits"
+
 
 @dataclass(frozen=True)
 class Method:

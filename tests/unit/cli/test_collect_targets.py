@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from wayfarer_cli.collect import Collection, Hardware, collect_episodes, launch_arguments
 from wayfarer_cli.in_process.run import collect_in_process
 from wayfarer_cli.launch_file import declared_arguments
@@ -34,6 +35,33 @@ def test_the_launch_file_of_a_target_takes_all_that_it_is_told(target: str, hard
 def test_the_simulator_has_no_arm_to_choose() -> None:
     with pytest.raises(ConfigError, match="robot, robot_ip, backend: only --target hardware has a robot to choose"):
         collect_episodes(wanted("sim", PANDA))
+
+
+@pytest.mark.parametrize(
+    ("method", "schedule", "recorded", "said", "threads"),
+    [
+        ("goal", "sequential", None, None, 3),  # nothing acts while it learns: all cores
+        ("goal", "overlapped", None, None, 1),
+        ("random", "sequential", None, None, 1),
+        ("goal", "sequential", {"threads": 2}, None, 2),  # as the run was begun
+        ("goal", "sequential", {}, None, 1),  # begun before the number was recorded
+        ("goal", "sequential", {"threads": 2}, 5, 5),
+    ],
+)
+def test_the_number_of_threads_is_the_runs_own_or_what_the_schedule_allows(
+    method: str,
+    schedule: str,
+    recorded: dict[str, int] | None,
+    said: int | None,
+    threads: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2})
+    if recorded is not None:
+        (tmp_path / "run.yaml").write_text(yaml.safe_dump({"sessions": [recorded]}))
+    collection = Collection("sim", method, 3, 20, 1, tmp_path, schedule, None, threads=said)
+    assert launch_arguments(collection)["threads"] == str(threads)
 
 
 def test_hardware_does_not_run_in_one_process() -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,22 @@ def test_a_scene_that_somebody_puts_back_needs_ros(tmp_path: Path) -> None:
 def test_the_wall_clock_needs_ros() -> None:
     with pytest.raises(ConfigError, match="no wall clock"):
         read(lockstep="false")
+
+
+def test_one_process_has_one_number_of_threads(tmp_path: Path) -> None:
+    assert read(method="goal", learning="true", threads="2").novelty.threads == 2
+    config = tmp_path / "config.yaml"
+    config.write_text("/**/learner:\n  ros__parameters: {threads: 4}\n")
+    assert read(config, method="goal", learning="true", threads="2").learner.threads == 2  # the launch file has the say
+    parameters = {"actor": 1, "learner": 2, "novelty": 1}
+    launch = read_launch_file(
+        LAUNCH / "sim.launch.xml", {"run": "/tmp/run", "learning": "true", "method": "goal"}, lambda _: LAUNCH
+    )
+    nodes = tuple(
+        replace(spec, parameters=(*spec.parameters, ("threads", str(parameters[spec.name]))))
+        if spec.name in parameters
+        else spec
+        for spec in launch.nodes
+    )
+    with pytest.raises(ConfigError, match=r"actor\.threads is 1, learner\.threads is 2, novelty\.threads is 1"):
+        configuration_of(replace(launch, nodes=nodes))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import torch
 from geometry_msgs.msg import PoseStamped
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
@@ -18,7 +19,7 @@ from wayfarer_common.reason import Reason, nothing_passed
 from wayfarer_common.run import RESULT_TIMEOUT, ContractNode, run
 from wayfarer_msgs.action import RunEpisode
 from wayfarer_msgs.msg import Action, Episode, ExecutedAction, Fault, Weights
-from wayfarer_policies.methods import METHODS, method
+from wayfarer_policies.methods import METHODS, THREADS, method
 from wayfarer_policies.networks import weights_from_bytes
 from wayfarer_policies.policy import RANDOM_STEPS, LearnedPolicy, Policy, make_policy
 from wayfarer_policies.schedules import PAPER_NOISE, GaussianNoise, LinearSchedule
@@ -45,6 +46,7 @@ class Params:
     workspace_max: tuple[float, float, float] = param(
         (0.80, 0.35, 0.388), "control's, for scripted motions [m]", -1.5, 1.5
     )
+    threads: int = param(1, THREADS, 1, 256)
     ee_position: bool = param(False, "also give the policy the end effector's position at the time of the image")
     max_age: float = param(0.1, "oldest observation an episode may start from [s]", 0.0, 10.0)
     observation_timeout: float = param(
@@ -74,6 +76,7 @@ class Actor(ContractNode):
         super().__init__("actor")
         self._params = declare(self, Params)
         p = self._params
+        torch.set_num_threads(p.threads)
         noise = GaussianNoise(LinearSchedule(p.noise_start, p.noise_end, p.noise_steps))
         self._policy = make_policy(method(p.method).policy, noise, p.random_steps, p.checkpoint, p.checkpoint_sha256)
         self._weights_version = 0

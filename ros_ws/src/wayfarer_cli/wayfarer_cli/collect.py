@@ -1,5 +1,6 @@
 """`wayfarer collect`: starts the nodes of a target and shows how far they are."""
 
+import os
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from wayfarer_common import contract
 from wayfarer_common.errors import ConfigError
 from wayfarer_msgs.msg import CollectorStatus
 from wayfarer_policies.methods import method
-from wayfarer_policies.replay.run_directory import RunWriter, finished
+from wayfarer_policies.replay.run_directory import RunDirectory, RunWriter, finished
 
 from wayfarer_cli.nodes import launch_nodes
 
@@ -55,6 +56,7 @@ class Collection:
     out: Path
     schedule: str
     config: Path | None
+    threads: int | None = None  # torch's; None: as the run was begun, and a new one as its schedule allows
     hardware: Hardware = Hardware()  # for target hardware only
     checkpoint: tuple[Path, str] | None = None  # for method offline: the policy's file and its SHA-256
 
@@ -92,6 +94,7 @@ def launch_arguments(wanted: Collection) -> dict[str, str]:
         "steps": str(wanted.steps),
         "seed": str(wanted.seed),
         "schedule": wanted.schedule,
+        "threads": str(threads_of(wanted)),
         "learning": str(method(wanted.method).learns).lower(),
         "namespace": _NAMESPACE,
         **wanted.hardware.arguments(),
@@ -102,6 +105,21 @@ def launch_arguments(wanted: Collection) -> dict[str, str]:
     if wanted.config is not None:
         given["config"] = str(wanted.config.resolve())
     return given
+
+
+def threads_of(wanted: Collection) -> int:
+    """Return the number of torch's threads.
+
+    A run goes on with the number it was begun with, so that a restart changes no bit. A new one takes all cores where
+    nothing acts while it learns, else one.
+    """
+    if wanted.threads is not None:
+        return wanted.threads
+    sessions = RunDirectory(wanted.out).description().get("sessions", []) if (wanted.out / "run.yaml").exists() else []
+    if sessions:
+        return int(sessions[-1].get("threads", 1))  # one, before it was recorded
+    alone = method(wanted.method).learns and wanted.schedule == "sequential"
+    return len(os.sched_getaffinity(0)) if alone else 1
 
 
 def make_bar(wanted: Collection, done: int) -> tuple[Progress, TaskID]:

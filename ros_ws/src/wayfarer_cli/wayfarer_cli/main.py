@@ -53,6 +53,15 @@ def collect(
         str, typer.Option(help="[b]sequential[/b]: learn after each episode; [b]overlapped[/b]: while the next runs.")
     ] = "sequential",
     config: Annotated[Path | None, typer.Option(help="Parameter file of the nodes, in place of the default.")] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=256,
+            help="Torch's threads; one number for all that computes, as it decides the last bits. Default: as the run "
+            "was begun; a new one with all cores, or one if it learns while it acts.",
+        ),
+    ] = None,
     in_process: Annotated[
         bool, typer.Option("--in-process", help="Simulator, policy and learner in one process, without ROS between.")
     ] = False,
@@ -66,7 +75,7 @@ def collect(
     from wayfarer_cli.collect import Collection, Hardware, collect_episodes
 
     hardware = Hardware(robot, robot_ip, backend)
-    wanted = Collection(target, method, episodes, steps, seed, out, schedule, config, hardware)
+    wanted = Collection(target, method, episodes, steps, seed, out, schedule, config, threads, hardware)
     if in_process:
         from wayfarer_cli.in_process.run import collect_in_process
 

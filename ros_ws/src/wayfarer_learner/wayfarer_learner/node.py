@@ -15,7 +15,7 @@ from wayfarer_msgs.action import Train
 from wayfarer_msgs.msg import Weights
 from wayfarer_policies import checkpoint
 from wayfarer_policies.learners import Checkpointed
-from wayfarer_policies.methods import METHODS, checkpoint_folder, make_learner, make_rnd
+from wayfarer_policies.methods import METHODS, THREADS, checkpoint_folder, make_learner, make_rnd
 from wayfarer_policies.networks import auto_device, weights_to_bytes
 from wayfarer_policies.replay.buffer import RunBuffer
 from wayfarer_policies.td3 import TD3
@@ -31,7 +31,7 @@ class Params:
     method: str = param("goal", "collection method; decides rewards and goals", choices=tuple(METHODS))
     seed: int = param(0, "seed of the networks and of the draws", 0, 2**63 - 1)
     device: str = param("auto", "where to compute", choices=("auto", "cpu", "cuda"))
-    threads: int = param(1, "processor cores for learning; the simulator needs one, too", 1, 256)
+    threads: int = param(1, THREADS, 1, 256)
 
 
 class Learner(ContractNode):

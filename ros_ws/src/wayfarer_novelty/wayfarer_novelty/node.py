@@ -19,7 +19,7 @@ from wayfarer_msgs.action import FitNovelty
 from wayfarer_msgs.msg import Novelty as Score
 from wayfarer_msgs.srv import SelectGoal
 from wayfarer_policies.goals import CheckpointedNovelty, ImageNovelty, choice
-from wayfarer_policies.methods import checkpoint_folder, make_rnd
+from wayfarer_policies.methods import THREADS, checkpoint_folder, make_rnd
 from wayfarer_policies.networks import auto_device
 from wayfarer_policies.replay.buffer import RunBuffer
 
@@ -31,7 +31,7 @@ class Params:
     run: str = param("", "directory of the run, the replay node's")
     seed: int = param(0, "seed of the networks", 0, 2**63 - 1)
     device: str = param("auto", "where to compute", choices=("auto", "cpu", "cuda"))
-    threads: int = param(1, "processor cores for fitting; the simulator needs one, too", 1, 256)
+    threads: int = param(1, THREADS, 1, 256)
     score_rate: float = param(2.0, "live scores per second at most [Hz]; 0: none", 0.0, 60.0)
 
 

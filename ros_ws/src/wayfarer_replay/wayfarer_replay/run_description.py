@@ -33,6 +33,7 @@ def describe(existing: Mapping[str, Any], configuration: Configuration) -> dict[
         "host": socket.gethostname(),
         "commit": commit(),
         "python": platform.python_version(),
+        "threads": configuration.get("actor", {}).get("threads", 1),
         "versions": {name: _version(name) for name in _VERSIONS},
         "collector": dict(configuration.get("collector", {})),
     }

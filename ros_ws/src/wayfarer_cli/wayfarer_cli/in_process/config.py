@@ -21,6 +21,7 @@ P = TypeVar("P")
 
 _OF_ROS_ITSELF = "use_sim_time"
 _RECORDER = "replay"
+_COMPUTING = ("actor", "learner", "novelty")  # the nodes that use torch
 _TRANSPORT = {"transport": "in process"}  # in run.yaml among the collector's parameters
 
 
@@ -80,6 +81,10 @@ def configuration_of(launch: Launch) -> Configuration:
         raise ConfigError("--in-process puts the cube back itself: collector.scene_reset must be none")
     if configuration.camera.source != "topic":
         raise ConfigError("--in-process sees what the simulator renders: camera.source must be topic")
+    numbers = {node: getattr(configuration, node).threads for node in _COMPUTING if node in configuration.nodes}
+    if len(set(numbers.values())) > 1:
+        said = ", ".join(f"{node}.threads is {number}" for node, number in numbers.items())
+        raise ConfigError(f"--in-process is one process with one number of threads: {said}; give all the same")
     return configuration
 
 

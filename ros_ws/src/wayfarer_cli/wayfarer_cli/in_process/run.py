@@ -48,7 +48,7 @@ def _collect(configuration: Configuration, run: RunWriter, watch: "_Watch") -> N
     """Put Algorithm 1's collaborators together where the run stands, and walk it."""
     plan = configuration.collector
     collected = Collected(*finished(run.path))
-    torch.set_num_threads(configuration.learner.threads)
+    torch.set_num_threads(configuration.actor.threads)
     parts = make_parts(configuration, run.path, collected.episodes, watch.check)
     recorder = Recorder(run, configuration.namespace)
     schedule = Schedule(plan.episodes, plan.episodes_per_cycle, plan.steps, plan.epochs)

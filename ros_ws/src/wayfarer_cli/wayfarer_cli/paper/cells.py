@@ -57,7 +57,7 @@ def collect(
     out = run_of(folder, run)
     out.parent.mkdir(parents=True, exist_ok=True)
     config = _write(parameters, out.with_name(f"{run}.yaml"))
-    collect_in_process(Collection("sim", method, episodes, steps, seed, out, "sequential", config))
+    collect_in_process(Collection("sim", method, episodes, steps, seed, out, "sequential", config, threads=1))
     return {"run": run}
 
 
@@ -143,7 +143,7 @@ def attempt_at_random(folder: Path, tasks: Sequence[str], trials: int, steps: in
     """Act at random once, and count for each task."""
     out = folder / "policies" / "random-actions"
     out.parent.mkdir(parents=True, exist_ok=True)
-    wanted = Collection("sim", "random", trials, steps, TRIAL_SEED, out, "sequential", None)
+    wanted = Collection("sim", "random", trials, steps, TRIAL_SEED, out, "sequential", None, threads=1)
     collect_in_process(wanted)
     check_held(wanted)
     return {task: _counts(count_successes(out, task, trials)) for task in tasks}
