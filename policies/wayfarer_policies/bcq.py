@@ -11,16 +11,14 @@ from wayfarer_common.errors import ConfigError
 
 from wayfarer_policies import checkpoint
 from wayfarer_policies.algorithm import (
+    Guard,
     LabelledBatch,
     Observation,
-    Pixels,
     check_batch,
-    follow,
     frozen_copy,
-    guarded_step,
-    one_observation,
     parameters,
     positive,
+    soft_update,
     within,
 )
 from wayfarer_policies.bcq_networks import LATENT_CLIP, BCQNetworks, Description, best_actions
@@ -67,14 +65,14 @@ class BCQ:
         self.model_optimizer = self._adam([p for p in self.networks.parameters() if p in rest])  # critics and model
         self.perturbation_optimizer = self._adam(moved)
         self.generator = torch.Generator(self.device).manual_seed(config.seed)  # latents while learning
-        self.rng = np.random.default_rng(config.seed)  # latents while acting
+        self.guard = Guard()
         self.updates = 0
 
     def _adam(self, of: list[torch.nn.Parameter]) -> torch.optim.Adam:
         return torch.optim.Adam(of, lr=self.config.learning_rate, fused=True)
 
-    def update(self, batch: LabelledBatch) -> dict[str, float]:
-        """Learn from one batch. LearningError before any weight moves if a loss or gradient is not finite.
+    def update(self, batch: LabelledBatch) -> dict[str, Tensor]:
+        """Learn from one batch; `check` says whether all was finite.
 
         Autoencoder and critics take one step together: with separate encoders that equals a step each, with a shared
         one both teach it.
@@ -87,16 +85,24 @@ class BCQ:
         td_target = self.td_target(batch)  # (B,)
         q1, q2 = networks.q1(q1_features, batch.actions), networks.q2(q2_features, batch.actions)  # (B,)
         critic_loss = mse_loss(q1, td_target) + mse_loss(q2, td_target)
-        guarded_step(self.model_optimizer, vae_loss + critic_loss, "the critic and autoencoder loss")
+        self.guard.step(self.model_optimizer, vae_loss + critic_loss, "the critic and autoencoder loss")
         proposals = self._propose(vae_features, 1)  # (B, A)
         features = networks.perturbation_features(batch.observations, q1_features)  # (B, F)
         actor_loss = -networks.q1(q1_features.detach(), networks.perturbation(features, proposals)).mean()
-        guarded_step(self.perturbation_optimizer, actor_loss, "the perturbation loss")
-        follow(self.target, networks, config.tau)
+        self.guard.step(self.perturbation_optimizer, actor_loss, "the perturbation loss")
+        soft_update(self.target, networks, config.tau)
         self.updates += 1
         metrics = {"critic_loss": critic_loss, "vae_loss": vae_loss, "actor_loss": actor_loss}
         metrics |= {"q": q1.mean(), "td_target": td_target.mean(), "reward": batch.rewards.mean()}
-        return {name: float(value.detach()) for name, value in metrics.items()}
+        return {name: value.detach() for name, value in metrics.items()}
+
+    def check(self) -> None:
+        """Raise LearningError if an update since the last check was not finite."""
+        self.guard.check()
+
+    def probe(self, batch: LabelledBatch) -> dict[str, float]:  # noqa: ARG002
+        """Return nothing: BCQ's actions stay near the data's."""
+        return {}
 
     def vae_loss(self, features: Tensor, actions: Tensor) -> Tensor:
         """Return mean squared error of the actions that come back + kl_weight * KL(latent || N(0, 1)), means both."""
@@ -124,7 +130,7 @@ class BCQ:
         share = config.minimum_share
         values = share * torch.minimum(q1, q2) + (1 - share) * torch.maximum(q1, q2)  # (B N,)
         best = values.view(size, count).max(dim=1).values  # (B,)
-        return batch.rewards + config.gamma * (~batch.terminated) * best  # (B,)
+        return batch.rewards + batch.discounts(config.gamma) * (~batch.terminated) * best  # (B,)
 
     @torch.no_grad()
     def _propose(self, features: Tensor, count: int) -> Tensor:
@@ -139,17 +145,11 @@ class BCQ:
         return torch.randn(rows, columns, generator=self.generator, device=self.device)
 
     @torch.no_grad()
-    def act(
-        self, image: Pixels, goal: Pixels | None, ee_position: NDArray[np.float32], explore: bool
-    ) -> NDArray[np.float32]:
-        """Choose an action (A,) for images (C, H, W) uint8: the most valued of freshly proposed ones.
-
-        Without `explore` the proposals are those of the seed, the same at each call.
-        """
-        observation = one_observation(image, goal, ee_position, self.config.networks.encoder.channels)
-        rng = self.rng if explore else np.random.default_rng(self.config.seed)
-        latents = draw_latents(rng, ACTING_CANDIDATES, self.config.networks.heads.latent)
-        return choose(self.networks, observation.to(self.device), latents)
+    def greedy(self, observation: Observation) -> Tensor:
+        """Return for each state the proposal with the highest value (B, A); the proposals are the same at each call."""
+        rng = np.random.default_rng(0)
+        latents = draw_latents(rng, ACTING_CANDIDATES, self.config.networks.heads.latent).to(self.device)
+        return best_actions(self.networks, observation.to(self.device), latents)
 
     # --- saving ---
 
@@ -160,7 +160,6 @@ class BCQ:
             "model_optimizer": self.model_optimizer,
             "perturbation_optimizer": self.perturbation_optimizer,
             "generator": self.generator,
-            "rng": self.rng,
         }
 
     def state(self) -> State:

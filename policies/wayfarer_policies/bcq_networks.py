@@ -105,7 +105,7 @@ class _Networks(nn.Module):
     def __init__(self, encoder: EncoderConfig, heads: BCQHeads) -> None:
         super().__init__()
         self.encoder_config, self.heads = encoder, heads
-        size, actions = encoder.features + 3 * encoder.ee_position, len(heads.action_low)
+        size, actions = encoder.size, len(heads.action_low)
         self.vae = ActionModel(size, heads)
         self.perturbation = PerturbationHead(size, heads)
         self.q1, self.q2 = (CriticHead(size, actions, heads.critic) for _ in range(2))

@@ -2,29 +2,23 @@
 
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import smooth_l1_loss
 
 from wayfarer_policies import checkpoint
 from wayfarer_policies.algorithm import (
+    Guard,
     LabelledBatch,
-    Pixels,
+    Observation,
     check_batch,
-    follow,
     frozen_copy,
-    guarded_step,
-    one_observation,
     positive,
+    soft_update,
     within,
 )
 from wayfarer_policies.checkpoint import Part, State
 from wayfarer_policies.networks import EncoderConfig, QNetwork
-from wayfarer_policies.schedules import LinearSchedule
-
-EPSILON = LinearSchedule(1.0, 0.1, 30_000)  # ours: the paper does not give the toy world's
 
 
 @dataclass(frozen=True)
@@ -34,7 +28,6 @@ class DDQNConfig:
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     actions: int = 6
     hidden: tuple[int, ...] = ()
-    epsilon: LinearSchedule = EPSILON  # share of random actions while exploring
     gamma: float = 0.99
     tau: float = 0.005
     learning_rate: float = 1e-4
@@ -43,8 +36,6 @@ class DDQNConfig:
     def __post_init__(self) -> None:
         within("gamma", self.gamma, 0.0, 1.0)
         within("tau", self.tau, 0.0, 1.0)
-        within("epsilon start", self.epsilon.start, 0.0, 1.0)
-        within("epsilon end", self.epsilon.end, 0.0, 1.0)
         positive("learning_rate", self.learning_rate)
 
 
@@ -58,51 +49,51 @@ class DDQN:
             self.network = QNetwork(config.encoder, config.actions, config.hidden).to(self.device)
         self.target = frozen_copy(self.network)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate, fused=True)
-        self.rng = np.random.default_rng(config.seed)  # exploration
+        self.guard = Guard()
         self.updates = 0
-        self.noise_step = 0  # explored steps so far; where the epsilon schedule stands
 
-    def update(self, batch: LabelledBatch) -> dict[str, float]:
-        """Learn from one batch. LearningError before any weight moves if the loss or gradient is not finite."""
+    def update(self, batch: LabelledBatch) -> dict[str, Tensor]:
+        """Learn from one batch; `check` says whether all was finite."""
         check_batch(batch, self.config.encoder.channels, ())
         batch = batch.to(self.device)
         q = self.network(batch.observations).gather(1, batch.actions[:, None]).squeeze(1)  # (B,)
         td_target = self.td_target(batch)  # (B,)
         loss = smooth_l1_loss(q, td_target)
-        guarded_step(self.optimizer, loss, "the DDQN loss")
-        follow(self.target, self.network, self.config.tau)
+        self.guard.step(self.optimizer, loss, "the DDQN loss")
+        soft_update(self.target, self.network, self.config.tau)
         self.updates += 1
-        return {"loss": float(loss.detach()), "q": float(q.detach().mean()), "td_target": float(td_target.mean())}
+        return {"loss": loss.detach(), "q": q.detach().mean(), "td_target": td_target.mean()}
+
+    def check(self) -> None:
+        """Raise LearningError if an update since the last check was not finite."""
+        self.guard.check()
+
+    def probe(self, batch: LabelledBatch) -> dict[str, float]:  # noqa: ARG002
+        """Return nothing: there is no actor that could be dead."""
+        return {}
 
     @torch.no_grad()
     def td_target(self, batch: LabelledBatch) -> Tensor:
-        """Return r + gamma (1 - terminated) Q'(s', argmax_a Q(s', a)); a truncated step bootstraps."""
+        """Return r + gamma^n (1 - terminated) Q'(s', argmax_a Q(s', a)), s' n steps later. Truncation bootstraps."""
         best = self.network(batch.next_observations).argmax(dim=1, keepdim=True)  # (B, 1)
         next_q: Tensor = self.target(batch.next_observations).gather(1, best).squeeze(1)  # (B,)
-        return batch.rewards + self.config.gamma * (~batch.terminated) * next_q  # (B,)
+        return batch.rewards + batch.discounts(self.config.gamma) * (~batch.terminated) * next_q  # (B,)
 
     @torch.no_grad()
-    def act(
-        self, image: Pixels, goal: Pixels | None, ee_position: NDArray[np.float32], explore: bool
-    ) -> NDArray[np.int64]:
-        """Choose an action () in 0 .. actions - 1 for images (C, H, W) uint8."""
-        observation = one_observation(image, goal, ee_position, self.config.encoder.channels).to(self.device)
-        if explore:
-            self.noise_step += 1
-            if self.rng.random() < self.config.epsilon(self.noise_step - 1):
-                return np.asarray(self.rng.integers(self.config.actions))
-        return np.asarray(self.network(observation)[0].argmax().cpu().numpy(), dtype=np.int64)
+    def greedy(self, observation: Observation) -> Tensor:
+        """Return the actions of the highest value, (B,) in 0 .. actions - 1."""
+        values: Tensor = self.network(observation.to(self.device))  # (B, actions)
+        return values.argmax(dim=1)
 
     # --- saving ---
 
     def _parts(self) -> dict[str, Part]:
-        return {"network": self.network, "target": self.target, "optimizer": self.optimizer, "rng": self.rng}
+        return {"network": self.network, "target": self.target, "optimizer": self.optimizer}
 
     def state(self) -> State:
         """Return networks, targets, optimisers, counts and generators."""
-        return checkpoint.save(self._parts(), updates=self.updates, noise_step=self.noise_step)
+        return checkpoint.save(self._parts(), updates=self.updates)
 
     def restore(self, state: State) -> None:
         """Continue from a state; DataError if it belongs to other shapes, and nothing is changed then."""
-        counts = checkpoint.restore(self._parts(), state, "DDQN", "updates", "noise_step")
-        self.updates, self.noise_step = counts
+        (self.updates,) = checkpoint.restore(self._parts(), state, "DDQN", "updates")

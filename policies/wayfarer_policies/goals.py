@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ class Goal:
     """A stored image to reach."""
 
     image: NDArray[np.uint8]  # (C, H, W)
+    ee_position: NDArray[np.float64]  # (3,) [m], base frame: where the end effector was
     episode: int
     step: int
     novelty: float
@@ -36,6 +38,12 @@ def most_novel(novelties: NDArray[np.float32], rng: np.random.Generator) -> int:
     return int(np.argmax(novelties))
 
 
+def among_most_novel(share: float, novelties: NDArray[np.float32], rng: np.random.Generator) -> int:
+    """Return the place of one of the most novel images, drawn uniformly from that share of all."""
+    count = max(1, round(share * len(novelties)))
+    return int(rng.choice(np.argsort(novelties, kind="stable")[-count:]))
+
+
 def least_novel(novelties: NDArray[np.float32], rng: np.random.Generator) -> int:  # noqa: ARG001
     """Return the place of the least novel image: the ablation `goal-min`."""
     return int(np.argmin(novelties))
@@ -49,11 +57,11 @@ def any_one(novelties: NDArray[np.float32], rng: np.random.Generator) -> int:
 CHOICES: dict[str, Choose] = {"max": most_novel, "random": any_one, "min": least_novel}  # of novelty/select_goal
 
 
-def choice(name: str) -> Choose:
-    """Look up a choice by its name; ConfigError lists them."""
+def choice(name: str, top_share: float = 0.0) -> Choose:
+    """Look up a choice by its name; ConfigError lists them. `max` with a share draws from the most novel ones."""
     if name not in CHOICES:
         raise ConfigError(f"goal choice {name!r}: choose from {sorted(CHOICES)}")
-    return CHOICES[name]
+    return partial(among_most_novel, top_share) if name == "max" and top_share > 0.0 else CHOICES[name]
 
 
 def select(rnd: RND, candidates: Images, choose: Choose, rng: np.random.Generator) -> Goal:
@@ -62,8 +70,13 @@ def select(rnd: RND, candidates: Images, choose: Choose, rng: np.random.Generato
     if not np.isfinite(novelties).all():
         raise DataError("a novelty is not finite: the RND weights are damaged")
     place = choose(novelties, rng)
-    image = np.array(candidates.frames[place])
-    return Goal(image, int(candidates.episodes[place]), int(candidates.steps[place]), float(novelties[place]))
+    return Goal(
+        image=np.array(candidates.frames[place]),
+        ee_position=np.array(candidates.ee_positions[place], np.float64),
+        episode=int(candidates.episodes[place]),
+        step=int(candidates.steps[place]),
+        novelty=float(novelties[place]),
+    )
 
 
 class ImageNovelty:
@@ -84,11 +97,16 @@ class ImageNovelty:
         """Choose the next goal; None before the first episode."""
         if store.transitions == 0:
             return None
+        if self.rnd.config.whitening == "episodes":
+            news = store.images_after(self.rnd.seen_until)
+            if len(news.frames):
+                self.rnd.see(news.frames, news.episodes)
         rng = np.random.default_rng([self.seed, store.episodes])
         return select(self.rnd, store.sample_images(self.candidates, rng), self.choose, rng)
 
     def fit(self, images: Images, epochs: int) -> dict[str, float]:
         """Fit the predictor to recent images."""
+        self.rnd.see(images.frames, images.episodes)
         losses = self.rnd.fit(images.frames, epochs)
         return {"rnd_loss_first": losses[0], "rnd_loss_last": losses[-1]}
 

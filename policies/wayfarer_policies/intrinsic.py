@@ -20,6 +20,7 @@ class IntrinsicReward:
         self.rnd, self.gamma = rnd, gamma
         self.returns = RunningMoments(())
         self.running_return = 0.0
+        self._scale = torch.ones(())
 
     def prepare(self, store: Replay) -> None:
         """Take the last episode's novelties into the scale of the reward, in the order they were met."""
@@ -28,14 +29,15 @@ class IntrinsicReward:
             self.running_return = self.gamma * self.running_return + float(novelty)
             returns.append(self.running_return)
         self.returns.update(torch.tensor(returns))
+        self._scale = self.returns.std.clamp(min=1e-8).float()
 
     def label(self, batch: Batch, store: Replay, rng: np.random.Generator) -> LabelledBatch:  # noqa: ARG002
         """Return (s, a, r, s', done)."""
-        novelty = torch.from_numpy(self.rnd.novelty(batch.next_states))  # (B,)
+        novelty = self.rnd.scores(batch.next_states)  # (B,)
         return LabelledBatch(
             observations=Observation(batch.states, batch.ee_positions),
             actions=batch.actions,
-            rewards=novelty / self.returns.std.clamp(min=1e-8).float(),
+            rewards=novelty / self._scale.to(novelty.device),
             next_observations=Observation(batch.next_states, batch.next_ee_positions),
             terminated=batch.terminated,
         )
@@ -51,3 +53,4 @@ class IntrinsicReward:
             raise DataError(f"the checkpoint learned from {state.value('labels')}, this method from novelty")
         checkpoint.restore_module(self.returns, State(state.tensors), "intrinsic reward")
         self.running_return = float(state.value("running_return"))
+        self._scale = self.returns.std.clamp(min=1e-8).float()

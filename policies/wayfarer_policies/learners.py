@@ -5,14 +5,18 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import torch
+from torch import Tensor
 from wayfarer_common.errors import ConfigError
 
 from wayfarer_policies import checkpoint
-from wayfarer_policies.algorithm import Algorithm, LabelledBatch
+from wayfarer_policies.algorithm import Algorithm, LabelledBatch, positive
 from wayfarer_policies.checkpoint import State
 from wayfarer_policies.replay.sampling import Batch, Replay
 
 BATCH = 100  # the authors' batch size
+_CHECK_EVERY = 50  # updates between two looks at whether all is finite: each look waits for the device
+_PROBE = 256  # observations that the policy is looked at with
 
 
 class Labels(Protocol):
@@ -34,25 +38,48 @@ class Labels(Protocol):
 class ReplayLearner:
     """T updates after each episode, on batches drawn uniformly from the whole replay buffer."""
 
-    def __init__(self, algorithm: Algorithm, labels: Labels, batch_size: int = BATCH, seed: int = 0) -> None:
+    def __init__(
+        self,
+        algorithm: Algorithm,
+        labels: Labels,
+        batch_size: int = BATCH,
+        seed: int = 0,
+        updates_per_step: float = 1.0,
+    ) -> None:
         if batch_size < 1:
             raise ConfigError(f"batch_size is {batch_size}: it must be at least 1")
+        positive("updates_per_step", updates_per_step)
         self.algorithm, self.labels, self.batch_size = algorithm, labels, batch_size
+        self.updates_per_step = updates_per_step
         self.rng = np.random.default_rng(seed)
         self.episodes_learned = 0
 
     def update(self, store: Replay, steps: int, progress: Callable[[int], None] = lambda _: None) -> dict[str, float]:
-        """Make `steps` updates and return the means of their metrics; `progress` hears the number made so far."""
-        collected: dict[str, list[float]] = {}
+        """Make updates for `steps` steps of the robot; return the means of their metrics, and a probe of the policy.
+
+        `progress` hears the number made so far. LearningError where an update was not finite.
+        """
+        collected: dict[str, list[Tensor]] = {}
         self.labels.prepare(store)
-        for step in range(steps):
+        updates = max(1, round(steps * self.updates_per_step))
+        for update in range(updates):
             batch = store.sample(self.batch_size, self.rng)
             metrics = self.algorithm.update(self.labels.label(batch, store, self.rng))
             for name, value in metrics.items():
                 collected.setdefault(name, []).append(value)
-            progress(step + 1)
+            if update % _CHECK_EVERY == 0:
+                self.algorithm.check()
+            progress(update + 1)
+        self.algorithm.check()
+
         self.episodes_learned += 1
-        return {name: float(np.mean(values)) for name, values in collected.items()}
+        means = {name: float(torch.stack(values).double().mean()) for name, values in collected.items()}
+        return means | {f"policy/{name}": value for name, value in self._probe(store).items()}
+
+    def _probe(self, store: Replay) -> dict[str, float]:
+        """Look at the policy on a batch of its own, whose draw changes nothing of what is learned."""
+        rng = np.random.default_rng([_PROBE, self.episodes_learned])
+        return self.algorithm.probe(self.labels.label(store.sample(_PROBE, rng), store, rng))
 
     def state(self) -> State:
         """Return the algorithm's, the labels' and the draws' state."""

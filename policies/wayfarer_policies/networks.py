@@ -29,8 +29,12 @@ class EncoderConfig:
     width: int = 84  # [pixels]
     filters: tuple[int, int, int] = (32, 64, 64)
     features: int = 256
-    ee_position: bool = False  # also takes the arm's own position (3,) [m]; never an object's
+    ee_position: bool = False  # also takes the end effector's position (3,) [m]; never an object's
     precision: str = "float32"  # of the convolutions; heads and losses are always float32
+    goal_ee_position: bool = False  # and where it was in the goal image
+    box_low: tuple[float, float, float] = (-1.0, -1.0, -1.0)  # [m], base frame; positions are scaled so that the box
+    box_high: tuple[float, float, float] = (1.0, 1.0, 1.0)  # [m], base frame; from low to high spans -1 .. 1
+    layer_norm: bool = False  # layer normalisation and tanh behind the dense layer, in place of relu
 
     def __post_init__(self) -> None:
         if self.channels < 1 or self.features < 1 or len(self.filters) != 3 or min(self.filters) < 1:
@@ -39,6 +43,13 @@ class EncoderConfig:
             raise ConfigError(f"images of {self.height}x{self.width} are too small to convolve: at least 36x36")
         if self.precision not in PRECISIONS:
             raise ConfigError(f"precision {self.precision!r}: choose from {sorted(PRECISIONS)}")
+        if not all(low < high for low, high in zip(self.box_low, self.box_high, strict=True)):
+            raise ConfigError(f"box from {self.box_low} to {self.box_high}: each side must be longer than nothing")
+
+    @property
+    def size(self) -> int:
+        """Number of features behind the encoder, positions included."""
+        return self.features + 3 * self.ee_position + 3 * self.goal_ee_position
 
 
 def fast_precision(device: str = "cpu") -> str:
@@ -79,24 +90,45 @@ def dense(sizes: Sequence[int], activation: Callable[[], nn.Module] = nn.ReLU) -
 
 
 class Encoder(nn.Module):
-    """Images (and the arm's position) -> features."""
+    """Images, and positions of the end effector where asked for -> features."""
+
+    low: Tensor
+    high: Tensor
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.config = config
         self.trunk, flat = convolutions(config.channels, config.filters, config.height, config.width, nn.ReLU)
         self.dense = nn.Linear(flat, config.features)
+        self.norm = nn.LayerNorm(config.features) if config.layer_norm else None
         self.dtype = PRECISIONS[config.precision]
-        self.size = config.features + 3 * config.ee_position
+        self.register_buffer("low", torch.tensor(config.box_low), persistent=False)
+        self.register_buffer("high", torch.tensor(config.box_high), persistent=False)
 
     def forward(self, observation: Observation) -> Tensor:
-        """Return features (B, size) float32."""
+        """Return features (B, size) float32; DataError where the goal's position is needed and not there."""
         pixels = observation.pixels  # (B, C, H, W) uint8
         with torch.autocast(pixels.device.type, self.dtype, enabled=self.dtype is not torch.float32):
-            features = torch.relu(self.dense(self.trunk(pixels.to(self.dtype).div_(255))))  # (B, features)
+            features = self.dense(self.trunk(pixels.to(self.dtype).div_(255)))  # (B, features)
+            features = torch.relu(features) if self.norm is None else features
+
+        features = features.float()
+        if self.norm is not None:
+            features = torch.tanh(self.norm(features))
+
+        parts = [features]
         if self.config.ee_position:
-            return torch.cat([features.float(), observation.ee_positions], dim=1)  # (B, features + 3)
-        return features.float()
+            parts.append(self._scaled(observation.ee_positions))
+        if self.config.goal_ee_position:
+            if observation.goal_ee_positions is None:
+                raise DataError("these networks need the end effector's position in the goal image: there is none")
+            parts.append(self._scaled(observation.goal_ee_positions))
+        return torch.cat(parts, dim=1) if len(parts) > 1 else features
+
+    def _scaled(self, positions: Tensor) -> Tensor:
+        """Return positions (B, 3) [m] with the box from low to high as -1 .. 1."""
+        centre, reach = (self.high + self.low) / 2, (self.high - self.low) / 2
+        return (positions - centre) / reach
 
 
 class PolicyHead(nn.Module):
@@ -115,8 +147,12 @@ class PolicyHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return actions (B, A) in [low, high]."""
+        return self.squash(self.layers(features))
+
+    def squash(self, unbounded: Tensor) -> Tensor:
+        """Return actions (B, A) in [low, high] of what the layers give (B, A)."""
         centre, reach = (self.high + self.low) / 2, (self.high - self.low) / 2
-        return centre + reach * torch.tanh(self.layers(features))
+        return centre + reach * torch.tanh(unbounded)
 
 
 class CriticHead(nn.Module):
@@ -161,7 +197,7 @@ class _Networks(nn.Module):
     def __init__(self, encoder: EncoderConfig, heads: Heads) -> None:
         super().__init__()
         self.heads = heads
-        size, actions = encoder.features + 3 * encoder.ee_position, len(heads.action_low)
+        size, actions = encoder.size, len(heads.action_low)
         self.policy = PolicyHead(size, heads.action_low, heads.action_high, heads.actor)
         self.q1 = CriticHead(size, actions, heads.critic)
         self.q2 = CriticHead(size, actions, heads.critic)
@@ -233,7 +269,7 @@ class QNetwork(nn.Module):
         if actions < 2:
             raise ConfigError(f"{actions} actions: at least 2 are needed")
         self.encoder = Encoder(encoder)
-        self.head = dense([self.encoder.size, *hidden, actions])
+        self.head = dense([encoder.size, *hidden, actions])
         self.actions = actions
 
     def forward(self, observation: Observation) -> Tensor:
@@ -263,7 +299,7 @@ def weights_from_bytes(data: bytes, sha256: str) -> Actor:
     except (TypeError, AttributeError) as error:
         raise DataError(f"weights: described by another version ({error})") from error
     built = Encoder(encoder)
-    actor = Actor(built, PolicyHead(built.size, heads.action_low, heads.action_high, heads.actor), heads)
+    actor = Actor(built, PolicyHead(encoder.size, heads.action_low, heads.action_high, heads.actor), heads)
     checkpoint.restore_module(actor, state, "weights")
     return actor.requires_grad_(False)
 

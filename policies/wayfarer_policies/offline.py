@@ -4,7 +4,7 @@ Killed at any point and started again, a training goes on from its last save and
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -149,9 +149,11 @@ class _Training:
     def update(self) -> dict[str, float]:
         """Make one update. LearningError says where it happened."""
         try:
-            metrics = self.bcq.update(self._data.sample(self._config.batch, self._rng))
+            told = self.bcq.update(self._data.sample(self._config.batch, self._rng))
+            self.bcq.check()
         except LearningError as error:
             raise LearningError(f"update {self.step + 1}: {error}; {self._file} holds the last save, if any") from error
+        metrics = {name: float(value) for name, value in told.items()}
         self.step += 1
         self._sum_of += 1
         for name, value in metrics.items():
@@ -175,7 +177,11 @@ class _Training:
 
     def _restore(self, state: State) -> None:
         own = state.part("self")
-        if (found := own.value("identity")) != self._identity:
+        defaults = json.loads(json.dumps(asdict(OfflineConfig(self._config.task))))
+        found = _completed(
+            own.value("identity"), {key: defaults[key] for key in self._identity.keys() & defaults.keys()}
+        )
+        if found != self._identity:
             keys = sorted(key for key in self._identity if found.get(key) != self._identity[key])
             differ = "; ".join(f"{key} was {found.get(key)}, is {self._identity[key]}" for key in keys)
             raise ConfigError(f"{self._file.parent} holds another training: {differ}; choose a new folder")
@@ -183,3 +189,14 @@ class _Training:
         checkpoint.restore_rng(self._rng, state.part("rng"))
         self.step, self.curve = int(own.value("step")), own.value("curve")
         self._sums, self._sum_of = own.value("sums"), int(own.value("sum_of"))
+
+
+def _completed(found: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a saved description with the defaults of what its version did not know yet."""
+    known = dict(found)
+    for key, value in defaults.items():
+        if isinstance(value, dict) and isinstance(known.get(key), dict):
+            known[key] = _completed(known[key], value)
+        elif key not in known and not isinstance(value, dict):
+            known[key] = value
+    return known

@@ -14,6 +14,7 @@ from wayfarer_policies.algorithm import one_observation
 from wayfarer_policies.bcq import ACTING_CANDIDATES, choose, draw_latents
 from wayfarer_policies.bcq_networks import BCQNetworks, Description, networks_of, networks_state
 from wayfarer_policies.checkpoint import State
+from wayfarer_policies.policy import Action, Image, Start
 
 KIND = "offline policy"
 ANY = "none"  # in place of a digest: take the file whatever it is
@@ -60,16 +61,18 @@ class OfflinePolicy:
         """Number of updates the weights have seen."""
         return self._version
 
-    def begin_episode(
-        self, rng: np.random.Generator, goal: NDArray[np.uint8] | None, explore: bool, first_step: int
-    ) -> None:
-        """Take the episode's randomness, which the proposals are drawn from; a goal means nothing to this policy."""
-        del goal, explore, first_step
-        self._rng = rng
+    @property
+    def needs_pose(self) -> bool:
+        """Whether the end effector's position must be that of the image."""
+        return self._networks.encoder_config.ee_position
 
-    def act(self, image: NDArray[np.uint8], ee_position: NDArray[np.float64]) -> NDArray[np.float32]:
+    def begin_episode(self, start: Start) -> None:
+        """Take the episode's randomness, which the proposals are drawn from; a goal means nothing to this policy."""
+        self._rng = start.rng
+
+    def act(self, image: Image, ee_position: NDArray[np.float64]) -> Action:
         """Return the action (3,) for an image (84, 84, 3)."""
         pixels = np.ascontiguousarray(image.transpose(2, 0, 1))
         channels = self._networks.encoder_config.channels
-        seen = one_observation(pixels, None, ee_position.astype(np.float32), channels)
+        seen = one_observation(pixels, None, ee_position, channels)
         return choose(self._networks, seen, draw_latents(self._rng, ACTING_CANDIDATES, self._networks.heads.latent))

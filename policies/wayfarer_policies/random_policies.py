@@ -3,19 +3,18 @@
 import numpy as np
 from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]  # (84, 84, 3) RGB
-Action = NDArray[np.float32]  # (3,) in [-1, 1]
+from wayfarer_policies.policy import Action, Image, Start
 
 
 class UniformPolicy:
     """Uniform over the action space: the paper's `random`."""
 
     version = 0
+    needs_pose = False
 
-    def begin_episode(self, rng: np.random.Generator, goal: Image | None, explore: bool, first_step: int) -> None:
+    def begin_episode(self, start: Start) -> None:
         """Take the episode's randomness; a goal means nothing to this policy."""
-        del goal, explore, first_step
-        self._rng = rng
+        self._rng = start.rng
 
     def act(self, image: Image, ee_position: NDArray[np.float64]) -> Action:
         """Return three independent uniform numbers."""
@@ -27,14 +26,14 @@ class CorrelatedPolicy:
     """A first-order autoregressive walk: each action keeps a share of the last, so that the arm travels further."""
 
     version = 0
+    needs_pose = False
     _KEPT = 0.8  # correlation of successive actions; half-life of about three steps
     _SPREAD = 0.7  # stationary standard deviation, in action units
 
-    def begin_episode(self, rng: np.random.Generator, goal: Image | None, explore: bool, first_step: int) -> None:
+    def begin_episode(self, start: Start) -> None:
         """Take the episode's randomness and start from the walk's stationary distribution."""
-        del goal, explore, first_step
-        self._rng = rng
-        self._walk = self._SPREAD * rng.standard_normal(3)  # (3,)
+        self._rng = start.rng
+        self._walk = self._SPREAD * start.rng.standard_normal(3)  # (3,)
 
     def act(self, image: Image, ee_position: NDArray[np.float64]) -> Action:
         """Return the next point of the walk, clipped to the action space."""
@@ -42,3 +41,19 @@ class CorrelatedPolicy:
         fresh = self._SPREAD * np.sqrt(1.0 - self._KEPT**2) * self._rng.standard_normal(3)
         self._walk = self._KEPT * self._walk + fresh
         return np.clip(self._walk, -1.0, 1.0).astype(np.float32)
+
+
+class StillPolicy:
+    """Asks for no motion at all: what others are held against."""
+
+    version = 0
+    needs_pose = False
+
+    def begin_episode(self, start: Start) -> None:
+        """There is nothing to begin."""
+        del start
+
+    def act(self, image: Image, ee_position: NDArray[np.float64]) -> Action:
+        """Return zeros."""
+        del image, ee_position
+        return np.zeros(3, dtype=np.float32)

@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from wayfarer_common.errors import ConfigError, DataError
 
 from wayfarer_policies import checkpoint
-from wayfarer_policies.algorithm import guarded_step, positive
+from wayfarer_policies.algorithm import Guard, positive
 from wayfarer_policies.checkpoint import Part, State
 from wayfarer_policies.networks import PRECISIONS, convolutions, dense
 from wayfarer_policies.normalizer import Whitening
+from wayfarer_policies.options import WHITENING
 
 CHUNK = 250  # images looked at together: fits a core's cache better than all at once
 
@@ -37,6 +38,7 @@ class RNDConfig:
     batch: int = 500
     precision: str = "float32"  # of the convolutions
     seed: int = 0
+    whitening: str = "fits"  # when the images' statistics are updated: by each fit, or by each episode (see `see`)
 
     def __post_init__(self) -> None:
         positive("learning_rate", self.learning_rate)
@@ -45,6 +47,8 @@ class RNDConfig:
             raise ConfigError(f"batch {self.batch} and features {self.features} must be at least 1")
         if self.precision not in PRECISIONS:
             raise ConfigError(f"precision {self.precision!r}: choose from {sorted(PRECISIONS)}")
+        if self.whitening not in WHITENING:
+            raise ConfigError(f"whitening {self.whitening!r}: choose from {', '.join(WHITENING)}")
 
 
 class _Embedding(nn.Module):
@@ -74,7 +78,9 @@ class RND:
         self.predictor = self._orthogonal(_Embedding(config, layers=3)).to(self.device)
         self.whitening = Whitening((config.channels, config.height, config.width), config.clip).to(self.device)
         self.optimizer = torch.optim.Adam(self.predictor.parameters(), lr=config.learning_rate, fused=True)
+        self.guard = Guard()
         self.fits = 0
+        self.seen_until = -1  # number of the last episode that the statistics hold, where episodes are their measure
         self._lock = threading.Lock()  # overlapped learning scores images while another thread may fit
 
     def _orthogonal(self, module: _Embedding) -> _Embedding:
@@ -87,9 +93,15 @@ class RND:
     @torch.no_grad()
     def novelty(self, images: NDArray[np.uint8] | Tensor) -> NDArray[np.float32]:
         """Return the mean squared prediction error of each image (B, C, H, W) uint8 -> (B,)."""
+        novelty: NDArray[np.float32] = self.scores(images).cpu().numpy()
+        return novelty
+
+    @torch.no_grad()
+    def scores(self, images: NDArray[np.uint8] | Tensor) -> Tensor:
+        """Return the same on the device (B,), which nobody has to wait for."""
         chunks = torch.split(torch.as_tensor(self._checked(images)), CHUNK)
         with self._lock:
-            return np.concatenate([self._errors(self._whiten(chunk)).cpu().numpy() for chunk in chunks])
+            return torch.cat([self._errors(self._whiten(chunk)) for chunk in chunks])
 
     def _errors(self, whitened: Tensor, embedded: Tensor | None = None) -> Tensor:
         target = self.target(whitened) if embedded is None else embedded  # (B, features)
@@ -100,14 +112,28 @@ class RND:
         whitened: Tensor = self.whitening(images.to(self.device))
         return whitened.to(self.target.dtype)  # half the memory where the convolutions are bfloat16
 
+    def see(self, images: NDArray[np.uint8] | Tensor, episodes: NDArray[np.int64]) -> None:
+        """Take images (B, C, H, W) of episodes (B,) into the statistics, each episode once; where fits do: nothing.
+
+        Episodes come in the order of their numbers. What is seen anew after a restart is what was not saved.
+        """
+        if self.config.whitening != "episodes":
+            return
+        frames = torch.as_tensor(self._checked(images))
+        with self._lock:
+            for number in np.unique(episodes[episodes > self.seen_until]).tolist():
+                self.whitening.update(frames[torch.from_numpy(episodes == number)].to(self.device))
+                self.seen_until = number
+
     def fit(self, images: NDArray[np.uint8] | Tensor, epochs: int = 4) -> list[float]:
         """Train the predictor on these images (B, C, H, W); return the mean loss of each epoch."""
         if epochs < 1:
             raise ConfigError(f"epochs is {epochs}: it must be at least 1")
         chunks = torch.split(torch.as_tensor(self._checked(images)), CHUNK)
         with self._lock:
-            for chunk in chunks:
-                self.whitening.update(chunk.to(self.device))
+            if self.config.whitening == "fits":
+                for chunk in chunks:
+                    self.whitening.update(chunk.to(self.device))
             with torch.no_grad():  # neither changes while the predictor learns
                 whitened = torch.cat([self._whiten(chunk) for chunk in chunks])  # (B, C, H, W)
                 embedded = torch.cat([self.target(chunk) for chunk in torch.split(whitened, CHUNK)])  # (B, features)
@@ -117,12 +143,13 @@ class RND:
 
     def _epoch(self, whitened: Tensor, embedded: Tensor) -> float:
         order = torch.randperm(len(whitened), generator=self.generator)
-        total = 0.0
-        for places in torch.split(order, self.config.batch):
+        total = torch.zeros((), device=self.device)
+        for places in torch.split(order.to(self.device), self.config.batch):
             loss = self._errors(whitened[places], embedded[places]).mean()
-            guarded_step(self.optimizer, loss, "the RND loss")
-            total += float(loss.detach()) * len(places)
-        return total / len(whitened)
+            self.guard.step(self.optimizer, loss, "the RND loss")
+            total += loss.detach() * len(places)
+        self.guard.check()
+        return float(total) / len(whitened)
 
     def _checked(self, images: NDArray[np.uint8] | Tensor) -> NDArray[np.uint8] | Tensor:
         shape = (self.config.channels, self.config.height, self.config.width)
@@ -138,10 +165,12 @@ class RND:
 
     def state(self) -> State:
         """Return weights, statistics, optimiser and generator."""
-        own = State({"generator": self.generator.get_state()}, {"fits": self.fits})
+        own = State({"generator": self.generator.get_state()}, {"fits": self.fits, "seen_until": self.seen_until})
         return State.join({**checkpoint.states(self._parts()), "self": own})
 
     def restore(self, state: State) -> None:
         """Continue from a state; DataError if it is another network's, and nothing is changed then."""
         (self.fits,) = checkpoint.restore(self._parts(), state, "RND", "fits")
-        self.generator.set_state(state.part("self").tensors["generator"])
+        own = state.part("self")
+        self.generator.set_state(own.tensors["generator"])
+        self.seen_until = int(own.values.get("seen_until", -1))  # not saved by earlier versions, whose measure are fits

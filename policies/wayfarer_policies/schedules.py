@@ -27,14 +27,11 @@ class LinearSchedule:
         return self.start + share * (self.end - self.start)
 
 
-PAPER_NOISE = LinearSchedule(1.5, 0.5, 300_000)  # Table I: std of the additive noise, in action units
-
-
 @dataclass(frozen=True)
 class GaussianNoise:
     """Additive exploration noise whose standard deviation, in action units, follows a schedule."""
 
-    std: LinearSchedule = PAPER_NOISE
+    std: LinearSchedule
 
     def __post_init__(self) -> None:
         within("noise standard deviation", min(self.std.start, self.std.end), 0.0, np.inf)

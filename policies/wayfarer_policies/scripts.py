@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from wayfarer_common.errors import ConfigError
 
-Image = NDArray[np.uint8]  # (84, 84, 3) RGB
-Action = NDArray[np.float32]  # (3,) in [-1, 1]
+from wayfarer_policies.policy import Action, Image, Start
+
 Vector = NDArray[np.float64]
 
 _LANE = 0.055  # m between two strokes: less than the 5 cm edge of the cube, so that none slips through
@@ -106,13 +106,14 @@ class ScriptedPolicy:
     """Follows a script from way point to way point; stands still when it is through."""
 
     version = 0
+    needs_pose = True
 
     def __init__(self, script: str, box: Box) -> None:
         self._script, self._box = SCRIPTS[script], box
 
-    def begin_episode(self, rng: np.random.Generator, goal: Image | None, explore: bool, first_step: int) -> None:
-        """Start from the beginning; none of the arguments means anything to this policy."""
-        del rng, goal, explore, first_step
+    def begin_episode(self, start: Start) -> None:
+        """Start from the beginning of the script."""
+        del start
         self._ways = iter(self._script(self._box))
         self._way = next(self._ways, None)
         self._taken = -_across(self._box)  # the way to the first point is as long as it is

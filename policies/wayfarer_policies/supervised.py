@@ -15,7 +15,7 @@ from wayfarer_common.cube import FACES, top_faces
 from wayfarer_common.errors import ConfigError, DataError
 
 from wayfarer_policies import checkpoint
-from wayfarer_policies.algorithm import Observation, guarded_step, positive, within
+from wayfarer_policies.algorithm import Guard, Observation, positive, within
 from wayfarer_policies.checkpoint import State
 from wayfarer_policies.networks import Encoder, EncoderConfig, described, fast_precision
 from wayfarer_policies.pose_labels import PoseLabels
@@ -88,7 +88,7 @@ class Predictor(nn.Module):
         super().__init__()
         self.target = target
         self.encoder = Encoder(encoder)
-        self.head = nn.Linear(self.encoder.size, len(FACES) if target == "color" else 3)
+        self.head = nn.Linear(encoder.size, len(FACES) if target == "color" else 3)
         self.register_buffer("centre", torch.zeros(3))  # m, of the positions trained on
         self.register_buffer("spread", torch.ones(()))  # m
 
@@ -219,6 +219,7 @@ def _train(
     if config.target == "position":
         predictor.fit_scale(targets[rows])
     optimizer = torch.optim.Adam(predictor.parameters(), lr=config.learning_rate, fused=True)
+    guard = Guard()
     rng = np.random.default_rng(seed)
     batches = -(-len(rows) // config.batch)
     losses = []
@@ -227,7 +228,8 @@ def _train(
         for k in range(batches):
             here = order[k * config.batch : (k + 1) * config.batch]
             loss = predictor.loss(dataset.frames(here), targets[here])
-            guarded_step(optimizer, loss, f"the {config.target} loss")
+            guard.step(optimizer, loss, f"the {config.target} loss")
+            guard.check()
             total += float(loss.detach()) * len(here)
             tell(epoch * batches + k + 1, config.epochs * batches)
         losses.append(total / len(rows))

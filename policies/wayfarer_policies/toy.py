@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from wayfarer_common.errors import ConfigError, DataError
 
 from wayfarer_policies import checkpoint
-from wayfarer_policies.algorithm import within
+from wayfarer_policies.algorithm import GoalPixels, one_observation, within
 from wayfarer_policies.atomic import write_table
 from wayfarer_policies.ddqn import DDQN, DDQNConfig
 from wayfarer_policies.exploration import Schedule, explore
@@ -23,7 +23,7 @@ from wayfarer_policies.goals import CHOICES, FitOnly, Goal, ImageNovelty, NoNove
 from wayfarer_policies.intrinsic import IntrinsicReward
 from wayfarer_policies.learners import NoLearner, ReplayLearner
 from wayfarer_policies.networks import EncoderConfig, fast_precision
-from wayfarer_policies.relabel import FutureGoals, ImageDistance
+from wayfarer_policies.relabel import FutureGoals, ImageDistance, Nearness
 from wayfarer_policies.replay.episode import End
 from wayfarer_policies.replay.frames import FrameCache, Trajectory
 from wayfarer_policies.replay.sampling import Replay
@@ -79,10 +79,17 @@ class ToyConfig:
     tau: float = 0.005
     epsilon: LinearSchedule = LinearSchedule(1.0, 0.1, 30_000)  # noqa: RUF009 - immutable
     random_episodes: int = 1  # episodes of random actions before the policy is asked
+    after_arrival: str = "continue"  # or "play": at random from the goal to the episode's end
+    layer_norm: bool = False  # in the encoder, as networks.EncoderConfig has it
+    near_goals: float = 0.0  # share of goals that are near in time
+    near_steps: float = 5.0  # their mean distance
+    lookahead: int = 1  # n of n-step returns
 
     def __post_init__(self) -> None:
         within("random_episodes", self.random_episodes, 0, self.schedule.episodes)
         within("batch", self.batch, 1, 10**5)
+        if self.after_arrival not in ("continue", "play"):
+            raise ConfigError(f"after_arrival {self.after_arrival!r}: choose from continue, play")
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as JSON has it."""
@@ -160,6 +167,7 @@ class ToyRobot:
         actions = np.empty(steps, dtype=np.int64)
         states = np.empty((steps + 1, len(self.world.state_shape)), dtype=np.int64)
         frames[0], states[0] = self.world.reset(), self.world.state
+        self._playing = False
         for t in range(steps):
             actions[t] = self._act(frames[t], goal, number * steps + t, rng)
             frames[t + 1], states[t + 1] = self.world.step(int(actions[t])), self.world.state
@@ -170,10 +178,13 @@ class ToyRobot:
 
     def _act(self, frame: NDArray[np.uint8], goal: Goal | None, step: int, rng: np.random.Generator) -> int:
         at_random = step < self.config.random_episodes * self.config.schedule.steps
-        if self.learner is None or at_random or rng.random() < self.config.epsilon(step):
+        if goal is not None and self.config.after_arrival == "play" and (frame == goal.image).all():
+            self._playing = True
+        if self.learner is None or at_random or self._playing or rng.random() < self.config.epsilon(step):
             return int(rng.integers(self.world.actions))
-        image = goal.image if goal else None
-        return int(self.learner.act(frame, image, np.zeros(3, np.float32), explore=False))
+        there = GoalPixels(goal.image, goal.ee_position) if goal else None
+        observation = one_observation(frame, there, np.zeros(3), self.learner.config.encoder.channels)
+        return int(self.learner.greedy(observation)[0])
 
 
 def run_strategy(strategy: str, seed: int, config: ToyConfig, world: DiscreteWorld, folder: Path) -> list[Row]:
@@ -191,7 +202,7 @@ def run_strategy(strategy: str, seed: int, config: ToyConfig, world: DiscreteWor
         learner = ReplayLearner(ddqn, IntrinsicReward(rnd, config.gamma), config.batch, seed)
         novelty = FitOnly(rnd)
     elif rnd and ddqn:
-        learner = ReplayLearner(ddqn, FutureGoals(reached=ImageDistance(0.0)), config.batch, seed)
+        learner = ReplayLearner(ddqn, _labels(config), config.batch, seed)
         candidates = config.schedule.episodes_per_cycle * config.schedule.steps
         novelty = ImageNovelty(rnd, CHOICES[GOAL_CHOICES[strategy]], candidates, seed)
     explore(config.schedule, robot, store, learner, novelty)
@@ -204,10 +215,21 @@ def run_strategy(strategy: str, seed: int, config: ToyConfig, world: DiscreteWor
     return rows
 
 
+def _labels(config: ToyConfig) -> FutureGoals:
+    near = Nearness(config.near_goals, config.near_steps)
+    return FutureGoals(reached=ImageDistance(0.0), near=near, lookahead=config.lookahead, gamma=config.gamma)
+
+
 def _ddqn(config: ToyConfig, world: DiscreteWorld, images: int, seed: int) -> DDQN:
     channels, height, width = world.frame_shape
     encoder = EncoderConfig(
-        images * channels, height, width, config.filters, config.features, precision=fast_precision()
+        images * channels,
+        height,
+        width,
+        config.filters,
+        config.features,
+        precision=fast_precision(),
+        layer_norm=config.layer_norm,
     )
     return DDQN(
         DDQNConfig(

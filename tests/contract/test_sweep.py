@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from wayfarer_control.safety import Limits, Situation, decide
+from wayfarer_policies.policy import Start
 from wayfarer_policies.scripts import Box, ScriptedPolicy, steps_needed
 from wayfarer_sim.cube_world import CubeWorld
 
@@ -15,7 +16,7 @@ TRIALS, ENOUGH = 12, 9  # 52 of 60 came nearer than NEAR; fewer than 9 of 12 wou
 
 def sweep(world: CubeWorld) -> None:
     policy = ScriptedPolicy("sweep", BOX)
-    policy.begin_episode(np.random.default_rng(0), None, False, 0)
+    policy.begin_episode(Start(np.random.default_rng(0), explore=False))
     last = -np.inf
     for step in range(steps_needed("sweep", BOX)):
         now, position = 0.5 * step, world.ee_pose[0]

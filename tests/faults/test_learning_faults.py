@@ -6,28 +6,20 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from fixtures.configs import write_config
 from fixtures.graph import VENV, nodes_of, wait_for, wayfarer
 from wayfarer_policies.replay.bag import read_episode
 from wayfarer_policies.replay.run_directory import RunDirectory
 
 pytestmark = pytest.mark.slow
 
-CONFIG = """\
-/**/actor:
-  ros__parameters:
-    random_steps: 15
-/**/collector:
-  ros__parameters:
-    episodes_per_cycle: 2
-"""
-
 
 @pytest.mark.parametrize("name", ["learner", "novelty"])
 def test_a_killed_learner_or_novelty_ends_the_run_and_the_same_command_continues_it(
     domain: int, tmp_path: Path, name: str
 ) -> None:
-    run, config = tmp_path / "run", tmp_path / "config.yaml"
-    config.write_text(CONFIG)
+    run = tmp_path / "run"
+    config = write_config(tmp_path / "config.yaml", actor={"random_steps": 15}, collector={"episodes_per_cycle": 2})
     words = ["collect", "--method", "goal", "--episodes", "4", "--steps", "10", "--out", str(run)]
     words += ["--config", str(config)]
     command = [str(VENV / "bin" / "wayfarer"), *words]

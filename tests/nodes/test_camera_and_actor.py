@@ -46,6 +46,10 @@ def cpu_seconds(pid: int) -> float:
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
+# An actor whose policy, which has no weights yet, asks where the arm was when the image was taken.
+WAITS_FOR_POSES = {"method": "goal", "after_arrival": "play"}
+
+
 class Episodes:
     """The test as camera, control and collector of an actor."""
 
@@ -56,6 +60,7 @@ class Episodes:
         self._pose = me.publisher(contract.CURRENT_POSE)
         self._faults = {topic.name: me.publisher(topic) for topic in (contract.CAMERA_FAULT, contract.CONTROL_FAULT)}
         self.control = me.publisher(contract.EXECUTED)
+        me.publisher(contract.WEIGHTS)
         self.client = ActionClient(me.node, RunEpisode, names.RUN_EPISODE)
         wait_for(self.client.server_is_ready, "the actor's action server")
         for publisher in (self._camera, self._pose, self.control, *self._faults.values()):
@@ -100,7 +105,7 @@ class Episodes:
 
 
 def test_an_episode_answers_each_observation_once_and_ends_with_the_one_after_the_last_action(domain: int) -> None:
-    with node_process("wayfarer_actor", "actor", ee_position=True), peer(domain) as me:
+    with node_process("wayfarer_actor", "actor", **WAITS_FOR_POSES), peer(domain) as me:
         episodes = Episodes(me)
         handle = episodes.send(steps=5)
         assert handle.accepted
@@ -117,7 +122,7 @@ def test_an_episode_answers_each_observation_once_and_ends_with_the_one_after_th
 
 def test_a_seed_gives_the_same_actions_again_another_seed_or_attempt_others(domain: int) -> None:
     drawn = []
-    with node_process("wayfarer_actor", "actor", ee_position=True, method="random-correlated"), peer(domain) as me:
+    with node_process("wayfarer_actor", "actor", method="random-correlated"), peer(domain) as me:
         episodes = Episodes(me)
         for seed, attempt in ((1, 0), (1, 0), (2, 0), (1, 1)):
             episodes.actions.clear()
@@ -132,7 +137,7 @@ def test_a_seed_gives_the_same_actions_again_another_seed_or_attempt_others(doma
 
 
 def test_a_second_episode_is_rejected_while_one_runs_and_cancelling_ends_it(domain: int) -> None:
-    with node_process("wayfarer_actor", "actor", ee_position=True), peer(domain) as me:
+    with node_process("wayfarer_actor", "actor", **WAITS_FOR_POSES), peer(domain) as me:
         episodes = Episodes(me)
         first = episodes.send(steps=5)
         assert not episodes.send(steps=5).accepted
@@ -147,7 +152,6 @@ def test_a_second_episode_is_rejected_while_one_runs_and_cancelling_ends_it(doma
 def test_an_episode_whose_weights_do_not_come_is_aborted_with_the_reason(domain: int) -> None:
     words = {"method": "goal", "observation_timeout": 0.5}
     with node_process("wayfarer_actor", "actor", **words), peer(domain) as me:
-        me.publisher(contract.WEIGHTS)
         episodes = Episodes(me)
         handle = episodes.send(steps=5, policy_version=1)
         episodes.show()
@@ -157,7 +161,7 @@ def test_an_episode_whose_weights_do_not_come_is_aborted_with_the_reason(domain:
 
 
 def test_an_episode_without_observations_is_aborted_with_the_reason(domain: int) -> None:
-    with node_process("wayfarer_actor", "actor", ee_position=True, observation_timeout=0.5), peer(domain) as me:
+    with node_process("wayfarer_actor", "actor", **WAITS_FOR_POSES, observation_timeout=0.5), peer(domain) as me:
         episodes = Episodes(me)
         handle = episodes.send(steps=5)
         episodes.act_out(1)

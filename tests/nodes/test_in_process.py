@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fixtures.configs import write_config
 from fixtures.graph import VENV, wait_for, wayfarer
 from rosbags.highlevel import AnyReader
 from wayfarer_cli.collect import Collection
@@ -54,13 +55,17 @@ def test_a_run_in_process_equals_the_run_over_ros_step_by_step(domain: int, tmp_
 
 
 @pytest.mark.slow
-def test_a_run_that_learns_also_learns_the_same(domain: int, tmp_path: Path) -> None:
-    ros, here, config = tmp_path / "ros", tmp_path / "here", tmp_path / "config.yaml"
-    config.write_text(
-        "/**/actor:\n  ros__parameters: {random_steps: 20}\n"
-        "/**/collector:\n  ros__parameters: {episodes_per_cycle: 2, epochs: 1}\n"
+@pytest.mark.parametrize("recipe", ["paper", "practical"])
+def test_a_run_that_learns_also_learns_the_same(recipe: str, domain: int, tmp_path: Path) -> None:
+    ros, here = tmp_path / "ros", tmp_path / "here"
+    config = write_config(
+        tmp_path / "config.yaml",
+        learner={"actor_start": 10},
+        actor={"random_steps": 12, "after_arrival": "return", "arrival_distance": 0.2},
+        collector={"episodes_per_cycle": 2, "epochs": 1},
     )
-    words = ("--method", "goal", "--episodes", "4", "--steps", "12", "--config", str(config))
+    size = ("--episodes", "4", "--steps", "12")
+    words = ("--method", "goal", "--recipe", recipe, *size, "--config", str(config))
     collect(ros, *words)
     collect(here, *words, "--in-process")
     assert_equal_episodes(ros, here, episodes=4, steps=12)

@@ -40,7 +40,7 @@ def test_training_publishes_new_weights_that_an_actor_can_use_and_a_late_joiner_
 ) -> None:
     run = write_run(tmp_path / "run", 2, 10, size=84)
     with learner(run), peer(domain) as me:
-        result = act(me, Train, names.TRAIN, Train.Goal(updates=3))
+        result = act(me, Train, names.TRAIN, Train.Goal(steps=3))
         assert result.success, result.message
         assert (result.version, result.episodes_learned) == (1, 1)
         figures = dict(zip(result.names, result.values, strict=True))
@@ -59,29 +59,29 @@ def test_a_restarted_learner_goes_on_where_it_stopped_and_offers_its_weights_at_
 ) -> None:
     run = write_run(tmp_path / "run", 1, 8, size=84)
     with learner(run), peer(domain) as me:
-        assert act(me, Train, names.TRAIN, Train.Goal(updates=1)).success
+        assert act(me, Train, names.TRAIN, Train.Goal(steps=1)).success
     with learner(run), peer(domain) as me:
         me.listen(contract.WEIGHTS)
         assert wait_for(lambda: me.last(contract.WEIGHTS), "the weights").version == 1
-        assert act(me, Train, names.TRAIN, Train.Goal(updates=0)).episodes_learned == 1
+        assert act(me, Train, names.TRAIN, Train.Goal(steps=0)).episodes_learned == 1
 
 
 def test_an_empty_replay_buffer_is_an_answer_not_a_crash(domain: int, tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", 0, 8)
     with learner(run), node_process("wayfarer_novelty", "novelty", run=run), peer(domain) as me:
-        result = act(me, Train, names.TRAIN, Train.Goal(updates=1))
+        result = act(me, Train, names.TRAIN, Train.Goal(steps=1))
         assert not result.success
         assert "collect an episode first" in result.message
         chosen = me.call(SelectGoal, names.SELECT_GOAL, SelectGoal.Request(choice="max", candidates=5))
         assert not chosen.success
         assert "empty" in chosen.message
-        assert act(me, Train, names.TRAIN, Train.Goal(updates=0)).success, "the node lives on"
+        assert act(me, Train, names.TRAIN, Train.Goal(steps=0)).success, "the node lives on"
 
 
 def test_weights_that_are_not_finite_make_training_fail_with_a_message(domain: int, tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", 1, 8, size=84)
     with learner(run), peer(domain) as me:
-        assert act(me, Train, names.TRAIN, Train.Goal(updates=1)).success
+        assert act(me, Train, names.TRAIN, Train.Goal(steps=1)).success
     file = run / "checkpoints" / "learner.safetensors"
     tensors = load_file(file)
     with safe_open(file, "numpy") as opened:
@@ -90,7 +90,7 @@ def test_weights_that_are_not_finite_make_training_fail_with_a_message(domain: i
     tensors[name] = np.full_like(tensors[name], np.nan)
     save_file(tensors, file, metadata)
     with learner(run), peer(domain) as me:
-        result = act(me, Train, names.TRAIN, Train.Goal(updates=1))
+        result = act(me, Train, names.TRAIN, Train.Goal(steps=1))
         assert not result.success
         assert "not finite" in result.message or "nan" in result.message
 
@@ -143,7 +143,7 @@ def test_weights_with_another_digest_end_the_actor_with_a_message(domain: int) -
 
 
 def test_an_actor_without_weights_acts_at_random_and_says_version_zero(domain: int) -> None:
-    with node_process("wayfarer_actor", "actor", method="goal", ee_position=True), peer(domain) as me:
+    with node_process("wayfarer_actor", "actor", method="goal", after_arrival="play"), peer(domain) as me:
         me.listen(contract.POLICY_ACTION)
         camera, pose = me.publisher(contract.OBSERVATION_IMAGE), me.publisher(contract.CURRENT_POSE)
         client = ActionClient(me.node, RunEpisode, names.RUN_EPISODE)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fixtures.configs import write_config
 from fixtures.graph import VENV, wait_for, wayfarer
 from wayfarer_policies import checkpoint
 from wayfarer_policies.replay.bag import read_episode
@@ -13,17 +14,12 @@ from wayfarer_policies.replay.episode import End, Episode
 from wayfarer_policies.replay.run_directory import RunDirectory
 
 EPISODES = 6
-CONFIG = """
-/**/actor:
-  ros__parameters: {random_steps: 20, noise_start: 0.5, noise_end: 0.1, noise_steps: 60}
-/**/collector:
-  ros__parameters: {episodes_per_cycle: 2, epochs: 1}
-"""
+ACTOR = {"random_steps": 20, "noise_start": 0.5, "noise_end": 0.1, "noise_steps": 60}
 
 
 def start(run: Path) -> subprocess.Popen[bytes]:
-    config = run.parent / "config.yaml"
-    config.write_text(CONFIG)
+    collector = {"episodes_per_cycle": 2, "epochs": 1}
+    config = write_config(run.parent / "config.yaml", actor=ACTOR, collector=collector, learner={"actor_start": 10})
     size = ["--episodes", str(EPISODES), "--steps", "12", "--seed", "5"]
     words = ["collect", "--in-process", "--method", "goal", *size, "--config", str(config), "--out", str(run)]
     return subprocess.Popen([str(VENV / "bin" / "wayfarer"), *words], stderr=subprocess.DEVNULL)

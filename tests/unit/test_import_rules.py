@@ -13,7 +13,7 @@ SHARE = Path(sys.prefix) / "share"
 NODES = sorted(p.parent.name for p in (ROOT / "ros_ws" / "src").glob("*/*/node.py"))
 PACKAGES = sorted(p.parent for p in (*ROOT.glob("ros_ws/src/*/package.xml"), *ROOT.glob("*/package.xml")))
 # What policies and sim may use of wayfarer_common.
-PURE_COMMON = {"calibration", "errors", "cube", "fault", "names", "reason"}
+PURE_COMMON = {"calibration", "errors", "cube", "fault", "names", "parameter", "reason"}
 # Parts of a node that stand beside its node.py and speak to rclpy for it; everything else beside it is pure or
 # handles messages at most.
 SPEAK_ROS = {
@@ -29,10 +29,13 @@ SPEAK_ROS = {
 SHARED_WITH_IN_PROCESS = (
     "wayfarer_control.safety",
     "wayfarer_camera.picture",
+    "wayfarer_collector.agreement",
+    "wayfarer_collector.policy_watch",
     "wayfarer_collector.scalars",
     "wayfarer_replay.bag_channels",
     "wayfarer_replay.run_description",
-    *(f"wayfarer_{node}.node.Params" for node in ("actor", "camera", "collector", "control", "learner", "novelty")),
+    *(f"wayfarer_{node}.params" for node in ("actor", "collector", "learner", "novelty")),
+    *(f"wayfarer_{node}.node.Params" for node in ("camera", "control")),
     "wayfarer_sim_bridge.node.Params",
 )
 SOURCES = sorted(
@@ -41,7 +44,7 @@ SOURCES = sorted(
     for path in (ROOT / folder).rglob("*.py")
     if "build" not in path.relative_to(ROOT).parts
 )
-MAX_FILE, MAX_FUNCTION = 300, 50
+MAX_FILE, MAX_FUNCTION = 500, 50  # a longer file beats a compressed one
 
 
 def name_of(path: Path) -> str:
@@ -243,7 +246,7 @@ def test_bringup_declares_every_node_package_its_launch_files_start() -> None:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_a_file_is_at_most_300_lines(path: Path) -> None:
+def test_a_file_is_at_most_500_lines(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= MAX_FILE
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 
+import torch
 from wayfarer_common.errors import DataError
 
 from wayfarer_policies.replay.bag import read_episode
@@ -14,6 +15,7 @@ from wayfarer_policies.replay.cache_index import Source
 from wayfarer_policies.replay.episode import Episode
 from wayfarer_policies.replay.foreign import ForeignBag
 from wayfarer_policies.replay.frames import FrameCache, synchronise
+from wayfarer_policies.replay.resident import ResidentFrames
 from wayfarer_policies.replay.run_directory import RunDirectory
 from wayfarer_policies.replay.sampling import Replay
 
@@ -56,12 +58,16 @@ def recording(path: Path) -> Recording:
 class RunBuffer:
     """Opens a run's replay buffer. Whoever comes first brings the cache up to date; the others wait for it."""
 
-    def __init__(self, run: Path) -> None:
+    def __init__(self, run: Path, device: str = "cpu") -> None:
+        """On another device than the CPU the frames are held there, as long as there is room for them."""
         self._run = run
+        self._resident = None if device == "cpu" else ResidentFrames(torch.device(device))
 
     def open(self, progress: Progress = lambda _done, _all: None) -> Replay:
         """Return the buffer with every closed episode in it that holds a step. DataError where there is no run yet."""
-        return Replay(self.cache(progress))
+        cache = self.cache(progress)
+        held = self._resident is not None and self._resident.take_in(cache)
+        return Replay(cache, self._resident if held else None)
 
     def cache(self, progress: Progress = lambda _done, _all: None) -> FrameCache:
         """Return the cache behind it, up to date."""

@@ -27,6 +27,7 @@ class Rows:
     transitions: Ints  # (N,) rows of trainable steps: r and r + 1 are s and s'
     known: Ints  # (K,) rows whose image was seen
     known_before: Ints  # (R + 1,) how many known rows lie before each row
+    unbroken: Ints  # (R,) how many trainable steps follow one another from each row on
 
     @classmethod
     def of(cls, entries: Sequence[Entry], valid: Bools, known: Bools) -> Self:
@@ -69,6 +70,7 @@ class Rows:
             transitions=np.flatnonzero(valid),
             known=np.flatnonzero(known),
             known_before=np.concatenate([[0], np.cumsum(known)]).astype(np.int64),
+            unbroken=_unbroken(valid),
         )
 
     def episodes(self, rows: Ints) -> Ints:
@@ -93,6 +95,32 @@ class Rows:
 
     def future(self, rows: Ints, rng: np.random.Generator) -> Ints:
         """For each row draw one uniformly from itself to the end of its episode, over the images that were seen."""
-        first = self.known_before[rows]  # (B,) place of the row itself among the known ones
-        behind = self.known_before[self.lasts[self.place[rows]] + 1]  # (B,) place behind its episode's last known one
+        first, behind = self._future_places(rows)
         return self.known[rng.integers(first, behind)]
+
+    def near_future(self, rows: Ints, mean: float, rng: np.random.Generator) -> Ints:
+        """For each row draw one of the images that were seen after it, its distance geometrically distributed.
+
+        `mean` is that distribution's, in images; what lies behind the episode's end is its last image.
+        """
+        first, behind = self._future_places(rows)
+        places: Ints = np.minimum(first + rng.geometric(1.0 / mean, size=len(rows)), behind - 1)  # (B,)
+        rows_of_goals: Ints = self.known[places]
+        return rows_of_goals
+
+    def run_length(self, rows: Ints, most: int) -> Ints:
+        """Return how many trainable steps follow one another from each row on (B,), `most` at most."""
+        length: Ints = np.minimum(self.unbroken[rows], most)
+        return length
+
+    def _future_places(self, rows: Ints) -> tuple[Ints, Ints]:
+        """Return the places, among known rows, of each row itself, and behind the last one of its episode: (B,)."""
+        return self.known_before[rows], self.known_before[self.lasts[self.place[rows]] + 1]
+
+
+def _unbroken(valid: Bools) -> Ints:
+    """Count, from each row on, the rows that are valid one behind the other; an episode's last row never is."""
+    ends = np.flatnonzero(~valid)  # where a count ends
+    following = np.searchsorted(ends, np.arange(len(valid)))  # (R,) place of the first end at or behind each row
+    counts: Ints = np.append(ends, len(valid))[following] - np.arange(len(valid))
+    return counts

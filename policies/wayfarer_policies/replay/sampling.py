@@ -14,6 +14,7 @@ from wayfarer_common.errors import DataError
 
 from wayfarer_policies.replay.episode import Episode
 from wayfarer_policies.replay.frames import FrameCache, Trajectory
+from wayfarer_policies.replay.resident import ResidentFrames
 from wayfarer_policies.replay.rows import Rows
 
 
@@ -53,6 +54,7 @@ class Images:
     frames: NDArray[np.uint8]  # (B, C, H, W)
     episodes: NDArray[np.int64]  # (B,) episode numbers
     steps: NDArray[np.int64]  # (B,) observation in the episode, 0 .. T
+    ee_positions: NDArray[np.float32]  # (B, 3) [m], base frame
 
 
 class Store(ABC):
@@ -88,13 +90,15 @@ class Store(ABC):
             steps=torch.from_numpy(self.index.steps(rows)),
         )
 
-    def pairs(self, rows: NDArray[np.int64], goals: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """Return (s, g) and (s', g): the images of `rows` and of those after them, with the goals' behind, in channels.
+    def pairs(
+        self, rows: NDArray[np.int64], goals: NDArray[np.int64], later: NDArray[np.int64]
+    ) -> tuple[Tensor, Tensor]:
+        """Return (s, g) and (s', g): the images of `rows` and `later`, mostly the next ones, with the goals' behind.
 
         Both are (B, 2C, H, W) and halves of one gathering in its final order: nothing is copied twice, s' lies behind s
         on the disk, and the goal is still in the processor's cache when it is copied again.
         """
-        order = np.stack([rows, goals, rows + 1, goals], axis=1)  # (B, 4)
+        order = np.stack([rows, goals, later, goals], axis=1)  # (B, 4)
         images = self.frames(order.reshape(-1))  # (4B, C, H, W)
         both = images.view(len(rows), 2, -1, *images.shape[2:])  # (B, 2, 2C, H, W)
         return both[:, 0], both[:, 1]
@@ -103,8 +107,9 @@ class Store(ABC):
 class Replay(Store):
     """The replay buffer R over a frame cache. `refresh` (or `add`, in the process that owns the cache) brings news."""
 
-    def __init__(self, cache: FrameCache) -> None:
-        self.cache = cache
+    def __init__(self, cache: FrameCache, resident: ResidentFrames | None = None) -> None:
+        """`resident` holds the cache's frames on a device; without it they are read from the disk's cache."""
+        self.cache, self._resident = cache, resident
         self._read_marks()
 
     def refresh(self) -> None:
@@ -137,7 +142,9 @@ class Replay(Store):
         return self.cache.column(name)
 
     def frames(self, rows: Tensor | NDArray[np.int64]) -> Tensor:
-        """Return the images of these rows (B, C, H, W) uint8."""
+        """Return the images of these rows (B, C, H, W) uint8, where they are held."""
+        if self._resident is not None:
+            return self._resident.gather(torch.as_tensor(rows))
         where = rows.numpy() if isinstance(rows, Tensor) else rows
         return torch.from_numpy(np.take(np.asarray(self.cache.column("frames")), where, axis=0))
 
@@ -158,12 +165,22 @@ class Replay(Store):
         self._required(len(recent))
         return self._images(recent + 1)
 
+    def images_after(self, number: int) -> Images:
+        """Return the next-state images of all episodes of a higher number, in order; there may be none."""
+        rows = self.index.transitions
+        return self._images(rows[self.index.episodes(rows) > number] + 1)
+
     def last(self, episodes: int) -> Images:
         """Return what the novelty is fitted to; the word of Algorithm 1."""
         return self.last_images(episodes)
 
     def _images(self, rows: NDArray[np.int64]) -> Images:
-        return Images(self.cache.column("frames")[rows], self.index.episodes(rows), self.index.steps(rows))
+        return Images(
+            frames=self.cache.column("frames")[rows],
+            episodes=self.index.episodes(rows),
+            steps=self.index.steps(rows),
+            ee_positions=self.cache.column("ee_positions")[rows],
+        )
 
     def _required(self, count: int) -> int:
         if count == 0:

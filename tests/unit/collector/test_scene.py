@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 import yaml
+from wayfarer_collector.params import SCENES
 from wayfarer_collector.scene import (
-    STRATEGIES,
     NoScene,
     OperatorScene,
     ScriptedScene,
@@ -69,7 +69,7 @@ def around(robot: Robot, timeout: float = 30.0) -> tuple[Surroundings, threading
 
 
 def test_each_strategy_makes_its_scene() -> None:
-    kinds = [type(make_scene(name, CONFIGURATION, around(Robot())[0])) for name in STRATEGIES]
+    kinds = [type(make_scene(name, CONFIGURATION, around(Robot())[0])) for name in SCENES]
     assert kinds == [NoScene, OperatorScene, ScriptedScene, ScriptedScene]
     with pytest.raises(ConfigError, match="scene_reset 'magic' is not one of none, operator, sweep, home"):
         make_scene("magic", CONFIGURATION, around(Robot())[0])

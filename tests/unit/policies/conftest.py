@@ -31,7 +31,7 @@ def _batch(size: int = 8, channels: int = 6, seed: int = 0, actions: int | None 
 
     def observation() -> Observation:
         pixels = torch.randint(0, 256, (size, channels, SIDE, SIDE), dtype=torch.uint8, generator=generator)
-        return Observation(pixels, torch.rand(size, 3, generator=generator))
+        return Observation(pixels, torch.rand(size, 3, generator=generator), torch.rand(size, 3, generator=generator))
 
     if actions is None:
         chosen = torch.rand(size, 3, generator=generator) * 2 - 1

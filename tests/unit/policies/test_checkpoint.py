@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from wayfarer_common.errors import DataError
 from wayfarer_policies import checkpoint
-from wayfarer_policies.algorithm import LabelledBatch
+from wayfarer_policies.algorithm import LabelledBatch, Observation
 from wayfarer_policies.checkpoint import State
 from wayfarer_policies.networks import EncoderConfig, Heads, SeparateEncoders, weights_from_bytes, weights_to_bytes
 from wayfarer_policies.td3 import TD3, TD3Config
@@ -138,13 +138,13 @@ def test_a_policy_on_the_wire_describes_itself_and_acts_the_same() -> None:
     actor = TD3(SMALL).actor()
     data, sha256 = weights_to_bytes(actor)
     received = weights_from_bytes(data, sha256)
-    image, position = np.full((3, 36, 36), 9, np.uint8), np.ones(3, np.float32)
-    expected = TD3(SMALL).act(image, image, position, explore=False)
+    seen = Observation(torch.full((1, 6, 36, 36), 9, dtype=torch.uint8), torch.ones(1, 3))
+    expected = TD3(SMALL).greedy(seen)
     assert received.head.low.tolist() == [-0.5, -1.0, -1.0]
     assert received.encoder.config == ENCODER
     td3 = TD3(SMALL)
     td3.networks.load_state_dict({**td3.networks.state_dict(), **_renamed(received)})
-    assert (td3.act(image, image, position, explore=False) == expected).all()
+    assert torch.equal(td3.greedy(seen), expected)
     assert weights_to_bytes(received) == (data, sha256)
 
 

@@ -1,14 +1,12 @@
 import dataclasses
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 from wayfarer_policies.algorithm import LabelledBatch, Observation
 from wayfarer_policies.ddqn import DDQN, DDQNConfig
 from wayfarer_policies.networks import EncoderConfig
-from wayfarer_policies.schedules import LinearSchedule
 
 MakeBatch = Callable[..., LabelledBatch]
 ENCODER = EncoderConfig(channels=6, height=36, width=36, filters=(4, 8, 8), features=16)
@@ -39,13 +37,3 @@ def test_it_learns_which_action_pays(make_batch: MakeBatch) -> None:
         metrics = ddqn.update(batch)
     assert metrics["loss"] < 0.02
     assert (ddqn.network(batch.observations).argmax(dim=1) == 1).float().mean() > 0.9
-
-
-def test_epsilon_is_the_share_of_random_actions() -> None:
-    ddqn = DDQN(dataclasses.replace(SMALL, epsilon=LinearSchedule(0.5, 0.5, 1)))
-    image, position = np.zeros((3, 36, 36), np.uint8), np.zeros(3, np.float32)
-    greedy = int(ddqn.act(image, image, position, explore=False))
-    drawn = [int(ddqn.act(image, image, position, explore=True)) for _ in range(600)]
-    assert drawn.count(greedy) / 600 == pytest.approx(0.5 + 0.5 / 6, abs=0.06)
-    assert set(drawn) == set(range(6))
-    assert ddqn.noise_step == 600

@@ -1,9 +1,13 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from wayfarer_common.errors import ConfigError, DataError
+from wayfarer_policies import checkpoint
 from wayfarer_policies.goals import (
     CheckpointedNovelty,
     FitOnly,
@@ -33,6 +37,36 @@ def test_choices_are_what_they_are_called() -> None:
         choice("best")
 
 
+@given(share=st.floats(0.001, 1.0), seed=st.integers(0, 100))
+def test_a_goal_of_the_top_share_is_one_of_the_most_novel(share: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    novelties = rng.permutation(50).astype(np.float32)
+    place = choice("max", share)(novelties, rng)
+    assert novelties[place] >= 50 - max(1, round(50 * share))
+
+
+def test_whitening_by_episodes_takes_each_episode_once_and_goes_on_after_a_restart(
+    make_trajectory: Make, make_replay: MakeReplay
+) -> None:
+    config = replace(SMALL, whitening="episodes")
+    store = make_replay(make_trajectory(1))
+    one = ImageNovelty(RND(config), most_novel, 10, seed=0)
+    one.select_goal(store)
+    one.select_goal(store)
+    assert float(one.rnd.whitening.moments.count) == 6  # next states of one episode
+    saved = checkpoint.to_bytes("test", one.state())
+    store.add(make_trajectory(2))
+    one.fit(store.last(2), epochs=1)
+    assert float(one.rnd.whitening.moments.count) == 12
+
+    other = ImageNovelty(RND(config), most_novel, 10, seed=0)
+    other.restore(checkpoint.from_bytes(saved, "test"))
+    other.select_goal(store)
+    moments, expected = other.rnd.whitening.moments, one.rnd.whitening.moments
+    assert np.array_equal(moments.mean.numpy(), expected.mean.numpy())
+    assert np.array_equal(moments.spread.numpy(), expected.spread.numpy())
+
+
 def test_the_goal_is_the_most_novel_image_and_knows_where_it_is_from(
     make_trajectory: Make, make_replay: MakeReplay
 ) -> None:
@@ -44,6 +78,7 @@ def test_the_goal_is_the_most_novel_image_and_knows_where_it_is_from(
     assert goal.novelty == pytest.approx(everything.max())
     assert (store.image(goal.episode, goal.step) == goal.image).all()
     assert goal.name == f"{goal.episode}/{goal.step}"
+    assert goal.ee_position == pytest.approx(goal.episode + goal.step / 100)
     least = ImageNovelty(rnd, least_novel, candidates=1000, seed=0).select_goal(store)
     assert least is not None
     assert least.novelty == pytest.approx(everything.min())

@@ -22,8 +22,8 @@ class Brightness(RND):
     def __init__(self) -> None:
         super().__init__(RNDConfig(height=36, width=36, filters=(4, 4, 4), features=8))
 
-    def novelty(self, images: NDArray[np.uint8] | torch.Tensor) -> NDArray[np.float32]:
-        return np.asarray(images)[:, 0, 0, 0].astype(np.float32)
+    def scores(self, images: NDArray[np.uint8] | torch.Tensor) -> torch.Tensor:
+        return torch.as_tensor(images)[:, 0, 0, 0].float()
 
 
 def test_reward_is_the_next_images_novelty_over_the_std_of_discounted_sums(

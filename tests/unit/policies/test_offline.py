@@ -14,6 +14,7 @@ from wayfarer_policies.bcq_networks import BCQHeads, Description
 from wayfarer_policies.networks import EncoderConfig
 from wayfarer_policies.offline import POLICY, TRAINING, OfflineConfig, TaskRewards, train_bcq
 from wayfarer_policies.offline_policy import OfflinePolicy, read_policy
+from wayfarer_policies.policy import Start
 from wayfarer_policies.pose_labels import PoseLabels, TaskDataError
 from wayfarer_policies.replay.dataset import Dataset
 from wayfarer_policies.replay.episode import End
@@ -68,7 +69,7 @@ def test_a_policy_learns_to_push_where_the_reward_is(tmp_path: Path) -> None:
     config = dataclasses.replace(CONFIG, steps=250, batch=64, bcq=bcq)
     file = read_policy(train_bcq(config, data, 0, tmp_path / "out"))
     policy = OfflinePolicy(file)
-    policy.begin_episode(np.random.default_rng(0), None, explore=False, first_step=0)
+    policy.begin_episode(Start(np.random.default_rng(0), explore=False))
     pictures = [paint(y, "green").transpose(1, 2, 0) for y in (-0.1, 0.0, 0.1)]
     actions = np.stack([policy.act(picture, np.zeros(3)) for picture in pictures for _ in range(5)])
     assert actions[:, 1].mean() > 0.2  # along y; the data's mean is 0
@@ -129,7 +130,7 @@ def test_a_number_that_is_not_finite_stops_it_and_the_last_save_stays(data: Data
     train_bcq(CONFIG, data, 0, out)
     saved = (out / TRAINING).read_bytes()
     data.column("actions")[data.transitions] = np.nan
-    with pytest.raises(LearningError, match=r"update 9: .*loss is nan.*training.safetensors holds the last save"):
+    with pytest.raises(LearningError, match=r"update 9: .*loss .*not finite.*training.safetensors holds the last save"):
         train_bcq(dataclasses.replace(CONFIG, steps=20), data, 0, out)
     assert (out / TRAINING).read_bytes() == saved
 
@@ -159,7 +160,7 @@ def test_a_policy_draws_its_proposals_from_the_episodes_randomness(data: Dataset
     picture = paint(0.0, "green").transpose(1, 2, 0)
 
     def episode(seed: int) -> list[float]:
-        policy.begin_episode(np.random.default_rng(seed), None, explore=False, first_step=0)
+        policy.begin_episode(Start(np.random.default_rng(seed), explore=False))
         return [float(value) for _ in range(4) for value in policy.act(picture, np.zeros(3))]
 
     assert episode(0) == episode(0)

@@ -4,16 +4,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from wayfarer_common.errors import ConfigError
-from wayfarer_policies.policy import Policy, make_policy
+from wayfarer_policies.methods import make_policy
+from wayfarer_policies.options import ActingOptions
+from wayfarer_policies.policy import Policy, PolicyGoal, Start
 from wayfarer_policies.random_policies import CorrelatedPolicy, UniformPolicy
 
 IMAGE = np.zeros((84, 84, 3), np.uint8)
 POSITION = np.zeros(3)
+PAPER = ActingOptions()
 each_policy = pytest.mark.parametrize("name", ["random", "random-correlated"])
 
 
 def actions(policy: Policy, seed: int, steps: int, explore: bool = True) -> NDArray[np.float32]:
-    policy.begin_episode(np.random.default_rng(seed), None, explore, 0)
+    policy.begin_episode(Start(np.random.default_rng(seed), explore=explore))
     return np.array([policy.act(IMAGE, POSITION) for _ in range(steps)])  # (steps, 3)
 
 
@@ -21,7 +24,7 @@ def actions(policy: Policy, seed: int, steps: int, explore: bool = True) -> NDAr
 @settings(max_examples=25)
 @given(seed=st.integers(0, 2**64 - 1))
 def test_every_action_is_three_finite_numbers_from_minus_one_to_one(name: str, seed: int) -> None:
-    drawn = actions(make_policy(name), seed, 50)
+    drawn = actions(make_policy(name, PAPER), seed, 50)
     assert drawn.shape == (50, 3)
     assert drawn.dtype == np.float32
     assert np.isfinite(drawn).all()
@@ -30,28 +33,29 @@ def test_every_action_is_three_finite_numbers_from_minus_one_to_one(name: str, s
 
 @each_policy
 def test_the_same_seed_gives_the_same_actions_and_another_seed_others(name: str) -> None:
-    assert (actions(make_policy(name), 3, 20) == actions(make_policy(name), 3, 20)).all()
-    assert (actions(make_policy(name), 3, 20) != actions(make_policy(name), 4, 20)).any()
+    assert (actions(make_policy(name, PAPER), 3, 20) == actions(make_policy(name, PAPER), 3, 20)).all()
+    assert (actions(make_policy(name, PAPER), 3, 20) != actions(make_policy(name, PAPER), 4, 20)).any()
 
 
 @each_policy
 def test_an_episode_does_not_depend_on_the_episodes_before_it(name: str) -> None:
-    used = make_policy(name)
+    used = make_policy(name, PAPER)
     actions(used, 1, 17)
-    assert (actions(used, 3, 20) == actions(make_policy(name), 3, 20)).all()
+    assert (actions(used, 3, 20) == actions(make_policy(name, PAPER), 3, 20)).all()
 
 
 @each_policy
 def test_neither_image_nor_goal_nor_exploration_matters(name: str) -> None:
-    plain = actions(make_policy(name), 5, 10)
-    policy = make_policy(name)
-    policy.begin_episode(np.random.default_rng(5), np.full((84, 84, 3), 7, np.uint8), False, 0)
+    plain = actions(make_policy(name, PAPER), 5, 10)
+    policy = make_policy(name, PAPER)
+    goal = PolicyGoal(np.full((84, 84, 3), 7, np.uint8), np.ones(3))
+    policy.begin_episode(Start(np.random.default_rng(5), goal, explore=False))
     assert (plain == [policy.act(np.full((84, 84, 3), 200, np.uint8), POSITION + 1.0) for _ in range(10)]).all()
 
 
 @each_policy
 def test_a_random_policy_has_no_weights(name: str) -> None:
-    assert make_policy(name).version == 0
+    assert make_policy(name, PAPER).version == 0
 
 
 def test_uniform_actions_fill_the_action_space_evenly_and_independently() -> None:
@@ -86,4 +90,4 @@ def test_correlated_actions_travel_further_than_uniform_ones() -> None:
 
 def test_an_unknown_policy_is_refused_with_the_choices() -> None:
     with pytest.raises(ConfigError, match="'td3': choose from random, random-correlated"):
-        make_policy("td3")
+        make_policy("td3", PAPER)

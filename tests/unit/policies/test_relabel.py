@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wayfarer_common.errors import ConfigError, DataError
 from wayfarer_policies.checkpoint import State
-from wayfarer_policies.relabel import FutureGoals, ImageDistance, SameStep
+from wayfarer_policies.relabel import FutureGoals, ImageDistance, Nearness, SameStep
 from wayfarer_policies.replay.frames import Trajectory
 from wayfarer_policies.replay.sampling import Batch, Replay
 
@@ -62,7 +62,7 @@ def test_a_time_limit_alone_does_not_end_the_value(make_trajectory: Make, make_r
     store = make_replay(make_trajectory(1))
     batch = at_row(store, 5)
     assert batch.truncated.all()
-    labels = FutureGoals(self_goals=0.0, reached=lambda *_: np.zeros(EVERY, dtype=bool)).label(
+    labels = FutureGoals(self_goals=0.0, reached=lambda *_: torch.zeros(EVERY, dtype=torch.bool)).label(
         batch, store, np.random.default_rng(0)
     )
     assert not labels.terminated.any()
@@ -82,7 +82,7 @@ def test_equal_images_at_another_step_count_only_by_image_distance(
     one.frames[6] = one.frames[2]
     store = make_replay(one)
     rows, goal_rows = np.array([2]), np.array([6])
-    pixels, next_pixels = store.pairs(rows, goal_rows)
+    pixels, next_pixels = store.pairs(rows, goal_rows, rows + 1)
     assert not SameStep()(rows, goal_rows, pixels).any()
     assert ImageDistance(0.0)(rows, goal_rows, pixels).all()
     assert not ImageDistance(0.0)(rows + 1, goal_rows, next_pixels).any()
@@ -93,6 +93,47 @@ def test_image_distance_is_the_mean_absolute_difference(a: int, b: int, threshol
     left, right = (torch.full((1, 3, 4, 4), value, dtype=torch.uint8) for value in (a, b))
     near = ImageDistance(threshold)(np.array([0]), np.array([1]), torch.cat([left, right], dim=1))
     assert bool(near) == (abs(a - b) <= threshold)
+
+
+def test_near_goals_are_geometric_and_the_others_uniform(make_trajectory: Make, make_replay: MakeReplay) -> None:
+    store = make_replay(make_trajectory(1))
+    only_near = FutureGoals(self_goals=0.0, near=Nearness(1.0, 2.0))
+    labels = only_near.label(at_row(store, 2), store, np.random.default_rng(0))
+    steps = (labels.observations.pixels[:, 3, 0, 0] - 12).long()
+    shares = (torch.bincount(steps, minlength=5) / EVERY).tolist()
+    assert shares == pytest.approx([0, 0.5, 0.25, 0.125, 0.125], abs=0.04)  # the last takes all behind the end
+    half = FutureGoals(self_goals=0.0, near=Nearness(0.5, 1.0)).label(at_row(store, 2), store, np.random.default_rng(0))
+    assert float((half.observations.pixels[:, 3, 0, 0] == 13).float().mean()) == pytest.approx(0.6, abs=0.05)
+
+
+def test_n_step_returns_stop_at_the_goal_the_end_and_a_lost_step(
+    make_trajectory: Make, make_replay: MakeReplay
+) -> None:
+    lossy = make_trajectory(2)
+    lossy.valid[3] = False
+    store = make_replay(make_trajectory(1), lossy)
+    goals = FutureGoals(self_goals=0.0, lookahead=3, gamma=0.5)
+
+    labels = goals.label(at_row(store, 0), store, np.random.default_rng(0))
+    steps = (labels.observations.pixels[:, 3, 0, 0] - 10).long()  # to the goal
+    costs = torch.tensor([0.0, -1.0, -1.5, -1.75])
+    assert torch.equal(labels.rewards, costs[steps.clamp(max=3)])
+    assert labels.spans is not None
+    assert torch.equal(labels.spans, steps.clamp(min=1, max=3))
+    assert torch.equal(labels.terminated, steps <= 3)
+    assert torch.equal(labels.next_observations.pixels[:, 0, 0, 0].long(), 10 + steps.clamp(min=1, max=3))
+
+    near_the_loss = goals.label(at_row(store, 7 + 1), store, np.random.default_rng(0))  # two good steps are left
+    assert near_the_loss.spans is not None
+    assert set(near_the_loss.spans.tolist()) == {1, 2}
+
+
+def test_the_end_effectors_place_in_the_goal_image_goes_along(make_trajectory: Make, make_replay: MakeReplay) -> None:
+    store = make_replay(make_trajectory(1))
+    labels = FutureGoals().label(at_row(store, 2), store, np.random.default_rng(0))
+    steps = (labels.observations.pixels[:, 3, 0, 0] - 10).float()
+    assert labels.observations.goal_ee_positions is not None
+    assert torch.allclose(labels.observations.goal_ee_positions[:, 0], 1 + steps / 100)
 
 
 def test_values_out_of_range_are_refused() -> None:

@@ -65,7 +65,7 @@ def test_metrics_are_means_and_progress_counts(make_trajectory: Make, make_repla
     heard: list[int] = []
     metrics = goal_learner().update(make_replay(make_trajectory(1)), 4, heard.append)
     assert heard == [1, 2, 3, 4]
-    assert {"critic_loss", "actor_loss", "q", "td_target"} <= metrics.keys()
+    assert {"critic_loss", "actor_loss", "q", "td_target", "policy/saturated", "policy/q_spread"} <= metrics.keys()
 
 
 def test_a_checkpointed_learner_continues_from_its_file(

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from wayfarer_common.errors import ConfigError
+from wayfarer_policies.policy import Start
 from wayfarer_policies.scripts import SCRIPTS, Box, ScriptedPolicy, steps_needed, sweep
 
 BOX = Box((0.36, -0.35, -0.08), (0.80, 0.35, 0.388), 0.125)
@@ -19,7 +20,7 @@ boxes = st.builds(
 def follow(script: str, box: Box, start: np.ndarray, steps: int) -> np.ndarray:
     """Positions of an arm that does exactly what it is asked, (steps + 1, 3)."""
     policy = ScriptedPolicy(script, box)
-    policy.begin_episode(np.random.default_rng(0), None, False, 0)
+    policy.begin_episode(Start(np.random.default_rng(0), explore=False))
     positions = [start]
     for _ in range(steps):
         action = policy.act(IMAGE, positions[-1])
@@ -75,7 +76,7 @@ def test_no_cube_fits_between_two_lanes() -> None:
 
 def test_a_way_that_is_blocked_is_given_up_after_a_while() -> None:
     policy = ScriptedPolicy("sweep", BOX)
-    policy.begin_episode(np.random.default_rng(0), None, False, 0)
+    policy.begin_episode(Start(np.random.default_rng(0), explore=False))
     stuck = np.array([0.5, 0.1, 0.1])
     assert not policy.finished
     actions = [policy.act(IMAGE, stuck) for _ in range(steps_needed("sweep", BOX) + 1)]

@@ -13,7 +13,7 @@ from wayfarer_policies.td3 import TD3, TD3Config
 
 MakeBatch = Callable[..., LabelledBatch]
 ENCODER = EncoderConfig(channels=6, height=36, width=36, filters=(4, 8, 8), features=16)
-SMALL = TD3Config(encoder=ENCODER, learning_rate=1e-3)
+SMALL = TD3Config(encoder=ENCODER, critic_learning_rate=1e-3, actor_learning_rate=1e-3)
 
 
 class Constant(nn.Module):
@@ -94,7 +94,7 @@ def test_the_critic_learns_a_fixed_reward(make_batch: MakeBatch) -> None:
     batch = dataclasses.replace(
         make_batch(16), rewards=torch.full((16,), -3.0), terminated=torch.ones(16, dtype=torch.bool)
     )
-    losses = [td3.update(batch)["critic_loss"] for _ in range(60)]
+    losses = [float(td3.update(batch)["critic_loss"]) for _ in range(60)]
     assert losses[-1] < 0.05 * losses[0]
 
 
@@ -105,11 +105,11 @@ def test_a_loss_that_is_not_finite_leaves_every_weight(make_batch: MakeBatch, wr
     before = {name: tensor.clone() for name, tensor in td3.state().tensors.items() if not name.startswith("generator")}
     batch = make_batch()
     getattr(batch, wrong)[2] = float("nan")
+    td3.update(batch)
     with pytest.raises(LearningError, match="critic loss"):
-        td3.update(batch)
+        td3.check()
     after = td3.state().tensors
-    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
-    assert td3.updates == 1
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items() if not name.startswith("target"))
 
 
 def test_exploration_noise_is_in_action_units_and_follows_the_schedule() -> None:
@@ -121,22 +121,63 @@ def test_exploration_noise_is_in_action_units_and_follows_the_schedule() -> None
         assert drawn.std() == pytest.approx(std, rel=0.03)
 
 
-def test_exploring_counts_steps_and_stays_in_bounds() -> None:
+def test_the_actor_starts_when_the_critics_have_had_their_updates(make_batch: MakeBatch) -> None:
+    td3 = TD3(dataclasses.replace(SMALL, policy_delay=1, actor_start=3))
+    moved = []
+    for _ in range(5):
+        before = [p.clone() for p in td3.networks.policy.parameters()]
+        td3.update(make_batch())
+        moved.append(not all(torch.equal(a, b) for a, b in zip(before, td3.networks.policy.parameters(), strict=True)))
+    assert moved == [False, False, False, True, True]
+
+
+def test_the_penalty_is_on_the_squared_action_before_its_tanh(make_batch: MakeBatch) -> None:
+    losses = {}
+    for penalty in (0.0, 0.5):
+        td3 = TD3(dataclasses.replace(SMALL, policy_delay=1, action_penalty=penalty))
+        nn.init.zeros_(td3.networks.policy.layers[-1].weight)  # type: ignore[arg-type]
+        nn.init.constant_(td3.networks.policy.layers[-1].bias, 4.0)  # type: ignore[arg-type]
+        losses[penalty] = float(td3.update(make_batch())["actor_loss"])
+    assert losses[0.5] - losses[0.0] == pytest.approx(0.5 * 4.0**2, rel=1e-4)
+
+
+def test_the_penalty_brings_a_saturated_actor_back(make_batch: MakeBatch) -> None:
+    td3 = TD3(dataclasses.replace(SMALL, policy_delay=1, action_penalty=1.0, actor_learning_rate=3e-2))
+    nn.init.constant_(td3.networks.policy.layers[-1].bias, 8.0)  # type: ignore[arg-type]
+    assert td3.probe(make_batch(64))["saturated"] == 1.0
+    for k in range(100):
+        td3.update(make_batch(seed=k))
+    assert td3.probe(make_batch(64))["saturated"] == 0.0
+
+
+def test_a_probe_sees_whether_the_policy_goes_where_the_goal_is(make_batch: MakeBatch) -> None:
     td3 = TD3(SMALL)
-    image, position = np.zeros((3, 36, 36), np.uint8), np.zeros(3, np.float32)
-    still = td3.act(image, image, position, explore=False)
-    assert td3.noise_step == 0
-    actions = np.stack([td3.act(image, image, position, explore=True) for _ in range(50)])
-    assert td3.noise_step == 50
-    assert np.abs(actions).max() == 1.0
-    assert (actions != still).any()
+    batch = make_batch(4)
+    ways = torch.tensor([[0.5, 0.5, 0.01], [0.5, -0.5, 0.0], [-0.5, 0.5, 0.0], [0.0, 0.0, 0.5]])  # [m]
+    seen = dataclasses.replace(batch.observations, ee_positions=torch.zeros(4, 3), goal_ee_positions=ways)
+    td3.networks.policy = Constant([0.5, 0.5, -1.0])  # type: ignore[assignment]
+    found = td3.probe(dataclasses.replace(batch, observations=seen))
+    assert found["towards_goal"] == pytest.approx(4 / 7)  # 1 cm and nothing are no directions
+    assert found["saturated"] == pytest.approx(1 / 3)
+    assert found["spread"] == 0.0
+
+
+def test_the_value_after_n_steps_is_discounted_n_times(make_batch: MakeBatch) -> None:
+    td3 = with_constant_targets(0.0, q1=-10.0, q2=-20.0)
+    batch = dataclasses.replace(
+        make_batch(3),
+        rewards=torch.zeros(3),
+        terminated=torch.zeros(3, dtype=torch.bool),
+        spans=torch.tensor([1, 2, 5]),
+    )
+    assert td3.td_target(batch).tolist() == pytest.approx([-20 * 0.99**n for n in (1, 2, 5)])
 
 
 def test_constants_out_of_range_are_refused() -> None:
     with pytest.raises(ConfigError, match="gamma is"):
         TD3Config(gamma=1.1)
     with pytest.raises(ConfigError, match="learning_rate is"):
-        TD3Config(learning_rate=0.0)
+        TD3Config(actor_learning_rate=0.0)
     with pytest.raises(ConfigError, match="precision"):
         EncoderConfig(precision="int8")
     with pytest.raises(ConfigError, match="too small"):

@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from torch import Tensor
 from wayfarer_common.errors import ConfigError, DataError
 from wayfarer_policies.atomic import write_table
+from wayfarer_policies.ddqn import DDQNConfig
 from wayfarer_policies.exploration import Schedule
+from wayfarer_policies.networks import EncoderConfig
 from wayfarer_policies.report.drawing import method_colour
 from wayfarer_policies.schedules import LinearSchedule
 from wayfarer_policies.toy import (
@@ -90,7 +93,9 @@ def test_seeds_differ(tmp_path: Path) -> None:
 
 def test_the_random_episodes_come_first() -> None:
     class Never:
-        def act(self, *_: object, **__: object) -> int:
+        config = DDQNConfig(EncoderConfig(channels=1))
+
+        def greedy(self, _: object) -> Tensor:
             raise AssertionError("asked too early")
 
     config = ToyConfig(CONFIG.schedule, epsilon=LinearSchedule(0.0, 0.0, 1), random_episodes=1)

@@ -1,9 +1,12 @@
+import json
 from copy import deepcopy
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 import yaml
 from wayfarer_common.errors import ConfigError
+from wayfarer_policies.options import ActingOptions, LearnerOptions
 from wayfarer_replay.run_description import describe
 
 CONFIGURATION: dict[str, dict[str, Any]] = {
@@ -44,7 +47,7 @@ def test_a_package_that_is_missing_is_named_so(monkeypatch: pytest.MonkeyPatch) 
 def test_what_only_says_how_much_and_where_is_no_part_of_the_configuration() -> None:
     kept = describe({}, CONFIGURATION)["configuration"]
     assert "replay" not in kept
-    assert kept["collector"] == {"method": "random", "steps": 200}
+    assert kept["collector"] == {"method": "random", "steps": 200, "candidates": 0}
 
 
 def test_continuing_with_the_same_configuration_adds_a_session() -> None:
@@ -87,6 +90,17 @@ def test_what_changes_the_meaning_of_an_episode_is_refused_by_name(node: str, ke
     first = describe({}, CONFIGURATION)
     with pytest.raises(ConfigError, match=words.replace(".", r"\.")):
         describe(first, changed(node, key, value))
+
+
+def test_a_run_that_was_begun_before_there_were_recipes_goes_on_with_the_papers() -> None:
+    earlier = {**CONFIGURATION, "actor": {"method": "goal", "ee_position": False}, "learner": {"method": "goal"}}
+    first = {"configuration": earlier, "sessions": [{}]}
+    actor, learner = (yaml.safe_load(json.dumps(asdict(of()))) for of in (ActingOptions, LearnerOptions))
+    paper = {**CONFIGURATION, "actor": {"method": "goal", **actor}, "learner": {"method": "goal", **learner}}
+    assert len(describe(first, paper)["sessions"]) == 2
+    practical = {**paper, "learner": {**paper["learner"], "tau": 0.01}}
+    with pytest.raises(ConfigError, match=r"learner\.tau was 0\.005, is 0\.01"):
+        describe(first, practical)
 
 
 def test_a_parameter_that_is_gone_is_a_difference_too() -> None:

@@ -14,44 +14,20 @@ from wayfarer_common import contract, names
 from wayfarer_common.conversions import image_to_array, position_of, to_nanoseconds
 from wayfarer_common.errors import WayfarerError
 from wayfarer_common.fault import FaultKind
-from wayfarer_common.params import declare, param
+from wayfarer_common.params import declare
 from wayfarer_common.reason import Reason, nothing_passed
 from wayfarer_common.run import RESULT_TIMEOUT, ContractNode, run
 from wayfarer_msgs.action import RunEpisode
 from wayfarer_msgs.msg import Action, Episode, ExecutedAction, Fault, Weights
-from wayfarer_policies.methods import METHODS, THREADS, method
-from wayfarer_policies.networks import weights_from_bytes
-from wayfarer_policies.policy import RANDOM_STEPS, LearnedPolicy, Policy, make_policy
-from wayfarer_policies.schedules import PAPER_NOISE, GaussianNoise, LinearSchedule
+from wayfarer_policies.learned_policy import LearnedPolicy
+from wayfarer_policies.methods import make_policy, method
+from wayfarer_policies.networks import auto_device, weights_from_bytes
+from wayfarer_policies.policy import Policy, PolicyGoal, Start
 from wayfarer_policies.scripts import SCRIPTS, Box, ScriptedPolicy
 
+from wayfarer_actor.params import Params
+
 _TICK = 0.1  # s, for deadline and feedback
-
-
-@dataclass(frozen=True)
-class Params:
-    """Parameters of the actor node."""
-
-    method: str = param("random", "collection method; decides which policy acts", choices=tuple(METHODS))
-    checkpoint: str = param("none", "for method offline: the policy, a file of wayfarer train bcq")
-    checkpoint_sha256: str = param("none", "what that file must be, as a hex digest; none: anything")
-    random_steps: int = param(RANDOM_STEPS, "uniformly random steps before a learned policy acts", 0, 10_000_000)
-    noise_start: float = param(PAPER_NOISE.start, "exploration noise at step 0, std [action units]", 0.0, 10.0)
-    noise_end: float = param(PAPER_NOISE.end, "exploration noise from noise_steps on, std [action units]", 0.0, 10.0)
-    noise_steps: int = param(PAPER_NOISE.steps, "steps over which the noise goes from start to end", 1, 100_000_000)
-    action_scale: float = param(0.125, "the control node's, for scripted motions [m]", 0.0, 0.2)
-    workspace_min: tuple[float, float, float] = param(
-        (0.36, -0.35, -0.08), "as control's, for scripted motions [m]", -1.5, 1.5
-    )
-    workspace_max: tuple[float, float, float] = param(
-        (0.80, 0.35, 0.388), "control's, for scripted motions [m]", -1.5, 1.5
-    )
-    threads: int = param(1, THREADS, 1, 256)
-    ee_position: bool = param(False, "also give the policy the end effector's position at the time of the image")
-    max_age: float = param(0.1, "oldest observation an episode may start from [s]", 0.0, 10.0)
-    observation_timeout: float = param(
-        10.0, "time without an observation, or the weights it waits for, that ends an episode [s]", 0.1, 600.0
-    )
 
 
 @dataclass
@@ -60,7 +36,6 @@ class Running:
 
     handle: ServerGoalHandle  # type: ignore[type-arg]
     policy: Policy
-    needs_pose: bool
     begun: bool = False  # not before the weights it asks for have come
     result: RunEpisode.Result | None = None  # once it has ended
     step: int = 0
@@ -77,8 +52,8 @@ class Actor(ContractNode):
         self._params = declare(self, Params)
         p = self._params
         torch.set_num_threads(p.threads)
-        noise = GaussianNoise(LinearSchedule(p.noise_start, p.noise_end, p.noise_steps))
-        self._policy = make_policy(method(p.method).policy, noise, p.random_steps, p.checkpoint, p.checkpoint_sha256)
+        device = auto_device() if p.device == "auto" else p.device
+        self._policy = make_policy(method(p.method).policy, p, p.checkpoint, p.checkpoint_sha256, device)
         self._weights_version = 0
         self._running: Running | None = None
         self._latest: Image | None = None
@@ -124,8 +99,7 @@ class Actor(ContractNode):
         script: str = handle.request.policy
         try:
             policy = self._scripted(script) if script else self._policy
-            needs_pose = self._params.ee_position or bool(script)
-            self._running = Running(handle, policy, needs_pose, last_event=time.monotonic())
+            self._running = Running(handle, policy, last_event=time.monotonic())
             self._begin()
         except WayfarerError as error:  # rclpy would only log what comes out of here
             self.fail(error)
@@ -137,9 +111,15 @@ class Actor(ContractNode):
         goal: RunEpisode.Goal = run_.handle.request
         if self._weights_version < goal.policy_version:
             return
-        image = image_to_array(goal.goal) if goal.goal.data else None
-        rng = np.random.default_rng([goal.seed, goal.episode, goal.attempt])
-        run_.policy.begin_episode(rng, image, goal.explore, goal.first_step)
+        run_.policy.begin_episode(
+            Start(
+                rng=np.random.default_rng([goal.seed, goal.episode, goal.attempt]),
+                goal=_goal_of(goal),
+                explore=goal.explore,
+                first_step=goal.first_step,
+                steps=goal.steps,
+            )
+        )
         run_.begun = True
         for fault in self._faults.values():
             self._abort_for(fault)
@@ -203,7 +183,7 @@ class Actor(ContractNode):
         stamp = to_nanoseconds(observation.header.stamp)
         if run_ is None or not run_.begun or run_.result is not None or stamp <= run_.answered:
             return
-        if run_.needs_pose and self._pose_stamp < stamp:
+        if run_.policy.needs_pose and self._pose_stamp < stamp:
             return
         goal: RunEpisode.Goal = run_.handle.request
         if stamp < to_nanoseconds(goal.not_before):
@@ -248,6 +228,12 @@ class Actor(ContractNode):
 
     def _age(self, observation: Image) -> float:
         return (self.get_clock().now().nanoseconds - to_nanoseconds(observation.header.stamp)) * 1e-9
+
+
+def _goal_of(request: RunEpisode.Goal) -> PolicyGoal | None:
+    if not request.goal.data:
+        return None
+    return PolicyGoal(image_to_array(request.goal), np.array(request.goal_ee_position))
 
 
 def main() -> None:

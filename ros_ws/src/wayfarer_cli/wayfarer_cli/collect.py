@@ -56,6 +56,7 @@ class Collection:
     out: Path
     schedule: str
     config: Path | None
+    recipe: str = "practical"
     threads: int | None = None  # torch's; None: as the run was begun, and a new one as its schedule allows
     hardware: Hardware = Hardware()  # for target hardware only
     checkpoint: tuple[Path, str] | None = None  # for method offline: the policy's file and its SHA-256
@@ -93,6 +94,7 @@ def launch_arguments(wanted: Collection) -> dict[str, str]:
         "episodes": str(wanted.episodes),
         "steps": str(wanted.steps),
         "seed": str(wanted.seed),
+        "recipe": wanted.recipe,
         "schedule": wanted.schedule,
         "threads": str(threads_of(wanted)),
         "learning": str(method(wanted.method).learns).lower(),

@@ -16,8 +16,8 @@ from wayfarer_policies.replay.run_directory import RunDirectory, finished
 
 from wayfarer_cli.collect import Collection, collect_episodes
 from wayfarer_cli.in_process.config import configuration_of_run
-from wayfarer_cli.in_process.goals import Distances, evaluate
 from wayfarer_cli.in_process.held import check_held
+from wayfarer_cli.in_process.reaching import Distances, Trials, try_all
 from wayfarer_cli.in_process.run import collect_in_process
 
 
@@ -121,25 +121,35 @@ def _share(share: Share) -> tuple[str, str]:
 
 
 def evaluate_goals(run: Path, episodes: int, steps: int, seed: int, as_json: bool) -> None:
-    """Print how near the run's policy comes to stored images, beside random actions and standing still."""
+    """Print how near the run's policy comes to goals, beside random actions and standing still."""
     configuration = configuration_of_run(RunDirectory(run).description(), namespace="")
     with Progress(console=Console(stderr=True)) as progress:
-        task = progress.add_task("reaching goals", total=3 * episodes)
-        found = evaluate(configuration, run, episodes, steps, seed, lambda: progress.update(task, advance=1))
+        task = progress.add_task("reaching goals", total=2 * 3 * episodes)
+        found = try_all(configuration, run, episodes, steps, seed, lambda: progress.update(task, advance=1))
+
     if as_json:
-        print(json.dumps({name: asdict(distances) for name, distances in found.items()}))
+        print(json.dumps({kind: {name: _numbers(of) for name, of in trials.items()} for kind, trials in found.items()}))
         return
-    table = Table(
-        "policy", "end effector to the goal's", "cube to the goal's", title=f"{episodes} goals, {steps} steps"
-    )
-    for name, distances in found.items():
-        table.add_row(name, *_rows(distances))
-    Console().print(table)
+    for kind, trials in found.items():
+        table = Table(
+            "policy",
+            "end effector to the goal's [cm]",
+            "to the other goals' [cm]",
+            "cube to the goal's [cm]",
+            title=f"{episodes} {_KINDS[kind]}, {steps} steps: median (95 %)",
+        )
+        for name, of in trials.items():
+            table.add_row(name, _words(of.ee), _words(of.ee_to_others), _words(of.cube))
+        Console().print(table)
 
 
-def _rows(distances: Distances) -> tuple[str, str]:
-    ee, cube = (
-        f"{100 * mean:.1f} cm ({100 * low:.1f} to {100 * high:.1f})"
-        for mean, low, high in (distances.ee_mean, distances.cube_mean)
-    )
-    return ee, cube
+_KINDS = {"stored": "goals of the run", "even": "goals spread evenly over the workspace"}
+
+
+def _numbers(trials: Trials) -> dict[str, Any]:
+    return {name: asdict(getattr(trials, name)) for name in ("ee", "ee_to_others", "cube")}
+
+
+def _words(distances: Distances) -> str:
+    median = distances.median
+    return f"{100 * median.value:.1f} ({100 * median.low:.1f} to {100 * median.high:.1f})"

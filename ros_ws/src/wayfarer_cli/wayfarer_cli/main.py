@@ -13,6 +13,7 @@ from wayfarer_cli.bag import bag
 from wayfarer_cli.calibrate import calibrate
 from wayfarer_cli.export import export
 from wayfarer_cli.paper.command import paper
+from wayfarer_cli.recipe import Recipe
 from wayfarer_cli.train import train
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
@@ -33,6 +34,17 @@ def wayfarer() -> None:
     """
 
 
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=256,
+        help="Torch's threads; one number for all that computes, as it decides the last bits. Default: as the run was "
+        "begun; a new one with all cores, or one if it learns while it acts.",
+    ),
+]
+
+
 @app.command()
 def collect(
     out: Annotated[Path, typer.Option(help="Directory of the run; created, or continued where it holds one.")],
@@ -49,19 +61,12 @@ def collect(
     ] = 8,
     steps: Annotated[int, typer.Option(min=1, help="Actions per episode.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="Seed of policy and world; episode k draws from (seed, k).")] = 0,
+    recipe: Recipe = "practical",
     schedule: Annotated[
         str, typer.Option(help="[b]sequential[/b]: learn after each episode; [b]overlapped[/b]: while the next runs.")
     ] = "sequential",
     config: Annotated[Path | None, typer.Option(help="Parameter file of the nodes, in place of the default.")] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=256,
-            help="Torch's threads; one number for all that computes, as it decides the last bits. Default: as the run "
-            "was begun; a new one with all cores, or one if it learns while it acts.",
-        ),
-    ] = None,
+    threads: Threads = None,
     in_process: Annotated[
         bool, typer.Option("--in-process", help="Simulator, policy and learner in one process, without ROS between.")
     ] = False,
@@ -75,7 +80,7 @@ def collect(
     from wayfarer_cli.collect import Collection, Hardware, collect_episodes
 
     hardware = Hardware(robot, robot_ip, backend)
-    wanted = Collection(target, method, episodes, steps, seed, out, schedule, config, threads, hardware)
+    wanted = Collection(target, method, episodes, steps, seed, out, schedule, config, recipe, threads, hardware)
     if in_process:
         from wayfarer_cli.in_process.run import collect_in_process
 

@@ -1,6 +1,6 @@
 """The four collaborators of Algorithm 1 with ROS behind them. They live in the collector's own thread and may block."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +30,7 @@ class Goal:
     """A stored image, as the novelty node sent it."""
 
     image: Image
+    ee_position: Sequence[float]  # (3,) [m], base frame: where the end effector was
     name: str  # episode/step
     novelty: float
 
@@ -174,7 +175,7 @@ class RosRobot:
         request.episode, request.attempt = self._finished, attempt
         request.first_step, request.policy_version = self._collected, self._policy_version()
         if goal is not None:
-            request.goal = goal.image
+            request.goal, request.goal_ee_position = goal.image, goal.ee_position
         return self._caller.action(names.RUN_EPISODE, request, plan.step_timeout * plan.steps, self._tell)
 
 
@@ -186,15 +187,15 @@ class RosLearner:
         self.episodes_learned: int = self._train(0).episodes_learned
 
     def update(self, store: object, steps: int) -> dict[str, float]:
-        """Make `steps` updates; the new weights, of version `episodes_learned`, are then on their way to the actor."""
+        """Learn for `steps` steps; the new weights, of version `episodes_learned`, are on their way then."""
         del store
         result = self._train(steps)
         self.episodes_learned = result.episodes_learned
         return dict(zip(result.names, result.values, strict=True))
 
-    def _train(self, updates: int) -> Train.Result:
-        timeout = self._caller.timeout + self._update_timeout * updates
-        result = self._caller.action(names.TRAIN, Train.Goal(updates=updates), timeout)
+    def _train(self, steps: int) -> Train.Result:
+        timeout = self._caller.timeout + self._update_timeout * steps
+        result = self._caller.action(names.TRAIN, Train.Goal(steps=steps), timeout)
         if not result.success:
             raise DataError(f"{names.TRAIN}: {result.message}")
         return result
@@ -214,7 +215,7 @@ class RosNovelty:
             return None
         request = SelectGoal.Request(choice=self._choice, candidates=self._candidates, seed=self._seed)
         chosen = self._caller.service(SelectGoal, names.SELECT_GOAL, request)
-        return Goal(chosen.goal, f"{chosen.episode}/{chosen.step}", chosen.novelty)
+        return Goal(chosen.goal, chosen.ee_position, f"{chosen.episode}/{chosen.step}", chosen.novelty)
 
     def fit(self, images: int, epochs: int) -> dict[str, float]:
         """Fit to the images of the last episodes."""

@@ -5,17 +5,17 @@ It waits for the other nodes to be connected, and every wait after that has a de
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import yaml
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from std_srvs.srv import Trigger
 from wayfarer_common import contract, names
 from wayfarer_common.errors import ConfigError
 from wayfarer_common.fault import FaultKind
-from wayfarer_common.params import declare, param
+from wayfarer_common.params import declare
 from wayfarer_common.run import ContractNode, run
 from wayfarer_msgs.action import FitNovelty, RunEpisode, Train
 from wayfarer_msgs.msg import CollectorStatus, Fault
@@ -33,40 +33,20 @@ from wayfarer_policies.exploration import (
 )
 from wayfarer_policies.goals import NoNovelty
 from wayfarer_policies.learners import NoLearner
-from wayfarer_policies.methods import METHODS, method
+from wayfarer_policies.methods import method
 from wayfarer_policies.replay.run_directory import finished
 
+from wayfarer_collector.agreement import check_agreement
 from wayfarer_collector.collaborators import Caller, Plan, RosLearner, RosNovelty, RosRobot
 from wayfarer_collector.configuration import read_configuration
+from wayfarer_collector.params import Params
+from wayfarer_collector.policy_watch import PolicyWatch, in_words
 from wayfarer_collector.scalars import Scalars
-from wayfarer_collector.scene import STRATEGIES, Surroundings, make_scene
+from wayfarer_collector.scene import Surroundings, make_scene
 from wayfarer_collector.waiting import InterruptedWaitError, Patience
 
 _PACES: dict[str, Callable[[], Pace]] = {"sequential": Sequential, "overlapped": Overlapped}
 _PAUSE = 30 * 24 * 3600.0  # s; even a pause ends one day
-
-
-@dataclass(frozen=True)
-class Params:
-    """Parameters of the collector node."""
-
-    run: str = param("", "directory of the run, the replay node's")
-    method: str = param("random", "how data is collected", choices=tuple(METHODS))
-    schedule: str = param("sequential", "learn after each episode, or while the next runs", choices=tuple(_PACES))
-    episodes: int = param(8, "episodes the run shall hold in the end", 1, 1_000_000)
-    episodes_per_cycle: int = param(10, "episodes after which the novelty is fitted, M", 1, 100_000)
-    epochs: int = param(4, "epochs of each fit, K", 1, 1000)
-    steps: int = param(200, "actions, and updates, per episode, T", 1, 100_000)
-    seed: int = param(0, "seed of policy and world", 0, 2**63 - 1)
-    bridge: str = param("sim_bridge", "name of the robot's bridge node")
-    startup_timeout: float = param(120.0, "wait for all nodes to be connected [s]", 1.0, 3600.0)
-    service_timeout: float = param(60.0, "wait for a reset or a service [s]", 0.1, 3600.0)
-    step_timeout: float = param(30.0, "longest step of an episode [s]", 0.1, 3600.0)
-    update_timeout: float = param(10.0, "longest update of the learner [s]", 0.1, 3600.0)
-    fit_timeout: float = param(600.0, "longest fit of the novelty [s]", 1.0, 36000.0)
-    scene_reset: str = param("none", "who puts the scene back before an episode", choices=STRATEGIES)
-    scene_timeout: float = param(600.0, "wait for an operator to put the scene back [s]", 1.0, 1e6)
-    fault_timeout: float = param(3600.0, "wait for a fault to end, or for an operator, before giving up [s]", 1.0, 1e6)
 
 
 class Collector(ContractNode):
@@ -83,6 +63,7 @@ class Collector(ContractNode):
         self._waiting_for: str | None = None
         self._faults: dict[str, Fault] = {}  # topic -> what it last said
         self._patience = Patience()
+        self._watch = PolicyWatch()
         self._unpaused = threading.Event()
         self._unpaused.set()
         self._resumed = threading.Event()
@@ -128,6 +109,7 @@ class Collector(ContractNode):
         done, steps = finished(Path(p.run))
         self._now.episodes_done = done
         configuration = read_configuration(self, self._others, self._patience, p.service_timeout)
+        check_agreement(yaml.safe_load(configuration))
         plan = Plan(p.method, p.steps, p.seed, p.step_timeout, configuration)
         around = Surroundings(caller, self._tell, self._control_fault, self._resumed, p.scene_timeout, p.step_timeout)
         scene = make_scene(p.scene_reset, configuration, around)
@@ -135,7 +117,7 @@ class Collector(ContractNode):
         def step(feedback: RunEpisode.Feedback) -> None:
             self._tell(step=feedback.step)
 
-        candidates = p.episodes_per_cycle * p.steps  # |R'| = M T
+        candidates = p.candidates or p.episodes_per_cycle * p.steps  # |R'| = M T
         learner: Learner[Any] = NoLearner()
         novelty: Novelty[Any, Any, Any] = NoNovelty()
         if chosen.learns:
@@ -160,8 +142,10 @@ class Collector(ContractNode):
                 raise InterruptedWaitError("stopped by the operator")
         if progress.stage in (Stage.LEARNED, Stage.FITTED):
             if progress.detail:
-                figures = ", ".join(f"{name} {value:.3g}" for name, value in progress.detail.items())
+                figures = in_words(progress.detail)
                 self.get_logger().info(f"{progress.stage.value} after episode {progress.episode}: {figures}")
+                if warning := self._watch.warning(progress.detail):
+                    self.get_logger().warning(warning)
             return
         if progress.stage is Stage.STORING:
             self._now.episodes_done += 1

@@ -19,9 +19,9 @@ from wayfarer_msgs.msg import Episode
 from wayfarer_msgs.srv import Reset
 from wayfarer_policies.scripts import SCRIPTS, Box, steps_needed
 
+from wayfarer_collector.agreement import must_agree
+from wayfarer_collector.params import SCENES
 from wayfarer_collector.waiting import Patience, RefusedError, SilenceError
-
-STRATEGIES = ("none", "operator", *SCRIPTS)
 
 _OF_THE_BOX = ("workspace_min", "workspace_max", "action_scale")  # parameters the actor must share with control
 
@@ -74,18 +74,13 @@ def make_scene(strategy: str, configuration: str, around: Surroundings) -> Scene
         return ScriptedScene(strategy, around, box_of(configuration))
     if strategy == "none":
         return NoScene()
-    raise ConfigError(f"scene_reset {strategy!r} is not one of {', '.join(STRATEGIES)}")
+    raise ConfigError(f"scene_reset {strategy!r} is not one of {', '.join(SCENES)}")
 
 
 def box_of(configuration: str) -> Box:
     """Return the box a script keeps to. Raises ConfigError where actor and control are not told the same."""
     nodes = yaml.safe_load(configuration)
-    for key in _OF_THE_BOX:
-        if nodes["actor"][key] != nodes["control"][key]:
-            raise ConfigError(
-                f"a scripted motion would miss: actor.{key} is {nodes['actor'][key]}, control.{key} is "
-                f"{nodes['control'][key]}; give both nodes the same"
-            )
+    must_agree(nodes, "actor", _OF_THE_BOX, "a scripted motion would miss")
     control = nodes["control"]
     return Box(tuple(control["workspace_min"]), tuple(control["workspace_max"]), control["action_scale"])
 

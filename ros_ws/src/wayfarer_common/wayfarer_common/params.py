@@ -7,7 +7,7 @@
 A value outside its range, of another type, or a key that nobody declared ends the node with a message that names it.
 """
 
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, fields
 from typing import Any, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
@@ -15,25 +15,12 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.node import Node
 
 from wayfarer_common.errors import ConfigError
+from wayfarer_common.parameter import About
+from wayfarer_common.parameter import param as param  # nodes take both from here
 
 P = TypeVar("P")
 
 _OF_ROS_ITSELF = ("use_sim_time", "start_type_description_service", "qos_overrides.")
-
-
-@dataclass(frozen=True)
-class _About:
-    text: str
-    low: float | None
-    high: float | None
-    choices: tuple[str, ...]
-
-
-def param(
-    default: Any, text: str, low: float | None = None, high: float | None = None, choices: tuple[str, ...] = ()
-) -> Any:
-    """Describe a parameter: default, meaning with its unit, and either a closed range or a list of choices."""
-    return field(default=default, metadata={"about": _About(text, low, high, choices)})
 
 
 def declare(node: Node, parameters: type[P]) -> P:
@@ -51,7 +38,7 @@ def declare(node: Node, parameters: type[P]) -> P:
 
 
 def _declare_one(node: Node, f: Any) -> Any:
-    about: _About = f.metadata["about"]
+    about: About = f.metadata["about"]
     default = list(f.default) if isinstance(f.default, tuple) else f.default
     if f.default is MISSING:
         raise ConfigError(f"parameter {f.name} has no default")
@@ -75,7 +62,7 @@ def _declare_one(node: Node, f: Any) -> Any:
     return tuple(value) if isinstance(f.default, tuple) else value
 
 
-def _descriptor(about: _About, default: Any) -> ParameterDescriptor:
+def _descriptor(about: About, default: Any) -> ParameterDescriptor:
     descriptor = ParameterDescriptor(description=about.text, read_only=True)
     if about.choices:
         descriptor.additional_constraints = "one of " + ", ".join(about.choices)

@@ -1,7 +1,6 @@
 """Learns the policy: after each episode, gradient steps on the replay buffer, then new weights for the actor."""
 
 import array
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -9,29 +8,20 @@ from rclpy.action import ActionServer, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from wayfarer_common import contract, names
 from wayfarer_common.errors import ConfigError, WayfarerError
-from wayfarer_common.params import declare, param
+from wayfarer_common.params import declare
 from wayfarer_common.run import RESULT_TIMEOUT, ContractNode, run
 from wayfarer_msgs.action import Train
 from wayfarer_msgs.msg import Weights
 from wayfarer_policies import checkpoint
 from wayfarer_policies.learners import Checkpointed
-from wayfarer_policies.methods import METHODS, THREADS, checkpoint_folder, make_learner, make_rnd
+from wayfarer_policies.methods import checkpoint_folder, make_learner, make_rnd
 from wayfarer_policies.networks import auto_device, weights_to_bytes
 from wayfarer_policies.replay.buffer import RunBuffer
 from wayfarer_policies.td3 import TD3
 
+from wayfarer_learner.params import Params
+
 _FEEDBACK_EVERY = 10  # updates
-
-
-@dataclass(frozen=True)
-class Params:
-    """Parameters of the learner node."""
-
-    run: str = param("", "directory of the run, the replay node's")
-    method: str = param("goal", "collection method; decides rewards and goals", choices=tuple(METHODS))
-    seed: int = param(0, "seed of the networks and of the draws", 0, 2**63 - 1)
-    device: str = param("auto", "where to compute", choices=("auto", "cpu", "cuda"))
-    threads: int = param(1, THREADS, 1, 256)
 
 
 class Learner(ContractNode):
@@ -46,8 +36,8 @@ class Learner(ContractNode):
         device = auto_device() if p.device == "auto" else p.device
         folder = checkpoint_folder(Path(p.run))
         self._rnd, self._rnd_file = make_rnd(p.seed, device), folder / "novelty.safetensors"
-        self._buffer = RunBuffer(Path(p.run))
-        learner = make_learner(p.method, p.seed, device, self._rnd)
+        self._buffer = RunBuffer(Path(p.run), device)
+        learner = make_learner(p.method, p.seed, device, self._rnd, p)
         self._learner = Checkpointed(learner, folder / "learner.safetensors")
         self._algorithm: TD3 = learner.algorithm  # type: ignore[assignment]  # make_learner builds no other
         self._weights = self.publish_to(contract.WEIGHTS)
@@ -70,7 +60,7 @@ class Learner(ContractNode):
         self._training = True
         result = Train.Result()
         try:
-            if handle.request.updates:
+            if handle.request.steps:
                 metrics = await self.in_thread(lambda: self._train(handle))
                 self._publish()
                 result.names, result.values = list(metrics), array.array("f", metrics.values())
@@ -92,7 +82,7 @@ class Learner(ContractNode):
 
         if self._rnd_file.exists():  # written whole by the novelty node
             self._rnd.restore(checkpoint.read(self._rnd_file, "novelty"))
-        return self._learner.update(self._buffer.open(), handle.request.updates, progress=report)
+        return self._learner.update(self._buffer.open(), handle.request.steps, progress=report)
 
     def _publish(self) -> None:
         data, digest = weights_to_bytes(self._algorithm.actor())

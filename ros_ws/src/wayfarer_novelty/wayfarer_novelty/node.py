@@ -1,7 +1,6 @@
 """Judges how new images are: chooses each episode's goal, and is fitted to the latest episodes after each cycle."""
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +12,17 @@ from sensor_msgs.msg import Image
 from wayfarer_common import contract, names
 from wayfarer_common.conversions import array_to_image, image_to_array
 from wayfarer_common.errors import ConfigError, WayfarerError
-from wayfarer_common.params import declare, param
+from wayfarer_common.params import declare
 from wayfarer_common.run import RESULT_TIMEOUT, ContractNode, run
 from wayfarer_msgs.action import FitNovelty
 from wayfarer_msgs.msg import Novelty as Score
 from wayfarer_msgs.srv import SelectGoal
 from wayfarer_policies.goals import CheckpointedNovelty, ImageNovelty, choice
-from wayfarer_policies.methods import THREADS, checkpoint_folder, make_rnd
+from wayfarer_policies.methods import checkpoint_folder, make_rnd
 from wayfarer_policies.networks import auto_device
 from wayfarer_policies.replay.buffer import RunBuffer
 
-
-@dataclass(frozen=True)
-class Params:
-    """Parameters of the novelty node."""
-
-    run: str = param("", "directory of the run, the replay node's")
-    seed: int = param(0, "seed of the networks", 0, 2**63 - 1)
-    device: str = param("auto", "where to compute", choices=("auto", "cpu", "cuda"))
-    threads: int = param(1, THREADS, 1, 256)
-    score_rate: float = param(2.0, "live scores per second at most [Hz]; 0: none", 0.0, 60.0)
+from wayfarer_novelty.params import Params
 
 
 class Novelty(ContractNode):
@@ -47,7 +37,7 @@ class Novelty(ContractNode):
         device = auto_device() if self._params.device == "auto" else self._params.device
         run_path = Path(self._params.run)
         self._buffer = RunBuffer(run_path)
-        self._rnd = make_rnd(self._params.seed, device)
+        self._rnd = make_rnd(self._params.seed, device, self._params)
         self._novelty = CheckpointedNovelty(
             ImageNovelty(self._rnd, choice("max"), 1, self._params.seed),
             checkpoint_folder(run_path) / "novelty.safetensors",
@@ -89,13 +79,14 @@ class Novelty(ContractNode):
         pixels = np.ascontiguousarray(goal.image.transpose(1, 2, 0))  # (H, W, 3)
         response.goal = array_to_image(pixels, self.get_clock().now().to_msg(), names.CAMERA_FRAME)
         response.success, response.novelty = True, goal.novelty
-        response.episode, response.step = goal.episode, goal.step
+        response.episode, response.step, response.ee_position = goal.episode, goal.step, goal.ee_position
         self._goal.publish(response.goal)
         self.counts["goals"] += 1
         return response
 
     def _select(self, request: SelectGoal.Request) -> Any:
-        chooser = ImageNovelty(self._rnd, choice(request.choice), request.candidates, request.seed)
+        choose = choice(request.choice, self._params.top_share)
+        chooser = ImageNovelty(self._rnd, choose, request.candidates, request.seed)
         goal = chooser.select_goal(self._buffer.open())
         if goal is None:
             raise ConfigError("the replay buffer is empty: collect an episode without a goal first")

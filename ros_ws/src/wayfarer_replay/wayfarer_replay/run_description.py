@@ -3,12 +3,14 @@
 import platform
 import socket
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from wayfarer_common.errors import ConfigError
 from wayfarer_common.provenance import commit
+from wayfarer_policies.options import ActingOptions, LearnerOptions, NoveltyOptions
 from wayfarer_policies.replay.run_directory import configuration_digest
 
 # What may differ between the sessions of one run: how much is collected and where, not what an episode means.
@@ -16,6 +18,15 @@ _FREE_NODES = ("replay",)
 _FREE_KEYS = ("episodes", "seed", "run", "device", "threads", "score_rate", "use_sim_time")
 _FREE_ENDING = "_timeout"
 _VERSIONS = ("wayfarer-replay", "rclpy", "torch", "numpy", "mujoco", "robosuite", "mcap")
+
+# What runs had that were begun before these could be told; and what can't be told any more.
+_EARLIER: dict[str, dict[str, Any]] = {
+    "learner": asdict(LearnerOptions()),
+    "novelty": asdict(NoveltyOptions()),
+    "actor": asdict(ActingOptions()),
+    "collector": {"candidates": 0},
+}
+_GONE = {"actor": ("ee_position",)}
 
 Configuration = Mapping[str, Mapping[str, Any]]  # node -> parameter -> value
 
@@ -47,10 +58,20 @@ def describe(existing: Mapping[str, Any], configuration: Configuration) -> dict[
 
 def _meaningful(configuration: Configuration) -> dict[str, dict[str, Any]]:
     return {
-        node: {k: v for k, v in values.items() if k not in _FREE_KEYS and not k.endswith(_FREE_ENDING)}
+        node: {key: value for key, value in _completed(node, values).items() if not _is_free(key)}
         for node, values in configuration.items()
         if node not in _FREE_NODES
     }
+
+
+def _is_free(key: str) -> bool:
+    return key in _FREE_KEYS or key.endswith(_FREE_ENDING)
+
+
+def _completed(node: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a node's parameters as if its run had been begun today."""
+    earlier = {k: list(v) if isinstance(v, tuple) else v for k, v in _EARLIER.get(node, {}).items()}
+    return {k: v for k, v in {**earlier, **values}.items() if k not in _GONE.get(node, ())}
 
 
 def differences(first: Configuration, now: Configuration) -> list[str]:

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from wayfarer_actor.node import Params as ActorParams
+from wayfarer_actor.params import Params as ActorParams
 from wayfarer_camera.node import Params as CameraParams
-from wayfarer_collector.node import Params as CollectorParams
+from wayfarer_collector.params import Params as CollectorParams
 from wayfarer_common.errors import ConfigError
 from wayfarer_control.node import Params as ControlParams
-from wayfarer_learner.node import Params as LearnerParams
-from wayfarer_novelty.node import Params as NoveltyParams
+from wayfarer_learner.params import Params as LearnerParams
+from wayfarer_novelty.params import Params as NoveltyParams
 from wayfarer_sim_bridge.node import Params as BridgeParams
 
 from wayfarer_cli.launch_file import Launch, NodeSpec

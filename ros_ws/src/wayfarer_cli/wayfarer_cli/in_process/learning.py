@@ -9,14 +9,14 @@ from wayfarer_common.errors import ConfigError
 from wayfarer_policies import checkpoint
 from wayfarer_policies.exploration import CountedStore, Learner, Novelty, Store
 from wayfarer_policies.goals import CheckpointedNovelty, FitOnly, Goal, ImageNovelty, NoNovelty, choice
+from wayfarer_policies.learned_policy import LearnedPolicy
 from wayfarer_policies.learners import Checkpointed, NoLearner
-from wayfarer_policies.methods import checkpoint_folder, make_learner, make_rnd, method
+from wayfarer_policies.methods import checkpoint_folder, make_learner, make_policy, make_rnd, method
 from wayfarer_policies.networks import auto_device, weights_from_bytes, weights_to_bytes
-from wayfarer_policies.policy import LearnedPolicy, Policy, make_policy
+from wayfarer_policies.policy import Policy
 from wayfarer_policies.replay.buffer import RunBuffer
 from wayfarer_policies.replay.sampling import Images
 from wayfarer_policies.rnd import RND
-from wayfarer_policies.schedules import GaussianNoise, LinearSchedule
 from wayfarer_policies.td3 import TD3
 
 from wayfarer_cli.in_process.config import Configuration
@@ -25,8 +25,8 @@ from wayfarer_cli.in_process.config import Configuration
 class RunStore:
     """The run's replay buffer; it is brought up to date when an episode is added."""
 
-    def __init__(self, run: Path, finished: int) -> None:
-        self._buffer = RunBuffer(run)
+    def __init__(self, run: Path, finished: int, device: str) -> None:
+        self._buffer = RunBuffer(run, device)
         self.episodes = finished
         self.replay = self._buffer.open()
 
@@ -103,8 +103,7 @@ class Parts:
 def make_parts(configuration: Configuration, run: Path, finished: int, tell: Callable[[int], None]) -> Parts:
     """Build the parts of the configured method where `finished` episodes of a run left them."""
     actor, chosen = configuration.actor, method(configuration.collector.method)
-    noise = GaussianNoise(LinearSchedule(actor.noise_start, actor.noise_end, actor.noise_steps))
-    policy = make_policy(chosen.policy, noise, actor.random_steps, actor.checkpoint, actor.checkpoint_sha256)
+    policy = make_policy(chosen.policy, actor, actor.checkpoint, actor.checkpoint_sha256, _device(actor.device))
     if not chosen.learns:
         return Parts(policy, CountedStore(finished), NoLearner(), NoNovelty())
     if not isinstance(policy, LearnedPolicy):
@@ -112,16 +111,18 @@ def make_parts(configuration: Configuration, run: Path, finished: int, tell: Cal
     novelty_file = checkpoint_folder(run) / "novelty.safetensors"
     novelty = RunNovelty(CheckpointedNovelty(_chooser(configuration), novelty_file))
     learner = _learner(configuration, run, novelty_file, policy, tell)
-    return Parts(policy, RunStore(run, finished), learner, novelty)
+    store = RunStore(run, finished, _device(configuration.learner.device))
+    return Parts(policy, store, learner, novelty)
 
 
 def _chooser(configuration: Configuration) -> ImageNovelty:
     plan = configuration.collector
-    rnd = make_rnd(configuration.novelty.seed, _device(configuration.novelty.device))
+    rnd = make_rnd(configuration.novelty.seed, _device(configuration.novelty.device), configuration.novelty)
     goal_choice = method(plan.method).goal_choice
     if not goal_choice:
         return FitOnly(rnd)
-    return ImageNovelty(rnd, choice(goal_choice), plan.episodes_per_cycle * plan.steps, plan.seed)  # |R'| = M T
+    candidates = plan.candidates or plan.episodes_per_cycle * plan.steps  # |R'| = M T
+    return ImageNovelty(rnd, choice(goal_choice, configuration.novelty.top_share), candidates, plan.seed)
 
 
 def _learner(
@@ -129,7 +130,7 @@ def _learner(
 ) -> RunLearner:
     own = configuration.learner
     rnd = make_rnd(own.seed, _device(own.device))
-    learner = make_learner(own.method, own.seed, _device(own.device), rnd)
+    learner = make_learner(own.method, own.seed, _device(own.device), rnd, own)
     saved = Checkpointed(learner, checkpoint_folder(run) / "learner.safetensors")
     return RunLearner(saved, rnd, rnd_file, policy, tell)
 

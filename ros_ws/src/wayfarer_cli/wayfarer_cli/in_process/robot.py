@@ -18,7 +18,7 @@ from wayfarer_common.reason import nothing_passed
 from wayfarer_control.safety import Decision, Limits, Situation, decide
 from wayfarer_policies.goals import Goal
 from wayfarer_policies.methods import method
-from wayfarer_policies.policy import Policy
+from wayfarer_policies.policy import Policy, PolicyGoal, Start
 from wayfarer_policies.replay.episode import End
 from wayfarer_sim.cube_world import CubeWorld, CubeWorldConfig
 
@@ -61,6 +61,16 @@ class Arm:
         self._crop = Crop(camera.crop_left, camera.crop_top, camera.crop_size, camera.quarter_turns)
         self._limits = Limits(**{f.name: getattr(control, f.name) for f in fields(Limits)})
         self._last_stamp = -np.inf  # s
+
+    @property
+    def box(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Lowest and highest corner of the safety gate's workspace, (3,) [m] each."""
+        return np.array(self._limits.workspace_min), np.array(self._limits.workspace_max)
+
+    @property
+    def action_scale(self) -> float:
+        """How far one action unit goes along each axis [m]."""
+        return self._limits.action_scale
 
     def reset(self, seed: int) -> None:
         """Home the arm, put the cube back."""
@@ -123,7 +133,7 @@ class InProcessRobot:
         head = Head(plan.method, plan.seed, plan.steps, self._collected.episodes, name, novelty)
         recording = self._recorder.begin(head, self._arm.now)
         try:
-            self._act(recording, None if goal is None else np.ascontiguousarray(goal.image.transpose(1, 2, 0)), attempt)
+            self._act(recording, goal, attempt)
         except (DeviceError, StoppedError) as error:
             fault = FaultKind.OTHER if isinstance(error, NothingPassedError) else FaultKind.NONE
             recording.end(End.ABORTED, str(error), self._arm.now, fault)
@@ -137,13 +147,19 @@ class InProcessRobot:
         """Free the renderer."""
         self._arm.world.close()
 
-    def _act(self, recording: Recording, goal: NDArray[np.uint8] | None, attempt: int) -> None:
-        """Reset, then act for T steps towards the goal image (H, W, 3)."""
+    def _act(self, recording: Recording, goal: Goal | None, attempt: int) -> None:
+        """Reset, then act for T steps towards the goal."""
         number = self._collected.episodes
         self._arm.reset(self._plan.seed + number)
-        rng = np.random.default_rng([self._plan.seed, number, attempt])
-        explore = method(self._plan.method).explores
-        self._policy.begin_episode(rng, goal, explore, first_step=self._collected.steps)
+        self._policy.begin_episode(
+            Start(
+                rng=np.random.default_rng([self._plan.seed, number, attempt]),
+                goal=None if goal is None else _policy_goal(goal),
+                explore=method(self._plan.method).explores,
+                first_step=self._collected.steps,
+                steps=self._plan.steps,
+            )
+        )
         for step in range(self._plan.steps):
             image = self._observe(recording)
             self._tell(step)
@@ -167,3 +183,7 @@ class InProcessRobot:
         decision = arm.judge(action)
         recording.executed(action, decision, arm.orientation, arm.now)
         arm.follow(decision)
+
+
+def _policy_goal(goal: Goal) -> PolicyGoal:
+    return PolicyGoal(np.ascontiguousarray(goal.image.transpose(1, 2, 0)), goal.ee_position)

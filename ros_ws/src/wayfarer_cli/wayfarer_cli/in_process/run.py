@@ -7,6 +7,8 @@ from contextlib import closing, contextmanager
 
 import torch
 from rich.progress import Progress as Bar
+from wayfarer_collector.agreement import check_agreement
+from wayfarer_collector.policy_watch import PolicyWatch, in_words
 from wayfarer_collector.scalars import Scalars
 from wayfarer_common.errors import ConfigError
 from wayfarer_policies.exploration import Overlapped, Pace, Progress, Schedule, Sequential, Stage, explore
@@ -47,6 +49,7 @@ def collect_in_process(wanted: Collection) -> None:
 def _collect(configuration: Configuration, run: RunWriter, watch: "_Watch") -> None:
     """Put Algorithm 1's collaborators together where the run stands, and walk it."""
     plan = configuration.collector
+    check_agreement(configuration.description())
     collected = Collected(*finished(run.path))
     torch.set_num_threads(configuration.actor.threads)
     parts = make_parts(configuration, run.path, collected.episodes, watch.check)
@@ -68,6 +71,7 @@ class _Watch:
 
     def __init__(self, wanted: Collection) -> None:
         self.signal = 0
+        self._policy = PolicyWatch()
         self._steps, self._before = wanted.steps, 0
         self._bar, self._task = make_bar(wanted, finished(wanted.out)[0])
 
@@ -91,6 +95,11 @@ class _Watch:
     def observe(self, progress: Progress) -> None:
         """Show where Algorithm 1 stands."""
         if progress.stage in (Stage.LEARNED, Stage.FITTED):
+            if progress.detail:
+                words = f"{progress.stage.value} after episode {progress.episode}: {in_words(progress.detail)}"
+                self._bar.console.print(words, highlight=False, soft_wrap=True)
+                if warning := self._policy.warning(progress.detail):
+                    self._bar.console.print(f"[yellow]warning:[/] {warning}", highlight=False, soft_wrap=True)
             return
         self.check()
         done = progress.episode + (progress.stage is Stage.STORING)

@@ -31,6 +31,7 @@ from wayfarer_cli.collect import Collection
 from wayfarer_cli.evaluate import Trial, try_in_process
 from wayfarer_cli.in_process.held import check_held
 from wayfarer_cli.in_process.run import collect_in_process
+from wayfarer_cli.nodes import share_of
 from wayfarer_cli.provenance import made_by
 
 REPORT = "report.html"
@@ -52,12 +53,13 @@ def collect(
     steps: int,
     seed: int,
     parameters: Parameters,
+    recipe: str = "paper",
 ) -> Plain:
-    """Collect one dataset, in process; `parameters` (node -> parameter -> value) go before the launch file's own."""
+    """Collect one dataset, in process; `parameters` (node -> parameter -> value) go before launch/config/sim.yaml's."""
     out = run_of(folder, run)
     out.parent.mkdir(parents=True, exist_ok=True)
     config = _write(parameters, out.with_name(f"{run}.yaml"))
-    collect_in_process(Collection("sim", method, episodes, steps, seed, out, "sequential", config, threads=1))
+    collect_in_process(Collection("sim", method, episodes, steps, seed, out, "sequential", config, recipe, threads=1))
     return {"run": run}
 
 
@@ -155,7 +157,10 @@ def _counts(found: Evaluation) -> dict[str, int]:
 
 
 def _write(parameters: Parameters, file: Path) -> Path:
-    """Write node -> parameter -> value as a parameter file."""
-    sections = {f"/**/{node}": {"ros__parameters": dict(values)} for node, values in parameters.items()}
+    """Write the simulator's parameter file with these values, node -> parameter -> value, in place of its own."""
+    sections = yaml.safe_load((share_of("wayfarer_bringup") / "config" / "sim.yaml").read_text())
+    for node, values in parameters.items():
+        section = sections.setdefault(f"/**/{node}", {"ros__parameters": {}})
+        section["ros__parameters"] |= values
     file.write_text(yaml.safe_dump(sections))
     return file

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from wayfarer_cli.recipe import Recipe
+
 
 def paper(
     out: Annotated[Path, typer.Option(help="Folder of the experiment; what is finished in it is kept.")],
@@ -25,6 +27,7 @@ def paper(
         int | None,
         typer.Option(min=1, max=1000, help="Datasets per method and seeds of the toy world; default: the scale's."),
     ] = None,
+    recipe: Recipe = "practical",
     workers: Annotated[
         int | None, typer.Option(min=1, max=1024, help="Processes at once; default: one for each core.")
     ] = None,
@@ -39,4 +42,4 @@ def paper(
     from wayfarer_cli.paper.run import run_paper
     from wayfarer_cli.paper.scales import scale
 
-    run_paper(stage, scale(size, seeds), out, workers, address)
+    run_paper(stage, scale(size, recipe, seeds), out, workers, address)

@@ -37,6 +37,8 @@ def collecting(scale: Scale) -> Iterator[Cell]:
             "seed": repetition,
             "parameters": parameters,
         }
+        if scale.recipe != "paper":  # folders that were begun before there were recipes go on with the paper's
+            arguments["recipe"] = scale.recipe
         yield Cell(f"collect/{run}", cells.collect, arguments)
         yield Cell(f"describe/{run}", cells.describe, {"run": run}, (f"collect/{run}",))
 

@@ -32,7 +32,7 @@ class Scale:
     repetitions: int  # datasets per variant, and seeds of the toy world
     episodes: int  # per dataset
     steps: int  # per episode
-    parameters: Parameters  # of every collection, in place of launch/config/sim.yaml's
+    parameters: Parameters  # of every collection, where they are not launch/config/sim.yaml's
     epochs: int  # of a predictor
     predictor_seeds: int
     tasks: tuple[str, ...]
@@ -42,6 +42,7 @@ class Scale:
     trial_steps: int
     toy: ToyConfig
     toy_world: PixelWorldConfig
+    recipe: str = "practical"  # of every collection, of RECIPES
 
 
 _COMPARED = (Variant("goal", "goal"), Variant("rnd", "rnd"), Variant("random", "random"))
@@ -91,11 +92,18 @@ SMALL = Scale(
     toy=TOY_SMALL,
     toy_world=pixel_world.SMALL,
 )
+RECIPES = ("paper", "practical")
 SCALES = {scale.name: scale for scale in (SMALL, FULL)}
 
 
-def scale(name: str, repetitions: int | None = None) -> Scale:
-    """Look a scale up by its name, ConfigError lists them; with another number of repetitions than its own if given."""
+def scale(name: str, recipe: str, repetitions: int | None = None) -> Scale:
+    """Look a scale up by its name, ConfigError lists them.
+
+    `recipe` is that of every collection; with another number of repetitions than its own if given.
+    """
     if name not in SCALES:
         raise ConfigError(f"scale {name!r} is not one of {', '.join(SCALES)}")
-    return SCALES[name] if repetitions is None else replace(SCALES[name], repetitions=repetitions)
+    if recipe not in RECIPES:
+        raise ConfigError(f"recipe {recipe!r} is not one of {', '.join(RECIPES)}")
+    found = replace(SCALES[name], recipe=recipe)
+    return found if repetitions is None else replace(found, repetitions=repetitions)

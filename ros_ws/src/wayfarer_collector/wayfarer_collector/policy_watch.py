@@ -1,0 +1,39 @@
+"""Watches, from episode to episode, whether the policy that learns is still alive. Pure."""
+
+from collections.abc import Mapping
+
+SATURATED = "policy/saturated"  # of a learner's metrics: share of the policy's outputs that are at their bounds
+_DEAD = 0.95
+_EPISODES = 3
+
+
+class PolicyWatch:
+    """Warns once, when nearly all outputs of the policy have been at their bounds for some episodes.
+
+    Such a policy does the same whatever it sees, and its gradient is gone: it does not recover by itself.
+    """
+
+    def __init__(self) -> None:
+        self._dead_for = 0
+        self._warned = False
+
+    def warning(self, metrics: Mapping[str, float]) -> str:
+        """Hear the metrics of an episode's updates; return what the user must know, mostly nothing."""
+        saturated = metrics.get(SATURATED)
+        if saturated is None:
+            return ""
+
+        self._dead_for = self._dead_for + 1 if saturated > _DEAD else 0
+        if self._dead_for < _EPISODES or self._warned:
+            return ""
+        self._warned = True
+        return (
+            f"the policy is dead: {100 * saturated:.0f} % of its outputs have been at their bounds for "
+            f"{_EPISODES} episodes, so it does the same whatever it sees. Begin a new run with --recipe practical, or "
+            "with a larger learner.action_penalty and actor_start (docs/explore.md)"
+        )
+
+
+def in_words(metrics: Mapping[str, float]) -> str:
+    """Return metrics as one line."""
+    return ", ".join(f"{name} {value:.3g}" for name, value in metrics.items())

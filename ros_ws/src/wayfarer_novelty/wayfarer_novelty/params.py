@@ -1,0 +1,18 @@
+"""Parameters of the novelty node."""
+
+from dataclasses import dataclass
+
+from wayfarer_common.parameter import param
+from wayfarer_policies.methods import THREADS
+from wayfarer_policies.options import NoveltyOptions
+
+
+@dataclass(frozen=True)
+class Params(NoveltyOptions):
+    """How novelty is learned and used, and where."""
+
+    run: str = param("", "directory of the run, the replay node's")
+    seed: int = param(0, "seed of the networks", 0, 2**63 - 1)
+    device: str = param("auto", "where to compute", choices=("auto", "cpu", "cuda"))
+    threads: int = param(1, THREADS, 1, 256)
+    score_rate: float = param(2.0, "live scores per second at most [Hz]; 0: none", 0.0, 60.0)

@@ -1,0 +1,21 @@
+import re
+
+import pytest
+from wayfarer_collector.agreement import check_agreement
+from wayfarer_common.errors import ConfigError
+
+CONTROL = {"workspace_min": [0.36, -0.35, -0.08], "workspace_max": (0.8, 0.35, 0.388)}
+OTHER = {"workspace_min": [0.36, -0.35, 0.05], "workspace_max": [0.8, 0.35, 0.388]}
+
+
+@pytest.mark.parametrize("asks", ["ee_position", "goal_ee_position"])
+def test_a_policy_that_takes_positions_scales_them_by_controls_box(asks: str) -> None:
+    check_agreement({"control": CONTROL, "learner": {**CONTROL, asks: True}})
+    words = "learner.workspace_min is [0.36, -0.35, 0.05], control.workspace_min is [0.36, -0.35, -0.08]"
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        check_agreement({"control": CONTROL, "learner": {**OTHER, asks: True}})
+
+
+def test_who_takes_no_positions_needs_no_box() -> None:
+    check_agreement({"control": CONTROL, "learner": {**OTHER, "ee_position": False, "goal_ee_position": False}})
+    check_agreement({"control": CONTROL})
