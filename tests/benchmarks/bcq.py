@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the tests' fixtures
 sys.path.append(str(Path(sys.prefix) / "bench"))  # last: only what .venv itself does not have
 from fixtures.painted import PUSH, SIDE, paint, painted, pose
-from wayfarer_policies.algorithm import LabelledBatch, Observation
+from wayfarer_policies.algorithm import LabelledBatch, Observation, one_observation
 from wayfarer_policies.bcq import BCQ, BCQConfig
 from wayfarer_policies.bcq_networks import BCQHeads, Description
 from wayfarer_policies.networks import EncoderConfig, fast_precision
@@ -64,11 +64,12 @@ class Ours:
         self._data, self._rng = data, np.random.default_rng(seed)
         self._bcq = BCQ(BCQConfig(replace(NETWORKS, encoders=encoders), gamma=GAMMA, seed=seed))
 
-    def update(self) -> dict[str, float]:
+    def update(self) -> object:
         return self._bcq.update(self._data.sample(BATCH, self._rng))
 
     def policy(self, picture: NDArray[np.uint8]) -> NDArray[Any]:
-        return self._bcq.act(picture, None, np.zeros(3, np.float32), explore=True)
+        seen = one_observation(picture, None, np.zeros(3), 3)
+        return self._bcq.greedy(seen)[0].numpy()
 
 
 class Theirs:

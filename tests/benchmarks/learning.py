@@ -5,6 +5,7 @@ Usage: learning.py [--json] [--threads N]. Stable-Baselines3 and d3rlpy are meas
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from wayfarer_policies.algorithm import LabelledBatch, Observation
+from wayfarer_policies.algorithm import GoalPixels, LabelledBatch, Observation, one_observation
 from wayfarer_policies.networks import EncoderConfig, SeparateEncoders, fast_precision
 from wayfarer_policies.replay.bag import messages
 from wayfarer_policies.replay.message_types import base_types
@@ -26,8 +27,10 @@ from wayfarer_policies.rnd import RND, RNDConfig
 from wayfarer_policies.td3 import TD3, TD3Config
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the fixtures
 sys.path.append(str(Path(sys.prefix) / "bench"))  # last: only what .venv itself does not have
 import world
+from fixtures.configs import write_config
 
 BATCH, CHANNELS, SIDE = 100, 6, 84
 ROUNDS = 5
@@ -142,15 +145,15 @@ def d3rlpy() -> Callable[[], object]:
     return lambda: learner.update(dataset.sample_transition_batch(BATCH))
 
 
-def collection_step_ms(schedule: str, steps: int, episodes: int = 4) -> float:
-    """Return the milliseconds per step of `goal` over ROS, from one episode's beginning to the next.
+def collection_step_ms(schedule: str, threads: int, steps: int, episodes: int = 4) -> float:
+    """Return the milliseconds per step of `goal` (recipe paper) over ROS, from one episode's beginning to the next.
 
     The learned policy acts from the first step on, each goal is chosen; novelty is not fitted in so few episodes: its
     share is rnd_fit_s in every 2,000 steps.
     """
     with tempfile.TemporaryDirectory() as folder:
-        run, config = Path(folder) / "run", Path(folder) / "config.yaml"
-        config.write_text("/**/actor:\n  ros__parameters:\n    random_steps: 0\n")
+        run = Path(folder) / "run"
+        config = write_config(Path(folder) / "config.yaml", actor={"random_steps": 0})
         size = [
             "--episodes",
             str(episodes),
@@ -158,6 +161,10 @@ def collection_step_ms(schedule: str, steps: int, episodes: int = 4) -> float:
             str(steps),
             "--schedule",
             schedule,
+            "--recipe",
+            "paper",
+            "--threads",
+            str(threads),
             "--out",
             str(run),
             "--config",
@@ -172,9 +179,14 @@ def collection_step_ms(schedule: str, steps: int, episodes: int = 4) -> float:
 def measure_collection(update_ms: float, act_ms: float, steps: int = 200) -> dict[str, float]:
     """Hold the whole step over ROS against the sum of its parts, and the two schedules against each other."""
     parts = 1000.0 / world.measure()["world_steps_per_s"] + update_ms + act_ms
-    sequential, overlapped = (collection_step_ms(schedule, steps) for schedule in ("sequential", "overlapped"))
+    cores = len(os.sched_getaffinity(0))
+    sequential, overlapped = (collection_step_ms(schedule, 1, steps) for schedule in ("sequential", "overlapped"))
+    all_cores = collection_step_ms("sequential", cores, steps)
     return {
         "collect_step_ms": sequential,
+        "collect_step_all_cores_ms": all_cores,
+        "collect_cores": cores,
+        "all_cores_ratio": all_cores / sequential,
         "collect_step_parts_ms": parts,
         "overlapped_ratio": sequential / overlapped,
     }
@@ -203,9 +215,9 @@ def measure() -> dict[str, float | None]:
     found["select_goal_s"] = once(lambda: rnd.novelty(images))
     found["rnd_fit_s"] = once(lambda: rnd.fit(images, epochs=4), rounds=2)
     zeros = np.zeros((3, SIDE, SIDE), np.uint8)
-    found["act_ms"] = alternate({"act": lambda: fast.act(zeros, zeros, np.zeros(3, np.float32), explore=True)}, 50)[
-        "act"
-    ]
+    goal = GoalPixels(zeros, np.zeros(3))
+    act = {"act": lambda: fast.greedy(one_observation(zeros, goal, np.zeros(3), CHANNELS))}
+    found["act_ms"] = alternate(act, 50)["act"]
     found.update(measure_collection(found["update_ms"] or 0.0, found["act_ms"] or 0.0))
     return found
 

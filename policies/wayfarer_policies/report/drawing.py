@@ -61,8 +61,9 @@ def colour(place: int) -> str:
 
 
 def method_colour(name: str) -> str:
-    """Return the colour of a method: the same in every figure of the paper."""
-    return PALETTE[_METHODS.index(name)] if name in _METHODS else PALETTE[-1]
+    """Return the colour of a method: the same in every figure of the paper. A variant has its method's."""
+    known = name if name in _METHODS else name.partition(",")[0]
+    return PALETTE[_METHODS.index(known)] if known in _METHODS else PALETTE[-1]
 
 
 def letter(place: int) -> str:

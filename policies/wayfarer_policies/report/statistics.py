@@ -105,6 +105,14 @@ def movement_curve(run: RunRecord) -> tuple[Floats, Floats]:
     return observation_steps(run)[at], np.arange(1.0, len(at) + 1)
 
 
+def growth(run: RunRecord, points: int = 20) -> list[tuple[int, int, int]]:
+    """Return steps taken, cells covered and steps in which the cube had moved by then, at equal distances."""
+    total = sum(len(e.valid) for e in run.episodes)
+    reached, moved = coverage_curve(run)[0], movement_curve(run)[0]
+    at = np.linspace(0, total, points + 1).round().astype(int)[1:].tolist()
+    return [(steps, int((reached <= steps).sum()), int((moved < steps).sum())) for steps in at]
+
+
 def observation_steps(run: RunRecord) -> Floats:
     """Return the steps taken before each known cube pose, in the order of `all_poses`, (N,)."""
     starts = np.cumsum([0, *(len(e.valid) for e in run.episodes)])

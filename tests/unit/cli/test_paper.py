@@ -99,7 +99,7 @@ def test_every_stage_holds_what_it_needs(tmp_path: Path) -> None:
 def test_scales_are_looked_up_by_name_and_repeated_as_often_as_wanted() -> None:
     assert scale("small", "practical") == SMALL
     assert scale("full", "paper", 7).repetitions == 7
-    with pytest.raises(ConfigError, match="scale 'huge' is not one of small, full"):
+    with pytest.raises(ConfigError, match="scale 'huge' is not one of small, medium, hidden, full"):
         scale("huge", "paper")
 
 
@@ -247,7 +247,7 @@ def test_the_whole_paper_is_done_shown_and_kept(tmp_path: Path) -> None:
     run_grid(planned, tmp_path, Here())
     written = {path.name for path in write_results(TINY, tmp_path)}
     assert written == {
-        *("coverage.csv", "figure3.png", "paper.html"),
+        *("coverage.csv", "figure3.png", "growth.csv", "growth.png", "paper.html"),
         *("figure5.csv", "figure6-color.csv", "figure6-position.csv", "figure7.csv"),
     }
     assert (tmp_path / "report.html").exists()

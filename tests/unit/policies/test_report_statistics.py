@@ -14,6 +14,7 @@ from wayfarer_policies.report.statistics import (
     coverage_curve,
     entropy,
     episode_losses,
+    growth,
     movement_curve,
     observation_steps,
     periods,
@@ -29,6 +30,7 @@ def test_coverage_and_movement_follow_the_cube(tmp_path: Path) -> None:
     steps, moved = movement_curve(run)
     assert steps.tolist() == [4, 5, 6, 7]
     assert moved.tolist() == [1, 2, 3, 4]
+    assert growth(run, points=4) == [(2, 1, 0), (4, 1, 0), (6, 3, 2), (8, 5, 4)]
     numbers = statistics(run)
     assert (numbers.cells, numbers.moved_steps, numbers.steps, numbers.episodes) == (5, 4, 8, 2)
     assert numbers.faces["yellow"] == 10

@@ -1,6 +1,7 @@
 """`wayfarer evaluate`."""
 
 import json
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ from wayfarer_policies.checkpoint import digest
 from wayfarer_policies.evaluation import Evaluation, Share, count_successes
 from wayfarer_policies.offline_policy import PolicyFile, read_policy
 from wayfarer_policies.replay.run_directory import RunDirectory, finished
+from wayfarer_policies.report.reached import Ending, draw_reached, most_telling, write_movie
 
 from wayfarer_cli.collect import Collection, collect_episodes
-from wayfarer_cli.in_process.config import configuration_of_run
+from wayfarer_cli.in_process.config import Configuration, configuration_of_run
 from wayfarer_cli.in_process.held import check_held
-from wayfarer_cli.in_process.reaching import Distances, Trials, try_all
+from wayfarer_cli.in_process.reaching import FRAMES, Distances, Trials, Tried, film, try_all
 from wayfarer_cli.in_process.run import collect_in_process
 
 
@@ -120,30 +122,72 @@ def _share(share: Share) -> tuple[str, str]:
     )
 
 
-def evaluate_goals(run: Path, episodes: int, steps: int, seed: int, as_json: bool) -> None:
+@dataclass(frozen=True)
+class GoalTrial:
+    """A run whose policy is tried on image goals, and how."""
+
+    run: Path
+    goals: int = 20
+    steps: int = 50
+    seed: int = 0
+    picture: Path | None = None  # a sheet of goals and endings (.png), or a film of the policy (.gif)
+
+    def __post_init__(self) -> None:
+        if self.picture is not None and self.picture.suffix not in (".png", ".gif"):
+            raise ConfigError(f"--picture {self.picture}: must end in .png (a sheet) or .gif (a film)")
+
+
+def evaluate_goals(trial: GoalTrial, as_json: bool) -> None:
     """Print how near the run's policy comes to goals, beside random actions and standing still."""
-    configuration = configuration_of_run(RunDirectory(run).description(), namespace="")
+    configuration = configuration_of_run(RunDirectory(trial.run).description(), namespace="")
     with Progress(console=Console(stderr=True)) as progress:
-        task = progress.add_task("reaching goals", total=2 * 3 * episodes)
-        found = try_all(configuration, run, episodes, steps, seed, lambda: progress.update(task, advance=1))
+        task = progress.add_task("reaching goals", total=2 * 3 * trial.goals)
+
+        def on_trial() -> None:
+            progress.update(task, advance=1)
+
+        found = try_all(configuration, trial.run, trial.goals, trial.steps, trial.seed, on_trial)
 
     if as_json:
-        print(json.dumps({kind: {name: _numbers(of) for name, of in trials.items()} for kind, trials in found.items()}))
-        return
-    for kind, trials in found.items():
-        table = Table(
-            "policy",
-            "end effector to the goal's [cm]",
-            "to the other goals' [cm]",
-            "cube to the goal's [cm]",
-            title=f"{episodes} {_KINDS[kind]}, {steps} steps: median (95 %)",
-        )
-        for name, of in trials.items():
-            table.add_row(name, _words(of.ee), _words(of.ee_to_others), _words(of.cube))
-        Console().print(table)
+        plain = {kind: {name: _numbers(of) for name, of in tried.trials.items()} for kind, tried in found.items()}
+        print(json.dumps(plain))
+    else:
+        for kind, tried in found.items():
+            Console().print(_table(trial, kind, tried))
+    if trial.picture is not None:
+        print(_draw(trial, trial.picture, configuration, found["even"]), file=sys.stderr if as_json else sys.stdout)
+
+
+def _table(trial: GoalTrial, kind: str, tried: Tried) -> Table:
+    table = Table(
+        "policy",
+        "end effector to the goal's [cm]",
+        "to the other goals' [cm]",
+        "cube to the goal's [cm]",
+        title=f"{trial.goals} {_KINDS[kind]}, {trial.steps} steps: median (95 %)",
+    )
+    for name, of in tried.trials.items():
+        table.add_row(name, _words(of.ee), _words(of.ee_to_others), _words(of.cube))
+    return table
+
+
+def _draw(trial: GoalTrial, picture: Path, configuration: Configuration, tried: Tried) -> Path:
+    """Write the picture that is asked for."""
+    if picture.suffix == ".gif":
+        frames = film(configuration, trial.run, tried.goals, _FILMED, _FILM_STEPS)
+        return write_movie(frames, picture, FRAMES)
+
+    shown = most_telling([goal.image for goal in tried.goals], _SHOWN)
+    endings = {
+        name: [Ending(tried.trials[of].last_images[k], tried.trials[of].ee.each[k]) for k in shown]
+        for name, of in (("policy", "learned"), ("standing still", "still"))
+    }
+    return draw_reached([tried.goals[k].image for k in shown], endings, picture)
 
 
 _KINDS = {"stored": "goals of the run", "even": "goals spread evenly over the workspace"}
+_SHOWN = 8  # goals on a sheet
+_FILMED, _FILM_STEPS = 5, 8  # goals of a film, actions towards each
 
 
 def _numbers(trials: Trials) -> dict[str, Any]:

@@ -103,6 +103,10 @@ def evaluate(
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Run to record into; default: beside the checkpoint.")] = None,
     config: Annotated[Path | None, typer.Option(help="Parameter file of the nodes, in place of the default.")] = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(help="With --goals: a sheet of goals and endings (.png), or a film of the policy (.gif)."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
 ) -> None:
     """How often a policy does its task, over the ROS nodes and recorded as any run; 95 % intervals.
@@ -111,10 +115,10 @@ def evaluate(
     """
     if (checkpoint is None) == (goals is None):
         raise ConfigError("name either a checkpoint or --goals RUN")
-    from wayfarer_cli.evaluate import Trial, evaluate_goals, evaluate_policy
+    from wayfarer_cli.evaluate import GoalTrial, Trial, evaluate_goals, evaluate_policy
 
     if goals is not None:
-        evaluate_goals(goals, episodes, steps or 50, seed, json)
+        evaluate_goals(GoalTrial(goals, episodes, steps or 50, seed, picture), json)
     elif checkpoint is not None:
         evaluate_policy(Trial(checkpoint, episodes, steps or 200, seed, out, config), in_process, json)
 

@@ -1,6 +1,6 @@
 """`wayfarer evaluate --goals`: does a policy go where it is sent? Beside random actions, none, and other goals."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from wayfarer_common.errors import DataError
+from wayfarer_control.safety import Decision
 from wayfarer_policies import checkpoint
 from wayfarer_policies.learned_policy import LearnedPolicy
 from wayfarer_policies.methods import checkpoint_folder, make_learner, make_rnd, method
@@ -15,6 +16,7 @@ from wayfarer_policies.networks import weights_from_bytes, weights_to_bytes
 from wayfarer_policies.policy import Policy, Start
 from wayfarer_policies.random_policies import StillPolicy, UniformPolicy
 from wayfarer_policies.replay.run_directory import RunDirectory
+from wayfarer_policies.report.reached import most_telling, side_by_side
 from wayfarer_policies.td3 import TD3
 
 from wayfarer_cli.in_process.config import Configuration
@@ -23,6 +25,8 @@ from wayfarer_cli.in_process.robot import Arm
 
 _RESAMPLES = 10_000  # of the bootstrap
 _RUNGS = (2.5, 97.5)  # percentiles: 95 % intervals
+FRAMES = 10.0  # of a film, per second of simulated time
+_FILM_SIDE = 252  # [pixels] three times an observation's
 
 
 @dataclass(frozen=True)
@@ -78,17 +82,28 @@ def policies_of(run: Path, configuration: Configuration) -> dict[str, Policy]:
     return {"learned": learned, "random": UniformPolicy(), "still": StillPolicy()}
 
 
+@dataclass(frozen=True)
+class Tried:
+    """Goals, and what each policy's trials on them came to."""
+
+    goals: list[TrialGoal]
+    trials: dict[str, Trials]
+
+
 def try_all(
     configuration: Configuration, run: Path, count: int, steps: int, seed: int, on_trial: Callable[[], None]
-) -> dict[str, dict[str, Trials]]:
-    """Try each policy on goals of the run's store and on evenly spread ones; return goals -> policy -> trials."""
+) -> dict[str, Tried]:
+    """Try each policy on goals of the run's store and on evenly spread ones, by these names."""
     torch.set_num_threads(configuration.actor.threads)
     policies = policies_of(run, configuration)
     arm = Arm(configuration)
     try:
         kinds = {"stored": stored_goals(RunDirectory(run), count, seed), "even": even_goals(arm, count, seed)}
         return {
-            kind: {name: try_goals(arm, policy, goals, steps, seed, on_trial) for name, policy in policies.items()}
+            kind: Tried(
+                goals,
+                {name: try_goals(arm, policy, goals, steps, seed, on_trial) for name, policy in policies.items()},
+            )
             for kind, goals in kinds.items()
         }
     finally:
@@ -114,6 +129,44 @@ def try_goals(
 
     own, others = distances(np.array(places), np.array([goal.ee_position for goal in goals]))
     return Trials(Distances.of(own, seed), Distances.of(others, seed), Distances.of(cubes, seed), images)
+
+
+def film(
+    configuration: Configuration, run: Path, goals: Sequence[TrialGoal], count: int, steps: int
+) -> list[NDArray[np.uint8]]:
+    """Return frames, FRAMES a second, of the run's policy going from goal to goal, each goal image beside the scene.
+
+    Of the goals those are shown whose images show most.
+    """
+    torch.set_num_threads(configuration.actor.threads)
+    learned = policies_of(run, configuration)["learned"]
+    arm = Arm(configuration)
+    frames: list[NDArray[np.uint8]] = []
+    try:
+        arm.reset(seed=0)
+        for number in most_telling([goal.image for goal in goals], count):
+            goal, rng = goals[number], np.random.default_rng(number)
+            learned.begin_episode(Start(rng, goal.for_policy(), explore=False, steps=steps))
+            for _ in range(steps):
+                action = np.asarray(learned.act(arm.observe(), arm.world.ee_pose[0]), dtype=np.float32)
+                decision, before = arm.judge(action), arm.world.state()
+                arm.follow(decision)
+                after = arm.world.state()
+                arm.world.set_state(before)  # and once more, slowly
+                frames += [side_by_side(scene, goal.image) for scene in _in_between(arm, decision)]
+                arm.world.set_state(after)
+        return frames
+    finally:
+        arm.world.close()
+
+
+def _in_between(arm: Arm, decision: Decision) -> Iterator[NDArray[np.uint8]]:
+    """Yield what the camera sees on the way to a target, (H, W, 3)."""
+    if decision.target is None:
+        return
+    for _ in range(round(arm.period_ns * 1e-9 * FRAMES)):
+        arm.world.advance(decision.target, 1.0 / FRAMES)
+        yield arm.world.render(_FILM_SIDE, _FILM_SIDE)
 
 
 def distances(ends: NDArray[np.float64], goals: NDArray[np.float64]) -> tuple[list[float], list[float]]:

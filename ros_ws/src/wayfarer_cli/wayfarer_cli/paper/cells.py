@@ -21,7 +21,7 @@ from wayfarer_policies.report.dataset import dataset_page
 from wayfarer_policies.report.gather import read_run
 from wayfarer_policies.report.gathered import gather
 from wayfarer_policies.report.page import write_page
-from wayfarer_policies.report.statistics import statistics
+from wayfarer_policies.report.statistics import growth, statistics
 from wayfarer_policies.supervised import PredictorConfig, train_predictor
 from wayfarer_policies.toy import ToyConfig, load_rnd, run_strategy
 from wayfarer_policies.toy_figures import novelty_map
@@ -65,7 +65,8 @@ def collect(
 
 def describe(folder: Path, run: str) -> Plain:
     """Return the numbers of one dataset."""
-    return asdict(statistics(read_run(run_of(folder, run))))
+    record = read_run(run_of(folder, run))
+    return {**asdict(statistics(record)), "growth": growth(record)}
 
 
 def show(folder: Path, run: str) -> Plain:

@@ -20,7 +20,9 @@ def paper(
     size: Annotated[
         str,
         typer.Option(
-            "--scale", help="[b]small[/b]: minutes to tens of minutes; [b]full[/b]: the paper's sizes, weeks."
+            "--scale",
+            help="[b]small[/b]: tens of minutes; [b]medium[/b]: a sixth of the paper's steps, a day and a night; "
+            "[b]hidden[/b]: the robot left out of the image; [b]full[/b]: the paper's sizes, weeks.",
         ),
     ] = "small",
     seeds: Annotated[

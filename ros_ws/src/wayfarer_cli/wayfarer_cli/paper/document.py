@@ -134,6 +134,7 @@ def _figure5(scale: Scale, results: Mapping[str, Result]) -> Markup:
         [
             _pictures(scale, results, "cube", 5),
             tag("h3", "All datasets"),
+            _growth(scale, results),
             table(head, rows),
             _ranking("Cells of the table covered", cells, ",.0f"),
             _ranking("Entropy of the upper face [bits]", faces, ".2f"),
@@ -141,6 +142,20 @@ def _figure5(scale: Scale, results: Mapping[str, Result]) -> Markup:
             tag("p", _RANKING),
         ]
     )
+
+
+def _growth(scale: Scale, results: Mapping[str, Result]) -> Markup:
+    lines = outcome.growth(scale, results)
+    names = [variant.name for variant in scale.variants]
+    if not lines:
+        return note("These datasets were described by an earlier version, without their growth.")
+    drawn = plot(
+        figures.growth(lines, names, "growth"),
+        "Cells of the table covered by the cube's centre, and steps in which it moved, over the steps taken. "
+        "Lines: mean over the datasets; shades: lowest to highest.",
+        "Curves of coverage and of movement over steps, by method",
+    )
+    return join([_legend(names), drawn])
 
 
 def _share(line: Coverage) -> float:

@@ -1,12 +1,14 @@
-"""Figures 6 and 7: dots and medians as SVG."""
+"""Figures 5 to 7: growth as curves, dots and medians, as SVG and PNG."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from wayfarer_policies.report.drawing import INK, figure, method_colour
+from wayfarer_policies.report.drawing import INK, Drawing, figure, method_colour
 
-from wayfarer_cli.paper.outcome import Score
+from wayfarer_cli.paper.outcome import Growth, Score
 
 Panel = tuple[str, Sequence[Score], float | None]  # title, scores, what is drawn dotted beside them
 _PERCENT = (-4.0, 104.0)
@@ -27,6 +29,45 @@ def spread(panels: Sequence[Panel], variants: Sequence[str], name: str) -> str:
             if title.endswith("[%]"):
                 axis.set_xlim(*_PERCENT)
         return drawing.svg(name)
+
+
+def growth(lines: Sequence[Growth], variants: Sequence[str], name: str) -> str:
+    """Draw cells covered and steps in which the cube moved over the steps taken: mean and range over datasets."""
+    with _growth(lines, variants) as drawing:
+        return drawing.svg(name)
+
+
+def growth_png(lines: Sequence[Growth], variants: Sequence[str], out: Path) -> Path:
+    """Write the same with a legend; return `out`. Raises DataError where it cannot be written."""
+    with _growth(lines, variants) as drawing:
+        drawn, names = drawing.panels[0].get_legend_handles_labels()
+        drawing.figure.legend(drawn, names, loc="outside lower center", ncols=len(variants), frameon=False)
+        return drawing.png(out)
+
+
+@contextmanager
+def _growth(lines: Sequence[Growth], variants: Sequence[str]) -> Iterator[Drawing]:
+    panels = (("cells of 1 cm covered by the cube", "cells"), ("steps in which the cube moved", "moved_steps"))
+    with figure(1, len(panels), 7.6, 2.9) as drawing:
+        for axis, (title, field) in zip(drawing.panels, panels, strict=True):
+            for variant in variants:
+                datasets: dict[int, list[Growth]] = {}
+                for line in lines:
+                    if line.variant == variant:
+                        datasets.setdefault(line.dataset, []).append(line)
+                _draw_growth(axis, variant, field, list(datasets.values()))
+            axis.set(title=title, xlabel="steps", ylim=(0, None))
+        yield drawing
+
+
+def _draw_growth(axis: Axes, variant: str, field: str, datasets: Sequence[Sequence[Growth]]) -> None:
+    length = min((len(of) for of in datasets), default=0)
+    if length == 0:
+        return
+    values = np.array([[getattr(line, field) for line in of[:length]] for of in datasets], dtype=float)  # (D, points)
+    x = [line.steps for line in datasets[0][:length]]
+    axis.plot(x, values.mean(axis=0), color=method_colour(variant), lw=1.6, label=variant)
+    axis.fill_between(x, values.min(axis=0), values.max(axis=0), color=method_colour(variant), alpha=0.18, lw=0)
 
 
 def _draw_spread(axis: Axes, row: int, variant: str, scores: Sequence[Score]) -> None:

@@ -126,6 +126,27 @@ def coverage(scale: Scale, results: Mapping[str, Result]) -> list[Coverage]:
     return lines
 
 
+@dataclass(frozen=True)
+class Growth:
+    """A line of growth.csv: what a dataset had covered after some of its steps."""
+
+    variant: str
+    dataset: int
+    steps: int
+    cells: int
+    moved_steps: int
+
+
+def growth(scale: Scale, results: Mapping[str, Result]) -> list[Growth]:
+    """Return the lines of each dataset whose numbers are there."""
+    return [
+        Growth(variant.name, repetition, *point)
+        for variant, repetition, run in plan.runs(scale)
+        if (result := results.get(f"describe/{run}")) is not None
+        for point in result.value.get("growth", [])
+    ]
+
+
 # --- Figure 6 ---
 
 

@@ -68,7 +68,9 @@ def offline(scale: Scale) -> Iterator[Cell]:
     yield Cell("try/random-actions", cells.attempt_at_random, {"tasks": list(scale.tasks), **trials})
     for task in scale.tasks:
         for seed in range(scale.bcq_seeds):
-            for variant, _, run in runs(scale):
+            for variant, repetition, run in runs(scale):
+                if repetition >= scale.bcq_datasets:
+                    continue
                 one = {"task": task, "run": run, "seed": seed}
                 learned = f"learn/{task}-{run}-{seed}"
                 yield Cell(learned, cells.learn, {**one, "updates": scale.updates}, (f"collect/{run}",))

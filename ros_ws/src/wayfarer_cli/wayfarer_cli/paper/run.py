@@ -16,13 +16,15 @@ from wayfarer_policies.toy_figures import coverage_png
 
 from wayfarer_cli.paper import outcome
 from wayfarer_cli.paper.document import paper_page
-from wayfarer_cli.paper.outcome import Colours, Coverage, Positions, Trial
+from wayfarer_cli.paper.figures import growth_png
+from wayfarer_cli.paper.outcome import Colours, Coverage, Growth, Positions, Trial
 from wayfarer_cli.paper.plan import cells_of
 from wayfarer_cli.paper.scales import Scale
 from wayfarer_cli.provenance import made_by
 
 PAGE = "paper.html"
 CURVES = "figure3.png"
+GROWTH = "growth.png"
 
 
 def run_paper(stage: str, size: Scale, out: Path, workers: int | None, address: str) -> None:
@@ -53,6 +55,7 @@ def write_results(size: Scale, out: Path) -> list[Path]:
     tables: list[tuple[str, type, Sequence[object]]] = [
         ("coverage.csv", Row, rows),
         ("figure5.csv", Coverage, outcome.coverage(size, results)),
+        ("growth.csv", Growth, outcome.growth(size, results)),
         ("figure6-color.csv", Colours, outcome.predictions(size, results, "color", Colours)),
         ("figure6-position.csv", Positions, outcome.predictions(size, results, "position", Positions)),
         ("figure7.csv", Trial, outcome.trials(size, results)),
@@ -63,6 +66,9 @@ def write_results(size: Scale, out: Path) -> list[Path]:
             write_table(out / name, kind, lines)
             written.append(out / name)
     written += [coverage_png(rows, out / CURVES)] if rows else []
+    grown = outcome.growth(size, results)
+    names = [variant.name for variant in size.variants]
+    written += [growth_png(grown, names, out / GROWTH)] if grown else []
     write_page(out / PAGE, paper_page(size, out, results, made_by()))
     return [*written, out / PAGE]
 

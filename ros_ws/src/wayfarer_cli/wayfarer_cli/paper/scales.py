@@ -38,6 +38,7 @@ class Scale:
     tasks: tuple[str, ...]
     updates: int  # of BCQ
     bcq_seeds: int
+    bcq_datasets: int  # datasets per variant that policies are learned from
     trials: int  # evaluation episodes of each policy
     trial_steps: int
     toy: ToyConfig
@@ -65,6 +66,7 @@ FULL = Scale(
     tasks=_TASKS,
     updates=50_000,
     bcq_seeds=3,
+    bcq_datasets=5,
     trials=100,
     trial_steps=200,
     toy=TOY_FULL,
@@ -87,13 +89,49 @@ SMALL = Scale(
     tasks=_TASKS,
     updates=100,
     bcq_seeds=1,
+    bcq_datasets=2,
     trials=10,
     trial_steps=50,
     toy=TOY_SMALL,
     toy_world=pixel_world.SMALL,
 )
+# A sixth of the paper's steps: what two cores collect in a working day, and learn from overnight.
+MEDIUM = Scale(
+    name="medium",
+    variants=_COMPARED,
+    repetitions=3,
+    episodes=250,
+    steps=200,
+    parameters={},
+    epochs=10,
+    predictor_seeds=1,
+    tasks=("flip-green", "push"),
+    updates=50_000,
+    bcq_seeds=1,
+    bcq_datasets=1,
+    trials=50,
+    trial_steps=100,
+    toy=TOY_SMALL,
+    toy_world=pixel_world.SMALL,
+)
+# The ablation without the robot in the image, each method at 20,000 steps. An image that shows no robot tells little
+# of time, so a goal counts as reached wherever the image is as good as its own.
+HIDDEN = replace(
+    MEDIUM,
+    name="hidden",
+    variants=tuple(
+        Variant(
+            f"{variant.name}, robot hidden",
+            variant.method,
+            {"sim_bridge": {"hide_robot": True}, "learner": {"reached": "image", "reached_distance": 0.2}},
+        )
+        for variant in _COMPARED
+    ),
+    episodes=100,
+)
+SCALES = {scale.name: scale for scale in (SMALL, MEDIUM, HIDDEN, FULL)}
+
 RECIPES = ("paper", "practical")
-SCALES = {scale.name: scale for scale in (SMALL, FULL)}
 
 
 def scale(name: str, recipe: str, repetitions: int | None = None) -> Scale:
