@@ -111,7 +111,7 @@ $(VENV)/.packages: $(VENV)/.wheels $(INTERFACES) $(PACKAGE_FILES)
 	{ echo 'import os, sys; os.environ.setdefault("AMENT_PREFIX_PATH", sys.prefix)'; sed -s -n 1p $$site/*.egg-link; } > $$site/wayfarer.pth
 	touch $@
 
-$(VENV)/.meshes: $(VENV)/.packages sim/wayfarer_sim/meshes.py
+$(VENV)/.meshes: $(VENV)/.packages sim/wayfarer_sim/wayfarer_sim/meshes.py
 	$(PYTHON) -m wayfarer_sim.meshes
 	touch $@
 

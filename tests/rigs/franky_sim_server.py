@@ -33,7 +33,7 @@ LATE = 0.05  # s behind its time table at which the server starts a new one inst
 
 
 def build_world(simulator: MujocoSimulator) -> None:
-    """Put table, cube and camera where the simulator of `sim/` has them, relative to the robot's base."""
+    """Put table, cube and camera where wayfarer_sim has them, relative to the robot's base."""
     world = simulator.worldbody
     ground = world.find("geom[@name='ground']")
     ground.set("pos", f"0 0 {FLOOR}")

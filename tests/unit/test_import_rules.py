@@ -11,7 +11,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SHARE = Path(sys.prefix) / "share"
 NODES = sorted(p.parent.name for p in (ROOT / "ros_ws" / "src").glob("*/*/node.py"))
-PACKAGES = sorted(p.parent for p in (*ROOT.glob("ros_ws/src/*/package.xml"), *ROOT.glob("*/package.xml")))
+PACKAGES = sorted(
+    p.parent for pattern in ("ros_ws/src/*", "sim/*", "*") for p in ROOT.glob(f"{pattern}/package.xml")
+)
 # What policies and sim may use of wayfarer_common.
 PURE_COMMON = {"calibration", "errors", "cube", "fault", "names", "parameter", "reason"}
 # Parts of a node that stand beside its node.py and speak to rclpy for it; everything else beside it is pure or
@@ -92,7 +94,7 @@ def inside(package: str) -> list[Path]:
 
 
 def all_packages_of_ours() -> set[str]:
-    return {path.name if path.name not in ("policies", "sim") else f"wayfarer_{path.name}" for path in PACKAGES}
+    return {path.name if path.name != "policies" else "wayfarer_policies" for path in PACKAGES}
 
 
 # --- the reader itself ---
