@@ -1,0 +1,283 @@
+"""The control box: takes requests and commands, moves the arm by one millisecond, and tells its state. No sockets."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from panda_sim.codes import (
+    CARTESIAN,
+    Command,
+    Controller,
+    Fault,
+    Generator,
+    LibraryStatus,
+    Mode,
+    MoveStatus,
+    SetStatus,
+)
+from panda_sim.controllers import Motion, cartesian_impedance, joint_impedance
+from panda_sim.generators import MotionGenerator, gain, make
+from panda_sim.kinematics import is_singular
+from panda_sim.limits import DDQ_MAX, DT, TAU_MAX, TAU_STEP, Vector
+from panda_sim.model_library import Model, Payload, fits
+from panda_sim.motions import Deviation, Ended, Motions, Move
+from panda_sim.reference import Reference, Track
+from panda_sim.reflexes import Touch, measured_faults
+from panda_sim.rotations import difference
+from panda_sim.settings import SETTERS, Settings
+from panda_sim.state import StateRecord
+from panda_sim.wire import CARTESIAN_LIMIT_ANSWER, record
+
+_TORQUE_SLACK = 1e-6  # N m
+_RESTING = 0.05  # rad/s^2 at most of a reference that has come to rest
+_NUMBERS = ("q_c", "dq_c", "O_T_EE_c", "O_dP_EE_c", "elbow_c", "tau_J_d")  # of a command
+
+
+class Arm(Protocol):
+    """What the box moves."""
+
+    q: Vector  # (7,) [rad]
+    dq: Vector  # (7,) [rad/s]
+    pushed: Vector  # (7,) [N m], by which the world turns the joints
+
+    def step(self, tau: Vector, finger_force: float) -> None:
+        """Advance by a millisecond with torques (7,) [N m] and a force on each finger [N]."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A status, and what some commands answer beyond it."""
+
+    status: int
+    more: bytes = b""
+
+
+class ControlBox:
+    """A Panda's control box.
+
+    Args:
+        arm: what it moves.
+        model: the library, built from that arm.
+        hand: mass, centre and inertia of the hand.
+        F_T_NE: nominal end effector in the flange frame, (4, 4).
+
+    """
+
+    def __init__(self, arm: Arm, model: Model, hand: Payload, F_T_NE: Vector) -> None:
+        self.arm, self.model = arm, model
+        self.settings = Settings(hand, F_T_NE)
+        self.motions = Motions()
+        self.reference = Reference(Track(arm.q))
+        self.touch = Touch()
+        self.tau_J_d = np.zeros(7)  # N m, the last torque of a controller, without gravity
+        self.tau_J = np.zeros(7)  # N m, measured
+        self.finger_force = 0.0  # N on each, positive opens
+        self._generator: MotionGenerator | None = None
+        self._state = StateRecord()
+        model.carry(self.settings.total)
+        self._look()
+        self._publish()
+
+    # --- requests ---
+
+    def request(self, command: Command, command_id: int, given: Any) -> Answer | None:
+        """Do what a client asks for; None: the answer comes later, by `ended`. `given` is a record of wire.REQUESTS."""
+        if command in SETTERS:
+            return Answer(self._set(command, given))
+        match command:
+            case Command.MOVE:
+                return Answer(self._start(command_id, given))
+            case Command.STOP_MOVE:
+                return Answer(self.motions.stop())
+            case Command.AUTOMATIC_ERROR_RECOVERY:
+                status = self.motions.recover(command_id)
+                return None if status is None else Answer(status)
+            case Command.GET_CARTESIAN_LIMIT:
+                return Answer(
+                    SetStatus.SUCCESS, record(CARTESIAN_LIMIT_ANSWER).tobytes()
+                )  # none is set, or active
+            case Command.LOAD_MODEL_LIBRARY:
+                if fits(int(given["architecture"]), int(given["system"])):
+                    return Answer(LibraryStatus.SUCCESS, self.model.binary)
+                return Answer(LibraryStatus.ERROR)
+            case _:
+                raise ValueError(f"{command.name} is not for the box")
+
+    def take_ended(self) -> list[Ended]:
+        """Return what has ended since the last call, for answers."""
+        ended, self.motions.ended = self.motions.ended, []
+        return ended
+
+    def _set(self, command: Command, given: Any) -> SetStatus:
+        if self.motions.mode not in (Mode.IDLE, Mode.GUIDING):
+            return SetStatus.NOT_POSSIBLE
+        status = self.settings.apply(command, given)
+        self.model.carry(self.settings.total)
+        return status
+
+    def _start(self, command_id: int, given: Any) -> MoveStatus:
+        try:
+            controller, generator = (
+                Controller(int(given["controller"])),
+                Generator(int(given["generator"])),
+            )
+        except ValueError:
+            return MoveStatus.INVALID_ARGUMENT
+        path, goal = (
+            Deviation(
+                *(
+                    float(given[f"{name}_deviation"][part])
+                    for part in ("translation", "rotation", "elbow")
+                )
+            )
+            for name in ("path", "goal")
+        )
+        if controller == Controller.OTHER:
+            return MoveStatus.INVALID_ARGUMENT
+        status = self.motions.start(Move(command_id, controller, generator, path, goal))
+        if status != MoveStatus.STARTED:
+            return status
+        if generator in CARTESIAN and is_singular(self.model, self.arm.q, self.settings.F_T_EE):
+            self.motions.move = None
+            return MoveStatus.SINGULAR_START
+        self.reference.joints = Track(self.reference.joints.x)
+        self._generator = make(generator, self.reference, self.settings, self.model)
+        return status
+
+    # --- a cycle ---
+
+    def cycle(self, command: Any | None) -> None:
+        """Let a millisecond pass, with the client's answer to the last state (wire.ROBOT_COMMAND), or without."""
+        move = self.motions.move
+        if move is not None:
+            self._follow(move, command)
+        if self.motions.move is None:
+            self._rest(move)
+        self._control(command)
+        self.tau_J = self.tau_J_d + self.model.gravity(self.arm.q)
+        self.arm.step(self.tau_J, self.finger_force)
+        self._look()
+        self.motions.fail(
+            [
+                *self.touch.faults,
+                *measured_faults(self.arm.q, self.arm.dq),
+                *self._deviation_faults(),
+            ]
+        )
+        self.motions.cycle()
+        self._publish()
+
+    @property
+    def state(self) -> Any:
+        """The state after the last cycle, as bytes to send (a buffer that changes with the next)."""
+        return self._state.buffer
+
+    @property
+    def message_id(self) -> int:
+        """The last state's number: milliseconds since the start."""
+        return self._state.message_id
+
+    def _follow(self, move: Move, command: Any | None) -> None:
+        """Let the generator go on with a command, or without one."""
+        generator, motions = self._generator, self.motions
+        assert generator is not None, "a motion has a generator"
+        if not motions.link.cycle(command is not None):
+            motions.fail([Fault.COMMUNICATION_CONSTRAINTS_VIOLATION])
+        elif command is None:
+            if motions.link.begun:
+                generator.extrapolate()
+        elif not all(np.isfinite(command[name]).all() for name in _NUMBERS):
+            motions.refuse_input()
+        else:
+            faults = generator.take(command)
+            if move.controller == Controller.EXTERNAL:
+                faults += self._torque_faults(command["tau_J_d"])
+            finished = bool(command["motion_generation_finished"])
+            motions.fail([*faults, *(self._end_faults(move) if finished else ())])
+            if finished:
+                motions.finish()
+
+    def _torque_faults(self, tau: Vector) -> list[Fault]:
+        found = []
+        if (np.abs(tau - self.tau_J_d) > TAU_STEP + _TORQUE_SLACK).any():
+            found.append(Fault.CONTROLLER_TORQUE_DISCONTINUITY)
+        if (np.abs(tau) > TAU_MAX).any():
+            found.append(Fault.TAU_J_RANGE_VIOLATION)
+        return found
+
+    def _end_faults(self, move: Move) -> list[Fault]:
+        """Return what is wrong with a motion's end: its reference must rest, and the arm be there."""
+        found = []
+        if (np.abs(self.reference.joints.v) > DT * DDQ_MAX).any():
+            cartesian = move.generator in CARTESIAN
+            found.append(
+                Fault.CARTESIAN_MOTION_GENERATOR_VELOCITY_DISCONTINUITY
+                if cartesian
+                else Fault.JOINT_MOTION_GENERATOR_VELOCITY_DISCONTINUITY
+            )
+        if move.controller != Controller.EXTERNAL and self._is_away(move.goal):
+            found.append(Fault.MAX_GOAL_POSE_DEVIATION_VIOLATION)
+        return found
+
+    def _deviation_faults(self) -> list[Fault]:
+        move = self.motions.move
+        if move is None or move.controller == Controller.EXTERNAL or not self._is_away(move.path):
+            return []
+        return [Fault.MAX_PATH_POSE_DEVIATION_VIOLATION]
+
+    def _is_away(self, allowed: Deviation) -> bool:
+        away = difference(self.T, self.T_d)
+        elbow = abs(float(self.arm.q[2] - self.reference.joints.x[2]))
+        translation, rotation = float(np.linalg.norm(away[:3])), float(np.linalg.norm(away[3:]))
+        return (
+            translation > allowed.translation
+            or rotation > allowed.rotation
+            or elbow > allowed.elbow
+        )
+
+    def _rest(self, ended: Move | None) -> None:
+        """Come to rest where the reference is; after torques of the client's, or guiding, where the arm is."""
+        if self.motions.mode == Mode.GUIDING or (
+            ended is not None and ended.controller == Controller.EXTERNAL
+        ):
+            self.reference.restart(self.arm.q, self.arm.dq)
+        self._generator = None
+        self.reference.brake()
+
+    def _control(self, command: Any | None) -> None:
+        """Find the torques of this cycle."""
+        move, settings = self.motions.move, self.settings
+        arm = Motion(self.arm.q, self.arm.dq, self.T)
+        if move is not None and move.controller == Controller.EXTERNAL:
+            if command is not None:
+                share = gain(settings.cutoffs[4])
+                self.tau_J_d = self.tau_J_d + share * (command["tau_J_d"] - self.tau_J_d)
+        elif move is not None and move.controller == Controller.CARTESIAN_IMPEDANCE:
+            self.tau_J_d = cartesian_impedance(
+                arm, self.reference, settings, self.model, settings.K_x
+            )
+        elif self.motions.mode == Mode.GUIDING:
+            held = np.where(settings.guided, 0.0, settings.K_x)
+            keeps_posture = not settings.guided_nullspace
+            self.tau_J_d = cartesian_impedance(
+                arm, self.reference, settings, self.model, held, keeps_posture
+            )
+        else:
+            self.tau_J_d = joint_impedance(arm, self.reference, settings.K_theta, self.model)
+
+    def _look(self) -> None:
+        """See where the arm is, where it should be, and feel what touches it."""
+        settings, model = self.settings, self.model
+        self.T = model.pose(self.arm.q, settings.F_T_EE).copy()
+        self.T_d = model.pose(self.reference.joints.x, settings.F_T_EE).copy()
+        accelerating = float(np.abs(self.reference.joints.a).max()) > _RESTING
+        self.touch.feel(
+            self.arm.pushed,
+            model.jacobian(self.arm.q, settings.F_T_EE @ settings.EE_T_K),
+            self.T[:3, :3] @ settings.EE_T_K[:3, :3],
+            settings.accelerating if accelerating else settings.nominal,
+        )
+
+    def _publish(self) -> None:
+        self._state.write(self)
