@@ -126,11 +126,11 @@ $(VENV)/.loaders: $(VENV)/.wheels pyproject.toml
 
 $(VENV)/.rigs: $(VENV)/.wheels pyproject.toml
 	@echo "installing the robots that tests and rigs drive into $(VENV)"
-	$(PIP) install -c constraints.txt --group fr3
+	$(PIP) install -c constraints.txt --group fr3 --group panda
 	python3.11 -m venv $(VENV)/rig
 	$(VENV)/rig/bin/python -m pip --quiet install pip==25.3
 	$(VENV)/rig/bin/python -m pip --quiet install --group rig
-	$(VENV)/rig/bin/python -m pip --quiet install --no-deps --group rig-panda
+	$(VENV)/rig/bin/python -m pip --quiet install --no-deps --group rig-clients
 	python3.11 -m venv $(VENV)/rig_limits
 	$(VENV)/rig_limits/bin/python -m pip --quiet install pip==25.3
 	$(VENV)/rig_limits/bin/python -m pip --quiet install --group rig-limits

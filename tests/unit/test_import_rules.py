@@ -76,7 +76,7 @@ def imports(path: Path) -> Iterator[str]:
 def is_ros(module: str) -> bool:
     """Say whether a module comes from ROS: an interface package, a client library, a build or launch tool."""
     top = module.split(".")[0]
-    if top.startswith("wayfarer_"):
+    if top.startswith("wayfarer_") or top == "panda_sim":
         return top == "wayfarer_msgs"
     return (
         top.startswith(("rcl", "ament", "rosidl", "rosbag2", "launch", "tf2", "ros2", "rmw"))

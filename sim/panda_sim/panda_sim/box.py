@@ -16,7 +16,7 @@ from panda_sim.codes import (
     MoveStatus,
     SetStatus,
 )
-from panda_sim.controllers import Motion, cartesian_impedance, joint_impedance
+from panda_sim.controllers import CartesianImpedance, JointImpedance, Motion
 from panda_sim.generators import MotionGenerator, gain, make
 from panda_sim.kinematics import is_singular
 from panda_sim.limits import DDQ_MAX, DT, TAU_MAX, TAU_STEP, Vector
@@ -71,11 +71,14 @@ class ControlBox:
         self.reference = Reference(Track(arm.q))
         self.touch = Touch()
         self.tau_J_d = np.zeros(7)  # N m, the last torque of a controller, without gravity
-        self.tau_J = np.zeros(7)  # N m, measured
+        self._joint_springs, self._hand_spring = JointImpedance(model), CartesianImpedance(model)
         self.finger_force = 0.0  # N on each, positive opens
         self._generator: MotionGenerator | None = None
+        self._free = False  # the client's torques move the arm, whatever the reference
+        self._guided = False
         self._state = StateRecord()
         model.carry(self.settings.total)
+        self.tau_J = model.gravity(arm.q).copy()  # N m, measured
         self._look()
         self._publish()
 
@@ -143,17 +146,17 @@ class ControlBox:
             return MoveStatus.SINGULAR_START
         self.reference.joints = Track(self.reference.joints.x)
         self._generator = make(generator, self.reference, self.settings, self.model)
+        self._free = controller == Controller.EXTERNAL
         return status
 
     # --- a cycle ---
 
     def cycle(self, command: Any | None) -> None:
         """Let a millisecond pass, with the client's answer to the last state (wire.ROBOT_COMMAND), or without."""
-        move = self.motions.move
-        if move is not None:
-            self._follow(move, command)
+        if self.motions.move is not None:
+            self._follow(self.motions.move, command)
         if self.motions.move is None:
-            self._rest(move)
+            self._rest()
         self._control(command)
         self.tau_J = self.tau_J_d + self.model.gravity(self.arm.q)
         self.arm.step(self.tau_J, self.finger_force)
@@ -236,35 +239,32 @@ class ControlBox:
             or elbow > allowed.elbow
         )
 
-    def _rest(self, ended: Move | None) -> None:
-        """Come to rest where the reference is; after torques of the client's, or guiding, where the arm is."""
-        if self.motions.mode == Mode.GUIDING or (
-            ended is not None and ended.controller == Controller.EXTERNAL
-        ):
+    def _rest(self) -> None:
+        """Come to rest where the reference is; where the arm went its own way, where the arm is."""
+        guided = self.motions.mode == Mode.GUIDING
+        if self._free or guided != self._guided:
             self.reference.restart(self.arm.q, self.arm.dq)
-        self._generator = None
+        self._free, self._guided, self._generator = False, guided, None
         self.reference.brake()
 
     def _control(self, command: Any | None) -> None:
         """Find the torques of this cycle."""
-        move, settings = self.motions.move, self.settings
+        move, settings, reference = self.motions.move, self.settings, self.reference
         arm = Motion(self.arm.q, self.arm.dq, self.T)
         if move is not None and move.controller == Controller.EXTERNAL:
             if command is not None:
                 share = gain(settings.cutoffs[4])
                 self.tau_J_d = self.tau_J_d + share * (command["tau_J_d"] - self.tau_J_d)
         elif move is not None and move.controller == Controller.CARTESIAN_IMPEDANCE:
-            self.tau_J_d = cartesian_impedance(
-                arm, self.reference, settings, self.model, settings.K_x
-            )
+            self.tau_J_d = self._hand_spring.torques(arm, reference, settings, settings.K_x, True)
         elif self.motions.mode == Mode.GUIDING:
-            held = np.where(settings.guided, 0.0, settings.K_x)
-            keeps_posture = not settings.guided_nullspace
-            self.tau_J_d = cartesian_impedance(
-                arm, self.reference, settings, self.model, held, keeps_posture
+            held, keeps = (
+                np.where(settings.guided, 0.0, settings.K_x),
+                not settings.guided_nullspace,
             )
+            self.tau_J_d = self._hand_spring.torques(arm, reference, settings, held, keeps)
         else:
-            self.tau_J_d = joint_impedance(arm, self.reference, settings.K_theta, self.model)
+            self.tau_J_d = self._joint_springs.torques(arm, reference, settings.K_theta)
 
     def _look(self) -> None:
         """See where the arm is, where it should be, and feel what touches it."""

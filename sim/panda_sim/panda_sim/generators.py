@@ -21,7 +21,6 @@ from panda_sim.limits import (
     Q_MIN,
     ROTATION,
     TRANSLATION,
-    Vector,
 )
 from panda_sim.model_library import Model
 from panda_sim.reference import Reference, Track
@@ -142,7 +141,7 @@ class _Cartesian:
             fault for fault, a, b in zip(_CARTESIAN_FAULTS, point, turn, strict=True) if a or b
         ]
         found += _named(_CARTESIAN_JOINT_FAULTS, joints.exceeds(DQ_MAX, DDQ_MAX, DDDQ_MAX))
-        if _beyond(joints.x):
+        if _leaves(joints):
             found.append(Fault.CARTESIAN_MOTION_GENERATOR_JOINT_POSITION_LIMITS_VIOLATION)
         self._first = False
         return found
@@ -219,13 +218,15 @@ def gain(cutoff: float) -> float:
 
 def _joint_faults(joints: Track) -> list[Fault]:
     found = _named(_JOINT_FAULTS, joints.exceeds(DQ_MAX, DDQ_MAX, DDDQ_MAX))
-    if _beyond(joints.x):
+    if _leaves(joints):
         found.append(Fault.JOINT_MOTION_GENERATOR_POSITION_LIMITS_VIOLATION)
     return found
 
 
-def _beyond(q: Vector) -> bool:
-    return bool(((q < Q_MIN) | (q > Q_MAX)).any())
+def _leaves(joints: Track) -> bool:
+    """Say whether a joint is beyond its range and moves on outwards: back is allowed."""
+    x, v = joints.x, joints.v
+    return bool((((x < Q_MIN) & (v < 0.0)) | ((x > Q_MAX) & (v > 0.0))).any())
 
 
 def _named(faults: tuple[Fault, ...], broken: tuple[bool, ...]) -> list[Fault]:

@@ -17,7 +17,7 @@ from panda_sim.limits import Q_MAX, Q_MIN
 from panda_sim.model_library import Model, build
 from panda_sim.pacing import Pace, take_precedence
 from panda_sim.picture import STATE, WORLD, StateWriter
-from panda_sim.scene import F_T_NE, HAND_PAYLOAD, TABLE
+from panda_sim.scene import F_T_NE, HAND_PAYLOAD, TABLE, compose
 from panda_sim.world import World
 
 PATIENCE = 0.05  # s that time stands still for an answer, in lock-step
@@ -68,7 +68,7 @@ class Simulation:
 
     def __init__(self, options: Options) -> None:
         self._lockstep = options.lockstep
-        self.world = World(options.scene, options.home)
+        self.world = World(compose(options.scene, options.home).compile(), options.home)
         self.world.set_finger_width(options.finger_width)
         self.box = ControlBox(self.world, Model(build(self.world.links)), HAND_PAYLOAD, F_T_NE)
         self._fci = FciServer(options.host, self.box)

@@ -9,23 +9,23 @@ import numpy as np
 from panda_sim.errors import PandaSimError
 from panda_sim.limits import TAU_MAX, Vector
 from panda_sim.model_library import Link
-from panda_sim.scene import ARM_JOINTS, FINGER_JOINTS, HAND, compose, flange_jacobian, links
+from panda_sim.scene import ARM_JOINTS, FINGER_JOINTS, HAND, flange_jacobian, links
 
 
 class World:
     """An arm that takes torques, and tells angles and what pushes it.
 
     Args:
-        scene: an MJCF file whose origin is the robot's base.
+        model: see scene.compose.
         home: joint angles at the start, (7,) [rad].
 
     Raises:
-        PandaSimError: see scene.compose.
+        PandaSimError: the scene's joints come before the arm's.
 
     """
 
-    def __init__(self, scene: Path, home: Sequence[float]) -> None:
-        self.model = compose(scene, home).compile()
+    def __init__(self, model: mujoco.MjModel, home: Sequence[float]) -> None:
+        self.model = model
         self.data = mujoco.MjData(self.model)
         arm = [int(self.model.joint(name).dofadr[0]) for name in ARM_JOINTS]
         if arm != list(range(7)):
