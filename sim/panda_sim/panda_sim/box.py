@@ -19,7 +19,7 @@ from panda_sim.codes import (
 from panda_sim.controllers import CartesianImpedance, JointImpedance, Motion
 from panda_sim.generators import MotionGenerator, gain, make
 from panda_sim.kinematics import is_singular
-from panda_sim.limits import DDQ_MAX, DT, TAU_MAX, TAU_STEP, Vector
+from panda_sim.limits import DDQ_MAX, DT, TAU_MAX, TAU_STEP, Vector, is_sane
 from panda_sim.model_library import Model, Payload, fits
 from panda_sim.motions import Deviation, Ended, Motions, Move
 from panda_sim.reference import Reference, Track
@@ -190,7 +190,7 @@ class ControlBox:
         elif command is None:
             if motions.link.begun:
                 generator.extrapolate()
-        elif not all(np.isfinite(command[name]).all() for name in _NUMBERS):
+        elif not all(is_sane(command[name]) for name in _NUMBERS):
             motions.refuse_input()
         else:
             faults = generator.take(command)

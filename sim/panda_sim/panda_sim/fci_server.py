@@ -55,8 +55,7 @@ class FciServer:
                 self._on_request(message)
             self._answer_ended()
         except BrokenError as error:
-            _log.info("%s: %s", self._session.peer, error)
-            self.drop()
+            self._lose(error)
         for data in self._datagrams.receive(ROBOT_COMMAND.itemsize):
             command = np.frombuffer(data, ROBOT_COMMAND)[0]
             if (
@@ -72,11 +71,16 @@ class FciServer:
             self._session.tick()
             self._answer_ended()
         except BrokenError as error:
-            _log.info("%s: %s", self._session.peer, error)
-            self.drop()
+            self._lose(error)
         if not self.mute:
             self._datagrams.send(self._box.state)
         self.mute, self.deaf = max(self.mute - 1, 0), max(self.deaf - 1, 0)
+
+    def _lose(self, error: BrokenError) -> None:
+        """Let a client go; it is worth a word where it had connected."""
+        level = logging.INFO if self._session.connected else logging.DEBUG
+        _log.log(level, "%s: %s", self._session.peer, error)
+        self.drop()
 
     def drop(self, abruptly: bool = False) -> None:
         """Let the client go; what it moved comes to rest."""

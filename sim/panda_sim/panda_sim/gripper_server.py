@@ -66,7 +66,8 @@ class GripperServer:
         self._datagrams.close()
 
     def _lose(self, error: BrokenError) -> None:
-        _log.info("%s: %s", self._session.peer, error)
+        level = logging.INFO if self._session.connected else logging.DEBUG
+        _log.log(level, "%s: %s", self._session.peer, error)
         self._session.drop()
         self._datagrams.speak_to(None)
         self._gripper.lose_client()

@@ -31,6 +31,14 @@ K_ROTATION = (1.0, 300.0)  # N m/rad
 ELBOW_FLIP = -0.467  # rad, joint 4: below it the elbow's sign is negative
 
 
+SANE = 1e6  # of anything, in any of the units used here: beyond it arithmetic may overflow
+
+
+def is_sane(numbers: Vector) -> bool:
+    """Say whether numbers are finite, and of a size that a robot can have to do with."""
+    return bool((np.abs(numbers) < SANE).all())
+
+
 def elbow_sign(q4: float) -> float:
     """Return the elbow's sign for an angle of joint 4 [rad]."""
     return -1.0 if q4 < ELBOW_FLIP else 1.0

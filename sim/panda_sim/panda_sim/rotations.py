@@ -30,7 +30,7 @@ def exp(w: Vector) -> Vector:
     x, y, z = w
     K = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
     if angle < 1e-9:
-        return np.eye(3) + K
+        return np.asarray(np.eye(3) + K)
     return np.asarray(
         np.eye(3) + math.sin(angle) / angle * K + (1.0 - math.cos(angle)) / angle**2 * K @ K
     )

@@ -1,8 +1,8 @@
 """One client at a time over TCP, as the box and the gripper take it: accepting, framing, and letting go."""
 
+import select
 import socket
 from collections.abc import Iterator
-from contextlib import suppress
 from enum import IntEnum
 from typing import Any
 
@@ -12,6 +12,7 @@ from panda_sim.errors import PandaSimError
 
 _FIRST_WORD = 2000  # cycles, within which a client must say Connect
 _CHUNK = 4096  # bytes read in a cycle: more than any client needs
+_BACKLOG = 8
 _UNREAD = 1 << 20  # bytes of answers that a client may leave unread
 _KEEPALIVE = (
     (socket.TCP_KEEPIDLE, 1),
@@ -77,7 +78,7 @@ class Framing:
 
 
 class Session:
-    """The place of one client. While it is taken, nobody listens: a second client is refused at once.
+    """The place of one client. A second one is turned away by a reset, so that it does not wait in vain.
 
     Args:
         host: address to listen on.
@@ -90,51 +91,50 @@ class Session:
     """
 
     def __init__(self, host: str, port: int, framing: Framing) -> None:
-        self._address, self._framing = (host, port), framing
-        self._listener: socket.socket | None = None
+        self._framing = framing
         self._client: socket.socket | None = None
+        self._next: tuple[socket.socket, str] | None = None  # who comes when the client has gone
         self._heard, self._unsent = bytearray(), bytearray()
         self._silent = 0  # cycles since the client came
         self.connected = False  # Connect was said, and taken
         self.peer = ""  # the client's address
         try:
-            self._listen()
+            self._listener = socket.create_server((host, port), backlog=_BACKLOG)
         except OSError as error:
             raise PandaSimError(f"cannot listen on {host}:{port}: {error}") from error
+        self._listener.setblocking(False)
 
     @property
     def sockets(self) -> list[socket.socket]:
         """What to wait for."""
-        return [s for s in (self._listener, self._client) if s is not None]
-
-    def _listen(self) -> None:
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(self._address)
-            listener.listen(1)
-            listener.setblocking(False)
-        except OSError:
-            listener.close()
-            raise
-        self._listener = listener
+        return [self._listener] if self._client is None else [self._listener, self._client]
 
     def accept(self) -> None:
-        """Take a client, where one waits and the place is free."""
-        if self._listener is None:
-            return
+        """Take a client, where one waits and the place is free.
+
+        Raises:
+            BrokenError: the place is taken by a client that has gone.
+
+        """
         try:
-            client, (self.peer, _) = self._listener.accept()
+            client, (peer, _) = self._listener.accept()
         except OSError:  # nobody there, or gone already
             return
+        if self._client is None:
+            self._take(client, peer)
+        elif _is_gone(self._client) and self._next is None:
+            self._next = (client, peer)
+            raise BrokenError("the client has gone")
+        else:
+            _reset(client)
+
+    def _take(self, client: socket.socket, peer: str) -> None:
         client.setblocking(False)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in _KEEPALIVE:
             client.setsockopt(socket.IPPROTO_TCP, option, value)
-        self._listener.close()
-        self._listener, self._client = None, client
-        self._silent = 0
+        self._client, self.peer, self._silent = client, peer, 0
 
     def read(self) -> Iterator[Message]:
         """Return the requests that have come, a few at a time.
@@ -159,9 +159,8 @@ class Session:
             yield message
 
     def tick(self) -> None:
-        """Let a millisecond pass: send on what could not be sent. Raises BrokenError as `read` does."""
+        """Let a millisecond pass: send what could not be sent. Raises BrokenError as `read` does."""
         if self._client is None:
-            self._listen_again()
             return
         self._flush()
         if not self.connected:
@@ -187,27 +186,33 @@ class Session:
             raise BrokenError(f"the connection broke: {error}") from error
 
     def drop(self, abruptly: bool = False) -> None:
-        """Let the client go, where there is one, and listen again; abruptly: it is told by a reset."""
+        """Let the client go, where there is one; abruptly: it is told by a reset."""
         if self._client is not None:
             if abruptly:
-                linger = np.array([1, 0], np.int32).tobytes()
-                self._client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                _reset(self._client)
             self._client.close()
             self._client = None
         self._heard.clear()
         self._unsent.clear()
         self.connected = False
-        self._listen_again()
-
-    def _listen_again(self) -> None:
-        if self._listener is None:
-            with suppress(
-                OSError
-            ):  # where somebody else holds the port for a moment, the next tick tries again
-                self._listen()
+        if self._next is not None:
+            self._take(*self._next)
+            self._next = None
 
     def close(self) -> None:
         """Let go of everything."""
-        for s in self.sockets:
-            s.close()
-        self._listener = self._client = None
+        self._listener.close()
+        self.drop()
+
+
+def _is_gone(client: socket.socket) -> bool:
+    """Say whether a client has closed its end."""
+    look = select.poll()
+    look.register(client, select.POLLRDHUP)
+    return bool(look.poll(0))
+
+
+def _reset(client: socket.socket) -> None:
+    """Close a connection so that the other end knows at once."""
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, np.array([1, 0], np.int32).tobytes())
+    client.close()

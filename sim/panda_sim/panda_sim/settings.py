@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 
 from panda_sim.codes import Command, SetStatus
-from panda_sim.limits import K_ROTATION, K_THETA_MAX, K_TRANSLATION, Vector
+from panda_sim.limits import K_ROTATION, K_THETA_MAX, K_TRANSLATION, Vector, is_sane
 from panda_sim.model_library import Payload
 from panda_sim.rotations import is_pose
 
 NO_FILTER = 1000.0  # Hz, from which on a filter lets everything pass
+_HEAVIEST, _FARTHEST = 20.0, 1.0  # kg and m, of a load and its centre; assumed
 _NOTHING = Payload(0.0, np.zeros(3), np.zeros((3, 3)))
 
 
@@ -60,8 +61,7 @@ class Settings:
 
     def apply(self, command: Command, given: Any) -> SetStatus:
         """Set what a wire.REQUESTS record says, all or nothing."""
-        numbers = (given[name] for name in given.dtype.names)
-        if not all(np.isfinite(value).all() for value in numbers):
+        if not all(is_sane(given[name]) for name in given.dtype.names):
             return SetStatus.INVALID_ARGUMENT
         taken = _SETTERS[command](self, given)
         self._combine()
@@ -103,27 +103,28 @@ class Settings:
 
     def _ee_to_k(self, given: Any) -> bool:
         T = given["EE_T_K"].reshape(4, 4).T
-        if not is_pose(T):
+        if not is_pose(T) or np.abs(T[:3, 3]).max() > _FARTHEST:
             return False
         self.EE_T_K = T.copy()
         return True
 
     def _ne_to_ee(self, given: Any) -> bool:
         T = given["NE_T_EE"].reshape(4, 4).T
-        if not is_pose(T):
+        if not is_pose(T) or np.abs(T[:3, 3]).max() > _FARTHEST:
             return False
         self.NE_T_EE = T.copy()
         return True
 
     def _load(self, given: Any) -> bool:
-        mass, inertia = float(given["m_load"]), given["I_load"].reshape(3, 3).T
-        if (
-            mass < 0.0
-            or not np.allclose(inertia, inertia.T)
-            or np.linalg.eigvalsh(inertia)[0] < -1e-9
-        ):
+        mass, centre = float(given["m_load"]), given["F_x_Cload"].copy()
+        inertia = given["I_load"].reshape(3, 3).T.copy()
+        if not 0.0 <= mass <= _HEAVIEST or np.abs(centre).max() > _FARTHEST:
             return False
-        self.load = Payload(mass, given["F_x_Cload"].copy(), inertia.copy())
+        if np.abs(inertia).max() > _HEAVIEST * _FARTHEST**2 or not np.allclose(inertia, inertia.T):
+            return False
+        if np.linalg.eigvalsh(inertia)[0] < -1e-9:
+            return False
+        self.load = Payload(mass, centre, inertia)
         return True
 
     def _filters(self, given: Any) -> bool:

@@ -155,6 +155,7 @@ class Simulation:
             "q": box.arm.q.tolist(),
             "position": box.T[:3, 3].tolist(),
             "finger_width": self.world.finger_width,
+            "commanded": box.motions.move is not None and box.motions.link.begun,
             "answers_lost": box.motions.link.lost,  # of the motion that runs, or ran last
         }
 

@@ -318,6 +318,8 @@ def test_another_end_effector_moves_the_pose(box: ControlBox) -> None:
         (Command.SET_NE_TO_EE, (np.full(16, np.inf),)),
         (Command.SET_LOAD, (-1.0, np.zeros(3), np.zeros(9))),
         (Command.SET_LOAD, (1.0, np.zeros(3), -np.eye(3).ravel())),
+        (Command.SET_LOAD, (1e300, np.zeros(3), np.zeros(9))),
+        (Command.SET_LOAD, (1.0, np.full(3, 1e5), np.zeros(9))),
         (Command.SET_FILTERS, ([0.0] * 5,)),
         (Command.SET_COLLISION_BEHAVIOR, (*[[-1.0] * 7] * 4, *[[1.0] * 6] * 4)),
     ],

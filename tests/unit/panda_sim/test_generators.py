@@ -253,9 +253,12 @@ def test_a_few_lost_commands_are_bridged(box: ControlBox, generator: Generator) 
     assert box.motions.link.lost == len(lost)
 
 
-def test_a_command_that_is_not_finite_ends_the_motion_without_a_reflex(box: ControlBox) -> None:
-    assert start(box, STIFF, Generator.JOINT_VELOCITY) == MoveStatus.STARTED
-    run(box, [{}, {"dq_c": np.full(7, np.nan)}])
+@pytest.mark.parametrize("number", [np.nan, np.inf, 1e300])
+def test_a_command_that_is_no_sane_number_ends_the_motion_without_a_reflex(
+    box: ControlBox, number: float
+) -> None:
+    assert start(box, STIFF, Generator.CARTESIAN_VELOCITY) == MoveStatus.STARTED
+    run(box, [{}, {"O_dP_EE_c": np.full(6, number)}])
     assert [ended.status for ended in box.take_ended()] == [MoveStatus.INPUT_ERROR]
     assert is_idle(box)
     box.cycle(None)
