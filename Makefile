@@ -18,6 +18,7 @@ PIP := $(PYTHON) -m pip --quiet
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 DEMO := runs/demo
 RIG := runs/rig
+ROBOT := fr3
 DEMO_SIZE := --episodes 10 --steps 100 --seed 0 --config launch/config/demo.yaml
 
 PACKAGE_DIRS := ros_ws/src policies sim launch
@@ -56,9 +57,9 @@ lint: setup
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 
-rig: setup $(VENV)/.rigs  ## collect episodes on hardware.launch.xml from a simulated FR3 that speaks the real one's protocol
+rig: setup $(VENV)/.rigs  ## collect episodes on hardware.launch.xml from a simulated FR3 (or ROBOT=panda) that speaks the real one's protocol
 	rm -rf $(RIG)
-	$(PYTHON) tests/rigs/collect.py --out $(RIG)
+	$(PYTHON) tests/rigs/collect.py --robot $(ROBOT) --out $(RIG)
 	$(VENV)/bin/wayfarer bag info $(RIG)
 
 lock: setup  ## write constraints.txt from what .venv holds now

@@ -104,6 +104,7 @@ def test_it_connects_reads_goes_home_tracks_and_stops(arm: Arm) -> None:
     arm.tell("place 0.1 0.2 0.0 -2.3 0.0 2.6 0.7")
     arm.driver.home(lambda: True)
     np.testing.assert_allclose(arm.driver.state().q, THIS.home_joints, atol=0.01)
+    assert len({arm.driver.state().time for _ in range(20)}) > 15, "the last state of the way home stays"
     state = arm.well()
     assert state.robot_mode == Mode.IDLE
     assert (state.errors, arm.tell("state")["answers_lost"]) == ((), 0)

@@ -30,6 +30,7 @@ from panda_sim.state import StateRecord
 from panda_sim.wire import CARTESIAN_LIMIT_ANSWER, record
 
 _TORQUE_SLACK = 1e-6  # N m
+_AT_REST = 0.01  # rad/s, of an arm
 _RESTING = 0.05  # rad/s^2 at most of a reference that has come to rest
 _NUMBERS = ("q_c", "dq_c", "O_T_EE_c", "O_dP_EE_c", "elbow_c", "tau_J_d")  # of a command
 
@@ -74,8 +75,9 @@ class ControlBox:
         self._joint_springs, self._hand_spring = JointImpedance(model), CartesianImpedance(model)
         self.finger_force = 0.0  # N on each, positive opens
         self._generator: MotionGenerator | None = None
-        self._free = False  # the client's torques move the arm, whatever the reference
+        self._free = False  # the arm may be elsewhere than its reference: by the client's torques, or by a reflex
         self._guided = False
+        self._tense = False  # the springs may still pull at an arm that something has stopped
         self._state = StateRecord()
         model.carry(self.settings.total)
         self.tau_J = model.gravity(arm.q).copy()  # N m, measured
@@ -146,7 +148,7 @@ class ControlBox:
             return MoveStatus.SINGULAR_START
         self.reference.joints = Track(self.reference.joints.x)
         self._generator = make(generator, self.reference, self.settings, self.model)
-        self._free = controller == Controller.EXTERNAL
+        self._free = True  # unless the motion comes to its proper end
         return status
 
     # --- a cycle ---
@@ -198,8 +200,9 @@ class ControlBox:
                 faults += self._torque_faults(command["tau_J_d"])
             finished = bool(command["motion_generation_finished"])
             motions.fail([*faults, *(self._end_faults(move) if finished else ())])
-            if finished:
+            if finished and motions.move is not None:
                 motions.finish()
+                self._free = move.controller == Controller.EXTERNAL
 
     def _torque_faults(self, tau: Vector) -> list[Fault]:
         found = []
@@ -240,12 +243,19 @@ class ControlBox:
         )
 
     def _rest(self) -> None:
-        """Come to rest where the reference is; where the arm went its own way, where the arm is."""
+        """Come to rest where the reference is; where the arm went its own way, where the arm is.
+
+        Such an arm may have been stopped by something: once it rests, the springs that brake it let go.
+        """
         guided = self.motions.mode == Mode.GUIDING
         if self._free or guided != self._guided:
             self.reference.restart(self.arm.q, self.arm.dq)
+            self._tense = True
         self._free, self._guided, self._generator = False, guided, None
         self.reference.brake()
+        if self._tense and not self.reference.joints.v.any():
+            self._tense = bool(np.abs(self.arm.dq).max() > _AT_REST)
+            self.reference.restart(self.arm.q, self.arm.dq if self._tense else np.zeros(7))
 
     def _control(self, command: Any | None) -> None:
         """Find the torques of this cycle."""

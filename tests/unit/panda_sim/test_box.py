@@ -357,3 +357,23 @@ def test_no_joint_ever_ran_faster_than_the_box_allows(box: ControlBox) -> None:
     run(box, ramp(np.array([0, 0, 0, 0, 0, 0, 6.0])))
     run(box, [{}] * 3000)
     assert np.abs(box.arm.dq).max() < 1.2 * DQ_MAX.max()
+
+
+def test_an_arm_that_ran_into_the_table_lets_go_of_it_and_may_move_away(box: ControlBox) -> None:
+    begin = box.T.copy()
+    assert start(box, Controller.CARTESIAN_IMPEDANCE, Generator.CARTESIAN_POSE) == MoveStatus.STARTED
+    for share in smooth(1.0):
+        T = begin.copy()
+        T[2, 3] -= 0.25 * share
+        run(box, [{"O_T_EE_c": T.ravel(order="F")}])
+    assert Fault.CARTESIAN_REFLEX in faults(box)
+    let_pass(box, 2000)
+    assert np.abs(state_of(box)["O_F_ext_hat_K"][:3]).max() < 20.0, "it still presses"
+    recover(box)
+    here = box.T.copy()
+    assert start(box, Controller.JOINT_IMPEDANCE, Generator.CARTESIAN_POSE) == MoveStatus.STARTED
+    for share in smooth(1.0):
+        T = here.copy()
+        T[2, 3] += 0.05 * share
+        run(box, [{"O_T_EE_c": T.ravel(order="F")}])
+    assert faults(box) == []

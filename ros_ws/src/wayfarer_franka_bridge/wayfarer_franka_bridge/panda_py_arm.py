@@ -125,10 +125,12 @@ class PandaPyArm:
             watching.start()
             try:
                 arrived = panda.move_to_joint_position(np.array(s.home_joints), speed_factor=s.home_speed)
+                panda.raise_error()
             finally:
                 ended.set()
                 watching.join()
-            panda.raise_error()
+                with suppress(RuntimeError):  # where the connection is lost, which has been said already
+                    panda.stop_controller()  # or the motion counts as running, and its last state is told for ever
             if not arrived:
                 raise (MotionAbortedError if wanted() else StoppedError)("stopped on the way home")
 
