@@ -370,7 +370,7 @@ def test_an_arm_that_ran_into_the_table_lets_go_of_it_and_may_move_away(box: Con
     let_pass(box, 2000)
     assert np.abs(state_of(box)["O_F_ext_hat_K"][:3]).max() < 20.0, "it still presses"
     recover(box)
-    here = box.T.copy()
+    here = state_of(box)["O_T_EE_c"].reshape(4, 4).T.copy()
     assert start(box, Controller.JOINT_IMPEDANCE, Generator.CARTESIAN_POSE) == MoveStatus.STARTED
     for share in smooth(1.0):
         T = here.copy()

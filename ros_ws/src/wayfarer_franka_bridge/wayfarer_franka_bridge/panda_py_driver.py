@@ -27,12 +27,15 @@ class PandaPyDriver:
         if find_spec("panda_py") is None:
             raise DeviceError(f"driver panda_py is not installed. Install it:\n{INSTALL}")
         self._settings = settings
-        self._child: Child | None = None
+        self._child: Child | None = Child(_ARM, settings)  # it loads the library while the node starts
+        self._begun = False  # the child has been told to connect, which it can do once
 
     def connect(self) -> None:
         """Begin anew: a process whose connection broke cannot make another."""
-        self._let_go()
-        self._child = Child(_ARM, self._settings)
+        if self._begun or self._child is None:
+            self._let_go()
+            self._child = Child(_ARM, self._settings)
+        self._begun = True
         self._reach(lambda child: child.tell("connect", timeout=_CONNECT))
 
     def state(self) -> RobotState:
