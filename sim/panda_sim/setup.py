@@ -9,7 +9,7 @@ setup(
         ("share/ament_index/resource_index/packages", ["resource/panda_sim"]),
         ("share/panda_sim", ["package.xml"]),
     ],
-    # Beside these: the arm's model, of whose own needs we have none: pip install --no-deps dm-robotics-panda==0.4.8
+    # And the arm's model, of whose own needs none: pip install --no-deps dm-robotics-panda==0.4.8
     install_requires=["setuptools", "mujoco>=3.9", "numpy"],
     python_requires=">=3.11",
     zip_safe=False,

@@ -1,4 +1,7 @@
-"""The Panda's driver through the real libfranka 0.9.2, against the simulated control box: every way it may go wrong."""
+"""The Panda's driver through the real libfranka 0.9.2, against the simulated control box.
+
+Every way it may go wrong.
+"""
 
 import os
 import signal
@@ -104,7 +107,9 @@ def test_it_connects_reads_goes_home_tracks_and_stops(arm: Arm) -> None:
     arm.tell("place 0.1 0.2 0.0 -2.3 0.0 2.6 0.7")
     arm.driver.home(lambda: True)
     np.testing.assert_allclose(arm.driver.state().q, THIS.home_joints, atol=0.01)
-    assert len({arm.driver.state().time for _ in range(20)}) > 15, "the last state of the way home stays"
+    assert len({arm.driver.state().time for _ in range(20)}) > 15, (
+        "the last state of the way home stays"
+    )
     state = arm.well()
     assert state.robot_mode == Mode.IDLE
     assert (state.errors, arm.tell("state")["answers_lost"]) == ((), 0)
@@ -232,7 +237,10 @@ def test_a_reflex_on_the_way_home_is_told(arm: Arm) -> None:
 
 
 def test_the_state_can_be_asked_for_while_a_recovery_takes_its_time(arm: Arm) -> None:
-    """panda_py holds the interpreter meanwhile; nobody else waits for it but who asks for the state."""
+    """panda_py holds the interpreter meanwhile.
+
+    Nobody else waits for it but who asks for the state.
+    """
     arm.track()
     arm.tell("fault joint_reflex")
     arm.raised()
@@ -259,7 +267,10 @@ class Heard:
 
 
 def test_a_hand_that_is_pushed_away_from_its_target_is_pulled_no_harder_than_configured() -> None:
-    """panda_py's controller knows no longest spring: with each state it is told a target that is near enough."""
+    """panda_py's controller knows no longest spring.
+
+    With each state it is told a target that is near enough.
+    """
     arm, heard, T = PandaPyArm(THIS), Heard(), np.eye(4)
     arm._controller, arm._wanted = heard, (np.array([0.48, 0.0, 0.083]), DOWN)
     for y in (0.25, 0.02):

@@ -3,7 +3,8 @@
     .venv/bin/panda-sim --host 127.0.0.9 &
     .venv/bin/python tests/rigs/panda_fuzz.py 127.0.0.9 --messages 10000 --seed 1
 
-Between the messages a good client connects and reads. Prints JSON; exits 1 where the simulator did not answer it.
+Between the messages a good client connects and reads. Prints JSON; exits 1 where the simulator did
+not answer it.
 """
 
 import argparse
@@ -201,7 +202,10 @@ class Client:
 
 
 def look(host: str) -> None:
-    """See that a good client is served, and where the arm stands; clear a reflex that was called for."""
+    """See that a good client is served, and where the arm stands.
+
+    Clear a reflex that was called for.
+    """
     with Client(host) as client:
         state = client.state()[0]
         if not (

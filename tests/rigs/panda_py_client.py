@@ -3,7 +3,8 @@
     .venv/bin/panda-sim --lockstep --console 127.0.0.1:1339 &
     .venv/bin/python tests/rigs/panda_py_client.py 127.0.0.1 tour --targets 200
 
-A process of its own: panda_py ends the process it runs in where a connection is lost (docs/parity.md).
+A process of its own: panda_py ends the process it runs in where a connection is lost
+(docs/parity.md).
 """
 
 import argparse
@@ -53,7 +54,7 @@ class Client:
 
 
 def tour(client: Client, targets: int) -> Result:
-    """Connect, read, go home, track targets at three rates, stop, reflex, recover, home, reconnect."""
+    """Connect, read, go home, track at three rates, stop, reflex, recover, home, reconnect."""
     panda = client.panda
     times = []
     for _ in range(100):
@@ -91,7 +92,10 @@ def tour(client: Client, targets: int) -> Result:
 
 
 def track(panda: Any, targets: int, rate: float) -> float:
-    """Follow targets that travel as the bridge's do; return the median distance to them after each period [mm]."""
+    """Follow targets that travel as the bridge's do.
+
+    Return the median distance to them after each period [mm].
+    """
     controller = controllers.CartesianImpedance(impedance=np.diag([1500.0] * 3 + [100.0] * 3))
     panda.start_controller(controller)
     begin, orientation = panda.get_position(), panda.get_orientation()
@@ -113,7 +117,7 @@ def track(panda: Any, targets: int, rate: float) -> float:
 
 
 def generators(client: Client, _: int) -> Result:
-    """Drive each of libfranka's motion generators, with each controller, through libfranka's own rate limits."""
+    """Drive each motion generator, with each controller, through libfranka's rate limits."""
     robot = client.panda.get_robot()
     robot.set_collision_behavior([50.0] * 7, [50.0] * 7, [50.0] * 6, [50.0] * 6)
     found: Result = {}

@@ -1,4 +1,4 @@
-"""The control box: takes requests and commands, moves the arm by one millisecond, and tells its state. No sockets."""
+"""The control box: takes requests and commands, moves the arm, tells its state. No sockets."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -19,17 +19,16 @@ from panda_sim.codes import (
 from panda_sim.controllers import CartesianImpedance, JointImpedance, Motion
 from panda_sim.generators import MotionGenerator, gain, make
 from panda_sim.kinematics import is_singular
-from panda_sim.limits import DDQ_MAX, DT, TAU_MAX, TAU_STEP, Vector, is_sane
+from panda_sim.limits import DDQ_MAX, DT, Vector, is_sane
 from panda_sim.model_library import Model, Payload, fits
 from panda_sim.motions import Deviation, Ended, Motions, Move
 from panda_sim.reference import Reference, Track
-from panda_sim.reflexes import Touch, measured_faults
+from panda_sim.reflexes import Touch, measured_faults, torque_faults
 from panda_sim.rotations import difference
 from panda_sim.settings import SETTERS, Settings
 from panda_sim.state import StateRecord
 from panda_sim.wire import CARTESIAN_LIMIT_ANSWER, record
 
-_TORQUE_SLACK = 1e-6  # N m
 _AT_REST = 0.01  # rad/s, of an arm
 _RESTING = 0.05  # rad/s^2 at most of a reference that has come to rest
 _NUMBERS = ("q_c", "dq_c", "O_T_EE_c", "O_dP_EE_c", "elbow_c", "tau_J_d")  # of a command
@@ -75,7 +74,8 @@ class ControlBox:
         self._joint_springs, self._hand_spring = JointImpedance(model), CartesianImpedance(model)
         self.finger_force = 0.0  # N on each, positive opens
         self._generator: MotionGenerator | None = None
-        self._free = False  # the arm may be elsewhere than its reference: by the client's torques, or by a reflex
+        # The arm may be elsewhere than its reference: by the client's torques, or by a reflex.
+        self._free = False
         self._guided = False
         self._tense = False  # the springs may still pull at an arm that something has stopped
         self._state = StateRecord()
@@ -87,7 +87,10 @@ class ControlBox:
     # --- requests ---
 
     def request(self, command: Command, command_id: int, given: Any) -> Answer | None:
-        """Do what a client asks for; None: the answer comes later, by `ended`. `given` is a record of wire.REQUESTS."""
+        """Do what a client asks for; None: the answer comes later, by `ended`.
+
+        `given` is a record of wire.REQUESTS.
+        """
         if command in SETTERS:
             return Answer(self._set(command, given))
         match command:
@@ -154,7 +157,12 @@ class ControlBox:
     # --- a cycle ---
 
     def cycle(self, command: Any | None) -> None:
-        """Let a millisecond pass, with the client's answer to the last state (wire.ROBOT_COMMAND), or without."""
+        """Let a millisecond pass, with the client's answer to the last state, or without.
+
+        Args:
+            command: a record of wire.ROBOT_COMMAND; None: none came.
+
+        """
         if self.motions.move is not None:
             self._follow(self.motions.move, command)
         if self.motions.move is None:
@@ -175,7 +183,7 @@ class ControlBox:
 
     @property
     def state(self) -> Any:
-        """The state after the last cycle, as bytes to send (a buffer that changes with the next)."""
+        """The state after the last cycle: bytes to send, which change with the next."""
         return self._state.buffer
 
     @property
@@ -197,23 +205,18 @@ class ControlBox:
         else:
             faults = generator.take(command)
             if move.controller == Controller.EXTERNAL:
-                faults += self._torque_faults(command["tau_J_d"])
+                faults += torque_faults(command["tau_J_d"], self.tau_J_d)
             finished = bool(command["motion_generation_finished"])
             motions.fail([*faults, *(self._end_faults(move) if finished else ())])
             if finished and motions.move is not None:
                 motions.finish()
                 self._free = move.controller == Controller.EXTERNAL
 
-    def _torque_faults(self, tau: Vector) -> list[Fault]:
-        found = []
-        if (np.abs(tau - self.tau_J_d) > TAU_STEP + _TORQUE_SLACK).any():
-            found.append(Fault.CONTROLLER_TORQUE_DISCONTINUITY)
-        if (np.abs(tau) > TAU_MAX).any():
-            found.append(Fault.TAU_J_RANGE_VIOLATION)
-        return found
-
     def _end_faults(self, move: Move) -> list[Fault]:
-        """Return what is wrong with a motion's end: its reference must rest, and the arm be there."""
+        """Return what is wrong with a motion's end.
+
+        Its reference must rest, and the arm be there.
+        """
         found = []
         if (np.abs(self.reference.joints.v) > DT * DDQ_MAX).any():
             cartesian = move.generator in CARTESIAN
@@ -245,7 +248,8 @@ class ControlBox:
     def _rest(self) -> None:
         """Come to rest where the reference is; where the arm went its own way, where the arm is.
 
-        Such an arm may have been stopped by something: once it rests, the springs that brake it let go.
+        Such an arm may have been stopped by something: once it rests, the springs that brake it let
+        go.
         """
         guided = self.motions.mode == Mode.GUIDING
         if self._free or guided != self._guided:

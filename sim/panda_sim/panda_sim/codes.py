@@ -1,4 +1,4 @@
-"""The numbers of the Franka Control Interface, server version 5, and of its gripper, version 3, by name."""
+"""The numbers of the Franka Control Interface, version 5, and of its gripper, version 3."""
 
 from enum import IntEnum
 
@@ -93,7 +93,10 @@ class Controller(IntEnum):
 
 
 class Generator(IntEnum):
-    """What the client commands, as Move names it; the state's number is one higher, and 0 where no motion runs."""
+    """What the client commands, as Move names it.
+
+    The state's number is one higher, and 0 where no motion runs.
+    """
 
     JOINT_POSITION = 0
     JOINT_VELOCITY = 1

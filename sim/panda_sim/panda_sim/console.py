@@ -1,4 +1,7 @@
-"""A console on loopback from which tests make faults happen. One line asks, one line of JSON answers."""
+"""A console on loopback from which tests make faults happen.
+
+One line asks, one line of JSON answers.
+"""
 
 import ipaddress
 import json
@@ -18,7 +21,8 @@ class Console:
 
     Args:
         address: where to listen; a loopback address, for whoever reaches it moves the arm.
-        actions: by name; each takes words, returns what JSON can say, and may raise ValueError or PandaSimError.
+        actions: by name; each takes words, returns what JSON can say, and may raise ValueError or
+            PandaSimError.
 
     Raises:
         PandaSimError: the address is no loopback address, or cannot be had.

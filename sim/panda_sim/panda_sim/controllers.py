@@ -1,4 +1,7 @@
-"""The box's own controllers: springs between the reference and the arm. Torques without gravity. Pure."""
+"""The box's own controllers: springs between the reference and the arm.
+
+Torques without gravity. Pure.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,10 +30,12 @@ class Motion:
 
 
 class Damping:
-    """Damps each mode of springs on inertias alike: D = 2 zeta L sqrt(L^-1 K L^-T) L^T with M = L L^T.
+    """Damps each mode of springs on inertias alike.
 
-    A matrix, since joints whose axes are nearly parallel turn against each other with little inertia. It is found anew
-    only where the posture or the springs have changed.
+    D = 2 zeta L sqrt(L^-1 K L^-T) L^T with M = L L^T.
+
+    A matrix, since joints whose axes are nearly parallel turn against each other with little
+    inertia. It is found anew only where the posture or the springs have changed.
     """
 
     def __init__(self) -> None:
@@ -74,7 +79,10 @@ class CartesianImpedance:
     def torques(
         self, arm: Motion, reference: Reference, settings: Settings, K: Vector, keeps_posture: bool
     ) -> Vector:
-        """Return torques (7,); a weak spring on the joints keeps the posture where that is wanted."""
+        """Return torques (7,).
+
+        A weak spring on the joints keeps the posture where that is wanted.
+        """
         model, joints = self._model, reference.joints
         J = model.jacobian(arm.q, settings.F_T_EE)
         M_inverse = np.linalg.inv(model.mass_matrix(arm.q))

@@ -2,4 +2,7 @@
 
 
 class PandaSimError(Exception):
-    """Root of all errors of this package; the message says what was wrong, and what would be right."""
+    """Root of all errors of this package.
+
+    The message says what was wrong, and what would be right.
+    """

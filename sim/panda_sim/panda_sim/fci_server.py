@@ -1,4 +1,7 @@
-"""The box's side of the Franka Control Interface: requests over TCP, states and commands over UDP."""
+"""The box's side of the Franka Control Interface.
+
+Requests over TCP, states and commands over UDP.
+"""
 
 import logging
 import socket

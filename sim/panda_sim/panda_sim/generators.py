@@ -1,7 +1,7 @@
-"""What the client commands, turned into the joint reference: four motion generators behind one protocol. Pure.
+"""What the client commands, turned into the joint reference: four motion generators. Pure.
 
-Each gives back the faults of a command, as the FER names them. A command that is missing is extrapolated with
-constant acceleration.
+Each gives back the faults of a command, as the FER names them. A command that is missing is
+extrapolated with constant acceleration.
 """
 
 import math
@@ -96,7 +96,10 @@ class JointVelocity:
 
 
 class _Cartesian:
-    """The hand's reference: a point, an orientation and maybe the elbow; and the joints that follow."""
+    """The hand's reference.
+
+    A point, an orientation and maybe the elbow; and the joints that follow.
+    """
 
     def __init__(self, reference: Reference, settings: Settings, model: Model) -> None:
         self._reference, self._settings, self._model = reference, settings, model
@@ -212,7 +215,7 @@ def make(
 
 
 def gain(cutoff: float) -> float:
-    """Return the share of the new value that a low pass of first order lets through, for a cut-off frequency [Hz]."""
+    """Return the share of a new value that a first-order low pass lets through: cut-off in Hz."""
     return 1.0 if cutoff >= NO_FILTER else DT / (DT + 1.0 / (2.0 * math.pi * cutoff))
 
 

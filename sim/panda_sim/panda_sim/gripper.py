@@ -1,4 +1,4 @@
-"""The hand: homing, moving and grasping as a state machine between requests and the force on the fingers. Pure."""
+"""The hand: a state machine between requests and the force on the fingers. Pure."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -74,7 +74,10 @@ class Gripper:
         return self._held is not None and self._held[0] <= self.width <= self._held[1]
 
     def request(self, command: GripperCommand, command_id: int, given: Any) -> Answer | None:
-        """Begin what a client asks for, in the place of what is being done; None: the answer comes when it is done."""
+        """Begin what a client asks for, in the place of what is being done.
+
+        None: the answer comes when it is done.
+        """
         if not all(np.isfinite(given[name]) for name in given.dtype.names):
             return Answer(GripperStatus.FAIL)
         match command:
@@ -166,7 +169,7 @@ class Gripper:
 
     @staticmethod
     def _grasp(command_id: int, given: Any) -> Task:
-        """Close, or open, past the width that is expected, so that the drive pushes with its whole force."""
+        """Close as far as it goes, so that the drive pushes with its whole force."""
         width, force = float(given["width"]), float(given["force"])
         low, high = width - float(given["epsilon_inner"]), width + float(given["epsilon_outer"])
         return Task(

@@ -8,16 +8,20 @@ from panda_sim.rotations import difference
 
 _CLOSE = 1e-11  # m and rad, at which the pose is met
 _ITERATIONS = 4
-_DAMPING = 1e-8  # squared, of the least-squares inverse: far below the smallest singular value of a good posture
+# Squared, of the least-squares inverse: far below the smallest singular value of a good posture.
+_DAMPING = 1e-8
 SINGULAR = (
     0.02  # smallest singular value of the Jacobian at which a Cartesian motion may begin; assumed
 )
 
 
 def follow(model: Model, q: Vector, T: Vector, F_T_EE: Vector, q3: float | None) -> Vector:
-    """Return joint angles (7,) [rad] for a pose (4, 4), near to `q`; joint 3 at `q3` [rad] where that is given.
+    """Return joint angles (7,) [rad] for a pose (4, 4), near to `q`.
 
-    Without it the joints move as little as they can. Where the pose is out of reach, it comes as near as it gets.
+    Joint 3 at `q3` [rad] where that is given.
+
+    Without it the joints move as little as they can. Where the pose is out of reach, it comes as
+    near as it gets.
     """
     q = np.array(q)
     for _ in range(_ITERATIONS):

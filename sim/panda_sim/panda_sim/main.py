@@ -23,7 +23,8 @@ Clients of libfranka 0.9 (FCI server version {FCI_VERSION}) connect to it as to 
 on ports {FCI_PORT} and {GRIPPER_PORT}."""
 
 _FAULTS = """\
-With --console HOST:PORT, faults can be made: `panda-sim --tell HOST:PORT WORDS`, or a line over TCP. WORDS:
+With --console HOST:PORT, faults can be made by `panda-sim --tell HOST:PORT WORDS`, or by a line
+over TCP. WORDS are one of:
   state                  how the arm stands
   user_stop on|off       press or release the user stop
   guide on|off           press or release the guiding buttons

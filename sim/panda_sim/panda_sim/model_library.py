@@ -1,4 +1,6 @@
-"""The model library: compiled at start from the very links that are simulated, and used by the box itself.
+"""The model library.
+
+Compiled at start from the very links that are simulated, and used by the box itself.
 
 A client receives the same file by LoadModelLibrary, writes it down and opens it.
 """
@@ -32,7 +34,10 @@ GRAVITY = np.array([0.0, 0.0, -9.81])  # m/s^2, base frame
 
 @dataclass(frozen=True)
 class Link:
-    """A rigid body in the frame of its joint: mass [kg], centre (3,) [m], inertia (3, 3) about it [kg m^2]."""
+    """A rigid body in the frame of its joint.
+
+    Mass [kg], centre (3,) [m], inertia (3, 3) about it [kg m^2].
+    """
 
     mass: float
     centre: Vector
@@ -41,7 +46,10 @@ class Link:
 
 @dataclass(frozen=True)
 class Payload:
-    """What hangs on the flange, as libfranka names it: m_total, F_x_Ctotal (3,), I_total (3, 3), in flange axes."""
+    """What hangs on the flange, as libfranka names it.
+
+    M_total, F_x_Ctotal (3,), I_total (3, 3), in flange axes.
+    """
 
     mass: float
     centre: Vector
@@ -118,13 +126,13 @@ def build(links: Sequence[Link]) -> bytes:
 
 
 def fits(architecture: int, system: int) -> bool:
-    """Say whether a library built here runs where a client says it runs, by LoadModelLibrary's numbers."""
+    """Say whether a library built here runs at the client's, by LoadModelLibrary's numbers."""
     here = (ARCHITECTURES.get(platform.machine()), SYSTEMS.get(platform.system()))
     return (architecture, system) == here
 
 
 class Model:
-    """The library, opened, with arrays of its own for what goes in and out, so that a call costs about 2 us.
+    """The library, opened, with arrays of its own for what goes in and out: a call costs 2 us.
 
     What is returned is such an array: it changes with the next call. Matrices are Fortran-ordered.
     """
@@ -167,7 +175,7 @@ class Model:
         self._centre[:], self._inertia[:] = payload.centre, payload.inertia
 
     def pose(self, q: Vector, F_T_EE: Vector) -> Vector:
-        """Return O_T_EE, (4, 4), for joint angles (7,) [rad] and an end effector (4, 4) in the flange frame."""
+        """Return O_T_EE, (4, 4), for angles (7,) [rad] and an end effector (4, 4), flange frame."""
         self._q[:], self._F_T_EE[:] = q, F_T_EE
         self._pose_call()
         return self._T

@@ -1,4 +1,7 @@
-"""The arm's mode, the motion that runs, and what is answered when it ends. Pure: no socket, no physics."""
+"""The arm's mode, the motion that runs, and what is answered when it ends.
+
+Pure: no socket, no physics.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -121,7 +124,10 @@ class Motions:
         return MoveStatus.STARTED
 
     def stop(self) -> StopStatus:
-        """End the motion before its time, where one runs. libfranka asks for it after whatever went wrong."""
+        """End the motion before its time, where one runs.
+
+        A client of libfranka asks for it after whatever went wrong.
+        """
         self._end(MoveStatus.PREEMPTED)
         return StopStatus.SUCCESS
 

@@ -1,4 +1,4 @@
-"""Time: a cycle every millisecond by absolute deadlines, precedence where it is allowed, and pausing the collector."""
+"""Time: a cycle every millisecond by absolute deadlines, and precedence where it is allowed."""
 
 import contextlib
 import gc
@@ -12,7 +12,7 @@ _PRIORITY = 1
 
 
 class Pace:
-    """Deadlines a millisecond apart, so that a late cycle is caught up and the arm's time keeps to the wall's."""
+    """Deadlines a millisecond apart: a late cycle is caught up, and time keeps to the wall's."""
 
     def __init__(self) -> None:
         self._due = time.perf_counter()
@@ -28,7 +28,10 @@ class Pace:
 
 
 def take_precedence() -> None:
-    """Go ahead of what else the machine does, where that is allowed, and let no garbage collection come between."""
+    """Go ahead of what else the machine does, where that is allowed.
+
+    No garbage collection comes between, either.
+    """
     with contextlib.suppress(PermissionError):
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(_PRIORITY))
     gc.collect()

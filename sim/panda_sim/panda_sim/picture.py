@@ -1,7 +1,9 @@
-"""Lets others draw the world from another process: the compiled model as a file, and how it stands in another.
+"""Lets others draw the world from another process.
 
-The second file holds a counter, the wall clock [ns], and all joint positions. The counter is odd while it is being
-written, so that a reader takes nothing half new.
+The compiled model as a file, and how it stands in another.
+
+The second file holds a counter, the wall clock [ns], and all joint positions. The counter is odd
+while it is being written, so that a reader takes nothing half new.
 """
 
 import mmap
@@ -42,7 +44,10 @@ class StateReader:
         self._last = 0
 
     def read(self) -> tuple[int, NDArray[np.float64]] | None:
-        """Return the time [ns] and the joint positions of a state not returned before; None where there is none."""
+        """Return the time [ns] and the joint positions of a state not returned before.
+
+        None where there is none.
+        """
         data = self._path.read_bytes()
         if len(data) != self._size or data != self._path.read_bytes():
             return None

@@ -41,7 +41,10 @@ class Track:
         self.x, self.v, self.a = position, velocity, acceleration
 
     def exceeds(self, v: Vector, a: Vector, jerk: Vector) -> tuple[bool, bool, bool]:
-        """Say which limits, one for each number (n,), are broken: of velocity, acceleration, jerk."""
+        """Say which limits, one for each number (n,), are broken.
+
+        Of velocity, acceleration, jerk.
+        """
         return (
             bool((np.abs(self.v) > v * _SLACK).any()),
             bool((np.abs(self.a) > a * _SLACK).any()),
@@ -60,7 +63,10 @@ class Track:
 
 @dataclass
 class Reference:
-    """The joint reference, and the Cartesian one where the client commands poses; both as the state shows them."""
+    """The joint reference, and the Cartesian one where the client commands poses.
+
+    Both as the state shows them.
+    """
 
     joints: Track  # (7,) rad: q_d, dq_d, ddq_d
     T: Vector = field(default_factory=lambda: np.eye(4))  # O_T_EE_c

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from panda_sim.codes import Fault
-from panda_sim.limits import DQ_MAX, DT, Q_MAX, Q_MIN, Vector
+from panda_sim.limits import DQ_MAX, DT, Q_MAX, Q_MIN, TAU_MAX, TAU_STEP, Vector
 from panda_sim.settings import Thresholds
 
 _CUTOFF = 60.0  # Hz, of the low pass on the estimated external torques; assumed
 _SHARE = DT / (DT + 1.0 / (2.0 * np.pi * _CUTOFF))
+_SLACK = 1e-6  # N m, for rounding
 _SILENT = 1e-6  # N m, below which nothing is felt
 _DAMPING = (
     1e-4  # of the least-squares estimate of a force from torques, which singular postures need
@@ -18,7 +19,10 @@ _DAMPING = (
 
 @dataclass
 class Touch:
-    """Estimated external torques and forces, by libfranka's sign: what the arm does to its surroundings."""
+    """Estimated external torques and forces, by libfranka's sign.
+
+    What the arm does to its surroundings.
+    """
 
     torques: Vector = field(default_factory=lambda: np.zeros(7))  # tau_ext_hat_filtered [N m]
     base: Vector = field(
@@ -61,7 +65,7 @@ class Touch:
 
 
 def measured_faults(q: Vector, dq: Vector) -> list[Fault]:
-    """Return what is wrong with where the joints are, (7,) [rad], and how fast they move, (7,) [rad/s].
+    """Return what is wrong with the joints: angles (7,) [rad] and speeds (7,) [rad/s].
 
     An arm that stands beyond a limit may move back.
     """
@@ -71,4 +75,14 @@ def measured_faults(q: Vector, dq: Vector) -> list[Fault]:
         found.append(Fault.JOINT_POSITION_LIMITS_VIOLATION)
     if (np.abs(dq) > DQ_MAX).any():
         found.append(Fault.JOINT_VELOCITY_VIOLATION)
+    return found
+
+
+def torque_faults(tau: Vector, last: Vector) -> list[Fault]:
+    """Return what is wrong with a client's torques, (7,) [N m], after the last ones."""
+    found = []
+    if (np.abs(tau - last) > TAU_STEP + _SLACK).any():
+        found.append(Fault.CONTROLLER_TORQUE_DISCONTINUITY)
+    if (np.abs(tau) > TAU_MAX).any():
+        found.append(Fault.TAU_J_RANGE_VIOLATION)
     return found

@@ -46,5 +46,8 @@ def is_pose(T: Vector) -> bool:
 
 
 def difference(T_to: Vector, T_from: Vector) -> Vector:
-    """Return what leads from one pose (4, 4) to another, (6,): translation [m], rotation vector [rad]; base axes."""
+    """Return what leads from one pose (4, 4) to another, (6,).
+
+    Translation [m], rotation vector [rad]; base axes.
+    """
     return np.concatenate([T_to[:3, 3] - T_from[:3, 3], log(T_to[:3, :3] @ T_from[:3, :3].T)])

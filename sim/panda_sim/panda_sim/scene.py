@@ -1,7 +1,7 @@
 """Composes the world: the arm and hand of an installed model, and a scene file around them.
 
-The arm comes from the wheel dm-robotics-panda (Apache-2.0), whose inertias and frictions were identified on a real
-Panda (Gaz et al., RA-L 2019). Its files are read where they are installed.
+The arm comes from the wheel dm-robotics-panda (Apache-2.0), whose inertias and frictions were
+identified on a real Panda (Gaz et al., RA-L 2019). Its files are read where they are installed.
 """
 
 from collections.abc import Sequence
@@ -48,7 +48,10 @@ _ROBOT_BITS, _SCENE_BITS = (
 
 
 def assets() -> Path:
-    """Return the folder of the arm's files. Raises PandaSimError where the wheel is not installed."""
+    """Return the folder of the arm's files.
+
+    Raises PandaSimError where the wheel is not installed.
+    """
     try:
         folder = Path(str(distribution(MODEL).locate_file(_ASSETS)))
     except PackageNotFoundError:
@@ -61,7 +64,9 @@ def assets() -> Path:
 
 
 def compose(scene: Path, home: Sequence[float]) -> mujoco.MjSpec:
-    """Return the world's description, one step of which is a millisecond; `home` (7,) [rad] is where the arm starts.
+    """Return the world's description, one step of which is a millisecond.
+
+    `home` (7,) [rad] is where the arm starts.
 
     Raises:
         PandaSimError: the arm's model or the scene cannot be read.
@@ -112,7 +117,7 @@ def _attach_hand(spec: mujoco.MjSpec, hand: mujoco.MjSpec) -> None:
 
 
 def _share_mass(hand: mujoco.MjSpec) -> None:
-    """Give the hand's body so much mass and inertia that with closed fingers it is what a Panda reports."""
+    """Give the hand so much mass that with closed fingers it is what a Panda reports."""
     body = hand.body("panda_hand")
     R = F_T_NE[:3, :3]
     rest = Payload(

@@ -1,4 +1,7 @@
-"""One client at a time over TCP, as the box and the gripper take it: accepting, framing, and letting go."""
+"""One client at a time over TCP, as the box and the gripper take it.
+
+Accepting, framing, and letting go.
+"""
 
 import select
 import socket
@@ -48,7 +51,10 @@ class Framing:
         self._header, self._requests, self._status = header, requests, np.dtype(status)
 
     def cut(self, buffer: bytearray) -> Message | None:
-        """Take the first whole request out of a buffer. Raises BrokenError at an unknown command or a wrong size."""
+        """Take the first whole request out of a buffer.
+
+        Raises BrokenError at an unknown command or a wrong size.
+        """
         length = self._header.itemsize
         if len(buffer) < length:
             return None
@@ -78,7 +84,9 @@ class Framing:
 
 
 class Session:
-    """The place of one client. A second one is turned away by a reset, so that it does not wait in vain.
+    """The place of one client.
+
+    A second one is turned away by a reset, so that it does not wait in vain.
 
     Args:
         host: address to listen on.
@@ -159,7 +167,10 @@ class Session:
             yield message
 
     def tick(self) -> None:
-        """Let a millisecond pass: send what could not be sent. Raises BrokenError as `read` does."""
+        """Let a millisecond pass: send what could not be sent.
+
+        Raises BrokenError as `read` does.
+        """
         if self._client is None:
             return
         self._flush()

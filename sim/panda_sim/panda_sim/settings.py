@@ -17,7 +17,7 @@ _NOTHING = Payload(0.0, np.zeros(3), np.zeros((3, 3)))
 
 @dataclass(frozen=True)
 class Thresholds:
-    """From which torques (7,) [N m] and forces (6,) [N, N m] on something is a contact, and a collision."""
+    """From which torques (7,) [N m] and forces (6,) [N, N m] on a touch counts."""
 
     torque_contact: Vector
     torque_collision: Vector
@@ -31,7 +31,10 @@ def _flat(torque: float, force: float) -> Thresholds:
 
 @dataclass
 class Settings:
-    """The box's settings, as they are after it was switched on. Defaults of impedance and thresholds are assumed."""
+    """The box's settings, as they are after it was switched on.
+
+    Defaults of impedance and thresholds are assumed.
+    """
 
     hand: Payload
     F_T_NE: Vector  # (4, 4)

@@ -163,7 +163,10 @@ class Simulation:
         self._frozen_until = time.monotonic() + _number(seconds, 60.0, 0.0)
 
     def _place(self, *angles: str) -> None:
-        """Put the arm somewhere, at rest, as if it had been guided there: angles (7,) [rad], or nothing for home."""
+        """Put the arm somewhere, at rest, as if it had been guided there.
+
+        Angles (7,) [rad], or nothing for home.
+        """
         if angles and len(angles) != len(Q_MIN):
             raise ValueError("place takes 7 angles [rad], or none")
         q = [
@@ -191,7 +194,10 @@ def _fault(name: str) -> Fault:
 
 
 def _number(word: str, highest: float, lowest: float | None = None) -> float:
-    """Return a number within a range; the lowest is the negative of the highest unless it is given."""
+    """Return a number within a range.
+
+    The lowest is the negative of the highest unless it is given.
+    """
     low = -highest if lowest is None else lowest
     value = float(word)
     if not low <= value <= highest:

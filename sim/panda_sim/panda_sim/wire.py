@@ -1,4 +1,7 @@
-"""How messages lie in bytes: packed, little-endian, matrices by columns. One table for each direction."""
+"""How messages lie in bytes: packed, little-endian, matrices by columns.
+
+One table for each direction.
+"""
 
 from typing import Any
 
@@ -134,7 +137,10 @@ GRIPPER_STATE = packed(message_id="<u4", width=_F, max_width=_F, is_grasped="u1"
 
 
 def record(kind: np.dtype[Any], data: bytes = b"") -> Any:
-    """Return one message: zeros, or what the bytes say. Raises ValueError where their number is another."""
+    """Return one message: zeros, or what the bytes say.
+
+    Raises ValueError where their number is another.
+    """
     if not data:
         return np.zeros(1, kind)[0]
     if len(data) != kind.itemsize:

@@ -1,4 +1,7 @@
-"""The world in motion: MuJoCo steps the arm, the hand and what lies around; one step is a millisecond."""
+"""The world in motion.
+
+MuJoCo steps the arm, the hand and what lies around; one step is a millisecond.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,7 +57,8 @@ class World:
         """Advance by a millisecond.
 
         Args:
-            tau: of the motors, gravity compensation included, (7,) [N m]; cut off at what the motors can give.
+            tau: of the motors, gravity compensation included, (7,) [N m]; cut off at what the
+                motors can give.
             finger_force: on each finger, positive opens [N].
 
         """
@@ -68,7 +72,10 @@ class World:
         self._feel(pushing)
 
     def _feel(self, pushing: bool) -> None:
-        """Find what turns the joints from outside: rows of contacts come last among MuJoCo's constraints."""
+        """Find what turns the joints from outside.
+
+        Rows of contacts come last among MuJoCo's constraints.
+        """
         data = self.data
         first = data.ne + data.nf + data.nl
         if first < data.nefc:

@@ -1,4 +1,7 @@
-"""The control box with the simulated arm: holding, torques of a client's, reflexes, user stop, guiding, settings."""
+"""The control box with the simulated arm.
+
+Holding, torques of a client's, reflexes, user stop, guiding, settings.
+"""
 
 import numpy as np
 import pytest
@@ -168,7 +171,10 @@ def recover(box: ControlBox) -> None:
 
 
 def test_a_push_is_felt_by_libfrankas_sign_and_at_the_hand(box: ControlBox, world: World) -> None:
-    """What the robot does to its surroundings is positive: pushed along -x, it pushes back along +x."""
+    """What the robot does to its surroundings is positive.
+
+    Pushed along -x, it pushes back along +x.
+    """
     assert start(box, Controller.JOINT_IMPEDANCE, Generator.JOINT_VELOCITY) == MoveStatus.STARTED
     ask_thresholds(box, 100.0)
     world.push((-8.0, 0.0, 0.0), 1.0)
@@ -361,7 +367,9 @@ def test_no_joint_ever_ran_faster_than_the_box_allows(box: ControlBox) -> None:
 
 def test_an_arm_that_ran_into_the_table_lets_go_of_it_and_may_move_away(box: ControlBox) -> None:
     begin = box.T.copy()
-    assert start(box, Controller.CARTESIAN_IMPEDANCE, Generator.CARTESIAN_POSE) == MoveStatus.STARTED
+    assert (
+        start(box, Controller.CARTESIAN_IMPEDANCE, Generator.CARTESIAN_POSE) == MoveStatus.STARTED
+    )
     for share in smooth(1.0):
         T = begin.copy()
         T[2, 3] -= 0.25 * share

@@ -1,4 +1,7 @@
-"""Each motion generator, from the client's command to where the arm is; and each way to break its limits."""
+"""Each motion generator, from the client's command to where the arm is.
+
+And each way to break its limits.
+"""
 
 import numpy as np
 import pytest
@@ -270,5 +273,6 @@ def test_a_controller_or_generator_that_there_is_not_is_refused(
     box: ControlBox, numbers: tuple[int, int]
 ) -> None:
     controller, generator = numbers
-    assert start(box, controller, generator, FAR) == MoveStatus.INVALID_ARGUMENT  # type: ignore[arg-type]
+    # Type: ignore[arg-type]
+    assert start(box, controller, generator, FAR) == MoveStatus.INVALID_ARGUMENT
     assert command(box)["message_id"] == 0

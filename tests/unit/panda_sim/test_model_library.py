@@ -19,7 +19,7 @@ LOAD = Payload(1.3, np.array([0.02, -0.03, 0.11]), np.diag([0.011, 0.012, 0.013]
 
 @pytest.fixture(scope="module")
 def arm() -> tuple[mujoco.MjModel, mujoco.MjData, Payload]:
-    """The simulated arm, its hand and fingers replaced by one rigid body, and that body as MuJoCo compiled it."""
+    """The simulated arm with one rigid body as its hand, and that body as MuJoCo compiled it."""
     spec = compose(TABLE, HOME)
     spec.delete(spec.body("hand_panda_hand"))
     spec.delete(spec.body("cube"))

@@ -137,7 +137,7 @@ def test_a_client_that_never_commands_is_given_up() -> None:
 
 
 class AnyOrder(RuleBasedStateMachine):
-    """However events follow one another, each Move that started is answered once, and each recovery."""
+    """However events follow one another, each Move and each recovery is answered once."""
 
     def __init__(self) -> None:
         super().__init__()

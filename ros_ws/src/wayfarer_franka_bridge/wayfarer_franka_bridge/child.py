@@ -1,8 +1,9 @@
-"""An arm's library in a process of its own: whatever it does, stall or die, the node that uses it goes on.
+"""An arm's library in a process of its own: it may stall or die, and the node goes on.
 
-The node's end is `Child`, the other `serve`. They speak over two channels, so that the state can be asked for while a
-command runs. Nobody outlives the node: a third channel, on which nothing is ever said, ends the child by a signal when
-the node's end closes, even where a library call holds the interpreter.
+The node's end is `Child`, the other `serve`. They speak over two channels, so that the state can be
+asked for while a command runs. Nobody outlives the node: a third channel, on which nothing is ever
+said, ends the child by a signal when the node's end closes, even where a library call holds the
+interpreter.
 """
 
 import fcntl
@@ -40,7 +41,8 @@ class Child:
         self._commands, commands = Pipe()
         end, self._lifeline = os.pipe()
         given = (states.fileno(), commands.fileno(), end)
-        self._process = subprocess.Popen([sys.executable, "-m", module, *map(str, given)], pass_fds=given)
+        command = [sys.executable, "-m", module, *map(str, given)]
+        self._process = subprocess.Popen(command, pass_fds=given)
         for ours in (states, commands):
             ours.close()
         os.close(end)
@@ -49,13 +51,15 @@ class Child:
         self._until = 0.0  # s, when the command that runs must have ended
         self._commands.send(settings)
 
-    def tell(self, what: str, *given: Any, timeout: float, wanted: Callable[[], bool] | None = None) -> Any:
+    def tell(
+        self, what: str, *given: Any, timeout: float, wanted: Callable[[], bool] | None = None
+    ) -> Any:
         """Let the arm do something and return what it returns; raises what it raises.
 
         Args:
             what: the name of a method.
             given: its arguments.
-            timeout: how long it may take [s]; from when it is no longer `wanted`, where that is asked.
+            timeout: how long it may take [s]; where `wanted` is given, from when it no longer is.
             wanted: whether the command is still wanted; the arm is told when it no longer is.
 
         Raises:
@@ -101,11 +105,11 @@ class Child:
         """End the process and return the error that tells of it."""
         died = self._process.poll()
         self.end()
-        how = "was ended" if died is None else f"died of {signal.Signals(-died).name}" if died < 0 else f"ended, {died}"
+        how = "was ended" if died is None else f"ended with exit code {died}"
         return ConnectionLostError(f"{what}; the process of the arm's library {how}")
 
     def end(self) -> None:
-        """Kill the process, where it still runs, and its connection with it. May be called again, by any thread."""
+        """Kill the process, and its connection with it. May be called again, by any thread."""
         with self._ends:
             if self._process.poll() is None:
                 self._process.kill()
@@ -119,17 +123,18 @@ def serve(make: Callable[[Settings], Any]) -> None:
     """Serve the arm that `make` returns to the node that started this process; never returns."""
     states, commands, lifeline = (int(word) for word in sys.argv[1:4])
     _die_with(lifeline)
-    for number in (signal.SIGINT, signal.SIGHUP):  # a terminal's, which the node gets as well: it says what to do
+    for number in (signal.SIGINT, signal.SIGHUP):
+        # A terminal's; the node gets them as well, and says what to do.
         signal.signal(number, signal.SIG_IGN)
     channel = Connection(commands)
     arm = make(channel.recv())
     threading.Thread(target=_answer_all, args=(arm, Connection(states)), daemon=True).start()
     _answer_all(arm, channel)
-    os._exit(0)  # without destructors: one that finds its connection gone ends the process by SIGABRT
+    os._exit(0)  # without destructors: one that finds its connection gone would end by SIGABRT
 
 
 def _answer_all(arm: Any, channel: Connection) -> None:
-    """Do what is asked until nobody can ask any more; whatever is no DeviceError ends the process."""
+    """Do what is asked until nobody can ask any more; what is no DeviceError ends the process."""
     while True:
         try:
             what, *given = channel.recv()
@@ -151,7 +156,7 @@ def _answer_all(arm: Any, channel: Connection) -> None:
 
 
 def _die_with(lifeline: int) -> None:
-    """Let the kernel end this process when the other end of a pipe is closed (SIGIO, whose default ends a process)."""
+    """Let the kernel end this process, by SIGIO, when the other end of a pipe is closed."""
     signal.signal(signal.SIGIO, signal.SIG_DFL)
     fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)

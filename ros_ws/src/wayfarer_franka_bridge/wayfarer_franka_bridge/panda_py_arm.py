@@ -1,7 +1,8 @@
-"""A Panda (FER) by panda_py's Cartesian impedance controller. Runs in a process of its own, see panda_py_driver.py.
+"""A Panda (FER) by panda_py's Cartesian impedance controller, in a process of its own.
 
-panda_py 1.1.1 keeps to itself what ended a controller, tells the last state for ever after, holds the interpreter while
-it recovers, and ends the process where a Panda is destroyed whose connection is gone (docs/parity.md).
+panda_py 1.1.1 keeps to itself what ended a controller, tells the last state for ever after, holds
+the interpreter while it recovers, and ends the process where a Panda is destroyed whose connection
+is gone (docs/parity.md).
 """
 
 import os
@@ -30,7 +31,7 @@ from wayfarer_franka_bridge.driver import (
 )
 from wayfarer_franka_bridge.panda_py_driver import INSTALL
 
-_GUARD = 0.02  # s; a state is served from memory when a command holds the handle for longer than this
+_GUARD = 0.02  # s; while a command holds the handle for longer, a state is served from memory
 _SILENCE = 1.0  # s without a new state, after which libfranka, too, gives a connection up
 _LOST = ("UDP", "TCP", "onnection", "Net Exception")
 _PRIORITY = 99  # that libfranka asks for
@@ -38,43 +39,46 @@ DOCUMENTED = "docs/hardware.md; realtime:=ignore is for simulators only"
 
 
 class PandaPyArm:
-    """See driver.Driver, of which it is the whole; it need not bear being called after its connection is lost."""
+    """See driver.Driver; after its connection is lost it need not bear being called."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self._settings, self._name = settings, f"robot {settings.robot_ip}"
         self._panda: Any = None
         self._controller: Any = None
-        self._handle = threading.Lock()  # libfranka reads from one thread only while no controller runs
+        self._handle = threading.Lock()  # without a controller, libfranka reads from one thread
         self._configured = False
         self._last: RobotState | None = None
         self._heard = 0.0  # s, when it came
-        self._wanted: tuple[Vector, Vector] | None = None  # where the hand shall be, (3,) and (4,), while tracked
+        self._wanted: tuple[Vector, Vector] | None = None  # where the hand shall be, (3,), (4,)
 
     def connect(self) -> None:
         """Connect, once."""
         s, config = self._settings, libfranka.RealtimeConfig
         if s.realtime:
             require_realtime()
+        realtime = config.kEnforce if s.realtime else config.kIgnore
         with self._handle, self._errors("cannot connect"):
             try:
-                panda = panda_py.Panda(s.robot_ip, realtime_config=config.kEnforce if s.realtime else config.kIgnore)
+                panda = panda_py.Panda(s.robot_ip, realtime_config=realtime)
             except RuntimeError as error:
-                if "version" in str(error):
-                    text = f"robot {s.robot_ip}: {error}. Install the wheel that fits it:\n{INSTALL}"
-                    raise UnusableError(text) from error
-                raise ConnectionLostError(f"robot {s.robot_ip}: {error}") from error
+                text = f"robot {s.robot_ip}: {error}"
+                if "version" in text:
+                    fits = f"{text}. Install the wheel that fits it:\n{INSTALL}"
+                    raise UnusableError(fits) from error
+                raise ConnectionLostError(text) from error
             self._panda = panda
-            if int(panda.get_state().robot_mode) == IDLE:  # in any other mode the arm refuses, and `recover` does it
-                self._configure()
+            if int(panda.get_state().robot_mode) == IDLE:
+                self._configure()  # in any other mode the arm refuses, and `recover` does it
 
     def state(self) -> RobotState:
         """Return the newest state; tell what ended a controller."""
         panda = self._connected()
         free = self._handle.acquire(timeout=_GUARD)
         try:
-            if not free and not panda.is_moving():  # a motion is just beginning: reading now would disturb it
+            if not free and not panda.is_moving():
+                # A motion is just beginning: reading now would disturb it.
                 if self._last is None:
-                    raise ConnectionLostError(f"robot {self._settings.robot_ip} has not told its state yet")
+                    raise ConnectionLostError(f"{self._name} has not told its state yet")
                 return self._last
             with self._errors("tracking ended"):
                 if free:
@@ -87,7 +91,9 @@ class PandaPyArm:
             if free:
                 self._handle.release()
 
-    def track(self, position: Vector, quaternion: Vector, velocity: Vector, acceleration: Vector) -> None:
+    def track(
+        self, position: Vector, quaternion: Vector, velocity: Vector, acceleration: Vector
+    ) -> None:
         """Start the controller at the present pose, or give the running one its next target."""
         del velocity, acceleration  # its controller knows neither
         panda, s = self._ready(), self._settings
@@ -95,7 +101,8 @@ class PandaPyArm:
             if self._controller is None:
                 self._refuse_errors(panda)  # start_controller would clear them without a word
                 stiffness = np.diag([s.stiffness] * 3 + [s.rotational_stiffness] * 3)
-                self._controller, self._wanted = controllers.CartesianImpedance(impedance=stiffness), None
+                self._controller = controllers.CartesianImpedance(impedance=stiffness)
+                self._wanted = None
                 panda.start_controller(self._controller)
             self._wanted = position, quaternion
             self._lead(self._last or convert(panda.get_state()))
@@ -124,13 +131,15 @@ class PandaPyArm:
             watching = threading.Thread(target=stop_when_unwanted, daemon=True)
             watching.start()
             try:
-                arrived = panda.move_to_joint_position(np.array(s.home_joints), speed_factor=s.home_speed)
+                home = np.array(s.home_joints)
+                arrived = panda.move_to_joint_position(home, speed_factor=s.home_speed)
                 panda.raise_error()
             finally:
                 ended.set()
                 watching.join()
-                with suppress(RuntimeError):  # where the connection is lost, which has been said already
-                    panda.stop_controller()  # or the motion counts as running, and its last state is told for ever
+                # Without it the motion counts as running, and its last state is told for ever.
+                with suppress(RuntimeError):  # of a lost connection, which has been said already
+                    panda.stop_controller()
             if not arrived:
                 raise (MotionAbortedError if wanted() else StoppedError)("stopped on the way home")
 
@@ -139,7 +148,7 @@ class PandaPyArm:
         panda = self._connected()
         with self._handle, self._errors("cannot recover"):
             self._controller = None
-            panda.stop_controller()  # or a controller that a reflex ended counts as running for ever
+            panda.stop_controller()  # or what a reflex ended counts as running for ever
             panda.recover()
             self._refuse_errors(panda)
             self._configure()
@@ -150,12 +159,12 @@ class PandaPyArm:
             self.stop()
 
     def _newest(self, panda: Any) -> RobotState:
-        """Read a state; one that stays the same for too long is the last, for libfranka's thread may hang unheard."""
+        """Read a state; where libfranka's thread hangs unheard, it stays the same."""
         state, now = convert(panda.get_state()), time.monotonic()
         if self._last is None or state.time != self._last.time:
             self._heard = now
         elif now - self._heard > _SILENCE:
-            raise ConnectionLostError(f"robot {self._settings.robot_ip}: no new state for {_SILENCE:g} s")
+            raise ConnectionLostError(f"{self._name}: no new state for {_SILENCE:g} s")
         return state
 
     def _raise_what_ended(self, panda: Any) -> None:
@@ -166,12 +175,12 @@ class PandaPyArm:
             panda.raise_error()
         except RuntimeError:
             self._controller = None
-            with suppress(RuntimeError):  # where the connection is lost; what ended the controller says more
+            with suppress(RuntimeError):  # of a lost connection: what ended it says more
                 panda.stop_controller()
             raise
 
     def _lead(self, state: RobotState) -> None:
-        """Tell the controller, whose spring may be of any length, a target within the longest spring of the hand."""
+        """Tell the controller, which knows no longest spring, a target that is near enough."""
         if self._wanted is not None:
             position, quaternion = self._wanted
             near = within(position, state.T_O_EE[:3, 3], self._settings.error_clip)
@@ -188,7 +197,9 @@ class PandaPyArm:
         """Return the Panda that may move."""
         panda = self._connected()
         if not self._configured:
-            raise MotionAbortedError("collision thresholds and load are not set yet: the arm was not idle; recover it")
+            raise MotionAbortedError(
+                "collision thresholds and load are not set yet: the arm was not idle; recover it"
+            )
         return panda
 
     def _refuse_errors(self, panda: Any) -> None:
@@ -198,7 +209,7 @@ class PandaPyArm:
 
     def _connected(self) -> Any:
         if self._panda is None:
-            raise ConnectionLostError(f"robot {self._settings.robot_ip} is not connected")
+            raise ConnectionLostError(f"{self._name} is not connected")
         return self._panda
 
     @contextmanager
@@ -207,7 +218,7 @@ class PandaPyArm:
         try:
             yield
         except RuntimeError as error:
-            text = f"robot {self._settings.robot_ip}: {what}: {error}"
+            text = f"{self._name}: {what}: {error}"
             lost = any(word in str(error) for word in _LOST)
             raise (ConnectionLostError if lost else MotionAbortedError)(text) from error
 
@@ -257,14 +268,14 @@ def convert(s: Any) -> RobotState:
 
 
 def within(position: Vector, here: Vector, longest: float) -> Vector:
-    """Return the point (3,) [m] on the way from here to a position that is no farther than the longest spring [m]."""
+    """Return the point (3,) [m] on the way to a position that is `longest` [m] away at most."""
     spring = position - here
     length = float(np.linalg.norm(spring))
     return np.asarray(here + spring * (longest / length)) if length > longest else position
 
 
 def require_realtime() -> None:
-    """Raise UnusableError where libfranka would refuse to control, which it tells only when a motion starts."""
+    """Raise UnusableError where libfranka would refuse to control, as it says only later."""
     flag = Path("/sys/kernel/realtime")
     if not flag.exists() or flag.read_text().strip() != "1":
         raise UnusableError(f"the running kernel has no real-time capabilities ({DOCUMENTED})")
@@ -272,7 +283,8 @@ def require_realtime() -> None:
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_PRIORITY))
     except PermissionError as error:
-        raise UnusableError(f"real-time priority {_PRIORITY} is not allowed ({DOCUMENTED})") from error
+        text = f"real-time priority {_PRIORITY} is not allowed ({DOCUMENTED})"
+        raise UnusableError(text) from error
     os.sched_setscheduler(0, before, parameter)
 
 

@@ -1,4 +1,7 @@
-"""A Panda (FER) by panda_py, which runs in a process of its own: it can stall or end the process that it runs in."""
+"""A Panda (FER) by panda_py, which runs in a process of its own.
+
+It can stall or end the process that it runs in.
+"""
 
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -16,7 +19,8 @@ INSTALL = (
 )
 T = TypeVar("T")
 _ARM = "wayfarer_franka_bridge.panda_py_arm"
-# How long the arm's process may take for an answer [s]; libfranka itself notices within 1 s that states stay away.
+# How long the arm's process may take for an answer [s]; libfranka itself notices within 1 s that
+# states stay away.
 _CONNECT, _STATE, _TRACK, _STOP, _RECOVER = 10.0, 3.0, 3.0, 5.0, 60.0
 
 
@@ -27,7 +31,8 @@ class PandaPyDriver:
         if find_spec("panda_py") is None:
             raise DeviceError(f"driver panda_py is not installed. Install it:\n{INSTALL}")
         self._settings = settings
-        self._child: Child | None = Child(_ARM, settings)  # it loads the library while the node starts
+        # It loads the library while the node starts.
+        self._child: Child | None = Child(_ARM, settings)
         self._begun = False  # the child has been told to connect, which it can do once
 
     def connect(self) -> None:
@@ -43,7 +48,9 @@ class PandaPyDriver:
         state: RobotState = self._reach(lambda child: child.ask("state", timeout=_STATE))
         return state
 
-    def track(self, position: Vector, quaternion: Vector, velocity: Vector, acceleration: Vector) -> None:
+    def track(
+        self, position: Vector, quaternion: Vector, velocity: Vector, acceleration: Vector
+    ) -> None:
         """Start tracking, or give the running controller its next target."""
         target = (position, quaternion, velocity, acceleration)
         self._reach(lambda child: child.tell("track", *target, timeout=_TRACK))
