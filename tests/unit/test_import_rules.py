@@ -24,6 +24,7 @@ SPEAK_ROS = {
     "wayfarer_collector/scene.py",  # services and actions that put the scene back
     "wayfarer_collector/collaborators.py",  # services and actions of the other nodes
     "wayfarer_replay/bag_channels.py",  # rclpy.qos in bags' words
+    "wayfarer_ros2_control/panda.py",  # a second node, for the Panda's driver only
     "wayfarer_sim_bridge/sensors.py",  # the bridge's publishers
 }
 # What `wayfarer collect --in-process` uses of the node packages: the very same gate, picture, bag description and

@@ -108,11 +108,13 @@ class PandaPyArm:
             self._lead(self._last or convert(panda.get_state()))
 
     def stop(self) -> None:
-        """End the controller, where one runs."""
-        with self._handle, self._errors("cannot stop"):
+        """End the controller, where one runs; tell what had ended it before."""
+        with self._handle, self._errors("tracking ended"):
             if self._controller is not None:
                 self._controller = None
-                self._connected().stop_controller()
+                panda = self._connected()
+                panda.stop_controller()
+                panda.raise_error()
 
     def home(self, wanted: Callable[[], bool]) -> None:
         """Move in joint space."""
