@@ -1,7 +1,6 @@
 """What ends a Panda's motion, from libfranka 0.9.2 to robot/robot_state: its kind, and the arm's words."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from wayfarer_common import contract
 from wayfarer_common.fault import FaultKind
 
 pytestmark = pytest.mark.slow
-HOST = own_host(24)
+HOST = own_host()
 TOLD = SimulatedArm(
     lambda host, folder, before: panda_sim(host, folder, before, options=console_of(host)),
     "panda_py",
@@ -49,16 +48,15 @@ class Heard(faults.Rig):
 def rig(module_domain: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Heard]:
     """The bridge counts a tenth of a second without a state as a disturbance, as on a robot."""
     folder, told = tmp_path_factory.mktemp("panda"), {"driver": TOLD.driver, "stale": 0.1}
-    with ExitStack() as server, in_a_hurry(), peer(module_domain) as me:
-        server.enter_context(TOLD.start(HOST, folder, ()))
-        with franka_bridge(HOST, **told) as bridge:
-            rig = Heard(me, folder, bridge, arm=TOLD)
+    with in_a_hurry(), peer(module_domain) as me, franka_bridge(HOST, **told) as bridge:
+        rig = Heard(me, folder, bridge, arm=TOLD)
+        try:
+            rig.start_server()
             wait_for(lambda: me.last(contract.CURRENT_POSE), "the first pose")
-            wait_for(
-                lambda: rig.commands.get_subscription_count() == 1,
-                "the bridge to listen for targets",
-            )
+            wait_for(lambda: rig.commands.get_subscription_count() == 1, "the bridge to listen")
             yield rig
+        finally:
+            rig.close()
 
 
 @pytest.fixture
@@ -95,7 +93,9 @@ def test_a_fault_is_told_with_its_kind_and_the_arms_words_and_one_recovery_suffi
     moving.said.clear()
     tell(line)
     moving.wait_fault(kind)
-    wait_for(lambda: any(words in said for said in moving.said), f"{words!r} in the bridge's log", 20.0)
+    wait_for(
+        lambda: any(words in said for said in moving.said), f"{words!r} in the bridge's log", 20.0
+    )
     faults.stands_still_while_faulted(moving)
     assert moving.kind is kind, "the fault was told as another one later"
     tell("user_stop off")
@@ -126,6 +126,10 @@ def test_a_reflex_keeps_its_cause_after_recovery(moving: Heard) -> None:
     assert moving.recover()
     wait_for(moving.healthy, "a healthy robot_state", 20.0)
     assert moving.state.last_motion_errors.joint_velocity_violation
+
+
+def test_a_box_that_is_switched_off_and_on_again_is_found_again(moving: Heard) -> None:
+    faults.killed(moving)
 
 
 def test_nobody_outlives_a_bridge_that_is_killed(domain: int, tmp_path: Path) -> None:
