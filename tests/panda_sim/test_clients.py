@@ -22,7 +22,9 @@ from fixtures.rigs import (
     own_host,
     panda_sim,
 )
+from panda_sim.codes import FCI_VERSION
 from panda_sim.console import ask
+from wayfarer_cli.doctor import checks, machine
 
 pytestmark = pytest.mark.slow
 PATIENT = 300.0  # s, that a client may take on a busy machine
@@ -106,6 +108,11 @@ def test_nonsense_is_refused_and_the_next_client_served(host: str) -> None:
     found = client(sys.executable, "panda_fuzz", host, "--messages", "300")
     assert found["failure"] == ""
     assert sum(found["sent"].values()) >= 300
+
+
+def test_wayfarer_doctor_reads_its_server_version_and_knows_the_wheel(host: str) -> None:
+    assert machine.reach_robot(host) == ("", FCI_VERSION)
+    assert checks.SPEAKS["panda-python"] == FCI_VERSION
 
 
 def test_it_does_not_run_in_circles_when_nobody_is_there(host: str, tmp_path: Path) -> None:
