@@ -39,7 +39,6 @@ F_T_NE = np.array(
 
 ROBOT_GROUP = 2  # geom group of the arm and hand; scenes use others
 _STOP = 0.05  # rad by which a joint's mechanical stop lies beyond the limit that the box keeps
-_LEFT = 0.2  # share of the identified friction that is left where the drives compensate it; assumed
 _HULL = 64  # vertices that stand for a link in collisions
 _ROBOT_BITS, _SCENE_BITS = (
     (1, 0),
@@ -95,10 +94,7 @@ def _prepare_arm(spec: mujoco.MjSpec, home: Sequence[float]) -> None:
     for joint, start, low, high in zip(ARM_JOINTS, home, Q_MIN, Q_MAX, strict=True):
         found = spec.joint(joint)
         found.range = [min(low, start) - _STOP, max(high, start) + _STOP]
-        found.damping = _LEFT * np.maximum(
-            found.damping, 0.0
-        )  # identification gave joint 6 a negative one
-        found.frictionloss *= _LEFT
+        found.damping = np.maximum(found.damping, 0.0)  # joint 6 was identified with less than none
     for sensor in list(spec.sensors):
         spec.delete(sensor)
     for body in spec.bodies:

@@ -212,12 +212,12 @@ def test_a_reference_that_ends_in_full_motion_is_told(box: ControlBox) -> None:
 
 def test_an_arm_that_stays_behind_its_reference_is_told(box: ControlBox) -> None:
     assert (
-        start(box, STIFF, Generator.JOINT_POSITION, path=(0.0005, 0.001, 0.001))
+        start(box, SOFT, Generator.JOINT_POSITION, path=(0.0005, 0.001, 0.001))
         == MoveStatus.STARTED
     )
     begin = box.arm.q.copy()
     run(box, [{"q_c": begin + s * WAY} for s in smooth(1.0)])
-    assert faults(box) == [Fault.MAX_PATH_POSE_DEVIATION_VIOLATION]
+    assert Fault.MAX_PATH_POSE_DEVIATION_VIOLATION in faults(box)
 
 
 def test_a_goal_that_is_not_met_is_told(box: ControlBox) -> None:
