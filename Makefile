@@ -18,6 +18,7 @@ PIP := $(PYTHON) -m pip --quiet
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 DEMO := runs/demo
 RIG := runs/rig
+ROBOT := fr3
 DEMO_SIZE := --episodes 10 --steps 100 --seed 0 --config launch/config/demo.yaml
 
 PACKAGE_DIRS := ros_ws/src policies sim launch
@@ -56,9 +57,9 @@ lint: setup
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 
-rig: setup $(VENV)/.rigs  ## collect episodes on hardware.launch.xml from a simulated FR3 that speaks the real one's protocol
+rig: setup $(VENV)/.rigs  ## collect episodes on hardware.launch.xml from a simulated FR3 (or ROBOT=panda) that speaks the real one's protocol
 	rm -rf $(RIG)
-	$(PYTHON) tests/rigs/collect.py --out $(RIG)
+	$(PYTHON) tests/rigs/collect.py --robot $(ROBOT) --out $(RIG)
 	$(VENV)/bin/wayfarer bag info $(RIG)
 
 lock: setup  ## write constraints.txt from what .venv holds now
@@ -111,7 +112,7 @@ $(VENV)/.packages: $(VENV)/.wheels $(INTERFACES) $(PACKAGE_FILES)
 	{ echo 'import os, sys; os.environ.setdefault("AMENT_PREFIX_PATH", sys.prefix)'; sed -s -n 1p $$site/*.egg-link; } > $$site/wayfarer.pth
 	touch $@
 
-$(VENV)/.meshes: $(VENV)/.packages sim/wayfarer_sim/meshes.py
+$(VENV)/.meshes: $(VENV)/.packages sim/wayfarer_sim/wayfarer_sim/meshes.py
 	$(PYTHON) -m wayfarer_sim.meshes
 	touch $@
 
@@ -126,11 +127,11 @@ $(VENV)/.loaders: $(VENV)/.wheels pyproject.toml
 
 $(VENV)/.rigs: $(VENV)/.wheels pyproject.toml
 	@echo "installing the robots that tests and rigs drive into $(VENV)"
-	$(PIP) install -c constraints.txt --group fr3
+	$(PIP) install -c constraints.txt --group fr3 --group panda
 	python3.11 -m venv $(VENV)/rig
 	$(VENV)/rig/bin/python -m pip --quiet install pip==25.3
 	$(VENV)/rig/bin/python -m pip --quiet install --group rig
-	$(VENV)/rig/bin/python -m pip --quiet install --no-deps --group rig-panda
+	$(VENV)/rig/bin/python -m pip --quiet install --no-deps --group rig-clients
 	python3.11 -m venv $(VENV)/rig_limits
 	$(VENV)/rig_limits/bin/python -m pip --quiet install pip==25.3
 	$(VENV)/rig_limits/bin/python -m pip --quiet install --group rig-limits

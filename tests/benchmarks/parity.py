@@ -10,7 +10,6 @@ import argparse
 import contextlib
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import threading
@@ -101,7 +100,7 @@ def random_steps(robot: Robot, rate: float, steps: int) -> dict[str, float]:
     robot.reset()
     rng, period = np.random.default_rng(0), 1.0 / rate
     tick, lost, errors = threading.Event(), 0, []
-    used, due = cpu_seconds(robot.process), time.monotonic()
+    used, due = cpu_seconds(robot.process.pid), time.monotonic()
     began, refused = due, refusals(robot)
     for _ in range(steps):
         before = len(robot.peer.heard[contract.CURRENT_POSE.name])
@@ -111,7 +110,7 @@ def random_steps(robot: Robot, rate: float, steps: int) -> dict[str, float]:
         tick.wait(max(due - time.monotonic(), 0.0))
         lost += len(robot.peer.heard[contract.CURRENT_POSE.name]) == before
         errors.append(1e3 * float(np.linalg.norm(robot.position() - target)))
-    wall, used = time.monotonic() - began, cpu_seconds(robot.process) - used
+    wall, used = time.monotonic() - began, cpu_seconds(robot.process.pid) - used
     tick.wait(2.0)  # for the last diagnostics
     return {
         "rate_hz": rate,
@@ -138,10 +137,12 @@ def refusals(robot: Robot) -> int:
     return sum(int(v.value.split()[0]) for v in status.values if v.key == "refused targets") if status else 0
 
 
-def cpu_seconds(process: subprocess.Popen[str]) -> float:
-    """Return the processor time a process has used, all threads."""
-    fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time a process has used, all threads, and the processes it runs: panda_py has one."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    used = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    children = [child for task in Path(f"/proc/{pid}/task").glob("*/children") for child in task.read_text().split()]
+    return used + sum(cpu_seconds(int(child)) for child in children)
 
 
 def measure(name: str, steps: int, folder: Path) -> dict[str, Any]:

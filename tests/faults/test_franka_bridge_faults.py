@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from fixtures import arm_faults as faults
 from fixtures import node_faults
-from fixtures.graph import VENV, node_process, nodes_of, peer, wait_for
-from fixtures.rigs import ROOT, franka_bridge, franka_sim, franky_sim, own_host, rig_camera
+from fixtures.graph import VENV, nodes_of, peer, wait_for
+from fixtures.rigs import ARMS, ROOT, franka_bridge, franka_sim, franky_sim, own_host, rig_camera
 from franka_msgs.msg import FrankaRobotState
 from wayfarer_common import contract, names
 from wayfarer_common.conversions import active_errors
@@ -38,19 +38,13 @@ def test_a_bridge_whose_arm_does_not_answer_ends_on_a_signal_all_the_same(domain
         server.send_signal(signal.SIGSTOP)
 
 
-def test_a_missing_wheel_is_named_with_what_to_install(domain: int) -> None:
-    with node_process("wayfarer_franka_bridge", "franka_bridge", driver="panda_py") as process:
-        output, _ = process.communicate(timeout=60.0)
-    assert process.returncode == 1
-    assert "pip install panda-python==1.1.1" in output
-
-
-def test_a_missing_real_time_kernel_is_named(domain: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("robot", ARMS)
+def test_a_missing_real_time_kernel_is_named(domain: int, tmp_path: Path, robot: str) -> None:
     flag = Path("/sys/kernel/realtime")
     if flag.exists() and flag.read_text().strip() == "1":
         pytest.skip("NOT TESTED: this machine has a real-time kernel")
-    host = own_host(3)
-    with franky_sim(host, tmp_path), franka_bridge(host, realtime="enforce") as process:
+    host, arm = own_host(3), ARMS[robot]
+    with arm.start(host, tmp_path, ()), franka_bridge(host, driver=arm.driver, realtime="enforce") as process:
         output, _ = process.communicate(timeout=60.0)
     assert process.returncode == 1
     assert "realtime:=ignore is for simulators only" in output
@@ -68,7 +62,7 @@ def test_a_reflex_is_told_and_only_recovery_clears_it(domain: int, tmp_path: Pat
             heard = me.heard[contract.ROBOT_STATE.name]
             began = len(heard)
             arm.send(np.array([0.5, 0.3, 0.5]))
-            arm.wait_fault()
+            wait_for(lambda: not arm.healthy(), "the fault on robot_state", 20.0)
             faults.stands_still_while_faulted(arm)
             assert arm.state.robot_mode == FrankaRobotState.ROBOT_MODE_REFLEX
             assert active_errors(arm.state.last_motion_errors), "the reflex's cause"

@@ -1,4 +1,4 @@
-"""franka_ros2's and CRISP's endpoints, faked: what is missing is named, and an episode runs through them."""
+"""The endpoints of CRISP and an arm's driver, faked: what is missing is named, and an episode runs through them."""
 
 import threading
 from pathlib import Path
@@ -6,11 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
-from fixtures.fake_ros2_control import ROBOT_STATE, FakeRobot, alive
+from fixtures.fake_ros2_control import RECOVERY, ROBOT_STATE, FakePanda, FakeRobot, alive
 from fixtures.graph import Peer, node_process, peer, wait_for, wayfarer
+from franka_msgs.action import ErrorRecovery
+from franka_msgs.msg import FrankaState
 from geometry_msgs.msg import PoseStamped
+from rclpy.action import ActionClient
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from wayfarer_common import names, qos
+from wayfarer_common import contract, names, qos
+from wayfarer_common.conversions import active_errors, position_of, quaternion_of
+from wayfarer_common.fault import FaultKind
+from wayfarer_control.faults import judge
 from wayfarer_msgs.srv import Reset
 from wayfarer_policies.replay.bag import read_episode
 from wayfarer_policies.replay.episode import End
@@ -50,20 +56,67 @@ def test_a_second_commander_is_named(domain: int) -> None:
         assert me.health["franka_bridge"].level != DiagnosticStatus.OK
 
 
+def test_a_pandas_state_and_recovery_are_translated(domain: int) -> None:
+    with peer(domain) as me, node_process("wayfarer_ros2_control", "panda_names"):
+        me.listen(contract.ROBOT_STATE)
+        panda = FakePanda(me)
+        recovery = ActionClient(me.node, ErrorRecovery, names.ERROR_RECOVERY)
+        panda.mode = FrankaState.ROBOT_MODE_REFLEX
+        with alive(panda, ""):
+            wait_for(lambda: me.last(contract.ROBOT_STATE), "the first state")
+            state = me.last(contract.ROBOT_STATE)
+            assert active_errors(state.current_errors) == ["cartesian_reflex"]
+            assert judge(state.robot_mode, active_errors(state.current_errors)).kind is FaultKind.REFLEX
+            np.testing.assert_allclose(position_of(state.o_t_ee.pose), panda.position)
+            np.testing.assert_allclose(np.abs(quaternion_of(state.o_t_ee.pose)), [1.0, 0.0, 0.0, 0.0], atol=1e-9)
+            assert list(state.measured_joint_state.position) == pytest.approx([0.1 * i for i in range(7)])
+            assert state.measured_joint_state.name[6] == "panda_joint7"
+            assert (state.time, state.inertia_ee.inertia.m) == (3.5, 0.73)
+            wait_for(recovery.server_is_ready, "the recovery action")
+            goal = recovery.send_goal_async(ErrorRecovery.Goal())
+            wait_for(goal.done, "the recovery to begin")
+            result = goal.result().get_result_async()
+            wait_for(result.done, "the recovery to end")
+            assert result.result().status == 4  # action_msgs/GoalStatus STATUS_SUCCEEDED
+            assert panda.recoveries == 1
+            wait_for(lambda: not active_errors(me.last(contract.ROBOT_STATE).current_errors), "a healthy state")
+
+
+def test_a_recovery_that_nobody_answers_is_aborted(domain: int) -> None:
+    with peer(domain) as me, node_process("wayfarer_ros2_control", "panda_names", recovery_timeout=1.0):
+        recovery = ActionClient(me.node, ErrorRecovery, names.ERROR_RECOVERY)
+        wait_for(recovery.server_is_ready, "the recovery action")
+        goal = recovery.send_goal_async(ErrorRecovery.Goal())
+        wait_for(goal.done, "the recovery to begin")
+        result = goal.result().get_result_async()
+        wait_for(result.done, "the recovery to end")
+        assert result.result().status == 6  # STATUS_ABORTED
+
+
+def test_what_is_missing_of_a_pandas_driver_is_named(domain: int) -> None:
+    with peer(domain) as me, node_process("wayfarer_ros2_control", "ros2_control", driver="multipanda_ros2"):
+        wait_for(lambda: says(me, "no publisher of /franka/joint_states"), "the complaint")
+        assert says(me, f"no service of {RECOVERY} (franka_hardware should be it)")
+        FakePanda(me)
+        me.wait_ready("franka_bridge")
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize(("arm", "fake"), [("fr3", FakeRobot), ("panda", FakePanda)])
 def test_hardware_launch_collects_through_their_names_and_the_bag_has_the_contracts(
-    domain: int, tmp_path: Path
+    domain: int, tmp_path: Path, arm: str, fake: type[FakeRobot]
 ) -> None:
     run, outcome = tmp_path / "run", {}
-    words = ["launch", "hardware.launch.xml", "backend:=ros2_control", f"run:={run}", "episodes:=1", "steps:=6"]
+    words = ["launch", "hardware.launch.xml", "backend:=ros2_control", f"robot:={arm}", f"run:={run}", "episodes:=1"]
+    words += ["steps:=6"]
     config = tmp_path / "config.yaml"
-    shipped = (Path(__file__).parents[2] / "launch/config/hardware_fr3.yaml").read_text()
+    shipped = (Path(__file__).parents[2] / f"launch/config/hardware_{arm}.yaml").read_text()
     config.write_text(
         shipped.replace("scene_reset: none", "scene_reset: home").replace("source: v4l2", "source: topic")
     )
     thread = threading.Thread(target=lambda: outcome.update(done=wayfarer(*words, f"config:={config}")))
     with peer(domain) as me:
-        robot = FakeRobot(me)
+        robot = fake(me)
         robot.position = np.array([0.40, -0.2, 0.3])
         with alive(robot, "/wayfarer"):
             thread.start()

@@ -1,4 +1,4 @@
-"""The camera of the franky-sim rig: draws the server's world from the files it writes, and publishes what it sees.
+"""The camera of a rig: draws the simulated arm's world from the files that it writes, and publishes what it sees.
 
 Runs in `.venv` as a process of its own, so that drawing never holds up the server's 1 kHz. Usage:
 
@@ -7,13 +7,13 @@ Runs in `.venv` as a process of its own, so that drawing never holds up the serv
 
 import argparse
 import math
-import struct
 import sys
 from pathlib import Path
 
 import mujoco
 import numpy as np
 import rclpy.utilities
+from panda_sim.picture import STATE, WORLD, StateReader
 from sensor_msgs.msg import CameraInfo
 from wayfarer_common import contract, names
 from wayfarer_common.conversions import array_to_image, to_stamp
@@ -24,33 +24,30 @@ from wayfarer_sim.rendering import ROBOT_GROUP, VISUAL_GROUP, Image, Renderer
 SIZE = 168  # pixels
 RATE = 10.0  # Hz
 NOISE = 2  # of 255; a real sensor's, without which pictures of an arm at rest would count as frozen
-_SERVERS_VISUAL, _HIDDEN = 2, 5  # geom group of franky-sim's visible meshes, and one that is never drawn
+_SERVERS_VISUAL, _HIDDEN = 2, 5  # geom group of the simulated arms' visible meshes, and one that is never drawn
 
 
 class World:
     """What the server's files show."""
 
     def __init__(self, folder: Path) -> None:
-        self._state = folder / "state"
-        model = mujoco.MjModel.from_xml_path(str(folder / "world.xml"))
+        model = mujoco.MjModel.from_binary_path(str(folder / WORLD))
         groups = model.geom_group
         visible, robot = groups == VISUAL_GROUP, groups == _SERVERS_VISUAL
         groups[:] = _HIDDEN
         groups[visible], groups[robot] = VISUAL_GROUP, ROBOT_GROUP
         self._model, self._data = model, mujoco.MjData(model)
+        self._state = StateReader(folder / STATE, model.nq)
         self._renderer = Renderer(model, CAMERA)
+        self._renderer.options.flags[mujoco.mjtVisFlag.mjVIS_CONVEXHULL] = True  # panda_sim's meshes are large
         self._rng = np.random.default_rng(0)
-        self._last = -1
 
     def picture(self) -> tuple[int, Image] | None:
         """Return the time [ns] and the picture of a state not drawn yet; None where none can be read."""
-        data = self._state.read_bytes()
-        whole = len(data) == 8 * (2 + self._model.nq) and data == self._state.read_bytes()
-        count, stamp = struct.unpack("qq", data[:16]) if whole else (1, 0)
-        if count % 2 or count == self._last:  # being written, or drawn already
+        read = self._state.read()
+        if read is None:
             return None
-        self._last = count
-        self._data.qpos[:] = np.frombuffer(data[16:])
+        stamp, self._data.qpos[:] = read
         mujoco.mj_kinematics(self._model, self._data)
         mujoco.mj_camlight(self._model, self._data)
         pixels = self._renderer.render(self._data, SIZE, SIZE).astype(np.int16)

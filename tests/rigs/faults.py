@@ -1,6 +1,6 @@
 """A command that injects every kind of fault in number, into an arm's rig and into single nodes.
 
-    .venv/bin/python tests/rigs/faults.py --count 30 --json
+    .venv/bin/python tests/rigs/faults.py --count 30 --json [--robot panda]
 
 Every fault must be told, stop every command while it lasts, leave the nodes answering, and be gone afterwards.
 Nothing of ours may be left running in the end.
@@ -20,30 +20,33 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from fixtures import arm_faults, node_faults
 from fixtures.graph import COMMANDS_DOMAIN, nodes_of
-from fixtures.rigs import may_make_namespaces
+from fixtures.rigs import ARMS, may_make_namespaces
 
 Inject = Callable[[str], None]
 
 
 @contextmanager
-def arm() -> Iterator[Inject]:
-    with tempfile.TemporaryDirectory() as folder, arm_faults.running_rig(COMMANDS_DOMAIN, Path(folder)) as rig:
+def arm(robot: str) -> Iterator[Inject]:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        arm_faults.running_rig(COMMANDS_DOMAIN, Path(folder), ARMS[robot]) as rig,
+    ):
         yield lambda name: arm_faults.inject(rig, name)
 
 
 @contextmanager
-def camera() -> Iterator[Inject]:
+def camera(_: str) -> Iterator[Inject]:
     with node_faults.filmed(COMMANDS_DOMAIN) as rig:
         yield lambda _: node_faults.frozen_camera(rig)
 
 
 @contextmanager
-def control() -> Iterator[Inject]:
+def control(_: str) -> Iterator[Inject]:
     with node_faults.clocked(COMMANDS_DOMAIN) as rig:
         yield lambda _: node_faults.jumping_clock(rig)
 
 
-RIGS: tuple[tuple[Callable[[], AbstractContextManager[Inject]], tuple[str, ...]], ...] = (
+RIGS: tuple[tuple[Callable[[str], AbstractContextManager[Inject]], tuple[str, ...]], ...] = (
     (camera, ("camera frozen",)),
     (control, ("clock jump",)),
     (arm, tuple(arm_faults.FAULTS)),
@@ -57,6 +60,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON only")
     every = [kind for _, kinds in RIGS for kind in kinds]
     parser.add_argument("--kind", nargs="+", choices=every, default=every, help="which kinds")
+    parser.add_argument("--robot", choices=tuple(ARMS), default="fr3", help="which arm")
     given = parser.parse_args()
     os.environ |= {"ROS_DOMAIN_ID": str(COMMANDS_DOMAIN), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
     untested = set(every) - set(given.kind) | (set() if may_make_namespaces() else {arm_faults.NEEDS_CABLE})
@@ -65,7 +69,7 @@ def main() -> None:
         kinds = [kind for kind in all_kinds if kind not in untested]
         if not kinds:
             continue
-        with redirect_stdout(sys.stderr), running() as inject:  # where progress and the nodes' output go
+        with redirect_stdout(sys.stderr), running(given.robot) as inject:  # where progress and the nodes' output go
             for number in range(1, given.count + 1):
                 for name in kinds:
                     try:

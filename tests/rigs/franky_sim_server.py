@@ -7,11 +7,10 @@ Runs in `.venv/rig`, knows no ROS. Where its state is written, `camera.py` draws
 
 import argparse
 import contextlib
-import mmap
 import os
 import select
 import signal
-import struct
+import sys
 import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -22,110 +21,23 @@ import mujoco
 from franky_sim.franka_robot_server import ControlMode
 from franky_sim.mujoco_simulator import MujocoSimulator
 
+PANDA_SIM = Path(__file__).parents[2] / "sim" / "panda_sim"
+sys.path.insert(0, str(PANDA_SIM))  # it is not installed in this environment, and what is used needs nothing else
+
+from panda_sim.picture import STATE, WORLD, StateWriter  # noqa: E402
+
+TABLE = PANDA_SIM / "panda_sim" / "scenes" / "table.xml"
 HOME = (0.0, 0.27652513678279866, 0.0, -2.4624608341966336, 0.0, 2.7389859697547383, 0.7858533022745215)  # [rad]
-TABLE_CENTRE, TABLE_SIZE, TABLE_TOP = (0.58, 0.0), (0.84, 1.25, 0.05), -0.092  # [m] base frame, as in the simulator
-FLOOR = -0.912  # [m]
-CUBE_EDGE = 0.05  # [m]
-CAMERA = {"name": "agentview", "pos": "1.08 0 0.438", "fovy": "45", "xyaxes": "0 1 0 -0.70710678 0 0.70710678"}
 STATE_EVERY = 20  # ticks between two states for the camera
 PATIENCE = 0.02  # s
 LATE = 0.05  # s behind its time table at which the server starts a new one instead of hurrying
 
 
 def build_world(simulator: MujocoSimulator) -> None:
-    """Put table, cube and camera where the simulator of `sim/` has them, relative to the robot's base."""
+    """Put panda_sim's table, cube and camera around the arm."""
     world = simulator.worldbody
-    ground = world.find("geom[@name='ground']")
-    ground.set("pos", f"0 0 {FLOOR}")
-    ground.set("group", "1")
-    x, y = TABLE_CENTRE
-    half = " ".join(str(edge / 2) for edge in TABLE_SIZE)
-    grey = {"rgba": "0.75 0.75 0.72 1", "group": "1"}
-    ET.SubElement(
-        world,
-        "geom",
-        name="table",
-        type="box",
-        size=half,
-        pos=f"{x} {y} {TABLE_TOP - TABLE_SIZE[2] / 2}",
-        friction="1 0.005 0.0001",
-        **grey,
-    )
-    ET.SubElement(
-        world,
-        "geom",
-        name="pedestal",
-        type="box",
-        size=f"0.1 0.1 {-FLOOR / 2}",
-        pos=f"-0.05 0 {FLOOR / 2}",
-        contype="0",
-        conaffinity="0",
-        rgba="0.3 0.3 0.3 1",
-        group="1",
-    )
-    cube = ET.SubElement(world, "body", name="cube", pos=f"{x} {y} {TABLE_TOP + CUBE_EDGE / 2}")
-    ET.SubElement(cube, "freejoint", name="cube_joint")
-    ET.SubElement(
-        cube,
-        "geom",
-        name="cube",
-        type="box",
-        size=" ".join([str(CUBE_EDGE / 2)] * 3),
-        mass="0.1",
-        rgba="0.98 0.86 0 1",
-        friction="1 0.005 0.0001",
-        group="1",
-    )
-    for axis, (low, high) in enumerate((("red", "white"), ("blue", "green"), ("cyan", "yellow"))):
-        for sign, name in ((-1, low), (1, high)):
-            thin = [CUBE_EDGE / 2] * 3
-            thin[axis] = 0.0002
-            centre = [0.0] * 3
-            centre[axis] = sign * CUBE_EDGE / 2
-            ET.SubElement(
-                cube,
-                "geom",
-                type="box",
-                size=" ".join(map(str, thin)),
-                pos=" ".join(map(str, centre)),
-                rgba=FACES[name],
-                contype="0",
-                conaffinity="0",
-                mass="0",
-                group="1",
-            )
-    ET.SubElement(world, "camera", **CAMERA)
-
-
-FACES = {
-    "white": "1 1 1 1",
-    "red": "0.9 0.08 0.08 1",
-    "green": "0.08 0.7 0.16 1",
-    "blue": "0.08 0.24 0.9 1",
-    "yellow": "0.98 0.86 0 1",
-    "cyan": "0 0.82 0.86 1",
-}
-
-
-class StateFile:
-    """Where a camera reads how the world stands: a counter, the wall clock [ns], and all joint positions.
-
-    The counter is odd while it is being written, so that a reader takes nothing half new.
-    """
-
-    def __init__(self, path: Path, positions: int) -> None:
-        self._size = 8 * (2 + positions)
-        path.write_bytes(bytes(self._size))
-        with path.open("r+b") as file:
-            self._memory = mmap.mmap(file.fileno(), self._size)
-        self._count = 0
-
-    def write(self, qpos: Any) -> None:
-        """Write a state."""
-        self._memory[:8] = struct.pack("q", self._count + 1)
-        self._memory[8 : self._size] = struct.pack("q", time.time_ns()) + qpos.tobytes()
-        self._count += 2
-        self._memory[:8] = struct.pack("q", self._count)
+    world.remove(world.find("geom[@name='ground']"))
+    world.extend(ET.parse(TABLE).getroot().find("worldbody"))
 
 
 class Pace:
@@ -160,8 +72,7 @@ def serve(server: franky_sim.SimulationServer, simulator: MujocoSimulator, folde
     ended: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda caught, _frame: ended.append(caught))
-    state, pace, tick = StateFile(folder / "state", simulator.model.nq), Pace(), 0
-    (folder / "ready").touch()
+    state, pace, tick = StateWriter(folder / STATE, simulator.model.nq), Pace(), 0
     while not ended:
         wait_for_command(server.robot_servers[0])
         try:
@@ -192,7 +103,7 @@ def main() -> None:
         simulator.add_robot(initial_q=HOME, initial_hand_width=0.0)
         build_world(simulator)
         with franky_sim.SimulationServer(simulator, hostname_candidates=[given.host]) as server:
-            mujoco.mj_saveLastXML(str(given.folder / "world.xml"), simulator.model)
+            mujoco.mj_saveModel(simulator.model, str(given.folder / WORLD), None)
             serve(server, simulator, given.folder)
 
 

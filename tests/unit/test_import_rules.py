@@ -11,7 +11,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SHARE = Path(sys.prefix) / "share"
 NODES = sorted(p.parent.name for p in (ROOT / "ros_ws" / "src").glob("*/*/node.py"))
-PACKAGES = sorted(p.parent for p in (*ROOT.glob("ros_ws/src/*/package.xml"), *ROOT.glob("*/package.xml")))
+PACKAGES = sorted(
+    p.parent for pattern in ("ros_ws/src/*", "sim/*", "*") for p in ROOT.glob(f"{pattern}/package.xml")
+)
 # What policies and sim may use of wayfarer_common.
 PURE_COMMON = {"calibration", "errors", "cube", "fault", "names", "parameter", "reason"}
 # Parts of a node that stand beside its node.py and speak to rclpy for it; everything else beside it is pure or
@@ -22,6 +24,7 @@ SPEAK_ROS = {
     "wayfarer_collector/scene.py",  # services and actions that put the scene back
     "wayfarer_collector/collaborators.py",  # services and actions of the other nodes
     "wayfarer_replay/bag_channels.py",  # rclpy.qos in bags' words
+    "wayfarer_ros2_control/panda.py",  # a second node, for the Panda's driver only
     "wayfarer_sim_bridge/sensors.py",  # the bridge's publishers
 }
 # What `wayfarer collect --in-process` uses of the node packages: the very same gate, picture, bag description and
@@ -74,7 +77,7 @@ def imports(path: Path) -> Iterator[str]:
 def is_ros(module: str) -> bool:
     """Say whether a module comes from ROS: an interface package, a client library, a build or launch tool."""
     top = module.split(".")[0]
-    if top.startswith("wayfarer_"):
+    if top.startswith("wayfarer_") or top == "panda_sim":
         return top == "wayfarer_msgs"
     return (
         top.startswith(("rcl", "ament", "rosidl", "rosbag2", "launch", "tf2", "ros2", "rmw"))
@@ -92,7 +95,7 @@ def inside(package: str) -> list[Path]:
 
 
 def all_packages_of_ours() -> set[str]:
-    return {path.name if path.name not in ("policies", "sim") else f"wayfarer_{path.name}" for path in PACKAGES}
+    return {path.name if path.name != "policies" else "wayfarer_policies" for path in PACKAGES}
 
 
 # --- the reader itself ---
@@ -155,6 +158,15 @@ def test_policies_know_no_simulator_and_sim_no_torch() -> None:
     for package, foreign in (("wayfarer_policies", {"mujoco", "robosuite"}), ("wayfarer_sim", {"torch"})):
         for path in inside(package):
             assert not {m.split(".")[0] for m in imports(path)} & foreign, name_of(path)
+
+
+def test_the_simulated_panda_knows_neither_ros_nor_anything_of_wayfarer() -> None:
+    for path in inside("panda_sim"):
+        for module in imports(path):
+            assert not is_ros(module), f"{name_of(path)} imports {module}"
+            assert not module.startswith("wayfarer"), f"{name_of(path)} imports {module}"
+            known = (*sys.stdlib_module_names, "panda_sim", "numpy", "mujoco")
+            assert module.split(".")[0] in known, f"{name_of(path)} imports {module}"
 
 
 @pytest.mark.parametrize("module", sorted(PURE_COMMON))
@@ -224,7 +236,7 @@ def test_package_xml_declares_every_ros_package_that_is_imported(package: Path) 
     own = {path.parent.name for path in package.glob("*/__init__.py")}
     imported = {module.split(".")[0] for path in package.glob("*/**/*.py") for module in imports(path)}
     needed = {top for top in imported if is_ros(top) or top.startswith("wayfarer_")} - own
-    assert needed, package.name
+    assert bool(needed) != (package.name == "panda_sim"), package.name
     assert needed <= declared(package), f"{package.name}/package.xml lacks {sorted(needed - declared(package))}"
 
 

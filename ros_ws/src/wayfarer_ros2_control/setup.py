@@ -13,6 +13,7 @@ setup(
     entry_points={
         "console_scripts": [
             "ros2_control = wayfarer_ros2_control.node:main",
+            "panda_names = wayfarer_ros2_control.panda:main",
         ],
     },
 )

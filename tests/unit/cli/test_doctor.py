@@ -140,7 +140,16 @@ def test_a_clock_that_is_silent_gives_no_offset() -> None:
         assert machine.ntp_offset("127.0.0.1", channel.getsockname()[1], timeout=0.1) is None
 
 
-def test_a_robot_tells_its_server_version() -> None:
+@pytest.mark.parametrize(
+    ("answered", "told"),
+    [
+        (struct.pack("<IIIHH4x", 0, 1, 20, 1, 10), 10),  # an FR3's
+        (struct.pack("<IIIBH", 0, 1, 15, 1, 5), 5),  # a Panda's
+        (struct.pack("<IIIBH", 0, 1, 20, 1, 5), None),  # half of one
+        (struct.pack("<III", 0, 1, 12), None),
+    ],
+)
+def test_a_robot_tells_its_server_version(answered: bytes, told: int | None) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         asked = []
 
@@ -148,12 +157,11 @@ def test_a_robot_tells_its_server_version() -> None:
             channel, _ = server.accept()
             with channel:
                 asked.append(channel.recv(64))
-                incompatible, version = 1, 10
-                channel.sendall(struct.pack("<IIIHH4x", 0, 1, 20, incompatible, version))
+                channel.sendall(answered)
 
         thread = threading.Thread(target=answer)
         thread.start()
-        assert machine.reach_robot("127.0.0.1", server.getsockname()[1], timeout=10.0) == ("", 10)
+        assert machine.reach_robot("127.0.0.1", server.getsockname()[1], timeout=10.0) == ("", told)
         thread.join(10.0)
     command, _, size, version, udp_port = struct.unpack("<IIIHH", asked[0])
     assert (command, size, version) == (0, 16, 0)

@@ -82,16 +82,24 @@ def test_the_gates_limits_differ_from_the_simulators_in_the_box_alone(config: st
     assert section(config, "camera")["control_period"] == section("sim", "camera")["control_period"]
 
 
+DRIVERS = {"fr3": "franka_ros2", "panda": "multipanda_ros2"}
+TRANSLATED = {"fr3": set(), "panda": {"robot/robot_state", "robot/error_recovery"}}  # by the node panda_names
+
+
+@pytest.mark.parametrize("robot", DRIVERS)
 @pytest.mark.parametrize("part", ["robot_pc", "workstation"])
-def test_with_ros2_control_the_contract_is_mapped_onto_exactly_what_is_looked_for(part: str) -> None:
+def test_with_ros2_control_the_contract_is_mapped_onto_exactly_what_is_looked_for(part: str, robot: str) -> None:
     given = {"run": "x"} if part == "workstation" else {}
-    nodes = read(part, backend="ros2_control", **given).nodes
-    wanted = {(required.contract, required.name) for required in REQUIRED}
+    nodes = read(part, backend="ros2_control", robot=robot, **given).nodes
+    required = REQUIRED[DRIVERS[robot]]
+    wanted = {(r.contract, r.name) for r in required if r.contract not in TRANSLATED[robot]}
     assert all(set(node.remaps) == wanted for node in nodes)
     assert all(node.remaps == () for node in read(part, backend="bridge", **given).nodes)
 
 
-def test_with_ros2_control_no_bridge_of_ours_runs_and_the_collector_still_finds_one_by_that_name() -> None:
-    nodes = read("hardware", backend="ros2_control", **ARGUMENTS).nodes
+@pytest.mark.parametrize("robot", DRIVERS)
+def test_with_ros2_control_no_bridge_of_ours_runs_and_the_collector_still_finds_one_by_that_name(robot: str) -> None:
+    nodes = read("hardware", backend="ros2_control", robot=robot, **ARGUMENTS).nodes
     assert [node.package for node in nodes if node.name in BRIDGES] == ["wayfarer_ros2_control"]
+    assert [node.name for node in nodes if node.name == "panda_names"] == ["panda_names"] * (robot == "panda")
     assert section("hardware_fr3", "collector")["bridge"] == "franka_bridge"

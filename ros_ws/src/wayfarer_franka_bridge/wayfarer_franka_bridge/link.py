@@ -262,7 +262,7 @@ class Link:
             self._set(connected=False, fault=f"connection lost: {error}")
             if tell:
                 raise
-        except StoppedError:
+        except (StoppedError, UnusableError):
             raise
         except DeviceError as error:
             self._fail(str(error), unseen=True)
@@ -273,7 +273,9 @@ class Link:
         if not self._report.refusal:
             return  # nothing to clear, and the arm may be moving
         self._driver.recover()
-        self._set(fault="")
+        with self._change:
+            self._heard = self._monotonic()  # no state may have come meanwhile, for the arm was busy
+            self._set(fault="")
 
     def _fail(self, fault: str, **changes: object) -> None:
         """Keep a fault, and let the arm come to rest as soon as it can be told."""

@@ -1,8 +1,9 @@
-"""What franka_ros2 and CRISP's controllers must offer, as recorded from their sources, and what of it is missing. Pure.
+"""What the arm's driver and CRISP's controllers must offer, as recorded from their sources, and what is missing. Pure.
 
-franka_ros2 3.4 (Jazzy) and crisp_controllers: joint_state_broadcaster, franka_robot_state_broadcaster and action_server
-of the one, pose_broadcaster and cartesian_impedance_controller of the other. launch/robot_pc.launch.xml maps the names
-of the contract onto these.
+CRISP's crisp_controllers: pose_broadcaster and cartesian_impedance_controller. The driver of an FR3 is franka_ros2 3.4
+(Jazzy): joint_state_broadcaster, franka_robot_state_broadcaster and action_server. That of a Panda is multipanda_ros2
+(humble, 2024-12-17): the same broadcasters, another type of state, and a service in the place of the action.
+launch/robot_pc.launch.xml maps the names of the contract onto these.
 """
 
 from collections.abc import Collection
@@ -15,36 +16,64 @@ TARGET = "/target_pose"
 class Required:
     """One endpoint that somebody else must have."""
 
-    role: str  # publisher, subscription or action
+    role: str  # publisher, subscription, action or service
     name: str
-    type: str  # package/msg/Type or package/action/Type
+    type: str  # package/msg/Type, package/action/Type or package/srv/Type
     owner: str  # who has it
     contract: str  # our relative name for it
 
 
-REQUIRED = (
+STATE = "/franka_robot_state_broadcaster/robot_state"
+RECOVERY = "/panda_error_recovery_service_server/error_recovery"  # of multipanda_ros2's arm_id panda
+
+_CRISP = (
     Required("publisher", "/current_pose", "geometry_msgs/msg/PoseStamped", "pose_broadcaster", "robot/current_pose"),
-    Required(
-        "publisher",
-        "/franka_robot_state_broadcaster/robot_state",
-        "franka_msgs/msg/FrankaRobotState",
-        "franka_robot_state_broadcaster",
-        "robot/robot_state",
-    ),
-    Required(
-        "publisher", "/joint_states", "sensor_msgs/msg/JointState", "joint_state_broadcaster", "robot/joint_states"
-    ),
     Required(
         "subscription", TARGET, "geometry_msgs/msg/PoseStamped", "cartesian_impedance_controller", "robot/target_pose"
     ),
-    Required(
-        "action",
-        "/action_server/error_recovery",
-        "franka_msgs/action/ErrorRecovery",
-        "action_server",
-        "robot/error_recovery",
-    ),
 )
+REQUIRED = {
+    "franka_ros2": (
+        *_CRISP,
+        Required(
+            "publisher",
+            STATE,
+            "franka_msgs/msg/FrankaRobotState",
+            "franka_robot_state_broadcaster",
+            "robot/robot_state",
+        ),
+        Required(
+            "publisher", "/joint_states", "sensor_msgs/msg/JointState", "joint_state_broadcaster", "robot/joint_states"
+        ),
+        Required(
+            "action",
+            "/action_server/error_recovery",
+            "franka_msgs/action/ErrorRecovery",
+            "action_server",
+            "robot/error_recovery",
+        ),
+    ),
+    "multipanda_ros2": (
+        *_CRISP,
+        Required(
+            "publisher", STATE, "franka_msgs/msg/FrankaState", "franka_robot_state_broadcaster", "robot/robot_state"
+        ),
+        Required(
+            "publisher",
+            "/franka/joint_states",
+            "sensor_msgs/msg/JointState",
+            "joint_state_broadcaster",
+            "robot/joint_states",
+        ),
+        Required(
+            "service",
+            RECOVERY,
+            "franka_msgs/srv/ErrorRecovery",
+            "franka_hardware",
+            "robot/error_recovery",
+        ),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -57,15 +86,16 @@ class Endpoint:
     reliable: bool = True
 
 
-def missing(seen: Collection[Endpoint], commanders: int) -> list[str]:
+def missing(driver: str, seen: Collection[Endpoint], commanders: int) -> list[str]:
     """Return, in words, what keeps the back end from working.
 
     Args:
+        driver: the arm's, a key of REQUIRED.
         seen: what the ROS graph shows under the required names.
         commanders: publishers of the target; CRISP's controller ignores it while there is more than one.
 
     """
-    wrong = [complaint for required in REQUIRED if (complaint := _complaint(required, seen))]
+    wrong = [complaint for required in REQUIRED[driver] if (complaint := _complaint(required, seen))]
     if commanders > 1:
         wrong.append(f"{TARGET} has {commanders} publishers, must have control alone")
     return wrong

@@ -16,6 +16,7 @@ from pathlib import Path
 from wayfarer_cli.doctor.checks import MEGABYTE, SPEAKS
 
 FRANKA_PORT = 1337  # TCP, where libfranka connects
+_HEADER, _PANDA_ANSWER = 12, 15  # bytes of every message's header, and of a Panda's whole answer to Connect
 NTP_PORT = 123
 _NTP_EPOCH = 2_208_988_800  # s from 1900 to 1970
 _WRITTEN = 64 * 1024 * 1024  # bytes
@@ -119,7 +120,7 @@ def reach_robot(robot_ip: str, port: int = FRANKA_PORT, timeout: float = 2.0) ->
     Asks as libfranka does when it connects, but for a version there is not: a robot tells its own, and refuses. Not
     while somebody else is connected: a robot has one client.
     """
-    connect, no_version, size, answer_size = 0, 0, 16, 16
+    connect, no_version, size = 0, 0, 16
     try:
         with (
             socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as states,  # where a robot that accepts would send them
@@ -129,13 +130,29 @@ def reach_robot(robot_ip: str, port: int = FRANKA_PORT, timeout: float = 2.0) ->
             channel.settimeout(timeout)
             channel.sendall(struct.pack("<IIIHH", connect, 1, size, no_version, states.getsockname()[1]))
             answer = b""
-            while len(answer) < answer_size and (more := channel.recv(64)):
+            while len(answer) < _HEADER or len(answer) < _size(answer):
+                more = channel.recv(64)
+                if not more:
+                    break
                 answer += more
     except TimeoutError:
         return "does not answer", None
     except OSError as error:
         return error.strerror or str(error), None
-    return "", int.from_bytes(answer[14:16], "little") if len(answer) >= answer_size else None
+    return "", _server_version(answer)
+
+
+def _size(answer: bytes) -> int:
+    """Return how long an answer says it is [bytes]."""
+    return int.from_bytes(answer[8:_HEADER], "little")
+
+
+def _server_version(answer: bytes) -> int | None:
+    """Return what an answer to Connect tells, behind its status: of one byte on a Panda, of two on an FR3."""
+    if len(answer) < _HEADER or len(answer) < _size(answer) or _size(answer) < _PANDA_ANSWER:
+        return None
+    start = _HEADER + (1 if _size(answer) == _PANDA_ANSWER else 2)
+    return int.from_bytes(answer[start : start + 2], "little")
 
 
 def installed_wheels() -> dict[str, str]:

@@ -1,0 +1,187 @@
+"""The numbers of the Franka Control Interface, version 5, and of its gripper, version 3."""
+
+from enum import IntEnum
+
+FCI_VERSION, FCI_PORT = 5, 1337
+GRIPPER_VERSION, GRIPPER_PORT = 3, 1338
+
+
+class Command(IntEnum):
+    """What a client asks of the arm."""
+
+    CONNECT = 0
+    MOVE = 1
+    STOP_MOVE = 2
+    GET_CARTESIAN_LIMIT = 3
+    SET_COLLISION_BEHAVIOR = 4
+    SET_JOINT_IMPEDANCE = 5
+    SET_CARTESIAN_IMPEDANCE = 6
+    SET_GUIDING_MODE = 7
+    SET_EE_TO_K = 8
+    SET_NE_TO_EE = 9
+    SET_LOAD = 10
+    SET_FILTERS = 11
+    AUTOMATIC_ERROR_RECOVERY = 12
+    LOAD_MODEL_LIBRARY = 13
+
+
+class ConnectStatus(IntEnum):
+    """Answers to Connect, of arm and gripper."""
+
+    SUCCESS = 0
+    INCOMPATIBLE = 1
+
+
+class MoveStatus(IntEnum):
+    """Answers to Move: one when it starts, one when it is over."""
+
+    SUCCESS = 0
+    STARTED = 1
+    PREEMPTED = 2
+    NOT_POSSIBLE = 3
+    SINGULAR_START = 4
+    INVALID_ARGUMENT = 5
+    REFLEX_ABORTED = 6
+    USER_STOPPED = 7
+    INPUT_ERROR = 8
+    ABORTED = 9
+
+
+class StopStatus(IntEnum):
+    """Answers to StopMove."""
+
+    SUCCESS = 0
+    NOT_POSSIBLE = 1
+    USER_STOPPED = 2
+    REFLEX_ABORTED = 3
+    ABORTED = 4
+
+
+class SetStatus(IntEnum):
+    """Answers to all that sets or gets."""
+
+    SUCCESS = 0
+    NOT_POSSIBLE = 1
+    INVALID_ARGUMENT = 2
+
+
+class RecoveryStatus(IntEnum):
+    """Answers to AutomaticErrorRecovery."""
+
+    SUCCESS = 0
+    NOT_POSSIBLE = 1
+    MANUAL_REQUIRED = 2
+    REFLEX_ABORTED = 3
+    USER_STOPPED = 4
+    ABORTED = 5
+
+
+class LibraryStatus(IntEnum):
+    """Answers to LoadModelLibrary."""
+
+    SUCCESS = 0
+    ERROR = 1
+
+
+class Controller(IntEnum):
+    """Who turns the reference into torques, as Move and the state name it."""
+
+    JOINT_IMPEDANCE = 0
+    CARTESIAN_IMPEDANCE = 1
+    EXTERNAL = 2
+    OTHER = 3  # in the state only: no motion runs
+
+
+class Generator(IntEnum):
+    """What the client commands, as Move names it.
+
+    The state's number is one higher, and 0 where no motion runs.
+    """
+
+    JOINT_POSITION = 0
+    JOINT_VELOCITY = 1
+    CARTESIAN_POSE = 2
+    CARTESIAN_VELOCITY = 3
+
+
+CARTESIAN = (Generator.CARTESIAN_POSE, Generator.CARTESIAN_VELOCITY)
+
+
+class Mode(IntEnum):
+    """The arm's mode, as the state tells it."""
+
+    OTHER = 0
+    IDLE = 1
+    MOVE = 2
+    GUIDING = 3
+    REFLEX = 4
+    USER_STOPPED = 5
+    RECOVERY = 6
+
+
+class GripperCommand(IntEnum):
+    """What a client asks of the gripper."""
+
+    CONNECT = 0
+    HOMING = 1
+    GRASP = 2
+    MOVE = 3
+    STOP = 4
+
+
+class GripperStatus(IntEnum):
+    """Answers of the gripper to all but Connect."""
+
+    SUCCESS = 0
+    FAIL = 1
+    UNSUCCESSFUL = 2
+    ABORTED = 3
+
+
+class Fault(IntEnum):
+    """The error flags of the state, in their order."""
+
+    JOINT_POSITION_LIMITS_VIOLATION = 0
+    CARTESIAN_POSITION_LIMITS_VIOLATION = 1
+    SELF_COLLISION_AVOIDANCE_VIOLATION = 2
+    JOINT_VELOCITY_VIOLATION = 3
+    CARTESIAN_VELOCITY_VIOLATION = 4
+    FORCE_CONTROL_SAFETY_VIOLATION = 5
+    JOINT_REFLEX = 6
+    CARTESIAN_REFLEX = 7
+    MAX_GOAL_POSE_DEVIATION_VIOLATION = 8
+    MAX_PATH_POSE_DEVIATION_VIOLATION = 9
+    CARTESIAN_VELOCITY_PROFILE_SAFETY_VIOLATION = 10
+    JOINT_POSITION_MOTION_GENERATOR_START_POSE_INVALID = 11
+    JOINT_MOTION_GENERATOR_POSITION_LIMITS_VIOLATION = 12
+    JOINT_MOTION_GENERATOR_VELOCITY_LIMITS_VIOLATION = 13
+    JOINT_MOTION_GENERATOR_VELOCITY_DISCONTINUITY = 14
+    JOINT_MOTION_GENERATOR_ACCELERATION_DISCONTINUITY = 15
+    CARTESIAN_POSITION_MOTION_GENERATOR_START_POSE_INVALID = 16
+    CARTESIAN_MOTION_GENERATOR_ELBOW_LIMIT_VIOLATION = 17
+    CARTESIAN_MOTION_GENERATOR_VELOCITY_LIMITS_VIOLATION = 18
+    CARTESIAN_MOTION_GENERATOR_VELOCITY_DISCONTINUITY = 19
+    CARTESIAN_MOTION_GENERATOR_ACCELERATION_DISCONTINUITY = 20
+    CARTESIAN_MOTION_GENERATOR_ELBOW_SIGN_INCONSISTENT = 21
+    CARTESIAN_MOTION_GENERATOR_START_ELBOW_INVALID = 22
+    FORCE_CONTROLLER_DESIRED_FORCE_TOLERANCE_VIOLATION = 23
+    START_ELBOW_SIGN_INCONSISTENT = 24
+    COMMUNICATION_CONSTRAINTS_VIOLATION = 25
+    POWER_LIMIT_VIOLATION = 26
+    CARTESIAN_MOTION_GENERATOR_JOINT_POSITION_LIMITS_VIOLATION = 27
+    CARTESIAN_MOTION_GENERATOR_JOINT_VELOCITY_LIMITS_VIOLATION = 28
+    CARTESIAN_MOTION_GENERATOR_JOINT_VELOCITY_DISCONTINUITY = 29
+    CARTESIAN_MOTION_GENERATOR_JOINT_ACCELERATION_DISCONTINUITY = 30
+    CARTESIAN_POSITION_MOTION_GENERATOR_INVALID_FRAME = 31
+    CONTROLLER_TORQUE_DISCONTINUITY = 32
+    JOINT_P2P_INSUFFICIENT_TORQUE_FOR_PLANNING = 33
+    TAU_J_RANGE_VIOLATION = 34
+    INSTABILITY_DETECTED = 35
+    JOINT_MOVE_IN_WRONG_DIRECTION = 36
+    CARTESIAN_SPLINE_MOTION_GENERATOR_VIOLATION = 37
+    JOINT_VIA_MOTION_GENERATOR_PLANNING_JOINT_LIMIT_VIOLATION = 38
+    BASE_ACCELERATION_INITIALIZATION_TIMEOUT = 39
+    BASE_ACCELERATION_INVALID_READING = 40
+
+
+FAULT_COUNT = len(Fault)

@@ -1,0 +1,41 @@
+"""From poses of the hand to joint angles, step by step along a motion."""
+
+import numpy as np
+
+from panda_sim.limits import Vector
+from panda_sim.model_library import Model
+from panda_sim.rotations import difference
+
+_CLOSE = 1e-11  # m and rad, at which the pose is met
+_ITERATIONS = 4
+# Squared, of the least-squares inverse: far below the smallest singular value of a good posture.
+_DAMPING = 1e-8
+SINGULAR = (
+    0.02  # smallest singular value of the Jacobian at which a Cartesian motion may begin; assumed
+)
+
+
+def follow(model: Model, q: Vector, T: Vector, F_T_EE: Vector, q3: float | None) -> Vector:
+    """Return joint angles (7,) [rad] for a pose (4, 4), near to `q`.
+
+    Joint 3 at `q3` [rad] where that is given.
+
+    Without it the joints move as little as they can. Where the pose is out of reach, it comes as
+    near as it gets.
+    """
+    q = np.array(q)
+    for _ in range(_ITERATIONS):
+        error = difference(T, model.pose(q, F_T_EE))
+        rows = model.jacobian(q, F_T_EE)
+        if q3 is not None:
+            error = np.append(error, q3 - q[2])
+            rows = np.vstack([rows, np.eye(7)[2]])
+        if float(np.abs(error).max()) < _CLOSE:
+            break
+        q = q + rows.T @ np.linalg.solve(rows @ rows.T + _DAMPING * np.eye(len(rows)), error)
+    return q
+
+
+def is_singular(model: Model, q: Vector, F_T_EE: Vector) -> bool:
+    """Say whether the hand cannot be moved along, or about, some axis."""
+    return float(np.linalg.svd(model.jacobian(q, F_T_EE), compute_uv=False)[-1]) < SINGULAR
