@@ -21,8 +21,9 @@ def paper(
         str,
         typer.Option(
             "--scale",
-            help="[b]small[/b]: tens of minutes; [b]medium[/b]: a sixth of the paper's steps, a day and a night; "
-            "[b]hidden[/b]: the robot left out of the image; [b]full[/b]: the paper's sizes, weeks.",
+            help="[b]small[/b]: tens of minutes; [b]medium[/b]: 20,000 steps a dataset, a night; "
+            "[b]large[/b]: 50,000 steps; [b]hidden[/b]: medium, with the robot left out of the image; "
+            "[b]full[/b]: the paper's sizes, weeks.",
         ),
     ] = "small",
     seeds: Annotated[
