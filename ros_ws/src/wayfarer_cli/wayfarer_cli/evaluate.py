@@ -5,8 +5,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 from wayfarer_common.errors import ConfigError
 from wayfarer_policies.checkpoint import digest
@@ -15,6 +13,7 @@ from wayfarer_policies.offline_policy import PolicyFile, read_policy
 from wayfarer_policies.replay.run_directory import RunDirectory, finished
 
 from wayfarer_cli.collect import Collection, collect_episodes
+from wayfarer_cli.console import bars, show
 from wayfarer_cli.in_process.config import configuration_of_run
 from wayfarer_cli.in_process.held import check_held
 from wayfarer_cli.in_process.reaching import Distances, Trials, try_all
@@ -72,7 +71,7 @@ def evaluate_policy(trial: Trial, in_process: bool, as_json: bool) -> None:
     table = Table(found.task, f"of {trial.episodes} episodes", "95 % interval", title=f"{trial.steps} steps each")
     table.add_row("done at the end", *_share(found.at_end))
     table.add_row("done on the way", *_share(found.at_any_time))
-    Console().print(table)
+    show(table)
     print(f"mean return {found.mean_return:.2f}; recorded in {found.run}")
 
 
@@ -123,7 +122,7 @@ def _share(share: Share) -> tuple[str, str]:
 def evaluate_goals(run: Path, episodes: int, steps: int, seed: int, as_json: bool) -> None:
     """Print how near the run's policy comes to goals, beside random actions and standing still."""
     configuration = configuration_of_run(RunDirectory(run).description(), namespace="")
-    with Progress(console=Console(stderr=True)) as progress:
+    with bars() as progress:
         task = progress.add_task("reaching goals", total=2 * 3 * episodes)
         found = try_all(configuration, run, episodes, steps, seed, lambda: progress.update(task, advance=1))
 
@@ -140,7 +139,7 @@ def evaluate_goals(run: Path, episodes: int, steps: int, seed: int, as_json: boo
         )
         for name, of in trials.items():
             table.add_row(name, _words(of.ee), _words(of.ee_to_others), _words(of.cube))
-        Console().print(table)
+        show(table)
 
 
 _KINDS = {"stored": "goals of the run", "even": "goals spread evenly over the workspace"}
