@@ -41,12 +41,14 @@ def literal(arguments: Sequence[str]) -> list[str]:
 
     Raises ConfigError for a value on the command line of which ROS would take a part only, or nothing.
     """
-    found = list(arguments)
+    found, for_ros = list(arguments), False
     for index, word in enumerate(found[:-1]):
         following = found[index + 1]
-        if word in ("-p", "--param"):
+        if word in ("--ros-args", "--"):
+            for_ros = word == "--ros-args"
+        elif for_ros and word in ("-p", "--param"):
             _refuse_half_read(following)
-        elif word == "--params-file" and Path(following).name.startswith(_MADE_BY_LAUNCH):
+        elif for_ros and word == "--params-file" and Path(following).name.startswith(_MADE_BY_LAUNCH):
             found[index + 1] = _rewritten(Path(following))
     return found
 
