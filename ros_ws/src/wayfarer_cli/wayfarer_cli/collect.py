@@ -151,7 +151,8 @@ class ProgressBar:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        if self._progress.live.is_started:
+            self._progress.stop()
         if self._node is not None:
             self._node.destroy_node()
         rclpy.try_shutdown()
