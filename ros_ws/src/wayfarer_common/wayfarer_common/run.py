@@ -1,5 +1,6 @@
 """What every node is built on and started by: contract endpoints, readiness, diagnostics, a clean end."""
 
+import ctypes
 import os
 import sys
 import threading
@@ -14,6 +15,7 @@ from typing import Any, NoReturn, TypeVar
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.action import ActionClient, ActionServer
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.executors import Executor, SingleThreadedExecutor
@@ -134,6 +136,13 @@ class ContractNode(Node):
     def close(self) -> None:
         """Put everything in order before the process ends. For nodes to override."""
 
+    def destroy_node(self) -> None:
+        """Take the node out of ROS: the others hear of it, and its shared memory is given back."""
+        for waitable in [*self.waitables]:
+            if isinstance(waitable, ActionServer | ActionClient):  # rclpy leaves them, and they would keep the node
+                waitable.destroy()
+        super().destroy_node()
+
     def _report_if_due(self) -> None:
         now = time.monotonic()
         missing = self.missing_peers()
@@ -192,7 +201,7 @@ def run(make_node: Callable[[], ContractNode]) -> NoReturn:
     finally:
         lifetime.ignore_signals()
         if node is not None:
-            node.destroy_node()  # the others hear of it, and its shared memory is given back
+            node.destroy_node()
         rclpy.try_shutdown()
     _leave(code)
 
@@ -211,13 +220,13 @@ def _spin(node: ContractNode, signals: list[int]) -> None:
 
 
 def _leave(code: int) -> NoReturn:
-    """End the process.
+    """End the process here and now: all that matters has been put in order.
 
-    A thread that still computes is cut off: torch would abort in it at the interpreter's own end.
+    The interpreter's own end takes torch a second, on a busy machine more than launchers wait for; and torch aborts in
+    it where a thread still computes.
     """
-    if threading.active_count() == 1:
-        sys.exit(code)
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):
+        with suppress(OSError):  # who read it may be gone
             stream.flush()
+    ctypes.CDLL(None).fflush(None)  # what ROS has written
     os._exit(code)
