@@ -9,6 +9,7 @@ SHELL := /bin/bash
 ifneq ($(origin ROS_DISTRO),command line)
 ROS_DISTRO := kilted
 endif
+unexport PYTHONPATH AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH RMW_IMPLEMENTATION
 $(if $(filter kilted jazzy,$(ROS_DISTRO)),,$(error ROS_DISTRO=$(ROS_DISTRO) must be kilted or jazzy))
 SUFFIX := $(patsubst -kilted,,-$(ROS_DISTRO))
 VENV := .venv$(SUFFIX)
@@ -102,14 +103,16 @@ $(VENV)/.wheels: $(VENV)/.system pyproject.toml constraints.txt
 	sed -i -E 's#/opt/python/[^;"]*;?##g' $(VENV)/share/*/cmake/export_*__rosidl_generator_pyExport.cmake
 	touch $@
 
-$(VENV)/.packages: $(VENV)/.wheels $(INTERFACES) $(PACKAGE_FILES)
+$(VENV)/.packages: $(VENV)/.wheels $(INTERFACES) $(PACKAGE_FILES) ros_ws/wayfarer_environment.py
 	@echo "building the ROS packages into $(VENV)"
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" AMENT_PREFIX_PATH="$(CURDIR)/$(VENV)" CMAKE_PREFIX_PATH="$(CURDIR)/$(VENV)" \
 	$(VENV)/bin/colcon --log-base log build --base-paths $(PACKAGE_DIRS) --build-base $(BUILD) --install-base $(VENV) \
 	  --merge-install --symlink-install --cmake-args -DPython3_EXECUTABLE="$(CURDIR)/$(PYTHON)" -DBUILD_TESTING=OFF
-	# colcon expects an activated environment to find packages; ours needs no activation
+	# colcon expects an activated environment to find packages; ours needs no activation, and bears another ROS's
 	@site=$(VENV)/lib/python3.11/site-packages; \
-	{ echo 'import os, sys; os.environ.setdefault("AMENT_PREFIX_PATH", sys.prefix)'; sed -s -n 1p $$site/*.egg-link; } > $$site/wayfarer.pth
+	ln -sfn $(CURDIR)/ros_ws/wayfarer_environment.py $$site/wayfarer_environment.py; \
+	rm -f $$site/wayfarer.pth; \
+	{ sed -s -n 1p $$site/*.egg-link; echo 'import wayfarer_environment'; } > $$site/0_wayfarer.pth  # 0: before all others
 	touch $@
 
 $(VENV)/.meshes: $(VENV)/.packages sim/wayfarer_sim/wayfarer_sim/meshes.py

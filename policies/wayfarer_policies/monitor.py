@@ -24,9 +24,9 @@ class Monitor:
 
     def __init__(self, run: Path) -> None:
         self._run = run
-        self._cube: set[tuple[int, ...]] = set()  # cells of the table in which its centre has been
-        self._ee: set[tuple[int, ...]] = set()  # cells of the workspace in which the end effector has been
-        self._looked_at: set[Path] = set()
+        self._cube = np.empty((0, 2), np.int16)  # (n, axes) cells of the table in which its centre has been
+        self._ee = np.empty((0, 3), np.int16)  # (n, axes) cells of the workspace in which the end effector has been
+        self._looked_at: set[str] = set()  # names of files
         self._rnd: RND | None = None
         self._rnd_of = -1  # ns, time of change of the checkpoint it holds
 
@@ -34,7 +34,7 @@ class Monitor:
         """Return figures of a closed file of the run by their names; `goal` is "" or "episode/step"."""
         directory = RunDirectory(self._run)
         for path in directory.episodes().values():
-            if path not in self._looked_at and path.name != file:
+            if path.name not in self._looked_at and path.name != file:
                 self._cover(path, read_episode(path, with_images=False))
         episode = read_episode(self._run / file)
         self._cover(self._run / file, episode)
@@ -42,10 +42,10 @@ class Monitor:
         return found | self._novelties(episode) | (self._distances(directory, episode, goal) if goal else {})
 
     def _cover(self, path: Path, episode: Episode) -> None:
-        self._looked_at.add(path)
-        self._ee |= _cells(episode.ee_positions)
+        self._looked_at.add(path.name)
+        self._ee = _with(self._ee, episode.ee_positions)
         if episode.object_poses is not None:
-            self._cube |= _cells(episode.object_poses[:, :2])
+            self._cube = _with(self._cube, episode.object_poses[:, :2])
 
     def _novelties(self, episode: Episode) -> dict[str, float]:
         """Return how new the images of the episode are to the RND as it was fitted last."""
@@ -80,6 +80,9 @@ class Monitor:
         return found
 
 
-def _cells(positions: NDArray[np.float64]) -> set[tuple[int, ...]]:
-    known = positions[np.isfinite(positions).all(axis=1)]  # (N, axes)
-    return set(map(tuple, np.floor(known / CELL).astype(int).tolist()))
+def _with(cells: NDArray[np.int16], positions: NDArray[np.float64]) -> NDArray[np.int16]:
+    """Return cells (n, axes), and those in which positions (N, axes) [m] lie, each once."""
+    known = positions[np.isfinite(positions).all(axis=1)]
+    bounds = np.iinfo(np.int16)
+    new = np.clip(np.floor(known / CELL), bounds.min, bounds.max).astype(np.int16)
+    return np.unique(np.concatenate((cells, new)), axis=0)

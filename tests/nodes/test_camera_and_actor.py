@@ -1,12 +1,15 @@
 """The camera and actor nodes over real DDS."""
 
+import itertools
 import os
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from builtin_interfaces.msg import Time
 from fixtures.graph import Peer, node_process, peer, wait_for
 from geometry_msgs.msg import PoseStamped
 from rclpy.action import ActionClient
@@ -39,6 +42,55 @@ def test_the_camera_node_makes_upright_observations_of_any_image_once_per_period
         assert pixels.shape == (84, 84, 3)
         assert pixels[10, 40].tolist() == [200, 0, 0]
         assert pixels[70, 40].tolist() == [0, 0, 0]
+
+
+NOTHING = Image(encoding="rgb8")
+BAD_PICTURES = {
+    "empty": NOTHING,
+    "short": Image(width=640, height=480, encoding="rgb8", step=1920, data=bytes(1000)),
+    "of step 0": Image(width=640, height=480, encoding="rgb8", step=0, data=bytes(640 * 480 * 3)),
+    "of an encoding nobody knows": Image(width=64, height=48, encoding="bayer_rggb8", step=64, data=bytes(64 * 48)),
+    "smaller than the crop": Image(width=64, height=48, encoding="rgb8", step=192, data=bytes(64 * 48 * 3)),
+}
+
+
+@pytest.mark.parametrize("bad", BAD_PICTURES.values(), ids=BAD_PICTURES)
+def test_one_bad_picture_is_passed_over_and_counted_and_only_what_lasts_is_a_fault(domain: int, bad: Image) -> None:
+    good = np.random.default_rng(0).integers(60, 200, (5, 480, 640, 3), dtype=np.uint8)
+    tick, count = threading.Event(), itertools.count()
+    node = node_process("wayfarer_camera", "camera", control_period=0.1, silence=1.0, crop_size=480)
+    with node as camera_node, peer(domain) as me:
+        me.listen(contract.OBSERVATION_IMAGE, contract.CAMERA_FAULT)
+        camera, seen = me.publisher(contract.CAMERA_IMAGE), me.heard[contract.OBSERVATION_IMAGE.name]
+
+        def show(picture: Image | None = None) -> None:
+            message = picture or array_to_image(good[next(count) % len(good)], Time(), "camera")
+            message.header.stamp = to_stamp(time.time_ns())
+            camera.publish(message)
+            tick.wait(0.05)
+
+        def says(kind: int) -> bool:
+            fault = me.last(contract.CAMERA_FAULT)
+            return fault is not None and fault.kind == kind
+
+        wait_for(lambda: camera.get_subscription_count() == 1, "the camera node to listen")
+        show(bad)  # as drivers do it: the very first is of no use
+        wait_for(lambda: (show(), len(seen) > 3)[1], "observations after a bad picture")
+        wait_for(lambda: (show(), says(Fault.NONE))[1], "a camera that is well")
+        before, faults = len(seen), len(me.heard[contract.CAMERA_FAULT.name])
+        show(bad)
+        wait_for(lambda: (show(), len(seen) > before + 3)[1], "observations after another")
+        assert len(me.heard[contract.CAMERA_FAULT.name]) == faults, "one bad picture is no fault"
+        counted = "unusable images"
+        wait_for(lambda: (show(), _values(me, "camera").get(counted, ""))[1].startswith("2 "), "both to be counted")
+        wait_for(lambda: (show(bad), says(Fault.CAMERA))[1], "the fault of a camera that sends nothing of use")
+        assert me.last(contract.CAMERA_FAULT).text.startswith("no picture of use (")
+        wait_for(lambda: (show(), says(Fault.NONE))[1], "the end of the fault")
+        assert camera_node.poll() is None
+
+
+def _values(me: Peer, name: str) -> dict[str, str]:
+    return {pair.key: pair.value for pair in me.health[name].values} if name in me.health else {}
 
 
 def cpu_seconds(pid: int) -> float:

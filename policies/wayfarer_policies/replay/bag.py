@@ -23,7 +23,7 @@ from wayfarer_policies.replay import digests
 from wayfarer_policies.replay.assembly import Message, Parts, contract_name, put_together, read_records
 from wayfarer_policies.replay.digests import HashingFile
 from wayfarer_policies.replay.episode import Episode, EpisodeInfo
-from wayfarer_policies.replay.message_types import add_schema, base_types
+from wayfarer_policies.replay.message_types import add_schema, base_types, types_of_schemas
 
 OPEN_SUFFIX = ".part"  # an episode that is being written, or whose recorder was killed
 _CHUNK = 256 * 1024  # bytes: small enough for random access, large enough to compress (docs/performance.md)
@@ -120,20 +120,29 @@ def messages(path: Path, types: Typestore, topics: Sequence[str] | None = None) 
                 raise
 
 
+def _types_in(path: Path) -> Typestore:
+    """Return what a finished file's summary says of its types; of an unfinished one they are learned on the way."""
+    with path.open("rb") as file:
+        summary = None if path.name.endswith(OPEN_SUFFIX) else make_reader(file, validate_crcs=True).get_summary()
+    if summary is None:
+        return base_types()
+    return types_of_schemas(frozenset((schema.name, schema.data.decode()) for schema in summary.schemas.values()))
+
+
 def read_episode(path: Path, with_images: bool = True) -> Episode:
     """Put an episode together. Raises DataError for a damaged file or one without a begin record.
 
     Without images (they are then (T + 1, 0, 0, 3)) it is much faster; `valid` is the same either way.
     """
-    types = base_types()
     with reading(path):
+        types = _types_in(path)
         return put_together(Parts.of(messages(path, types), types), path, with_images)
 
 
 def read_info(path: Path) -> EpisodeInfo:
     """Return only what an episode's records say: fast, for a whole run. Raises DataError for a damaged file."""
-    types = base_types()
     with reading(path):
+        types = _types_in(path)
         with path.open("rb") as file:
             summary = make_reader(file).get_summary()
         channels = summary.channels.values() if summary is not None else ()

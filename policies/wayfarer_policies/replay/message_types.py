@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 from rosbags.interfaces.typing import Typesdict
@@ -46,7 +47,21 @@ def installed_types(package: str) -> Typesdict:
     return {}
 
 
+@lru_cache(maxsize=16)
+def types_of_schemas(schemas: frozenset[tuple[str, str]]) -> Typestore:
+    """Return a store that knows the types of a bag's schemas (name, text); files that say the same share one.
+
+    rosbags generates classes for a store's types, which stay in memory until Python next looks for cycles.
+    """
+    store = base_types()
+    for name, text in sorted(schemas):
+        add_schema(store, name, text)
+    return store
+
+
 def add_schema(store: Typestore, name: str, text: str) -> None:
     """Teach the store the type `name` and all it contains, from the text of a bag's schema."""
+    if name in store.fielddefs:
+        return
     fresh = {key: value for key, value in get_types_from_msg(text, name).items() if key not in store.fielddefs}
     store.register(fresh)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from sys import intern
 from typing import Any, TextIO
 
 import yaml
@@ -110,8 +111,12 @@ class RunWriter(RunDirectory):
             self._lock = lock(path / "run.lock")
         except OSError as error:
             raise ConfigError(f"cannot write to {path}: {error.strerror}") from error
-        super().__init__(path)
-        self._summaries = [summarise(file) for file in self.episodes().values()]
+        try:
+            super().__init__(path)
+            self._summaries = [summarise(file) for file in self.episodes().values()]
+        except BaseException:  # which keeps its frames alive, and in them the lock
+            self.release()
+            raise
 
     def describe(self, description: Mapping[str, Any]) -> None:
         """Replace run.yaml."""
@@ -151,8 +156,12 @@ def summarise(file: Path) -> FileSummary:
     if summary is None or summary.statistics is None:
         raise DataError(f"{file} is damaged: it has no summary")
     counts = summary.statistics.channel_message_counts
-    channels = {
-        c.topic: (summary.schemas[c.schema_id].name, c.metadata.get("offered_qos_profiles", ""), counts.get(c.id, 0))
+    channels = {  # the same words in every file of a run: kept once
+        intern(c.topic): (
+            intern(summary.schemas[c.schema_id].name),
+            intern(c.metadata.get("offered_qos_profiles", "")),
+            counts.get(c.id, 0),
+        )
         for c in summary.channels.values()
     }
     statistics = summary.statistics

@@ -12,7 +12,7 @@ setup(
     zip_safe=False,
     entry_points={
         "console_scripts": [
-            "actor = wayfarer_actor.node:main",
+            "actor = wayfarer_actor.__main__:main",
         ],
     },
 )

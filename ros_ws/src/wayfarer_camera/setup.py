@@ -12,7 +12,7 @@ setup(
     zip_safe=False,
     entry_points={
         "console_scripts": [
-            "camera = wayfarer_camera.node:main",
+            "camera = wayfarer_camera.__main__:main",
         ],
     },
 )

@@ -12,7 +12,7 @@ setup(
     zip_safe=False,
     entry_points={
         "console_scripts": [
-            "wayfarer = wayfarer_cli.main:main",
+            "wayfarer = wayfarer_cli.__main__:main",
         ],
     },
 )

@@ -12,7 +12,7 @@ setup(
     zip_safe=False,
     entry_points={
         "console_scripts": [
-            "collector = wayfarer_collector.node:main",
+            "collector = wayfarer_collector.__main__:main",
         ],
     },
 )

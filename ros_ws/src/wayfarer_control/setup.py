@@ -12,7 +12,7 @@ setup(
     zip_safe=False,
     entry_points={
         "console_scripts": [
-            "control = wayfarer_control.node:main",
+            "control = wayfarer_control.__main__:main",
         ],
     },
 )

@@ -12,7 +12,7 @@ setup(
     zip_safe=False,
     entry_points={
         "console_scripts": [
-            "franka_bridge = wayfarer_franka_bridge.node:main",
+            "franka_bridge = wayfarer_franka_bridge.__main__:main",
         ],
     },
 )

@@ -12,7 +12,7 @@ setup(
     zip_safe=False,
     entry_points={
         "console_scripts": [
-            "learner = wayfarer_learner.node:main",
+            "learner = wayfarer_learner.__main__:main",
         ],
     },
 )

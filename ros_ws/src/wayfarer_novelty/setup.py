@@ -12,7 +12,7 @@ setup(
     zip_safe=False,
     entry_points={
         "console_scripts": [
-            "novelty = wayfarer_novelty.node:main",
+            "novelty = wayfarer_novelty.__main__:main",
         ],
     },
 )

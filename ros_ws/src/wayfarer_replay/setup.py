@@ -12,7 +12,7 @@ setup(
     zip_safe=False,
     entry_points={
         "console_scripts": [
-            "replay = wayfarer_replay.node:main",
+            "replay = wayfarer_replay.__main__:main",
         ],
     },
 )

@@ -12,7 +12,7 @@ setup(
     zip_safe=False,
     entry_points={
         "console_scripts": [
-            "ros2_control = wayfarer_ros2_control.node:main",
+            "ros2_control = wayfarer_ros2_control.__main__:main",
             "panda_names = wayfarer_ros2_control.panda:main",
         ],
     },

@@ -12,7 +12,7 @@ setup(
     zip_safe=False,
     entry_points={
         "console_scripts": [
-            "sim_bridge = wayfarer_sim_bridge.node:main",
+            "sim_bridge = wayfarer_sim_bridge.__main__:main",
         ],
     },
 )

@@ -99,6 +99,7 @@ def open_gl() -> Any:
     backend = os.environ.get("MUJOCO_GL", "egl").strip().lower()
     if backend not in BACKENDS:
         raise DeviceError(f"MUJOCO_GL={backend}: off-screen frames need one of {', '.join(BACKENDS)}")
+    os.environ["PYOPENGL_PLATFORM"] = backend  # MuJoCo draws with PyOpenGL, and refuses where the two disagree
     try:
         return import_module(f"mujoco.{backend}").GLContext(LARGEST, LARGEST)
     except (ImportError, AttributeError, OSError, RuntimeError) as error:

@@ -40,6 +40,9 @@ class Camera:
         shown = NOISE[self.count % 7] if pixels is None else pixels
         self.health.picture(shown, self.ros - age, self.ros, self.steady)
 
+    def spoil(self, why: str = "image of 0x0 pixels") -> None:
+        self.health.unusable(why, self.ros, self.steady)
+
     def film(self, seconds: float, pixels: NDArray[np.uint8] | None = None, age: float = 0.01) -> None:
         """Ten pictures a second."""
         for _ in range(round(seconds * 10)):
@@ -208,3 +211,48 @@ def test_a_stamp_ahead_of_the_clock_is_not_stale(age: float) -> None:
     camera = Camera()
     camera.film(10.0, age=age)
     assert camera.problem == ""
+
+
+# --- pictures that cannot be used ---
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_a_few_pictures_of_no_use_are_no_fault(count: int) -> None:
+    camera = Camera()
+    for _ in range(10):
+        for _ in range(count):
+            camera.wait(0.1)
+            camera.spoil()
+            assert camera.problem == ""
+        camera.film(1.5)
+        assert camera.problem == ""
+
+
+def test_the_first_picture_may_be_of_no_use_however_late_the_camera_is() -> None:
+    camera = Camera()
+    camera.wait(1.9)
+    camera.spoil()
+    camera.film(1.0)
+    assert camera.problem == ""
+
+
+def test_nothing_but_pictures_of_no_use_is_a_fault_that_names_the_first_and_ends_with_a_good_one() -> None:
+    camera = Camera()
+    camera.film(1.0)
+    for k in range(30):
+        camera.wait(0.1)
+        camera.spoil(f"picture {k} is bad")
+    assert camera.problem == "no picture of use (picture 0 is bad) for more than 2 s"
+    camera.film(0.1)
+    assert camera.problem == ""
+
+
+def test_too_few_good_ones_among_pictures_of_no_use_is_slow() -> None:
+    camera = Camera()
+    camera.film(5.0)
+    for _ in range(5):
+        camera.film(0.1)
+        for _ in range(9):
+            camera.wait(0.1)
+            camera.spoil()
+    assert camera.problem.startswith("slow")

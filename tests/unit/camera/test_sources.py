@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from wayfarer_camera import sources
 from wayfarer_camera.sources import SOURCES, Wanted
-from wayfarer_common.errors import ConfigError, DeviceError
+from wayfarer_common.errors import ConfigError, DataError, DeviceError
 
 FAST = Wanted("folder", "", rate=200.0, width=64, height=48, repeat=False)
 
@@ -84,9 +84,15 @@ def test_files_that_hold_no_pictures_are_refused(images: Path, tmp_path: Path) -
         SOURCES["folder"](replace(FAST, path=str(tmp_path / "empty")))
     with pytest.raises(ConfigError, match=r"notes.txt holds no picture that OpenCV can read"):
         SOURCES["video"](replace(FAST, path=str(images / "notes.txt")))
-    (images / "3.png").write_text("no image either")
-    with pytest.raises(ConfigError, match=r"3.png is not an image"):
-        reds(SOURCES["folder"](replace(FAST, path=str(images))), 4)
+
+
+def test_a_file_in_a_folder_that_is_no_picture_is_told_of_and_the_next_one_comes(images: Path) -> None:
+    (images / "1.png").write_text("no image")
+    source = SOURCES["folder"](replace(FAST, path=str(images)))
+    first = reds(source, 1)
+    with pytest.raises(DataError, match=r"1.png is not an image that OpenCV can read"):
+        source.read()
+    assert len({*first, *reds(source, 1)}) == 2
 
 
 def test_a_device_that_is_no_camera_is_refused() -> None:

@@ -1,8 +1,15 @@
+import os
+import re
+import xml.etree.ElementTree as ET
+from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+import yaml
 from wayfarer_cli.launch_file import Launch, declared_arguments, read_launch_file
 from wayfarer_common.errors import ConfigError
+from wayfarer_policies.methods import METHODS
 
 SHIPPED = Path(__file__).parents[3] / "launch"
 NODE = '<node pkg="p" exec="e"/>'
@@ -64,6 +71,38 @@ def test_a_given_value_is_taken_literally(tmp_path: Path) -> None:
     assert node.parameters == (("x", "$(env HOME) \\1"),)
 
 
+NAMES = [
+    "pick #2",
+    "a: b",
+    "20241105",
+    "yes",
+    "1e3",
+    "~",
+    "",
+    " x ",
+    "[a]",
+    "*a",
+    "'q'",
+    '"q"',
+    "a\\b",
+    "Würfel 测试\u2028😀",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_text_is_handed_on_as_yaml_that_means_this_very_text(tmp_path: Path, name: str) -> None:
+    body = '<arg name="n"/><node pkg="p" exec="e"><param name="x" value="$(var n)" type="str"/></node>'
+    ((key, value),) = read(tmp_path, body, n=name).nodes[0].parameters
+    assert (key, yaml.safe_load(value)) == ("x", name)
+    assert value[0] == value[-1] == '"', "ROS's own reader takes 1e3 for a number where PyYAML does not"
+
+
+def test_a_text_that_is_no_utf_8_is_refused_by_name(tmp_path: Path) -> None:
+    body = '<arg name="n"/><node pkg="p" exec="e"><param name="run" value="$(var n)" type="str"/></node>'
+    with pytest.raises(ConfigError, match=r"run is 'bad\\udcff': .* no UTF-8"):
+        read(tmp_path, body, n=os.fsdecode(b"bad\xff"))
+
+
 def test_several_substitutions_share_one_text(tmp_path: Path) -> None:
     body = """
       <arg name="a" default="1"/><arg name="b" default="$(var a)2"/>
@@ -121,6 +160,13 @@ def test_a_substitution_may_hold_another(tmp_path: Path) -> None:
       <arg name="a" default="x"/>
       <node pkg="p" exec="yes" if="$(equals $(var a) x)"/><node pkg="p" exec="no" if="$(equals $(var a) y)"/>"""
     assert [n.executable for n in read(tmp_path, body).nodes] == ["yes"]
+
+
+@pytest.mark.parametrize(("a", "b"), [("x", "1"), ("y", "0"), ("z", "1")])
+def test_either_of_two_conditions_may_hold(tmp_path: Path, a: str, b: str) -> None:
+    body = """<arg name="a"/><arg name="one" default="$(or $(equals $(var a) x) $(equals $(var a) z))"/>
+      <node pkg="p" exec="e" if="$(var one)"/>"""
+    assert len(read(tmp_path, body, a=a).nodes) == int(b)
 
 
 def test_an_argument_that_is_none_of_its_choices_is_refused_with_them(tmp_path: Path) -> None:
@@ -197,7 +243,8 @@ def test_an_unknown_element_is_refused_by_name(tmp_path: Path, element: str) -> 
         ('<set_env name="a" value="b" sep=":"/>', "set_env attribute sep"),
         ('<node pkg="p" exec="e" on_exit="respawn"/>', 'on_exit="respawn"'),
         ('<node pkg="p" exec="e"><env name="a" value="b"/></node>', "<env> in a node"),
-        ('<node pkg="p" exec="e"><param name="a" value="b" type="str"/></node>', "<param> in a node"),
+        ('<node pkg="p" exec="e"><param name="a" value="b" type="int"/></node>', '<param type="int">'),
+        ('<node pkg="p" exec="e"><param name="a" value="b" sep=","/></node>', "<param> in a node"),
         ('<node pkg="p" exec="e"><param name="a"><param name="b" value="1"/></param></node>', "<param> in a node"),
         ('<arg name="a" default="1"><let name="b" value="1"/></arg>', "<let> in <arg>"),
         ('<include file="x"><let name="b" value="1"/></include>', "<let> in <include>"),
@@ -231,6 +278,8 @@ def test_an_attribute_that_is_missing_is_named(tmp_path: Path, body: str, words:
         "$(eval 1 + 1)",
         "$(dirname x)",
         "$(equals 1)",
+        "$(or true)",
+        "$(or yes no)",
         "$(anon x)",
         "$(var nobody)",
         "$(var )",
@@ -331,3 +380,38 @@ def test_the_files_we_ship_are_understood_and_every_argument_is_described(file: 
 
 def test_there_is_a_launch_file_to_ship() -> None:
     assert (SHIPPED / "sim.launch.xml").is_file()
+
+
+def params_in(file: Path) -> list[tuple[str, ET.Element]]:
+    nodes = ET.parse(file).getroot().iter("node")
+    return [(n.attrib["pkg"], p) for n in nodes for p in n.iter("param") if "name" in p.attrib]
+
+
+@pytest.mark.parametrize("file", sorted(SHIPPED.glob("*.launch.xml")), ids=lambda f: f.name)
+def test_every_text_a_shipped_file_hands_on_is_called_one(file: Path) -> None:
+    for package, param in params_in(file):
+        defaults = {f.name: f.default for f in fields(import_module(f"wayfarer_{package[9:]}.node").Params)}
+        is_text = isinstance(defaults.get(param.attrib["name"]), str)  # use_sim_time is ROS's own
+        assert param.attrib.get("type") == ("str" if is_text else None), f"{package}: {param.attrib['name']}"
+
+
+def test_there_are_texts_to_hand_on() -> None:
+    assert sum(p.attrib.get("type") == "str" for f in SHIPPED.glob("*.xml") for _, p in params_in(f)) > 5
+
+
+@pytest.mark.parametrize("file", sorted(SHIPPED.glob("*.launch.xml")), ids=lambda f: f.name)
+def test_substitutions_are_written_as_ros2_launch_reads_them(file: Path) -> None:
+    for element in ET.parse(file).getroot().iter():
+        for value in element.attrib.values():
+            assert not re.search(r"\$\([^)]*\s{2}", value), f"{value}: one space between the words"
+            assert "$(any" not in value, "its reader in XML fails in Jazzy and Kilted"
+
+
+@pytest.mark.parametrize("file", ["sim", "hardware", "workstation"])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_that_learns_gets_its_learner_without_being_asked(file: str, method: str) -> None:
+    path = SHIPPED / f"{file}.launch.xml"
+    nodes = {n.name for n in read_launch_file(path, {"run": "x", "method": method}, find_share).nodes}
+    assert ({"learner", "novelty"} <= nodes) == METHODS[method].learns
+    told = {"run": "x", "method": method, "learning": "false"}
+    assert not {"learner", "novelty"} & {n.name for n in read_launch_file(path, told, find_share).nodes}

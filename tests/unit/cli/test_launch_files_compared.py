@@ -50,7 +50,7 @@ def test_the_two_machines_together_start_what_one_does(robot: str) -> None:
 
 def test_the_bridge_is_told_the_robots_address() -> None:
     (bridge,) = (n for n in read("robot_pc", robot_ip="10.0.0.2").nodes if n.name == "franka_bridge")
-    assert ("robot_ip", "10.0.0.2") in bridge.parameters
+    assert ("robot_ip", '"10.0.0.2"') in bridge.parameters
 
 
 @pytest.mark.parametrize("name", ["hardware", "robot_pc"])

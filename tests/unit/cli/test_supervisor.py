@@ -11,6 +11,7 @@ from wayfarer_cli import supervisor
 from wayfarer_cli.launch_file import Launch, NodeSpec
 from wayfarer_cli.supervisor import NodeDiedError, Supervisor
 from wayfarer_common.errors import ConfigError
+from wayfarer_common.lifetime import claim
 
 PYTHON = f"#!{sys.executable}\nimport os, signal, sys, time\n"
 SLEEP = PYTHON + "print('awake', flush=True)\ntime.sleep(60)\n"
@@ -98,8 +99,15 @@ def test_a_node_that_is_killed_is_named_with_its_signal(nodes: Nodes) -> None:
 
 
 def test_nodes_that_fail_together_are_all_named(nodes: Nodes) -> None:
-    running = nodes.supervisor(one=PYTHON + "sys.exit(1)", two=PYTHON + "sys.exit(2)")
-    assert soon(lambda: all(gone(pid) for pid in pids_of(running)))
+    running = nodes.supervisor(one=PYTHON + "sys.exit(1)", two=PYTHON + "sys.exit(2)", watched=SLEEP)
+    started = running._start
+
+    def start_all(node: NodeSpec, program: Path) -> None:
+        started(node, program)
+        if node.name == "watched":  # it is the last; by then the others have come to their end
+            assert soon(lambda: all(gone(pid) for pid in pids_of(running)[:2]))
+
+    running._start = start_all  # type: ignore[method-assign]
     with pytest.raises(NodeDiedError, match="one ended with exit code 1 and two ended with exit code 2"):
         running.run()
 
@@ -227,6 +235,29 @@ def test_a_node_that_says_very_much_loses_no_line(nodes: Nodes) -> None:
     assert nodes.lines == [f"[talker] line {k}" for k in range(20000)]
 
 
+def test_a_node_whose_supervisor_is_dead_by_then_does_not_start(tmp_path: Path) -> None:
+    """What the new process asks for before it becomes the node: the launcher it names is not its parent any more."""
+    code = "from wayfarer_cli.supervisor import _end_with\n_end_with(1 << 22)()\nprint('started')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60.0)
+    assert (done.returncode, done.stdout) == (1, "")
+
+
+def test_nohup_keeps_a_launch_alive_without_its_terminal(nodes: Nodes) -> None:
+    running = nodes.supervisor(one=SLEEP)
+    heard: list[int] = []
+
+    def hang_up() -> None:
+        if nodes.all_awake(1):
+            os.kill(os.getpid(), signal.SIGTERM if heard else signal.SIGHUP)
+            heard.append(1)
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert running.run(hang_up) == 128 + signal.SIGTERM
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_nodes_get_the_environment_of_the_launch_and_no_input(nodes: Nodes) -> None:
     script = PYTHON + "print(os.environ['WAYFARER_TEST'], os.environ['ROS_DOMAIN_ID'], repr(sys.stdin.read()))\n"
     nodes.supervisor(node=script).run()
@@ -246,23 +277,30 @@ def test_a_terminal_s_ctrl_c_reaches_the_nodes_only_through_the_supervisor(nodes
 # --- what keeps a run from starting ---
 
 
-def test_a_domain_in_use_by_another_launch_is_refused_until_that_ends(nodes: Nodes) -> None:
+def test_a_node_that_another_launch_has_in_the_domain_is_refused_until_that_ends(nodes: Nodes) -> None:
     first = nodes.supervisor(one=PYTHON)
-    with pytest.raises(ConfigError, match=f"ROS domain {nodes.domain} is in use by another wayfarer launch"):
-        nodes.supervisor(two=SLEEP)
+    with pytest.raises(ConfigError, match=f"/one is there already in ROS domain {nodes.domain} on this machine"):
+        nodes.supervisor(other=SLEEP, one=SLEEP)
     first.run()
-    assert nodes.supervisor(three=PYTHON).run() == 0
+    assert nodes.supervisor(one=PYTHON).run() == 0
 
 
-def test_the_same_domain_written_differently_is_the_same_domain(nodes: Nodes) -> None:
-    first = nodes.supervisor(one=PYTHON)
-    nodes.domain = "0" + nodes.domain
-    with pytest.raises(ConfigError, match="is in use"):
-        nodes.supervisor(two=SLEEP)
-    first.run()
+def test_a_node_that_somebody_else_has_started_is_refused_before_anything_starts(nodes: Nodes) -> None:
+    with (
+        claim(int(nodes.domain), "/one"),
+        pytest.raises(ConfigError, match=rf"/one is there .*\(process {os.getpid()}\)"),
+    ):
+        nodes.supervisor(one=SLEEP)
+    assert nodes.supervisor(one=PYTHON).run() == 0, "a launch that was refused holds no name"
 
 
-@pytest.mark.parametrize("domain", ["102", "-1", "one", "", " 5", "1.0", "²", "99999999999999999999"])
+def test_a_launch_that_never_ran_holds_its_names_no_longer_than_it_is_there(nodes: Nodes) -> None:
+    with pytest.raises(ConfigError, match="/two is there"), claim(int(nodes.domain), "/two"):
+        nodes.supervisor(one=SLEEP, two=SLEEP)
+    assert nodes.supervisor(one=PYTHON).run() == 0
+
+
+@pytest.mark.parametrize("domain", ["102", "-1", "one", " 5", "1.0", "²", "010", "99999999999999999999"])
 def test_a_domain_that_ros_could_not_use_is_refused_with_what_it_could(nodes: Nodes, domain: str) -> None:
     nodes.domain = domain
     with pytest.raises(ConfigError, match=f"ROS_DOMAIN_ID='{domain}' must be a number from 0 to 101"):

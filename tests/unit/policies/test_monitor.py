@@ -3,10 +3,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fixtures.episodes import expected_image, expected_object, expected_pose, write_run
+from hypothesis import given
+from hypothesis import strategies as st
 from wayfarer_common.errors import DataError
 from wayfarer_policies import checkpoint
 from wayfarer_policies.methods import checkpoint_folder, make_rnd
-from wayfarer_policies.monitor import Monitor
+from wayfarer_policies.monitor import CELL, Monitor, _with
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +59,22 @@ def test_the_novelty_of_what_was_reached_follows_the_rnd_that_lies_on_disk(tmp_p
     rnd.fit(np.ascontiguousarray(frames), epochs=3)
     checkpoint.write(checkpoint_folder(run) / "novelty.safetensors", "novelty", rnd.state())
     assert watching.figures("episode_000000.mcap", "")["novelty/reached_mean"] != first["novelty/reached_mean"]
+
+
+@given(
+    st.lists(
+        st.lists(st.tuples(*[st.floats(-400.0, 400.0) | st.just(float("nan"))] * 3), max_size=20),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_a_cell_counts_once_however_often_something_was_in_it_and_takes_six_bytes(
+    episodes: list[list[tuple[float, float, float]]],
+) -> None:
+    cells, expected = np.empty((0, 3), np.int16), set()
+    for positions in episodes:
+        cells = _with(cells, np.array(positions, dtype=float).reshape(-1, 3))
+        at = [tuple(np.floor(np.array(p) / CELL).astype(int)) for p in positions if np.isfinite(p).all()]
+        expected |= {tuple(np.clip(cell, -(2**15), 2**15 - 1).tolist()) for cell in at}
+    assert set(map(tuple, cells.tolist())) == expected
+    assert cells.nbytes == 6 * len(expected)

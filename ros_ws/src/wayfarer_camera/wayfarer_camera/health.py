@@ -1,4 +1,4 @@
-"""Says what is wrong with a camera: no pictures or too few, frozen, black or stale ones. Pure.
+"""Says what is wrong with a camera: no pictures or too few, unusable, frozen, black or stale ones. Pure.
 
 Time is counted on a clock of its own, which runs only while the node's ROS clock and the steady clock both do, and
 never more than MAX_TICK at once. So nothing is missed on a real camera; and in lock-step, where simulated time stands
@@ -41,6 +41,7 @@ class Health:
         self._last_picture = 0.0  # s
         self._last_change, self._last_light, self._last_fresh = 0.0, 0.0, 0.0  # s
         self._frozen = self._black = self._stale = False  # the newest picture
+        self._unusable = ""  # what was wrong with the first of those that came since the last one of use
         self._previous: NDArray[np.uint8] | None = None
         self._arrivals: deque[float] = deque()  # s, those within the window
 
@@ -56,6 +57,7 @@ class Health:
         if not self._arrivals and self._previous is None:
             self._last_change = self._last_light = self._last_fresh = self._now
         self._last_picture = self._now
+        self._unusable = ""
         self._arrivals.append(self._now)
         self._frozen = self._previous is not None and np.array_equal(pixels, self._previous)
         self._black = float(pixels[::_BLACK_EVERY, ::_BLACK_EVERY].mean()) < self._limits.black_level
@@ -65,11 +67,17 @@ class Health:
         self._last_light = self._last_light if self._black else self._now
         self._last_fresh = self._last_fresh if self._stale else self._now
 
+    def unusable(self, why: str, ros: float, steady: float) -> None:
+        """Hear of a picture that cannot be used, which is as good as none, and why not."""
+        self.tick(ros, steady)
+        self._unusable = self._unusable or why
+
     def problem(self) -> str:
         """Return what is wrong now, in words that change only when the problem does; empty when nothing is."""
         limits, now = self._limits, self._now
         if now - self._last_picture > limits.silence:
-            return f"no picture for more than {limits.silence:g} s"
+            what = f"no picture of use ({self._unusable})" if self._unusable else "no picture"
+            return f"{what} for more than {limits.silence:g} s"
         problems = []
         if self._frozen and 0.0 < limits.frozen_after < now - self._last_change:
             problems.append(

@@ -15,7 +15,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from wayfarer_common import contract, names
 from wayfarer_common.calibration import Calibration, load_optional
 from wayfarer_common.conversions import array_to_image, image_to_array, to_nanoseconds, to_stamp
-from wayfarer_common.errors import DeviceError
+from wayfarer_common.errors import ConfigError, DataError, DeviceError
 from wayfarer_common.params import declare, param
 from wayfarer_common.run import ContractNode, run
 from wayfarer_msgs.msg import Fault
@@ -27,6 +27,7 @@ from wayfarer_camera.sources import SOURCES, Source, Wanted
 _EARLY = 0.1  # share of the period by which an image may come early: cameras do not divide our period exactly
 _TICK = 0.1  # s, how often the camera's health is looked at
 _REOPEN = 1.0  # s between two attempts to open a lost device
+_SAID_EVERY = 10.0  # s between two words about skipped pictures
 _END = 2.0  # s that the reading of a picture may take at the end
 
 
@@ -46,7 +47,7 @@ class Params:
     crop_top: int = param(0, "rows cut off at the top [pixels]", 0, 10000)
     crop_size: int = param(0, "edge of the square that is kept [pixels]; 0: the largest that fits", 0, 10000)
     quarter_turns: int = param(0, "counter-clockwise quarter turns that bring the image upright", 0, 3)
-    silence: float = param(2.0, "time without an image that is a fault [s]", 0.1, 600.0)
+    silence: float = param(2.0, "time without an image that can be used that is a fault [s]", 0.1, 600.0)
     min_rate: float = param(1.0, "fewer images a second over rate_window are a fault [Hz]", 0.01, 240.0)
     rate_window: float = param(5.0, "time over which images are counted for min_rate [s]", 1.0, 600.0)
     frozen_after: float = param(
@@ -97,18 +98,36 @@ class Camera(ContractNode):
     def see(self, pixels: NDArray[np.uint8], stamp: Time, frame: str) -> None:
         """Make an observation of RGB pixels (H, W, 3), where the time has come for one."""
         taken = to_nanoseconds(stamp)
+        upright = None
+        if not 0 <= taken - self._last < self._spacing:
+            try:
+                plain = self._rectify(pixels) if self._rectify else pixels
+                upright = observe(plain, self._crop, names.OBSERVATION_SIZE)
+            except ConfigError as error:  # of another size than the others, or than it is said to have
+                self.skip(str(error))
+                return
         with self._watching:
             self._health.picture(pixels, taken * 1e-9, *self._times())
         self.counts["images"] += 1
-        if 0 <= taken - self._last < self._spacing:
-            return
-        self._last = taken
-        upright = observe(self._rectify(pixels) if self._rectify else pixels, self._crop, names.OBSERVATION_SIZE)
-        self._observation.publish(array_to_image(upright, stamp, frame))
-        self.counts["observations"] += 1
+        if upright is not None:
+            self._last = taken
+            self._observation.publish(array_to_image(upright, stamp, frame))
+            self.counts["observations"] += 1
+
+    def skip(self, why: str) -> None:
+        """Pass over a picture that cannot be used. Drivers send one now and then; it is a fault only where it lasts."""
+        with self._watching:
+            self._health.unusable(why, *self._times())
+        self.counts["unusable images"] += 1
+        self.get_logger().warning(f"picture skipped: {why}", throttle_duration_sec=_SAID_EVERY)
 
     def _on_image(self, message: Image) -> None:
-        self.see(image_to_array(message), message.header.stamp, message.header.frame_id)
+        try:
+            pixels = image_to_array(message)
+        except DataError as error:
+            self.skip(str(error))
+        else:
+            self.see(pixels, message.header.stamp, message.header.frame_id)
 
     def _on_tick(self) -> None:
         """Publish a fault when it begins, changes and ends."""
@@ -166,6 +185,9 @@ class OwnSource:
                     taken = self._take()
                 except DeviceError as error:
                     self._reopen(str(error))
+                    continue
+                except DataError as error:
+                    self._camera.skip(str(error))
                     continue
                 if taken is None:
                     self.problem = f"{self._wanted.kind} {self._wanted.path} is at its end"

@@ -10,7 +10,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from wayfarer_common.errors import ConfigError, DeviceError
+from wayfarer_common.errors import ConfigError, DataError, DeviceError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 _OLDEST = 1.0  # s; a driver that gives an older capture time counts on another clock than ours
@@ -28,7 +28,10 @@ class Source(Protocol):
     """Gives one picture after another; opened by its construction, used by one thread."""
 
     def read(self) -> Frame | None:
-        """Wait for the next picture; None at the end of a file. Raises DeviceError where the device is lost."""
+        """Wait for the next picture; None at the end of a file.
+
+        Raises DeviceError where the device is lost, DataError for one picture that cannot be read.
+        """
 
     def close(self) -> None:
         """Give the device or file back."""
@@ -84,9 +87,9 @@ class V4l2Source:
 
 
 class FileSource:
-    """Pictures that lie on disk, at a steady rate."""
+    """Pictures that lie on disk, at a steady rate; in place of one that cannot be read `pictures` gives the reason."""
 
-    def __init__(self, pictures: Callable[[], Iterator[NDArray[np.uint8]]], wanted: Wanted) -> None:
+    def __init__(self, pictures: Callable[[], Iterator[NDArray[np.uint8] | str]], wanted: Wanted) -> None:
         self._make, self._repeat = pictures, wanted.repeat
         self._pictures = pictures()
         self._closed = threading.Event()
@@ -103,6 +106,8 @@ class FileSource:
         now = time.monotonic()
         self._due = max(self._due + self._period, now - self._period)  # after a stop it does not hurry to catch up
         self._closed.wait(max(self._due - now, 0.0))
+        if isinstance(pixels, str):
+            raise DataError(pixels)
         return Frame(pixels)
 
     def close(self) -> None:
@@ -138,12 +143,10 @@ def folder(wanted: Wanted) -> FileSource:
     if not files:
         raise ConfigError(f"folder {path} holds no image: looked for {', '.join(SUFFIXES)}")
 
-    def pictures() -> Iterator[NDArray[np.uint8]]:
+    def pictures() -> Iterator[NDArray[np.uint8] | str]:
         for file in files:
             pixels = cv2.imread(str(file))
-            if pixels is None:
-                raise ConfigError(f"{file} is not an image that OpenCV can read")
-            yield _rgb(pixels)
+            yield f"{file} is not an image that OpenCV can read" if pixels is None else _rgb(pixels)
 
     return FileSource(pictures, wanted)
 

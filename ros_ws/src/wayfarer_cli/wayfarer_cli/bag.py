@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
+from rich.markup import escape
 from wayfarer_common.errors import ConfigError, DataError
 
+from wayfarer_cli.console import bars, plain
+
 bag = typer.Typer(no_args_is_help=True, help="Look into recorded runs, check, mend, merge and split them.")
-_out = Console(soft_wrap=True, highlight=False)
-_errors = Console(stderr=True, soft_wrap=True, highlight=False)
+_out, _errors = plain(), plain(stderr=True)
 
 Run = Annotated[Path, typer.Argument(help="A run: the directory given to `wayfarer collect --out`.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of words.")]
@@ -68,8 +68,8 @@ def verify(run: Run, json: Json = False) -> None:
         print(dumps({**asdict(verdict), "code": verdict.code}))
         sys.exit(verdict.code)
     for finding in verdict.findings:
-        where = f"{finding.file}: " if finding.file else ""
-        _out.print(f"[{'red' if finding.damage else 'yellow'}]{where}[/]{_plain(finding.what)}")
+        where = escape(f"{finding.file}: ") if finding.file else ""
+        _out.print(f"[{'red' if finding.damage else 'yellow'}]{where}[/]{escape(finding.what)}")
     lost = f"{verdict.steps} steps, {verdict.lost_steps} of them lost"
     _out.print(f"{verdict.readable} of {verdict.episodes} episodes can be read: {lost}. {_words(verdict.code)}")
     sys.exit(verdict.code)
@@ -97,11 +97,11 @@ def recover(
         sys.exit(outcome.code)
     for one in outcome.recovered:
         loss = f"{one.damaged_chunks} damaged chunks{' and its torn end' if one.torn else ''}"
-        _out.print(f"[green]{one.file}: [/]{one.steps} steps, {one.lost_steps} of them lost, without {loss}")
+        _out.print(f"[green]{escape(one.file)}: [/]{one.steps} steps, {one.lost_steps} of them lost, without {loss}")
     for lost in outcome.failed:
-        _out.print(f"[red]{lost.file}: [/]{_plain(lost.why)}")
+        _out.print(f"[red]{escape(lost.file)}: [/]{escape(lost.why)}")
     kept = f"{outcome.sound} sound, {len(outcome.recovered)} recovered, {len(outcome.failed)} lost"
-    _out.print(f"{outcome.out}: {kept}. {_words(outcome.code)}")
+    _out.print(f"{escape(str(outcome.out))}: {kept}. {_words(outcome.code)}")
     sys.exit(outcome.code)
 
 
@@ -169,7 +169,7 @@ def _unusable(run: Path | str, json: bool) -> Iterator[None]:
     except DataError as error:
         if json:
             print(dumps({"run": str(run), "code": 2, "error": str(error)}))
-        _errors.print(f"[bold red]unusable:[/] {_plain(str(error))}")
+        _errors.print(f"[bold red]unusable:[/] {escape(str(error))}")
         sys.exit(2)
 
 
@@ -179,13 +179,9 @@ def _all(runs: Sequence[Path]) -> str:
 
 @contextmanager
 def _progress(what: str) -> Iterator[Callable[[int, int], Any]]:
-    with Progress(console=_errors, transient=True) as progress:
+    with bars(transient=True) as progress:
         task = progress.add_task(what, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", r"\[")
 
 
 def _words(code: int) -> str:

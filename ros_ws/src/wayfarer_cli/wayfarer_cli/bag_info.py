@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 from wayfarer_policies.replay.run_directory import RunDirectory
 from wayfarer_policies.report.summary import RunSummary, summarise_run
+
+from wayfarer_cli.console import show
 
 
 def print_info(runs: Sequence[Path], as_json: bool) -> None:
@@ -22,7 +23,7 @@ def print_info(runs: Sequence[Path], as_json: bool) -> None:
     columns = [_rows(summary) for summary in summaries]
     for name in columns[0]:
         table.add_row(name, *(column[name] for column in columns))
-    Console().print(table)
+    show(table)
 
 
 def _rows(s: RunSummary) -> dict[str, str]:

@@ -10,11 +10,12 @@ import rclpy
 from geometry_msgs.msg import PoseStamped
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 from wayfarer_common import contract
 from wayfarer_common.conversions import image_to_array, position_of, quaternion_of, to_nanoseconds
-from wayfarer_common.errors import DeviceError
+from wayfarer_common.errors import DataError, DeviceError
+from wayfarer_common.ros import start_ros
+from wayfarer_common.surroundings import namespace_of
 from wayfarer_policies.vision.charuco import Board, View
 
 from wayfarer_cli.calibrate import COLUMNS, POSES
@@ -34,9 +35,9 @@ def moved(one: View, other: View) -> float:
 def record_views(out: Path, views: int, timeout: float, namespace: str, board: Board) -> None:
     """Write pictures into a folder. Raises DeviceError where not all came in time."""
     out.mkdir(parents=True, exist_ok=True)
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    start_ros()
     try:
-        node = Node("calibrate_camera", namespace=namespace)
+        node = Node("calibrate_camera", namespace=namespace_of(namespace))
         recorder = Recorder(node, out, board)
         executor = SingleThreadedExecutor()
         executor.add_node(node)
@@ -52,6 +53,7 @@ def record_views(out: Path, views: int, timeout: float, namespace: str, board: B
         raise DeviceError(
             f"{recorder.taken} of {views} pictures in {timeout:g} s: {recorder.images} images came, "
             f"the board was seen in {recorder.seen}"
+            + (f"; some could not be used: {recorder.unusable}" if recorder.unusable else "")
         )
 
 
@@ -60,6 +62,7 @@ class Recorder:
 
     def __init__(self, node: Node, out: Path, board: Board) -> None:
         self.images = self.seen = self.taken = 0
+        self.unusable = ""  # what was wrong with the last image that was skipped
         self._out, self._board = out, board
         self._kept: list[View] = []
         self._before: View | None = None
@@ -84,7 +87,11 @@ class Recorder:
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + _LOOK
-        pixels = np.ascontiguousarray(image_to_array(message))
+        try:
+            pixels = np.ascontiguousarray(image_to_array(message))
+        except DataError as error:
+            self.unusable = str(error)
+            return
         before, self._before = self._before, self._board.find(pixels)
         if self._before is None:
             return

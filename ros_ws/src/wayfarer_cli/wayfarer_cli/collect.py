@@ -8,23 +8,22 @@ from pathlib import Path
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
     TaskID,
-    TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from wayfarer_common import contract
 from wayfarer_common.errors import ConfigError
+from wayfarer_common.ros import start_ros
 from wayfarer_msgs.msg import CollectorStatus
 from wayfarer_policies.methods import method
 from wayfarer_policies.replay.run_directory import RunDirectory, RunWriter, finished
 
+from wayfarer_cli.console import plain, words_of
 from wayfarer_cli.nodes import launch_nodes
 
 _LAUNCH_FILES = {"sim": "sim.launch.xml", "hardware": "hardware.launch.xml"}
@@ -127,13 +126,13 @@ def threads_of(wanted: Collection) -> int:
 def make_bar(wanted: Collection, done: int) -> tuple[Progress, TaskID]:
     """Return a progress bar over the steps of a run that holds `done` episodes, and its one task."""
     progress = Progress(
-        TextColumn("{task.description}"),
+        words_of("task.description"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
+        words_of("task.fields[rate]"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=plain(stderr=True),
     )
     start, total = done * wanted.steps, wanted.episodes * wanted.steps
     return progress, progress.add_task("starting", total=total, completed=start, rate="")
@@ -149,11 +148,11 @@ class ProgressBar:
         self._node: Node | None = None
 
     def __enter__(self) -> "ProgressBar":
-        self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        if self._progress.live.is_started:
+            self._progress.stop()
         if self._node is not None:
             self._node.destroy_node()
         rclpy.try_shutdown()
@@ -161,7 +160,8 @@ class ProgressBar:
     def update(self) -> None:
         """Listen for a moment; called while the nodes run, whose environment is then in force."""
         if self._node is None:
-            rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+            self._progress.start()
+            start_ros()
             self._node = Node("progress", namespace=_NAMESPACE)
             status = contract.COLLECTOR_STATUS
             self._node.create_subscription(status.type, status.name, self._on_status, status.qos)

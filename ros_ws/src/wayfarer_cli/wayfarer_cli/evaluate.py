@@ -6,8 +6,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 from wayfarer_common.errors import ConfigError
 from wayfarer_policies.checkpoint import digest
@@ -17,6 +15,7 @@ from wayfarer_policies.replay.run_directory import RunDirectory, finished
 from wayfarer_policies.report.reached import Ending, draw_reached, most_telling, write_movie
 
 from wayfarer_cli.collect import Collection, collect_episodes
+from wayfarer_cli.console import bars, show
 from wayfarer_cli.in_process.config import Configuration, configuration_of_run
 from wayfarer_cli.in_process.held import check_held
 from wayfarer_cli.in_process.reaching import FRAMES, Distances, Trials, Tried, film, try_all
@@ -74,7 +73,7 @@ def evaluate_policy(trial: Trial, in_process: bool, as_json: bool) -> None:
     table = Table(found.task, f"of {trial.episodes} episodes", "95 % interval", title=f"{trial.steps} steps each")
     table.add_row("done at the end", *_share(found.at_end))
     table.add_row("done on the way", *_share(found.at_any_time))
-    Console().print(table)
+    show(table)
     print(f"mean return {found.mean_return:.2f}; recorded in {found.run}")
 
 
@@ -140,7 +139,7 @@ class GoalTrial:
 def evaluate_goals(trial: GoalTrial, as_json: bool) -> None:
     """Print how near the run's policy comes to goals, beside random actions and standing still."""
     configuration = configuration_of_run(RunDirectory(trial.run).description(), namespace="")
-    with Progress(console=Console(stderr=True)) as progress:
+    with bars() as progress:
         task = progress.add_task("reaching goals", total=2 * 3 * trial.goals)
 
         def on_trial() -> None:
@@ -153,7 +152,7 @@ def evaluate_goals(trial: GoalTrial, as_json: bool) -> None:
         print(json.dumps(plain))
     else:
         for kind, tried in found.items():
-            Console().print(_table(trial, kind, tried))
+            show(_table(trial, kind, tried))
     if trial.picture is not None:
         print(_draw(trial, trial.picture, configuration, found["even"]), file=sys.stderr if as_json else sys.stdout)
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 from wayfarer_common.errors import ConfigError
+
+from wayfarer_cli.console import bars
 
 
 class Format(StrEnum):
@@ -46,7 +46,7 @@ def export(
     wanted = task_named(task) if task else None
     write = {Format.LEROBOT: export_lerobot, Format.ROBOMIMIC: export_robomimic, Format.MINARI: export_minari}[to]
     note = "no task: all rewards are 0"
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    with bars(transient=True) as progress:
         dataset = open_runs([run], progress)
         if wanted is None:
             material = Material.of(dataset, dataset.transitions)

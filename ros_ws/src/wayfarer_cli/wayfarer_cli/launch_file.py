@@ -10,6 +10,8 @@ from pathlib import Path
 
 import yaml
 from wayfarer_common.errors import ConfigError
+from wayfarer_common.ros_arguments import quoted
+from wayfarer_common.surroundings import namespace_of
 
 from wayfarer_cli.substitution import KNOWN, FindShare, UnknownSubstitutionError, substitute
 
@@ -36,9 +38,14 @@ class NodeSpec:
     executable: str
     name: str
     namespace: str
-    parameters: tuple[tuple[str, str], ...]  # in file order: ("from", path) or (name, value)
+    parameters: tuple[tuple[str, str], ...]  # in file order: ("from", path) or (name, value in YAML)
     remaps: Remaps
     ends_run: bool  # on_exit="shutdown"
+
+    @property
+    def full_name(self) -> str:
+        """The node's name with its namespace."""
+        return f"{self.namespace.rstrip('/')}/{self.name}"
 
     def arguments(self) -> list[str]:
         """Return the ROS arguments of the process."""
@@ -112,7 +119,7 @@ class _Reader:
             elif element.tag == "set_env":
                 self.launch.environment[element.attrib["name"]] = self._text(element.attrib["value"])
             elif element.tag == "push-ros-namespace":
-                namespace = f"{namespace}/{self._text(element.attrib['namespace']).strip('/')}".rstrip("/")
+                namespace += namespace_of(self._text(element.attrib["namespace"]))
             elif element.tag == "set_remap":
                 remaps += (self._remap(element),)
             elif element.tag == "group":
@@ -191,13 +198,13 @@ class _Reader:
                 continue
             if child.tag == "param" and set(child.attrib) == {"from"}:
                 parameters.append(("from", self._text(child.attrib["from"])))
-            elif child.tag == "param" and set(child.attrib) == {"name", "value"}:
-                parameters.append((child.attrib["name"], self._text(child.attrib["value"])))
+            elif child.tag == "param" and set(child.attrib) - {"type"} == {"name", "value"}:
+                parameters.append((child.attrib["name"], self._value(child)))
             elif child.tag == "remap":
                 self._check(child)
                 remaps += (self._remap(child),)
             else:
-                raise self._unknown(f"<{child.tag}> in a node", "param (from, or name and value), remap")
+                raise self._unknown(f"<{child.tag}> in a node", "param (from, or name, value and type), remap")
         return NodeSpec(
             package=self._text(element.attrib["pkg"]),
             executable=self._text(element.attrib["exec"]),
@@ -207,6 +214,13 @@ class _Reader:
             remaps=remaps,
             ends_run=element.attrib.get("on_exit") == "shutdown",
         )
+
+    def _value(self, param: ET.Element) -> str:
+        """Return a parameter's value in YAML, as ROS takes it: what it is without a type, quoted as a text with one."""
+        kind, value = param.attrib.get("type"), self._text(param.attrib["value"])
+        if kind not in (None, "str"):
+            raise self._unknown(f'<param type="{kind}">', 'type="str", or none for what the value is in YAML')
+        return value if kind is None else quoted(param.attrib["name"], value)
 
     def _text(self, text: str) -> str:
         try:

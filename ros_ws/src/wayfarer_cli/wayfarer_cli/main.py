@@ -2,15 +2,19 @@
 
 import os
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from rich.markup import escape
+from wayfarer_common import lifetime
 from wayfarer_common.errors import ConfigError, WayfarerError
+from wayfarer_common.surroundings import RANGE
 
 from wayfarer_cli.bag import bag
 from wayfarer_cli.calibrate import calibrate
+from wayfarer_cli.console import plain
 from wayfarer_cli.export import export
 from wayfarer_cli.paper.command import paper
 from wayfarer_cli.recipe import Recipe
@@ -22,7 +26,7 @@ app.add_typer(calibrate, name="calibrate")
 app.command()(export)
 app.command()(paper)
 app.add_typer(train, name="train")
-_errors = Console(stderr=True)
+_errors = plain(stderr=True)
 
 
 @app.callback()
@@ -176,7 +180,7 @@ def doctor(
 
     wanted = report.Examination(target, out, robot_ip, peer, calibration, camera_rate, listen, namespace, raw_images)
     findings = report.examine(wanted)
-    report.show(findings, Console())
+    report.show(findings)
     sys.exit(checks.exit_code(findings))
 
 
@@ -208,9 +212,13 @@ def _key_value(word: str) -> tuple[str, str]:
 
 def main() -> None:
     """Run the command; an error the user can mend is one line and exit code 1."""
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")  # DDS stays on this machine unless opened
+    lifetime.end_as_python_does()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # any name can be printed, also where the terminal lacks its letters
+            stream.reconfigure(errors="backslashreplace")
+    os.environ[RANGE] = os.environ.get(RANGE) or "LOCALHOST"  # DDS stays on this machine unless opened
     try:
         app()
     except WayfarerError as error:
-        _errors.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        _errors.print(f"[bold red]error:[/] {escape(str(error))}")
         sys.exit(1)

@@ -7,8 +7,10 @@ from pathlib import Path
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix, get_package_share_directory
 from rich.console import Console
 from rich.table import Table
+from wayfarer_common import surroundings
 from wayfarer_common.errors import ConfigError
 
+from wayfarer_cli.console import show
 from wayfarer_cli.launch_file import declared_arguments, read_launch_file
 from wayfarer_cli.supervisor import Supervisor
 
@@ -29,9 +31,10 @@ def launch_nodes(
     """Start a launch file's nodes and stay until they end; return the exit code."""
     launch = read_launch_file(find_launch_file(file), given, share_of)
     os.environ.update(launch.environment)  # what listens in this process shall hear the nodes
+    surroundings.settle()
 
     def write(line: str) -> None:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(line, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
     return Supervisor(launch, _executable, write).run(meanwhile)
 
@@ -41,7 +44,7 @@ def show_arguments(file: str) -> None:
     table = Table("argument", "default", "meaning")
     for name, (text, default) in declared_arguments(find_launch_file(file)).items():
         table.add_row(f"{name}:=", "(needed)" if default is None else default, text)
-    Console().print(table)
+    show(table)
 
 
 def share_of(package: str) -> Path:

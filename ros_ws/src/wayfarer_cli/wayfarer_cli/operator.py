@@ -8,7 +8,9 @@ from rclpy.client import Client
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 from wayfarer_common import names
-from wayfarer_common.errors import DeviceError
+from wayfarer_common.errors import ConfigError, DeviceError
+from wayfarer_common.ros import start_ros
+from wayfarer_common.surroundings import namespace_of
 
 _POLL = 0.05  # s
 
@@ -26,8 +28,11 @@ def acknowledge(namespace: str, timeout: float) -> str:
 
 def _say(service: str, namespace: str, timeout: float, advice: str) -> str:
     deadline = time.monotonic() + timeout
-    name = "/".join(["", *filter(None, [namespace.strip("/")]), service])
-    rclpy.init()
+    try:
+        name = f"{namespace_of(namespace)}/{service}"
+        start_ros()
+    except ConfigError as error:
+        raise ConfigError(f"{error}: {advice}") from error
     node = Node("operator")
     try:
         client: Client[Any, Any] = node.create_client(Trigger, name)

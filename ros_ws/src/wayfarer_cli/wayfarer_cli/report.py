@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import Progress, TaskID
+from rich.progress import TaskID
 from wayfarer_common.errors import ConfigError
 from wayfarer_policies.report.dataset import dataset_page
 from wayfarer_policies.report.gathered import Gathered, gather
 from wayfarer_policies.report.page import write_page
 
+from wayfarer_cli.console import bars
 from wayfarer_cli.provenance import made_by
 
 
@@ -18,7 +18,7 @@ def write_report(runs: Sequence[Path], out: Path) -> None:
     if out.is_dir():
         raise ConfigError(f"--out {out} is a directory: name the HTML file to write")
     gathered: list[Gathered] = []
-    with Progress(console=Console(stderr=True)) as progress:
+    with bars() as progress:
         for run in runs:
             task = progress.add_task(f"reading {run.name}", total=None)
 

@@ -7,7 +7,10 @@ from pathlib import Path
 
 FindShare = Callable[[str], Path]  # package -> its share directory
 
-KNOWN = "$(var ARGUMENT), $(env NAME DEFAULT), $(find-pkg-share PACKAGE), $(dirname), $(equals LEFT RIGHT)"
+KNOWN = (
+    "$(var ARGUMENT), $(env NAME DEFAULT), $(find-pkg-share PACKAGE), $(dirname), "
+    "$(equals LEFT RIGHT), $(or LEFT RIGHT)"
+)
 
 _INNERMOST = re.compile(r"\$\(([^()]*)\)")
 _PLACEHOLDER = re.compile("\0([0-9]+)\0")
@@ -61,4 +64,6 @@ def _value(
         return str(folder)
     if kind == "equals" and len(words) == 2:
         return str(words[0] == words[1]).lower()
+    if kind == "or" and len(words) == 2 and set(words) <= {"true", "false"}:
+        return str("true" in words).lower()
     return None

@@ -1,26 +1,25 @@
 """Starts the nodes of a launch as processes, and ends them all when one ends or a signal comes."""
 
 import contextlib
-import ctypes
 import os
-import re
 import selectors
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from wayfarer_common.errors import ConfigError, WayfarerError
+from wayfarer_common import lifetime
+from wayfarer_common.errors import WayfarerError
+from wayfarer_common.surroundings import domain_of
 
 from wayfarer_cli.launch_file import Launch, NodeSpec
 
 _TICK = 0.1  # s
 # s each gets to end the nodes. SIGTERM, not SIGINT: Python answers an early SIGINT with a traceback
 _PATIENCE = ((signal.SIGTERM, 4.0), (signal.SIGKILL, 1.0))
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_SAFE_DOMAIN = 101  # above lie Linux's ephemeral ports (ROS 2 docs)
 
 
 class NodeDiedError(WayfarerError):
@@ -35,41 +34,38 @@ class _Process:
 
 
 class Supervisor:
-    """One launch under way. Every node gets SIGTERM from the kernel, too, should this process be killed."""
+    """One launch. Every node gets SIGTERM from the kernel, too, should this process be killed."""
 
     def __init__(
         self, launch: Launch, find_executable: Callable[[str, str], Path], write: Callable[[str], None]
     ) -> None:
+        """Look whether all of it can be started. Raises ConfigError for a program or a domain there is not.
+
+        Also for a node that runs in the domain already, whoever started it.
+        """
         self._write = write
         self._lines = selectors.DefaultSelector()
         self._processes: list[_Process] = []
         self._signal = 0
-        environment = os.environ | launch.environment
-        executables = [find_executable(node.package, node.executable) for node in launch.nodes]
-        self._domain = _claim_domain(environment)
-        for node, executable in zip(launch.nodes, executables, strict=True):
-            command = [str(executable), *node.arguments()]
-            popen = subprocess.Popen(
-                command,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # a terminal's Ctrl-C reaches us alone; we pass it on once
-                preexec_fn=_die_with_parent,
-            )
-            process = _Process(node, popen)
-            self._processes.append(process)
-            if popen.stdout is not None:
-                self._lines.register(popen.stdout, selectors.EVENT_READ, process)
+        self._environment = os.environ | launch.environment
+        self._programs = [(node, find_executable(node.package, node.executable)) for node in launch.nodes]
+        self._claims = contextlib.ExitStack()
+        domain = domain_of(self._environment, _SAFE_DOMAIN)
+        with contextlib.ExitStack() as claims:
+            for node in launch.nodes:
+                lifetime.claim(domain, node.full_name).close()  # the node's own, once it has started
+                claims.enter_context(lifetime.claim(domain, node.full_name, kind="launch"))
+            self._claims = claims.pop_all()
 
     def run(self, meanwhile: Callable[[], None] = lambda: None) -> int:
-        """Pass the nodes' output on until one ends or a signal comes; then end all and return the exit code.
+        """Start the nodes, pass their output on until one ends or a signal comes; then end all, return the exit code.
 
         Raises NodeDiedError, naming the node, where one ended with an error.
         """
-        with self._catch_signals():
+        with self._claims, self._catch_signals():
             try:
+                for node, program in self._programs:
+                    self._start(node, program)
                 while not self._signal:
                     ended = [p for p in self._processes if p.popen.poll() is not None and p.spec.ends_run]
                     if ended:
@@ -79,7 +75,21 @@ class Supervisor:
                 return 128 + self._signal
             finally:
                 self._end_all()
-                self._domain.close()
+
+    def _start(self, node: NodeSpec, program: Path) -> None:
+        popen = subprocess.Popen(
+            [str(program), *node.arguments()],
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # a terminal's Ctrl-C reaches us alone; we pass it on once
+            preexec_fn=_end_with(os.getpid()),
+        )
+        process = _Process(node, popen)
+        self._processes.append(process)
+        if popen.stdout is not None:
+            self._lines.register(popen.stdout, selectors.EVENT_READ, process)
 
     def _judge(self, ended: list[_Process]) -> int:
         self._pass_output(0.0)
@@ -94,7 +104,8 @@ class Supervisor:
         def note(number: int, _: object) -> None:
             self._signal = number
 
-        old = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        old = {number: signal.getsignal(number) for number in lifetime.ENDING}
+        lifetime.catch(note)
         try:
             yield
         finally:
@@ -124,29 +135,16 @@ class Supervisor:
                 self._write(f"[{process.spec.name}] {line.decode(errors='replace')}")
 
 
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def _end_with(launcher: int) -> Callable[[], None]:
+    """Return what a new process does before it becomes the node: whatever that is, it will not outlive the launcher."""
+
+    def ask() -> None:
+        lifetime.signal_on_death_of_parent(signal.SIGTERM)
+        if os.getppid() != launcher:  # dead before we could ask
+            os._exit(1)
+
+    return ask
 
 
 def _how(code: int) -> str:
     return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-
-
-def _claim_domain(environment: dict[str, str]) -> socket.socket:
-    """Hold this machine's claim to a ROS domain, so that two launches never hear each other.
-
-    An abstract socket: no file, and gone with the process however it ends.
-    """
-    text = environment.get("ROS_DOMAIN_ID", "0")
-    if not re.fullmatch("[0-9]+", text) or int(text) > 101:  # above lie Linux's ephemeral ports (ROS 2 docs)
-        raise ConfigError(f"ROS_DOMAIN_ID={text!r} must be a number from 0 to 101")
-    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    try:
-        claim.bind(f"\0wayfarer/domain/{int(text)}")
-    except OSError as error:
-        claim.close()
-        raise ConfigError(
-            f"ROS domain {text} is in use by another wayfarer launch on this machine: "
-            "wait for it to end, or set ROS_DOMAIN_ID to another number from 0 to 101"
-        ) from error
-    return claim

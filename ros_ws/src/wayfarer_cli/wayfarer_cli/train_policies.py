@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 from wayfarer_policies.offline import OfflineConfig, train_bcq
@@ -14,13 +13,14 @@ from wayfarer_policies.offline_policy import read_policy
 from wayfarer_policies.pose_labels import PoseLabels
 from wayfarer_policies.replay.dataset import Dataset
 
+from wayfarer_cli.console import bars, show
 from wayfarer_cli.opening import label, open_runs
 
 
 def train_policies(task: str, runs: Sequence[Path], out: Path, steps: int, seeds: int, as_json: bool) -> None:
     """Train one policy for each seed on all runs together; print what came of it and leave it in `out`."""
     config = OfflineConfig(task, steps)
-    with Progress(console=Console(stderr=True)) as progress:
+    with bars() as progress:
         dataset = open_runs(runs, progress)
         labels = label(dataset, progress)
         files = [_train(config, dataset, labels, seed, out / f"seed{seed}", progress) for seed in range(seeds)]
@@ -38,7 +38,7 @@ def train_policies(task: str, runs: Sequence[Path], out: Path, steps: int, seeds
         last = result["last"]
         losses = (f"{last[key]:.3g}" for key in ("critic_loss", "vae_loss", "q"))
         table.add_row(result["policy"], str(result["updates"]), *losses)
-    Console().print(table)
+    show(table)
     print(picture)
     print(f"next: wayfarer evaluate {files[0]} --episodes 20 --in-process")
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 from wayfarer_common.cube import FACES
@@ -15,6 +14,7 @@ from wayfarer_policies.offline_figures import draw_scores
 from wayfarer_policies.replay.dataset import Dataset, refuse_repeats
 from wayfarer_policies.supervised import PredictorConfig, read_predictor, train_predictor
 
+from wayfarer_cli.console import bars, show
 from wayfarer_cli.opening import label, open_runs
 
 Results = dict[str, list[dict[str, Any]]]  # dataset -> PredictorResult.to_json() of each seed
@@ -26,7 +26,7 @@ def train_predictors(
     """Train and test one predictor for each run and seed; print what came of it and leave it in `out`."""
     config = PredictorConfig(target, epochs=epochs, split=split)
     refuse_repeats(runs)  # now, rather than after all are opened and labelled
-    with Progress(console=Console(stderr=True)) as progress:
+    with bars() as progress:
         datasets = [open_runs([run], progress) for run in runs]
         results = _train_all(config, datasets, out, seeds, progress)
     summary = {"target": target, "split": split, "datasets": {name: _summary(of) for name, of in results.items()}}
@@ -35,7 +35,7 @@ def train_predictors(
     if as_json:
         print(json.dumps(summary))
         return
-    Console().print(_table(target, results))
+    show(_table(target, results))
     print(picture)
 
 

@@ -3,7 +3,9 @@
 It waits for the other nodes to be connected, and every wait after that has a deadline.
 """
 
+import math
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -46,6 +48,7 @@ from wayfarer_collector.scene import Surroundings, make_scene
 from wayfarer_collector.waiting import InterruptedWaitError, Patience
 
 _PACES: dict[str, Callable[[], Pace]] = {"sequential": Sequential, "overlapped": Overlapped}
+_QUIET = 10.0  # s for which nothing changes at the start before the log tells what is waited for
 _PAUSE = 30 * 24 * 3600.0  # s; even a pause ends one day
 
 
@@ -61,6 +64,7 @@ class Collector(ContractNode):
         self._others = [p.bridge, "camera", "control", "actor", "replay", *learning]
         self._health: dict[str, str] = {}  # node -> what keeps it from being ready, "" when it is
         self._waiting_for: str | None = None
+        self._say_at = math.inf  # monotonic s, when the log is to tell of it
         self._faults: dict[str, Fault] = {}  # topic -> what it last said
         self._patience = Patience()
         self._watch = PolicyWatch()
@@ -180,8 +184,13 @@ class Collector(ContractNode):
     def _ready(self) -> bool:
         unready = self._unready()
         if unready != self._waiting_for:
-            self._waiting_for = unready
+            self._waiting_for, self._say_at = unready, time.monotonic() + _QUIET
             self._tell(stage="waiting", detail=unready)
+        elif unready and time.monotonic() > self._say_at:
+            self._say_at = math.inf
+            unheard = {"learner", "novelty"} & (set(self._others) - self._health.keys())
+            hint = f"; method {self._params.method} learns: learning:=true starts them" if unheard else ""
+            self.get_logger().warning(f"waiting: {unready}{hint}")
         return not unready
 
     def _unready(self) -> str:

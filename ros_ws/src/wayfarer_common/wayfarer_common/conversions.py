@@ -32,6 +32,8 @@ def image_to_array(message: Image) -> NDArray[np.uint8]:
     channels = _CHANNELS.get(message.encoding)
     if channels is None:
         raise DataError(f"image encoding {message.encoding!r} is not one of {', '.join(_CHANNELS)}")
+    if not message.width or not message.height:
+        raise DataError(f"image of {message.width}x{message.height} pixels: there is nothing in it")
     data = np.asarray(message.data, dtype=np.uint8)
     if message.step < message.width * channels or data.size != message.step * message.height:
         raise DataError(

@@ -1,17 +1,21 @@
 """What every node is built on and started by: contract endpoints, readiness, diagnostics, a clean end."""
 
-import signal
+import ctypes
+import os
 import sys
 import threading
 import time
+import traceback
 import types
 from collections import Counter
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from importlib.metadata import version
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.action import ActionClient, ActionServer
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.executors import Executor, SingleThreadedExecutor
@@ -19,12 +23,13 @@ from rclpy.experimental import EventsExecutor
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import Subscription
 from rclpy.task import Future
 
+from wayfarer_common import lifetime
 from wayfarer_common.contract import Topic
 from wayfarer_common.errors import WayfarerError
+from wayfarer_common.ros import start_ros
 
 T = TypeVar("T")
 
@@ -46,10 +51,12 @@ class ContractNode(Node):
     """A node whose endpoints come from the contract, and which reports on /diagnostics whether they are connected.
 
     The level is WARN with the missing peers by name until every endpoint has them, then OK, or what `problem` says.
+    On one machine there is one node of a name in a ROS domain: a second one raises ConfigError.
     """
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
+        self._claims = [lifetime.claim(self.context.get_domain_id(), self.get_fully_qualified_name())]
         self.failure: BaseException | None = None  # what ends the process, see `fail`
         self.finished = False  # set by a node whose work is done
         self.counts: Counter[str] = Counter()  # what happened, by name; shown in diagnostics with rates
@@ -61,6 +68,10 @@ class ContractNode(Node):
         self._was_ready = False
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_timer(_CHECK_PERIOD, self._report_if_due, clock=self.steady)
+
+    def claim_topic(self, name: str) -> None:
+        """Be the only one of our nodes to publish a topic that all namespaces share. Raises ConfigError."""
+        self._claims.append(lifetime.claim(self.context.get_domain_id(), name, kind="topic"))
 
     def publish_to(self, topic: Topic) -> Publisher:  # type: ignore[type-arg]
         """Create the publisher of a contract topic."""
@@ -125,6 +136,13 @@ class ContractNode(Node):
     def close(self) -> None:
         """Put everything in order before the process ends. For nodes to override."""
 
+    def destroy_node(self) -> None:
+        """Take the node out of ROS: the others hear of it, and its shared memory is given back."""
+        for waitable in [*self.waitables]:
+            if isinstance(waitable, ActionServer | ActionClient):  # rclpy leaves them, and they would keep the node
+                waitable.destroy()
+        super().destroy_node()
+
     def _report_if_due(self) -> None:
         now = time.monotonic()
         missing = self.missing_peers()
@@ -158,29 +176,57 @@ def _end_of(ended: threading.Event) -> Generator[None, None, None]:
         yield
 
 
-def run(make_node: Callable[[], ContractNode]) -> None:
-    """Run one node until SIGINT, SIGTERM or an error; exit 0 after a signal, 1 after an error the user can mend."""
+def run(make_node: Callable[[], ContractNode]) -> NoReturn:
+    """Run one node until a signal asks for its end, or an error: exit 0, or 1 where the user can mend the error.
+
+    SIGINT, SIGTERM and SIGHUP ask for an end, and so does the death of the process that started this one.
+    """
     signals: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda caught, _: signals.append(caught))
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # so that close() can still say its last word
+    lifetime.catch(lambda caught, _: signals.append(caught))
+    lifetime.end_with_parent()
     node: ContractNode | None = None
     code = 0
     try:
+        start_ros()
         node = make_node()
-        executor = _EXECUTOR()
-        executor.add_node(node)
-        try:
-            while not signals and not node.finished:  # spin() without a timeout never returns in these wheels
-                executor.spin_once(timeout_sec=0.1)
-        finally:
-            node.close()
-        if node.failure is not None:
-            raise node.failure
+        _spin(node, signals)
     except WayfarerError as error:
         who = node.get_name() if node is not None else sys.argv[0].rsplit("/", 1)[-1]
-        print(f"{who}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        with suppress(OSError):  # who read it may be gone
+            print(f"{who}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        code = 1
+    except BaseException:  # noqa: BLE001  not hidden: told in full
+        traceback.print_exc()
         code = 1
     finally:
+        lifetime.ignore_signals()
+        if node is not None:
+            node.destroy_node()
         rclpy.try_shutdown()
-    sys.exit(code)
+    _leave(code)
+
+
+def _spin(node: ContractNode, signals: list[int]) -> None:
+    """Let the node work until a signal comes, or it has finished or failed; raises what it failed of."""
+    executor = _EXECUTOR()
+    executor.add_node(node)
+    try:
+        while not signals and not node.finished:  # spin() without a timeout never returns in these wheels
+            executor.spin_once(timeout_sec=0.1)
+    finally:
+        node.close()
+    if node.failure is not None:
+        raise node.failure
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process here and now: all that matters has been put in order.
+
+    The interpreter's own end takes torch a second, on a busy machine more than launchers wait for; and torch aborts in
+    it where a thread still computes.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # who read it may be gone
+            stream.flush()
+    ctypes.CDLL(None).fflush(None)  # what ROS has written
+    os._exit(code)

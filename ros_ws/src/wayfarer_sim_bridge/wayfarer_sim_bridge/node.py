@@ -58,6 +58,7 @@ class SimBridge(ContractNode):
         self.create_service(Reset, names.RESET, self._on_reset)
         self.create_timer(_SIGN_OF_LIFE, lambda: self._sensors.publish_robot_state(self._stamp()), clock=self.steady)
         if p.lockstep:
+            self.claim_topic("/clock")
             self._clock_publisher = self.create_publisher(Clock, "/clock", 10)
         else:
             self._until_image = 0.0  # s

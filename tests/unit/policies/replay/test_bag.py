@@ -1,4 +1,5 @@
 import contextlib
+import gc
 import random
 import resource
 import struct
@@ -392,3 +393,19 @@ def test_the_file_says_what_ros2_bag_and_foxglove_look_for(tmp_path: Path) -> No
         assert {c.message_encoding for c in summary.channels.values()} == {"cdr"}
         assert all("reliability: reliable" in c.metadata["offered_qos_profiles"] for c in summary.channels.values())
         assert len(list(reader.iter_messages())) == 20
+
+
+def test_reading_episode_after_episode_leaves_no_classes_behind(tmp_path: Path) -> None:
+    """A collector reads hundreds an hour: what Python's search for cycles has not found yet is memory, too."""
+    files = [write_episode(tmp_path, number, 2) for number in range(4)]
+    read_episode(files[0])
+    gc.collect()
+    gc.disable()
+    try:
+        before = sum(isinstance(thing, type) for thing in gc.get_objects())
+        for file in files:
+            read_episode(file)
+            read_info(file)
+        assert sum(isinstance(thing, type) for thing in gc.get_objects()) == before
+    finally:
+        gc.enable()

@@ -274,3 +274,24 @@ def test_a_damaged_file_is_refused_by_name_when_the_run_is_continued(tmp_path: P
             finished(path)
     file.write_bytes(data)
     RunWriter(path).release()  # the failed attempts hold no lock
+
+
+def test_a_run_that_cannot_be_continued_is_free_again_while_the_error_is_still_looked_at(tmp_path: Path) -> None:
+    """The error keeps the constructor's frame alive, and in it what that had opened."""
+    path = write_run(tmp_path / "run", 1, 2)
+    file = path / "episode_000000.mcap"
+    data = file.read_bytes()
+    file.write_bytes(data[:-1])
+    with pytest.raises(DataError) as kept:
+        RunWriter(path)
+    file.write_bytes(data)
+    RunWriter(path).release()
+    assert "episode_000000.mcap" in str(kept.value)
+
+
+def test_what_all_files_of_a_run_say_alike_is_kept_once(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "run", 2, 2)
+    one, other = (summarise(file) for file in RunDirectory(path).episodes().values())
+    for topic, (kind, qos, _) in one.channels.items():
+        assert kind is other.channels[topic][0], topic
+        assert qos is other.channels[topic][1], topic

@@ -1,6 +1,7 @@
 """Listens to the camera node's observations, and to who is there, for a while."""
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +11,9 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image
 from wayfarer_common import contract
 from wayfarer_common.conversions import image_to_array, to_nanoseconds
+from wayfarer_common.errors import DataError
+from wayfarer_common.ros import start_ros
+from wayfarer_common.surroundings import namespace_of
 
 
 @dataclass
@@ -27,10 +31,11 @@ def listen(namespace: str, seconds: float) -> Heard:
 
     def note(message: Image) -> None:
         heard.stamps.append(to_nanoseconds(message.header.stamp) * 1e-9)
-        heard.image = image_to_array(message)
+        with suppress(DataError):  # one bad picture; without a good one it counts as none
+            heard.image = image_to_array(message)
 
-    rclpy.init()
-    node = Node("doctor", namespace=namespace)
+    start_ros()
+    node = Node("doctor", namespace=namespace_of(namespace))
     topic = contract.OBSERVATION_IMAGE
     node.create_subscription(topic.type, topic.name, note, topic.qos)
     deadline = time.monotonic() + 2 * seconds  # twice: the first image comes once the two have found each other

@@ -6,11 +6,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 from wayfarer_common.calibration import load_calibration
 from wayfarer_common.errors import ConfigError
 
+from wayfarer_cli.console import plain
+from wayfarer_cli.console import show as show_table
 from wayfarer_cli.doctor import camera, checks, machine
 from wayfarer_cli.doctor.checks import Code, Finding
 
@@ -73,15 +76,16 @@ def _day_of(calibration: str) -> str:
         return ""
 
 
-def show(findings: list[Finding], console: Console) -> None:
+def show(findings: list[Finding]) -> None:
     """Print what was found, and for each failure what to do."""
     table = Table("code", "check", "", "found")
-    marks = {True: "[green]ok[/]", False: "[bold red]failed[/]", None: "[dim]not looked at[/]"}
+    marks = {True: Text("ok", "green"), False: Text("failed", "bold red"), None: Text("not looked at", "dim")}
     for finding in findings:
         name = finding.code.name.lower().replace("_", " ")
         table.add_row(str(int(finding.code)), name, marks[finding.ok], finding.found)
-    console.print(table)
+    show_table(table)
+    console = plain()
     for finding in findings:
         if finding.ok is False:
             name = finding.code.name.lower().replace("_", " ")
-            console.print(f"[bold]{name}[/]: {finding.advice}", soft_wrap=True, highlight=False)
+            console.print(f"[bold]{name}[/]: {escape(finding.advice)}")

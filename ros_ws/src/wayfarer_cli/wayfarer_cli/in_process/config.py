@@ -148,6 +148,6 @@ def _values(spec: NodeSpec) -> dict[str, Any]:
                 if str(section).rsplit("/", 1)[-1] in (spec.name, "**"):
                     values |= body["ros__parameters"] or {}
         else:
-            values[key] = text if key == "run" else yaml.safe_load(text)
+            values[key] = yaml.safe_load(text)
     values.pop(_OF_ROS_ITSELF, None)
     return values

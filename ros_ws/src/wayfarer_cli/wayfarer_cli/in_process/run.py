@@ -10,6 +10,7 @@ from rich.progress import Progress as Bar
 from wayfarer_collector.agreement import check_agreement
 from wayfarer_collector.policy_watch import PolicyWatch, in_words
 from wayfarer_collector.scalars import Scalars
+from wayfarer_common import lifetime
 from wayfarer_common.errors import ConfigError
 from wayfarer_policies.exploration import Overlapped, Pace, Progress, Schedule, Sequential, Stage, explore
 from wayfarer_policies.replay.run_directory import RunWriter, finished
@@ -25,7 +26,6 @@ from wayfarer_cli.nodes import find_launch_file, share_of
 
 _LAUNCH_FILE = "sim.launch.xml"  # what each node would be told is read off the file that would start it
 _PACES: dict[str, Callable[[], Pace]] = {"sequential": Sequential, "overlapped": Overlapped}
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def collect_in_process(wanted: Collection) -> None:
@@ -116,7 +116,8 @@ class _Watch:
         def note(number: int, _: object) -> None:
             self.signal = number
 
-        old = {number: signal.signal(number, note) for number in _SIGNALS}
+        old = {number: signal.getsignal(number) for number in lifetime.ENDING}
+        lifetime.catch(note)
         try:
             yield
         finally:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 from wayfarer_common.errors import WayfarerError
 from wayfarer_policies.atomic import write_table
 from wayfarer_policies.grid import Cell, GridError, State, run_grid
@@ -14,6 +14,7 @@ from wayfarer_policies.report.page import write_page
 from wayfarer_policies.toy import Row
 from wayfarer_policies.toy_figures import coverage_png
 
+from wayfarer_cli.console import plain, words_of
 from wayfarer_cli.paper import outcome
 from wayfarer_cli.paper.document import paper_page
 from wayfarer_cli.paper.figures import growth_png
@@ -35,7 +36,7 @@ def run_paper(stage: str, size: Scale, out: Path, workers: int | None, address: 
     """
     cells = cells_of(stage, size)
     out.mkdir(parents=True, exist_ok=True)
-    console = Console(stderr=True)
+    console = plain(stderr=True)
     with _Bar(console, len(cells)) as bar, RayWorkers(workers, address) as processes:
         failure: GridError | None = None
         try:
@@ -78,7 +79,7 @@ class _Bar:
 
     def __init__(self, console: Console, total: int) -> None:
         self._progress = Progress(
-            BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"), console=console
+            BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), words_of("task.description"), console=console
         )
         self._task = self._progress.add_task("starting", total=total)
         self._under_way: list[str] = []
@@ -97,11 +98,11 @@ class _Bar:
         elif cell.name in self._under_way:
             self._under_way.remove(cell.name)
         if state is State.FAILED:
-            words = f"[red]failed:[/] {cell.name}: {escape(str(error))}"
-            self._progress.console.print(words, highlight=False, soft_wrap=True)
+            words = f"[red]failed:[/] {escape(cell.name)}: {escape(str(error))}"
+            self._progress.console.print(words)
         done = state in (State.KEPT, State.FINISHED)
         self._progress.update(self._task, advance=int(done), description=", ".join(self._under_way) or "done")
 
     def written(self, path: Path) -> None:
         """Say where something was written."""
-        self._progress.console.print(str(path), highlight=False, soft_wrap=True)
+        self._progress.console.print(str(path), markup=False)

@@ -1,0 +1,18 @@
+"""The entry point of `wayfarer`: signals are heeded before anything heavy is imported."""
+
+import os
+
+from wayfarer_common.lifetime import begin_command
+
+
+def main() -> None:
+    """Run the command."""
+    begin_command()
+    os.environ["MPLBACKEND"] = "agg"  # we draw into files; what a notebook says here is not to be had in a command
+    from wayfarer_cli.main import main as run_command
+
+    run_command()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""Begins ROS in a process, and says in one line why it cannot."""
+
+import sys
+
+import rclpy
+from rclpy.signals import SignalHandlerOptions
+
+from wayfarer_common import surroundings
+from wayfarer_common.errors import ConfigError
+from wayfarer_common.ros_arguments import literal
+
+
+def start_ros() -> None:
+    """Start ROS with the process's own arguments and environment; its signals stay the caller's.
+
+    Raises ConfigError for whatever ROS does not start with, or would take another text from than is meant.
+    """
+    surroundings.settle()
+    arguments = literal(sys.argv)
+    try:
+        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    except RuntimeError as error:  # rclpy keeps its RCLError, and those of wrong arguments, to itself
+        rclpy.try_shutdown()
+        raise ConfigError(f"ROS does not start: {_reason(error)}") from error
+
+
+def _reason(error: RuntimeError) -> str:
+    """Return what rcl says, without where in its sources it says so."""
+    words = str(error).split(", at /")[0]
+    return words.removeprefix("failed to initialize rcl: ")
