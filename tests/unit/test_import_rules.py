@@ -13,7 +13,7 @@ SHARE = Path(sys.prefix) / "share"
 NODES = sorted(p.parent.name for p in (ROOT / "ros_ws" / "src").glob("*/*/node.py"))
 PACKAGES = sorted(p.parent for p in (*ROOT.glob("ros_ws/src/*/package.xml"), *ROOT.glob("*/package.xml")))
 # What policies and sim may use of wayfarer_common.
-PURE_COMMON = {"calibration", "errors", "cube", "fault", "names", "parameter", "reason"}
+PURE_COMMON = {"calibration", "errors", "cube", "fault", "names", "plain_yaml", "parameter", "reason"}
 # Parts of a node that stand beside its node.py and speak to rclpy for it; everything else beside it is pure or
 # handles messages at most.
 SPEAK_ROS = {
