@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import yaml
 from fixtures import episodes as fixture
 from fixtures.episodes import write_run
 from torch.utils.data import DataLoader
@@ -17,6 +16,7 @@ from wayfarer_policies.replay.buffer import RunBuffer
 from wayfarer_policies.replay.cache_index import INDEX
 from wayfarer_policies.replay.dataset import Dataset, Place, Transitions, as_it_is
 from wayfarer_policies.replay.episode import End
+from wayfarer_policies.replay.run_directory import RunWriter
 from wayfarer_policies.replay.sampling import Batch
 
 
@@ -212,7 +212,7 @@ def test_runs_and_episodes_of_other_image_sizes_are_refused_by_name(tmp_path: Pa
 
 def test_a_run_of_another_format_is_refused(tmp_path: Path) -> None:
     run = write_run(tmp_path / "a", 1, 3)
-    (run / "run.yaml").write_text(yaml.safe_dump({"format": 7}))
+    RunWriter(run).describe({"format": 7})
     with pytest.raises(DataError, match=r"run\.yaml is of format 7, this Wayfarer reads 1"):
         Dataset.open([run])
 

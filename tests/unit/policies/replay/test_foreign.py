@@ -112,7 +112,7 @@ def test_a_bag_is_read_once(tmp_path: Path, files: list[Path], monkeypatch: pyte
     bag = record(tmp_path / "bag", files)
     heard: list[tuple[int, int]] = []
     Dataset.open([bag], lambda done, total: heard.append((done, total)))
-    monkeypatch.setattr("wayfarer_policies.replay.foreign.Reader", None)
+    monkeypatch.setattr("wayfarer_policies.replay.foreign.opened", None)
     assert len(Dataset.open([bag])) == 7
     assert heard == [(0, 1), (1, 1)]
 

@@ -49,12 +49,13 @@ def test_merged_runs_are_numbered_on_and_hold_the_same_steps(tmp_path: Path, run
 
 
 def test_a_merged_run_says_what_it_was_made_of(tmp_path: Path, runs: list[Path]) -> None:
-    RunWriter(runs[0]).describe({"format": 1, "configuration": {"a": 1}, "sessions": [{"host": "x"}]})
+    configuration = {"actor": {"a": 1}}
+    RunWriter(runs[0]).describe({"format": 1, "configuration": configuration, "sessions": [{"host": "x"}]})
     merge(runs, tmp_path / "out")
     content = yaml.safe_load((tmp_path / "out" / "run.yaml").read_text())
     assert [part["run"] for part in content["merged_from"]] == [str(run.resolve()) for run in runs]
     assert [part["episodes"] for part in content["merged_from"]] == [2, 3]
-    assert content["merged_from"][0]["description"]["configuration"] == {"a": 1}
+    assert content["merged_from"][0]["description"]["configuration"] == configuration
     assert content["sessions"] == [{"host": "x"}]
     assert "configuration" not in content
 
@@ -63,7 +64,7 @@ def test_what_all_runs_were_recorded_with_stays_the_merged_run_s_own(tmp_path: P
     camera = {"calibration": "/lab/camera.yaml", "rectify": True}
     for run, method in zip(runs, ("goal", "random"), strict=True):
         configuration = {"camera": camera, "actor": {"method": method}}
-        (run / "run.yaml").write_text(yaml.safe_dump(describe({}, configuration), sort_keys=False))
+        RunWriter(run).describe(describe({}, configuration))
     merge(runs, tmp_path / "out")
     content = RunDirectory(tmp_path / "out").description()
     assert content["configuration"] == {"camera": camera}

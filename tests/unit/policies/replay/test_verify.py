@@ -2,9 +2,9 @@ import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-import yaml
 from fixtures import episodes as fixture
 from fixtures.episodes import PERIOD, executed_message, stamp_of, write_episode, write_run
 from hypothesis import HealthCheck, given, settings
@@ -185,47 +185,65 @@ def test_a_file_under_another_s_number_is_found(run: Path) -> None:
 # --- the run around the files ---
 
 
+def written(run: Path, description: dict[str, Any]) -> None:
+    """Describe a run as its recorder does."""
+    recorder = RunWriter(run)
+    recorder.describe(description)
+    recorder.release()
+
+
 def test_a_changed_configuration_is_found_by_its_digest(run: Path) -> None:
     from wayfarer_replay.run_description import describe
 
     content = describe({}, {"control": {"max_step": 0.125}})
-    (run / "run.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    written(run, content)
     assert verify(run).code == GOOD
     content["configuration"]["control"]["max_step"] = 0.2
-    (run / "run.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    written(run, content)
     assert "run.yaml: its configuration is not the one" in said(verify(run), True)
 
 
 def test_sessions_of_different_versions_are_told_and_are_no_damage(run: Path) -> None:
     sessions = [{"versions": {"torch": "2.13.0"}}, {"versions": {"torch": "2.14.0"}}]
-    (run / "run.yaml").write_text(yaml.safe_dump({"format": 1, "sessions": sessions}))
+    written(run, {"format": 1, "sessions": sessions})
     verdict = verify(run)
     assert verdict.code == GOOD
     assert "different versions of torch: 2.13.0, 2.14.0" in said(verdict, False)
-
-
-def break_yaml(run: Path) -> None:
-    (run / "run.yaml").write_text("a: [")
-
-
-def break_metadata(run: Path) -> None:
-    (run / "metadata.yaml").write_text("nothing\n")
-
-
-def break_digests(run: Path) -> None:
-    (run / digests.NAME).write_text("one two three\n")
 
 
 def delete_an_episode(run: Path) -> None:
     (run / "episode_000001.mcap").unlink()
 
 
+def change(name: str, content: bytes, noted: bool = True) -> Callable[[Path], None]:
+    """Put other bytes in a file's place; not `noted`: in a run of before digests of such files were noted."""
+
+    def act(run: Path) -> None:
+        (run / name).write_bytes(content)
+        if not noted:
+            digests.replace(run, {key: value for key, value in digests.read(run).items() if key != name})
+
+    return act
+
+
+LONE = b"a: [x, \xff]\n"
+
+
 @pytest.mark.parametrize(
     ("harm", "words"),
     [
-        (break_yaml, "run.yaml: cannot read"),
-        (break_metadata, "metadata.yaml: cannot be read, so `ros2 bag` cannot open the run"),
-        (break_digests, "SHA256SUMS: cannot read"),
+        (change("run.yaml", b"format: 1"), "run.yaml is not as it was written: its SHA-256 is "),
+        (change("run.yaml", b"a: ["), "run.yaml: cannot read"),
+        (change("run.yaml", b"a: [", noted=False), "run.yaml: while parsing a flow node"),
+        (change("run.yaml", LONE, noted=False), "run.yaml: byte 7 is not UTF-8"),
+        (change("run.yaml", b"sessions: {a: 1}", noted=False), "run.yaml: its sessions are no list of mappings"),
+        (change("run.yaml", b"configuration: {a: 1}", noted=False), "its configuration of 'a' is no mapping of names"),
+        (change("metadata.yaml", b"nothing\n"), "metadata.yaml is not as it was written: its SHA-256 is "),
+        (change("metadata.yaml", b"nothing\n", noted=False), "cannot be read, so `ros2 bag` cannot open the bag"),
+        (change("metadata.yaml", LONE, noted=False), "cannot be read, so `ros2 bag` cannot open the bag: byte 7"),
+        (change("metadata.yaml", b"", noted=False), "cannot be read, so `ros2 bag` cannot open the bag: "),
+        (change("SHA256SUMS", b"one two three\n"), "SHA256SUMS: line 1 is not a digest and the name of one file more"),
+        (change("SHA256SUMS", LONE), "SHA256SUMS: 'utf-8' codec can't decode"),
         (delete_an_episode, "episode_000001.mcap: is in SHA256SUMS, and not there"),
     ],
 )
