@@ -149,8 +149,9 @@ def _look(file: McapFile, record: Record, found: Survey) -> None:
     problem, summed = "", True
     try:
         block = file.block(record)
-        summed, times = block.summed, times_of(block)
+        summed = block.summed
         found.counts.update(message.channel for message in file.messages_of(block))
+        times = times_of(block)
         found.sound.append(record)
         if times and block.times is not None and (min(times), max(times)) != block.times:
             problem = "its times are not those of its messages"

@@ -26,6 +26,7 @@ from wayfarer_policies.replay.cache_index import Source
 from wayfarer_policies.replay.episode import End, Episode, EpisodeInfo
 from wayfarer_policies.replay.message_types import CONTRACT, decoded, misfit
 from wayfarer_policies.replay.recorded import Channel, Message
+from wayfarer_policies.replay.run_directory import is_run
 from wayfarer_policies.replay.sqlite_bags import unclosed
 
 _NEEDED = (names.OBSERVATION_IMAGE, names.POLICY_ACTION, names.EXECUTED, names.CURRENT_POSE)
@@ -85,7 +86,7 @@ class ForeignBag:
     @staticmethod
     def holds(path: Path) -> bool:
         """Say whether there is such a bag."""
-        if path.is_dir() and (path / "run.yaml").exists():
+        if path.is_dir() and is_run(path):
             return False
         return is_bag(path) or (path / "metadata.yaml").is_file()
 

@@ -27,6 +27,7 @@ DATA = (Opcode.CHUNK, Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE)  # the reco
 _SUMMARY = 64 << 20  # bytes of a file's summary
 _PRIVATE = 0x80  # opcodes from here on are other programs' own
 FOOTER = 9 + 8 + 8 + 4  # bytes of the footer's record
+_FEW = 1_000_000  # records that any file may hold; beyond them as many as it has bytes
 HEAD = struct.Struct("<BQ")  # of a record: opcode and length of what follows
 _CHUNK = struct.Struct(
     "<QQQII"
@@ -85,6 +86,7 @@ class McapFile(AbstractContextManager["McapFile"]):
             self._file.close()
             raise
         self.directory = Directory()
+        self._records_left = self.size + _FEW  # of those in blocks
 
     def __exit__(self, *_: object) -> None:
         """Close the file."""
@@ -230,7 +232,9 @@ class McapFile(AbstractContextManager["McapFile"]):
         """Yield the messages of a block; what it says of channels is learned on the way."""
         channels: dict[int, Channel | None] = {}
         data = block.data
-        for opcode, start, end in _contents(data):
+        left = self._records_left
+        for opcode, start, end in _contents(data, left):
+            left -= 1
             if opcode == Opcode.MESSAGE:
                 id_, sequence, log_time, publish_time = _MESSAGE.unpack_from(data, start)
                 if id_ not in channels:
@@ -243,6 +247,7 @@ class McapFile(AbstractContextManager["McapFile"]):
             elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
                 self.directory.learn(opcode, data[start:end])
                 channels.clear()
+        self._records_left = left
 
     # --- what it holds besides messages ---
 
@@ -264,19 +269,24 @@ class McapFile(AbstractContextManager["McapFile"]):
 
 def times_of(block: Block) -> list[int]:
     """Return the log times of a block's messages, those of unknown channels too."""
-    found = (at for opcode, at, _ in _contents(block.data) if opcode == Opcode.MESSAGE)
+    found = (at for opcode, at, _ in _contents(block.data, len(block.data)) if opcode == Opcode.MESSAGE)
     return [_MESSAGE.unpack_from(block.data, at)[2] for at in found]
 
 
-def _contents(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield opcode, start and end of the content of each record in a block. ValueError where one reaches beyond it."""
+def _contents(data: bytes, most: int) -> Iterator[tuple[int, int, int]]:
+    """Yield opcode, start and end of the content of each record in a block.
+
+    ValueError where one cannot be, UnreadableError where there are more than `most`.
+    """
     position, end = 0, len(data)
     while position < end:
         opcode, length = HEAD.unpack_from(data, position)
         start = position + HEAD.size
         position = start + length
-        if position > end:
-            raise ValueError(f"a record of {length} bytes reaches beyond the {end} of its chunk")
+        if position > end or not opcode:
+            raise ValueError(f"there is no record of kind {opcode} and {length} bytes in {end} of a chunk")
+        if (most := most - 1) < 0:
+            raise UnreadableError("holds more records than bytes")
         yield opcode, start, position
 
 

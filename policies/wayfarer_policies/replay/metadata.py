@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 import yaml
@@ -51,7 +52,8 @@ def summarise(file: Path) -> FileSummary:
         for id_, channel in mcap.channels.items():
             _, _, before = channels.get(channel.topic, ("", "", 0))
             count = before + statistics.channel_message_counts.get(id_, 0)
-            channels[channel.topic] = channel.type, channel.qos, count
+            words = intern(channel.type), intern(channel.qos)  # the same in every file of a run: kept once
+            channels[intern(channel.topic)] = *words, count
     return FileSummary(
         file.name, statistics.message_start_time, statistics.message_end_time, channels
     )

@@ -29,7 +29,7 @@ class RunDirectory:
     def __init__(self, path: Path) -> None:
         if not path.is_dir():
             raise DataError(f"{path} is not a directory; a run is the directory given to `wayfarer collect --out`")
-        if not (path / "run.yaml").is_file():
+        if not is_run(path):
             raise DataError(f"{path} is not a run: it has no run.yaml; see `wayfarer collect --help`")
         self.path = path
 
@@ -139,6 +139,14 @@ class RunWriter(RunDirectory):
     def release(self) -> None:
         """Let another process write to this run."""
         self._lock.close()
+
+
+def is_run(path: Path) -> bool:
+    """Say whether a directory is a run: there is its run.yaml, or it is noted that there was one."""
+    if (path / DESCRIPTION).is_file():
+        return True
+    noted, _ = digests.read_or_say(path)
+    return DESCRIPTION in noted
 
 
 def finished(path: Path) -> tuple[int, int]:

@@ -95,9 +95,7 @@ def test_a_rate_is_written_as_it_is(
     assert times[:5] == pytest.approx(np.arange(5) * period, rel=1e-3)
 
 
-def test_steps_that_have_no_rate_in_common_are_refused_by_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_steps_that_have_no_rate_in_common_are_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     even = recorded_every(tmp_path / "even", 0.4, monkeypatch)
     other = recorded_every(tmp_path / "other", 0.5, monkeypatch)
     with pytest.raises(DataError, match=r"(even|other): episode 0 has steps of 0\.[45] to .* LeRobot has one rate"):
