@@ -40,10 +40,12 @@ class _Run:
     def __init__(self, path: Path) -> None:
         self._directory = RunDirectory(path)
         self._noted: dict[str, str] | None = None
-        form = self._directory.description().get("format", FORMAT)
+        description, changed = self._directory.read_description()
+        form = description.get("format", FORMAT)
         if form != FORMAT:
             raise DataError(f"{path / 'run.yaml'} is of format {form!r}, this Wayfarer reads {FORMAT}")
-        self._directory.check_description()
+        if changed:
+            raise DataError(changed)
 
     def sources(self) -> list[Source]:
         return [Source.of(path) for path in self._directory.episodes().values()]

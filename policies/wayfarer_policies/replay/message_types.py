@@ -12,7 +12,7 @@ from typing import Any
 
 from rosbags.interfaces import Nodetype
 from rosbags.interfaces.typing import Typesdict
-from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 from wayfarer_common import names
 from wayfarer_common.errors import DataError
@@ -150,11 +150,9 @@ def _parsed(kind: str, encoding: str, definition: bytes) -> Typesdict:
     text = definition.decode().replace("\r\n", "\n")
     if not text.strip():
         return {}
-    if encoding == "ros2msg":
-        return get_types_from_msg(text, kind)
-    if encoding == "ros2idl":
-        return get_types_from_idl(text)
-    raise UnreadableError(f"has a schema of {kind} in {encoding!r}: only ros2msg and ros2idl can be read")
+    if encoding != "ros2msg":
+        raise UnreadableError(f"has a schema of {kind} in {encoding!r}: only ros2msg can be read")
+    return get_types_from_msg(text, kind)
 
 
 def _gather(kind: str, found: Typesdict, needed: Typesdict, around: tuple[str, ...]) -> int:

@@ -144,10 +144,10 @@ def _description(run: RunDirectory) -> tuple[bytes, list[Failed]]:
     What it said before nobody knows; once its digest is noted anew, it counts as it is.
     """
     try:
-        run.description()
+        _, changed = run.read_description()
     except DataError as error:
         return b"{}\n", [Failed(DESCRIPTION, f"{error}; an empty one takes its place")]
-    content, changed = digests.content_of(run.path / DESCRIPTION)
+    content, _ = digests.content_of(run.path / DESCRIPTION)
     return content, [Failed(DESCRIPTION, f"{changed}; it is kept as it is")] if changed else []
 
 

@@ -64,17 +64,21 @@ class RunDirectory:
         """Return where the closed file of an episode lies, or will lie."""
         return self.path / f"episode_{number:06d}.mcap"
 
+    def description(self) -> dict[str, Any]:
+        """Return run.yaml, changed or not. DataError where it cannot be read, or is not what a run says of itself."""
+        found, _ = self.read_description()
+        return found
+
     def check_description(self) -> None:
-        """Raise DataError where run.yaml is not as it was written, or not what a run says of itself."""
-        self.description()
-        _, changed = digests.content_of(self.path / DESCRIPTION)
+        """Raise DataError where run.yaml is not as it was written, or as above."""
+        _, changed = self.read_description()
         if changed:
             raise DataError(changed)
 
-    def description(self) -> dict[str, Any]:
-        """Return run.yaml, changed or not. DataError where it cannot be read, or is not what a run says of itself."""
+    def read_description(self) -> tuple[dict[str, Any], str]:
+        """Return run.yaml, and in words that it is not as it was written; "" where it is. DataError as above."""
         path = self.path / DESCRIPTION
-        content, _ = digests.content_of(path)
+        content, changed = digests.content_of(path)
         plain_yaml.refuse_pointer(path, content)
         try:
             found = plain_yaml.parse(content)
@@ -84,7 +88,7 @@ class RunDirectory:
             raise DataError(f"{path} is not a mapping")
         if wrong := next(_misshapen(found), ""):
             raise DataError(f"cannot read {path}: {wrong}")
-        return found
+        return found, changed
 
     def _files(self, closed: bool) -> dict[int, Path]:
         found = {}

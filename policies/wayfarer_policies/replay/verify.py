@@ -84,10 +84,11 @@ def _of_bytes(file: Path, digest: str | None) -> Iterator[Finding]:
 def _of_run(run: RunDirectory, noted: dict[str, str]) -> Iterator[Finding]:
     description: dict[str, Any] = {}
     try:
-        description = run.description()
-        run.check_description()
+        description, changed = run.read_description()
     except DataError as error:
-        yield Finding(DESCRIPTION, str(error), damage=True)
+        changed = str(error)
+    if changed:
+        yield Finding(DESCRIPTION, changed, damage=True)
     form = description.get("format", FORMAT)
     if form != FORMAT:
         yield Finding(DESCRIPTION, f"is of format {form!r}, this Wayfarer reads {FORMAT}", damage=True)

@@ -271,6 +271,11 @@ def test_the_same_on_other_topics_is_not_looked_at(tmp_path: Path, said: list[Sa
     relabel_topics(file, tmp_path / "out", {"/wayfarer": "/lab"})
 
 
+def test_a_schema_in_another_language_is_named(tmp_path: Path, said: list[Said]) -> None:
+    hostile = [replace(one, encoding="ros2idl") if one.type == ACTION else one for one in said]
+    refused(write(tmp_path / "x.mcap", hostile), "has a schema of wayfarer_msgs/msg/Action in 'ros2idl': only ros2msg")
+
+
 def test_code_in_a_schema_is_text(tmp_path: Path, said: list[Said]) -> None:
     ran = tmp_path / "ran"
     code = f"__import__('pathlib').Path({str(ran)!r}).touch()"
