@@ -42,9 +42,7 @@ class Survey:
     path: Path
     chunks: list[ChunkReport] = field(default_factory=list)  # in the order of the file
     problems: list[str] = field(default_factory=list)  # outside the chunks
-    unsummed: list[str] = field(
-        default_factory=list
-    )  # the parts outside the chunks that have no checksum
+    unsummed: list[str] = field(default_factory=list)  # parts outside them without a checksum
     finished: bool = False  # it ends as a finished file does
     channels: dict[int, Channel] = field(default_factory=dict)
     counts: Counter[Channel] = field(default_factory=Counter)  # messages that can be read
@@ -58,11 +56,8 @@ class Survey:
             for k, chunk in enumerate(self.chunks, 1)
             if chunk.problem
         ]
-        return [
-            *found,
-            *self.problems,
-            *([] if self.finished else ["it is not a finished MCAP file"]),
-        ]
+        unfinished = [] if self.finished else ["it is not a finished MCAP file"]
+        return [*found, *self.problems, *unfinished]
 
     @property
     def unseen(self) -> list[str]:
@@ -90,23 +85,17 @@ def survey(path: Path) -> Survey:
         summary = _learn_summary(file)
         _walk(file, found)
         seen = {chunk.start for chunk in found.chunks}
-        behind = [
-            index
-            for index in (summary.chunks if summary else ())
-            if index.chunk_start_offset not in seen
-        ]
-        for index in behind:  # a place where the walk had to end
+        for index in summary.chunks if summary else ():
             start, end = index.chunk_start_offset, index.chunk_start_offset + index.chunk_length
-            if end <= file.size:
+            if start not in seen and end <= file.size:  # behind a place where the walk had to end
                 _look(file, Record(Opcode.CHUNK, start, end), found)
         found.chunks.sort(key=lambda chunk: chunk.start)
         found.sound.sort(key=lambda record: record.start)
         held = sum(found.counts.values())
         statistics = summary.statistics if summary else None
         if statistics is not None and not found.damage and statistics.message_count != held:
-            found.problems.append(
-                f"its summary counts {statistics.message_count} messages, it holds {held}"
-            )
+            said = statistics.message_count
+            found.problems.append(f"its summary counts {said} messages, it holds {held}")
         found.channels = file.channels
     return found
 
@@ -179,20 +168,15 @@ def _check_attachment(file: McapFile, record: Record, found: Survey) -> None:
     if crc == 0:
         found.unsummed.append(f"its attachment {words[0]!r}")
     elif crc != file.crc(start, position):
-        found.problems.append(
-            f"the checksum of its attachment {words[0]!r} is not that of its content"
-        )
+        what = f"the checksum of its attachment {words[0]!r}"
+        found.problems.append(f"{what} is not that of its content")
 
 
 def _check_data(file: McapFile, record: Record, found: Survey) -> None:
     (crc,) = _COUNT.unpack_from(file.bytes(record.start, record.end), HEAD.size)
     if crc == 0:
-        outside = (
-            " outside its chunks"
-            if found.chunks and all(chunk.summed for chunk in found.chunks)
-            else ""
-        )
-        found.unsummed.append(f"its data section{outside}")
+        summed = found.chunks and all(chunk.summed for chunk in found.chunks)
+        found.unsummed.append(f"its data section{' outside its chunks' if summed else ''}")
     elif not any(chunk.problem for chunk in found.chunks) and crc != file.crc(0, record.start):
         found.problems.append("the checksum of its data section is not that of its content")
 

@@ -29,9 +29,7 @@ _PRIVATE = 0x80  # opcodes from here on are other programs' own
 FOOTER = 9 + 8 + 8 + 4  # bytes of the footer's record
 _FEW = 1_000_000  # records that any file may hold; beyond them as many as it has bytes
 HEAD = struct.Struct("<BQ")  # of a record: opcode and length of what follows
-_CHUNK = struct.Struct(
-    "<QQQII"
-)  # times of its first and last message, size, checksum, length of the compression's name
+_CHUNK = struct.Struct("<QQQII")  # two times, size, checksum, length of the compression's name
 _LENGTH = struct.Struct("<Q")
 _MESSAGE = struct.Struct("<HIQQ")  # channel, sequence, log time, publish time
 
@@ -117,20 +115,16 @@ class McapFile(AbstractContextManager["McapFile"]):
         """Raise ValueError where the file does not end as a finished one does."""
         if self.first != MAGIC:
             raise ValueError("its first bytes are not those of an MCAP file")
-        last = self.bytes(max(self.size - FOOTER - len(MAGIC), 0), self.size)
-        if (
-            len(last) < FOOTER + len(MAGIC)
-            or last[-len(MAGIC) :] != MAGIC
-            or last[0] != Opcode.FOOTER
-        ):
+        start = self.size - FOOTER - len(MAGIC)
+        last = self.bytes(start, self.size) if start > 0 else b""
+        if not last or last[0] != Opcode.FOOTER or last[-len(MAGIC) :] != MAGIC:
             raise ValueError("it does not end as a finished MCAP file does")
 
     def footer(self) -> Footer:
         """Return the footer's record. Errors as above."""
         self.check_end()
-        return Footer.read(
-            _stream(self.bytes(self.size - FOOTER - len(MAGIC) + HEAD.size, self.size - len(MAGIC)))
-        )
+        end = self.size - len(MAGIC)
+        return Footer.read(_stream(self.bytes(end - FOOTER + HEAD.size, end)))
 
     def summary(self) -> Summary:
         """Read what the file says of itself, its channels included. Errors where that is damaged."""
@@ -143,10 +137,8 @@ class McapFile(AbstractContextManager["McapFile"]):
             raise ValueError(f"its summary begins at byte {footer.summary_start}, which cannot be")
         if end - footer.summary_start > _SUMMARY:
             raise UnreadableError(f"has a summary of more than {_SUMMARY >> 20} MiB")
-        if (
-            footer.summary_crc
-            and self.crc(footer.summary_start, self.size - len(MAGIC) - 4) != footer.summary_crc
-        ):
+        crc = footer.summary_crc
+        if crc and self.crc(footer.summary_start, self.size - len(MAGIC) - 4) != crc:
             raise ValueError("its summary's checksum is not that of its content")
         for record in self.records(footer.summary_start, end):
             content = self.bytes(record.start + HEAD.size, record.end)
@@ -192,19 +184,14 @@ class McapFile(AbstractContextManager["McapFile"]):
         (packed,) = _LENGTH.unpack_from(data, behind)
         content = memoryview(data)[behind + _LENGTH.size :][:packed]
         if len(content) < packed:
-            raise ValueError(
-                f"the chunk at byte {record.start} is shorter than its content's length"
-            )
+            raise ValueError(f"the chunk at byte {record.start} is shorter than its content")
         if size > LARGEST:
-            raise UnreadableError(
-                f"has a chunk at byte {record.start} that unpacks to {size / 1e9:.3g} GB: at most {LARGEST / 1e9:.2g} "
-                "GB are read"
-            )
+            most = f"at most {LARGEST / 1e9:.2g} GB are read"
+            where = f"has a chunk at byte {record.start}"
+            raise UnreadableError(f"{where} that unpacks to {size / 1e9:.3g} GB: {most}")
         plain = unpacked(content, compression, size)
         if len(plain) != size:
-            raise ValueError(
-                f"the chunk at byte {record.start} holds {len(plain)} bytes and not {size}"
-            )
+            raise ValueError(f"the chunk holds {len(plain)} bytes and not {size}")
         if crc and zlib.crc32(plain) != crc:
             raise ValueError("its checksum is not that of its content")
         return Block(record.start, record.end, plain, crc != 0, (first, last))
@@ -225,6 +212,7 @@ class McapFile(AbstractContextManager["McapFile"]):
         self, wanted: Wanted = everything, places: Iterable[int] | None = None
     ) -> Iterator[Message]:
         """Yield its messages, of some channels, in the order they were written; of the blocks at `places` only."""
+        self._records_left = self.size + _FEW
         for block in self.blocks(places):
             yield from self.messages_of(block, wanted)
 
@@ -255,12 +243,8 @@ class McapFile(AbstractContextManager["McapFile"]):
         """Yield its attachments and its metadata, in the order they were written."""
         for record in self.records():
             if record.opcode in (Opcode.ATTACHMENT, Opcode.METADATA):
-                content = _stream(self.block(record).data[HEAD.size :])
-                yield (
-                    Attachment.read(content)
-                    if record.opcode == Opcode.ATTACHMENT
-                    else Metadata.read(content)
-                )
+                kind = Attachment if record.opcode == Opcode.ATTACHMENT else Metadata
+                yield kind.read(_stream(self.block(record).data[HEAD.size :]))
 
     def bytes(self, start: int, end: int) -> bytes:
         """Return the file's bytes start .. end, fewer where it ends before."""

@@ -62,7 +62,7 @@ def _of_file(file: Path, digest: str | None) -> tuple[list[Finding], Counter[Cha
         told += unseen if digest is None else ()
         if beside := [journal.name for journal in sqlite_bags.unclosed(file)]:
             told.append(
-                f"was not closed by its recorder; what {' and '.join(beside)} holds is read, too"
+                f"was not closed by its recorder: it is read with {' and '.join(beside)} beside it"
             )
     except DataError as error:
         damage.append(str(error))

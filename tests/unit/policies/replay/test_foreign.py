@@ -4,6 +4,8 @@ import itertools
 import shutil
 import sqlite3
 import struct
+import subprocess
+import sys
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
@@ -346,10 +348,30 @@ def test_what_a_killed_recorder_left_in_sqlite_s_journal_is_read(tmp_path: Path,
     before = {path.name: path.read_bytes() for path in killed.iterdir()}
     verdict = verify(killed)
     assert (verdict.code, verdict.episodes, verdict.steps, verdict.lost_steps) == (GOOD, 1, 4, 0)
-    assert "was not closed by its recorder; what bag.db3-wal holds is read, too" in str(verdict.findings)
+    assert "was not closed by its recorder: it is read with bag.db3-wal beside it" in str(verdict.findings)
     assert {path.name: path.read_bytes() for path in killed.iterdir()} == before
     (killed / "bag.db3-wal").unlink()
     assert verify(killed).lost_steps > 0 or verify(killed).steps < 4
+
+
+def test_what_a_killed_recorder_had_not_committed_is_not_there(tmp_path: Path, files: list[Path]) -> None:
+    bag = record(tmp_path / "bag", files[1:], storage=StoragePlugin.SQLITE3)
+    code = """
+import os, signal, sqlite3, sys
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+database.execute("pragma cache_size = 1")  # so that pages are written before the end
+database.execute("begin")
+database.execute("update messages set data = zeroblob(length(data)), timestamp = 0")
+database.execute("insert into messages select null, topic_id, 1, zeroblob(20000) from messages")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", code, str(bag / "bag.db3")], check=False)
+    assert (bag / "bag.db3-journal").stat().st_size > 0
+    before = {path.name: path.read_bytes() for path in bag.iterdir()}
+    verdict = verify(bag)
+    assert (verdict.code, verdict.episodes, verdict.steps, verdict.lost_steps) == (GOOD, 1, 4, 0)
+    assert "read with bag.db3-journal beside it" in str(verdict.findings)
+    assert {path.name: path.read_bytes() for path in bag.iterdir()} == before
 
 
 NAMES = ["run#3", "what?", "100%20done", "mit Leerzeichen", "Würfel_测试", "[a]", "a&b=c;d", "'"]
