@@ -1,5 +1,6 @@
 """Changing a file on disk so that a crash leaves either the old or the new one."""
 
+import contextlib
 import csv
 import io
 import os
@@ -10,19 +11,36 @@ from typing import Any
 
 from wayfarer_common.errors import DataError
 
+NEW_SUFFIX = ".new"  # of what shall take a file's place
+
 
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write a file so that a reader, or a crash, meets either the old or the new one, and the disk has the new one.
 
     Raises DataError where it cannot be written: the disk is full, say. The old one is then still there.
     """
-    temporary = path.with_name(path.name + ".new")
+    stage(path, content.encode() if isinstance(content, str) else content)
+    give_name(path)
+
+
+def stage(path: Path, content: bytes) -> None:
+    """Write what shall take a file's place beside it, and wait for the disk. DataError as above."""
+    waiting = path.with_name(path.name + NEW_SUFFIX)
     try:
-        with temporary.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+        with waiting.open("wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        temporary.rename(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            waiting.unlink()
+        raise DataError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def give_name(path: Path) -> None:
+    """Put what was staged for a file in its place. DataError as above."""
+    try:
+        path.with_name(path.name + NEW_SUFFIX).rename(path)
         sync_directory(path.parent)
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror or error}") from error

@@ -13,6 +13,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 from wayfarer_common.errors import DataError
+from wayfarer_common.plain_yaml import refuse_pointer
 
 from wayfarer_policies.atomic import make_folder, write_atomically
 
@@ -72,6 +73,7 @@ def read(path: Path, kind: str) -> State:
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f"cannot read the checkpoint {path}: {error.strerror or error}") from error
+    refuse_pointer(path, data)
     return from_bytes(data, kind, str(path))
 
 
@@ -88,8 +90,8 @@ def from_bytes(data: bytes, kind: str, origin: str = "weights") -> State:
         tensors = safetensors.torch.load(data)
         length = int.from_bytes(data[:8], "little")
         header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][HEADER])
-        found, values = (header["version"], header["kind"]), header["values"]
-    except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
+        found, values = (header["version"], header["kind"]), dict(header["values"])
+    except (safetensors.SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"{origin}: not a Wayfarer safetensors file, or damaged ({error})") from error
     if found != (VERSION, kind):
         raise DataError(f"{origin}: version and kind are {found}, expected {(VERSION, kind)}")

@@ -200,7 +200,7 @@ def read_result(folder: Path, name: str) -> Result:
     try:
         content = json.loads(file.read_text())
         return Result(content["arguments"], content["value"], float(content["seconds"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"{file} is not the result of a cell ({error!r}): remove it, to do that cell again") from error
 
 

@@ -69,8 +69,8 @@ def record(folder: Path) -> tuple[Path, Figures]:
     return run.path, {"synthetic_kb_per_step": size / len(files) / STEPS / 1e3}
 
 
-def repeated(run: Path, folder: Path, frames: int) -> Dataset:
-    """Return a dataset of so many frames, the run's own, drawn anew for every episode, in a cache of its own."""
+def repeated(run: Path, folder: Path, frames: int) -> tuple[Dataset, Path]:
+    """Return a dataset of so many frames, the run's own, drawn anew for every episode, and the file they lie in."""
     few, rng = Dataset.open([run]), np.random.default_rng(1)
     cache = FrameCache(folder / "repeated")
     for number in range(frames // (STEPS + 1)):
@@ -78,8 +78,10 @@ def repeated(run: Path, folder: Path, frames: int) -> Dataset:
         known = np.ones(STEPS + 1, bool)
         positions, actions = few.ee_positions(rows).numpy(), few.actions(rows[:-1]).numpy()
         images = few.frames(rows).numpy()
-        cache.append(Trajectory(number, images, actions, positions, known[:-1], known, End.TRUNCATED))
-    return Dataset([run], [cache])
+        stamps = np.array([fixture.stamp_of(step) for step in range(STEPS + 1)])
+        one = Trajectory(number, images, actions, positions, known[:-1], known, End.TRUNCATED, stamps=stamps)
+        cache.append(one)
+    return Dataset([run], [cache]), cache.file("frames")
 
 
 def writing(run: Path, folder: Path) -> Figures:
@@ -209,8 +211,8 @@ def main() -> None:
         opened = time.perf_counter()
         Dataset.open([run])
         figures.update({"first_open_s": opened - began, "open_s": time.perf_counter() - opened})
-        data = repeated(run, folder, arguments.frames)
-        figures.update({"frames": data.rows, **loading(data, folder / "repeated" / "frames.raw")})
+        data, mapped = repeated(run, folder, arguments.frames)
+        figures.update({"frames": data.rows, **loading(data, mapped)})
         figures.update(lerobot(data, folder))
     figures["loader_ratio"] = figures["batches_per_s"] / figures["lerobot_batches_per_s"]
     if arguments.run:

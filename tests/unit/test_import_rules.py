@@ -15,7 +15,7 @@ PACKAGES = sorted(
     p.parent for pattern in ("ros_ws/src/*", "sim/*", "*") for p in ROOT.glob(f"{pattern}/package.xml")
 )
 # What policies and sim may use of wayfarer_common.
-PURE_COMMON = {"calibration", "errors", "cube", "fault", "names", "parameter", "reason"}
+PURE_COMMON = {"calibration", "errors", "cube", "fault", "names", "plain_yaml", "parameter", "reason"}
 # Parts of a node that stand beside its node.py and speak to rclpy for it; everything else beside it is pure or
 # handles messages at most.
 SPEAK_ROS = {

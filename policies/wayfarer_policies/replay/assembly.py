@@ -1,108 +1,71 @@
 """Put an episode's messages together by what they say and when, wherever they were recorded."""
 
-import struct
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from rosbags.typesys.store import Typestore
 from wayfarer_common import names
 from wayfarer_common.errors import DataError
 from wayfarer_common.fault import FaultKind
 
 from wayfarer_policies.replay.episode import End, Episode, EpisodeInfo
 from wayfarer_policies.replay.fresh import fresh
+from wayfarer_policies.replay.message_types import CONTRACT, decoded, misfit
+from wayfarer_policies.replay.recorded import Message, UnreadableError, contract_name, header_stamp
 
 _NANOSECONDS = 1_000_000_000
-
-
-def header_stamp(cdr: bytes) -> int:
-    """Return the stamp [ns] of a serialised message that begins with a header, without deserialising it."""
-    seconds, nanoseconds = struct.unpack_from("<iI", cdr, 4)  # behind CDR's four bytes
-    return int(seconds) * _NANOSECONDS + int(nanoseconds)
-
-
-CONTRACT_NAMES = (
-    names.OBSERVATION_IMAGE,
-    names.POLICY_ACTION,
-    names.EXECUTED,
-    names.CURRENT_POSE,
-    names.OBJECT_POSE,
-    names.REPLAY_EPISODE,
-)
-
-
-@lru_cache(maxsize=1024)
-def contract_name(topic: str) -> str:
-    """Return the contract's name of a topic recorded under any namespace; other topics keep theirs."""
-    return next((name for name in CONTRACT_NAMES if topic == name or topic.endswith("/" + name)), topic)
-
-
-@dataclass(frozen=True)
-class Message:
-    """One recorded message."""
-
-    topic: str  # as it was recorded
-    type: str
-    cdr: bytes
-    log_time: int  # ns
-
-    @property
-    def name(self) -> str:
-        """The contract's name of its topic, whatever namespace it was recorded under."""
-        return contract_name(self.topic)
-
-    @property
-    def stamp(self) -> int:
-        """Header stamp [ns]."""
-        return header_stamp(self.cdr)
+_MOST_LOST, _ALWAYS = 20, 2_000  # steps: an episode has at most 20 to an action that was recorded, or 2,000
+_UNIT, _EXACT = 0.01, 1e-6  # by how much a rotation's quaternion may differ from length 1, and stays as it is
+_ROOM = 256 << 20  # bytes that an episode's images may take whatever was recorded
 
 
 @dataclass
 class Parts:
     """The messages of one episode, sorted by what they say and when."""
 
-    types: Typestore
     records: list[Any] = field(default_factory=list)
-    images: dict[int, bytes] = field(default_factory=dict)  # stamp -> CDR
-    actions: dict[int, Any] = field(default_factory=dict)  # step -> message
-    executed: dict[tuple[int, int], Any] = field(default_factory=dict)  # step and stamp -> message
-    poses: dict[int, bytes] = field(default_factory=dict)  # stamp -> CDR
-    objects: dict[int, bytes] = field(default_factory=dict)  # stamp -> CDR
+    images: dict[int, Message] = field(default_factory=dict)  # stamp -> as it was recorded
+    actions: dict[int, Any] = field(default_factory=dict)  # step -> what it says
+    executed: dict[tuple[int, int], Any] = field(default_factory=dict)  # step and stamp -> what it says
+    poses: dict[int, Message] = field(default_factory=dict)  # stamp -> as it was recorded
+    objects: dict[int, Message] = field(default_factory=dict)  # stamp -> as it was recorded
     observed_at: dict[int, int] = field(default_factory=dict)  # stamp of an image -> log time
     answered_at: dict[int, int] = field(default_factory=dict)  # step of an action -> log time
 
     @classmethod
-    def of(cls, messages: Iterable[Message], types: Typestore) -> Self:
-        """Sort the messages of one episode; `types` must know theirs by the time each comes."""
-        parts = cls(types)
+    def of(cls, messages: Iterable[Message]) -> Self:
+        """Sort the messages of one episode, in the order they were written. Errors as of `add`."""
+        parts = cls()
         for message in messages:
             parts.add(message)
         return parts
 
     def add(self, message: Message) -> None:
-        """Take one message."""
-        by_stamp = {
-            names.OBSERVATION_IMAGE: self.images,
-            names.CURRENT_POSE: self.poses,
-            names.OBJECT_POSE: self.objects,
-        }.get(message.name)
-        if by_stamp is not None:
-            by_stamp[message.stamp] = message.cdr
-            if by_stamp is self.images:
-                self.observed_at[message.stamp] = message.log_time
-        elif message.name == names.REPLAY_EPISODE:
-            self.records.append(self.types.deserialize_cdr(message.cdr, message.type))
-        elif message.name == names.POLICY_ACTION:
-            action: Any = self.types.deserialize_cdr(message.cdr, message.type)
+        """Take one message. UnreadableError where its type is not the contract's, and what `decoded` raises."""
+        name = contract_name(message.topic)
+        if name not in CONTRACT:
+            return
+        if wrong := misfit(message.channel):
+            raise UnreadableError(f"cannot be read: {wrong}")
+        if name == names.OBSERVATION_IMAGE:
+            stamp = header_stamp(message.cdr)
+            self.images[stamp], self.observed_at[stamp] = message, message.log_time
+        elif name == names.CURRENT_POSE:
+            self.poses[header_stamp(message.cdr)] = message
+        elif name == names.OBJECT_POSE:
+            self.objects[header_stamp(message.cdr)] = message
+        elif name == names.REPLAY_EPISODE:
+            self.records.append(decoded(message))
+        elif name == names.POLICY_ACTION:
+            action = decoded(message)
             self.actions[action.step] = action
             self.answered_at[action.step] = message.log_time
-        elif message.name == names.EXECUTED:
-            executed: Any = self.types.deserialize_cdr(message.cdr, message.type)
+        else:
+            executed = decoded(message)
             key = executed.step, nanoseconds(executed.header.stamp)  # one between episodes names an older step
             self.executed.setdefault(key, executed)  # a later hold repeats the step it interrupts
 
@@ -116,14 +79,13 @@ def put_together(parts: Parts, path: Path, with_images: bool = True) -> Episode:
 def assemble(parts: Parts, info: EpisodeInfo, final_stamp: int, path: Path, with_images: bool = True) -> Episode:
     """Join the steps of an episode by their stamps; `final_stamp` is the last observation's, 0 where it is unknown.
 
-    Raises DataError, naming `path`, for images that are not RGB or not of one size.
+    Raises DataError, naming `path`, for images that are not RGB or not of one size, and for more steps than can be.
     """
-    steps = max([info.steps, *(k + 1 for k in parts.actions)])
+    steps = _steps(parts, info, path)
     stamps = np.zeros(steps + 1, dtype=np.int64)  # (T + 1,)
     for k, action in parts.actions.items():
         stamps[k] = nanoseconds(action.header.stamp)
     stamps[steps] = final_stamp
-    seen = np.array([int(s) in parts.images for s in stamps])  # (T + 1,)
     requested = np.full((steps, 3), np.nan, dtype=np.float32)
     executed = np.full((steps, 3), np.nan, dtype=np.float32)
     reasons = np.zeros(steps, dtype=np.uint16)
@@ -132,22 +94,40 @@ def assemble(parts: Parts, info: EpisodeInfo, final_stamp: int, path: Path, with
         record = parts.executed.get((k, int(stamps[k])))
         if record is not None:
             executed[k], reasons[k] = record.executed, record.reasons
-    ee_positions = _poses(parts.poses, stamps, parts.types)[:, :3]
-    complete = seen & np.isfinite(ee_positions).all(axis=1)  # (T + 1,)
+    pixels, empty = observed(parts.images, stamps, path)
+    seen = np.isin(np.arange(steps + 1), list(pixels))  # (T + 1,)
+    hand, turned = _poses(parts.poses, stamps)
+    objects, spun = _poses(parts.objects, stamps) if parts.objects else (None, [])
+    complete = seen & np.isfinite(hand[:, :3]).all(axis=1)  # (T + 1,)
     return Episode(
         info=info,
         stamps=stamps,
-        images=_images(parts, stamps, path) if with_images else np.zeros((steps + 1, 0, 0, 3), np.uint8),
+        images=_stacked(pixels, steps, path) if with_images else np.zeros((steps + 1, 0, 0, 3), np.uint8),
         requested=requested,
         actions=executed,
         reasons=reasons,
         seen=seen,
         valid=complete[:-1] & complete[1:] & np.isfinite(executed).all(axis=1),
-        ee_positions=ee_positions,
-        object_poses=_poses(parts.objects, stamps, parts.types) if parts.objects else None,
+        ee_positions=hand[:, :3].copy(),
+        object_poses=objects,
         observed_at=np.array([parts.observed_at.get(s, 0) for s in stamps.tolist()], dtype=np.int64),
         answered_at=np.array([parts.answered_at.get(k, 0) for k in range(steps)], dtype=np.int64),
+        oddities={
+            "an image without pixels, or with fewer than it says": empty,
+            "an end effector's quaternion that is no rotation": turned,
+            "an object's quaternion that is no rotation": spun,
+        },
     )
+
+
+def _steps(parts: Parts, info: EpisodeInfo, path: Path) -> int:
+    """Return how many steps the episode had. DataError where that is beyond what its messages can mean."""
+    steps = max([info.steps, *(k + 1 for k in parts.actions)])
+    if steps > max(_ALWAYS, _MOST_LOST * len(parts.actions)):
+        raise DataError(
+            f"{path} says that episode {info.number} has {steps} steps, and holds {len(parts.actions)} actions"
+        )
+    return steps
 
 
 def read_records(parts: Parts, path: Path) -> tuple[EpisodeInfo, int]:
@@ -178,33 +158,66 @@ def info_of(record: Any) -> EpisodeInfo:
     )
 
 
-def _images(parts: Parts, stamps: NDArray[np.int64], path: Path) -> NDArray[np.uint8]:
-    decoded = {}
+# --- images ---
+
+
+def observed(
+    recorded: Mapping[int, Message], stamps: NDArray[np.int64], path: Path
+) -> tuple[dict[int, NDArray[np.uint8]], list[int]]:
+    """Return the pixels (H, W, 3) of the steps' images, and the steps whose image has none. DataError as above."""
+    found: dict[int, NDArray[np.uint8]] = {}
+    empty: list[int] = []
     for k, stamp in enumerate(stamps.tolist()):
-        if stamp in parts.images:
-            image: Any = parts.types.deserialize_cdr(parts.images[stamp], "sensor_msgs/msg/Image")
-            if image.encoding != "rgb8":
-                raise DataError(f"{path}: the image of step {k} is {image.encoding!r}, an observation is 'rgb8'")
-            decoded[k] = image.data.reshape(image.height, image.width, 3)
-    shape = next((pixels.shape for pixels in decoded.values()), (0, 0, 3))
-    images = np.zeros((len(stamps), *shape), dtype=np.uint8)  # (T + 1, H, W, 3)
-    for k, pixels in decoded.items():
-        if pixels.shape != shape:
-            raise DataError(f"{path}: the image of step {k} has shape {pixels.shape}, an earlier one {shape}")
-        images[k] = pixels
+        if stamp not in recorded:
+            continue
+        image = decoded(recorded[stamp])
+        height, width, step = image.height, image.width, image.step
+        if not height or not width or step < 3 * width or len(image.data) < (height - 1) * step + 3 * width:
+            empty.append(k)  # drivers send such at times: a lost image like any other
+            continue
+        if image.encoding != "rgb8":
+            raise DataError(f"{path}: the image of step {k} is {image.encoding!r}, an observation is 'rgb8'")
+        # rows may be padded, the last one need not be
+        found[k] = np.lib.stride_tricks.as_strided(image.data, (height, width, 3), (step, 3, 1), writeable=False)
+        shape = next(iter(found.values())).shape
+        if found[k].shape != shape:
+            raise DataError(f"{path}: the image of step {k} has shape {found[k].shape}, an earlier one {shape}")
+    return found, empty
+
+
+def _stacked(pixels: Mapping[int, NDArray[np.uint8]], steps: int, path: Path) -> NDArray[np.uint8]:
+    """Return the images of all steps (T + 1, H, W, 3), zeros where there is none."""
+    shape = next((image.shape for image in pixels.values()), (0, 0, 3))
+    if (steps + 1) * math.prod(shape) > max(_ROOM, _MOST_LOST * len(pixels) * math.prod(shape)):
+        raise DataError(f"{path} holds {len(pixels)} images {shape}, and says that there were {steps + 1}")
+    images = np.zeros((steps + 1, *shape), dtype=np.uint8)
+    for k, image in pixels.items():
+        images[k] = image
     return images
 
 
-def _poses(recorded: dict[int, bytes], stamps: NDArray[np.int64], types: Typestore) -> NDArray[np.float64]:
-    """Return the pose at, or less than a period before, each stamp, (T + 1, 7); NaN where there is none."""
+# --- poses ---
+
+
+def _poses(recorded: Mapping[int, Message], stamps: NDArray[np.int64]) -> tuple[NDArray[np.float64], list[int]]:
+    """Return the pose at, or less than a period before, each stamp, (T + 1, 7); NaN where there is none.
+
+    Its quaternion is a rotation's, or NaN: the steps where it is no rotation's are the second thing returned.
+    """
     poses = np.full((len(stamps), 7), np.nan)
     times = np.array(sorted(recorded), dtype=np.int64)
     for k, index in enumerate(fresh(times, stamps).tolist()):
         if index >= 0:
-            pose = types.deserialize_cdr(recorded[int(times[index])], "geometry_msgs/msg/PoseStamped").pose  # type: ignore[attr-defined]
+            pose = decoded(recorded[int(times[index])]).pose
             p, q = pose.position, pose.orientation
             poses[k] = p.x, p.y, p.z, q.x, q.y, q.z, q.w
-    return poses
+    there = np.isfinite(poses[:, :3]).all(axis=1)
+    with np.errstate(invalid="ignore", over="ignore"):
+        length = np.linalg.norm(poses[:, 3:], axis=1, keepdims=True)  # (T + 1, 1)
+        rotation = np.abs(length - 1.0) <= _UNIT
+        unit = np.where(np.abs(length - 1.0) > _EXACT, poses[:, 3:] / length, poses[:, 3:])
+        poses[:, 3:] = np.where(rotation, unit, np.nan)
+    return poses, np.flatnonzero(there & ~rotation[:, 0]).tolist()
 
 
 def nanoseconds(stamp: Any) -> int:

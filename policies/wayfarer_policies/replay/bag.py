@@ -2,14 +2,14 @@
 
 import contextlib
 import os
+import sqlite3
 import struct
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import IO, cast
 
 from mcap.exceptions import McapError
-from mcap.reader import NonSeekingReader, make_reader
+from mcap.records import Attachment, Metadata
 from mcap.writer import CompressionType, Writer
 from rosbags.serde import SerdeError
 from rosbags.typesys import TypesysError
@@ -20,57 +20,77 @@ from zstandard import ZstdError
 
 from wayfarer_policies.atomic import sync_directory
 from wayfarer_policies.replay import digests
-from wayfarer_policies.replay.assembly import Message, Parts, contract_name, put_together, read_records
+from wayfarer_policies.replay.assembly import Parts, put_together, read_records
 from wayfarer_policies.replay.digests import HashingFile
 from wayfarer_policies.replay.episode import Episode, EpisodeInfo
-from wayfarer_policies.replay.message_types import add_schema, base_types, types_of_schemas
+from wayfarer_policies.replay.mcap_files import McapFile
+from wayfarer_policies.replay.message_types import add_schema
+from wayfarer_policies.replay.recorded import QOS, Channel, Message, UnreadableError
 
 OPEN_SUFFIX = ".part"  # an episode that is being written, or whose recorder was killed
 _CHUNK = 256 * 1024  # bytes: small enough for random access, large enough to compress (docs/performance.md)
-# What mcap, zstandard and rosbags raise over bytes that are not what was written
+# What mcap, zstandard, rosbags and sqlite3 raise over bytes that are not what was written
 DAMAGE = (
     *(McapError, ZstdError, TypesysError, SerdeError, struct.error),
-    *(EOFError, ValueError, LookupError, AttributeError, TypeError),
+    *(EOFError, ValueError, LookupError, AttributeError, TypeError, AssertionError),
     *(OverflowError, MemoryError),  # a length that says more than a machine can hold
+    *(RuntimeError, sqlite3.Error),  # the first is lz4's
 )
-
-
-@dataclass(frozen=True)
-class Channel:
-    """A recorded topic."""
-
-    topic: str
-    type: str  # as in sensor_msgs/msg/Image
-    qos: str  # rosbag2's YAML list of the offered profiles
 
 
 class EpisodeWriter:
     """Writes PATH.part and gives it its own name once it is complete, on the disk, and its digest noted beside it."""
 
-    def __init__(self, path: Path, channels: list[Channel], types: Typestore) -> None:
-        self.path = path
+    def __init__(self, path: Path, channels: Sequence[Channel], types: Typestore | None = None) -> None:
+        """Describe `channels` by their own definitions, or where they have none (a recorder's) by those of `types`."""
+        self.path, self._types = path, types
         self._open_path = path.with_name(path.name + OPEN_SUFFIX)
-        try:
+        self._ids: dict[Channel, int] = {}
+        self._schemas: dict[tuple[str, str, bytes], int] = {}
+        with self._writing("cannot write"):
             self._file = self._open_path.open("xb")
             self._hashing = HashingFile(self._file)
-            self._writer = Writer(cast(IO[bytes], self._hashing), chunk_size=_CHUNK, compression=CompressionType.ZSTD)
+            self._writer = Writer(
+                cast(IO[bytes], self._hashing),
+                chunk_size=_CHUNK,
+                compression=CompressionType.ZSTD,
+                enable_data_crcs=True,  # with it a file is checked whole wherever it goes, without SHA256SUMS
+            )
             self._writer.start(profile="ros2", library="wayfarer")
-            self._ids = {c.topic: self._register(c, types) for c in channels}
-        except OSError as error:
-            raise DataError(f"cannot write {self._open_path}: {error.strerror}") from error
-        self._counts = dict.fromkeys(self._ids, 0)
+            self._topics = {channel.topic: self._id(channel) for channel in channels}
+        self._counts = dict.fromkeys(self._topics, 0)
 
     def write(self, topic: str, cdr: bytes, log_time: int) -> None:
         """Append one serialised message; `log_time` in nanoseconds. Raises DataError when the disk refuses."""
         try:
             self._counts[topic] += 1
-            self._writer.add_message(self._ids[topic], log_time, cdr, log_time, self._counts[topic])
+            self._writer.add_message(self._topics[topic], log_time, cdr, log_time, self._counts[topic])
         except OSError as error:
-            raise DataError(f"cannot write {self._open_path}: {error.strerror}") from error
+            raise DataError(f"cannot write {self._open_path}: {error.strerror or error}") from error
+
+    def copy(self, message: Message, channel: Channel) -> None:
+        """Append a message of another bag as it is, on `channel`. DataError as above."""
+        with self._writing("cannot write"):
+            id_ = self._id(channel)
+            self._writer.add_message(id_, message.log_time, message.cdr, message.publish_time, message.sequence)
+
+    def describe(self, channel: Channel) -> None:
+        """Describe a channel that may have no message. DataError as above."""
+        with self._writing("cannot write"):
+            self._id(channel)
+
+    def attach(self, record: Attachment | Metadata) -> None:
+        """Append what another bag holds besides messages. DataError as above."""
+        with self._writing("cannot write"):
+            if isinstance(record, Metadata):
+                self._writer.add_metadata(record.name, record.metadata)
+            else:
+                about = record.create_time, record.log_time, record.name, record.media_type
+                self._writer.add_attachment(*about, record.data)
 
     def close(self) -> None:
         """Finish the file, wait until the disk has it, and give it its final name."""
-        try:
+        with self._writing("cannot finish"):
             self._writer.finish()
             self._file.flush()
             os.fsync(self._file.fileno())
@@ -78,14 +98,34 @@ class EpisodeWriter:
             digests.note(self.path.parent, {self.path.name: self._hashing.digest})
             self._open_path.rename(self.path)
             sync_directory(self.path.parent)
-        except OSError as error:
-            raise DataError(f"cannot finish {self._open_path}: {error.strerror}") from error
 
-    def _register(self, channel: Channel, types: Typestore) -> int:
-        text, _ = types.generate_msgdef(channel.type, ros_version=2)
-        schema = self._writer.register_schema(channel.type, "ros2msg", text.encode())
-        id_: int = self._writer.register_channel(channel.topic, "cdr", schema, {"offered_qos_profiles": channel.qos})
-        return id_
+    @contextlib.contextmanager
+    def _writing(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise DataError(f"{what} {self._open_path}: {error.strerror or error}") from error
+
+    def _id(self, channel: Channel) -> int:
+        """Return the id of a channel, described in the file when it is met first."""
+        if channel not in self._ids:
+            metadata = {QOS: channel.qos} if channel.definition is None else dict(channel.metadata)
+            about = channel.topic, channel.message_encoding, self._schema(channel), metadata
+            self._ids[channel] = self._writer.register_channel(*about)
+        return self._ids[channel]
+
+    def _schema(self, channel: Channel) -> int:
+        definition = channel.definition
+        if definition is None:
+            if self._types is None:
+                raise DataError(f"{self._open_path}: nobody says what {channel.type} of {channel.topic} is")
+            definition = self._types.generate_msgdef(channel.type, ros_version=2)[0].encode()
+        key = channel.type, channel.encoding, definition
+        if not any(key):
+            return 0  # MCAP's number for no schema
+        if key not in self._schemas:
+            self._schemas[key] = self._writer.register_schema(*key)
+        return self._schemas[key]
 
 
 @contextlib.contextmanager
@@ -94,39 +134,44 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+    except UnreadableError as error:
+        raise DataError(f"{path} {error}") from error
     except DAMAGE as error:
-        raise DataError(f"{path} is damaged: {type(error).__name__}: {error}") from error
+        raise DataError(f"{path} is damaged: {type(error).__name__}: {' '.join(str(error).split())}") from error
 
 
-def messages(path: Path, types: Typestore, topics: Sequence[str] | None = None) -> Iterator[Message]:
-    """Yield a file's messages (of some topics, by their recorded names) in log order, teaching `types` their schemas.
+def messages(path: Path, types: Typestore | None = None, topics: Collection[str] | None = None) -> Iterator[Message]:
+    """Yield a file's messages (of some topics, by their recorded names) in the order they were written.
 
-    An unfinished file yields what it holds up to its torn end. Raises DataError for a damaged finished file.
+    `types`, where given, are taught their schemas. An unfinished file yields what it holds up to its torn end. Raises
+    DataError for a damaged finished file.
     """
-    torn = path.name.endswith(OPEN_SUFFIX)
-    known: set[str] = set()
-    with reading(path), path.open("rb") as file:
+    torn, known = path.name.endswith(OPEN_SUFFIX), set[str]()
+    with reading(path), McapFile(path) as file:
         try:
-            reader = NonSeekingReader(file) if torn else make_reader(file, validate_crcs=True)
-            for schema, channel, message in reader.iter_messages(topics, log_time_order=not torn):
-                if schema is not None and schema.name not in known:
-                    add_schema(types, schema.name, schema.data.decode())
-                    known.add(schema.name)
-                name = schema.name if schema is not None else ""
-                yield Message(channel.topic, name, message.data, message.log_time)
+            places = None if torn else _places(file, topics)
+            for message in file.messages(lambda channel: topics is None or channel.topic in topics, places):
+                if types is not None and message.type and message.type not in known:
+                    known.add(message.type)
+                    add_schema(types, message.type, (message.channel.definition or b"").decode())
+                yield message
         except DAMAGE:
             if not torn:
                 raise
 
 
-def _types_in(path: Path) -> Typestore:
-    """Return what a finished file's summary says of its types; of an unfinished one they are learned on the way."""
-    with path.open("rb") as file:
-        summary = None if path.name.endswith(OPEN_SUFFIX) else make_reader(file, validate_crcs=True).get_summary()
-    if summary is None:
-        return base_types()
-    return types_of_schemas(frozenset((schema.name, schema.data.decode()) for schema in summary.schemas.values()))
+def _places(file: McapFile, topics: Collection[str] | None) -> list[int] | None:
+    """Return where the chunks with messages of these topics begin, as a finished file's index says; None: in all."""
+    file.check_end()
+    if topics is None:
+        return None
+    summary = file.summary()
+    indexed = all(index.message_index_offsets for index in summary.chunks)
+    if summary.statistics is None or not indexed or summary.statistics.chunk_count != len(summary.chunks):
+        return None
+    ids = {id_ for id_, channel in file.channels.items() if channel.topic in topics}
+    return sorted(index.chunk_start_offset for index in summary.chunks if ids & index.message_index_offsets.keys())
 
 
 def read_episode(path: Path, with_images: bool = True) -> Episode:
@@ -135,17 +180,14 @@ def read_episode(path: Path, with_images: bool = True) -> Episode:
     Without images (they are then (T + 1, 0, 0, 3)) it is much faster; `valid` is the same either way.
     """
     with reading(path):
-        types = _types_in(path)
-        return put_together(Parts.of(messages(path, types), types), path, with_images)
+        return put_together(Parts.of(messages(path)), path, with_images)
 
 
 def read_info(path: Path) -> EpisodeInfo:
     """Return only what an episode's records say: fast, for a whole run. Raises DataError for a damaged file."""
     with reading(path):
-        types = _types_in(path)
-        with path.open("rb") as file:
-            summary = make_reader(file).get_summary()
-        channels = summary.channels.values() if summary is not None else ()
-        topics = [c.topic for c in channels if contract_name(c.topic) == names.REPLAY_EPISODE]
-        parts = Parts.of(messages(path, types, topics) if topics else (), types)
+        with McapFile(path) as file:
+            file.summary()
+            topics = {c.topic for c in file.channels.values() if c.name == names.REPLAY_EPISODE}
+        parts = Parts.of(messages(path, topics=topics) if topics else ())
         return read_records(parts, path)[0]

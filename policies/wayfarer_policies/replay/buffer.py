@@ -10,8 +10,9 @@ from typing import Protocol
 import torch
 from wayfarer_common.errors import DataError
 
+from wayfarer_policies.replay import digests
 from wayfarer_policies.replay.bag import read_episode
-from wayfarer_policies.replay.cache_index import Source
+from wayfarer_policies.replay.cache_index import Entry, Source
 from wayfarer_policies.replay.episode import Episode
 from wayfarer_policies.replay.foreign import ForeignBag
 from wayfarer_policies.replay.frames import FrameCache, synchronise
@@ -38,15 +39,23 @@ class _Run:
 
     def __init__(self, path: Path) -> None:
         self._directory = RunDirectory(path)
-        form = self._directory.description().get("format", FORMAT)
+        self._noted: dict[str, str] | None = None
+        description, changed = self._directory.read_description()
+        form = description.get("format", FORMAT)
         if form != FORMAT:
             raise DataError(f"{path / 'run.yaml'} is of format {form!r}, this Wayfarer reads {FORMAT}")
+        if changed:
+            raise DataError(changed)
 
     def sources(self) -> list[Source]:
         return [Source.of(path) for path in self._directory.episodes().values()]
 
     def load(self, source: Source) -> Iterable[Episode]:
-        episode = read_episode(self._directory.path / source.name)
+        path = self._directory.path / source.name
+        if self._noted is None:  # each file's digest is noted before it has its name
+            self._noted = digests.read(self._directory.path)
+        digests.check(path, self._noted.get(path.name))
+        episode = read_episode(path)
         return [episode] if episode.steps and episode.seen.any() else []
 
 
@@ -62,6 +71,7 @@ class RunBuffer:
         """On another device than the CPU the frames are held there, as long as there is room for them."""
         self._run = run
         self._resident = None if device == "cpu" else ResidentFrames(torch.device(device))
+        self._checked: set[tuple[str, Entry]] = set()  # the cache's episodes whose checksums were looked at
 
     def open(self, progress: Progress = lambda _done, _all: None) -> Replay:
         """Return the buffer with every closed episode in it that holds a step. DataError where there is no run yet."""
@@ -77,7 +87,7 @@ class RunBuffer:
             folder.mkdir(parents=True, exist_ok=True)
             with (folder / "lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                return synchronise(folder, bags.sources(), bags.load, progress)
+                return synchronise(folder, bags.sources(), bags.load, progress, self._checked)
         except OSError as error:
             raise DataError(f"frame cache {folder}: {error.strerror}") from error
 

@@ -27,7 +27,7 @@ from wayfarer_policies.replay.rows import Rows
 from wayfarer_policies.replay.sampling import Batch, Store
 
 Indices = Tensor | NDArray[np.int64]
-_IN_MEMORY = ("actions", "ee_positions", "object_poses")  # small: 60 bytes a row
+_IN_MEMORY = ("actions", "ee_positions", "object_poses", "stamps")  # small: 60 bytes a row
 
 
 class Place(NamedTuple):
@@ -121,7 +121,7 @@ class Dataset(Store):
     # --- by row ---
 
     def column(self, name: str) -> NDArray[Any]:
-        """Return actions, ee_positions or object_poses of all rows (R, ...)."""
+        """Return actions, ee_positions, object_poses or stamps of all rows (R, ...)."""
         return self._columns[name]
 
     def frames(self, rows: Indices) -> Tensor:

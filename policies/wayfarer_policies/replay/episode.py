@@ -1,6 +1,7 @@
 """What an episode is, once it lies on disk: types without any reading or writing."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 import numpy as np
@@ -55,6 +56,7 @@ class Episode:
     object_poses: NDArray[np.float64] | None  # (T + 1, 7) position and quaternion xyzw; None without a truth topic
     observed_at: NDArray[np.int64]  # (T + 1,) [ns] when an image was recorded, on the recorder's clock; 0: never
     answered_at: NDArray[np.int64]  # (T,) the same of the actions
+    oddities: Mapping[str, Sequence[int]] = field(default_factory=dict)  # what in words -> observations, or steps
 
     @property
     def steps(self) -> int:

@@ -1,11 +1,14 @@
 """Bags of the contract's topics that another recorder wrote (`ros2 bag record`): MCAP or sqlite3, compressed or not.
 
-Such a bag holds any number of episodes in one stream. An action of another episode, or of an earlier step, begins the
-next one; how it ended is known where replay/episode was recorded, too.
+Such a bag holds any number of episodes in one stream, in one file or several. The files are believed, and not the
+metadata.yaml beside them. What happened when is told by header stamps: a recorder's clock may go back, and its files be
+sorted by it. An action of another episode, or of an earlier step, begins the next one; how it ended is known where
+replay/episode was recorded, too.
 """
 
-import contextlib
-import sqlite3
+import zlib
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -13,58 +16,65 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from backports.zstd import ZstdError  # what rosbags decompresses with
-from rosbags.interfaces import Connection, MessageDefinitionFormat
-from rosbags.rosbag2 import Reader, ReaderError
-from rosbags.typesys.store import Typestore
 from wayfarer_common import names
 from wayfarer_common.errors import DataError
 
-from wayfarer_policies.replay.assembly import (
-    CONTRACT_NAMES,
-    Message,
-    Parts,
-    assemble,
-    contract_name,
-    header_stamp,
-    info_of,
-    nanoseconds,
-)
-from wayfarer_policies.replay.bag import Channel, reading
+from wayfarer_policies.replay.assembly import Parts, assemble, info_of, nanoseconds
+from wayfarer_policies.replay.bag import reading
+from wayfarer_policies.replay.bag_files import BagFile, files_of, is_bag, opened
 from wayfarer_policies.replay.cache_index import Source
 from wayfarer_policies.replay.episode import End, Episode, EpisodeInfo
-from wayfarer_policies.replay.message_types import add_schema, base_types, installed_types
-from wayfarer_policies.replay.unpacking import PACKED, plain_bag
+from wayfarer_policies.replay.message_types import CONTRACT, decoded, misfit
+from wayfarer_policies.replay.recorded import Channel, Message
+from wayfarer_policies.replay.run_directory import is_run
+from wayfarer_policies.replay.sqlite_bags import unclosed
 
-_SUFFIXES = (".mcap", ".db3")
 _NEEDED = (names.OBSERVATION_IMAGE, names.POLICY_ACTION, names.EXECUTED, names.CURRENT_POSE)
 _PATIENCE = 3.0  # periods of an episode within which the observation after its last action must come
+_NEVER = int(np.iinfo(np.int64).max)
+
+
+@dataclass(frozen=True)
+class _Action:
+    said: Any  # wayfarer_msgs/Action
+    stamp: int  # ns
+    log_time: int  # ns
 
 
 @dataclass
 class _Segment:
-    """The actions of one episode, in the order they were recorded."""
+    """The actions of one episode, in order."""
 
-    actions: list[tuple[Any, int]] = field(default_factory=list)  # (message, log time [ns])
+    actions: list[_Action] = field(default_factory=list)
     record: Any = None  # its end, where it was recorded
 
     @property
     def first(self) -> int:
-        return nanoseconds(self.actions[0][0].header.stamp)
+        return self.actions[0].stamp
 
     @property
     def last(self) -> int:
-        return nanoseconds(self.actions[-1][0].header.stamp)
+        return self.actions[-1].stamp
+
+
+@dataclass(frozen=True)
+class _Image:
+    """Where an image lies."""
+
+    file: int  # of the bag's files
+    place: int  # in it
+    log_time: int  # ns
+    checksum: int
 
 
 @dataclass
 class _Stream:
     """What a whole bag holds, without its pixels."""
 
-    parts: Parts  # executed records, poses
-    segments: list[_Segment] = field(default_factory=list)
-    records: list[tuple[Any, int]] = field(default_factory=list)  # (message, log time)
-    images: dict[int, int] = field(default_factory=dict)  # stamp -> log time
+    parts: Parts = field(default_factory=Parts)  # executed records, poses
+    actions: list[_Action] = field(default_factory=list)  # as they were written
+    ends: list[tuple[int, Any]] = field(default_factory=list)  # stamp, record
+    images: dict[int, _Image] = field(default_factory=dict)  # by stamp
 
 
 class ForeignBag:
@@ -76,146 +86,176 @@ class ForeignBag:
     @staticmethod
     def holds(path: Path) -> bool:
         """Say whether there is such a bag."""
-        if path.is_dir():
-            return (path / "metadata.yaml").is_file() and not (path / "run.yaml").is_file()
-        return path.is_file() and path.name.removesuffix(PACKED).endswith(_SUFFIXES)
+        if path.is_dir() and is_run(path):
+            return False
+        return is_bag(path) or (path / "metadata.yaml").is_file()
 
     def sources(self) -> list[Source]:
         """Return the whole bag as one source: its episodes are known only once it is read."""
-        files = sorted(self.path.iterdir()) if self.path.is_dir() else [self.path]
-        status = [file.stat() for file in files if file.is_file()]
-        return [Source(self.path.name, sum(s.st_size for s in status), max(s.st_mtime_ns for s in status))]
+        status = [part.stat() for file in files_of(self.path) for part in (file, *unclosed(file))]
+        newest = max((s.st_mtime_ns for s in status), default=0)
+        return [Source(self.path.name, sum(s.st_size for s in status), newest)]
 
     def counts(self) -> dict[str, int]:
         """Return how many messages of each topic of the contract were recorded. DataError as from `load`."""
-        with self._reader() as reader:
-            return {name: connection.msgcount for name, connection in self._connections(reader).items()}
+        with reading(self.path), opened(self.path) as files:
+            found = Counter(message.name for file in files for message in file.messages(_fits))
+            self._check(files)
+        return dict(found)
 
     def load(self, source: Source) -> Iterator[Episode]:  # noqa: ARG002  there is but one
         """Read the bag's episodes, one after the other. DataError for a damaged bag, or one without what is needed."""
-        with self._reader() as reader:
-            yield from self._episodes(reader)
+        with reading(self.path), opened(self.path) as files:
+            stream = self._read(files)
+            self._check(files)
+            yield from self._episodes(files, stream)
 
-    @contextlib.contextmanager
-    def _reader(self) -> Iterator[Reader]:
-        try:
-            with reading(self.path), plain_bag(self.path) as bag, Reader(bag) as reader:
-                yield reader
-        except (ReaderError, sqlite3.DatabaseError, ZstdError, RuntimeError) as error:  # the last one is lz4's
-            raise DataError(f"{self.path} is damaged or no rosbag2 bag: {error}") from error
-
-    @contextlib.contextmanager
-    def opened(self) -> Iterator[tuple[Typestore, list[Channel], Iterator[Message]]]:
-        """Give all messages as they are, with the topics and types to write them again."""
-        with self._reader() as reader:
-            kinds = {connection.topic: connection.msgtype for connection in reader.connections}
-            stream = (Message(c.topic, c.msgtype, bytes(cdr), time) for c, time, cdr in reader.messages())
-            types = _types(self.path, reader, reader.connections)
-            yield types, [Channel(topic, kind, "") for topic, kind in kinds.items()], stream
-
-    def _episodes(self, reader: Reader) -> Iterator[Episode]:
-        connections = self._connections(reader)
-        stream = self._read(reader, list(connections.values()), _types(self.path, reader, connections.values()))
-        numbers = [int(segment.actions[0][0].episode) for segment in stream.segments]
-        if len(set(numbers)) < len(numbers):  # recorded over several runs
-            numbers = list(range(len(numbers)))
-        behind = [segment.first for segment in stream.segments[1:]]
-        for number, segment, limit in zip(numbers, stream.segments, [*behind, np.iinfo(np.int64).max], strict=True):
-            final = _final_stamp(segment, stream.images, limit)
-            parts = replace(
-                stream.parts,
-                images={},
-                actions={int(action.step): action for action, _ in segment.actions},
-                observed_at=stream.images,
-                answered_at={int(action.step): time for action, time in segment.actions},
-            )
-            times = [stream.images[s] for s in _stamps(segment, final) if s in stream.images]
-            if times:
-                images = reader.messages([connections[names.OBSERVATION_IMAGE]], min(times), max(times) + 1)
-                parts.images = {header_stamp(cdr): cdr for _, _, cdr in images}
-                episode = assemble(parts, _info(segment, number, final), final, self.path)
-                yield episode if segment.record is not None else _counted(episode)
-
-    def _connections(self, reader: Reader) -> dict[str, Connection]:
-        """Return the connection of each topic of the contract that was recorded."""
-        found: dict[str, Connection] = {}
-        for connection in reader.connections:
-            name = contract_name(connection.topic)
-            if name in found and found[name].topic != connection.topic:
-                raise DataError(f"{self.path} holds {found[name].topic} and {connection.topic}: one robot to a bag")
-            if name in CONTRACT_NAMES:
-                found[name] = connection
-        if missing := [name for name in _NEEDED if name not in found]:
-            topics = ", ".join(sorted(c.topic for c in reader.connections)) or "nothing"
-            raise DataError(f"{self.path} lacks the topics {', '.join(missing)}; it holds {topics}")
-        return found
-
-    def _read(self, reader: Reader, connections: Sequence[Connection], types: Typestore) -> _Stream:
-        stream = _Stream(Parts(types))
-        for connection, time, cdr in reader.messages(connections):
-            message = Message(connection.topic, connection.msgtype, bytes(cdr), time)
-            if message.name == names.POLICY_ACTION:
-                _follow(stream.segments, types.deserialize_cdr(message.cdr, message.type), time)
-            elif message.name == names.REPLAY_EPISODE:
-                stream.records.append((types.deserialize_cdr(message.cdr, message.type), time))
-            elif message.name == names.OBSERVATION_IMAGE:
-                if message.stamp in stream.images:
-                    raise DataError(
-                        f"{self.path} holds two images of the time {message.stamp} ns: the clock was set back while it "
-                        "was recorded; record one session to a bag"
-                    )
-                stream.images[message.stamp] = time
-            else:
-                stream.parts.add(message)
-        begun = [segment.actions[0][1] for segment in stream.segments[1:]]
-        for segment, limit in zip(stream.segments, [*begun, np.iinfo(np.int64).max], strict=True):
-            segment.record = _end_of(segment, stream.records, limit)
+    def _read(self, files: Sequence[BagFile]) -> _Stream:
+        stream, known = _Stream(), set[tuple[int, int, int]]()
+        for number, message in ((k, message) for k, file in enumerate(files) for message in file.messages(_fits)):
+            with reading(files[number].path):
+                if message.name == names.POLICY_ACTION:
+                    action = decoded(message)
+                    key = message.stamp, int(action.episode), int(action.step)
+                    if key not in known:  # two recorders heard it, and somebody put their files together
+                        known.add(key)
+                        stream.actions.append(_Action(action, message.stamp, message.log_time))
+                elif message.name == names.REPLAY_EPISODE:
+                    record = decoded(message)
+                    if record.event == record.END:
+                        stream.ends.append((nanoseconds(record.final_stamp) or message.stamp, record))
+                elif message.name == names.OBSERVATION_IMAGE:
+                    self._see(stream, message, number)
+                else:
+                    stream.parts.add(message)
         return stream
 
+    def _see(self, stream: _Stream, message: Message, file: int) -> None:
+        """Remember where an image lies. DataError where there is another one of its time."""
+        if message.stamp <= 0:
+            raise DataError(f"{self.path} holds an image without a stamp: nothing tells which action answered it")
+        image = _Image(file, message.place, message.log_time, zlib.crc32(message.cdr))
+        if stream.images.setdefault(message.stamp, image).checksum != image.checksum:
+            raise DataError(
+                f"{self.path} holds two images of the time {message.stamp} ns: the clock was set back while it was "
+                "recorded; record one session to a bag"
+            )
 
-def _types(path: Path, reader: Reader, wanted: Iterable[Connection]) -> Typestore:
-    """Return the types of the bag's messages: from the bag, or from installed packages where it carries none."""
-    types = base_types()
-    for connection in reader.connections:
-        if connection.msgdef.format is MessageDefinitionFormat.MSG:
-            add_schema(types, connection.msgtype, connection.msgdef.data)
-    for connection in wanted:
-        if connection.msgtype not in types.fielddefs:  # sqlite3 carries definitions from ROS 2 Iron on
-            types.register(installed_types(connection.msgtype.split("/")[0]))
-        if connection.msgtype not in types.fielddefs:
-            raise DataError(f"{path} carries no definition of {connection.msgtype}, and no installed package has it")
-    return types
+    def _check(self, files: Sequence[BagFile]) -> None:
+        """Raise DataError where the bag lacks a topic, or has one of another type, or of two robots."""
+        channels = _of_contract(files)
+        topics = {name: sorted({c.topic for c in channels if c.name == name and not misfit(c)}) for name in CONTRACT}
+        for name, found in topics.items():
+            if len(found) > 1:
+                raise DataError(f"{self.path} holds {' and '.join(found)}: one robot to a bag")
+            if name in _NEEDED and not found and (wrong := [misfit(c) for c in channels if c.name == name]):
+                raise DataError(f"{self.path} cannot be read: {wrong[0]}")
+        if missing := [name for name in _NEEDED if not topics[name]]:
+            held = sorted({channel.topic for file in files for channel in file.storage.channels.values()})
+            raise DataError(
+                f"{self.path} lacks the topics {', '.join(missing)}; it holds {', '.join(held) or 'nothing'}"
+            )
+
+    def _episodes(self, files: Sequence[BagFile], stream: _Stream) -> Iterator[Episode]:
+        segments = self._segments(stream)
+        numbers = [int(segment.actions[0].said.episode) for segment in segments]
+        if len(set(numbers)) < len(numbers):  # recorded over several runs
+            numbers = list(range(len(numbers)))
+        stamps = sorted(stream.images)
+        poses, objects = sorted(stream.parts.poses), sorted(stream.parts.objects)
+        observed_at = {stamp: image.log_time for stamp, image in stream.images.items()}
+        for number, segment, limit in zip(numbers, segments, _limits(segments), strict=True):
+            final = _final_stamp(segment, stamps, limit)
+            wanted = {action.stamp for action in segment.actions} | {final}
+            images = _images(files, stream, wanted)
+            if not images:
+                continue
+            parts = replace(
+                stream.parts,
+                images=images,
+                actions={int(action.said.step): action.said for action in segment.actions},
+                poses=_during(stream.parts.poses, poses, segment, final),
+                objects=_during(stream.parts.objects, objects, segment, final),
+                observed_at=observed_at,
+                answered_at={int(action.said.step): action.log_time for action in segment.actions},
+            )
+            episode = assemble(parts, _info(segment, number, final), final, self.path)
+            yield episode if segment.record is not None else _counted(episode)
+
+    def _segments(self, stream: _Stream) -> list[_Segment]:
+        """Tell the episodes apart, in the order of their stamps. DataError where those went back in between."""
+        segments = _followed(sorted(stream.actions, key=lambda action: action.stamp))
+        if len(segments) > len(_followed(stream.actions)):  # in the order of their stamps two sessions alternate
+            raise DataError(
+                f"{self.path} holds actions of two sessions at the same times: the clock was set back while it was "
+                "recorded; record one session to a bag"
+            )
+        for segment, limit in zip(segments, _limits(segments), strict=True):
+            segment.record = next((r for stamp, r in stream.ends if segment.last <= stamp < limit), None)
+        return segments
 
 
-def _follow(segments: list[_Segment], action: Any, time: int) -> None:
-    """Take an action into the running episode, or let it begin the next one."""
-    last = segments[-1].actions[-1][0] if segments else None
-    if last is None or action.episode != last.episode or action.step <= last.step:
-        segments.append(_Segment())
-    segments[-1].actions.append((action, time))
+def _of_contract(files: Sequence[BagFile]) -> list[Channel]:
+    return [channel for file in files for channel in file.storage.channels.values() if channel.name in CONTRACT]
 
 
-def _end_of(segment: _Segment, records: Sequence[tuple[Any, int]], limit: int) -> Any:
-    """Return the first end record behind the episode's last action, before `limit` (log times); None without one.
+def _fits(channel: Channel) -> bool:
+    return channel.name in CONTRACT and not misfit(channel)
 
-    Their numbers differ: the record's is its file's, the actions' counts the episodes that came to their end.
+
+def _followed(actions: Iterable[_Action]) -> list[_Segment]:
+    """Cut actions into episodes: one of another episode, or of an earlier step, begins the next."""
+    segments: list[_Segment] = []
+    last: Any = None
+    for action in actions:
+        if last is None or action.said.episode != last.episode or action.said.step <= last.step:
+            segments.append(_Segment())
+        segments[-1].actions.append(action)
+        last = action.said
+    return segments
+
+
+def _limits(segments: Sequence[_Segment]) -> list[int]:
+    """Return before which stamp each episode ends: that of the next one's first action."""
+    return [*(segment.first for segment in segments[1:]), _NEVER][: len(segments)]
+
+
+def _final_stamp(segment: _Segment, images: Sequence[int], limit: int) -> int:
+    """Return the stamp of the observation after the last action, before `limit`; 0 where there is none in time.
+
+    `images` are the stamps of all, in order.
     """
-    _, time = segment.actions[-1]
-    return next((r for r, t in records if r.event == r.END and time <= t < limit), None)
-
-
-def _final_stamp(segment: _Segment, images: Iterable[int], limit: int) -> int:
-    """Return the stamp of the observation after the last action, before `limit`; 0 where there is none in time."""
     if segment.record is not None:
         return nanoseconds(segment.record.final_stamp)
-    stamps = [nanoseconds(action.header.stamp) for action, _ in segment.actions]
-    after = min((stamp for stamp in images if segment.last < stamp < limit), default=0)
-    period = float(np.median([b - a for a, b in pairwise(stamps)])) if len(stamps) > 1 else np.inf
+    place = bisect_right(images, segment.last)
+    after = images[place] if place < len(images) and images[place] < limit else 0
+    gaps = [b.stamp - a.stamp for a, b in pairwise(segment.actions)]
+    period = float(np.median(gaps)) if gaps else np.inf
     return after if after - segment.last <= _PATIENCE * period else 0
 
 
-def _stamps(segment: _Segment, final: int) -> list[int]:
-    return [*(nanoseconds(action.header.stamp) for action, _ in segment.actions), final]
+def _images(files: Sequence[BagFile], stream: _Stream, stamps: Iterable[int]) -> dict[int, Message]:
+    """Read the images of these stamps, as far as there are any."""
+    places: dict[int, set[int]] = {}
+    for image in (stream.images[stamp] for stamp in stamps if stamp in stream.images):
+        places.setdefault(image.file, set()).add(image.place)
+    wanted, found = set(stamps), dict[int, Message]()
+    for number, of_file in places.items():
+        for message in files[number].messages(_is_image, sorted(of_file)):
+            if message.stamp in wanted:
+                found[message.stamp] = message
+    return found
+
+
+def _is_image(channel: Channel) -> bool:
+    return channel.name == names.OBSERVATION_IMAGE and not misfit(channel)
+
+
+def _during(recorded: dict[int, Message], stamps: Sequence[int], segment: _Segment, final: int) -> dict[int, Message]:
+    """Return what was recorded during an episode, and the last before it; `stamps` are all, in order."""
+    first = max(bisect_right(stamps, segment.first) - 1, 0)
+    behind = bisect_right(stamps, max(segment.last, final))
+    return {stamp: recorded[stamp] for stamp in stamps[first:behind]}
 
 
 def _counted(episode: Episode) -> Episode:
@@ -226,8 +266,8 @@ def _counted(episode: Episode) -> Episode:
 def _info(segment: _Segment, number: int, final: int) -> EpisodeInfo:
     if segment.record is not None:
         return replace(info_of(segment.record), number=number)
-    steps = int(segment.actions[-1][0].step) + 1
-    came_to_its_end = bool(segment.actions[-1][0].last) and final > 0
+    steps = int(segment.actions[-1].said.step) + 1
+    came_to_its_end = bool(segment.actions[-1].said.last) and final > 0
     return EpisodeInfo(
         number=number,
         method="",

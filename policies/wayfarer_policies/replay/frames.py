@@ -2,10 +2,13 @@
 
 A folder of flat files that only grow, one row for each observation (an episode of T steps has T + 1 rows), and a
 small index that is rewritten atomically after the rows are safely on disk. One process appends; others open the
-same folder and `refresh`: they see complete episodes only. Nothing here is worth keeping: `synchronise` makes it anew.
+same folder and `refresh`: they see complete episodes only.
+
+What was written is never written over. Where an episode is gone, or is another one now, the cache is made of new
+files, a generation of its own, and whoever reads the old ones keeps them. Each episode's checksum is looked at before
+it is used for the first time. Nothing here is worth keeping: `synchronise` makes it anew.
 """
 
-import os
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from wayfarer_common.errors import DataError
 
+from wayfarer_policies.replay.cache_files import checksum_of, copy_to, file_of, fresh_generation, mapped, write_at
 from wayfarer_policies.replay.cache_index import INDEX, Entry, Index, Layout, Source, read_index, write_index
 from wayfarer_policies.replay.episode import End, Episode
 
@@ -33,6 +37,7 @@ class Trajectory:
     known: NDArray[np.bool_]  # (T + 1,) frames that were really seen
     end: End
     object_poses: NDArray[np.float32] | None = None  # (T + 1, 7) truth for labels, NaN where unknown; None: no truth
+    stamps: NDArray[np.int64] | None = None  # (T + 1,) [ns] when it was observed, 0 where unknown; None: never known
 
     @classmethod
     def of(cls, episode: Episode) -> Self:
@@ -49,18 +54,24 @@ class Trajectory:
             known=known,
             end=episode.info.end,
             object_poses=None if episode.object_poses is None else episode.object_poses.astype(np.float32),
+            stamps=episode.stamps,
         )
 
 
 class FrameCache:
     """Every observation of a run on disk, mapped read-only; `append` is for the one process that owns the folder."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open the cache in `folder`; a folder without an index is an empty cache. DataError if it is damaged."""
+    def __init__(self, folder: Path, checked: set[tuple[str, Entry]] | None = None) -> None:
+        """Open the cache in `folder`; a folder without an index is an empty cache. DataError if it is damaged.
+
+        `checked` are the generations' episodes whose checksums were looked at before, in this process; more are added.
+        """
         self.folder = folder
+        self.generation = ""
         self.layout: Layout | None = None
         self.entries: list[Entry] = []
         self.sources: list[Source] = []  # those whose episodes are all here
+        self._checked = set() if checked is None else checked
         self._columns: dict[str, NDArray[Any]] = {}
         self._starts: list[int] = []  # first row of each episode
         self._places: dict[int, int] = {}  # episode number -> place in `entries`
@@ -69,25 +80,48 @@ class FrameCache:
     # --- reading ---
 
     def refresh(self) -> bool:
-        """Look for new episodes; True if there are any. Earlier views stay as they are."""
-        index = read_index(self.folder / INDEX)
-        layout, entries, self.sources = index.layout, list(index.entries), list(index.sources)
-        if entries == self.entries:
-            return False
-        rows = _rows(entries)
-        columns = {name: self._map(name, rows, *of) for name, of in layout.columns.items()} if layout else {}
-        self.layout, self.entries, self._columns = layout, entries, columns
-        self._starts = [entry.start for entry in entries]
-        self._places = {entry.number: place for place, entry in enumerate(entries)}
-        return True
+        """Look for new episodes; True if there are any. Earlier views stay as they are. DataError if it is damaged."""
+        index, columns = self._read()
+        news = (index.generation, list(index.entries)) != (self.generation, self.entries)
+        self.generation, self.layout, self.sources = index.generation, index.layout, list(index.sources)
+        if news:
+            self.entries, self._columns = list(index.entries), columns
+            self._starts = [entry.start for entry in self.entries]
+            self._places = {entry.number: place for place, entry in enumerate(self.entries)}
+        return news
 
-    def _map(self, name: str, rows: int, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
-        path = self.folder / f"{name}.raw"
-        needed = rows * np.dtype(dtype).itemsize * int(np.prod(shape, dtype=int))
-        held = path.stat().st_size if path.exists() else -1
-        if held < needed:
-            raise DataError(f"frame cache {path} holds {held} bytes, its index needs {needed}: remove {self.folder}")
-        return np.memmap(path, dtype=dtype, mode="r", shape=(rows, *shape)) if rows else np.empty((0, *shape), dtype)
+    def _read(self) -> tuple[Index, dict[str, NDArray[Any]]]:
+        """Return the index and the columns it speaks of, both of one generation."""
+        while True:
+            index = read_index(self.folder / INDEX)
+            if (index.generation, list(index.entries)) == (self.generation, self.entries):
+                return index, self._columns
+            try:
+                columns = self._map_all(index)
+            except FileNotFoundError as error:
+                if read_index(self.folder / INDEX).generation == index.generation:
+                    raise DataError(f"frame cache {error.filename} is gone: remove {self.folder}") from error
+                continue  # another process has made a new generation in between, and deleted this one
+            self._check(index, columns)
+            return index, columns
+
+    def _map_all(self, index: Index) -> dict[str, NDArray[Any]]:
+        rows = _rows(index.entries)
+        layout = index.layout.columns if index.layout else {}
+        return {name: mapped(file_of(self.folder, name, index.generation), rows, *of) for name, of in layout.items()}
+
+    def _check(self, index: Index, columns: dict[str, NDArray[Any]]) -> None:
+        """Compare each episode that is new to this process with its checksum. DataError where it is another."""
+        for entry in index.entries:
+            key = index.generation, entry
+            if key in self._checked:
+                continue
+            behind = entry.start + entry.steps + 1
+            if checksum_of(column[entry.start : behind] for column in columns.values()) != entry.checksum:
+                raise DataError(
+                    f"frame cache {self.folder} holds another episode {entry.number} than was written: remove it"
+                )
+            self._checked.add(key)
 
     def __len__(self) -> int:
         """Return the number of episodes."""
@@ -98,8 +132,12 @@ class FrameCache:
         """Number of observations."""
         return _rows(self.entries)
 
+    def file(self, name: str) -> Path:
+        """Return where a column of this generation lies."""
+        return file_of(self.folder, name, self.generation)
+
     def column(self, name: str) -> NDArray[Any]:
-        """Return one of frames, actions, ee_positions, object_poses, valid, known: (rows, ...), read-only."""
+        """Return frames, actions, ee_positions, object_poses, stamps, valid or known: (rows, ...), read-only."""
         if name not in self._columns:
             raise DataError(f"frame cache {self.folder} has no {name!r} yet: it holds {len(self)} episodes")
         return self._columns[name]
@@ -129,24 +167,37 @@ class FrameCache:
             raise DataError(f"episode {trajectory.number} has rows {layout}, the frame cache {self.layout}")
         if trajectory.number in self._places:
             raise DataError(f"episode {trajectory.number} is already in the frame cache {self.folder}")
-        steps = len(trajectory.actions)
+        columns = _columns(trajectory, layout)
         source = source or Source(f"episode {trajectory.number}", 0, 0)
-        entry = Entry(trajectory.number, self.rows, steps, int(trajectory.end), source)
+        about = trajectory.number, self.rows, len(trajectory.actions), int(trajectory.end), source
+        entry = Entry(*about, checksum=checksum_of(columns.values()))
+        generation = self.generation or fresh_generation()
         self.folder.mkdir(parents=True, exist_ok=True)
-        for name, (dtype, shape) in layout.columns.items():
-            column = np.full((steps + 1, *shape), np.nan if name == "object_poses" else 0, dtype)
-            values = getattr(trajectory, name)
-            if values is not None:
-                column[: len(values)] = values  # actions and valid have T rows: the last one stays 0, not valid
-            _write_at(self.folder / f"{name}.raw", column, entry.start)
+        for name, column in columns.items():
+            write_at(file_of(self.folder, name, generation), column, entry.start)
+        self._checked.add((generation, entry))  # as it was written here
         done = [*self.sources, source] if complete else self.sources
-        write_index(self.folder / INDEX, Index(layout, [*self.entries, entry], done))
+        write_index(self.folder / INDEX, Index(generation, layout, [*self.entries, entry], done))
         self.refresh()
         return entry
 
     def skip(self, source: Source) -> None:
         """Remember that a source has no episode to learn from."""
-        write_index(self.folder / INDEX, Index(self.layout, self.entries, [*self.sources, source]))
+        generation = self.generation or fresh_generation()
+        write_index(self.folder / INDEX, Index(generation, self.layout, self.entries, [*self.sources, source]))
+        self.refresh()
+
+    def begin_anew(self, entries: Sequence[Entry], sources: Sequence[Source]) -> None:
+        """Go on in a new generation of files, with the first episodes of this one, and delete all other files."""
+        generation, kept = fresh_generation(), self.entries[: len(entries)]
+        for name in self._columns if kept else ():
+            column = self.column(name)[: _rows(kept)].reshape(-1).view(np.uint8)
+            copy_to(column, file_of(self.folder, name, generation))
+        self._checked |= {(generation, entry) for entry in kept}
+        write_index(self.folder / INDEX, Index(generation, self.layout if kept else None, kept, sources))
+        for file in self.folder.glob("*.raw"):
+            if not file.stem.endswith(generation):
+                file.unlink(missing_ok=True)
         self.refresh()
 
 
@@ -155,14 +206,15 @@ def synchronise(
     sources: Sequence[Source],
     load: Callable[[Source], Iterable[Episode | Trajectory]],
     progress: Callable[[int, int], None] = lambda _done, _all: None,
+    checked: set[tuple[str, Entry]] | None = None,
 ) -> FrameCache:
     """Open the cache and make it hold exactly the episodes of `sources`, in their order.
 
     Episodes of unchanged sources are kept; from the first difference on (or from the start if the cache is damaged),
-    rows are written anew from `load(source)`, which yields the source's episodes: one, several or none. `progress`
-    is told how many sources are done, and of how many.
+    rows are written anew, in new files, from `load(source)`, which yields the source's episodes: one, several or none.
+    `progress` is told how many sources are done, and of how many; `checked` is FrameCache's.
     """
-    cache = _opened(folder, sources)
+    cache = _opened(folder, sources, checked)
     progress(len(cache.sources), len(sources))
     for source in sources[len(cache.sources) :]:
         last: Episode | Trajectory | None = None
@@ -178,20 +230,19 @@ def synchronise(
     return cache
 
 
-def _opened(folder: Path, sources: Sequence[Source]) -> FrameCache:
+def _opened(folder: Path, sources: Sequence[Source], checked: set[tuple[str, Entry]] | None) -> FrameCache:
     """Open the cache without what no longer belongs to it."""
     try:
-        cache = FrameCache(folder)
+        cache = FrameCache(folder, checked)
     except DataError:
-        (folder / INDEX).unlink()
-        cache = FrameCache(folder)
+        write_index(folder / INDEX, Index("", None, [], []))
+        cache = FrameCache(folder, checked)
+        cache.begin_anew([], [])
     kept = list(takewhile(lambda pair: pair[0] == pair[1], zip(cache.sources, sources, strict=False)))
     done = {source for source, _ in kept}
     entries = [entry for entry in cache.entries if entry.source in done]
     if len(kept) < len(cache.sources) or len(entries) < len(cache.entries):
-        layout = cache.layout if entries else None
-        write_index(folder / INDEX, Index(layout, entries, [source for source, _ in kept]))
-        cache = FrameCache(folder)
+        cache.begin_anew(entries, [source for source, _ in kept])
     return cache
 
 
@@ -211,11 +262,13 @@ def _layout(trajectory: Trajectory) -> Layout:
     return Layout(tuple(frames.shape[1:]), tuple(actions.shape[1:]), action_type)
 
 
-def _write_at(path: Path, values: NDArray[Any], row: int) -> None:
-    """Write rows behind the first `row`, over whatever a killed process left there, and wait for the disk."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    with os.fdopen(descriptor, "r+b") as file:
-        file.seek(row * values.dtype.itemsize * int(np.prod(values.shape[1:], dtype=int)))
-        file.write(np.ascontiguousarray(values).data)
-        file.flush()
-        os.fsync(file.fileno())
+def _columns(trajectory: Trajectory, layout: Layout) -> dict[str, NDArray[Any]]:
+    """Return an episode's rows in each file, (T + 1, ...)."""
+    steps, found = len(trajectory.actions), {}
+    for name, (dtype, shape) in layout.columns.items():
+        column = np.full((steps + 1, *shape), np.nan if name == "object_poses" else 0, dtype)
+        values = getattr(trajectory, name)
+        if values is not None:
+            column[: len(values)] = values  # actions and valid have T rows: the last one stays 0, not valid
+        found[name] = column
+    return found

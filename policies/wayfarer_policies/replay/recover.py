@@ -7,24 +7,34 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rosbags.typesys.store import Typestore
 from wayfarer_common import names
 from wayfarer_common.errors import DataError
 
 from wayfarer_policies.atomic import sync_directory
 from wayfarer_policies.replay import digests
-from wayfarer_policies.replay.assembly import Message, Parts, assemble, info_of, nanoseconds
-from wayfarer_policies.replay.bag import DAMAGE, OPEN_SUFFIX, Channel, EpisodeWriter
-from wayfarer_policies.replay.chunks import Survey, survey
+from wayfarer_policies.replay.assembly import Parts, assemble, info_of, nanoseconds
+from wayfarer_policies.replay.bag import DAMAGE, OPEN_SUFFIX, EpisodeWriter
+from wayfarer_policies.replay.chunks import survey
 from wayfarer_policies.replay.episode import End
-from wayfarer_policies.replay.message_types import add_schema, base_types
+from wayfarer_policies.replay.findings import DAMAGED, GOOD, UNUSABLE
+from wayfarer_policies.replay.foreign import ForeignBag
+from wayfarer_policies.replay.message_types import decoded, types_of
+from wayfarer_policies.replay.recorded import Channel, Message
 from wayfarer_policies.replay.rewrite import adopt, new_directory
-from wayfarer_policies.replay.run_directory import RunDirectory, RunWriter, lock
-from wayfarer_policies.replay.verify import DAMAGED, GOOD, UNUSABLE, verify_file
+from wayfarer_policies.replay.run_directory import DESCRIPTION, RunDirectory, RunWriter, lock
+from wayfarer_policies.replay.verify import verify_file
 
 KEPT = "damaged"  # where the originals go when a run is recovered in place
 _STAGING = "recovering"
-_OWN = ("cache", "run.lock", "metadata.yaml", digests.NAME, KEPT, _STAGING)  # made anew, or of no use elsewhere
+_OWN = (
+    "cache",
+    "run.lock",
+    "metadata.yaml",
+    DESCRIPTION,
+    digests.NAME,
+    KEPT,
+    _STAGING,
+)  # made anew, or of no use elsewhere
 
 
 @dataclass(frozen=True)
@@ -70,19 +80,20 @@ class Outcome:
 
 def recover(path: Path, out: Path) -> Outcome:
     """Write the run `path` to the new directory `out`, with all that can be read in it. ConfigError if that exists."""
-    run = RunDirectory(path)
+    run = _run(path)
     files = {file.name for file in (*run.episodes().values(), *run.torn().values())}
     with new_directory(out):
         sound, recovered, failed = _mend(run, out)
         for item in path.iterdir():
             if item.name not in (*_OWN, *files):
                 (shutil.copytree if item.is_dir() else shutil.copy2)(item, out / item.name)
+        description, wrong = _description(run)
+        digests.write_noted(out / DESCRIPTION, description)
         noted = _noted(run)
-        failed += _missing(run, noted)
         for file in sound:
             adopt(file, out, noted.get(file.name))
         _write_metadata(out)
-    return Outcome(str(out), len(sound), tuple(recovered), tuple(failed))
+    return Outcome(str(out), len(sound), tuple(recovered), (*failed, *_missing(run, noted), *wrong))
 
 
 def recover_in_place(path: Path) -> Outcome:
@@ -90,18 +101,22 @@ def recover_in_place(path: Path) -> Outcome:
 
     Raises ConfigError while the run is being recorded.
     """
-    run = RunDirectory(path)
+    run = _run(path)
     with lock(path / "run.lock"):
         staging, kept = path / _STAGING, path / KEPT
         shutil.rmtree(staging, ignore_errors=True)  # of a recovery that was killed
         staging.mkdir()
         sound, recovered, failed = _mend(run, staging)
+        description, wrong = _description(run)
         noted = _noted(run)
         missing = _missing(run, noted)
         gone = {one.file: noted[one.file] for one in missing if one.file in noted}  # still known, should it turn up
         of_sound = {file.name: digests.digest_of(file) for file in sound}
-        digests.replace(path, {**gone, **of_sound, **digests.read(staging)})
         kept.mkdir(exist_ok=True)
+        if wrong:
+            shutil.copyfile(path / DESCRIPTION, kept / DESCRIPTION)
+        digests.replace(path, {**gone, **of_sound, **digests.read(staging)})
+        digests.write_noted(path / DESCRIPTION, description)
         for one in recovered:
             (kept / one.file).unlink(missing_ok=True)
             os.link(path / one.file, kept / one.file)
@@ -114,7 +129,26 @@ def recover_in_place(path: Path) -> Outcome:
         shutil.rmtree(staging)
         sync_directory(path)
     _write_metadata(path)
-    return Outcome(str(path), len(sound), tuple(recovered), (*failed, *missing))
+    return Outcome(str(path), len(sound), tuple(recovered), (*failed, *missing, *wrong))
+
+
+def _run(path: Path) -> RunDirectory:
+    if ForeignBag.holds(path):
+        raise DataError(f"{path} is another recorder's bag, and this mends runs; `mcap recover` mends MCAP files")
+    return RunDirectory(path)
+
+
+def _description(run: RunDirectory) -> tuple[bytes, list[Failed]]:
+    """Return what run.yaml shall hold, and what is wrong with it: changed, it stays as it is as long as it can be read.
+
+    What it said before nobody knows; once its digest is noted anew, it counts as it is.
+    """
+    try:
+        _, changed = run.read_description()
+    except DataError as error:
+        return b"{}\n", [Failed(DESCRIPTION, f"{error}; an empty one takes its place")]
+    content, _ = digests.content_of(run.path / DESCRIPTION)
+    return content, [Failed(DESCRIPTION, f"{changed}; it is kept as it is")] if changed else []
 
 
 def _mend(run: RunDirectory, folder: Path) -> tuple[list[Path], list[Recovered], list[Failed]]:
@@ -140,26 +174,23 @@ def recover_file(source: Path, target: Path) -> Recovered:
     Raises DataError, and leaves nothing behind, where the beginning is lost or the outcome does not verify clean.
     """
     found = survey(source)
-    types = base_types()
     try:
-        for schema in found.schemas.values():
-            add_schema(types, schema.name, schema.data.decode())
-        messages = [
-            Message(channel.topic, schema.name, message.data, message.log_time)
-            for schema, channel, message in found.messages()
-            if schema is not None
-        ]
-        parts = Parts.of(messages, types)
+        messages = list(found.messages())
+        parts = Parts.of(messages)
+        records = [message for message in messages if message.name == names.REPLAY_EPISODE]
+        ends = {id(message) for message in records if _ends(message)}
     except DAMAGE as error:
         raise DataError(f"{source}: its chunks are sound, what they hold is not: {error}") from error
-    end = _end(parts, source)
-    writer = EpisodeWriter(target, _channels(found), types)
+    if not records:
+        raise DataError(f"{source}: nothing says which episode it is, its first chunk is lost")
+    end = _end(parts, records[-1].channel, source)
+    writer = EpisodeWriter(target, list(found.channels.values()))
     for message in messages:
-        if message.name != names.REPLAY_EPISODE or not _ends(message, types):
-            writer.write(message.topic, message.cdr, message.log_time)
-    topic = next(message.topic for message in messages if message.name == names.REPLAY_EPISODE)
-    last = max(message.log_time for message in messages)
-    writer.write(topic, bytes(types.serialize_cdr(end, end.__msgtype__)), last + 1)
+        if id(message) not in ends:
+            writer.copy(message, message.channel)
+    last = max(message.log_time for message in messages) + 1
+    cdr = bytes(types_of(records[-1].channel).serialize_cdr(end, end.__msgtype__))
+    writer.copy(records[-1]._replace(cdr=cdr, log_time=last, publish_time=last), records[-1].channel)
     writer.close()
     problems = [f for f in verify_file(target, digests.read(target.parent).get(target.name)) if f.damage]
     if problems:
@@ -169,10 +200,8 @@ def recover_file(source: Path, target: Path) -> Recovered:
     return Recovered(source.name, int(end.steps), int(end.lost_steps), bad, not found.finished)
 
 
-def _end(parts: Parts, source: Path) -> Any:
+def _end(parts: Parts, channel: Channel, source: Path) -> Any:
     """Return the end record of what was read: the recorder's own with the losses counted anew, or one made for it."""
-    if not parts.records:
-        raise DataError(f"{source}: nothing says which episode it is, its first chunk is lost")
     record = parts.records[-1]
     if record.event != record.END:
         stamps = [nanoseconds(action.header.stamp) for action in parts.actions.values()]
@@ -183,24 +212,15 @@ def _end(parts: Parts, source: Path) -> Any:
             end=int(End.ABORTED),
             reason="the recorder was killed; recovered up to its last whole chunk",
             steps=max(parts.actions, default=-1) + 1,
-            final_stamp=parts.types.types["builtin_interfaces/msg/Time"](*divmod(final, 1_000_000_000)),
+            final_stamp=types_of(channel).types["builtin_interfaces/msg/Time"](*divmod(final, 1_000_000_000)),
         )
     episode = assemble(parts, info_of(record), nanoseconds(record.final_stamp), source, with_images=False)
     return replace(record, lost_steps=episode.lost_steps)
 
 
-def _ends(message: Message, types: Typestore) -> bool:
-    record: Any = types.deserialize_cdr(message.cdr, message.type)
+def _ends(message: Message) -> bool:
+    record = decoded(message)
     return bool(record.event == record.END)
-
-
-def _channels(found: Survey) -> list[Channel]:
-    channels = {}
-    for channel in found.channels.values():
-        if schema := found.schemas.get(channel.schema_id):
-            qos = channel.metadata.get("offered_qos_profiles", "")
-            channels[channel.topic] = Channel(channel.topic, schema.name, qos)
-    return list(channels.values())
 
 
 def _missing(run: RunDirectory, noted: Mapping[str, str]) -> list[Failed]:

@@ -1,6 +1,7 @@
 """A run's frames in a device's own memory, so that a batch need not travel there."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ class ResidentFrames:
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self._frames = torch.empty(0, dtype=torch.uint8, device=device)  # (room, C, H, W)
+        self._frames = self._nothing()  # (room, C, H, W)
         self._entries: list[Entry] = []  # the episodes that are in it
         self._rows = 0
 
@@ -27,13 +28,13 @@ class ResidentFrames:
         """Copy what is new; False, and nothing is held any more, where the device has no room for all of it."""
         if not cache.rows:
             return False
-        if cache.entries[: len(self._entries)] != self._entries:  # the cache was written anew
-            self._entries, self._rows = [], 0
+        if cache.entries[: len(self._entries)] != self._entries:
+            # the cache was made anew; whoever gathers from the old frames keeps them
+            self._frames, self._entries, self._rows = self._nothing(), [], 0
 
         column: NDArray[np.uint8] = cache.column("frames")
         if len(self._frames) < cache.rows and not self._grow(cache.rows, column.shape[1:]):
-            self._frames = torch.empty(0, dtype=torch.uint8, device=self.device)
-            self._entries, self._rows = [], 0
+            self._frames, self._entries, self._rows = self._nothing(), [], 0
             return False
 
         self._frames[self._rows : cache.rows].copy_(torch.from_numpy(np.array(column[self._rows : cache.rows])))
@@ -42,7 +43,14 @@ class ResidentFrames:
 
     def gather(self, rows: Tensor) -> Tensor:
         """Return frames (B, C, H, W) uint8 on the device."""
-        return self._frames.index_select(0, rows.to(self.device))
+        return _select(self._frames, rows)
+
+    def gatherer(self) -> Callable[[Tensor], Tensor]:
+        """Return `gather` of the frames that are held now, whatever is taken in later."""
+        return partial(_select, self._frames)
+
+    def _nothing(self) -> Tensor:
+        return torch.empty(0, dtype=torch.uint8, device=self.device)
 
     def _grow(self, rows: int, shape: Sequence[int]) -> bool:
         """Make room for `rows` frames and more to come; False where there is not enough memory."""
@@ -54,6 +62,10 @@ class ResidentFrames:
             grown[: self._rows].copy_(self._frames[: self._rows])
         self._frames = grown
         return True
+
+
+def _select(frames: Tensor, rows: Tensor) -> Tensor:
+    return frames.index_select(0, rows.to(frames.device))
 
 
 def free_memory(device: torch.device) -> float:

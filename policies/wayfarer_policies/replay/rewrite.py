@@ -9,24 +9,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mcap.reader import make_reader
-from rosbags.typesys.store import Typestore
 from wayfarer_common import names
 from wayfarer_common.errors import ConfigError, DataError
 
-from wayfarer_policies.replay import digests
-from wayfarer_policies.replay.assembly import Message
-from wayfarer_policies.replay.bag import OPEN_SUFFIX, Channel, EpisodeWriter, messages, reading
+from wayfarer_policies.replay import digests, metadata
+from wayfarer_policies.replay.bag import OPEN_SUFFIX, EpisodeWriter, messages, reading
+from wayfarer_policies.replay.bag_files import BagFile, opened
 from wayfarer_policies.replay.buffer import Progress
 from wayfarer_policies.replay.foreign import ForeignBag
-from wayfarer_policies.replay.message_types import add_schema, base_types
-from wayfarer_policies.replay.run_directory import (
-    RunDirectory,
-    RunWriter,
-    configuration_digest,
-    summarise,
-    write_metadata,
-)
+from wayfarer_policies.replay.mcap_files import McapFile
+from wayfarer_policies.replay.message_types import decoded, full_name, types_of
+from wayfarer_policies.replay.recorded import Message
+from wayfarer_policies.replay.run_directory import RunDirectory, RunWriter, configuration_digest
 
 
 @dataclass(frozen=True)
@@ -121,22 +115,34 @@ def _relabel_run(source: Path, out: Path, rename: Callable[[str], str], progress
 
 
 def _relabel_bag(source: Path, out: Path, rename: Callable[[str], str], progress: Progress) -> Made:
-    """Write another recorder's bag as a directory of one MCAP file."""
+    """Write another recorder's bag as a directory of one MCAP file, with all that its files hold."""
     file = out / f"{out.name}.mcap"
-    with ForeignBag(source).opened() as (types, channels, stream):
-        progress(0, 1)
-        writer = EpisodeWriter(file, [replace(channel, topic=rename(channel.topic)) for channel in channels], types)
-        for message in stream:
-            writer.write(rename(message.topic), message.cdr, message.log_time)
+    with opened(source) as files:
+        progress(0, len(files))
+        writer = EpisodeWriter(file, [])
+        for done, one in enumerate(files):
+            copy_bag_file(one, writer, rename)
+            progress(done + 1, len(files))
     writer.close()
-    write_metadata(out, [summarise(file)])
-    progress(1, 1)
+    metadata.write(out, [metadata.summarise(file)])
     return Made(str(out), 0)
 
 
+def copy_bag_file(file: BagFile, writer: EpisodeWriter, rename: Callable[[str], str] = lambda topic: topic) -> None:
+    """Append all that a bag's file holds: schemas, channels, attachments as they are, messages with their times."""
+    for channel in file.storage.channels.values():  # those without messages, too
+        writer.describe(replace(channel, topic=rename(channel.topic)))
+    for message in file.messages():
+        writer.copy(message, replace(message.channel, topic=rename(message.topic)))
+    with reading(file.path):
+        for record in file.storage.extras():
+            writer.attach(record)
+
+
 def _noted(run: RunDirectory) -> dict[str, str]:
-    """Return a run's digests. DataError where an episode is torn or missing: a new run would not tell of it."""
+    """Return a run's digests. DataError where something is torn, missing or changed: a new run would not tell of it."""
     noted = digests.read(run.path)
+    run.check_description()
     torn = [file.name for file in run.torn().values()]
     if absent := [*torn, *run.missing(noted)]:
         raise DataError(
@@ -151,7 +157,7 @@ def _noted(run: RunDirectory) -> dict[str, str]:
 
 def adopt(file: Path, folder: Path, noted: str | None) -> Path:
     """Copy a closed file as it is, under the same name. DataError if `noted` is not its digest."""
-    found = _sound(file, noted)
+    found = digests.check(file, noted)
     target = folder / file.name
     temporary = folder / (file.name + OPEN_SUFFIX)
     try:
@@ -165,49 +171,33 @@ def adopt(file: Path, folder: Path, noted: str | None) -> Path:
     return target
 
 
-def _sound(file: Path, noted: str | None) -> str:
-    """Return a file's digest. DataError if it is not the one that was noted."""
-    found = digests.digest_of(file)
-    if noted not in (None, found):
-        raise DataError(f"{file} is not as it was written: `wayfarer bag recover` first")
-    return found
-
-
 def write_again(
     file: Path,
     target: Path,
     noted: str | None,
     topic: Callable[[str], str] = lambda topic: topic,
-    record: Callable[[Any], Any] = lambda record: record,
+    record: Callable[[Any], Any] | None = None,
 ) -> None:
-    """Write a closed file again, with other topics or other episode records. DataError if `noted` is not its digest."""
-    _sound(file, noted)
-    types = base_types()
-    channels = _channels(file, types)
-    writer = EpisodeWriter(target, [replace(channel, topic=topic(channel.topic)) for channel in channels], types)
-    for message in messages(file, types):
-        writer.write(topic(message.topic), _changed(message, types, record), message.log_time)
+    """Write a closed file again, with other topics or other episode records. DataError if `noted` is not its digest.
+
+    All else stays byte for byte: schemas, what the channels say of themselves, messages and their times.
+    """
+    digests.check(file, noted)
+    with reading(file), McapFile(file) as source:
+        source.summary()
+        channels = [replace(channel, topic=topic(channel.topic)) for channel in source.channels.values()]
+    writer = EpisodeWriter(target, channels)
+    for message in messages(file):
+        channel = replace(message.channel, topic=topic(message.topic))
+        if record is not None and message.name == names.REPLAY_EPISODE:
+            message = _changed(message, record)
+        writer.copy(message, channel)
     writer.close()
 
 
-def _changed(message: Message, types: Typestore, record: Callable[[Any], Any]) -> bytes:
-    if message.name != names.REPLAY_EPISODE:
-        return message.cdr
-    return bytes(types.serialize_cdr(record(types.deserialize_cdr(message.cdr, message.type)), message.type))
-
-
-def _channels(file: Path, types: Typestore) -> list[Channel]:
-    """Return a closed file's channels, and teach `types` their schemas."""
-    with reading(file), file.open("rb") as stream:
-        summary = make_reader(stream).get_summary()
-        if summary is None:
-            raise DataError(f"{file} has no summary: `wayfarer bag recover` first")
-        for schema in summary.schemas.values():
-            add_schema(types, schema.name, schema.data.decode())
-        return [
-            Channel(c.topic, summary.schemas[c.schema_id].name, c.metadata.get("offered_qos_profiles", ""))
-            for c in summary.channels.values()
-        ]
+def _changed(message: Message, record: Callable[[Any], Any]) -> Message:
+    cdr = types_of(message.channel).serialize_cdr(record(decoded(message)), full_name(message.type))
+    return message._replace(cdr=bytes(cdr))
 
 
 def _renumbered(numbers: Mapping[int, int], record: Any) -> Any:

@@ -3,33 +3,24 @@
 import fcntl
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from sys import intern
 from typing import Any, TextIO
 
 import yaml
-from mcap.reader import make_reader
+from wayfarer_common import plain_yaml
 from wayfarer_common.errors import ConfigError, DataError
 
-from wayfarer_policies.atomic import write_atomically
-from wayfarer_policies.replay.bag import OPEN_SUFFIX, read_info, reading
+from wayfarer_policies.atomic import NEW_SUFFIX, write_atomically
+from wayfarer_policies.replay import digests, metadata
+from wayfarer_policies.replay.bag import OPEN_SUFFIX, read_info
 from wayfarer_policies.replay.episode import End
+from wayfarer_policies.replay.metadata import summarise
 
+DESCRIPTION = "run.yaml"
+CHANGING = (DESCRIPTION, metadata.NAME)  # what is written again and again beside the episodes
+_LOCK = "run.lock"
 _EPISODE = re.compile(rf"episode_(\d{{6,}})\.mcap({re.escape(OPEN_SUFFIX)})?")
-_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # compiled where PyYAML has it: it runs after every episode
-_METADATA_VERSION = 9  # of rosbag2's metadata.yaml
-
-
-@dataclass(frozen=True)
-class FileSummary:
-    """What metadata.yaml says of one file. Times in nanoseconds."""
-
-    name: str
-    start: int
-    end: int
-    channels: Mapping[str, tuple[str, str, int]]  # topic -> (type, offered QoS, messages)
 
 
 class RunDirectory:
@@ -38,7 +29,7 @@ class RunDirectory:
     def __init__(self, path: Path) -> None:
         if not path.is_dir():
             raise DataError(f"{path} is not a directory; a run is the directory given to `wayfarer collect --out`")
-        if not (path / "run.yaml").is_file():
+        if not is_run(path):
             raise DataError(f"{path} is not a run: it has no run.yaml; see `wayfarer collect --help`")
         self.path = path
 
@@ -63,12 +54,7 @@ class RunDirectory:
 
     def listed(self) -> list[str]:
         """Return the files that metadata.yaml names. DataError where it cannot be read."""
-        path = self.path / "metadata.yaml"
-        try:
-            found = yaml.safe_load(path.read_text())
-            return [str(name) for name in found["rosbag2_bagfile_information"]["relative_file_paths"]]
-        except (OSError, yaml.YAMLError, LookupError, TypeError) as error:
-            raise DataError(f"cannot be read, so `ros2 bag` cannot open the run: {error}") from error
+        return metadata.listed(metadata.read(self.path))
 
     def next_number(self) -> int:
         """Return the number of the next episode: one past every number in use, torn ones included."""
@@ -79,14 +65,30 @@ class RunDirectory:
         return self.path / f"episode_{number:06d}.mcap"
 
     def description(self) -> dict[str, Any]:
-        """Return run.yaml; DataError where it is not a mapping."""
+        """Return run.yaml, changed or not. DataError where it cannot be read, or is not what a run says of itself."""
+        found, _ = self.read_description()
+        return found
+
+    def check_description(self) -> None:
+        """Raise DataError where run.yaml is not as it was written, or as above."""
+        _, changed = self.read_description()
+        if changed:
+            raise DataError(changed)
+
+    def read_description(self) -> tuple[dict[str, Any], str]:
+        """Return run.yaml, and in words that it is not as it was written; "" where it is. DataError as above."""
+        path = self.path / DESCRIPTION
+        content, changed = digests.content_of(path)
+        plain_yaml.refuse_pointer(path, content)
         try:
-            content = yaml.safe_load((self.path / "run.yaml").read_text())
-        except (OSError, yaml.YAMLError) as error:
-            raise DataError(f"cannot read {self.path / 'run.yaml'}: {error}") from error
-        if not isinstance(content, dict):
-            raise DataError(f"{self.path / 'run.yaml'} is not a mapping")
-        return content
+            found = plain_yaml.parse(content)
+        except ValueError as error:
+            raise DataError(f"cannot read {path}: {error}") from error
+        if not isinstance(found, dict):
+            raise DataError(f"{path} is not a mapping")
+        if wrong := next(_misshapen(found), ""):
+            raise DataError(f"cannot read {path}: {wrong}")
+        return found, changed
 
     def _files(self, closed: bool) -> dict[int, Path]:
         found = {}
@@ -104,23 +106,26 @@ class RunWriter(RunDirectory):
         """Create the directory, or continue the run in it. Raises ConfigError for a directory of something else."""
         try:
             path.mkdir(parents=True, exist_ok=True)
-            if not (path / "run.yaml").exists():
-                if any(path.iterdir()):
-                    raise ConfigError(f"{path} exists and is not a run: choose a new or an empty directory")
-                write_atomically(path / "run.yaml", "{}\n")
-            self._lock = lock(path / "run.lock")
+            ours = {DESCRIPTION, DESCRIPTION + NEW_SUFFIX, _LOCK}  # the last two of a recorder that was killed at once
+            if not (path / DESCRIPTION).exists() and any(item.name not in ours for item in path.iterdir()):
+                raise ConfigError(f"{path} exists and is not a run: choose a new or an empty directory")
+            self._lock = lock(path / _LOCK)
         except OSError as error:
             raise ConfigError(f"cannot write to {path}: {error.strerror}") from error
         try:
+            if not (path / DESCRIPTION).exists():
+                write_atomically(path / DESCRIPTION, "{}\n")
             super().__init__(path)
+            digests.settle(path, CHANGING)
+            self.check_description()
             self._summaries = [summarise(file) for file in self.episodes().values()]
         except BaseException:  # which keeps its frames alive, and in them the lock
             self.release()
             raise
 
     def describe(self, description: Mapping[str, Any]) -> None:
-        """Replace run.yaml."""
-        write_atomically(self.path / "run.yaml", yaml.safe_dump(dict(description), sort_keys=False))
+        """Replace run.yaml, and note its digest."""
+        digests.write_noted(self.path / DESCRIPTION, yaml.safe_dump(dict(description), sort_keys=False))
 
     def add(self, file: Path) -> None:
         """Take a closed episode file into metadata.yaml."""
@@ -132,12 +137,20 @@ class RunWriter(RunDirectory):
         self.write_metadata()
 
     def write_metadata(self) -> None:
-        """Rewrite metadata.yaml atomically from what is known of each file."""
-        write_metadata(self.path, self._summaries)
+        """Rewrite metadata.yaml atomically from what is known of each file, and note its digest."""
+        metadata.write(self.path, self._summaries)
 
     def release(self) -> None:
         """Let another process write to this run."""
         self._lock.close()
+
+
+def is_run(path: Path) -> bool:
+    """Say whether a directory is a run: there is its run.yaml, or it is noted that there was one."""
+    if (path / DESCRIPTION).is_file():
+        return True
+    noted, _ = digests.read_or_say(path)
+    return DESCRIPTION in noted
 
 
 def finished(path: Path) -> tuple[int, int]:
@@ -149,34 +162,27 @@ def finished(path: Path) -> tuple[int, int]:
     return len(steps), sum(steps)
 
 
-def summarise(file: Path) -> FileSummary:
-    """Read what a finished MCAP file says of itself. Raises DataError for a damaged one."""
-    with reading(file), file.open("rb") as stream:
-        summary = make_reader(stream).get_summary()
-    if summary is None or summary.statistics is None:
-        raise DataError(f"{file} is damaged: it has no summary")
-    counts = summary.statistics.channel_message_counts
-    channels = {  # the same words in every file of a run: kept once
-        intern(c.topic): (
-            intern(summary.schemas[c.schema_id].name),
-            intern(c.metadata.get("offered_qos_profiles", "")),
-            counts.get(c.id, 0),
-        )
-        for c in summary.channels.values()
-    }
-    statistics = summary.statistics
-    return FileSummary(file.name, statistics.message_start_time, statistics.message_end_time, channels)
+def _misshapen(description: dict[str, Any]) -> Iterator[str]:
+    """Say in words what in run.yaml is not of the kind that everybody who reads it relies on."""
+    sections = description.get("configuration") or {}
+    sessions, parts = description.get("sessions") or [], description.get("merged_from") or []
+    for name, found in (("sessions", sessions), ("merged_from", parts)):
+        if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+            yield f"its {name} are no list of mappings"
+            return
+    mappings = {"configuration": sections}
+    if isinstance(sections, dict):
+        mappings |= {f"configuration of {node!r}": of for node, of in sections.items()}
+    for k, session in enumerate(sessions):
+        mappings |= {f"{key} of session {k}": session.get(key) or {} for key in ("versions", "collector")}
+    for name, of in mappings.items():
+        if not isinstance(of, dict) or not all(isinstance(key, str) for key in of):
+            yield f"its {name} is no mapping of names"
 
 
 def configuration_digest(configuration: Mapping[str, Any]) -> str:
     """Return what run.yaml notes of its configuration as `configuration_sha256`."""
     return hashlib.sha256(yaml.safe_dump(configuration, sort_keys=True).encode()).hexdigest()
-
-
-def write_metadata(folder: Path, summaries: Sequence[FileSummary]) -> None:
-    """Write the metadata.yaml of a rosbag2 directory of these files."""
-    content = {"rosbag2_bagfile_information": _metadata(summaries)}
-    write_atomically(folder / "metadata.yaml", yaml.dump(content, Dumper=_DUMPER, sort_keys=False))
 
 
 def lock(path: Path) -> TextIO:
@@ -188,46 +194,3 @@ def lock(path: Path) -> TextIO:
         file.close()
         raise ConfigError(f"another recorder is writing to {path.parent}: one run takes one recorder") from error
     return file
-
-
-def _metadata(files: Sequence[FileSummary]) -> dict[str, Any]:
-    start = min((f.start for f in files), default=0)
-    end = max((f.end for f in files), default=0)
-    topics: dict[str, tuple[str, str, int]] = {}
-    for file in files:
-        for topic, (kind, qos, count) in file.channels.items():
-            topics[topic] = (kind, qos, topics.get(topic, ("", "", 0))[2] + count)
-    return {
-        "version": _METADATA_VERSION,
-        "storage_identifier": "mcap",
-        "duration": {"nanoseconds": end - start},
-        "starting_time": {"nanoseconds_since_epoch": start},
-        "message_count": sum(count for _, _, count in topics.values()),
-        "topics_with_message_count": [
-            {
-                "topic_metadata": {
-                    "name": topic,
-                    "type": kind,
-                    "serialization_format": "cdr",
-                    "offered_qos_profiles": yaml.safe_load(qos) or [],
-                    "type_description_hash": "",
-                },
-                "message_count": count,
-            }
-            for topic, (kind, qos, count) in sorted(topics.items())
-        ],
-        "compression_format": "",
-        "compression_mode": "",
-        "relative_file_paths": [f.name for f in files],
-        "files": [
-            {
-                "path": f.name,
-                "starting_time": {"nanoseconds_since_epoch": f.start},
-                "duration": {"nanoseconds": f.end - f.start},
-                "message_count": sum(count for _, _, count in f.channels.values()),
-            }
-            for f in files
-        ],
-        "custom_data": None,
-        "ros_distro": "kilted",
-    }

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -64,11 +64,15 @@ class Store(ABC):
 
     @abstractmethod
     def column(self, name: str) -> NDArray[Any]:
-        """Return one of actions, ee_positions, object_poses: (rows, ...)."""
+        """Return one of actions, ee_positions, object_poses, stamps: (rows, ...)."""
 
     @abstractmethod
     def frames(self, rows: Tensor | NDArray[np.int64]) -> Tensor:
         """Return the images of these rows (B, C, H, W) uint8."""
+
+    def gatherer(self) -> Callable[[Tensor], Tensor]:
+        """Return `frames` of the episodes there are now, whatever becomes of the store."""
+        return self.frames
 
     def sample(self, size: int, rng: np.random.Generator) -> Batch:
         """Draw `size` transitions uniformly, with replacement, over all valid steps."""
@@ -79,7 +83,7 @@ class Store(ABC):
         positions = self.column("ee_positions")
         terminated, truncated = self.index.ends(rows)
         return Batch(
-            frames=self.frames,
+            frames=self.gatherer(),
             actions=torch.from_numpy(self.column("actions")[rows]),
             ee_positions=torch.from_numpy(positions[rows]),
             next_ee_positions=torch.from_numpy(positions[rows + 1]),
@@ -143,10 +147,13 @@ class Replay(Store):
 
     def frames(self, rows: Tensor | NDArray[np.int64]) -> Tensor:
         """Return the images of these rows (B, C, H, W) uint8, where they are held."""
+        return self.gatherer()(torch.as_tensor(rows))
+
+    def gatherer(self) -> Callable[[Tensor], Tensor]:
+        """Return `frames` of the cache's generation of now: a batch keeps its images when the cache is made anew."""
         if self._resident is not None:
-            return self._resident.gather(torch.as_tensor(rows))
-        where = rows.numpy() if isinstance(rows, Tensor) else rows
-        return torch.from_numpy(np.take(np.asarray(self.cache.column("frames")), where, axis=0))
+            return self._resident.gatherer()
+        return partial(_gather, self.cache.column("frames"))
 
     def image(self, episode: int, step: int) -> NDArray[np.uint8]:
         """Return one stored image (C, H, W); DataError if its episode is gone."""
@@ -186,3 +193,7 @@ class Replay(Store):
         if count == 0:
             raise DataError(f"the replay buffer {self.cache.folder} holds no valid step: collect an episode first")
         return count
+
+
+def _gather(frames: NDArray[np.uint8], rows: Tensor) -> Tensor:
+    return torch.from_numpy(np.take(np.asarray(frames), rows.numpy(), axis=0))

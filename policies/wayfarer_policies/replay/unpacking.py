@@ -1,4 +1,7 @@
-"""Bag files compressed as a whole (`ros2 bag record --compression-mode file`), unpacked into a passing folder."""
+"""Compressed bytes of bags, unpacked within bounds: whole files, MCAP's chunks, single messages.
+
+What is packed says how much it holds, and zstd packs up to 32,000 to one: nothing is believed before it is bounded.
+"""
 
 import contextlib
 import shutil
@@ -6,22 +9,72 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import yaml
+import lz4.frame
+import zstandard
 from backports import zstd
 from wayfarer_common.errors import DataError
+from wayfarer_common.plain_yaml import refuse_pointer
+
+from wayfarer_policies.replay.recorded import UnreadableError
 
 PACKED = ".zstd"
 LONGEST = 3600.0  # s to unpack a file: a disk that is slower than that stands still
+LARGEST = (
+    256 << 20
+)  # bytes that a chunk unpacks to, or a message takes: a picture of 80 million pixels fits in
 _BLOCK = 1 << 22
+_ZSTD = b"\x28\xb5\x2f\xfd"  # how its frames begin; CDR begins with a zero
+
+
+# --- chunks and messages ---
+
+
+def unpacked(content: bytes | memoryview, compression: str, size: int) -> bytes:
+    """Decompress what is said to hold `size` bytes, and never make more of it.
+
+    Raises UnreadableError for another compression, ValueError, RuntimeError or ZstdError where it is damaged.
+    """
+    if compression == "":
+        return bytes(content)
+    if compression == "zstd":
+        told = zstandard.frame_content_size(content)
+        if told not in (-1, size):  # -1: the frame does not tell
+            raise ValueError(f"its zstd frame holds {told} bytes and not {size}")
+        return (
+            zstandard.ZstdDecompressor().decompress(content, max_output_size=size) if size else b""
+        )
+    if compression == "lz4":
+        decompressor = lz4.frame.LZ4FrameDecompressor()
+        plain = decompressor.decompress(content, max_length=size)
+        return bytes(
+            plain if decompressor.eof else plain + decompressor.decompress(b"", max_length=1)
+        )
+    raise UnreadableError(f"is compressed with {compression!r}: only zstd and lz4 can be read")
+
+
+def plain_message(cdr: bytes) -> bytes:
+    """Return a message as it was before `ros2 bag record --compression-mode message` packed it. Errors as above."""
+    if not cdr.startswith(_ZSTD):
+        return cdr
+    size = zstandard.frame_content_size(cdr)
+    if size > LARGEST:
+        raise UnreadableError(
+            f"has a message that unpacks to {size / 1e9:.3g} GB: at most {LARGEST / 1e9:.2g} GB are read"
+        )
+    return zstandard.ZstdDecompressor().decompress(
+        cdr, max_output_size=LARGEST if size < 0 else size
+    )
+
+
+# --- whole files ---
 
 
 @contextlib.contextmanager
 def plain_file(file: Path) -> Iterator[Path]:
     """Give a file as it was before it was compressed, under its own name without the ending; another file as it is.
 
-    Raises DataError where it is damaged, or holds more than there is room for: zstd packs up to 32,000 to one.
+    Raises DataError where it is damaged, or holds more than there is room for.
     """
     if file.suffix != PACKED:
         yield file
@@ -30,60 +83,18 @@ def plain_file(file: Path) -> Iterator[Path]:
         yield _unpack(file, Path(folder))
 
 
-@contextlib.contextmanager
-def plain_bag(path: Path) -> Iterator[Path]:
-    """Give a whole bag, or one of its files, with every file plain and metadata that say so. DataError as above."""
-    if not path.is_dir():
-        with plain_file(path) as file:
-            yield file
-        return
-    description = _description(path)
-    if str(description.get("compression_mode", "")).lower() != "file":
-        yield path
-        return
-    with tempfile.TemporaryDirectory(prefix="wayfarer-") as folder:
-        for name in _files(path, description):
-            _unpack(path / name, Path(folder)) if name.endswith(PACKED) else _link(path / name, Path(folder))
-        description |= {"compression_mode": "", "compression_format": ""}
-        for key in ("relative_file_paths", "files"):
-            description[key] = [_renamed(entry) for entry in description.get(key) or ()]
-        content = yaml.safe_dump({"rosbag2_bagfile_information": description}, sort_keys=False)
-        (Path(folder) / "metadata.yaml").write_text(content)
-        yield Path(folder)
-
-
-def _description(bag: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load((bag / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
-        return dict(content)
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
-        raise DataError(f"{bag / 'metadata.yaml'} cannot be read: {error}") from error
-
-
-def _files(bag: Path, description: dict[str, Any]) -> list[str]:
-    """Return the names of the bag's files; older rosbag2 put the bag's name before them."""
-    names = [Path(str(entry)).name for entry in description.get("relative_file_paths") or ()]
-    if missing := [name for name in names if not (bag / name).is_file()]:
-        raise DataError(f"{bag} lacks {', '.join(missing)}, which its metadata.yaml lists")
-    return names
-
-
-def _renamed(entry: Any) -> Any:
-    """Take the ending from a name, or from the path of a file's description."""
-    if isinstance(entry, dict):
-        return {**entry, "path": _renamed(entry.get("path", ""))}
-    return Path(str(entry)).name.removesuffix(PACKED)
-
-
-def _link(file: Path, folder: Path) -> None:
-    (folder / file.name).symlink_to(file.resolve())
+def room_in(folder: Path) -> int:
+    """Return how many bytes may be put into a passing folder: the other half of what is free there is others'."""
+    return shutil.disk_usage(folder).free // 2
 
 
 def _unpack(file: Path, folder: Path) -> Path:
     target, written = folder / file.stem, 0
-    room = shutil.disk_usage(folder).free // 2  # the other half is others'
+    room = room_in(folder)
     until = time.monotonic() + LONGEST
     try:
+        with file.open("rb") as packed:
+            refuse_pointer(file, packed.read(64))
         with zstd.open(file, "rb") as packed, target.open("wb") as plain:
             while block := packed.read(_BLOCK):
                 written += len(block)
@@ -93,12 +104,18 @@ def _unpack(file: Path, folder: Path) -> Path:
                         "let TMPDIR name a folder with more room"
                     )
                 if time.monotonic() > until:
-                    raise DataError(f"{file} is not unpacked after {LONGEST:.0f} s, {written / 1e9:.3g} GB so far")
+                    raise DataError(
+                        f"{file} is not unpacked after {LONGEST:.0f} s, {written / 1e9:.3g} GB so far"
+                    )
                 plain.write(block)
     except (zstd.ZstdError, EOFError) as error:
-        raise DataError(f"{file} is damaged: zstd stops behind {written} bytes of its content: {error}") from error
+        raise DataError(
+            f"{file} is damaged: zstd stops behind {written} bytes of its content: {error}"
+        ) from error
     except OSError as error:
-        raise DataError(f"cannot unpack {file} into {folder.parent}: {error.strerror or error}") from error
+        raise DataError(
+            f"cannot unpack {file} into {folder.parent}: {error.strerror or error}"
+        ) from error
     if not written:
         raise DataError(f"{file} is damaged: there is nothing in it")
     return target

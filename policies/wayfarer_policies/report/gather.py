@@ -12,11 +12,12 @@ from wayfarer_common import names
 from wayfarer_common.errors import ConfigError, DataError
 
 from wayfarer_policies.pose_labels import TRACKER, TRUTH, Tracker, TrackerOf, calibrated_tracker, tracked
-from wayfarer_policies.replay.assembly import contract_name
 from wayfarer_policies.replay.bag import read_episode
 from wayfarer_policies.replay.episode import Episode
 from wayfarer_policies.replay.foreign import ForeignBag
-from wayfarer_policies.replay.run_directory import RunDirectory, summarise
+from wayfarer_policies.replay.metadata import summarise
+from wayfarer_policies.replay.recorded import contract_name
+from wayfarer_policies.replay.run_directory import RunDirectory
 from wayfarer_policies.report.records import EpisodeRecord, Frame, GoalPictures, RunRecord
 
 Tell = Callable[[int, int], None]  # files read, of all

@@ -54,6 +54,39 @@ def test_a_write_that_fails_leaves_the_old_checkpoint(tmp_path: Path, monkeypatc
     assert checkpoint.read(path, "learner").value("version") == 1
 
 
+def safetensors_file(metadata: str) -> bytes:
+    """A file without tensors, with this text as our part of its header."""
+    header = json.dumps({"__metadata__": {"wayfarer": metadata}}).encode()
+    return len(header).to_bytes(8, "little") + header
+
+
+NESTED = "[" * 100_000 + "]" * 100_000
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        NESTED,
+        f'{{"version": 1, "kind": "actor", "values": {NESTED}}}',
+        '{"version": 1, "kind": "actor", "values": [1, 2]}',
+        f'{{"version": {"9" * 5000}, "kind": "actor", "values": {{}}}}',
+        "[1]",
+        "\udcff",
+    ],
+)
+def test_a_hostile_header_costs_little_and_is_one_error(metadata: str) -> None:
+    data = safetensors_file(metadata)
+    with pytest.raises(DataError, match="weights: not a Wayfarer safetensors file, or damaged"):
+        weights_from_bytes(data, checkpoint.digest(data))
+
+
+def test_a_git_lfs_pointer_is_named_as_such(tmp_path: Path) -> None:
+    file = tmp_path / "learner.safetensors"
+    file.write_text(f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 9\n")
+    with pytest.raises(DataError, match=rf"{file} is a Git LFS pointer and not the file itself"):
+        checkpoint.read(file, "learner")
+
+
 def test_what_cannot_be_read_is_an_error_that_names_it(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -8,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from wayfarer_common.errors import DataError
-from wayfarer_policies.replay.cache_index import INDEX, Source
+from wayfarer_policies.replay import frames as frames_module
+from wayfarer_policies.replay.cache_index import INDEX, Entry, Index, Source
 from wayfarer_policies.replay.episode import End, Episode, EpisodeInfo
 from wayfarer_policies.replay.frames import FrameCache, Trajectory, synchronise
+from wayfarer_policies.replay.sampling import Replay
 
 Make = Callable[..., Trajectory]
 
@@ -94,20 +97,128 @@ def test_rows_a_killed_writer_left_behind_are_overwritten(tmp_path: Path, make_t
     assert again.column("actions").shape == (14, 3)
 
 
-@pytest.mark.parametrize("damage", ["truncate", "garbage", "version", "missing file"])
+@pytest.mark.parametrize("damage", ["truncate", "garbage", "version", "missing file", "nested", "other bytes"])
 def test_a_damaged_cache_is_refused_with_its_name(tmp_path: Path, make_trajectory: Make, damage: str) -> None:
-    FrameCache(tmp_path).append(make_trajectory(1))
-    index, frames = tmp_path / INDEX, tmp_path / "frames.raw"
+    cache = FrameCache(tmp_path)
+    cache.append(make_trajectory(1))
+    index, frames = tmp_path / INDEX, cache.file("frames")
     if damage == "truncate":
         frames.write_bytes(frames.read_bytes()[:-1])
     elif damage == "garbage":
         index.write_text("{")
+    elif damage == "nested":
+        index.write_text("[" * 100_000)
+    elif damage == "other bytes":
+        frames.write_bytes(b"\1" * frames.stat().st_size)
     elif damage == "version":
         index.write_text(json.dumps({**json.loads(index.read_text()), "version": 99}))
     else:
         frames.unlink()
     with pytest.raises(DataError, match=str(tmp_path)):
         FrameCache(tmp_path)
+
+
+@pytest.mark.slow
+def test_every_single_flip_in_every_file_of_a_cache_is_found(tmp_path: Path, make_trajectory: Make) -> None:
+    synchronise(tmp_path / "cache", sources(1, 45, 2), Loader(make_trajectory))
+    rng, found = random.Random(3), 0
+    for file in sorted((tmp_path / "cache").iterdir()):
+        data = file.read_bytes()
+        for _ in range(30):
+            damaged = bytearray(data)
+            damaged[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+            file.write_bytes(damaged)
+            with pytest.raises(DataError, match=str(tmp_path)):
+                FrameCache(tmp_path / "cache")
+            found += 1
+        file.write_bytes(data)
+    assert found == 30 * 8  # seven columns and the index
+    assert len(FrameCache(tmp_path / "cache")) == 4
+
+
+# --- generations: what was written is never written over ---
+
+
+def whole(cache: FrameCache) -> dict[str, np.ndarray]:
+    return {name: np.array(cache.column(name)) for name in ("frames", "actions", "valid", "stamps")}
+
+
+@pytest.mark.parametrize("now", [(1, 3), (2, 3), (3, 2, 1), (5,), (), (0, 1)])
+def test_a_reader_keeps_what_it_has_when_the_cache_is_made_otherwise(
+    tmp_path: Path, make_trajectory: Make, now: tuple[int, ...]
+) -> None:
+    load = Loader(make_trajectory)
+    reader = synchronise(tmp_path, sources(1, 2, 3), load)
+    before = whole(reader)
+    other = synchronise(tmp_path, sources(*now), load)
+    assert all((before[name] == reader.column(name)).all() for name in before)
+    assert [entry.number for entry in reader.entries] == [1, 2, 3]
+    assert reader.row(2, 4) == 11
+    assert other.generation != reader.generation
+    for entry in other.entries:
+        frames = other.column("frames")[entry.start : entry.start + entry.steps + 1]
+        assert (frames == make_trajectory(entry.number).frames).all()
+    assert reader.refresh()  # only now
+    assert [entry.number for entry in reader.entries] == [number for number in now if number]
+
+
+def test_files_of_earlier_generations_and_versions_do_not_stay(tmp_path: Path, make_trajectory: Make) -> None:
+    (tmp_path / "frames.raw").write_bytes(b"of version 3")
+    load = Loader(make_trajectory)
+    synchronise(tmp_path, sources(1, 2), load)
+    cache = synchronise(tmp_path, sources(2), load)
+    columns = ("frames", "actions", "ee_positions", "object_poses", "stamps", "valid", "known")
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(
+        [INDEX, *(f"{name}-{cache.generation}.raw" for name in columns)]
+    )
+
+
+def test_a_generation_that_vanishes_while_it_is_opened_is_looked_for_again(
+    tmp_path: Path, make_trajectory: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = Loader(make_trajectory)
+    synchronise(tmp_path, sources(1, 2), load)
+    read = frames_module.read_index
+
+    def and_then(path: Path) -> Index:
+        index = read(path)
+        monkeypatch.setattr(frames_module, "read_index", read)
+        synchronise(tmp_path, sources(2, 3), load)  # as another process might, just now
+        return index
+
+    monkeypatch.setattr(frames_module, "read_index", and_then)
+    assert [entry.number for entry in FrameCache(tmp_path).entries] == [2, 3]
+
+
+def test_a_batch_keeps_its_images_when_the_store_looks_for_news(tmp_path: Path, make_trajectory: Make) -> None:
+    load = Loader(make_trajectory)
+    store = Replay(synchronise(tmp_path, sources(1, 2, 3), load))
+    batch = store.batch(store.index.transitions)
+    expected = [10 * int(e) + int(s) for e, s in zip(batch.episodes, batch.steps, strict=True)]
+    synchronise(tmp_path, sources(3, 2), load)
+    store.refresh()
+    assert batch.states[:, 0, 0, 0].tolist() == expected
+    fresh = store.batch(store.index.transitions)
+    assert fresh.episodes.tolist() == [3] * 6 + [2] * 6
+    assert fresh.states[:, 0, 0, 0].tolist() == [*range(30, 36), *range(20, 26)]
+
+
+def test_checksums_are_looked_at_once_in_a_process(
+    tmp_path: Path, make_trajectory: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load, checked = Loader(make_trajectory), set[tuple[str, Entry]]()
+    synchronise(tmp_path, sources(1, 2), load)
+    looked_at: list[int] = []
+    checksum = frames_module.checksum_of
+    monkeypatch.setattr(frames_module, "checksum_of", lambda columns: looked_at.append(1) or checksum(columns))
+    synchronise(tmp_path, sources(1, 2), load, checked=checked)
+    assert len(looked_at) == 2
+    FrameCache(tmp_path, checked)
+    assert len(looked_at) == 2
+    FrameCache(tmp_path).append(make_trajectory(3))
+    assert len(looked_at) == 2 + 2 + 1  # another process opens, and writes one
+    FrameCache(tmp_path, checked)
+    assert len(looked_at) == 6
 
 
 def test_another_image_size_or_the_same_episode_twice_is_refused(tmp_path: Path, make_trajectory: Make) -> None:

@@ -72,3 +72,16 @@ def test_a_cache_that_was_written_anew_is_copied_anew(tmp_path: Path, cache: Fra
 def test_where_there_is_no_room_the_disks_cache_is_read(cache: FrameCache, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resident, "free_memory", lambda _: 1000.0)
     assert not ResidentFrames(CPU).take_in(cache)
+
+
+def test_a_batch_keeps_its_frames_when_the_cache_is_made_anew(
+    tmp_path: Path, cache: FrameCache, make_trajectory: Make
+) -> None:
+    held = ResidentFrames(CPU)
+    held.take_in(cache)
+    store = Replay(cache, held)
+    batch = store.batch(store.index.transitions)
+    other = FrameCache(tmp_path / "other")
+    other.append(make_trajectory(5))
+    held.take_in(other)
+    assert batch.states[:, 0, 0, 0].tolist() == [10, 11, 12, 13, 14, 15]

@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from wayfarer_common.errors import ConfigError, DataError
+from wayfarer_common.errors import DataError
 
 from wayfarer_policies.replay.buffer import Progress
-from wayfarer_policies.replay.export.segments import Material, Segment
+from wayfarer_policies.replay.export.segments import Material, Segment, even_rate
 from wayfarer_policies.replay.export.statistics import Moments
 from wayfarer_policies.replay.rewrite import new_directory
 
@@ -28,10 +28,11 @@ _XYZ = ["x", "y", "z"]
 
 
 def export_lerobot(material: Material, out: Path, progress: Progress = lambda _done, _all: None) -> None:
-    """Write the dataset folder `out`: LeRobotDataset(NAME, root=out) opens it. Raises ConfigError where it exists."""
-    rate = round(material.rate)
-    if rate < 1:
-        raise ConfigError(f"LeRobot counts whole frames per second, these steps come at {material.rate:.3g} Hz")
+    """Write the dataset folder `out`: LeRobotDataset(NAME, root=out) opens it. Raises ConfigError where it exists.
+
+    DataError where the steps have no common rate. LeRobot's times are even: what the stamps were is in the bags.
+    """
+    rate = even_rate(material)
     text = f"do {material.task}" if material.task else "explore"
     with new_directory(out):
         try:
@@ -46,7 +47,7 @@ def export_lerobot(material: Material, out: Path, progress: Progress = lambda _d
 
 
 def _write_data(
-    material: Material, out: Path, rate: int, statistics: dict[str, Moments], progress: Progress
+    material: Material, out: Path, rate: float, statistics: dict[str, Moments], progress: Progress
 ) -> Iterator[dict[str, Any]]:
     """Write the frames; yield a line about each episode."""
     writer: pq.ParquetWriter | None = None
@@ -79,7 +80,7 @@ def _write_data(
         writer.close()
 
 
-def _table(segment: Segment, episode: int, index: int, rate: int) -> pa.Table:
+def _table(segment: Segment, episode: int, index: int, rate: float) -> pa.Table:
     steps = segment.steps
     images = [{"bytes": _png(image), "path": f"frame-{k:06d}.png"} for k, image in enumerate(segment.images[:-1])]
     return pa.table(
@@ -100,7 +101,7 @@ def _table(segment: Segment, episode: int, index: int, rate: int) -> pa.Table:
     )
 
 
-def _write_meta(material: Material, out: Path, rate: int, text: str, episodes: list[dict[str, Any]]) -> None:
+def _write_meta(material: Material, out: Path, rate: float, text: str, episodes: list[dict[str, Any]]) -> None:
     meta = out / "meta"
     lines = [{**e, "tasks": [text], "meta/episodes/chunk_index": 0, "meta/episodes/file_index": 0} for e in episodes]
     (meta / "episodes" / "chunk-000").mkdir(parents=True)
@@ -115,7 +116,7 @@ def _write_meta(material: Material, out: Path, rate: int, text: str, episodes: l
         "chunks_size": _FILES_PER_CHUNK,
         "data_files_size_in_mb": _FILE_MB,
         "video_files_size_in_mb": 200,
-        "fps": rate,
+        "fps": int(rate) if rate.is_integer() else rate,
         "splits": {"train": f"0:{len(episodes)}"},
         "data_path": "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet",
         "video_path": None,

@@ -7,9 +7,10 @@ from typing import Any
 
 import h5py
 import numpy as np
-from wayfarer_common.errors import DataError
 
+from wayfarer_policies.atomic import make_folder, write_atomically
 from wayfarer_policies.replay.buffer import Progress
+from wayfarer_policies.replay.export.hdf5 import new_file
 from wayfarer_policies.replay.export.segments import Material, Segment
 from wayfarer_policies.replay.rewrite import new_directory
 
@@ -18,21 +19,19 @@ _ID = re.compile(r"[-\w]+-v\d+")
 
 
 def export_minari(material: Material, out: Path, progress: Progress = lambda _done, _all: None) -> None:
-    """Write the dataset folder `out`: minari.MinariDataset(out / "data") opens it. Raises ConfigError if it exists.
+    """Write the dataset folder `out`: minari.MinariDataset(out / "data") opens it.
 
-    Below MINARI_DATASETS_PATH, and with a name like cube-v0, minari.load_dataset("cube-v0") finds it, too.
+    Below MINARI_DATASETS_PATH, and with a name like cube-v0, minari.load_dataset("cube-v0") finds it, too. Raises
+    ConfigError if it exists, DataError where the disk does not take it.
     """
     with new_directory(out):
-        folder = out / "data"
-        folder.mkdir()
-        try:
-            with h5py.File(folder / "main_data.hdf5", "x", track_order=True) as file:
-                for k, segment in enumerate(material.segments()):
-                    _write(file.create_group(f"episode_{k}"), k, segment)
-                    progress(k + 1, len(material))
-            (folder / "metadata.json").write_text(json.dumps(_metadata(material, out)))
-        except OSError as error:
-            raise DataError(f"cannot write {folder}: {error}") from error
+        folder = make_folder(out / "data")
+        with new_file(folder / "main_data.hdf5") as writing:
+            for k, segment in enumerate(material.segments()):
+                _write(writing.file.create_group(f"episode_{k}"), k, segment)
+                writing.check()
+                progress(k + 1, len(material))
+        write_atomically(folder / "metadata.json", json.dumps(_metadata(material, out)))
 
 
 def _write(episode: h5py.Group, number: int, segment: Segment) -> None:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from wayfarer_common.errors import ConfigError, DataError
+from wayfarer_common.errors import ConfigError
 
 from wayfarer_policies.replay.buffer import Progress
+from wayfarer_policies.replay.export.hdf5 import new_file
 from wayfarer_policies.replay.export.segments import Material, Segment
 
 IMAGE, POSITION = "agentview_image", "robot0_eef_pos"  # robosuite's names, which robomimic's configurations know
@@ -15,25 +16,21 @@ _GYM = 2  # robomimic's EnvType.GYM_TYPE: nothing of robosuite's is made of it w
 
 
 def export_robomimic(material: Material, out: Path, progress: Progress = lambda _done, _all: None) -> None:
-    """Write the HDF5 file `out`. Raises ConfigError where it exists.
+    """Write the HDF5 file `out`. Raises ConfigError where it exists, DataError where the disk does not take it.
 
     `dones` says where there is no next value: not at time limits. Those are in `truncated`, which robomimic ignores.
     """
     if out.exists():
         raise ConfigError(f"{out} exists already: choose a new file")
-    unfinished = out.with_name(out.name + ".part")
-    try:
-        with h5py.File(unfinished, "w") as file:
-            data = file.create_group("data")
-            data.attrs["total"] = len(material.rows)
-            environment = {"env_name": "wayfarer", "type": _GYM, "env_kwargs": material.provenance()}
-            data.attrs["env_args"] = json.dumps(environment)
-            for k, segment in enumerate(material.segments()):
-                _write(data.create_group(f"demo_{k}"), segment)
-                progress(k + 1, len(material))
-        unfinished.rename(out)
-    except OSError as error:
-        raise DataError(f"cannot write {out}: {error}") from error
+    with new_file(out) as writing:
+        data = writing.file.create_group("data")
+        data.attrs["total"] = len(material.rows)
+        environment = {"env_name": "wayfarer", "type": _GYM, "env_kwargs": material.provenance()}
+        data.attrs["env_args"] = json.dumps(environment)
+        for k, segment in enumerate(material.segments()):
+            _write(data.create_group(f"demo_{k}"), segment)
+            writing.check()
+            progress(k + 1, len(material))
 
 
 def _write(demo: h5py.Group, segment: Segment) -> None:

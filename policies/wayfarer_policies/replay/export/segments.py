@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from wayfarer_common.errors import DataError
 
-from wayfarer_policies.replay.buffer import recording
 from wayfarer_policies.replay.dataset import Dataset
+
+_DRIFT = 0.02  # of an episode's length, by which its steps may leave the common rate
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Material:
     rows: NDArray[np.int64]  # (N,) the steps to export
     rewards: NDArray[np.float32]  # (R,) of each state
     task: str  # what the rewards pay for; empty: they are all 0
-    rate: float  # [Hz] of the steps
+    rate: float  # [Hz] of the steps, in the mean
     bounds: NDArray[np.int64]  # (segments + 1,) where in `rows` each segment begins
 
     @classmethod
@@ -52,7 +53,7 @@ class Material:
         episodes = dataset.index.place[rows]
         cuts = np.flatnonzero((np.diff(rows) != 1) | (np.diff(episodes) != 0)) + 1
         paid = np.zeros(dataset.rows, np.float32) if rewards is None else rewards
-        return cls(dataset, rows, paid, task, rate_of(dataset), np.concatenate([[0], cuts, [len(rows)]]))
+        return cls(dataset, rows, paid, task, rate_of(dataset, rows), np.concatenate([[0], cuts, [len(rows)]]))
 
     def __len__(self) -> int:
         """Return the number of segments."""
@@ -90,12 +91,37 @@ class Material:
         return {"recorded_by": "wayfarer", "runs": [str(run) for run in self.dataset.runs], "rewards": note}
 
 
-def rate_of(dataset: Dataset) -> float:
-    """Return the rate of the steps [Hz], from the stamps of the first run's first episode with two observations."""
-    bags = recording(dataset.runs[0])
-    for source in bags.sources():
-        for episode in bags.load(source):
-            known = episode.stamps[episode.stamps > 0]
-            if len(known) > 1:
-                return float(1e9 / np.median(np.diff(known)))
-    raise DataError(f"{dataset.runs[0]} holds no two observations one after the other: its rate is not known")
+def rate_of(dataset: Dataset, rows: NDArray[np.int64] | None = None) -> float:
+    """Return the mean rate of steps [Hz], of all valid ones or those at `rows`. DataError where no stamp tells it."""
+    gaps = _gaps(dataset, dataset.transitions if rows is None else rows)
+    if not len(gaps) or (gaps <= 0).any():
+        raise DataError(f"{', '.join(map(str, dataset.runs))}: the stamps of its steps do not tell their rate")
+    return float(1e9 / gaps.mean())
+
+
+def even_rate(material: Material) -> float:
+    """Return the rate of the steps [Hz], a whole number where it is one but for a thousandth.
+
+    Raises DataError where one rate does not describe them all: an episode has another one, or a step comes at a time
+    that is nearer to that of its neighbour.
+    """
+    period = 1e9 / material.rate
+    for start, behind in zip(material.bounds[:-1], material.bounds[1:], strict=True):
+        rows = material.rows[start:behind]
+        gaps = _gaps(material.dataset, rows)
+        off = abs(float(gaps.sum()) - len(gaps) * period)
+        if off > max(_DRIFT * len(gaps), 0.5) * period or np.abs(gaps - period).max() > 0.5 * period:
+            place = material.dataset.place(int(rows[np.abs(gaps - period).argmax()]))
+            raise DataError(
+                f"{material.dataset.runs[place.run]}: episode {place.episode} has steps of {gaps.min() * 1e-9:.3g} to "
+                f"{gaps.max() * 1e-9:.3g} s, all together they come at {material.rate:.3g} Hz: LeRobot has one rate "
+                "for all; export what was recorded at another rate apart"
+            )
+    whole = round(material.rate)
+    return float(whole) if abs(material.rate - whole) < 1e-3 * material.rate else round(material.rate, 6)
+
+
+def _gaps(dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return how long each step took [ns]."""
+    stamps = dataset.column("stamps")
+    return np.asarray(stamps[rows + 1] - stamps[rows], dtype=np.int64)

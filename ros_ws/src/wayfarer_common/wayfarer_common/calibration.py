@@ -11,6 +11,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from wayfarer_common import plain_yaml
 from wayfarer_common.errors import ConfigError
 
 Matrix = NDArray[np.float64]
@@ -55,12 +56,12 @@ class Calibration:
 def load_calibration(path: Path) -> Calibration:
     """Read a calibration file. Raises ConfigError naming the file and what is wrong in it."""
     try:
-        content = yaml.safe_load(path.read_text())
+        content = plain_yaml.parse(path.read_bytes())
     except OSError as error:
         raise ConfigError(
             f"no calibration at {path} ({error.strerror}): `wayfarer calibrate camera` writes one"
         ) from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except ValueError as error:
         raise ConfigError(f"calibration {path} is no YAML: {error}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ConfigError(f"{path} is no camera calibration: its `format` must be {FORMAT!r}")

@@ -3,7 +3,7 @@
 import yaml
 from rclpy.qos import QoSProfile
 from wayfarer_common.contract import Topic
-from wayfarer_policies.replay.bag import Channel
+from wayfarer_policies.replay.recorded import Channel
 
 _FOREVER = {"sec": 9223372036, "nsec": 854775807}
 

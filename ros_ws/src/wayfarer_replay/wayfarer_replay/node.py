@@ -19,9 +19,9 @@ from wayfarer_common.params import declare, param
 from wayfarer_common.run import ContractNode, run
 from wayfarer_msgs.msg import Action, Episode, ExecutedAction
 from wayfarer_msgs.srv import BeginEpisode, EndEpisode
-from wayfarer_policies.replay.assembly import header_stamp
 from wayfarer_policies.replay.bag import EpisodeWriter
 from wayfarer_policies.replay.message_types import types_of_packages
+from wayfarer_policies.replay.recorded import header_stamp
 from wayfarer_policies.replay.run_directory import RunWriter
 
 from wayfarer_replay.arrivals import Arrivals

@@ -26,7 +26,7 @@ from wayfarer_policies.replay.bag import (
     read_info,
 )
 from wayfarer_policies.replay.episode import End, Episode
-from wayfarer_policies.replay.message_types import base_types
+from wayfarer_policies.replay.message_types import base_types, decoded
 
 
 def lost(episode: Episode) -> list[int]:
@@ -220,6 +220,47 @@ def test_messages_come_in_log_order_under_their_contract_names_and_can_be_filter
 def test_a_header_stamp_is_read_from_the_first_bytes(seconds: int, nanoseconds: int) -> None:
     cdr = b"\0\1\0\0" + struct.pack("<iI", seconds, nanoseconds) + b"rest"
     assert header_stamp(cdr) == seconds * 10**9 + nanoseconds
+
+
+# --- a clock that goes back ---
+
+
+def recorded_while_the_clock_went_back(
+    source: Path, folder: Path, after: int, by: int, late_hold: bool = False
+) -> Path:
+    """Write an episode's file as a recorder does whose own clock is set back behind so many messages, by ns."""
+    found = list(messages(source))
+    folder.mkdir()
+    writer = EpisodeWriter(folder / source.name, [message.channel for message in found])
+    for k, message in enumerate(found):
+        now = max(message.log_time - (by if k >= after else 0), 0)
+        writer.copy(message._replace(log_time=now, publish_time=now), message.channel)
+        if late_hold and message.name == names.EXECUTED:
+            hold = executed_message(2, 99, message.stamp, reasons=128)
+            said = decoded(message)
+            hold.step, hold.executed[:] = said.step, 0.0
+            cdr = bytes(fixture.types().serialize_cdr(hold, message.type))
+            earlier = max(now - by, 0)
+            writer.copy(message._replace(cdr=cdr, log_time=earlier, publish_time=earlier), message.channel)
+    writer.close()
+    return folder / source.name
+
+
+@pytest.mark.parametrize("back", [0.02, 0.7, 5.0])
+@pytest.mark.parametrize("late_hold", [False, True])
+def test_an_episode_is_read_in_the_order_it_was_written(tmp_path: Path, back: float, late_hold: bool) -> None:
+    source = write_episode(tmp_path, 2, 4)
+    whole, count = read_episode(source), len(list(messages(source)))
+    for after in range(1, count, 3):
+        path = recorded_while_the_clock_went_back(source, tmp_path / str(after), after, round(back * 1e9), late_hold)
+        episode = read_episode(path)
+        for info in (episode.info, read_info(path)):
+            assert (info.end, info.reason, info.steps) == (End.TRUNCATED, "time limit", 4)
+        assert lost(episode) == []
+        assert (episode.actions == whole.actions).all()
+        assert episode.reasons.tolist() == [0] * 4
+        assert (episode.images == whole.images).all()
+        assert (episode.ee_positions == whole.ee_positions).all()
 
 
 # --- files that are open, torn or damaged ---

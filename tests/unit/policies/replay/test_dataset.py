@@ -1,22 +1,27 @@
 import json
 import os
+import random
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import yaml
 from fixtures import episodes as fixture
 from fixtures.episodes import write_run
 from torch.utils.data import DataLoader
 from wayfarer_common.errors import DataError
 from wayfarer_policies.algorithm import LabelledBatch
 from wayfarer_policies.relabel import FutureGoals
+from wayfarer_policies.replay import digests
 from wayfarer_policies.replay.buffer import RunBuffer
 from wayfarer_policies.replay.cache_index import INDEX
 from wayfarer_policies.replay.dataset import Dataset, Place, Transitions, as_it_is
 from wayfarer_policies.replay.episode import End
+from wayfarer_policies.replay.run_directory import RunWriter
 from wayfarer_policies.replay.sampling import Batch
 
 
@@ -186,7 +191,64 @@ def test_a_run_that_cannot_be_written_to_keeps_its_cache_with_the_user(
     assert RunBuffer(run).open().episodes == 2
 
 
+def test_a_reader_keeps_its_frames_when_another_process_makes_the_cache_anew(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", 4, 3)
+    data = Dataset.open([run])
+    rows = data.transitions
+    before = data.frames(rows).numpy()
+    (run / "episode_000001.mcap").unlink()
+    digests.replace(run, {k: v for k, v in digests.read(run).items() if "000001" not in k})
+    code = "import sys, pathlib; from wayfarer_policies.replay.dataset import Dataset; "
+    code += "print(len(Dataset.open([pathlib.Path(sys.argv[1])])))"
+    done = subprocess.run([sys.executable, "-c", code, str(run)], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["9"]
+    assert (data.frames(rows).numpy() == before).all()
+    assert Dataset.open([run]).episode_numbers.tolist() == [0, 2, 3]
+
+
+def test_a_flip_anywhere_in_the_cache_is_never_trained_on(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", 2, 4)
+    data = Dataset.open([run])
+    rows, rng, looked_at = data.transitions, random.Random(4), 0
+    whole = data.frames(rows).numpy(), data.actions(rows).numpy(), data.ee_positions(rows).numpy()
+    for name in sorted(file.name for file in (run / "cache").iterdir() if file.stat().st_size):
+        for _ in range(4):
+            kept = tmp_path / "kept"
+            shutil.copytree(run, kept)  # with its times: the bags are those the cache was made of
+            file = kept / "cache" / name
+            content = bytearray(file.read_bytes())
+            content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+            file.write_bytes(content)
+            again = Dataset.open([kept])
+            found = again.frames(rows).numpy(), again.actions(rows).numpy(), again.ee_positions(rows).numpy()
+            assert (again.transitions == rows).all()
+            assert all((a == b).all() for a, b in zip(whole, found, strict=True))
+            shutil.rmtree(kept)
+            looked_at += 1
+    assert looked_at == 4 * 8
+
+
 # --- what is refused ---
+
+
+def test_a_file_of_another_run_is_not_opened_in_this_one_s_place(tmp_path: Path) -> None:
+    run, other = write_run(tmp_path / "a", 2, 3), write_run(tmp_path / "b", 2, 3, reasons=4)
+    Dataset.open([run])
+    file = run / "episode_000001.mcap"
+    shutil.copy2(other / file.name, file)
+    with pytest.raises(DataError, match=rf"{file} is damaged, not as it was written: `wayfarer bag recover` first"):
+        Dataset.open([run])
+    shutil.rmtree(run / "cache")
+    with pytest.raises(DataError, match=str(file)):
+        Dataset.open([run])
+
+
+@pytest.mark.parametrize("name", ["run.yaml", "SHA256SUMS"])
+def test_what_lies_beside_the_episodes_must_be_as_it_was_written(tmp_path: Path, name: str) -> None:
+    run = write_run(tmp_path / "a", 1, 3)
+    (run / name).write_bytes((run / name).read_bytes().replace(b"1", b"2", 1))
+    with pytest.raises(DataError, match=name if name == "run.yaml" else str(run)):
+        Dataset.open([run])
 
 
 def test_an_empty_run_no_run_and_a_run_twice_are_refused(tmp_path: Path) -> None:
@@ -212,7 +274,7 @@ def test_runs_and_episodes_of_other_image_sizes_are_refused_by_name(tmp_path: Pa
 
 def test_a_run_of_another_format_is_refused(tmp_path: Path) -> None:
     run = write_run(tmp_path / "a", 1, 3)
-    (run / "run.yaml").write_text(yaml.safe_dump({"format": 7}))
+    RunWriter(run).describe({"format": 7})
     with pytest.raises(DataError, match=r"run\.yaml is of format 7, this Wayfarer reads 1"):
         Dataset.open([run])
 

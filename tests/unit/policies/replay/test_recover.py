@@ -7,7 +7,7 @@ import pytest
 from fixtures import episodes as fixture
 from fixtures.episodes import stamp_of, write_episode, write_run
 from mcap.reader import make_reader
-from wayfarer_common.errors import ConfigError
+from wayfarer_common.errors import ConfigError, DataError
 from wayfarer_policies.replay import digests
 from wayfarer_policies.replay.bag import OPEN_SUFFIX, read_episode
 from wayfarer_policies.replay.episode import End
@@ -180,6 +180,42 @@ def test_random_harm_never_gives_an_unreadable_file(tmp_path: Path) -> None:
     assert {DAMAGED, UNUSABLE} == set(codes)  # with one episode that has lost something
 
 
+@pytest.mark.parametrize("in_place", [False, True])
+@pytest.mark.parametrize(
+    ("content", "kept"),
+    [(b"format: 1\nsessions: []\n", True), (b"a: [", False), (b"sessions: 3\n", False), (b"\xff", False)],
+)
+def test_a_run_yaml_that_is_another_counts_as_it_is_and_one_that_cannot_be_read_is_empty(
+    tmp_path: Path, run: Path, in_place: bool, content: bytes, kept: bool
+) -> None:
+    (run / "run.yaml").write_bytes(content)
+    outcome = recover_in_place(run) if in_place else recover(run, tmp_path / "out")
+    assert (outcome.code, outcome.sound, [one.file for one in outcome.failed]) == (DAMAGED, 2, ["run.yaml"])
+    out = run if in_place else tmp_path / "out"
+    assert verify(out).code == GOOD
+    assert (out / "run.yaml").read_bytes() == (content if kept else b"{}\n")
+    assert ("it is kept as it is" if kept else "an empty one takes its place") in outcome.failed[0].why
+    if in_place:
+        assert (run / KEPT / "run.yaml").read_bytes() == content
+        assert recover_in_place(run).code == GOOD
+
+
+def test_metadata_that_is_damaged_is_made_anew(tmp_path: Path, run: Path) -> None:
+    before = (run / "metadata.yaml").read_bytes()
+    (run / "metadata.yaml").write_bytes(b"\xff" + before)
+    recover(run, tmp_path / "out")
+    assert (tmp_path / "out" / "metadata.yaml").read_bytes() == before
+    assert recover_in_place(run).code == verify(run).code == GOOD
+    assert (run / "metadata.yaml").read_bytes() == before
+
+
+def test_another_recorder_s_bag_is_not_mended_here(tmp_path: Path, run: Path) -> None:
+    file = (run / "episode_000000.mcap").rename(tmp_path / "alone.mcap")
+    for act in (lambda: recover(file, tmp_path / "out"), lambda: recover_in_place(file)):
+        with pytest.raises(DataError, match=r"alone\.mcap is another recorder's bag"):
+            act()
+
+
 # --- in place ---
 
 
@@ -203,7 +239,7 @@ def test_in_place_an_episode_that_is_gone_stays_noted(run: Path) -> None:
     for _ in range(2):  # every time
         outcome = recover_in_place(run)
         assert (outcome.code, [one.file for one in outcome.failed]) == (DAMAGED, ["episode_000001.mcap"])
-        assert digests.read(run) == noted
+        assert {**digests.read(run), "metadata.yaml": noted["metadata.yaml"]} == noted
         assert "episode_000001.mcap" in {finding.file for finding in verify(run).findings}
     run.with_name("elsewhere").rename(run / "episode_000001.mcap")
     assert recover_in_place(run).code == verify(run).code == GOOD

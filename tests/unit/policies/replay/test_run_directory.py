@@ -262,6 +262,20 @@ def test_a_summary_says_what_the_file_holds(tmp_path: Path) -> None:
     assert "/wayfarer/sim/object_pose" not in summary.channels
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("run.yaml", b"format: 1\n"), ("run.yaml", b"a: \xff"), ("SHA256SUMS", b"\xff"), ("SHA256SUMS", b"no digest\n")],
+)
+def test_a_run_is_not_continued_whose_words_are_not_its_own(tmp_path: Path, name: str, content: bytes) -> None:
+    path = write_run(tmp_path / "run", 1, 2)
+    before = (path / name).read_bytes()
+    (path / name).write_bytes(content)
+    with pytest.raises(DataError, match=name.replace(".", r"\.")):
+        RunWriter(path)
+    (path / name).write_bytes(before)
+    RunWriter(path).release()  # the failed attempt holds no lock
+
+
 def test_a_damaged_file_is_refused_by_name_when_the_run_is_continued(tmp_path: Path) -> None:
     path = write_run(tmp_path / "run", 2, 2)
     file = path / "episode_000001.mcap"

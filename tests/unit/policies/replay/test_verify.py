@@ -2,9 +2,9 @@ import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-import yaml
 from fixtures import episodes as fixture
 from fixtures.episodes import PERIOD, executed_message, stamp_of, write_episode, write_run
 from hypothesis import HealthCheck, given, settings
@@ -14,7 +14,8 @@ from wayfarer_common import names
 from wayfarer_common.errors import DataError
 from wayfarer_policies.replay import digests
 from wayfarer_policies.replay.chunks import survey
-from wayfarer_policies.replay.run_directory import RunWriter
+from wayfarer_policies.replay.recover import recover
+from wayfarer_policies.replay.run_directory import RunDirectory, RunWriter
 from wayfarer_policies.replay.verify import DAMAGED, GOOD, UNUSABLE, Verdict, verify
 
 
@@ -56,6 +57,42 @@ def test_every_one_of_200_random_single_byte_corruptions_is_found(tmp_path: Path
     assert found == 200
     file.write_bytes(data)
     assert verify(run).code == GOOD
+
+
+@pytest.mark.slow
+def test_every_one_of_200_single_flips_over_every_file_of_a_run_is_found(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", 3, 6)
+    written(run, {"format": 1, "configuration": {"control": {"max_speed": 0.45}}, "sessions": [{"host": "h"}]})
+    files = sorted(path for path in run.iterdir() if path.name != "run.lock")
+    assert [path.name for path in files] == [
+        *("SHA256SUMS", "episode_000000.mcap", "episode_000001.mcap", "episode_000002.mcap"),
+        *("metadata.yaml", "run.yaml"),
+    ]
+    rng, found = random.Random(11), 0
+    for k in range(200):
+        file = files[k % len(files)]
+        data = file.read_bytes()
+        damaged = bytearray(data)
+        damaged[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        file.write_bytes(damaged)
+        verdict = verify(run)
+        found += verdict.code in (DAMAGED, UNUSABLE)
+        assert said(verdict, True), file
+        file.write_bytes(data)
+    assert found == 200
+    assert (verify(run).code, said(verify(run))) == (GOOD, "")
+
+
+@pytest.mark.parametrize("name", ["run.yaml", "metadata.yaml", "SHA256SUMS"])
+def test_every_single_flip_in_what_lies_beside_the_episodes_is_found(tmp_path: Path, name: str) -> None:
+    run = write_run(tmp_path / "run", 1, 1)
+    data = (run / name).read_bytes()
+    for at in range(0, len(data), 1 if name != "metadata.yaml" else 7):
+        for bit in range(8) if name == "run.yaml" else (at % 8,):
+            damaged = bytearray(data)
+            damaged[at] ^= 1 << bit
+            (run / name).write_bytes(damaged)
+            assert verify(run).code == DAMAGED, (at, bit)
 
 
 @pytest.mark.parametrize("byte", range(8))
@@ -185,47 +222,116 @@ def test_a_file_under_another_s_number_is_found(run: Path) -> None:
 # --- the run around the files ---
 
 
+def written(run: Path, description: dict[str, Any]) -> None:
+    """Describe a run as its recorder does."""
+    recorder = RunWriter(run)
+    recorder.describe(description)
+    recorder.release()
+
+
 def test_a_changed_configuration_is_found_by_its_digest(run: Path) -> None:
     from wayfarer_replay.run_description import describe
 
     content = describe({}, {"control": {"max_step": 0.125}})
-    (run / "run.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    written(run, content)
     assert verify(run).code == GOOD
     content["configuration"]["control"]["max_step"] = 0.2
-    (run / "run.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    written(run, content)
     assert "run.yaml: its configuration is not the one" in said(verify(run), True)
 
 
 def test_sessions_of_different_versions_are_told_and_are_no_damage(run: Path) -> None:
     sessions = [{"versions": {"torch": "2.13.0"}}, {"versions": {"torch": "2.14.0"}}]
-    (run / "run.yaml").write_text(yaml.safe_dump({"format": 1, "sessions": sessions}))
+    written(run, {"format": 1, "sessions": sessions})
     verdict = verify(run)
     assert verdict.code == GOOD
     assert "different versions of torch: 2.13.0, 2.14.0" in said(verdict, False)
 
 
-def break_yaml(run: Path) -> None:
-    (run / "run.yaml").write_text("a: [")
+@pytest.mark.parametrize("name", ["run.yaml", "metadata.yaml"])
+@pytest.mark.parametrize("stage", ["staged", "noted"])
+def test_a_recorder_that_is_killed_while_it_writes_beside_the_episodes_damages_nothing(
+    run: Path, name: str, stage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(*_: object) -> None:
+        raise Killed
+
+    recorder = RunWriter(run)
+    old = recorder.description()
+    act = {
+        "run.yaml": lambda: recorder.describe({**old, "sessions": [{"host": "new"}]}),
+        "metadata.yaml": recorder.write_metadata,
+    }
+    monkeypatch.setattr(digests, "note" if stage == "staged" else "give_name", kill)
+    with pytest.raises(Killed):
+        act[name]()
+    monkeypatch.undo()
+    recorder.release()
+    verdict = verify(run)
+    assert (verdict.code, said(verdict, True)) == (GOOD, "")
+    new = stage == "noted" and name == "run.yaml"
+    assert RunDirectory(run).description() == ({**old, "sessions": [{"host": "new"}]} if new else old)
+    again = RunWriter(run)  # goes on, and gives what was noted its name
+    assert again.description() == RunDirectory(run).description()
+    again.release()
+    assert verify(run).code == GOOD
+    assert not (run / f"{name}.new").exists() or stage == "staged"
 
 
-def break_metadata(run: Path) -> None:
-    (run / "metadata.yaml").write_text("nothing\n")
+def test_a_run_without_digests_of_what_changes_says_so(run: Path) -> None:
+    noted = digests.read(run)
+    digests.replace(run, {name: digest for name, digest in noted.items() if name.endswith(".mcap")})
+    verdict = verify(run)
+    assert verdict.code == GOOD
+    assert said(verdict) == "SHA256SUMS: has no digest of run.yaml and metadata.yaml: not all is seen"
 
 
-def break_digests(run: Path) -> None:
-    (run / digests.NAME).write_text("one two three\n")
+def test_a_run_that_lost_its_run_yaml_is_damaged_and_its_episodes_are_there(run: Path, tmp_path: Path) -> None:
+    (run / "run.yaml").unlink()
+    verdict = verify(run)
+    assert (verdict.code, verdict.readable) == (DAMAGED, 3)
+    assert "run.yaml: cannot read" in said(verdict, True)
+    assert "run.yaml: is in SHA256SUMS, and not there" in said(verdict, True)
+    recover(run, tmp_path / "out")
+    assert verify(tmp_path / "out").code == GOOD
 
 
 def delete_an_episode(run: Path) -> None:
     (run / "episode_000001.mcap").unlink()
 
 
+def change(name: str, content: bytes, noted: bool = True) -> Callable[[Path], None]:
+    """Put other bytes in a file's place; not `noted`: in a run of before digests of such files were noted."""
+
+    def act(run: Path) -> None:
+        (run / name).write_bytes(content)
+        if not noted:
+            digests.replace(run, {key: value for key, value in digests.read(run).items() if key != name})
+
+    return act
+
+
+LONE = b"a: [x, \xff]\n"
+
+
 @pytest.mark.parametrize(
     ("harm", "words"),
     [
-        (break_yaml, "run.yaml: cannot read"),
-        (break_metadata, "metadata.yaml: cannot be read, so `ros2 bag` cannot open the run"),
-        (break_digests, "SHA256SUMS: cannot read"),
+        (change("run.yaml", b"format: 1"), "run.yaml is not as it was written: its SHA-256 is "),
+        (change("run.yaml", b"a: ["), "run.yaml: cannot read"),
+        (change("run.yaml", b"a: [", noted=False), "run.yaml: while parsing a flow node"),
+        (change("run.yaml", LONE, noted=False), "run.yaml: byte 7 is not UTF-8"),
+        (change("run.yaml", b"sessions: {a: 1}", noted=False), "run.yaml: its sessions are no list of mappings"),
+        (change("run.yaml", b"configuration: {a: 1}", noted=False), "its configuration of 'a' is no mapping of names"),
+        (change("metadata.yaml", b"nothing\n"), "metadata.yaml is not as it was written: its SHA-256 is "),
+        (change("metadata.yaml", b"nothing\n", noted=False), "cannot be read, so `ros2 bag` cannot open the bag"),
+        (change("metadata.yaml", LONE, noted=False), "cannot be read, so `ros2 bag` cannot open the bag: byte 7"),
+        (change("metadata.yaml", b"", noted=False), "cannot be read, so `ros2 bag` cannot open the bag: "),
+        (change("SHA256SUMS", b"one two three\n"), "SHA256SUMS: line 1 is not a digest and the name of one file more"),
+        (change("SHA256SUMS", LONE), "SHA256SUMS: 'utf-8' codec can't decode"),
         (delete_an_episode, "episode_000001.mcap: is in SHA256SUMS, and not there"),
     ],
 )
