@@ -131,3 +131,38 @@ def test_closing_stops_and_lets_go(arm: PandaPy, driver: PandaPyDriver) -> None:
     with pytest.raises(ConnectionLostError, match="not connected"):
         driver.state()
     driver.close()
+
+
+def place(arm: PandaPy, position: list[float]) -> None:
+    arm.state.O_T_EE = [1.0, 0, 0, 0, 0, -1.0, 0, 0, 0, 0, -1.0, 0, *position, 1.0]
+
+
+def springs(arm: PandaPy, position: list[float]) -> list[float]:
+    """How long the spring [m] was that each call gave the controller, with the hand at a position."""
+    return [float(np.linalg.norm(call["position"] - position)) for call in arm.called("set_control")]
+
+
+def test_the_spring_is_never_longer_than_configured_although_the_controller_knows_no_bound(
+    arm: PandaPy, driver: PandaPyDriver
+) -> None:
+    here = [0.48, 0.0, 0.083]
+    place(arm, here)
+    driver.state()
+    driver.track(HERE + [0.15, 0.15, 0.05], DOWN, STILL, STILL)
+    driver.track(HERE + [0.0, 0.06, 0.0], DOWN, STILL, STILL)
+    np.testing.assert_allclose(springs(arm, here), [SETTINGS.error_clip, 0.06])
+
+
+def test_a_hand_that_is_pushed_away_from_its_target_pulls_no_harder_than_configured(
+    arm: PandaPy, driver: PandaPyDriver
+) -> None:
+    place(arm, [0.48, 0.0, 0.083])
+    driver.state()
+    driver.track(HERE, DOWN, STILL, STILL)
+    pushed = [0.48, 0.25, 0.083]
+    place(arm, pushed)
+    driver.state()  # the bridge reads a hundred times a second, whether there is a target or not
+    assert springs(arm, pushed)[-1] == pytest.approx(SETTINGS.error_clip)
+    place(arm, [0.48, 0.02, 0.083])
+    driver.state()
+    np.testing.assert_allclose(arm.called("set_control")[-1]["position"], HERE)

@@ -43,6 +43,7 @@ class PandaPyDriver:
         self._controller: Any = None
         self._handle = threading.Lock()  # libfranka reads from one thread only while no controller runs
         self._last: RobotState | None = None
+        self._wanted: tuple[Vector, Vector] | None = None  # where the hand shall be, (3,) and (4,), while it is tracked
 
     def connect(self) -> None:
         """Make a new Panda: a handle whose connection broke stays broken."""
@@ -79,6 +80,8 @@ class PandaPyDriver:
                     panda.raise_error()
                     raise MotionAbortedError("tracking ended by itself")
                 self._last = convert(panda.get_state())
+                if free and self._controller is not None:
+                    self._lead(self._last)  # the hand may have been pushed since
             return self._last
         finally:
             if free:
@@ -92,9 +95,10 @@ class PandaPyDriver:
             if self._controller is None:
                 self._refuse_errors(panda)  # start_controller would clear them without a word
                 stiffness = np.diag([s.stiffness] * 3 + [s.rotational_stiffness] * 3)
-                self._controller = self._controllers.CartesianImpedance(impedance=stiffness)
+                self._controller, self._wanted = self._controllers.CartesianImpedance(impedance=stiffness), None
                 panda.start_controller(self._controller)
-            self._controller.set_control(position, quaternion, np.array(s.home_joints))
+            self._wanted = position, quaternion
+            self._lead(self._last or convert(panda.get_state()))
 
     def stop(self) -> None:
         """End the controller, where one runs."""
@@ -144,6 +148,17 @@ class PandaPyDriver:
         finally:
             with self._handle:
                 self._panda, self._controller = None, None
+
+    def _lead(self, state: RobotState) -> None:
+        """Tell the controller, whose spring may be of any length, a target within the longest spring of the hand."""
+        if self._wanted is None:
+            return
+        (position, quaternion), here = self._wanted, state.T_O_EE[:3, 3]
+        spring = position - here
+        length = float(np.linalg.norm(spring))
+        if length > self._settings.error_clip:
+            position = here + spring * (self._settings.error_clip / length)
+        self._controller.set_control(position, quaternion, np.array(self._settings.home_joints))
 
     def _configure(self) -> None:
         s, robot = self._settings, self._panda.get_robot()

@@ -8,7 +8,7 @@ of the contract onto these.
 from collections.abc import Collection
 from dataclasses import dataclass
 
-TARGET = "/target_pose"
+TARGET, POSE = "/target_pose", "/current_pose"
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Required:
 
 
 REQUIRED = (
-    Required("publisher", "/current_pose", "geometry_msgs/msg/PoseStamped", "pose_broadcaster", "robot/current_pose"),
+    Required("publisher", POSE, "geometry_msgs/msg/PoseStamped", "pose_broadcaster", "robot/current_pose"),
     Required(
         "publisher",
         "/franka_robot_state_broadcaster/robot_state",
