@@ -125,3 +125,20 @@ def test_a_second_word_of_the_same_stop_does_not_drop_the_hold_that_came_between
     course.hold("stopped")
     told = [one for k in range(300) if (one := course.step(pose(), k * STEP)) is not None]
     assert told[-1].position[1] == pytest.approx(0.05)
+
+
+def test_a_target_that_comes_while_it_brakes_does_not_turn_the_hand_at_once() -> None:
+    follower = Follower(MANNER, TURN, NONE)
+    goal, now = Goal(HERE + [0.0, 0.3, 0.0], DOWN), 0.0
+    for _ in range(20):
+        told, _ = follower.go(pose(), goal, now)
+        now += STEP
+    for _ in range(3):
+        braked = follower.brake(now)
+        assert braked is not None
+        told, rests = braked
+        assert not rests
+        now += STEP
+    last = told.quaternion
+    told, _ = follower.go(pose(), Goal(HERE, about_z(1.0)), now)
+    assert angle_between(last, told.quaternion) <= TURN * STEP + 1e-9

@@ -84,6 +84,7 @@ class Follower:
         if braked is None or self._quaternion is None:
             return None
         place, self._waits = braked
+        self._turned = now
         return self._told(place, self._quaternion), self._waits
 
     def _told(self, place: Approach, q: Vector) -> Told:
