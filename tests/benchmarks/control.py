@@ -23,13 +23,14 @@ import rclpy
 from control_echo import ANSWERED, ASKED
 from fixtures.graph import COMMANDS_DOMAIN, node_process
 from fixtures.rigs import ended
+from fixtures.shipped import CONTROL
 from franka_msgs.msg import FrankaRobotState
 from geometry_msgs.msg import PoseStamped
 from rclpy.experimental import EventsExecutor
 from rclpy.node import Node
 from wayfarer_common import contract, qos
 from wayfarer_common.conversions import base_pose, to_stamp
-from wayfarer_msgs.msg import Action
+from wayfarer_msgs.msg import Acknowledgement, Action
 
 RATE, POSE_RATE, STATE_EVERY = 50.0, 100.0, 4  # Hz, Hz, poses
 HOLD_RATES, HOLDS = (2.0, 10.0), 10  # Hz, silences at each
@@ -51,11 +52,14 @@ class Bench:
         self._echo = make(Action, ASKED, qos.STEP)
         self._arrived: dict[str, float] = {}  # by topic, when the newest came
         for name in (contract.TARGET_POSE.name, ANSWERED):
-            self.node.create_subscription(PoseStamped, name, lambda _, n=name: self._hear(n), qos.STEP)
+            self.node.create_subscription(PoseStamped, name, lambda m, n=name: self._hear(n, m), qos.STEP)
+        self._bridge = make(Acknowledgement, contract.ACKNOWLEDGEMENT.name, qos.STEP)
         self._poses, self._due, self._stamp = 0, time.perf_counter(), 0
 
-    def _hear(self, name: str) -> None:
+    def _hear(self, name: str, message: PoseStamped) -> None:
         self._arrived[name] = time.perf_counter()
+        if name == contract.TARGET_POSE.name:
+            self._bridge.publish(Acknowledgement(header=message.header, taken=True))
 
     def wait_connected(self, echo: bool) -> None:
         """Wait until whoever is measured listens. Raises TimeoutError."""
@@ -118,7 +122,8 @@ class Bench:
 @contextmanager
 def control(rate: float, silence: float = 1.5) -> Iterator[None]:
     """Run the node under test; as the configs have it, it holds after one and a half periods of silence."""
-    with node_process("wayfarer_control", "control", control_period=1.0 / rate, silence=silence / rate):
+    told = CONTROL | {"control_period": 1.0 / rate, "silence": silence / rate}
+    with node_process("wayfarer_control", "control", **told):
         yield
 
 

@@ -12,6 +12,8 @@ from fixtures.graph import wait_for
 from franka_msgs.msg import FrankaRobotState
 from wayfarer_common import contract, names
 from wayfarer_common.conversions import active_errors, image_to_array, position_of, quaternion_of
+from wayfarer_common.reason import Reason
+from wayfarer_msgs.msg import Fault
 
 SETTLED = 0.015  # m; distance to the target at the end of a control period
 
@@ -31,6 +33,7 @@ def robot(backend: Robot) -> Robot:
 
 
 def test_it_publishes_every_topic_of_the_contract_with_its_type_and_qos(robot: Robot) -> None:
+    robot.go(robot.position())
     for topic in PUBLISHED:
         wait_for(lambda topic=topic: robot.peer.last(topic), topic.name)
         (info,) = robot.peer.node.get_publishers_info_by_topic(topic.name)
@@ -134,7 +137,38 @@ def test_without_targets_the_arm_holds_still(robot: Robot) -> None:
     np.testing.assert_allclose(robot.position(), where, atol=0.002)
 
 
-@pytest.mark.parametrize("bad", ["not finite", "another frame", "a second publisher"])
+def test_it_acknowledges_each_target_that_it_follows_once_by_its_stamp(robot: Robot) -> None:
+    heard = robot.peer.heard[contract.ACKNOWLEDGEMENT.name]
+    before = len(heard)
+    for offset in ([0.0, 0.05, 0.0], [0.0, 0.0, 0.05]):
+        stamp = robot.send(robot.position() + offset)
+        answer = robot.answer(stamp)
+        assert (answer.taken, answer.reasons, answer.text) == (True, 0, "")
+        wait_for(lambda stamp=stamp: robot.stamp(contract.CAMERA_IMAGE) > stamp, "the image after a target")
+    assert len(heard) == before + 2
+
+
+def test_an_operators_stop_lets_it_hold_where_it_is_and_drop_its_target(robot: Robot) -> None:
+    if robot.lockstep:
+        pytest.skip("in lock-step there is nothing between two targets")
+    control = robot.peer.publisher(contract.CONTROL_FAULT)
+    wait_for(lambda: control.get_subscription_count() == 1, "the back end to listen to control")
+    try:
+        for _ in range(3):
+            robot.go(robot.position() - [0.0, 0.08, 0.0])
+        start, way = robot.position(), 0.45  # m, long enough for a busy machine
+        robot.send(start + [0.0, way, 0.0])
+        wait_for(lambda: robot.position()[1] > start[1] + 0.01, "the arm to be under way")
+        control.publish(Fault(kind=Fault.OPERATOR, needs_operator=True, text="stopped by the operator"))
+        end = robot.stamp(contract.CURRENT_POSE) + int(2e9)
+        wait_for(lambda: robot.stamp(contract.CURRENT_POSE) >= end, "two seconds to pass")
+        assert robot.position()[1] < start[1] + 0.8 * way, "it went on to its target"
+    finally:
+        control.publish(Fault())
+        robot.peer.node.destroy_publisher(control)
+
+
+@pytest.mark.parametrize("bad", ["not finite", "no rotation", "another frame", "a second publisher"])
 def test_it_refuses_and_reports(robot: Robot, bad: str) -> None:
     name = robot.bridge
 
@@ -144,15 +178,21 @@ def test_it_refuses_and_reports(robot: Robot, bad: str) -> None:
     before, refused_before = robot.position(), refusals()
     target = before + [0.0, 0.1, 0.0]
     if bad == "not finite":
-        robot.send(np.array([np.nan, 0.0, 0.3]))
+        stamp = robot.send(np.array([np.nan, 0.0, 0.3]))
+    elif bad == "no rotation":
+        stamp = robot.send(target, quaternion=np.zeros(4))
     elif bad == "another frame":
-        robot.send(target, frame="camera_optical_frame")
+        stamp = robot.send(target, frame="camera_optical_frame")
     else:
         second = robot.peer.publisher(contract.TARGET_POSE)
         wait_for(lambda: second.get_subscription_count() == 1, "the second publisher to be connected")
         wait_for(lambda: robot.peer.node.count_publishers(contract.TARGET_POSE.name) == 2, "both to be visible")
-        robot.send(target, publisher=second)
+        stamp = robot.send(target, publisher=second)
 
+    answer = robot.answer(stamp)
+    assert not answer.taken
+    assert Reason.REFUSED in Reason(answer.reasons)
+    assert answer.text
     wait_for(lambda: refusals() > refused_before, "the refusal in the diagnostics")
     assert robot.peer.health[name].level != DiagnosticStatus.OK
     if bad == "a second publisher":

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from fixtures import arm_faults as faults
 from fixtures import node_faults
-from fixtures.graph import VENV, nodes_of, peer, wait_for
+from fixtures.graph import VENV, node_process, nodes_of, peer, wait_for
 from fixtures.rigs import ARMS, ROOT, franka_bridge, franka_sim, franky_sim, own_host, rig_camera
+from fixtures.shipped import shipped
 from franka_msgs.msg import FrankaRobotState
 from wayfarer_common import contract, names
 from wayfarer_common.conversions import active_errors
@@ -38,6 +39,14 @@ def test_a_bridge_whose_arm_does_not_answer_ends_on_a_signal_all_the_same(domain
         server.send_signal(signal.SIGSTOP)
 
 
+def test_a_missing_wheel_is_named_with_what_to_install(domain: int) -> None:
+    limits = shipped("hardware_panda", "franka_bridge")
+    with node_process("wayfarer_franka_bridge", "franka_bridge", **limits) as process:
+        output, _ = process.communicate(timeout=60.0)
+    assert process.returncode == 1
+    assert "pip install panda-python==1.1.1" in output
+
+
 @pytest.mark.parametrize("robot", ARMS)
 def test_a_missing_real_time_kernel_is_named(domain: int, tmp_path: Path, robot: str) -> None:
     flag = Path("/sys/kernel/realtime")
@@ -55,6 +64,7 @@ def test_a_reflex_is_told_and_only_recovery_clears_it(domain: int, tmp_path: Pat
     host = own_host(4)
     with peer(domain) as me, franka_sim(host, tmp_path):
         stiff = {"stiffness": 3000.0, "error_clip": 0.3, "quickness": 50.0, "top_speed": 1.0}
+        stiff["workspace_max"] = [0.5, 0.3, 0.5]  # m
         with franka_bridge(host, **stiff) as bridge:
             arm = faults.Rig(me, tmp_path, bridge)
             wait_for(lambda: me.last(contract.CURRENT_POSE), "the first pose")

@@ -1,12 +1,17 @@
 """The control node over real DDS, with the test as robot, policy and recorder."""
 
+import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from fixtures.graph import Peer, node_process, peer, wait_for
+from fixtures.answering import Answering
+from fixtures.graph import VENV, Peer, node_process, peer, wait_for
+from fixtures.shipped import CONTROL, ROOT
 from franka_msgs.action import ErrorRecovery
 from franka_msgs.msg import FrankaRobotState
 from geometry_msgs.msg import PoseStamped
@@ -20,21 +25,28 @@ from wayfarer_msgs.msg import Action, ExecutedAction, Fault
 HOME = np.array([0.5, 0.0, 0.2])
 DOWN = np.array([1.0, 0.0, 0.0, 0.0])
 PERIOD = 1.0  # s
-PATIENT = {"control_period": PERIOD, "max_age": 5.0, "silence": 20.0, "state_timeout": 60.0}  # on a busy machine
+# on a busy machine
+PATIENT = CONTROL | {"control_period": PERIOD, "max_age": 5.0, "silence": 20.0, "state_timeout": 60.0}
 
 
 class Rig:
     """Feeds the node with poses and actions, and hears its commands."""
 
-    def __init__(self, me: Peer) -> None:
+    def __init__(self, me: Peer, well: bool = True) -> None:
+        """A robot that is well has said so."""
         self.peer = me
         self._pose, self._state = me.publisher(contract.CURRENT_POSE), me.publisher(contract.ROBOT_STATE)
         self._action = me.publisher(contract.POLICY_ACTION)
         me.listen(contract.TARGET_POSE, contract.EXECUTED, contract.CONTROL_FAULT)
+        self.bridge = Answering(me)
+        wait_for(self.bridge.connected, "the control node to listen to answers")
         for publisher in (self._pose, self._state, self._action):
             wait_for(lambda p=publisher: p.get_subscription_count() == 1, "the control node to listen")
         me.node.create_subscription(ExecutedAction, names.EXECUTED, lambda _: None, 10)  # stands for the recorder
-        me.wait_ready("control")
+        me.wait_heard("control")
+        if well:
+            self.report(FrankaRobotState.ROBOT_MODE_MOVE)
+            wait_for(lambda: self.fault and self.fault.kind == Fault.NONE, "the word that the robot is well")
 
     @property
     def targets(self) -> list[PoseStamped]:
@@ -51,8 +63,10 @@ class Rig:
     def says(self) -> str:
         return self.peer.health["control"].message if "control" in self.peer.health else ""
 
-    def be_at(self, position: np.ndarray = HOME, stamp: int | None = None) -> None:
-        self._pose.publish(base_pose(position, DOWN, stamp or time.time_ns()))
+    def be_at(self, position: np.ndarray = HOME, stamp: int | None = None, frame: str = names.BASE_FRAME) -> None:
+        message = base_pose(position, DOWN, stamp or time.time_ns())
+        message.header.frame_id = frame
+        self._pose.publish(message)
 
     def be_placed(self) -> None:
         """Be at home until the node knows it, which it proves by a hold; a pose may come after what is sent later."""
@@ -64,6 +78,23 @@ class Rig:
         wait_for(held, "the node to know the pose")
         wait_for(lambda: self.records and self.records[-1].commanded, "the record of the hold")
         assert self.peer.call(Trigger, names.RELEASE, Trigger.Request()).success
+
+    def send(self, action: Action) -> None:
+        self._action.publish(action)
+
+    def try_to_act(self) -> bool:
+        """Act on the newest pose; whether there will be a record is not waited for."""
+        stamp = time.time_ns()
+        message = Action(last=True)
+        message.header.stamp = to_stamp(stamp)
+        message.action = np.array([0.5, 0.0, 0.0], dtype=np.float32)
+        self.send(message)
+        self.be_at(stamp=stamp)
+        return True
+
+    def report_until(self, done: Callable[[], Any], what: str) -> None:
+        """Let the robot say that it is well until something has come about."""
+        wait_for(lambda: self.report(FrankaRobotState.ROBOT_MODE_MOVE) or done(), what)
 
     def report(self, mode: int) -> None:
         self._state.publish(FrankaRobotState(robot_mode=mode))
@@ -138,8 +169,9 @@ def test_no_command_goes_out_while_the_robot_reports_an_error(rig: Rig) -> None:
 
 
 def test_a_robot_that_falls_silent_is_lost_and_not_commanded_not_even_to_hold(domain: int) -> None:
-    with node_process("wayfarer_control", "control", state_timeout=0.3, silence=0.6), peer(domain) as me:
-        rig = Rig(me)
+    impatient = CONTROL | {"state_timeout": 0.3, "silence": 0.6}
+    with node_process("wayfarer_control", "control", **impatient), peer(domain) as me:
+        rig = Rig(me, well=False)
         rig.report(FrankaRobotState.ROBOT_MODE_MOVE)
         rig.act([0.3, 0.0, 0.0])
         wait_for(lambda: rig.fault and rig.fault.kind == Fault.CONNECTION, "the fault to be told")
@@ -207,7 +239,7 @@ def test_a_hold_that_cannot_be_sent_is_not_called_one(rig: Rig) -> None:
 
 def test_it_leaves_the_arm_holding_when_it_is_told_to_end(domain: int) -> None:
     with peer(domain) as me:
-        with node_process("wayfarer_control", "control", control_period=PERIOD):
+        with node_process("wayfarer_control", "control", **PATIENT):
             rig = Rig(me)
             rig.act([0.5, 0.0, 0.0], last=True)
             moved = HOME + [0.02, 0.0, 0.0]
@@ -215,7 +247,8 @@ def test_it_leaves_the_arm_holding_when_it_is_told_to_end(domain: int) -> None:
             said = me.health["control"]
             wait_for(lambda: me.health["control"] is not said, "a word of the node after that")
         wait_for(lambda: len(rig.targets) == 2, "the hold at its end")
-        wait_for(lambda: rig.records[-1].reasons == Reason.STOPPED, "the record of the hold")
+        ended = Reason.STOPPED | Reason.UNACKNOWLEDGED  # nobody is there to hear the answer
+        wait_for(lambda: rig.records[-1].reasons == ended, "the record of the hold")
         np.testing.assert_allclose(position_of(rig.targets[-1].pose), moved)
 
 
@@ -258,7 +291,7 @@ def test_a_human_hand_is_left_to_end_what_it_began(domain: int) -> None:
         handle.succeed()
         return ErrorRecovery.Result()
 
-    with node_process("wayfarer_control", "control"), peer(domain) as me:
+    with node_process("wayfarer_control", "control", **PATIENT), peer(domain) as me:
         server = ActionServer(me.node, ErrorRecovery, names.ERROR_RECOVERY, recover)
         rig = Rig(me)
         rig.report(FrankaRobotState.ROBOT_MODE_USER_STOPPED)
@@ -269,9 +302,147 @@ def test_a_human_hand_is_left_to_end_what_it_began(domain: int) -> None:
 
 
 def test_limits_that_make_no_sense_end_the_node_with_a_message(domain: int) -> None:
-    with node_process("wayfarer_control", "control", max_speed=7.0) as process:
-        assert process.wait(30.0) == 1
-        assert process.stdout is not None
-        output = process.stdout.read()
+    output = refused(max_speed=7.0)
     assert "max_speed" in output
     assert "m/s" in output
+
+
+def refused(**changes: Any) -> str:
+    """Start a control node of the shipped limits, but for these, which must end by itself; return what it says."""
+    with node_process("wayfarer_control", "control", **CONTROL | changes) as process:
+        assert process.wait(60.0) == 1
+        assert process.stdout is not None
+        return process.stdout.read()
+
+
+@pytest.mark.parametrize("orientation", [[0.0, 0.0, 0.0, 0.0], [0.5, 0.5, 0.0, 0.0]])
+def test_an_orientation_that_is_no_rotation_ends_the_node(domain: int, orientation: list[float]) -> None:
+    assert "is no rotation" in refused(orientation=orientation)
+
+
+def test_a_box_without_a_volume_ends_the_node(domain: int) -> None:
+    assert "is not a box" in refused(workspace_min=CONTROL["workspace_max"])
+
+
+def test_no_recovery_is_counted_over_no_time(domain: int) -> None:
+    assert "recovery_window" in refused(recovery_window=0.0)
+
+
+@pytest.mark.parametrize(
+    ("package", "executable", "node", "lacking"),
+    [
+        ("wayfarer_control", "control", "control", "workspace_min, workspace_max, orientation"),
+        ("wayfarer_franka_bridge", "franka_bridge", "franka_bridge", "workspace_min, workspace_max, orientation"),
+    ],
+)
+@pytest.mark.parametrize("misspelt", [True, False])
+def test_without_limits_neither_control_nor_the_bridge_starts_whatever_launches_them(
+    domain: int, tmp_path: Path, package: str, executable: str, node: str, lacking: str, misspelt: bool
+) -> None:
+    words = ["--params-file", str(tmp_path / "config.yaml")] if misspelt else []
+    shipped_file = (ROOT / "launch" / "config" / "hardware_fr3.yaml").read_text()
+    (tmp_path / "config.yaml").write_text(shipped_file.replace(f"/**/{node}:", f"/**/{node[:-1]}:"))
+    command = [str(VENV / "lib" / package / executable), "--ros-args", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120.0)
+    assert done.returncode == 1
+    assert f"node {node} was not given" in done.stderr
+    assert lacking in done.stderr
+    assert f"section /**/{node}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_the_bridge_refuses_is_not_executed_and_says_so(rig: Rig) -> None:
+    rig.bridge.refuses = "out of the arm's range"
+    record = rig.act([0.4, 0.0, 0.0], last=True)
+    assert (record.commanded, Reason(record.reasons)) == (False, Reason.REFUSED)
+    assert np.isnan(record.executed).all()
+    rig.bridge.refuses = ""
+    assert rig.act([0.4, 0.0, 0.0], step=1, last=True).commanded
+
+
+def test_what_the_bridge_does_not_answer_is_not_executed(domain: int) -> None:
+    with node_process("wayfarer_control", "control", **PATIENT | {"acknowledge_timeout": 0.5}), peer(domain) as me:
+        rig = Rig(me)
+        rig.bridge.silent = True
+        record = rig.act([0.4, 0.0, 0.0], last=True)
+        assert (record.commanded, Reason(record.reasons)) == (False, Reason.UNACKNOWLEDGED)
+        answer = me.call(Trigger, names.HOLD, Trigger.Request())
+        assert not answer.success
+        assert "is not confirmed" in answer.message
+
+
+def test_a_hold_is_confirmed_only_by_the_bridge(domain: int) -> None:
+    with node_process("wayfarer_control", "control", **PATIENT | {"acknowledge_timeout": 1.0}), peer(domain) as me:
+        rig = Rig(me)
+        rig.be_placed()
+        rig.bridge.refuses = "the arm is on its way home"
+        answer = me.call(Trigger, names.HOLD, Trigger.Request())
+        assert not answer.success
+        assert "on its way home" in answer.message
+        rig.bridge.refuses = ""
+        rig.be_at()
+        assert me.call(Trigger, names.HOLD, Trigger.Request()).success
+
+
+@pytest.mark.parametrize("state", [None, FrankaRobotState.ROBOT_MODE_OTHER, 77])
+def test_a_robot_that_has_not_said_that_it_is_well_is_not_commanded(domain: int, state: int | None) -> None:
+    with node_process("wayfarer_control", "control", **PATIENT), peer(domain) as me:
+        rig = Rig(me, well=False)
+        if state is not None:
+            rig.report(state)
+            wait_for(lambda: rig.fault and rig.fault.kind == Fault.OTHER, "the mode to be told")
+        assert rig.act([0.3, 0.0, 0.0]).reasons == Reason.ROBOT_ERROR
+        assert not me.call(Trigger, names.HOLD, Trigger.Request()).success
+        assert rig.targets == []
+        wait_for(lambda: rig.fault.text in rig.says(), "its diagnostics to say so, too")
+
+
+def test_a_pose_in_another_frame_commands_nothing_and_is_complained_of(domain: int) -> None:
+    with node_process("wayfarer_control", "control", **CONTROL), peer(domain) as me:
+        rig = Rig(me)
+        stamp = time.time_ns()
+        message = Action(last=True)
+        message.header.stamp = to_stamp(stamp)
+        rig.send(message)
+        wait_for(lambda: rig.be_at(frame="world") or rig.records, "the record")
+        assert Reason.NO_POSE in Reason(rig.records[0].reasons)
+        wait_for(lambda: rig.be_at(frame="world") or "'world'" in rig.says(), "the complaint")
+        assert rig.targets == []
+
+
+def test_a_second_commander_stops_every_command_until_it_is_gone(rig: Rig) -> None:
+    second = rig.peer.publisher(contract.TARGET_POSE)
+    wait_for(lambda: rig.fault.kind == Fault.OTHER, "control to see it")
+    assert "2 publishers" in rig.fault.text
+    assert rig.act([0.3, 0.0, 0.0], last=True).reasons == Reason.ROBOT_ERROR
+    rig.peer.node.destroy_publisher(second)
+    wait_for(lambda: rig.fault.kind == Fault.NONE, "control to see it gone")
+    assert rig.act([0.3, 0.0, 0.0], step=1, last=True).commanded
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_stop_outlives_its_keeper_and_only_an_ack_ends_it(domain: int, number: signal.Signals) -> None:
+    with peer(domain) as me:
+
+        def control() -> Any:
+            return node_process("wayfarer_control", "control", **PATIENT)
+
+        with control() as process:
+            rig = Rig(me)
+            rig.be_placed()
+            rig.be_at()
+            assert me.call(Trigger, names.HOLD, Trigger.Request()).success
+            process.send_signal(number)
+            process.wait(30.0)
+        me.heard[names.CONTROL_FAULT].clear()
+        with control():
+            rig.report_until(lambda: rig.fault and rig.fault.kind == Fault.OPERATOR, "the stop, told anew")
+            moved = len(rig.targets)
+            wait_for(lambda: rig.try_to_act() and len(rig.records) > 3, "records of actions")  # or of the dead's ghost
+            assert all(r.reasons & (Reason.STOPPED | Reason.ROBOT_ERROR) for r in rig.records[1:])
+            assert all(np.allclose(position_of(t.pose), HOME) for t in rig.targets[moved:]), "it moved"
+            assert me.call(Trigger, names.RELEASE, Trigger.Request()).success
+        me.heard[names.CONTROL_FAULT].clear()
+        with control():
+            rig.report_until(lambda: rig.fault and rig.fault.kind != Fault.CONNECTION, "the robot to be heard")
+            assert rig.fault.kind != Fault.OPERATOR

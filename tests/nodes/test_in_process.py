@@ -24,7 +24,7 @@ from wayfarer_policies.replay.run_directory import RunDirectory
 WORDS = ["collect", "--seed", "3", "--method", "random-correlated"]  # a method given later wins
 TOPICS = {
     *("observation/image", "policy/action", "control/executed", "robot/current_pose"),
-    *("sim/object_pose", "robot/target_pose", "replay/episode"),
+    *("sim/object_pose", "robot/target_pose", "robot/acknowledgement", "replay/episode"),
 }
 
 
@@ -102,7 +102,8 @@ def test_an_arm_beyond_its_box_ends_each_attempt_typed_and_the_collection_after_
 ) -> None:
     config = tmp_path / "config.yaml"
     config.write_text("/**/control:\n  ros__parameters: {workspace_min: [0.36, -0.35, 0.35]}\n")  # home is at z 0.09
-    done = wayfarer(*WORDS, "--out", str(tmp_path / "run"), "--episodes", "1", "--config", str(config), *way)
+    words = (*WORDS, "--out", str(tmp_path / "run"), "--episodes", "1", "--config", str(config), *way)
+    done = wayfarer(*words, timeout=600.0)  # between two tries over ROS there are seconds
     assert done.returncode != 0
     assert f"{TRIES} episodes in a row were aborted" in done.stdout + done.stderr
     episodes = [read_episode(path).info for path in RunDirectory(tmp_path / "run").episodes().values()]

@@ -6,17 +6,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
-from fixtures.fake_ros2_control import RECOVERY, ROBOT_STATE, FakePanda, FakeRobot, alive
+from fixtures.fake_ros2_control import DOWN, RECOVERY, ROBOT_STATE, FakePanda, FakeRobot, alive
 from fixtures.graph import Peer, node_process, peer, wait_for, wayfarer
+from fixtures.shipped import shipped
 from franka_msgs.action import ErrorRecovery
 from franka_msgs.msg import FrankaState
 from geometry_msgs.msg import PoseStamped
 from rclpy.action import ActionClient
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from wayfarer_common import contract, names, qos
-from wayfarer_common.conversions import active_errors, position_of, quaternion_of
+from wayfarer_common.conversions import active_errors, base_pose, position_of, quaternion_of, to_nanoseconds
 from wayfarer_common.fault import FaultKind
 from wayfarer_control.faults import judge
+from wayfarer_msgs.msg import Acknowledgement
 from wayfarer_msgs.srv import Reset
 from wayfarer_policies.replay.bag import read_episode
 from wayfarer_policies.replay.episode import End
@@ -35,6 +37,7 @@ def test_what_is_missing_is_named_until_it_is_there(domain: int) -> None:
         assert not answer.success
         assert "no action of /action_server/error_recovery" in answer.message
         FakeRobot(me)
+        me.listen(contract.ACKNOWLEDGEMENT)  # stands for control
         me.wait_ready("franka_bridge")
         assert me.call(Reset, names.RESET, Reset.Request()).success
 
@@ -49,6 +52,7 @@ def test_a_best_effort_pose_is_named(domain: int) -> None:
 def test_a_second_commander_is_named(domain: int) -> None:
     with peer(domain) as me, node_process("wayfarer_ros2_control", "ros2_control"):
         FakeRobot(me)
+        me.listen(contract.ACKNOWLEDGEMENT)
         me.wait_ready("franka_bridge")
         for _ in range(2):
             me.node.create_publisher(PoseStamped, "/target_pose", qos.STEP)
@@ -110,9 +114,9 @@ def test_hardware_launch_collects_through_their_names_and_the_bag_has_the_contra
     words = ["launch", "hardware.launch.xml", "backend:=ros2_control", f"robot:={arm}", f"run:={run}", "episodes:=1"]
     words += ["steps:=6"]
     config = tmp_path / "config.yaml"
-    shipped = (Path(__file__).parents[2] / f"launch/config/hardware_{arm}.yaml").read_text()
+    as_shipped = (Path(__file__).parents[2] / f"launch/config/hardware_{arm}.yaml").read_text()
     config.write_text(
-        shipped.replace("scene_reset: none", "scene_reset: home").replace("source: v4l2", "source: topic")
+        as_shipped.replace("scene_reset: none", "scene_reset: home").replace("source: v4l2", "source: topic")
     )
     thread = threading.Thread(target=lambda: outcome.update(done=wayfarer(*words, f"config:={config}")))
     with peer(domain) as me:
@@ -125,5 +129,31 @@ def test_hardware_launch_collects_through_their_names_and_the_bag_has_the_contra
     episode = read_episode(RunDirectory(run).episodes()[0])
     assert (episode.steps, episode.lost_steps, episode.info.end) == (6, 0, End.TRUNCATED)
     assert np.isfinite(episode.ee_positions).all(), "poses are in the bag under the contract's name"
-    assert np.linalg.norm(episode.ee_positions[0] - [0.52, 0.0, 0.25]) < 0.03, "the way home came first"
+    box = shipped("hardware_fr3", "control")
+    middle = np.mean([box["workspace_min"], box["workspace_max"]], axis=0)
+    assert np.linalg.norm(episode.ee_positions[0] - middle) < 0.03, "the way home came first"
     assert len(robot.targets) > 6
+    assert episode.valid.all()
+
+
+def test_a_target_is_acknowledged_where_the_arm_follows_it_and_refused_where_it_does_not(domain: int) -> None:
+    with peer(domain) as me, node_process("wayfarer_ros2_control", "ros2_control"):
+        robot = FakeRobot(me)
+        me.listen(contract.ACKNOWLEDGEMENT)
+        control = me.node.create_publisher(PoseStamped, "/target_pose", qos.STEP)
+        me.wait_ready("franka_bridge")
+        wait_for(lambda: control.get_subscription_count() == 2, "the controller, and who judges it, to listen")
+        for stamp, stuck in ((1, False), (2, True), (3, False)):
+            robot.stuck = stuck
+            target = base_pose(robot.position + [0.0, 0.1, 0.0], DOWN, stamp)
+            robot.publish()
+            control.publish(target)
+
+            def said(stamp: int = stamp) -> Acknowledgement | None:
+                robot.publish()
+                heard = me.heard[contract.ACKNOWLEDGEMENT.name]
+                return next((a for a in heard if to_nanoseconds(a.header.stamp) == stamp), None)
+
+            answer = wait_for(said, "the verdict")
+            assert answer.taken is not stuck, answer.text
+            assert ("does not follow" in answer.text) is stuck

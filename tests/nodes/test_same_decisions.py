@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from fixtures.answering import Answering
 from fixtures.graph import VENV, Peer, peer, wait_for, wayfarer
 from franka_msgs.msg import FrankaRobotState
 from rclpy.action import ActionClient
@@ -106,6 +107,7 @@ class Player:
         self._clock = me.node.create_publisher(Clock, "/clock", 10)
         self._camera, self._pose = me.publisher(contract.CAMERA_IMAGE), me.publisher(contract.CURRENT_POSE)
         self._state, self._weights = me.publisher(contract.ROBOT_STATE), me.publisher(contract.WEIGHTS)
+        self._bridge = Answering(me)
         self._episode = ActionClient(me.node, RunEpisode, names.RUN_EPISODE)
 
     def play(self, episode: Episode, weights: Weights) -> RunEpisode.Result:
@@ -116,6 +118,7 @@ class Player:
         publishers = (self._camera, self._pose, self._state, self._weights)
         for publisher in publishers:
             wait_for(lambda p=publisher: p.get_subscription_count() >= 1, f"{publisher.topic_name} to be heard")
+        wait_for(self._bridge.connected, "the bridge's answers to be heard")
         wait_for(lambda: self._clock.get_subscription_count() == len(GRAPH), "the clock to be heard")
         wait_for(self._episode.server_is_ready, "the actor")
         wait_for(self._all_hear, "every node to say that it hears those it listens to")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from fixtures.graph import VENV, Peer, node_process, peer, wait_for
+from fixtures.shipped import shipped
 from wayfarer_common import contract, names
 
 SECURITY = Path(__file__).parents[2] / "launch" / "security"
@@ -97,9 +98,9 @@ def test_the_policy_allows_what_the_nodes_of_a_run_do_and_nothing_else(domain: i
                 may, does = policy()[node][1], seen(me, node)
                 if node == "collector":  # an operator's scene is not what this run has; another bridge's parameters
                     may = {
-                        rule: {n for n in may[rule] if "franka_bridge" not in n} - {f"{NAMESPACE}/{names.HOLD}"}
-                        - {f"{NAMESPACE}/{names.RELEASE}"} for rule in RULES
-                    }  # fmt: skip
+                        rule: {n for n in may[rule] if "franka_bridge" not in n} - {f"{NAMESPACE}/{names.SCENE}"}
+                        for rule in RULES
+                    }
                 assert does == may, node
     finally:
         process.send_signal(signal.SIGTERM)
@@ -108,6 +109,7 @@ def test_the_policy_allows_what_the_nodes_of_a_run_do_and_nothing_else(domain: i
 
 def test_the_policy_allows_what_the_real_robots_bridge_does_and_nothing_else(domain: int) -> None:
     may = {rule: {n.removeprefix(NAMESPACE) for n in allowed} for rule, allowed in policy()["franka_bridge"][1].items()}
-    with peer(domain) as me, node_process("wayfarer_franka_bridge", "franka_bridge", robot_ip="127.0.0.1"):
+    limits = shipped("hardware_fr3", "franka_bridge") | {"robot_ip": "127.0.0.1"}
+    with peer(domain) as me, node_process("wayfarer_franka_bridge", "franka_bridge", **limits):
         wait_for(lambda: "franka_bridge" in me.node.get_node_names(), "the bridge")
         wait_for(lambda: seen(me, "franka_bridge", "/") == may, f"it to do what it may: {may}")

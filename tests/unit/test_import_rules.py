@@ -37,8 +37,8 @@ SHARED_WITH_IN_PROCESS = (
     "wayfarer_collector.scalars",
     "wayfarer_replay.bag_channels",
     "wayfarer_replay.run_description",
-    *(f"wayfarer_{node}.params" for node in ("actor", "collector", "learner", "novelty")),
-    *(f"wayfarer_{node}.node.Params" for node in ("camera", "control")),
+    *(f"wayfarer_{node}.params" for node in ("actor", "collector", "control", "learner", "novelty")),
+    "wayfarer_camera.node.Params",
     "wayfarer_sim_bridge.node.Params",
 )
 SOURCES = sorted(

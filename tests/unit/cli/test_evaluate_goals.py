@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fixtures.episodes import expected_image, expected_object, expected_pose, write_episode, write_run
+from fixtures.shipped import CONTROL
 from hypothesis import given
 from hypothesis import strategies as st
 from wayfarer_cli.in_process.config import configuration_of_run
@@ -73,6 +74,6 @@ def test_goals_need_episodes_with_a_true_cube_pose(tmp_path: Path) -> None:
 )
 def test_a_run_that_learned_nothing_has_no_policy_to_evaluate(method: str, words: str, tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", 1, 4)
-    nodes = {"sim_bridge": {}, "camera": {}, "control": {}, "collector": {"method": method}}
+    nodes = {"sim_bridge": {}, "camera": {}, "control": CONTROL, "collector": {"method": method}}
     with pytest.raises(DataError, match=words):
         policies_of(run, configuration_of_run({"configuration": nodes}, ""))

@@ -2,7 +2,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from wayfarer_cli.in_process.config import Configuration, configuration_of
+from wayfarer_cli.in_process.config import Configuration, configuration_of, configuration_of_run
 from wayfarer_cli.launch_file import read_launch_file
 from wayfarer_common.errors import ConfigError
 
@@ -53,7 +53,7 @@ def test_the_description_says_that_no_transport_lay_between_and_holds_plain_valu
     [
         ("control", "max_sped: 1.0", "unknown parameter 'max_sped'"),
         ("control", "max_speed: 7.0", r"outside \[0.0, 1.0\]"),
-        ("control", "max_speed: 1", "not of the type of 0.45"),
+        ("control", "max_speed: 1", "not of the type of 0.0"),
         ("sim_bridge", "image_width: true", "not of the type of 84"),
         ("control", "workspace_min: 0.1", "not of the type of"),
         ("control", "workspace_min: [0.0, 0.0]", "needs 3 numbers"),
@@ -102,3 +102,16 @@ def test_one_process_has_one_number_of_threads(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigError, match=r"actor\.threads is 1, learner\.threads is 2, novelty\.threads is 1"):
         configuration_of(replace(launch, nodes=nodes))
+
+
+def test_a_node_without_its_limits_is_refused_as_the_node_itself_refuses(tmp_path: Path) -> None:
+    launch = read_launch_file(LAUNCH / "sim.launch.xml", {"run": "/tmp/run", "method": "random"}, lambda _: LAUNCH)
+    nodes = tuple(replace(spec, parameters=()) if spec.name == "control" else spec for spec in launch.nodes)
+    with pytest.raises(ConfigError, match=r"node control was not given action_scale, max_step.*section /\*\*/control"):
+        configuration_of(replace(launch, nodes=nodes))
+
+
+def test_a_run_recorded_before_there_was_a_bound_on_turns_is_read_all_the_same() -> None:
+    recorded = read().description()
+    del recorded["control"]["max_turn"]
+    assert configuration_of_run({"configuration": recorded}, "").control.workspace_min == (0.36, -0.35, -0.08)

@@ -77,7 +77,7 @@ def section(config: str, node: str) -> dict[str, object]:
 def test_the_gates_limits_differ_from_the_simulators_in_the_box_alone(config: str) -> None:
     sim, hardware = section("sim", "control"), section(config, "control")
     differing = {key for key in sim.keys() | hardware.keys() if sim.get(key) != hardware.get(key)}
-    differing.discard("state_timeout")  # how long to wait for a simulator on a busy machine: no limit of a command
+    differing -= {"state_timeout", "acknowledge_timeout"}  # of a simulator on a busy machine: no limit of a command
     assert differing == {"workspace_min", "workspace_max"}
     assert section(config, "camera")["control_period"] == section("sim", "camera")["control_period"]
 
@@ -103,3 +103,19 @@ def test_with_ros2_control_no_bridge_of_ours_runs_and_the_collector_still_finds_
     assert [node.package for node in nodes if node.name in BRIDGES] == ["wayfarer_ros2_control"]
     assert [node.name for node in nodes if node.name == "panda_names"] == ["panda_names"] * (robot == "panda")
     assert section("hardware_fr3", "collector")["bridge"] == "franka_bridge"
+
+
+def test_in_the_simulator_a_parameter_file_may_leave_out_limits_and_on_hardware_it_may_not(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("/**/control:\n  ros__parameters: {max_speed: 0.1}\n")
+    own, sim_yaml = str(tmp_path / "own.yaml"), str(SHIPPED / "config" / "sim.yaml")
+    files = {
+        name: [
+            value
+            for node in read(name, config=own, **ARGUMENTS).nodes
+            if node.name == "control"
+            for key, value in node.parameters
+            if key == "from"
+        ]
+        for name in ("sim", "hardware")
+    }
+    assert files == {"sim": [sim_yaml, own], "hardware": [own, own]}

@@ -15,6 +15,14 @@ from wayfarer_msgs.msg import Episode
 PLAN = Plan("random", 10, 0, 1.0, "")
 
 
+@pytest.fixture(autouse=True)
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses [s] between two tries, which nobody sits out here."""
+    sat_out: list[float] = []
+    monkeypatch.setattr(Patience, "pause", lambda _, seconds: sat_out.append(seconds))
+    return sat_out
+
+
 class Nodes:
     """Answers as the other nodes would; `resets` are raised one after the other, where they are errors."""
 
@@ -70,6 +78,19 @@ def test_a_fault_that_control_tells_after_the_failed_reset_is_what_the_episode_e
     nodes = Nodes([RefusedError("robot/reset: cannot go home: connection lost")])
     robot(nodes, FaultKind.NONE, FaultKind.NONE, FaultKind.CONNECTION).run_episode(None)
     assert nodes.ended[0].fault == FaultKind.CONNECTION
+
+
+def test_between_two_tries_there_is_a_pause_that_grows_to_seconds(pauses: list[float]) -> None:
+    with pytest.raises(DeviceError, match="20 episodes in a row"):
+        robot(Nodes([], fault=FaultKind.REFLEX, end=Episode.ABORTED)).run_episode(None)
+    assert len(pauses) == 19
+    assert pauses[:4] == [1.0, 2.0, 4.0, 5.0]
+    assert sum(pauses) > 60.0, "a robot that needs a minute is not given up"
+
+
+def test_a_first_try_does_not_wait(pauses: list[float]) -> None:
+    robot(Nodes([])).run_episode(None)
+    assert pauses == []
 
 
 def test_one_fault_after_another_ends_the_collection() -> None:

@@ -12,7 +12,7 @@ from wayfarer_collector.scene import (
     box_of,
     make_scene,
 )
-from wayfarer_collector.waiting import Patience, SilenceError
+from wayfarer_collector.waiting import Patience, RefusedError, SilenceError
 from wayfarer_common import names
 from wayfarer_common.errors import ConfigError, DeviceError
 from wayfarer_common.fault import FaultKind
@@ -27,23 +27,26 @@ CONFIGURATION = yaml.safe_dump({"actor": BOX, "control": {**BOX, "max_speed": 0.
 class Robot:
     """Stands for the other nodes: notes what it is told."""
 
-    def __init__(self, end: int = Episode.TRUNCATED, silent: str = "", on_hold: Any = None) -> None:
+    def __init__(
+        self, end: int = Episode.TRUNCATED, silent: str = "", on_hold: Any = None, refused: str = ""
+    ) -> None:
         self.patience, self.timeout = Patience(), 5.0
-        self.fault = FaultKind.NONE
+        self.fault, self.stopped = FaultKind.NONE, False  # stopped: by an operator, explicitly
         self.told: list[str] = []
         self.goals: list[RunEpisode.Goal] = []
-        self._end, self._silent, self._on_hold = end, silent, on_hold
+        self._end, self._silent, self._on_hold, self._refused = end, silent, on_hold, refused
 
     def service(self, kind: Any, name: str, request: Any) -> Any:
-        del request
         self.told.append(name)
         if name == self._silent:
             raise SilenceError(f"{name} gave no answer")
-        if name == names.HOLD:
+        if name == self._refused:
+            raise RefusedError(f"{name}: not confirmed")
+        if name == names.SCENE and request.data:
             self.fault = FaultKind.OPERATOR
             if self._on_hold:
                 self._on_hold(self)
-        if name == names.RELEASE:
+        elif name == names.SCENE and not self.stopped:
             self.fault = FaultKind.NONE
         response = kind.Response(success=True)
         if kind is Reset:
@@ -86,7 +89,7 @@ def test_the_operator_finds_the_arm_at_home_and_holding_and_an_ack_goes_on() -> 
     robot = Robot(on_hold=ack_soon)
     surroundings, _, said = around(robot)
     assert OperatorScene(surroundings).reset()
-    assert robot.told == [names.RESET, names.HOLD]
+    assert robot.told == [names.RESET, names.SCENE]
     assert said == [{"stage": "waiting", "detail": "put the scene back, then say `wayfarer ack`"}]
 
 
@@ -95,14 +98,34 @@ def test_a_resume_of_the_collector_lets_go_of_the_arm_as_well() -> None:
     surroundings, resumed, _ = around(robot)
     resumed.set()  # an old word, said before it asked, counts for nothing
     assert OperatorScene(surroundings).reset()
-    assert robot.told == [names.RESET, names.HOLD, names.RELEASE]
+    assert robot.told == [names.RESET, names.SCENE, names.SCENE]
     assert robot.fault is FaultKind.NONE
+
+
+def test_a_resume_of_the_collector_does_not_lift_an_operators_stop() -> None:
+    def stop_and_resume(robot: Robot) -> None:
+        robot.stopped = True
+        threading.Timer(0.2, lambda: resumed.set()).start()
+
+    robot = Robot(on_hold=stop_and_resume)
+    surroundings, resumed, said = around(robot, timeout=1.0)
+    with pytest.raises(DeviceError, match="the arm was stopped, and nobody said `wayfarer ack`"):
+        OperatorScene(surroundings).reset()
+    assert robot.fault is FaultKind.OPERATOR
+    assert "if the arm was stopped" in said[-1]["detail"]
+
+
+def test_a_hold_that_is_not_confirmed_is_no_scene_to_put_hands_into() -> None:
+    robot = Robot(refused=names.SCENE)
+    surroundings, _, said = around(robot)
+    assert not OperatorScene(surroundings).reset()
+    assert said == []
 
 
 def test_a_user_stop_is_no_word_that_the_scene_is_put_back() -> None:
     robot = Robot(on_hold=lambda r: threading.Timer(0.2, lambda: setattr(r, "fault", FaultKind.USER_STOP)).start())
     assert not OperatorScene(around(robot)[0]).reset()
-    assert names.RELEASE not in robot.told
+    assert robot.told.count(names.SCENE) == 1
 
 
 def test_a_stop_of_the_collector_leaves_the_arm_holding() -> None:

@@ -15,12 +15,13 @@ NOT_TOPICS = {  # services, actions and constants of names.py
         "ERROR_RECOVERY",
         "HOLD",
         "RELEASE",
+        "SCENE",
         "PAUSE",
         "RESUME",
         "STOP",
     ),
     *("SELECT_GOAL", "FIT_NOVELTY", "TRAIN"),
-    *("BASE_FRAME", "CAMERA_FRAME", "OBSERVATION_SIZE", "ACTION_SIZE"),
+    *("BASE_FRAME", "BASE_FRAMES", "CAMERA_FRAME", "OBSERVATION_SIZE", "ACTION_SIZE"),
 }
 each_topic = pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
 
@@ -108,6 +109,7 @@ def test_the_types_are_those_of_the_design() -> None:
         "policy/action": "wayfarer_msgs/Action",
         "control/executed": "wayfarer_msgs/ExecutedAction",
         "robot/target_pose": "geometry_msgs/PoseStamped",
+        "robot/acknowledgement": "wayfarer_msgs/Acknowledgement",
         "robot/current_pose": "geometry_msgs/PoseStamped",
         "robot/joint_states": "sensor_msgs/JointState",
         "robot/robot_state": "franka_msgs/FrankaRobotState",
@@ -116,3 +118,9 @@ def test_the_types_are_those_of_the_design() -> None:
         "collector/status": "wayfarer_msgs/CollectorStatus",
     }
     assert {name: kinds.get(name) for name in of_the_design} == of_the_design
+
+
+def test_every_command_is_acknowledged_by_whoever_moves_the_arm_to_whoever_commands_it() -> None:
+    target, answer = contract.TARGET_POSE, contract.ACKNOWLEDGEMENT
+    assert (answer.publisher, answer.subscribers) == (target.subscribers[0], (target.publisher,))
+    assert answer.qos == target.qos

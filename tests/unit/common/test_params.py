@@ -9,7 +9,7 @@ from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from wayfarer_common.errors import ConfigError
-from wayfarer_common.params import declare, param
+from wayfarer_common.params import declare, param, required
 
 
 @dataclass(frozen=True)
@@ -157,10 +157,32 @@ def test_the_parameters_of_ros_itself_are_let_through(make_node: MakeNode) -> No
     assert node.get_parameter("use_sim_time").value is True
 
 
-def test_a_parameter_without_a_default_is_refused(make_node: MakeNode) -> None:
-    @dataclass(frozen=True)
-    class Bad:
-        needed: float = dataclasses.field(metadata=dataclasses.fields(Params)[0].metadata)
+@dataclass(frozen=True)
+class Limited:
+    box: tuple[float, float, float] = required((0.0, 0.0, 0.0), "lowest corner [m]", -1.0, 1.0)
+    speed: float = required(0.0, "highest speed [m/s]", 0.0, 1.0)
+    period: float = param(0.5, "time between two [s]", 0.01, 10.0)
 
-    with pytest.raises(ConfigError, match="needed has no default"):
-        declare(make_node(), Bad)
+
+def test_what_is_required_and_was_not_given_is_refused_by_name_meaning_and_place(make_node: MakeNode) -> None:
+    with pytest.raises(ConfigError) as caught:
+        declare(make_node(period=0.1), Limited)
+    said = str(caught.value)
+    assert "node tested was not given box, speed" in said
+    assert "lowest corner [m]" in said
+    assert "highest speed [m/s]" in said
+    assert "section /**/tested" in said
+
+
+def test_a_misspelt_section_gives_a_node_nothing_to_fall_back_to(make_node: MakeNode, tmp_path: Any) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("/**/testd:\n  ros__parameters: {box: [0.0, 0.0, 0.1], speed: 0.1}\n")
+    with pytest.raises(ConfigError, match="was not given box, speed"):
+        declare(make_node("--params-file", str(file)), Limited)
+
+
+def test_what_is_required_is_taken_and_checked_as_any_other(make_node: MakeNode) -> None:
+    assert declare(make_node(box=[0.0, 0.5, 1.0], speed=0.0), Limited) == Limited((0.0, 0.5, 1.0), 0.0, 0.5)
+    for bad in ({"speed": 1.5}, {"speed": 1}, {"box": [0.0, 0.0]}, {"box": [0.0, 0.0, 7.0]}):
+        with pytest.raises(ConfigError, match=f"node tested: .*{next(iter(bad))}"):
+            declare(make_node(**({"box": [0.0, 0.5, 1.0], "speed": 0.0} | bad)), Limited)

@@ -16,11 +16,14 @@ def test_the_modes_are_frankas() -> None:
     assert FrankaRobotState.ROBOT_MODE_AUTOMATIC_ERROR_RECOVERY == faults.RECOVERING
 
 
-@given(st.integers(0, 6), st.lists(st.sampled_from(FLAGS), unique=True, max_size=4))
-def test_whatever_flag_is_set_the_robot_may_not_be_commanded(mode: int, flags: list[str]) -> None:
+@given(st.integers(0, 255), st.lists(st.sampled_from(FLAGS), unique=True, max_size=4))
+def test_only_a_robot_in_a_mode_that_takes_commands_and_without_a_flag_may_be_commanded(
+    mode: int, flags: list[str]
+) -> None:
     fault = judge(mode, flags)
-    assert bool(fault) == (bool(flags) or mode in (faults.GUIDING, faults.REFLEX, faults.USER_STOPPED, 6))
+    assert bool(fault) == (bool(flags) or mode not in (faults.IDLE, faults.MOVE))
     assert all(flag in fault.text for flag in flags)
+    assert mode in range(7) or str(mode) in fault.text
 
 
 @pytest.mark.parametrize(
@@ -37,6 +40,8 @@ def test_whatever_flag_is_set_the_robot_may_not_be_commanded(mode: int, flags: l
         (faults.GUIDING, ["joint_reflex"], FaultKind.USER_STOP),
         (faults.MOVE, ["power_limit_violation"], FaultKind.REFLEX),
         (faults.RECOVERING, [], FaultKind.OTHER),
+        (faults.OTHER, [], FaultKind.OTHER),
+        (77, [], FaultKind.OTHER),
         (faults.IDLE, [], FaultKind.NONE),
         (faults.MOVE, [], FaultKind.NONE),
     ],
@@ -45,9 +50,10 @@ def test_a_robot_state_means_this_kind_of_fault(mode: int, flags: list[str], kin
     assert judge(mode, flags).kind is kind
 
 
-def test_a_robot_never_heard_of_is_not_lost_but_one_that_falls_silent_is() -> None:
+def test_a_robot_never_heard_of_is_not_healthy_and_one_that_falls_silent_is_lost() -> None:
     health = RobotHealth(2.0)
-    assert not health.fault(1e6)
+    assert (health.fault(0.0).kind, health.fault(0.0).text) == (FaultKind.CONNECTION, "robot: no state yet")
+    assert not health.may_recover
     health.hear(faults.MOVE, [], 10.0)
     assert not health.fault(12.0)
     assert health.fault(12.1).kind is FaultKind.CONNECTION
@@ -85,6 +91,8 @@ def test_only_faults_that_a_recovery_can_end_ask_for_one() -> None:
         (faults.GUIDING, [], False),
         (faults.RECOVERING, ["joint_reflex"], False),
         (faults.IDLE, [], False),
+        (faults.OTHER, [], False),
+        (77, [], False),
     ):
         health = RobotHealth(2.0)
         health.hear(mode, flags, 0.0)

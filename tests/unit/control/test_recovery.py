@@ -36,5 +36,7 @@ def test_recoveries_far_apart_do_not_add_up() -> None:
 def test_negative_limits_are_refused() -> None:
     with pytest.raises(ConfigError, match="-1 attempts"):
         RecoveryBudget(-1, 1.0, 1.0)
+    with pytest.raises(ConfigError, match=r"0.0 s.*must be positive"):
+        RecoveryBudget(1, 0.0, 1.0)  # would count none
     with pytest.raises(ConfigError, match="nan s"):
         RecoveryBudget(1, float("nan"), 1.0)

@@ -54,6 +54,10 @@ class Tracker:
     def __init__(self, *_: Any, **__: Any) -> None:
         self.targets: list[dict[str, Any]] = []
 
+    def made(self, given: dict[str, Any]) -> "Tracker":
+        self.given = given
+        return self
+
     def set_target(self, pose: Any, **told: Any) -> None:
         self.targets.append({"pose": pose} | told)
 
@@ -72,7 +76,7 @@ def robot(monkeypatch: pytest.MonkeyPatch) -> Robot:
         Robot=lambda *_, **__: robot,
         JointMotion=lambda *_, **__: "home",
         JointStopMotion=lambda: "stop",
-        CartesianImpedanceTracker=lambda *_, **__: robot.tracker,
+        CartesianImpedanceTracker=lambda *_, **given: robot.tracker.made(given),
         PostureTask=lambda **_: None,
         Affine=lambda position, _: position.tolist(),
         Twist=lambda linear, _: linear.tolist(),
@@ -111,3 +115,11 @@ def test_the_tracker_is_told_how_its_target_moves(robot: Robot) -> None:
     driver.connect()
     driver.track(np.full(3, 0.5), np.array([1.0, 0.0, 0.0, 0.0]), np.full(3, 0.1), np.full(3, 2.0))
     assert robot.tracker.targets == [{"pose": [0.5] * 3, "twist": [0.1] * 3, "acceleration": [2.0] * 3}]
+
+
+def test_the_spring_is_bounded_along_every_diagonal_to_what_is_configured(robot: Robot) -> None:
+    driver = FrankyDriver(SETTINGS)
+    driver.connect()
+    driver.track(np.full(3, 0.5), np.array([1.0, 0.0, 0.0, 0.0]), np.zeros(3), np.zeros(3))
+    clip = robot.tracker.given["translational_error_clip"]  # franky clips each axis for itself
+    assert np.linalg.norm(clip) == pytest.approx(SETTINGS.error_clip)

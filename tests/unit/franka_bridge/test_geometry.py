@@ -48,11 +48,6 @@ def test_what_is_too_near_is_refused() -> None:
     assert "too near" in out_of_reach(np.array([0.05, 0.0, 0.15]), DOWN, 0.70)
 
 
-@pytest.mark.parametrize("q", [(0.0, 0.0, 0.0, 0.0), (2.0, 0.0, 0.0, 0.0), (np.nan, 0.0, 0.0, 1.0)])
-def test_a_quaternion_not_of_length_one_is_refused(q: tuple[float, ...]) -> None:
-    assert "length 1" in out_of_reach(np.array([0.48, 0.0, 0.09]), np.array(q), 0.70)
-
-
 @given(st.floats(0.4, 0.7), st.floats(-np.pi, np.pi), st.floats(0.05, 3.0))
 def test_a_posture_of_a_real_arm_never_counts_as_out_of_its_greatest_reach(q2: float, q1: float, q4: float) -> None:
     """Whatever joints 1, 2 and 4 do, forward kinematics cannot leave the greatest distance of the wrist."""

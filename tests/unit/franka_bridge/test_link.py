@@ -7,8 +7,11 @@ import pytest
 from fixtures.arm import Arm
 from fixtures.graph import wait_for
 from wayfarer_common.errors import DeviceError
+from wayfarer_common.reason import Reason
 from wayfarer_franka_bridge.approach import Manner
 from wayfarer_franka_bridge.driver import MOVE, ConnectionLostError, MotionAbortedError, RobotState, UnusableError
+from wayfarer_franka_bridge.follower import STEP, Follower, Goal
+from wayfarer_franka_bridge.geometry import rotation
 from wayfarer_franka_bridge.link import Link
 from wayfarer_franka_bridge.report import Reading
 
@@ -26,8 +29,8 @@ def link(arm: Arm) -> Iterator[Link]:
     GIVEN_UP.clear()
     it = Link(
         arm,
-        Reading(state_rate=200.0, stale=0.5),
-        Manner(quickness=12.0, top_speed=0.6, top_acceleration=9.0),
+        Reading(state_rate=200.0, stale=2.0),
+        Follower(Manner(quickness=12.0, top_speed=0.6, top_acceleration=9.0), 0.5, np.zeros(3)),
         time.time_ns,
         time.monotonic,
         GIVEN_UP.append,
@@ -41,11 +44,16 @@ def connected(link: Link) -> None:
     wait_for(lambda: link.report.state is not None and not link.report.refusal, "a state of the arm")
 
 
+def told(link: Link, position: np.ndarray) -> str:
+    """Pass a target on; return why it is refused."""
+    return link.track(Goal(position, DOWN)).text
+
+
 def test_before_it_is_connected_nothing_is_sent(arm: Arm, link: Link) -> None:
     arm.fails["connect"] = ConnectionLostError("no route")
     wait_for(lambda: "no route" in link.report.fault or link.report.connected, "an attempt")
     if not link.report.connected:
-        assert "no route" in link.track(HERE, DOWN)
+        assert "no route" in told(link, HERE)
         assert "track" not in arm.told
 
 
@@ -54,7 +62,7 @@ def test_states_are_counted_and_a_target_reaches_the_arm(arm: Arm, link: Link) -
     number = link.report.number
     wait_for(lambda: link.report.number > number + 3, "more states")
     there = HERE + [0.0, 0.1, 0.0]
-    assert link.track(there, DOWN) == ""
+    assert told(link, there) == ""
     wait_for(lambda: np.allclose(arm.position, there, atol=1e-3), "the target to be tracked")
 
 
@@ -65,13 +73,13 @@ def test_an_arm_in_error_gets_no_target_until_it_is_recovered(
     connected(link)
     arm.mode, arm.errors = mode, errors
     wait_for(lambda: link.report.refusal, "the error to be seen")
-    assert f"mode {mode}" in link.track(HERE, DOWN)
+    assert f"mode {mode}" in told(link, HERE)
     with pytest.raises(DeviceError, match="cannot go home"):
         link.home(1.0)
     assert not {"track", "home", "recover"} & set(arm.told)
     link.recover(5.0)
     connected(link)
-    assert link.track(HERE, DOWN) == ""
+    assert told(link, HERE) == ""
 
 
 def test_a_lost_connection_comes_back_by_itself_but_the_fault_stays_until_recovery(arm: Arm, link: Link) -> None:
@@ -83,10 +91,10 @@ def test_a_lost_connection_comes_back_by_itself_but_the_fault_stays_until_recove
     wait_for(lambda: link.report.connected, "the connection to be back")
     number = link.report.number
     wait_for(lambda: link.report.number > number, "states again")
-    assert "recover" in link.track(HERE, DOWN)
+    assert "recover" in told(link, HERE)
     assert "track" not in arm.told
     link.recover(5.0)
-    assert link.track(HERE, DOWN) == ""
+    assert told(link, HERE) == ""
 
 
 def test_recovering_a_healthy_arm_leaves_it_alone(arm: Arm, link: Link) -> None:
@@ -130,9 +138,9 @@ def test_a_clock_that_stands_still_is_a_fault_and_the_arm_is_stopped(arm: Arm, l
 def test_a_motion_that_ended_by_itself_is_a_fault(arm: Arm, link: Link) -> None:
     connected(link)
     arm.fails["track"] = MotionAbortedError("joint_velocity_violation")
-    assert link.track(HERE, DOWN) == ""
+    assert told(link, HERE) == ""
     wait_for(lambda: "joint_velocity_violation" in link.report.fault, "the fault")
-    assert "joint_velocity_violation" in link.track(HERE, DOWN)
+    assert "joint_velocity_violation" in told(link, HERE)
 
 
 class StoppedArm(Arm):
@@ -178,7 +186,7 @@ def test_whose_a_commands_fault_is_stays_open_until_the_next_state(arm: Arm, lin
     wait_for(lambda: link.report.number > number, "a state")
     arm.reads.clear()
     arm.fails["track"] = MotionAbortedError("cartesian_reflex")
-    link.track(HERE, DOWN)
+    told(link, HERE)
     wait_for(lambda: "cartesian_reflex" in link.report.fault, "the fault")
     assert link.report.undecided
     arm.mode, arm.errors = 4, ("cartesian_reflex",)
@@ -192,7 +200,7 @@ def test_a_fault_that_no_state_follows_is_the_links_own(arm: Arm, link: Link) ->
     connected(link)
     arm.reads.clear()
     arm.fails["track"] = MotionAbortedError("cartesian_reflex")
-    if not link.track(HERE, DOWN):
+    if not told(link, HERE):
         wait_for(lambda: link.report.fault, "the fault")
     wait_for(lambda: link.watch() or "no new state" in link.report.fault, "the stale state to be seen")
     assert (link.report.undecided, link.report.of_the_link) == (False, True)
@@ -202,7 +210,7 @@ def test_a_fault_that_no_state_follows_is_the_links_own(arm: Arm, link: Link) ->
 def test_an_arm_that_cannot_even_be_stopped_stays_faulted(arm: Arm, link: Link) -> None:
     connected(link)
     arm.fails = {"track": MotionAbortedError("first"), "stop": MotionAbortedError("second")}
-    link.track(HERE, DOWN)
+    told(link, HERE)
     wait_for(lambda: link.report.fault == "second", "the stop's own fault")
     assert arm.told.count("stop") == 1
 
@@ -220,7 +228,7 @@ def test_a_fault_on_the_way_home_stops_the_arm(arm: Arm, link: Link) -> None:
     connected(link)
     arm.home_ends.clear()
     arm.alive = False
-    watching = threading.Timer(1.0, link.watch)
+    watching = threading.Timer(2.5, link.watch)
     watching.start()
     with pytest.raises(DeviceError):
         link.home(30.0)
@@ -261,7 +269,7 @@ def test_whatever_nobody_foresaw_ends_the_node_with_the_arm_let_go(arm: Arm, lin
     connected(link)
     arm.fails[where] = ZeroDivisionError("in the driver")
     if where == "track":
-        link.track(HERE, DOWN)
+        told(link, HERE)
     elif where == "stop":
         arm.alive = False
         wait_for(lambda: link.watch() or link.report.fault, "the stale state")
@@ -283,7 +291,7 @@ def test_who_waits_for_a_motion_hears_of_what_nobody_foresaw(arm: Arm, link: Lin
 def test_a_read_that_is_stuck_is_a_fault_before_it_returns(arm: Arm, link: Link) -> None:
     connected(link)
     arm.reads.clear()
-    wait_for(lambda: link.track(HERE, DOWN), "a target to be refused")
+    wait_for(lambda: told(link, HERE), "a target to be refused")
     assert "no new state" in link.report.fault
     arm.reads.set()
 
@@ -303,12 +311,72 @@ def test_closing_stops_and_disconnects(arm: Arm, link: Link) -> None:
 
 @pytest.fixture
 def long_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wayfarer_franka_bridge.link._STEP", 600.0)
+    monkeypatch.setattr("wayfarer_franka_bridge.link.STEP", 600.0)
 
 
 @pytest.mark.usefixtures("long_steps")
 def test_a_new_target_does_not_wait_for_the_end_of_a_step(arm: Arm, link: Link) -> None:
     connected(link)
     for count in (1, 2):
-        assert link.track(HERE + [0.0, 0.1 * count, 0.0], DOWN) == ""
+        assert told(link, HERE + [0.0, 0.1 * count, 0.0]) == ""
         wait_for(lambda count=count: arm.told.count("track") == count, "a command")
+
+
+def test_a_new_target_after_arrival_does_not_jump_the_spring_although_the_hand_was_held_away(
+    arm: Arm, link: Link
+) -> None:
+    connected(link)
+    goal = HERE + [0.0, 0.1, 0.0]
+    assert told(link, goal) == ""
+    wait_for(lambda: np.array_equal(arm.position, goal), "the spring to be there")  # its arm stays at HERE
+    arm.positions.clear()
+    assert told(link, goal + [0.0, 0.05, 0.0]) == ""
+    wait_for(lambda: len(arm.positions) > 5, "the way to the next")
+    steps = np.linalg.norm(np.diff([goal, *arm.positions], axis=0), axis=1)
+    assert steps.max() < 0.6 * 5 * STEP + 1e-9, "the spring's end jumped"
+
+
+def test_a_stop_drops_the_target_and_the_spring_brakes_where_it_is(arm: Arm, link: Link) -> None:
+    connected(link)
+    arm.positions.clear()
+    goal = HERE + [0.0, 0.3, 0.0]
+    assert told(link, goal) == ""
+    wait_for(lambda: arm.position[1] > 0.03, "the arm to be under way")
+    link.hold("stopped by the operator")
+    at_stop = arm.position[1]
+
+    def rests() -> bool:
+        count = len(arm.positions)
+        threading.Event().wait(0.1)
+        return len(arm.positions) == count
+
+    wait_for(rests, "the spring to rest")
+    assert arm.position[1] < at_stop + 0.6**2 / (2 * 9.0) + 0.6 * 10 * STEP  # it may be told late
+    assert arm.position[1] < goal[1] - 0.1, "it went on to its target"
+    assert not arm.told.count("stop"), "braked, not let go"
+
+
+def test_from_a_stop_on_only_a_target_where_the_arm_is_is_taken(arm: Arm, link: Link) -> None:
+    connected(link)
+    link.hold("stopped by the operator")
+    refused = link.track(Goal(HERE + [0.0, 0.15, 0.0], DOWN))
+    assert (refused.text, refused.reasons) == ("stopped by the operator", Reason.REFUSED | Reason.STOPPED)
+    assert told(link, HERE + [0.0, 0.01, 0.0]) == "", "a hold"
+    link.hold("")
+    assert told(link, HERE + [0.0, 0.15, 0.0]) == ""
+
+
+def test_the_tool_point_is_what_targets_mean_however_the_hand_is_turned(arm: Arm) -> None:
+    offset = np.array([0.05, 0.0, 0.1])
+    manner = Manner(quickness=12.0, top_speed=0.6, top_acceleration=9.0)
+    link = Link(arm, Reading(200.0, 2.0), Follower(manner, 2.0, offset), time.time_ns, time.monotonic, GIVEN_UP.append)
+    link.open()
+    try:
+        connected(link)
+        place, turned = np.array([0.5, 0.1, 0.1]), np.array([np.cos(0.3), np.sin(0.3), 0.0, 0.0])
+        assert not link.track(Goal(place, turned))
+        wait_for(lambda: np.array_equal(arm.quaternion, turned), "the hand to be turned")
+        tool = rotation(turned) @ offset
+        wait_for(lambda: np.allclose(arm.position + tool, place, atol=1e-9), "the tool point to be there")
+    finally:
+        link.close()

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from wayfarer_common.errors import ConfigError
 from wayfarer_policies.options import ActingOptions, LearnerOptions
+from wayfarer_policies.replay.run_directory import configuration_digest
 from wayfarer_replay.run_description import describe
 
 CONFIGURATION: dict[str, dict[str, Any]] = {
@@ -140,3 +141,15 @@ def test_describing_leaves_what_it_was_given_alone() -> None:
     describe(existing, configuration)
     assert existing == before
     assert configuration == CONFIGURATION
+
+
+@pytest.mark.parametrize(("node", "key"), [("control", "max_turn"), ("franka_bridge", "workspace_min")])
+def test_a_run_from_before_a_limit_there_is_now_goes_on_and_from_then_on_keeps_it(node: str, key: str) -> None:
+    old, now = changed("franka_bridge", "top_speed", 0.45), changed("franka_bridge", "top_speed", 0.45)
+    now[node][key] = 0.5
+    description = describe(describe({}, old), now)
+    assert description["configuration"][node][key] == 0.5
+    assert description["configuration_sha256"] == configuration_digest(description["configuration"])
+    now[node][key] = 0.6
+    with pytest.raises(ConfigError, match=f"{node}.{key} was 0.5, is 0.6"):
+        describe(description, now)

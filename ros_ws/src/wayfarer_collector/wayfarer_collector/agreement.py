@@ -13,6 +13,10 @@ def check_agreement(nodes: Mapping[str, Mapping[str, Any]]) -> None:
     learner = nodes.get("learner", {})
     if learner.get("ee_position") or learner.get("goal_ee_position"):
         must_agree(nodes, "learner", _BOX, "positions would be scaled by another box than the arm's")
+    bridge = nodes.get("franka_bridge", {})
+    if set(_BOX) <= bridge.keys():  # ours; the node in its place on ros2_control has no box
+        keys = (*_BOX, "orientation")
+        must_agree(nodes, "franka_bridge", keys, "the bridge would refuse what control commands")
 
 
 def must_agree(nodes: Mapping[str, Mapping[str, Any]], node: str, keys: tuple[str, ...], otherwise: str) -> None:

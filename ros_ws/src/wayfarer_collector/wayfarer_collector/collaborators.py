@@ -22,6 +22,7 @@ from wayfarer_policies.methods import method
 from wayfarer_collector.scene import Scene
 from wayfarer_collector.waiting import InterruptedWaitError, Patience, RefusedError, SilenceError, Tell
 
+_LONGEST_PAUSE = 5.0  # s between two tries of an episode; the first is 1 s, and each twice the one before
 _WORD_OF_CONTROL = 1.0  # s; what control says of a fault may come after the answer that the same fault spoiled
 
 
@@ -122,6 +123,8 @@ class RosRobot:
         """
         episode = None
         for attempt in range(TRIES):
+            if attempt > 0:  # what spoiled the last one may last for seconds
+                self._caller.patience.pause(min(2.0 ** (attempt - 1), _LONGEST_PAUSE))
             if self._caller.patience.stopped:
                 raise InterruptedWaitError("stopped by the operator")
             self._healthy()

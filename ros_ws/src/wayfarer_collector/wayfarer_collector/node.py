@@ -6,7 +6,8 @@ It waits for the other nodes to be connected, and every wait after that has a de
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ from wayfarer_collector.configuration import read_configuration
 from wayfarer_collector.params import Params
 from wayfarer_collector.policy_watch import PolicyWatch, in_words
 from wayfarer_collector.scalars import Scalars
-from wayfarer_collector.scene import Surroundings, make_scene
+from wayfarer_collector.scene import Scene, Surroundings, make_scene
 from wayfarer_collector.waiting import InterruptedWaitError, Patience
 
 _PACES: dict[str, Callable[[], Pace]] = {"sequential": Sequential, "overlapped": Overlapped}
@@ -131,7 +132,9 @@ class Collector(ContractNode):
         def version() -> int:
             return learner.episodes_learned if chosen.learns else 0
 
-        robot = RosRobot(caller, plan, done, steps, step, self._healthy, self._control_fault, version, scene)
+        robot = RosRobot(
+            caller, plan, done, steps, step, self._healthy, self._control_fault, version, _Restoring(scene, self)
+        )
         with Scalars(Path(p.run)) as self._scalars:
             explore(schedule, robot, CountedStore(done), learner, novelty, self._observe, _PACES[p.schedule]())
 
@@ -163,14 +166,30 @@ class Collector(ContractNode):
         self._status.publish(self._now)
 
     def _healthy(self) -> None:
-        """Wait until control and camera report no fault, and say whom it waits for."""
-        if self._wrong():
-            self._tell(stage="faulted", detail=self._wrong())
-            self.get_logger().warning(f"waiting: {self._wrong()}")
-        patience = self._patience
-        patience.until(lambda: not self._wrong() or patience.stopped, self._params.fault_timeout, self._wrong)
+        """Wait until control and camera report no fault; meanwhile the status says whom it waits for."""
+        patience, said = self._patience, ""
+
+        def well() -> bool:
+            nonlocal said
+            wrong = self._wrong()
+            if wrong and wrong != said:
+                said = wrong
+                self._tell(stage="faulted", detail=wrong)
+                self.get_logger().warning(f"waiting: {wrong}")
+            return not wrong or patience.stopped
+
+        with self.restored_status():
+            patience.until(well, self._params.fault_timeout, self._wrong)
         if patience.stopped:
             raise InterruptedWaitError("stopped by the operator")
+
+    @contextmanager
+    def restored_status(self) -> Iterator[None]:
+        """Let the status say in the end what it says now: what it waited for is over."""
+        stage, detail = self._now.stage, self._now.detail
+        yield
+        if (self._now.stage, self._now.detail) != (stage, detail):
+            self._tell(stage=stage, detail=detail)
 
     def _wrong(self) -> str:
         faults = [fault for fault in self._faults.values() if fault.kind != Fault.NONE]
@@ -220,6 +239,18 @@ class Collector(ContractNode):
         self._unpaused.set()
         response.success, response.message = True, "ending this episode, then stopping"
         return response
+
+
+class _Restoring:
+    """A scene after which the status says again what it said before."""
+
+    def __init__(self, scene: Scene, node: Collector) -> None:
+        self._scene, self._node = scene, node
+
+    def reset(self) -> bool:
+        """Put the scene back."""
+        with self._node.restored_status():
+            return self._scene.reset()
 
 
 def main() -> None:

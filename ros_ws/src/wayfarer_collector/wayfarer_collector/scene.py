@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import yaml
 from builtin_interfaces.msg import Time
-from std_srvs.srv import Trigger
+from std_srvs.srv import SetBool
 from wayfarer_common import names
 from wayfarer_common.errors import ConfigError
 from wayfarer_common.fault import FaultKind
@@ -94,7 +94,10 @@ class NoScene:
 
 
 class OperatorScene:
-    """Asks somebody. The arm goes home and holds there until `wayfarer ack`, or collector/resume, says it is done."""
+    """Asks somebody. The arm goes home and holds there until `wayfarer ack`, or collector/resume, says it is done.
+
+    collector/resume ends this hold only: where an operator has stopped the arm, it takes `wayfarer ack`.
+    """
 
     def __init__(self, around: Surroundings) -> None:
         self._around = around
@@ -102,12 +105,12 @@ class OperatorScene:
     def reset(self) -> bool:
         """Wait for the operator's word; SilenceError after the time-out, with the arm still holding."""
         around, calls = self._around, self._around.calls
+        around.resumed.clear()
         try:
             home(calls)
+            calls.service(SetBool, names.SCENE, SetBool.Request(data=True))
         except (SilenceError, RefusedError):
             return False
-        around.resumed.clear()
-        calls.service(Trigger, names.HOLD, Trigger.Request())
         calls.patience.until(self._held, calls.timeout, lambda: f"{names.CONTROL_FAULT} does not tell of the hold")
         around.tell(stage="waiting", detail="put the scene back, then say `wayfarer ack`")
         calls.patience.until(
@@ -118,8 +121,13 @@ class OperatorScene:
         if calls.patience.stopped:
             return False  # the arm goes on holding
         if self._held():
-            calls.service(Trigger, names.RELEASE, Trigger.Request())
-            calls.patience.until(lambda: not self._held(), calls.timeout, lambda: "control does not let go")
+            calls.service(SetBool, names.SCENE, SetBool.Request(data=False))
+            around.tell(stage="waiting", detail="say `wayfarer ack` if the arm was stopped")
+            calls.patience.until(
+                lambda: not self._held() or calls.patience.stopped,
+                around.timeout,
+                lambda: "the arm was stopped, and nobody said `wayfarer ack`",
+            )
         return around.control_fault() is FaultKind.NONE  # a user stop, say, is no word that the scene is put back
 
     def _held(self) -> bool:

@@ -54,6 +54,15 @@ class Patience:
             if time.monotonic() > deadline:
                 raise SilenceError(f"waited {timeout:g} s: {complaint()}")
 
+    def pause(self, seconds: float) -> None:
+        """Wait so long, or until something is asked to end."""
+        end = time.monotonic() + seconds
+
+        def over() -> bool:
+            return self.stopped or time.monotonic() > end
+
+        self.until(over, seconds + 1.0, lambda: "a pause did not end")
+
     def result_of(self, future: "Future[Any]", timeout: float, what: str) -> Any:  # quoted: in Jazzy it is no generic
         """Return the future's result. Raises SilenceError naming `what` after `timeout` seconds."""
         done = threading.Event()

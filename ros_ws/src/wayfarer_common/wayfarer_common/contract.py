@@ -10,7 +10,16 @@ from franka_msgs.msg import FrankaRobotState
 from geometry_msgs.msg import PoseStamped
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image, JointState
-from wayfarer_msgs.msg import Action, CollectorStatus, Episode, ExecutedAction, Fault, Novelty, Weights
+from wayfarer_msgs.msg import (
+    Acknowledgement,
+    Action,
+    CollectorStatus,
+    Episode,
+    ExecutedAction,
+    Fault,
+    Novelty,
+    Weights,
+)
 
 from wayfarer_common import names, qos
 
@@ -34,6 +43,7 @@ POLICY_ACTION = Topic(names.POLICY_ACTION, Action, qos.STEP, "actor", ("control"
 EXECUTED = Topic(names.EXECUTED, ExecutedAction, qos.STEP, "control", ("actor", "replay"))
 CONTROL_FAULT = Topic(names.CONTROL_FAULT, Fault, qos.LATCHED, "control", ("actor",))
 TARGET_POSE = Topic(names.TARGET_POSE, PoseStamped, qos.STEP, "control", ("bridge",))
+ACKNOWLEDGEMENT = Topic(names.ACKNOWLEDGEMENT, Acknowledgement, qos.STEP, "bridge", ("control",))
 CURRENT_POSE = Topic(names.CURRENT_POSE, PoseStamped, qos.STATE, "bridge", ("control", "replay"))
 JOINT_STATES = Topic(names.JOINT_STATES, JointState, qos.STATE, "bridge")
 ROBOT_STATE = Topic(names.ROBOT_STATE, FrankaRobotState, qos.STATE, "bridge", ("control",))
@@ -53,6 +63,7 @@ TOPICS = (
     EXECUTED,
     CONTROL_FAULT,
     TARGET_POSE,
+    ACKNOWLEDGEMENT,
     CURRENT_POSE,
     JOINT_STATES,
     ROBOT_STATE,

@@ -1,6 +1,7 @@
 """Every topic, service, action and frame of the contract by its relative name. Pure: `policies` may import it too."""
 
 BASE_FRAME = "base"  # origin of the robot's link 0; x forward, z up (REP-103)
+BASE_FRAMES = (BASE_FRAME, "fr3_link0", "panda_link0")  # the same frame by Franka's own names, which CRISP publishes
 CAMERA_FRAME = "camera_optical_frame"  # z forward, y down (REP-103)
 
 OBSERVATION_SIZE = 84  # pixels, width and height of what the policy sees
@@ -13,6 +14,7 @@ POLICY_ACTION = "policy/action"
 EXECUTED = "control/executed"
 CONTROL_FAULT = "control/fault"
 TARGET_POSE = "robot/target_pose"
+ACKNOWLEDGEMENT = "robot/acknowledgement"
 CURRENT_POSE = "robot/current_pose"
 JOINT_STATES = "robot/joint_states"
 ROBOT_STATE = "robot/robot_state"
@@ -33,6 +35,7 @@ TRAIN = "learner/train"  # wayfarer_msgs/action/Train
 ERROR_RECOVERY = "robot/error_recovery"  # franka_msgs/action/ErrorRecovery
 HOLD = "control/hold"  # std_srvs/srv/Trigger: stop here and stay
 RELEASE = "control/release"  # std_srvs/srv/Trigger: take actions again
+SCENE = "control/scene"  # std_srvs/srv/SetBool: hold here while somebody puts the scene back; false: it is put back
 PAUSE = "collector/pause"  # std_srvs/srv/Trigger
 RESUME = "collector/resume"  # std_srvs/srv/Trigger
 STOP = "collector/stop"  # std_srvs/srv/Trigger

@@ -17,8 +17,16 @@ class Reason(IntFlag):
     ROBOT_ERROR = 256
     OUTSIDE = 512
     STOPPED = 1024
+    REFUSED = 2048
+    UNACKNOWLEDGED = 4096
+    NO_POSE = 8192
+    TURNED = 16384
 
 
 def nothing_passed(reasons: Reason) -> str:
     """Say that an action was not commanded."""
+    if reasons & Reason.REFUSED:
+        return f"the bridge did not take the command: {reasons.name}"
+    if reasons & Reason.UNACKNOWLEDGED:
+        return f"the bridge did not say whether it took the command: {reasons.name}"
     return f"the safety gate let no command pass: {reasons.name}"

@@ -3,11 +3,17 @@
 A target that jumps would make the torques jump, and a torque that may rise by 1 N m a millisecond only, as Franka's
 may, then lags behind and swings. So the spring's end travels, and the hand follows it; told of its velocity and
 acceleration, the hand does so without the lag of its own inertia.
+
+It brakes in time. Along each axis it is never faster than sqrt(2 a d), where d is what is left to
+the bounds and a is the share of its acceleration that each axis always has. So it can come to rest
+inside them, whatever goals come next: such states are the viability kernel of a double integrator
+(J.-P. Aubin, "Viability Theory", 1991).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+from wayfarer_common.errors import ConfigError
 
 from wayfarer_franka_bridge.driver import Vector
 
@@ -24,6 +30,33 @@ class Manner:
     top_speed: float  # m/s, on a long way
     top_acceleration: float  # m/s^2; an FR3 takes 9, a Panda 13 (libfranka, rate_limiting.h)
 
+    def __post_init__(self) -> None:
+        """Raise ConfigError for what is no way to travel."""
+        for name, value in vars(self).items():
+            if not np.isfinite(value) or value <= 0.0:
+                raise ConfigError(f"{name} = {value} must be finite and positive")
+
+    @property
+    def braking(self) -> float:
+        """What each axis has of the acceleration [m/s^2], whatever the other two ask for."""
+        return float(self.top_acceleration / np.sqrt(3.0))
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """A box with sides along the axes."""
+
+    low: Vector  # (3,) m
+    high: Vector  # (3,) m
+
+    def around(self, point: Vector) -> "Bounds":
+        """Return it grown to hold a point (3,) [m] as well."""
+        return Bounds(np.minimum(self.low, point), np.maximum(self.high, point))
+
+    def inside(self, point: Vector) -> Vector:
+        """Return the point (3,) [m] of it that is nearest to one."""
+        return np.minimum(np.maximum(point, self.low), self.high)
+
 
 @dataclass(frozen=True)
 class Approach:
@@ -38,17 +71,24 @@ class Approach:
         near = float(np.linalg.norm(goal - self.position)) < _NEAR
         return near and float(np.linalg.norm(self.velocity)) < _SLOW
 
-    def advance(self, goal: Vector, seconds: float, manner: Manner) -> "Approach":
-        """Return it some time later on its way to a goal (3,) [m]."""
+    def advance(
+        self, goal: Vector | None, seconds: float, manner: Manner, bounds: Bounds
+    ) -> "Approach":
+        """Return it some time later on its way to a goal (3,) [m]; without one it brakes.
+
+        It never leaves the bounds, in which it and the goal are.
+        """
         position, velocity, acceleration = self.position, self.velocity, self.acceleration
-        w = manner.quickness
-        pull = 2.0 * manner.top_speed / w  # m; a pull of this length balances the damping at top speed
         steps = max(1, round(seconds / _STEP))
         dt = seconds / steps
-        for _ in range(steps):
-            wanted = w * w * _no_longer(goal - position, pull) - 2.0 * w * velocity
-            acceleration = _no_longer(wanted, manner.top_acceleration)
-            velocity = velocity + dt * acceleration
+        for _ in range(steps if dt > 0.0 else 0):
+            if goal is None:
+                wanted = _no_longer(-velocity / dt, manner.top_acceleration)
+            else:
+                wanted = _drawn(goal - position, velocity, manner)
+            acceleration = _braking_in_time(wanted, position, velocity, bounds, manner, dt)
+            after = _no_longer(velocity + dt * acceleration, manner.top_speed)
+            acceleration, velocity = (after - velocity) / dt, after
             position = position + dt * velocity
         return Approach(position, velocity, acceleration)
 
@@ -59,28 +99,97 @@ class Approach:
 
 
 class Traveller:
-    """Makes the way step by step, each told where it leads in the middle of the time it is for."""
+    """Makes the way step by step, each told where it leads in the middle of the time it is for.
+
+    It stays inside the box around where it began and all goals since, so it never leaves a box in
+    which these lie. At a goal it waits for the next one: the hand may be held away from there, and
+    the spring must not jump.
+    """
 
     def __init__(self, manner: Manner, step: float) -> None:
         """Expect a step [s] between two calls of `go`."""
         self._manner, self._step = manner, step
         self._approach: Approach | None = None
+        self._bounds = Bounds(np.zeros(3), np.zeros(3))
+        self._waits = True  # for a goal to set out for
         self._advanced = 0.0  # s, when
 
     def rest(self) -> None:
-        """Begin anew, at rest, the next time."""
+        """Begin anew, at rest and where the arm then is, the next time."""
         self._approach = None
 
     def go(self, here: Vector, goal: Vector, now: float) -> tuple[Approach, bool]:
-        """Return what to tell the arm now [s], and whether that is the end; it begins `here` (3,), where it rested."""
+        """Return what to tell the arm now [s], and whether that is the end.
+
+        It begins `here` (3,), where it rested.
+        """
         if self._approach is None:
-            self._approach, self._advanced = Approach(here, np.zeros(3)), now
+            self._approach, self._bounds = Approach(here, np.zeros(3)), Bounds(here, here)
+            self._waits = True
+        if self._waits:
+            self._advanced, self._waits = now, False
+        self._bounds = self._bounds.around(goal)
+        moved = self._advance(self._approach, goal, now)
+        if moved.arrived(goal):
+            self._approach, self._waits = Approach(goal, np.zeros(3)), True
+            return self._approach, True
+        return self._led(moved), False
+
+    def brake(self, now: float) -> tuple[Approach, bool] | None:
+        """Return the same on its way to rest, as soon as may be; None where it has not begun."""
+        if self._approach is None:
+            return None
+        if not self._waits:
+            self._waits = not self._advance(self._approach, None, now).velocity.any()
+        return self._led(self._approach), self._waits
+
+    def _advance(self, approach: Approach, goal: Vector | None, now: float) -> Approach:
         elapsed = min(now - self._advanced, _LONGEST * self._step)
-        self._approach, self._advanced = self._approach.advance(goal, elapsed, self._manner), now
-        if not self._approach.arrived(goal):
-            return self._approach.coast(self._step / 2), False
-        self._approach = None
-        return Approach(goal, np.zeros(3)), True
+        moved = approach.advance(goal, elapsed, self._manner, self._bounds)
+        self._approach, self._advanced = moved, now
+        return moved
+
+    def _led(self, approach: Approach) -> Approach:
+        """Return where it leads in the middle of the step to come."""
+        told = approach.coast(self._step / 2) if approach.velocity.any() else approach
+        return replace(told, position=self._bounds.inside(told.position))
+
+
+def _drawn(way: Vector, velocity: Vector, manner: Manner) -> Vector:
+    """Return the acceleration (3,) of a critically damped spring that can still stop at the goal.
+
+    A pull of length p balances the damping at a speed of p w / 2. So much of it is let through as
+    the top speed allows, and the speed from which it can still stop.
+    """
+    w = manner.quickness
+    stoppable = float(np.sqrt(2.0 * manner.braking * np.sqrt(way @ way)))  # m/s
+    pull = 2.0 * min(manner.top_speed, stoppable) / w
+    return _no_longer(w * w * _no_longer(way, pull) - 2.0 * w * velocity, manner.top_acceleration)
+
+
+def _braking_in_time(
+    wanted: Vector, position: Vector, velocity: Vector, bounds: Bounds, manner: Manner, dt: float
+) -> Vector:
+    """Return an acceleration (3,), near to what is wanted, that lets it stop inside the bounds.
+
+    With a velocity v' after the step, v'^2 <= 2 a (room - v' dt) must hold along each axis.
+    """
+    slack = manner.braking * dt
+    up, down = (
+        np.sqrt(slack * slack + 2.0 * manner.braking * np.maximum(room, 0.0)) - slack
+        for room in (bounds.high - position, position - bounds.low)
+    )
+    highest = np.maximum((up - velocity) / dt, -manner.braking)
+    lowest = np.minimum((-down - velocity) / dt, manner.braking)
+    acceleration = np.minimum(np.maximum(wanted, lowest), highest)
+    if acceleration @ acceleration <= manner.top_acceleration**2:
+        return acceleration
+    least = np.minimum(
+        np.maximum(0.0, lowest), highest
+    )  # no longer than the top acceleration, in any case
+    rest = acceleration - least
+    a, b, c = rest @ rest, least @ rest, least @ least - manner.top_acceleration**2
+    return np.asarray(least + rest * (np.sqrt(max(b * b - a * c, 0.0)) - b) / a)
 
 
 def _no_longer(vector: Vector, length: float) -> Vector:

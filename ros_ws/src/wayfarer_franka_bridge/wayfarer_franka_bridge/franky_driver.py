@@ -87,7 +87,7 @@ class FrankyDriver:
                     robot,
                     translational_stiffness=s.stiffness,
                     rotational_stiffness=s.rotational_stiffness,
-                    translational_error_clip=np.full(3, s.error_clip),
+                    translational_error_clip=np.full(3, s.error_clip / np.sqrt(3.0)),  # of each axis
                     posture_task=f.PostureTask(target=np.array(s.home_joints), stiffness=_POSTURE),
                 )
                 with self._handle:

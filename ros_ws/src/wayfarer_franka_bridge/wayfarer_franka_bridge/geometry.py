@@ -9,7 +9,6 @@ _FLANGE = 0.107  # m from joint 7's origin to the flange
 _HAND = 0.1034  # m from the flange to libfranka's nominal end effector
 _WRIST = 0.088  # m between the axes of joints 6 and 7
 _NEAREST = 0.25  # m; nearer to the shoulder the arm folds into itself
-_UNIT = 1e-3  # by how much a quaternion's length may differ from 1
 
 
 def rotation(quaternion: Vector) -> Vector:
@@ -41,23 +40,19 @@ def quaternion(R: Vector) -> Vector:
 
 
 def out_of_reach(position: Vector, quaternion: Vector, reach: float) -> str:
-    """Say why libfranka's end effector cannot be brought to a pose; empty when it can.
+    """Say why libfranka's end effector cannot be brought to a pose; empty when it can. The quaternion is of length 1.
 
     The wrist's centre lies on a circle around the hand's axis, and must be within `reach` [m] of the shoulder.
     """
-    if not np.isfinite(quaternion).all() or abs(float(np.linalg.norm(quaternion)) - 1.0) > _UNIT:
-        return f"target's quaternion {np.round(quaternion, 3).tolist()} is not of length 1"
     axis = rotation(quaternion)[:, 2]
     flange_to_shoulder = position - (_HAND + _FLANGE) * axis - _SHOULDER
     along = float(flange_to_shoulder @ axis)
     across = float(np.linalg.norm(flange_to_shoulder - along * axis))
     near, far = (float(np.hypot(along, abs(across - s * _WRIST))) for s in (1.0, -1.0))
     if near > reach:
-        return f"target {np.round(position, 3).tolist()} m is out of reach: {near:.3f} m for the wrist, at most {reach}"
+        return f"{np.round(position, 3).tolist()} m is out of reach: {near:.3f} m for the wrist, at most {reach}"
     if far < _NEAREST:
-        return (
-            f"target {np.round(position, 3).tolist()} m is too near to the shoulder: {far:.3f} m, at least {_NEAREST}"
-        )
+        return f"{np.round(position, 3).tolist()} m is too near to the shoulder: {far:.3f} m, at least {_NEAREST}"
     return ""
 
 

@@ -11,21 +11,21 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from wayfarer_common.errors import DeviceError
+from wayfarer_common.reason import Reason
+from wayfarer_common.targets import Refusal
 
-from wayfarer_franka_bridge.approach import Manner, Traveller
 from wayfarer_franka_bridge.driver import (
     ConnectionLostError,
     Driver,
     MotionAbortedError,
     StoppedError,
     UnusableError,
-    Vector,
 )
+from wayfarer_franka_bridge.follower import STEP, Course, Follower, Goal
 from wayfarer_franka_bridge.report import Reading, Report
 from wayfarer_franka_bridge.threads import Job, Threads
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0  # s between two attempts to connect, doubling
-_STEP = 0.01  # s between two commands on the way to a target
 _END = 2.0  # s a closing link waits for the arm to rest
 _WORD = 0.5  # s; the word that a hold is over may reach who asks for a motion before it reaches us
 
@@ -36,7 +36,7 @@ class Link:
     Args:
         driver: the arm.
         reading: how often to read, see Reading.
-        manner: how to travel between targets, see Manner.
+        follower: leads the spring's end from target to target.
         now: the node's clock [ns], for stamps.
         monotonic: seconds, for waiting.
         give_up: called, from a thread, with an error that trying again cannot mend, or that nobody foresaw.
@@ -47,7 +47,7 @@ class Link:
         self,
         driver: Driver,
         reading: Reading,
-        manner: Manner,
+        follower: Follower,
         now: Callable[[], int],
         monotonic: Callable[[], float],
         give_up: Callable[[BaseException], None],
@@ -57,11 +57,9 @@ class Link:
         self._retry = threading.Event()  # try to connect now
         self._change = threading.Condition()  # guards all below, and every replacement of the report
         self._jobs: deque[Job] = deque()
-        self._target: tuple[Vector, Vector] | None = None
+        self._course = Course(follower)
         self._busy = False
-        self._held = ""  # why the arm must not go home
         self._heard = 0.0  # s, when the newest state came
-        self._traveller = Traveller(manner, _STEP)  # the commander's own
         loops = {"franka reader": self._read, "franka commander": self._command}
         self._threads = Threads(loops, self._wake, give_up)
         self._closing = self._threads.closing
@@ -83,33 +81,36 @@ class Link:
             if waiting and self._monotonic() - self._heard > self._reading.stale:
                 self._fail(f"no new state of the robot for {self._reading.stale:g} s", unseen=False)
 
-    def track(self, position: Vector, quaternion: Vector) -> str:
-        """Pass a target on; return why it is refused instead, or nothing."""
+    def track(self, target: Goal) -> Refusal:
+        """Pass a target of the tool point on, or return why not; from a stop on, only one that is where the arm is."""
         with self._change:
             self.watch()
-            refusal = self._report.refusal or ("the arm is on its way home, or recovering" if self._busy else "")
-            if not refusal:
-                self._target = (position, quaternion)
-                self._change.notify_all()
-        return refusal
+            report = self._report
+            if report.refusal or report.state is None:
+                return Refusal(report.refusal, Reason.REFUSED | Reason.ROBOT_ERROR)
+            if self._busy:
+                return Refusal("the arm is on its way home, or recovering")
+            refused = self._course.take(target, report.state.T_O_EE)
+            self._change.notify_all()
+        return refused
 
     def hold(self, why: str) -> None:
-        """Stop a motion home, and begin none, as long as there is a reason; an empty one lets go."""
+        """Drop the target, stop a motion home, and begin none, as long as there is a reason; an empty one lets go."""
         with self._change:
-            self._held = why
+            self._course.hold(why)
             self._change.notify_all()
 
     def home(self, timeout: float) -> None:
         """Go home and return there. Raises DeviceError when faulted, held, or not there in time."""
         with self._change:
-            self._change.wait_for(lambda: not self._held, _WORD)
-            refusal = self._report.refusal or self._held
+            self._change.wait_for(lambda: not self._course.held, _WORD)
+            refusal = self._report.refusal or self._course.held
         if refusal:
             raise DeviceError(f"cannot go home: {refusal}")
         given_up = threading.Event()
 
         def go_on() -> bool:
-            return not (given_up.is_set() or self._report.fault or self._held or self._closing.is_set())
+            return not (given_up.is_set() or self._report.fault or self._course.held or self._closing.is_set())
 
         try:
             self._do(lambda: self._driver.home(go_on), timeout, "home")
@@ -213,13 +214,14 @@ class Link:
     def _work(self) -> None:
         while True:
             with self._change:
-                self._change.wait_for(lambda: self._jobs or self._target is not None or self._closing.is_set())
+                self._change.wait_for(lambda: self._jobs or self._course.leads or self._closing.is_set())
                 if self._closing.is_set():
                     return
                 job = self._jobs.popleft() if self._jobs else None
+                if job is not None:
+                    self._course.drop()
                 self._busy = job is not None
             if job is not None:
-                self._traveller.rest()
                 job.run()
                 with self._change:
                     self._busy = bool(self._jobs)
@@ -227,22 +229,21 @@ class Link:
                 self._guarded(self._travel)
 
     def _travel(self) -> None:
-        """Make one step towards the target; forget it where it is reached, or the arm takes no command."""
+        """Make one step towards the target; forget it where the arm takes no command."""
         began, report = self._monotonic(), self._report
         with self._change:
-            target = self._target
-            if target is None or report.refusal or report.state is None:
-                self._target = None
-                self._traveller.rest()
+            if report.refusal or report.state is None:
+                self._course.drop()
                 return
-        position, quaternion = target
-        told, arrived = self._traveller.go(report.state.T_O_EE[:3, 3], position, began)
-        self._driver.track(told.position, quaternion, told.velocity, told.acceleration)
+            told, target = self._course.step(report.state.T_O_EE, began), self._course.target
+        if told is None:
+            return
+        self._driver.track(told.position, told.quaternion, told.velocity, told.acceleration)
         with self._change:
-            if arrived and self._target is target:
-                self._target = None
-            rest = max(_STEP - (self._monotonic() - began), 0.0)
-            self._change.wait_for(lambda: self._jobs or self._closing.is_set() or self._target is not target, rest)
+            rest = max(STEP - (self._monotonic() - began), 0.0)
+            self._change.wait_for(
+                lambda: self._jobs or self._closing.is_set() or self._course.target is not target, rest
+            )
 
     def _do(self, work: Callable[[], None], timeout: float, what: str) -> None:
         """Let the commander do something; wait for it."""
@@ -250,7 +251,6 @@ class Link:
         with self._change:
             self._jobs.append(job)
             self._busy = True
-            self._target = None
             self._change.notify_all()
         job.wait(timeout, what)
 
@@ -281,7 +281,7 @@ class Link:
         """Keep a fault, and let the arm come to rest as soon as it can be told."""
         with self._change:
             self._set(fault=fault, **changes)
-            self._target = None
+            self._course.drop()
             self._jobs.append(Job(self._stop))
 
     def _stop(self) -> None:

@@ -14,16 +14,18 @@ from sensor_msgs.msg import JointState
 from wayfarer_common import contract, names
 from wayfarer_common.conversions import position_of, quaternion_of, set_pose, to_stamp
 from wayfarer_common.errors import DeviceError
-from wayfarer_common.params import declare, param
+from wayfarer_common.params import declare, param, required
 from wayfarer_common.run import ContractNode, run
 from wayfarer_common.targets import refusal
-from wayfarer_msgs.msg import Fault
+from wayfarer_msgs.msg import Acknowledgement, Fault
 from wayfarer_msgs.srv import Reset
 
 from wayfarer_franka_bridge.approach import Manner
-from wayfarer_franka_bridge.driver import OTHER, ConnectionLostError, Driver, RobotState, Settings, Vector
+from wayfarer_franka_bridge.box import Box
+from wayfarer_franka_bridge.driver import OTHER, ConnectionLostError, Driver, RobotState, Settings
+from wayfarer_franka_bridge.follower import Follower, Goal
 from wayfarer_franka_bridge.franky_driver import FrankyDriver
-from wayfarer_franka_bridge.geometry import from_tool, out_of_reach, quaternion, to_tool
+from wayfarer_franka_bridge.geometry import quaternion, to_tool
 from wayfarer_franka_bridge.link import Link
 from wayfarer_franka_bridge.panda_py_driver import PandaPyDriver
 from wayfarer_franka_bridge.report import Reading, Report
@@ -39,6 +41,15 @@ _SIGN_OF_LIFE = 0.2  # s between two robot states while there is nothing new
 class Params:
     """Parameters of the franka bridge."""
 
+    workspace_min: tuple[float, float, float] = required(
+        (0.0, 0.0, 0.0), "lowest corner of what it follows targets into, control's [m, base]", -1.5, 1.5
+    )
+    workspace_max: tuple[float, float, float] = required((0.0, 0.0, 0.0), "highest corner [m, base]", -1.5, 1.5)
+    orientation: tuple[float, float, float, float] = required(
+        (0.0, 0.0, 0.0, 0.0), "of the hand in that box, control's, quaternion xyzw of length 1 [base]", -1.0, 1.0
+    )
+    top_speed: float = required(0.0, "highest speed on the way to a target [m/s]", 0.01, 1.0)
+    top_turn: float = required(0.0, "fastest turn of the hand on the way [rad/s]", 0.01, 3.2)
     robot_ip: str = param("172.16.0.2", "address of the robot's control box")
     driver: str = param("franky", "which library speaks to it", choices=tuple(_DRIVERS))
     realtime: str = param(
@@ -47,7 +58,6 @@ class Params:
     state_rate: float = param(100.0, "robot states per second [Hz]", 1.0, 500.0)
     stale: float = param(0.1, "time without a newer state until the connection counts as disturbed [s]", 0.02, 5.0)
     quickness: float = param(12.0, "natural frequency of the way to a target, the simulated arm's [rad/s]", 1.0, 50.0)
-    top_speed: float = param(0.6, "highest speed on the way to a target [m/s]", 0.01, 1.0)
     top_acceleration: float = param(9.0, "highest acceleration on the way, an FR3's own [m/s^2]", 0.1, 20.0)
     stiffness: float = param(1500.0, "spring that draws the hand to its target [N/m]", 10.0, 3000.0)
     rotational_stiffness: float = param(100.0, "spring that turns the hand to its target [N m/rad]", 1.0, 300.0)
@@ -80,9 +90,12 @@ class FrankaBridge(ContractNode):
         super().__init__("franka_bridge")
         p = declare(self, Params)
         self._params, self._offset = p, np.array(p.tool_offset)
+        corners = np.array(p.workspace_min), np.array(p.workspace_max)
+        self._box = Box(*corners, np.array(p.orientation), self._offset, p.reach)
         self._pose = self.publish_to(contract.CURRENT_POSE)
         self._joints = self.publish_to(contract.JOINT_STATES)
         self._robot = self.publish_to(contract.ROBOT_STATE)
+        self._acknowledgement = self.publish_to(contract.ACKNOWLEDGEMENT)
         self._joint_names = [f"{_JOINT_NAMES[p.driver]}{i}" for i in range(1, 8)]
         self._joint_message = JointState(name=self._joint_names)
         self._pose_message = PoseStamped()
@@ -96,7 +109,7 @@ class FrankaBridge(ContractNode):
         self._link = Link(
             make_driver(p),
             Reading(p.state_rate, p.stale),
-            Manner(p.quickness, p.top_speed, p.top_acceleration),
+            Follower(Manner(p.quickness, p.top_speed, p.top_acceleration), p.top_turn, self._offset),
             lambda: int(self.get_clock().now().nanoseconds),
             time.monotonic,
             self.fail,
@@ -117,15 +130,17 @@ class FrankaBridge(ContractNode):
         self._link.close()
 
     def _on_target(self, message: PoseStamped) -> None:
-        position, orientation = position_of(message.pose), quaternion_of(message.pose)
-        self._refused = refusal(
-            self.count_publishers(contract.TARGET_POSE.name), message.header.frame_id, position
-        ) or self._follow(position, orientation)
-        if self._refused:
-            self.counts["refused targets"] += 1
-            self.get_logger().error(self._refused, throttle_duration_sec=1.0)
-        else:
-            self.counts["targets"] += 1
+        target = Goal(position_of(message.pose), quaternion_of(message.pose))
+        commanders = self.count_publishers(contract.TARGET_POSE.name)
+        refused = refusal(commanders, message.header.frame_id, target.position, target.quaternion)
+        refused = refused or self._box.refusal(target) or self._link.track(target)
+        answer = Acknowledgement(header=message.header, taken=not refused)
+        if refused:
+            answer.reasons, answer.text = int(refused.reasons), refused.text
+            self.get_logger().error(refused.text, throttle_duration_sec=1.0)
+        self._acknowledgement.publish(answer)
+        self._refused = refused.text
+        self.counts["refused targets" if refused else "targets"] += 1
 
     def _on_control_fault(self, message: Fault) -> None:
         """Hold from an operator's stop, or whatever else waits for an operator, until control says that all is well.
@@ -136,11 +151,6 @@ class FrankaBridge(ContractNode):
             self._link.hold(f"{message.text}: `wayfarer ack` lets the arm move again")
         elif message.kind == Fault.NONE:
             self._link.hold("")
-
-    def _follow(self, position: Vector, orientation: Vector) -> str:
-        """Pass a finite target on, or say why not."""
-        hand = from_tool(position, orientation, self._offset)
-        return out_of_reach(hand, orientation, self._params.reach) or self._link.track(hand, orientation)
 
     async def _on_reset(self, _: Reset.Request, response: Reset.Response) -> Reset.Response:
         try:

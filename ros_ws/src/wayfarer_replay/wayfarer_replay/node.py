@@ -35,6 +35,7 @@ _WHERE_PRESENT = (
     contract.ROBOT_STATE,
     contract.OBJECT_POSE,
     contract.TARGET_POSE,
+    contract.ACKNOWLEDGEMENT,
     contract.CONTROL_FAULT,
     contract.CAMERA_FAULT,
 )

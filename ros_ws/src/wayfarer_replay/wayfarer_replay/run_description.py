@@ -27,13 +27,18 @@ _EARLIER: dict[str, dict[str, Any]] = {
     "collector": {"candidates": 0},
 }
 _GONE = {"actor": ("ee_position",)}
+# Limits that came later, which a run from before takes as they are when it goes on.
+_LATER = {
+    "control": ("max_turn",),
+    "franka_bridge": ("top_turn", "workspace_min", "workspace_max", "orientation"),
+}
 
 Configuration = Mapping[str, Mapping[str, Any]]  # node -> parameter -> value
 
 
 def describe(existing: Mapping[str, Any], configuration: Configuration) -> dict[str, Any]:
     """Return run.yaml with this session added. Raises ConfigError where the run was recorded differently."""
-    first = existing.get("configuration", configuration)
+    first = _with_later_ones(existing.get("configuration", configuration), configuration)
     if found := differences(first, configuration):
         raise ConfigError(
             "this run was recorded with another configuration; continue it with the same, or choose a new directory: "
@@ -74,9 +79,17 @@ def _completed(node: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in {**earlier, **values}.items() if k not in _GONE.get(node, ())}
 
 
+def _with_later_ones(first: Configuration, now: Configuration) -> dict[str, dict[str, Any]]:
+    """Return the first configuration, with the limits of now that did not exist yet then."""
+    return {
+        node: {key: now[node][key] for key in _LATER.get(node, ()) if key in now.get(node, {})} | dict(values)
+        for node, values in first.items()
+    }
+
+
 def differences(first: Configuration, now: Configuration) -> list[str]:
     """Say in words which parameters that shape an episode are not the same."""
-    a, b = _meaningful(first), _meaningful(now)
+    a, b = _meaningful(_with_later_ones(first, now)), _meaningful(now)
     return [
         f"{node}.{key} was {a.get(node, {}).get(key)!r}, is {b.get(node, {}).get(key)!r}"
         for node in sorted(a.keys() | b.keys())

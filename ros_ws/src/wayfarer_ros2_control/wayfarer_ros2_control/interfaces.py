@@ -9,7 +9,7 @@ launch/robot_pc.launch.xml maps the names of the contract onto these.
 from collections.abc import Collection
 from dataclasses import dataclass
 
-TARGET = "/target_pose"
+TARGET, POSE = "/target_pose", "/current_pose"
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ STATE = "/franka_robot_state_broadcaster/robot_state"
 RECOVERY = "/panda_error_recovery_service_server/error_recovery"  # of multipanda_ros2's arm_id panda
 
 _CRISP = (
-    Required("publisher", "/current_pose", "geometry_msgs/msg/PoseStamped", "pose_broadcaster", "robot/current_pose"),
+    Required("publisher", POSE, "geometry_msgs/msg/PoseStamped", "pose_broadcaster", "robot/current_pose"),
     Required(
         "subscription", TARGET, "geometry_msgs/msg/PoseStamped", "cartesian_impedance_controller", "robot/target_pose"
     ),

@@ -1,18 +1,27 @@
 """Stands in the bridge's place where ros2_control and CRISP's controller move the arm: no message passes through it.
 
-It names what of theirs is missing, and answers robot/reset. It does not move the arm: a reset says from when on
-observations count; the way home is the collector's `scene_reset: home`, through the safety gate like all motion.
+It names what of theirs is missing, answers robot/reset, and acknowledges the targets that the arm is seen to follow. It
+does not move the arm: a reset says from when on observations count; the way home is the collector's `scene_reset:
+home`, through the safety gate like all motion.
 """
 
+import time
 from dataclasses import dataclass
 
+from geometry_msgs.msg import PoseStamped
 from rclpy.qos import ReliabilityPolicy
-from wayfarer_common import names
+from wayfarer_common import contract, names, qos
+from wayfarer_common.conversions import position_of, quaternion_of, to_nanoseconds, to_stamp
 from wayfarer_common.params import declare, param
 from wayfarer_common.run import ContractNode, run
+from wayfarer_common.targets import refusal
+from wayfarer_msgs.msg import Acknowledgement
 from wayfarer_msgs.srv import Reset
 
-from wayfarer_ros2_control.interfaces import REQUIRED, TARGET, Endpoint, missing
+from wayfarer_ros2_control.interfaces import POSE, REQUIRED, TARGET, Endpoint, missing
+from wayfarer_ros2_control.judge import Judge, Verdict
+
+_TICK = 0.02  # s, how often a verdict may come due
 
 
 @dataclass(frozen=True)
@@ -23,16 +32,42 @@ class Params:
 
 
 class Ros2Control(ContractNode):
-    """Offers robot/reset; is ready once everything of the driver's and CRISP's is there."""
+    """Offers robot/reset, and acknowledges targets; is ready once everything of the driver's and CRISP's is there."""
 
     def __init__(self) -> None:
         super().__init__("franka_bridge")
         self._driver = declare(self, Params).driver
+        self._judge = Judge()
+        self._acknowledgement = self.publish_to(contract.ACKNOWLEDGEMENT)
+        self.create_subscription(PoseStamped, POSE, self._on_pose, qos.STATE)
+        self.create_subscription(PoseStamped, TARGET, self._on_target, qos.STEP)
         self.create_service(Reset, names.RESET, self._on_reset)
+        self.create_timer(_TICK, lambda: self._say(self._judge.due(time.monotonic())), clock=self.steady)
 
     def missing_peers(self) -> list[str]:
         """Return what is not there, in words."""
         return super().missing_peers() + missing(self._driver, self._seen(), self.count_publishers(TARGET))
+
+    def _on_pose(self, message: PoseStamped) -> None:
+        if message.header.frame_id in names.BASE_FRAMES:
+            self._judge.pose(position_of(message.pose), time.monotonic())
+
+    def _on_target(self, message: PoseStamped) -> None:
+        stamp, position = to_nanoseconds(message.header.stamp), position_of(message.pose)
+        wrong = refusal(self.count_publishers(TARGET), message.header.frame_id, position, quaternion_of(message.pose))
+        if wrong:
+            self._say([Verdict(stamp, wrong)])
+        else:
+            self._say(self._judge.target(stamp, position, time.monotonic()))
+
+    def _say(self, verdicts: list[Verdict]) -> None:
+        for verdict in verdicts:
+            answer = Acknowledgement(taken=not verdict.refusal, text=verdict.refusal.text)
+            answer.header.stamp = to_stamp(verdict.stamp)
+            if verdict.refusal:
+                answer.reasons = int(verdict.refusal.reasons)
+            self._acknowledgement.publish(answer)
+            self.counts["refused targets" if verdict.refusal else "targets"] += 1
 
     def _on_reset(self, _: Reset.Request, response: Reset.Response) -> Reset.Response:
         wrong = self.missing_peers()
@@ -57,6 +92,8 @@ class Ros2Control(ContractNode):
                 else self.get_subscriptions_info_by_topic
             )
             for info in look(required.name):
+                if (info.node_name, info.node_namespace) == (self.get_name(), self.get_namespace()):
+                    continue  # that is us, who only listen
                 reliable = info.qos_profile.reliability == ReliabilityPolicy.RELIABLE
                 seen.append(Endpoint(required.role, required.name, info.topic_type, reliable))
         return seen

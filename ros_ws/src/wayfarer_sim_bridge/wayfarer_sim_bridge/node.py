@@ -6,20 +6,25 @@ and publishes /clock. Otherwise it runs against the wall clock, as hardware does
 
 from dataclasses import dataclass
 
+import numpy as np
 from geometry_msgs.msg import PoseStamped
 from rosgraph_msgs.msg import Clock
 from wayfarer_common import contract, names
 from wayfarer_common.calibration import load_optional
-from wayfarer_common.conversions import position_of, to_nanoseconds, to_stamp
+from wayfarer_common.conversions import position_of, quaternion_of, to_nanoseconds, to_stamp
 from wayfarer_common.params import declare, param
+from wayfarer_common.rotation import angle_between
 from wayfarer_common.run import ContractNode, run
-from wayfarer_common.targets import refusal
+from wayfarer_common.targets import Refusal, refusal
+from wayfarer_msgs.msg import Acknowledgement, Fault
 from wayfarer_msgs.srv import Reset
 from wayfarer_sim.cube_world import CubeWorld, CubeWorldConfig
 
-from wayfarer_sim_bridge.sensors import Sensors
+from wayfarer_sim_bridge.sensors import Sensors, Vector
 
 _SIGN_OF_LIFE = 0.2  # s of the wall clock between two robot states, also while the simulated time stands still
+_DOWN = np.array([1.0, 0.0, 0.0, 0.0])  # how the simulated hand is held, quaternion xyzw
+_TILT = 0.8  # rad by which a target may be turned away from that: as far as the stretched arm tilts, and more
 _HOMING = 5.0  # s of simulated time that a reset takes; longer than any watchdog, so that no old hold meets it
 
 
@@ -54,7 +59,9 @@ class SimBridge(ContractNode):
         self._problem = ""
         self._now = 0  # ns of simulated time, in lock-step
         self._sensors = Sensors(self, self._world, p.image_width, p.image_height)
+        self._acknowledgement = self.publish_to(contract.ACKNOWLEDGEMENT)
         self.subscribe_to(contract.TARGET_POSE, self._on_target)
+        self.subscribe_to(contract.CONTROL_FAULT, self._on_control_fault, required=False)
         self.create_service(Reset, names.RESET, self._on_reset)
         self.create_timer(_SIGN_OF_LIFE, lambda: self._sensors.publish_robot_state(self._stamp()), clock=self.steady)
         if p.lockstep:
@@ -73,18 +80,36 @@ class SimBridge(ContractNode):
         self._world.close()
 
     def _on_target(self, message: PoseStamped) -> None:
-        commanders = self.count_publishers(contract.TARGET_POSE.name)
-        self._problem = refusal(commanders, message.header.frame_id, position_of(message.pose))
-        if self._problem:
+        position = position_of(message.pose)
+        refused = self._refusal(message, position)
+        answer = Acknowledgement(header=message.header, taken=not refused)
+        if refused:
+            answer.reasons, answer.text = int(refused.reasons), refused.text
+        self._acknowledgement.publish(answer)  # first: the world takes its time
+        self._problem = refused.text
+        if refused:
             self.counts["refused targets"] += 1
             self.get_logger().error(self._problem, throttle_duration_sec=1.0)
             return
-        self._goal = position_of(message.pose)
+        self._goal = position
         self.counts["targets"] += 1
         if self._params.lockstep and to_nanoseconds(message.header.stamp) == self._now:
             self._world.advance(self._goal, self._params.control_period)
             self._move_clock(self._params.control_period)
             self._publish(self._now)
+
+    def _refusal(self, message: PoseStamped, position: Vector) -> Refusal:
+        quaternion = quaternion_of(message.pose)
+        commanders = self.count_publishers(contract.TARGET_POSE.name)
+        if refused := refusal(commanders, message.header.frame_id, position, quaternion):
+            return refused
+        tilt = angle_between(_DOWN, quaternion)
+        return Refusal(f"the simulated hand points down, the target is {tilt:.2f} rad off" if tilt > _TILT else "")
+
+    def _on_control_fault(self, message: Fault) -> None:
+        """Drop the target at an operator's stop, or whatever else waits for an operator."""
+        if message.needs_operator or message.kind == Fault.OPERATOR:
+            self._goal = self._world.ee_pose[0]
 
     def _on_reset(self, request: Reset.Request, response: Reset.Response) -> Reset.Response:
         self._world.reset(int(request.seed))

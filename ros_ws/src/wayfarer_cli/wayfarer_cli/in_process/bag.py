@@ -27,6 +27,7 @@ _RECORDED = (
     contract.CURRENT_POSE,
     contract.OBJECT_POSE,
     contract.TARGET_POSE,
+    contract.ACKNOWLEDGEMENT,
     contract.REPLAY_EPISODE,
 )
 _NOWHERE = np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0])  # an empty Pose message
@@ -146,9 +147,10 @@ class Recording:
         )
         self.steps, self._last_action = self.steps + 1, stamp
 
-    def executed(self, requested: NDArray[np.float32], decision: Decision, quaternion: Vector, stamp: int) -> None:
-        """Write what the safety gate made of the last action, and the command."""
-        pose = _NOWHERE if decision.target is None else (decision.target, quaternion)
+    def executed(self, requested: NDArray[np.float32], decision: Decision, stamp: int) -> None:
+        """Write what the safety gate made of the last action, the command, and that the simulator takes it."""
+        target = decision.target
+        pose = _NOWHERE if target is None else (target.position, target.quaternion)
         record = self._messages.make(
             "wayfarer_msgs/msg/ExecutedAction",
             header=self._messages.header(stamp),
@@ -157,11 +159,13 @@ class Recording:
             requested=requested,
             executed=decision.executed.astype(np.float32),
             target=self._messages.pose(*pose),
-            commanded=decision.target is not None,
+            commanded=target is not None,
             reasons=int(decision.reasons),
         )
-        if decision.target is not None:
-            self.pose(contract.TARGET_POSE, decision.target, quaternion, stamp)
+        if target is not None:
+            self.pose(contract.TARGET_POSE, target.position, target.quaternion, stamp)
+            kind = "wayfarer_msgs/msg/Acknowledgement"
+            self._write(contract.ACKNOWLEDGEMENT, self._messages.make(kind, self._messages.header(stamp), True, 0, ""))
         self._write(contract.EXECUTED, record)
 
     def end(self, end: End, reason: str, now: int, fault: FaultKind = FaultKind.NONE) -> Any:

@@ -10,7 +10,8 @@ from wayfarer_actor.params import Params as ActorParams
 from wayfarer_camera.node import Params as CameraParams
 from wayfarer_collector.params import Params as CollectorParams
 from wayfarer_common.errors import ConfigError
-from wayfarer_control.node import Params as ControlParams
+from wayfarer_common.parameter import missing, without
+from wayfarer_control.params import Params as ControlParams
 from wayfarer_learner.params import Params as LearnerParams
 from wayfarer_novelty.params import Params as NoveltyParams
 from wayfarer_sim_bridge.node import Params as BridgeParams
@@ -22,6 +23,8 @@ P = TypeVar("P")
 _OF_ROS_ITSELF = "use_sim_time"
 _RECORDER = "replay"
 _COMPUTING = ("actor", "learner", "novelty")  # the nodes that use torch
+# Of runs that were recorded before there was this limit; the simulated hand points down all the time.
+_NO_LIMIT_YET = {"control": {"max_turn": 3.2}}
 _TRANSPORT = {"transport": "in process"}  # in run.yaml among the collector's parameters
 
 
@@ -100,11 +103,12 @@ def configuration_of_run(description: Mapping[str, Any], namespace: str) -> Conf
         "learner": LearnerParams,
         "novelty": NoveltyParams,
     }
-    missing = {"sim_bridge", "camera", "control"} - recorded.keys()
-    if missing:
-        raise ConfigError(f"run.yaml knows nothing of {', '.join(sorted(missing))}: not collected in the simulator?")
+    unknown = {"sim_bridge", "camera", "control"} - recorded.keys()
+    if unknown:
+        raise ConfigError(f"run.yaml knows nothing of {', '.join(sorted(unknown))}: not collected in the simulator?")
+    known = {node: _NO_LIMIT_YET.get(node, {}) | dict(recorded.get(node, {})) for node in kinds}
     of: dict[str, Any] = {
-        node: checked(kind, node, {k: v for k, v in recorded.get(node, {}).items() if k in _fields(kind)})
+        node: checked(kind, node, {k: v for k, v in known[node].items() if k in _fields(kind)})
         for node, kind in kinds.items()
     }
     return Configuration(namespace, tuple(recorded), **of)
@@ -120,11 +124,14 @@ def checked(kind: type[P], node: str, values: Mapping[str, Any]) -> P:
     unknown = sorted(values.keys() - known)
     if unknown:
         raise ConfigError(f"node {node}: unknown parameter {unknown[0]!r}; known are {', '.join(sorted(known))}")
+    if lacking := missing(kind, values):
+        raise ConfigError(without(node, lacking))
     return kind(**{key: _checked_one(node, known[key], value) for key, value in values.items()})
 
 
 def _checked_one(node: str, f: Any, value: Any) -> Any:
-    about, wanted = f.metadata["about"], f.default
+    about = f.metadata["about"]
+    wanted = about.like
     values, defaults = (value, wanted) if isinstance(wanted, tuple) else ([value], [wanted])
     if not isinstance(values, list) or any(type(v) is not type(defaults[0]) for v in values):
         raise ConfigError(f"node {node}: {f.name} = {value!r} is not of the type of {wanted!r}; it is: {about.text}")

@@ -15,7 +15,7 @@ from wayfarer_common.calibration import load_optional
 from wayfarer_common.errors import DeviceError, WayfarerError
 from wayfarer_common.fault import TRIES, FaultKind, tried_in_vain
 from wayfarer_common.reason import nothing_passed
-from wayfarer_control.safety import Decision, Limits, Situation, decide
+from wayfarer_control.safety import Decision, Limits, Pose, Situation, decide
 from wayfarer_policies.goals import Goal
 from wayfarer_policies.methods import method
 from wayfarer_policies.policy import Policy, PolicyGoal, Start
@@ -54,7 +54,6 @@ class Arm:
         self.world = CubeWorld(CubeWorldConfig(bridge.timestep, bridge.hide_robot, bridge.cube_xy_noise, eye))
         self.now = now
         self.period_ns = round(bridge.control_period * 1e9)
-        self.orientation = np.array(control.orientation) / np.linalg.norm(control.orientation)  # (4,)
         self._size, self._period = (bridge.image_width, bridge.image_height), bridge.control_period
         lens = load_optional(camera.calibration)
         self._rectify = Rectifier(lens) if lens else None
@@ -85,8 +84,8 @@ class Arm:
     def judge(self, action: NDArray[np.float32]) -> Decision:
         """Let the safety gate look at the action (3,) that answers what is seen now."""
         stamp = self.now * 1e-9  # s, reckoned as the control node does
-        position, _ = self.world.ee_pose
-        situation = Situation(stamp, position, robot_error=False, stopped=False, last_stamp=self._last_stamp)
+        pose = Pose(*self.world.ee_pose)
+        situation = Situation(stamp, pose, robot_error=False, stopped=False, last_stamp=self._last_stamp)
         return decide(self._limits, action.astype(np.float64), stamp, situation)
 
     def follow(self, decision: Decision) -> None:
@@ -94,7 +93,7 @@ class Arm:
         if decision.target is None:
             raise NothingPassedError(nothing_passed(decision.reasons))
         self._last_stamp = self.now * 1e-9
-        self.world.advance(decision.target, self._period)
+        self.world.advance(decision.target.position, self._period)
         self.now += self.period_ns
 
 
@@ -181,7 +180,7 @@ class InProcessRobot:
         action = np.asarray(self._policy.act(image, arm.world.ee_pose[0]), dtype=np.float32)  # (3,)
         recording.action(action, self._policy.version, last, arm.now)
         decision = arm.judge(action)
-        recording.executed(action, decision, arm.orientation, arm.now)
+        recording.executed(action, decision, arm.now)
         arm.follow(decision)
 
 

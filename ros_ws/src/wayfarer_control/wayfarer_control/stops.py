@@ -1,0 +1,114 @@
+"""What waits for an operator's word, on disk, so that it outlives the node that keeps it. Pure.
+
+There is a file only while something waits, or recoveries of the robot count.
+"""
+
+import json
+import os
+from dataclasses import asdict, dataclass, replace
+from math import isfinite
+from pathlib import Path
+
+from wayfarer_common.errors import ConfigError, DataError
+from wayfarer_policies.atomic import make_folder, sync_directory, write_atomically
+
+FILE = "waits_for_operator.json"
+_ADVICE = "set ROS_HOME to a folder that can be written"
+
+
+@dataclass(frozen=True)
+class Stops:
+    """What waits for an operator's word. False where nothing does."""
+
+    stopped: str = ""  # why a stop is in force
+    scene: bool = False  # somebody puts the scene back
+    hand: str = ""  # a user stop, or a hand that guided the arm
+    exhausted: bool = False  # no recovery of the robot is left
+    recoveries: tuple[float, ...] = ()  # s of the wall clock, when the latest were tried
+
+    def __bool__(self) -> bool:
+        """Whether there is something to keep."""
+        return self != Stops()
+
+
+def folder_of(domain: int, node: str) -> Path:
+    """Return where a node, by its full name, keeps its stops.
+
+    That is below ROS_HOME, which is ~/.ros unless it is set. Raises ConfigError where there is no
+    such place.
+    """
+    try:
+        home = Path(os.environ.get("ROS_HOME") or Path.home() / ".ros")
+    except RuntimeError as error:
+        raise ConfigError(f"a stop could not be kept: {error}; {_ADVICE}") from error
+    return home / "wayfarer" / f"domain_{domain}" / node.strip("/")
+
+
+class Keeper:
+    """Keeps the stops of one node in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read what is pending; what cannot be read counts as a stop.
+
+        Raises ConfigError where nothing could be kept there: a stop that is forgotten is none.
+        """
+        self._file = folder / FILE
+        try:
+            make_folder(folder)
+        except DataError as error:
+            raise ConfigError(f"a stop could not be kept: {error}; {_ADVICE}") from error
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise ConfigError(
+                f"a stop could not be kept: no right to write into {folder}; {_ADVICE}"
+            )
+        self.stops = self._saved = self._read()
+
+    def force(self, **changes: object) -> None:
+        """Let something wait for an operator's word, at once; `save` then writes it down."""
+        self.stops = replace(self.stops, **changes)  # type: ignore[arg-type]
+
+    def save(self) -> None:
+        """Write down what waits; the disk has it when this returns. Raises DataError where not."""
+        if self.stops == self._saved:
+            return
+        if self.stops:
+            write_atomically(self._file, json.dumps(asdict(self.stops)))
+        else:
+            self._remove()
+        self._saved = self.stops
+
+    def lift(self, **changes: object) -> None:
+        """Let something wait no longer.
+
+        Raises DataError where the disk does not take it; all is then as before.
+        """
+        before = self.stops
+        self.force(**changes)
+        try:
+            self.save()
+        except DataError:
+            self.stops = before
+            raise
+
+    def _remove(self) -> None:
+        try:
+            self._file.unlink(missing_ok=True)
+            sync_directory(self._file.parent)
+        except OSError as error:
+            raise DataError(f"cannot remove {self._file}: {error.strerror}") from error
+
+    def _read(self) -> Stops:
+        try:
+            content = json.loads(self._file.read_text(encoding="utf-8"))
+            said = Stops(**{**content, "recoveries": tuple(map(float, content["recoveries"]))})
+        except FileNotFoundError:
+            return Stops()
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+            return self._unreadable()
+        typed = all(
+            type(value) is type(getattr(Stops(), key)) for key, value in asdict(said).items()
+        )
+        return said if typed and all(map(isfinite, said.recoveries)) else self._unreadable()
+
+    def _unreadable(self) -> Stops:
+        return Stops(stopped=f"{self._file} cannot be read: a stop may be in force")

@@ -1,0 +1,78 @@
+"""Commands that were sent, until the bridge acknowledges them or its time is over. Pure."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from wayfarer_control.safety import Decision, Vector
+
+_FORGOTTEN = 10.0  # s after its deadline an answer that never came is not waited for any more
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """An action of the policy."""
+
+    stamp: int  # ns, of the observation that it answers
+    action: Vector  # (3,)
+    last: bool  # no action follows in this episode
+    message: Any  # as which it came
+
+
+@dataclass(eq=False)
+class Sent:
+    """A command that waits for the bridge's word."""
+
+    stamp: int  # ns, of the target
+    request: Request | None  # None: a hold before the first action
+    decision: Decision
+    deadline: float  # s, steady
+    conclude: Callable[[bool, str], None]  # hears whether the bridge took it, or why not
+    late: bool = False  # its time is over, and was told to be
+
+
+class Underway:
+    """Joins the bridge's answers, which come in the order of the targets, to the commands."""
+
+    def __init__(self, timeout: float) -> None:
+        """Give the bridge `timeout` seconds for each."""
+        self._timeout = timeout
+        self._sent: deque[Sent] = deque()
+
+    def send(
+        self,
+        stamp: int,
+        request: Request | None,
+        decision: Decision,
+        now: float,
+        conclude: Callable[[bool, str], None],
+    ) -> None:
+        """Take note of a target that is being sent."""
+        self._sent.append(Sent(stamp, request, decision, now + self._timeout, conclude))
+
+    def answered(self, stamp: int) -> Sent | None:
+        """Return the oldest command of a stamp, which has its answer; None if its time is over."""
+        for sent in self._sent:
+            if sent.stamp == stamp:
+                self._sent.remove(sent)
+                return None if sent.late else sent
+        return None
+
+    def overdue(self, now: float) -> list[Sent]:
+        """Return each command whose time is over, once.
+
+        An answer that still comes is not taken for another's.
+        """
+        while self._sent and now > self._sent[0].deadline + _FORGOTTEN:
+            self._sent.popleft()
+        over = [sent for sent in self._sent if not sent.late and now > sent.deadline]
+        for sent in over:
+            sent.late = True
+        return over
+
+    def all(self) -> list[Sent]:
+        """Return every command that still waits, and forget them: nobody will hear the answers."""
+        waiting = [sent for sent in self._sent if not sent.late]
+        self._sent.clear()
+        return waiting

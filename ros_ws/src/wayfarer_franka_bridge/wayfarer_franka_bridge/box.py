@@ -1,0 +1,59 @@
+"""The box of tool points into which the bridge follows targets. Pure."""
+
+import numpy as np
+from wayfarer_common.errors import ConfigError
+from wayfarer_common.reason import Reason
+from wayfarer_common.rotation import is_rotation
+from wayfarer_common.targets import TAKEN, Refusal
+
+from wayfarer_franka_bridge.driver import Vector
+from wayfarer_franka_bridge.follower import Goal
+from wayfarer_franka_bridge.geometry import from_tool, out_of_reach
+
+_GRID = 9  # points along each edge that are looked at
+_ROUNDING = 1e-6  # m by which a target on the surface may lie outside
+
+
+class Box:
+    """The arm reaches all of it: raises ConfigError where that is not so.
+
+    Args:
+        low: its lowest corner, (3,) [m], base frame.
+        high: its highest.
+        orientation: of the hand, unit quaternion xyzw (4,).
+        tool_offset: the tool point in the hand's frame, (3,) [m].
+        reach: how far the wrist may be from the shoulder [m].
+
+    """
+
+    def __init__(
+        self, low: Vector, high: Vector, orientation: Vector, tool_offset: Vector, reach: float
+    ) -> None:
+        self._low, self._high, self._offset, self._reach = low, high, tool_offset, reach
+        if not (low < high).all():
+            raise ConfigError(f"workspace from {low.tolist()} to {high.tolist()} m is not a box")
+        if not is_rotation(orientation):
+            raise ConfigError(
+                f"orientation {orientation.tolist()} is no rotation: its length must be 1"
+            )
+        sides = (np.linspace(low[axis], high[axis], _GRID) for axis in range(3))
+        for point in np.stack(np.meshgrid(*sides, indexing="ij"), axis=-1).reshape(-1, 3):
+            if why := self._out_of_reach(Goal(point, orientation)):
+                raise ConfigError(
+                    f"workspace from {low.tolist()} to {high.tolist()} m: the arm does not reach "
+                    f"{np.round(point, 3).tolist()}: {why}; make the box smaller, control's as well"
+                )
+
+    def refusal(self, target: Goal) -> Refusal:
+        """Say why a target lies where the arm must not, or cannot, go; false where it may."""
+        nearest = np.clip(target.position, self._low, self._high)
+        if np.abs(nearest - target.position).max() > _ROUNDING:
+            shown = np.round(target.position, 4).tolist()
+            text = f"target {shown} m lies outside the box of this bridge"
+            return Refusal(text, Reason.REFUSED | Reason.WORKSPACE)
+        why = self._out_of_reach(target)
+        return Refusal(f"target out of the arm's range: {why}") if why else TAKEN
+
+    def _out_of_reach(self, target: Goal) -> str:
+        hand = from_tool(target.position, target.quaternion, self._offset)
+        return out_of_reach(hand, target.quaternion, self._reach)

@@ -1,0 +1,144 @@
+"""Leads the spring's end from target to target: the tool point, and the hand's turn. Pure."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from wayfarer_common.errors import ConfigError
+from wayfarer_common.reason import Reason
+from wayfarer_common.rotation import angle_between, turned
+from wayfarer_common.targets import TAKEN, Refusal
+
+from wayfarer_franka_bridge.approach import Approach, Manner, Traveller
+from wayfarer_franka_bridge.driver import Vector
+from wayfarer_franka_bridge.geometry import from_tool, quaternion, to_tool
+
+STEP = 0.01  # s between two commands on the way to a target
+_LONGEST = 5  # steps that one may stand for, where calls come late
+_HERE = 0.1  # m; so far an arm may have come since the pose at which it is asked to hold
+_TURNED = 1e-4  # rad, within which the hand is turned as it shall be
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Where the tool point shall be, and how the hand shall be turned; base frame."""
+
+    position: Vector  # (3,) m
+    quaternion: Vector  # (4,) xyzw
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the arm is told for the next step: libfranka's O_T_EE, and how it moves."""
+
+    position: Vector  # (3,) m
+    quaternion: Vector  # (4,) xyzw
+    velocity: Vector  # (3,) m/s
+    acceleration: Vector  # (3,) m/s^2
+
+
+class Follower:
+    """Does not jump where a target does.
+
+    The tool point brakes in time, and the hand turns at a bounded rate.
+    """
+
+    def __init__(
+        self, manner: Manner, top_turn: float, tool_offset: Vector, step: float = STEP
+    ) -> None:
+        """Turn at `top_turn` [rad/s] at most. `tool_offset` (3,) [m] is in the hand's frame.
+
+        Raises ConfigError for a rate that is none.
+        """
+        if not np.isfinite(top_turn) or top_turn <= 0.0:
+            raise ConfigError(f"top_turn = {top_turn} must be finite and positive")
+        self._traveller, self._top_turn, self._step = Traveller(manner, step), top_turn, step
+        self.tool_offset = tool_offset
+        self._quaternion: Vector | None = None  # (4,) as told last; None: to begin anew
+        self._waits = True  # for a goal to set out for
+        self._turned = 0.0  # s, when
+
+    def rest(self) -> None:
+        """Begin anew, at rest and where the arm then is, the next time."""
+        self._traveller.rest()
+        self._quaternion = None
+
+    def go(self, T_base_ee: Vector, goal: Goal, now: float) -> tuple[Told, bool]:
+        """Return what to tell the arm now [s], and whether that is the end.
+
+        It begins where the arm is, (4, 4).
+        """
+        place, there = self._traveller.go(to_tool(T_base_ee, self.tool_offset), goal.position, now)
+        if self._quaternion is None:
+            self._quaternion, self._waits = quaternion(T_base_ee[:3, :3]), True
+        if self._waits:
+            self._turned, self._waits = now, False
+        elapsed = min(now - self._turned, _LONGEST * self._step)
+        self._quaternion = q = turned(self._quaternion, goal.quaternion, self._top_turn * elapsed)
+        self._turned = now
+        self._waits = there and angle_between(q, goal.quaternion) < _TURNED
+        return self._told(place, q), self._waits
+
+    def brake(self, now: float) -> tuple[Told, bool] | None:
+        """Return the same on its way to rest, turned as it is; None where it has not begun."""
+        braked = self._traveller.brake(now)
+        if braked is None or self._quaternion is None:
+            return None
+        place, self._waits = braked
+        self._turned = now
+        return self._told(place, self._quaternion), self._waits
+
+    def _told(self, place: Approach, q: Vector) -> Told:
+        hand = from_tool(place.position, q, self.tool_offset)
+        return Told(hand, q, place.velocity, place.acceleration)
+
+
+class Course:
+    """Which target the arm is led to: one at a time, and from a stop on none that leads away."""
+
+    def __init__(self, follower: Follower) -> None:
+        self._follower = follower
+        self._target: Goal | None = None
+        self._braking = False  # a stop has met it on its way
+        self.held = ""  # why the arm must not be led anywhere
+
+    @property
+    def leads(self) -> bool:
+        """Whether there is something to tell the arm."""
+        return self._target is not None or self._braking
+
+    @property
+    def target(self) -> Goal | None:
+        """Where the arm is led to."""
+        return self._target
+
+    def take(self, target: Goal, T_base_ee: Vector) -> Refusal:
+        """Take a target, or say why not; the arm is at a pose (4, 4)."""
+        here = to_tool(T_base_ee, self._follower.tool_offset)
+        if self.held and float(np.linalg.norm(target.position - here)) > _HERE:
+            return Refusal(self.held, Reason.REFUSED | Reason.STOPPED)
+        self._target, self._braking = target, False
+        return TAKEN
+
+    def hold(self, why: str) -> None:
+        """Drop the target, and take none that leads away, until the reason is an empty one."""
+        if why and not self.held and self._target is not None:
+            self._target, self._braking = None, True
+        self.held = why
+
+    def drop(self) -> None:
+        """Forget the target: what moves the arm now, or stopped it, leaves it somewhere else."""
+        self._target, self._braking = None, False
+        self._follower.rest()
+
+    def step(self, T_base_ee: Vector, now: float) -> Told | None:
+        """Return what to tell the arm now [s]; None where it rests at its last target."""
+        if self._target is not None:
+            told, ended = self._follower.go(T_base_ee, self._target, now)
+            self._target = None if ended else self._target
+            return told
+        if self._braking and (braked := self._follower.brake(now)) is not None:
+            told, ended = braked
+            self._braking = not ended
+            return told
+        self._braking = False
+        return None

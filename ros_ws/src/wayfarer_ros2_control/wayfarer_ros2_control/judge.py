@@ -1,0 +1,79 @@
+"""Whether the arm follows a target, judged by its measured pose: nobody could say so. Pure."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from wayfarer_common.reason import Reason
+from wayfarer_common.targets import TAKEN, Refusal
+
+Vector = NDArray[np.float64]
+
+AFTER = 0.25  # s from a target to the verdict; a newer target brings it at once
+AT_IT = 0.02  # m from a target within which the arm is at it
+NEARER = 0.2  # share of the way to a target that the arm must have come otherwise
+_FRESH = 0.25  # s, oldest pose by which is judged; control's own max_age
+
+
+@dataclass(frozen=True)
+class _Judged:
+    stamp: int  # ns
+    position: Vector  # (3,) m
+    distance: float  # m from the arm when the target came
+    due: float  # s
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is said of the target of a stamp [ns]."""
+
+    stamp: int
+    refusal: Refusal
+
+
+class Judge:
+    """Times in seconds on a steady clock, places in metres in the base frame."""
+
+    def __init__(self) -> None:
+        self._here: Vector | None = None  # (3,)
+        self._heard = -np.inf
+        self._open: _Judged | None = None
+
+    def pose(self, position: Vector, now: float) -> None:
+        """Hear where the arm is, (3,)."""
+        self._here, self._heard = position, now
+
+    def target(self, stamp: int, position: Vector, now: float) -> list[Verdict]:
+        """Hear a target (3,); return the verdicts that are due with it."""
+        verdicts = self._close(now)
+        here = self._place(now)
+        if here is None:
+            return [*verdicts, Verdict(stamp, Refusal("nobody tells where the arm is", _NO_POSE))]
+        self._open = _Judged(stamp, position, float(np.linalg.norm(position - here)), now + AFTER)
+        return verdicts
+
+    def due(self, now: float) -> list[Verdict]:
+        """Return the verdict whose time has come. To be called often."""
+        return self._close(now) if self._open is not None and now >= self._open.due else []
+
+    def _close(self, now: float) -> list[Verdict]:
+        judged, self._open = self._open, None
+        if judged is None:
+            return []
+        here = self._place(now)
+        if here is None:
+            return [
+                Verdict(judged.stamp, Refusal("nobody tells any more where the arm is", _NO_POSE))
+            ]
+        left = float(np.linalg.norm(judged.position - here))
+        if left <= max(AT_IT, (1.0 - NEARER) * judged.distance):
+            return [Verdict(judged.stamp, TAKEN)]
+        now_mm, then_mm = 1e3 * left, 1e3 * judged.distance
+        text = f"the arm does not follow: {now_mm:.0f} mm from its target, {then_mm:.0f} mm before"
+        return [Verdict(judged.stamp, Refusal(text))]
+
+    def _place(self, now: float) -> Vector | None:
+        return self._here if now - self._heard <= _FRESH else None
+
+
+_NO_POSE = Reason.REFUSED | Reason.NO_POSE
