@@ -99,7 +99,7 @@ def test_every_stage_holds_what_it_needs(tmp_path: Path) -> None:
 def test_scales_are_looked_up_by_name_and_repeated_as_often_as_wanted() -> None:
     assert scale("small", "practical") == SMALL
     assert scale("full", "paper", 7).repetitions == 7
-    with pytest.raises(ConfigError, match="scale 'huge' is not one of small, medium, hidden, full"):
+    with pytest.raises(ConfigError, match="scale 'huge' is not one of small, medium, large, hidden, full"):
         scale("huge", "paper")
 
 

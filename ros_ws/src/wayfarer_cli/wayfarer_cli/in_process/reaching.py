@@ -165,7 +165,7 @@ def _in_between(arm: Arm, decision: Decision) -> Iterator[NDArray[np.uint8]]:
     if decision.target is None:
         return
     for _ in range(round(arm.period_ns * 1e-9 * FRAMES)):
-        arm.world.advance(decision.target, 1.0 / FRAMES)
+        arm.world.advance(decision.target.position, 1.0 / FRAMES)
         yield arm.world.render(_FILM_SIDE, _FILM_SIDE)
 
 
