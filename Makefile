@@ -20,7 +20,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 DEMO := runs/demo
 RIG := runs/rig
 ROBOT := fr3
-DEMO_SIZE := --episodes 10 --steps 100 --seed 0 --config launch/config/demo.yaml
+DEMO_SIZE := --episodes 15 --steps 200 --seed 0 --config launch/config/demo.yaml
 
 PACKAGE_DIRS := ros_ws/src policies sim launch
 INTERFACES := $(shell find ros_ws/src/*_msgs -type f)
@@ -33,11 +33,12 @@ help:  ## show this list
 
 setup: $(VENV)/.packages $(VENV)/.meshes  ## make the environment (the other targets call it)
 
-demo: setup  ## explore in the simulator for a few minutes, beside random actions; print and draw what came of it
+demo: setup  ## explore over ROS in the simulator, beside random actions; show how the policy reaches the goals it is sent to
 	rm -rf $(DEMO)
 	$(VENV)/bin/wayfarer collect --target sim --method random $(DEMO_SIZE) --out $(DEMO)/random
 	$(VENV)/bin/wayfarer collect --target sim --method goal $(DEMO_SIZE) --out $(DEMO)/goal
 	$(VENV)/bin/wayfarer bag info $(DEMO)/goal $(DEMO)/random
+	$(VENV)/bin/wayfarer evaluate --goals $(DEMO)/goal --steps 30 --picture $(DEMO)/goals.png
 	$(VENV)/bin/wayfarer bag draw $(DEMO)/goal
 
 ifeq ($(ROS_DISTRO),kilted)

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from wayfarer_control.safety import Limits, Situation, decide
+from wayfarer_control.safety import Limits, Pose, Situation, decide
 from wayfarer_policies.policy import Start
 from wayfarer_policies.scripts import Box, ScriptedPolicy, steps_needed
 from wayfarer_sim.cube_world import CubeWorld
 
 BOX = Box((0.36, -0.35, -0.08), (0.80, 0.35, 0.388), 0.125)  # as launch/config/sim.yaml
-LIMITS = Limits(0.125, 0.22, 0.45, BOX.low, BOX.high, control_period=0.5, max_age=0.25, silence=0.75)
+DOWN = (1.0, 0.0, 0.0, 0.0)  # xyzw
+LIMITS = Limits(0.125, 0.22, 0.45, 1.0, BOX.low, BOX.high, DOWN, control_period=0.5, max_age=0.25, silence=0.75)
 MIDDLE = np.array([0.58, 0.0])  # m, base frame
 NEAR = 0.10  # m
 TRIALS, ENOUGH = 12, 9  # 52 of 60 came nearer than NEAR; fewer than 9 of 12 would then be rare
@@ -19,14 +20,14 @@ def sweep(world: CubeWorld) -> None:
     policy.begin_episode(Start(np.random.default_rng(0), explore=False))
     last = -np.inf
     for step in range(steps_needed("sweep", BOX)):
-        now, position = 0.5 * step, world.ee_pose[0]
-        action = policy.act(np.zeros((84, 84, 3), np.uint8), position).astype(float)
+        now, pose = 0.5 * step, Pose(*world.ee_pose)
+        action = policy.act(np.zeros((84, 84, 3), np.uint8), pose.position).astype(float)
         if not action.any():
             return
-        decision = decide(LIMITS, action, now, Situation(now, position, False, False, last))
+        decision = decide(LIMITS, action, now, Situation(now, pose, False, False, last))
         assert decision.target is not None
         last = now
-        world.advance(decision.target, 0.5)
+        world.advance(decision.target.position, 0.5)
     raise AssertionError("the sweep did not come to its end in the steps it said it needs")
 
 
