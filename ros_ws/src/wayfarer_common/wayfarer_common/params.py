@@ -32,9 +32,8 @@ def declare(node: Node, parameters: type[P]) -> P:
 
     Raises ConfigError, naming node, key and what would be right.
     """
-    given = (
-        node._parameter_overrides
-    )  # rclpy has no public way to list what was given but never declared
+    # rclpy has no public way to list what was given but never declared
+    given = node._parameter_overrides
     known = {f.name for f in fields(parameters)}  # type: ignore[arg-type]
     for key in given:
         if key not in known and not key.startswith(_OF_ROS_ITSELF):

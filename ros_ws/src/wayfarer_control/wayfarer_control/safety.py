@@ -29,9 +29,7 @@ class Limits:
     max_turn: float  # rad/s, turn of the hand over the time it is given
     workspace_min: tuple[float, float, float]  # m, base frame
     workspace_max: tuple[float, float, float]  # m, base frame
-    orientation: tuple[
-        float, float, float, float
-    ]  # of the hand in every command, unit quaternion xyzw, base frame
+    orientation: tuple[float, float, float, float]  # of the hand, unit quaternion xyzw, base frame
     control_period: float  # s between two commands
     max_age: float  # s, oldest observation, and oldest pose, that may still be acted on
     silence: float  # s without an action until the arm holds
@@ -78,9 +76,7 @@ class Situation:
     """What the gate knows when an action arrives. Times in seconds on one clock."""
 
     now: float
-    pose: (
-        Pose | None
-    )  # measured, at or after the observation; None: not known, or too old to command from
+    pose: Pose | None  # measured, not before the observation; None: not known, or too old
     robot_error: bool
     stopped: bool  # an operator's stop is in force
     last_stamp: float  # stamp of the last action that led to a command; -inf before the first
