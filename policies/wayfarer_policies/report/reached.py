@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 from wayfarer_common.errors import DataError
 
 from wayfarer_policies.report.drawing import figure
 
 Picture = NDArray[np.uint8]  # (H, W, 3) RGB
+
+_GAP, _NAMES = 4, 18  # [pixels] between the pictures of a film, and above them
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,14 @@ def write_movie(frames: Sequence[Picture], out: Path, rate: float) -> Path:
 
 
 def side_by_side(scene: Picture, goal: Picture) -> Picture:
-    """Return the goal, enlarged to the scene's height, to the left of the scene (H, W, 3)."""
+    """Return the goal, enlarged to the scene's height, to the left of the scene (H, W, 3), each under its name."""
     height = scene.shape[0]
     enlarged = np.asarray(Image.fromarray(goal).resize((height, height), Image.Resampling.NEAREST))
-    between = np.full((height, 4, 3), 255, np.uint8)
-    return np.concatenate([enlarged, between, scene], axis=1)
+    between = np.full((height, _GAP, 3), 255, np.uint8)
+    pictures = np.concatenate([enlarged, between, scene], axis=1)
+
+    names = Image.new("RGB", (pictures.shape[1], _NAMES), "white")
+    draw = ImageDraw.Draw(names)
+    draw.text((4, 3), "goal image", "black")
+    draw.text((height + _GAP + 4, 3), "camera", "black")
+    return np.concatenate([np.asarray(names), pictures])

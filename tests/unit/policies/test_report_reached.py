@@ -32,11 +32,11 @@ def test_those_images_are_told_that_differ_from_the_usual_one() -> None:
 
 def test_a_film_keeps_its_frames_its_pace_and_a_few_coloured_pixels(tmp_path: Path) -> None:
     frames = [side_by_side(picture(40 * k), WHITE) for k in range(5)]
-    frames[2][5, 20] = (250, 200, 0)
+    frames[2][18 + 5, 20] = (250, 200, 0)
     with Image.open(write_movie(frames, tmp_path / "film.gif", rate=10.0)) as film:
-        assert (film.n_frames, film.size, film.info["duration"]) == (5, (28, 12), 100)  # type: ignore[attr-defined]
+        assert (film.n_frames, film.size, film.info["duration"]) == (5, (28, 18 + 12), 100)  # type: ignore[attr-defined]
         film.seek(2)
-        red, green, blue = film.convert("RGB").getpixel((20, 5))  # type: ignore[misc]
+        red, green, blue = film.convert("RGB").getpixel((20, 18 + 5))  # type: ignore[misc]
     assert red > 200
     assert 150 < green < 240
     assert blue < 60
