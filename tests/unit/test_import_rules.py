@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 SHARE = Path(sys.prefix) / "share"
 NODES = sorted(p.parent.name for p in (ROOT / "ros_ws" / "src").glob("*/*/node.py"))
 PACKAGES = sorted(
-    p.parent for pattern in ("ros_ws/src/*", "sim/*", "*") for p in ROOT.glob(f"{pattern}/package.xml")
+    p.parent for pattern in ("ros_ws/src/*", "policies/*", "sim/*", "*") for p in ROOT.glob(f"{pattern}/package.xml")
 )
 # What policies and sim may use of wayfarer_common.
 PURE_COMMON = {"calibration", "errors", "cube", "fault", "names", "plain_yaml", "parameter", "reason"}
@@ -95,7 +95,7 @@ def inside(package: str) -> list[Path]:
 
 
 def all_packages_of_ours() -> set[str]:
-    return {path.name if path.name != "policies" else "wayfarer_policies" for path in PACKAGES}
+    return {path.name for path in PACKAGES}
 
 
 # --- the reader itself ---
