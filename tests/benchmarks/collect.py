@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from wayfarer_common import names
+from wayfarer_core import names
 from wayfarer_policies.replay.bag import messages
 from wayfarer_policies.replay.message_types import base_types
 

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from wayfarer_camera.picture import Crop, observe
-from wayfarer_common.cube import EDGE, top_face
+from wayfarer_core.cube import EDGE, top_face
 from wayfarer_policies.vision.camera import Camera
 from wayfarer_policies.vision.cube_tracker import CubeTracker
 from wayfarer_sim.cube_world import CubeWorld, CubeWorldConfig

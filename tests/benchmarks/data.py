@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from mcap.reader import make_reader
 from numpy.typing import NDArray
-from wayfarer_common import names
+from wayfarer_core import names
 from wayfarer_policies.relabel import FutureGoals
 from wayfarer_policies.replay.bag import Channel, EpisodeWriter, messages
 from wayfarer_policies.replay.dataset import Dataset

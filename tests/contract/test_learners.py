@@ -8,7 +8,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from wayfarer_common.errors import DataError
+from wayfarer_core.errors import DataError
 from wayfarer_policies import checkpoint
 from wayfarer_policies.algorithm import Algorithm, LabelledBatch, LearningError, Observation
 from wayfarer_policies.bcq import BCQ, BCQConfig

@@ -13,9 +13,9 @@ from rosbags.highlevel import AnyReader
 from wayfarer_cli.collect import Collection
 from wayfarer_cli.in_process.robot import Arm
 from wayfarer_cli.in_process.run import collect_in_process
-from wayfarer_common.fault import TRIES, FaultKind
-from wayfarer_common.reason import Reason
 from wayfarer_control.safety import Decision
+from wayfarer_core.fault import TRIES, FaultKind
+from wayfarer_core.reason import Reason
 from wayfarer_policies import checkpoint
 from wayfarer_policies.replay.bag import read_episode
 from wayfarer_policies.replay.episode import End

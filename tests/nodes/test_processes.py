@@ -14,8 +14,9 @@ from fixtures.episodes import write_run
 from fixtures.feeding import Feeder
 from fixtures.graph import DEADLINE, VENV, nodes_of, peer, wait_for, wayfarer
 from rclpy.action import ActionClient
-from wayfarer_common import lifetime, names
+from wayfarer_common import lifetime
 from wayfarer_common.ros_arguments import quoted
+from wayfarer_core import names
 from wayfarer_msgs.action import Train
 from wayfarer_policies.replay.bag import read_episode
 from wayfarer_policies.replay.episode import End

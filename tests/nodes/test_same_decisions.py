@@ -21,8 +21,9 @@ from rclpy.action import ActionClient
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from wayfarer_cli.launch_file import read_launch_file
-from wayfarer_common import contract, names
+from wayfarer_common import contract
 from wayfarer_common.conversions import array_to_image, base_pose, position_of, to_nanoseconds, to_stamp
+from wayfarer_core import names
 from wayfarer_msgs.action import RunEpisode
 from wayfarer_msgs.msg import Weights
 from wayfarer_policies.networks import EncoderConfig, SharedEncoder, weights_to_bytes

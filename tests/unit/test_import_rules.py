@@ -14,8 +14,6 @@ NODES = sorted(p.parent.name for p in (ROOT / "ros_ws" / "src").glob("*/*/node.p
 PACKAGES = sorted(
     p.parent for pattern in ("ros_ws/src/*", "policies/*", "sim/*", "*") for p in ROOT.glob(f"{pattern}/package.xml")
 )
-# What policies and sim may use of wayfarer_common.
-PURE_COMMON = {"calibration", "errors", "cube", "fault", "names", "plain_yaml", "parameter", "reason"}
 # Parts of a node that stand beside its node.py and speak to rclpy for it; everything else beside it is pure or
 # handles messages at most.
 SPEAK_ROS = {
@@ -105,7 +103,7 @@ def test_there_is_something_to_read() -> None:
     assert len(SOURCES) > 40
     assert {"wayfarer_actor", "wayfarer_camera", "wayfarer_collector", "wayfarer_control"} <= set(NODES)
     assert {"wayfarer_replay", "wayfarer_sim_bridge"} <= set(NODES)
-    for package in (*NODES, "wayfarer_policies", "wayfarer_sim"):
+    for package in (*NODES, "wayfarer_core", "wayfarer_policies", "wayfarer_sim"):
         assert inside(package), package
 
 
@@ -127,31 +125,28 @@ def test_ros_is_told_from_the_rest() -> None:
         "launch",
     ):
         assert is_ros(module), module
-    for module in ("rosbags.typesys", "numpy", "wayfarer_common.names", "mcap.reader", "torch", "robosuite", "yaml"):
+    for module in ("rosbags.typesys", "numpy", "wayfarer_core.names", "mcap.reader", "torch", "robosuite", "yaml"):
         assert not is_ros(module), module
 
 
 # --- who may know whom ---
 
 
+def test_the_ground_floor_stands_on_numpy_alone() -> None:
+    known = (*sys.stdlib_module_names, "wayfarer_core", "numpy", "yaml")
+    for path in inside("wayfarer_core"):
+        for module in imports(path):
+            assert module.split(".")[0] in known, f"{name_of(path)} imports {module}"
+
+
 @pytest.mark.parametrize("package", ["wayfarer_policies", "wayfarer_sim"])
 def test_policies_and_sim_know_neither_ros_nor_each_other_nor_a_node(package: str) -> None:
-    allowed = {package, "wayfarer_common"}
+    allowed = {package, "wayfarer_core"}
     for path in inside(package):
         for module in imports(path):
             assert not is_ros(module), f"{name_of(path)} imports {module}"
             top = module.split(".")[0]
             assert not top.startswith("wayfarer_") or top in allowed, f"{name_of(path)} imports {module}"
-
-
-@pytest.mark.parametrize("package", ["wayfarer_policies", "wayfarer_sim"])
-def test_policies_and_sim_use_only_the_pure_part_of_common(package: str) -> None:
-    for path in inside(package):
-        for module in imports(path):
-            parts = module.split(".")
-            if parts[0] == "wayfarer_common":
-                assert len(parts) > 1, f"{name_of(path)} imports all of wayfarer_common"
-                assert parts[1] in PURE_COMMON, f"{name_of(path)} imports {module}"
 
 
 def test_policies_know_no_simulator_and_sim_no_torch() -> None:
@@ -169,18 +164,9 @@ def test_the_simulated_panda_knows_neither_ros_nor_anything_of_wayfarer() -> Non
             assert module.split(".")[0] in known, f"{name_of(path)} imports {module}"
 
 
-@pytest.mark.parametrize("module", sorted(PURE_COMMON))
-def test_the_pure_part_of_common_is_pure(module: str) -> None:
-    path = ROOT / "ros_ws/src/wayfarer_common/wayfarer_common" / f"{module}.py"
-    for imported in imports(path):
-        assert not is_ros(imported), f"{module}.py imports {imported}"
-        if imported.startswith("wayfarer_"):
-            assert imported.split(".")[1] in PURE_COMMON, f"{module}.py imports {imported}"
-
-
 @pytest.mark.parametrize("package", NODES)
 def test_a_node_package_knows_no_other_node_package(package: str) -> None:
-    allowed = {package, "wayfarer_common", "wayfarer_msgs", "wayfarer_policies", "wayfarer_sim"}
+    allowed = {package, "wayfarer_core", "wayfarer_common", "wayfarer_msgs", "wayfarer_policies", "wayfarer_sim"}
     for path in inside(package):
         for module in imports(path):
             top = module.split(".")[0]
@@ -236,7 +222,7 @@ def test_package_xml_declares_every_ros_package_that_is_imported(package: Path) 
     own = {path.parent.name for path in package.glob("*/__init__.py")}
     imported = {module.split(".")[0] for path in package.glob("*/**/*.py") for module in imports(path)}
     needed = {top for top in imported if is_ros(top) or top.startswith("wayfarer_")} - own
-    assert bool(needed) != (package.name == "panda_sim"), package.name
+    assert bool(needed) != (package.name in ("panda_sim", "wayfarer_core")), package.name
     assert needed <= declared(package), f"{package.name}/package.xml lacks {sorted(needed - declared(package))}"
 
 

@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from wayfarer_common import contract, names
+from wayfarer_common import contract
+from wayfarer_core import names
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from wayfarer_common.errors import ConfigError, DataError, WayfarerError
+from wayfarer_core.errors import ConfigError, DataError, WayfarerError
 
 from wayfarer_policies.checkpoint import State
 

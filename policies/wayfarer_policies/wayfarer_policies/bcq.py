@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import mse_loss
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.errors import ConfigError
 
 from wayfarer_policies import checkpoint
 from wayfarer_policies.algorithm import (

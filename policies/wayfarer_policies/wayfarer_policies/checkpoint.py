@@ -12,10 +12,9 @@ import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
-from wayfarer_common.errors import DataError
-from wayfarer_common.plain_yaml import refuse_pointer
-
-from wayfarer_policies.atomic import make_folder, write_atomically
+from wayfarer_core.atomic import make_folder, write_atomically
+from wayfarer_core.errors import DataError
+from wayfarer_core.plain_yaml import refuse_pointer
 
 VERSION = 1
 HEADER = "wayfarer"  # key of the JSON in the safetensors header

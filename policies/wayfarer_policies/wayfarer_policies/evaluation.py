@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from wayfarer_common.errors import DataError
+from wayfarer_core.errors import DataError
 
 from wayfarer_policies.pose_labels import TrackerOf, calibrated_tracker, tracked
 from wayfarer_policies.replay.bag import read_episode

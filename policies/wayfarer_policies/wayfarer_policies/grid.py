@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from wayfarer_common.errors import ConfigError, DataError, WayfarerError
-
-from wayfarer_policies.atomic import make_folder, write_atomically
+from wayfarer_core.atomic import make_folder, write_atomically
+from wayfarer_core.errors import ConfigError, DataError, WayfarerError
 
 Plain = Any  # what JSON can hold: None, bool, int, finite float, str, and lists and dicts of them
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from wayfarer_common.errors import ConfigError, DeviceError, WayfarerError
+from wayfarer_core.errors import ConfigError, DeviceError, WayfarerError
 
 from wayfarer_policies.grid import Cell, do
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from wayfarer_common.errors import DataError
+from wayfarer_core.errors import DataError
 
 from wayfarer_policies import checkpoint
 from wayfarer_policies.algorithm import LabelledBatch, Observation, within

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import Tensor
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.errors import ConfigError
 
 from wayfarer_policies import checkpoint
 from wayfarer_policies.algorithm import Algorithm, LabelledBatch, positive

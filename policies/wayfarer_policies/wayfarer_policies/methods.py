@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.errors import ConfigError
 
 from wayfarer_policies.intrinsic import IntrinsicReward
 from wayfarer_policies.learned_policy import LearnedPolicy

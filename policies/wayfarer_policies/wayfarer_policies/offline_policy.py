@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
-from wayfarer_common.errors import DataError
+from wayfarer_core.errors import DataError
 
 from wayfarer_policies import checkpoint
 from wayfarer_policies.algorithm import one_observation

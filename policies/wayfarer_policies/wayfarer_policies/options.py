@@ -6,7 +6,7 @@ parameters, `run.yaml` and the checkpoints carry them.
 
 from dataclasses import dataclass
 
-from wayfarer_common.parameter import param
+from wayfarer_core.parameter import param
 
 REACHED = ("step", "image")
 AFTER_ARRIVAL = ("continue", "play", "return")

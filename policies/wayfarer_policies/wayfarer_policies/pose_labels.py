@@ -7,8 +7,8 @@ from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from wayfarer_common.calibration import load_optional
-from wayfarer_common.errors import DataError
+from wayfarer_core.calibration import load_optional
+from wayfarer_core.errors import DataError
 
 from wayfarer_policies.replay.dataset import Dataset
 from wayfarer_policies.replay.episode import Episode

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from wayfarer_common.cube import FACES
+from wayfarer_core.cube import FACES
 
 
 @dataclass(frozen=True)

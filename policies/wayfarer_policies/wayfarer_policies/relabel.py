@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import torch
 from torch import Tensor
-from wayfarer_common.errors import DataError
+from wayfarer_core.errors import DataError
 
 from wayfarer_policies.algorithm import LabelledBatch, Observation, within
 from wayfarer_policies.checkpoint import State

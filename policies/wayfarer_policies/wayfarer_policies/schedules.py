@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.errors import ConfigError
 
 from wayfarer_policies.algorithm import within
 

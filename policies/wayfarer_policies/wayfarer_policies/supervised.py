@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
-from wayfarer_common.cube import FACES, top_faces
-from wayfarer_common.errors import ConfigError, DataError
+from wayfarer_core.cube import FACES, top_faces
+from wayfarer_core.errors import ConfigError, DataError
 
 from wayfarer_policies import checkpoint
 from wayfarer_policies.algorithm import Guard, Observation, positive, within

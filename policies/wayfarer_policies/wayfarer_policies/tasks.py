@@ -10,8 +10,8 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from wayfarer_common.cube import FACES, top_faces
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.cube import FACES, top_faces
+from wayfarer_core.errors import ConfigError
 
 Poses = NDArray[np.float64]  # (..., 7)
 

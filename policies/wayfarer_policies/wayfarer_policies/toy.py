@@ -12,11 +12,11 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from wayfarer_common.errors import ConfigError, DataError
+from wayfarer_core.atomic import write_table
+from wayfarer_core.errors import ConfigError, DataError
 
 from wayfarer_policies import checkpoint
 from wayfarer_policies.algorithm import GoalPixels, one_observation, within
-from wayfarer_policies.atomic import write_table
 from wayfarer_policies.ddqn import DDQN, DDQNConfig
 from wayfarer_policies.exploration import Schedule, explore
 from wayfarer_policies.goals import CHOICES, FitOnly, Goal, ImageNovelty, NoNovelty

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from wayfarer_camera.picture import Crop, observe
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.errors import ConfigError
 
 
 def noise(height: int, width: int) -> NDArray[np.uint8]:

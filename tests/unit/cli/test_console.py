@@ -8,7 +8,7 @@ from rich.progress import Progress
 from rich.table import Table
 from wayfarer_cli import main as command
 from wayfarer_cli.console import bars, show, words_of
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.errors import ConfigError
 
 NAMES = ["[/bold]", "[a]", "[red]x[/]", "a\\[b]", ":heart:", "[link=x]y"]
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from wayfarer_cli.in_process.config import configuration_of_run
 from wayfarer_cli.in_process.goals import stored_goals
 from wayfarer_cli.in_process.reaching import Distances, distances, policies_of
-from wayfarer_common.errors import DataError
+from wayfarer_core.errors import DataError
 from wayfarer_policies.replay.run_directory import RunDirectory
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from wayfarer_cli.in_process.config import Configuration, configuration_of, configuration_of_run
 from wayfarer_cli.launch_file import read_launch_file
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.errors import ConfigError
 
 LAUNCH = Path(__file__).parents[3] / "launch"
 

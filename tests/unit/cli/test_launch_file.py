@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from wayfarer_cli.launch_file import Launch, declared_arguments, read_launch_file
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.errors import ConfigError
 from wayfarer_policies.methods import METHODS
 
 SHIPPED = Path(__file__).parents[3] / "launch"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 from wayfarer_cli.launch_file import Launch, NodeSpec, read_launch_file
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.errors import ConfigError
 from wayfarer_ros2_control.interfaces import REQUIRED
 
 SHIPPED = Path(__file__).parents[3] / "launch"

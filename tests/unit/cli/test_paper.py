@@ -25,7 +25,7 @@ from wayfarer_cli.paper.outcome import Score, Standing, finished, in_words, stan
 from wayfarer_cli.paper.plan import STAGES, cells_of, run_name
 from wayfarer_cli.paper.run import run_paper, write_results
 from wayfarer_cli.paper.scales import FULL, SMALL, Scale, Variant, scale
-from wayfarer_common.errors import ConfigError, DataError
+from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_policies.bcq_networks import Description
 from wayfarer_policies.evaluation import Evaluation, wilson
 from wayfarer_policies.exploration import Schedule

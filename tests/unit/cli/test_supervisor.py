@@ -10,8 +10,8 @@ import pytest
 from wayfarer_cli import supervisor
 from wayfarer_cli.launch_file import Launch, NodeSpec
 from wayfarer_cli.supervisor import NodeDiedError, Supervisor
-from wayfarer_common.errors import ConfigError
 from wayfarer_common.lifetime import claim
+from wayfarer_core.errors import ConfigError
 
 PYTHON = f"#!{sys.executable}\nimport os, signal, sys, time\n"
 SLEEP = PYTHON + "print('awake', flush=True)\ntime.sleep(60)\n"

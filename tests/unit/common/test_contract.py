@@ -2,8 +2,9 @@ import re
 
 import pytest
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
-from wayfarer_common import contract, names, qos
+from wayfarer_common import contract, qos
 from wayfarer_common.contract import TOPICS, Topic
+from wayfarer_core import names
 
 NODES = {"bridge", "sim_bridge", "camera", "control", "actor", "replay", "collector", "novelty", "learner"}
 NOT_TOPICS = {  # services, actions and constants of names.py

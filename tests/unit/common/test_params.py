@@ -8,8 +8,8 @@ import rclpy
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from wayfarer_common.errors import ConfigError
 from wayfarer_common.params import declare, param, required
+from wayfarer_core.errors import ConfigError
 
 
 @dataclass(frozen=True)

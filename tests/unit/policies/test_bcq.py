@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from wayfarer_common.errors import ConfigError, DataError
+from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_policies import checkpoint
 from wayfarer_policies.algorithm import LabelledBatch, LearningError, Observation
 from wayfarer_policies.bcq import BCQ, BCQConfig, draw_latents

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from wayfarer_common.errors import DataError
+from wayfarer_core.errors import DataError
 from wayfarer_policies import checkpoint
 from wayfarer_policies.algorithm import LabelledBatch, Observation
 from wayfarer_policies.checkpoint import State

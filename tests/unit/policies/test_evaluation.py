@@ -6,7 +6,7 @@ from fixtures.episodes import write_run
 from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from wayfarer_common.errors import DataError
+from wayfarer_core.errors import DataError
 from wayfarer_policies.evaluation import count_successes, wilson
 from wayfarer_policies.replay.episode import End
 

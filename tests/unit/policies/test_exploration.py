@@ -3,7 +3,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.errors import ConfigError
 from wayfarer_policies.exploration import Overlapped, Progress, Schedule, Sequential, Stage, explore
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from wayfarer_common.errors import DataError
+from wayfarer_core.errors import DataError
 from wayfarer_policies.replay import frames as frames_module
 from wayfarer_policies.replay.cache_index import INDEX, Entry, Index, Source
 from wayfarer_policies.replay.episode import End, Episode, EpisodeInfo

@@ -9,7 +9,7 @@ import pytest
 from fixtures.workers import Here
 from hypothesis import given
 from hypothesis import strategies as st
-from wayfarer_common.errors import ConfigError, DataError, WayfarerError
+from wayfarer_core.errors import ConfigError, DataError, WayfarerError
 from wayfarer_policies.grid import Cell, GridError, State, error_file, file_of, read_result, run_grid
 
 

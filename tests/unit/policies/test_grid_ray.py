@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from wayfarer_common.errors import ConfigError, DataError, DeviceError
+from wayfarer_core.errors import ConfigError, DataError, DeviceError
 from wayfarer_policies.grid import Cell, GridError, run_grid
 from wayfarer_policies.grid_ray import RayWorkers
 

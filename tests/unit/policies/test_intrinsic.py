@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from wayfarer_common.errors import DataError
+from wayfarer_core.errors import DataError
 from wayfarer_policies.checkpoint import State
 from wayfarer_policies.intrinsic import IntrinsicReward
 from wayfarer_policies.replay.episode import End

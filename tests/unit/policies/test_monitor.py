@@ -5,7 +5,7 @@ import pytest
 from fixtures.episodes import expected_image, expected_object, expected_pose, write_run
 from hypothesis import given
 from hypothesis import strategies as st
-from wayfarer_common.errors import DataError
+from wayfarer_core.errors import DataError
 from wayfarer_policies import checkpoint
 from wayfarer_policies.methods import checkpoint_folder, make_rnd
 from wayfarer_policies.monitor import CELL, Monitor, _with

@@ -1,7 +1,7 @@
 import pytest
 import torch
 from torch import nn
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.errors import ConfigError
 from wayfarer_policies.algorithm import Observation
 from wayfarer_policies.networks import Encoder, EncoderConfig, Heads, PolicyHead, SharedEncoder, fast_precision
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from fixtures.painted import SIDE, dataset, paint, painted, trajectory
-from wayfarer_common.errors import ConfigError, DataError
+from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_policies import checkpoint
 from wayfarer_policies.algorithm import LearningError
 from wayfarer_policies.bcq import BCQConfig

@@ -6,8 +6,8 @@ import pytest
 from fixtures.episodes import write_run
 from fixtures.painted import dataset, painted, trajectory
 from numpy.typing import NDArray
-from wayfarer_common.calibration import Calibration, save_calibration
-from wayfarer_common.errors import ConfigError, DataError
+from wayfarer_core.calibration import Calibration, save_calibration
+from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_policies.pose_labels import TRACKER, TRUTH, PoseLabels, TaskDataError, calibrated_tracker
 from wayfarer_policies.replay.dataset import Dataset
 from wayfarer_policies.replay.frames import FrameCache

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.errors import ConfigError
 from wayfarer_policies.methods import make_policy
 from wayfarer_policies.options import ActingOptions
 from wayfarer_policies.policy import Policy, PolicyGoal, Start

@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from wayfarer_common.errors import ConfigError, DataError
+from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_policies.checkpoint import State
 from wayfarer_policies.relabel import FutureGoals, ImageDistance, Nearness, SameStep
 from wayfarer_policies.replay.frames import Trajectory

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from wayfarer_common.errors import ConfigError, DataError
+from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_policies import checkpoint
 from wayfarer_policies.ddqn import DDQN, DDQNConfig
 from wayfarer_policies.intrinsic import IntrinsicReward

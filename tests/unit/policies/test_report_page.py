@@ -13,8 +13,8 @@ from fixtures.plain_bags import record
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from wayfarer_common.errors import DataError
-from wayfarer_common.reason import Reason
+from wayfarer_core.errors import DataError
+from wayfarer_core.reason import Reason
 from wayfarer_policies import checkpoint
 from wayfarer_policies.methods import make_rnd
 from wayfarer_policies.replay.run_directory import RunWriter

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from wayfarer_common.errors import DataError
+from wayfarer_core.errors import DataError
 from wayfarer_policies.report.reached import Ending, draw_reached, most_telling, side_by_side, write_movie
 
 WHITE = np.full((12, 12, 3), 255, np.uint8)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from fixtures.episodes import write_episode, write_run
 from PIL import Image
-from wayfarer_common.errors import DataError
-from wayfarer_common.reason import Reason
+from wayfarer_core.errors import DataError
+from wayfarer_core.reason import Reason
 from wayfarer_policies.replay.episode import End
 from wayfarer_policies.replay.run_directory import RunDirectory
 from wayfarer_policies.report.draw import draw_contact_sheet, draw_cube_positions

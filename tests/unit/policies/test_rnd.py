@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from wayfarer_common.errors import ConfigError, DataError
+from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_policies.algorithm import LearningError
 from wayfarer_policies.rnd import RND, RNDConfig
 

@@ -5,7 +5,7 @@ import pytest
 from fixtures.painted import painted
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from wayfarer_common.errors import ConfigError, DataError
+from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_policies.replay.dataset import Dataset
 from wayfarer_policies.splits import SPLITS, Split, draw_split
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from fixtures.painted import dataset, painted, trajectory
-from wayfarer_common.errors import ConfigError, DataError
+from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_policies.pose_labels import TRUTH
 from wayfarer_policies.predictor_scores import ColourScores, PositionScores, score_colours, score_positions
 from wayfarer_policies.replay.dataset import Dataset

@@ -4,8 +4,8 @@ from fixtures.painted import UP, pose
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from wayfarer_common.cube import FACE_NORMALS, FACES, top_face
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.cube import FACE_NORMALS, FACES, top_face
+from wayfarer_core.errors import ConfigError
 from wayfarer_policies.tasks import TASKS, Flip, Push, PushAndFlip, task
 
 

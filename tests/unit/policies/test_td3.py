@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.errors import ConfigError
 from wayfarer_policies.algorithm import LabelledBatch, LearningError
 from wayfarer_policies.networks import EncoderConfig, SeparateEncoders, SharedEncoder
 from wayfarer_policies.schedules import GaussianNoise, LinearSchedule

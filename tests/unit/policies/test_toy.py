@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from torch import Tensor
-from wayfarer_common.errors import ConfigError, DataError
-from wayfarer_policies.atomic import write_table
+from wayfarer_core.atomic import write_table
+from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_policies.ddqn import DDQNConfig
 from wayfarer_policies.exploration import Schedule
 from wayfarer_policies.networks import EncoderConfig

@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
-from wayfarer_common.calibration import Calibration
-from wayfarer_common.cube import EDGE
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.calibration import Calibration
+from wayfarer_core.cube import EDGE
+from wayfarer_core.errors import ConfigError
 from wayfarer_policies.vision.camera import camera_of
 from wayfarer_sim.cube_world import CubeWorld, CubeWorldConfig
 

@@ -8,9 +8,9 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from wayfarer_common import names
-from wayfarer_common.errors import DataError
-from wayfarer_common.fault import FaultKind
+from wayfarer_core import names
+from wayfarer_core.errors import DataError
+from wayfarer_core.fault import FaultKind
 
 from wayfarer_policies.replay.episode import End, Episode, EpisodeInfo
 from wayfarer_policies.replay.fresh import fresh

@@ -14,11 +14,11 @@ from mcap.writer import CompressionType, Writer
 from rosbags.serde import SerdeError
 from rosbags.typesys import TypesysError
 from rosbags.typesys.store import Typestore
-from wayfarer_common import names
-from wayfarer_common.errors import DataError
+from wayfarer_core import names
+from wayfarer_core.atomic import sync_directory
+from wayfarer_core.errors import DataError
 from zstandard import ZstdError
 
-from wayfarer_policies.atomic import sync_directory
 from wayfarer_policies.replay import digests
 from wayfarer_policies.replay.assembly import Parts, put_together, read_records
 from wayfarer_policies.replay.digests import HashingFile

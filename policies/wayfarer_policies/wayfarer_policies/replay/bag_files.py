@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mcap.records import Attachment, Metadata
-from wayfarer_common.errors import DataError
+from wayfarer_core.errors import DataError
 
 from wayfarer_policies.replay.bag import reading
 from wayfarer_policies.replay.mcap_files import McapFile, Wanted, everything

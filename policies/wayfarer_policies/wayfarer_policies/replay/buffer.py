@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
-from wayfarer_common.errors import DataError
+from wayfarer_core.errors import DataError
 
 from wayfarer_policies.replay import digests
 from wayfarer_policies.replay.bag import read_episode

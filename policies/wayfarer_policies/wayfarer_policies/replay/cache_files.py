@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from wayfarer_common.errors import DataError
+from wayfarer_core.errors import DataError
 
 _COPIED = 1 << 26  # bytes at a time from one generation to the next
 

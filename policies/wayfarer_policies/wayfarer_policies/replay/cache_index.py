@@ -7,9 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from wayfarer_common.errors import DataError
-
-from wayfarer_policies.atomic import write_atomically
+from wayfarer_core.atomic import write_atomically
+from wayfarer_core.errors import DataError
 
 VERSION = 4  # of the files and of what they hold: 3 had one set of files, written over in place, and no checksums
 INDEX = "index.json"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mcap.opcode import Opcode
-from wayfarer_common.errors import DataError
+from wayfarer_core.errors import DataError
 
 from wayfarer_policies.replay.bag import DAMAGE, reading
 from wayfarer_policies.replay.mcap_files import (

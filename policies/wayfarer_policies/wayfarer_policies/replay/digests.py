@@ -10,10 +10,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO
 
-from wayfarer_common import plain_yaml
-from wayfarer_common.errors import DataError
-
-from wayfarer_policies.atomic import NEW_SUFFIX, give_name, stage, write_atomically
+from wayfarer_core import plain_yaml
+from wayfarer_core.atomic import NEW_SUFFIX, give_name, stage, write_atomically
+from wayfarer_core.errors import DataError
 
 NAME = "SHA256SUMS"
 _BLOCK = 1 << 20

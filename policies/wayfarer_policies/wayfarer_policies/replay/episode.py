@@ -6,7 +6,7 @@ from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
-from wayfarer_common.fault import FaultKind
+from wayfarer_core.fault import FaultKind
 
 
 class End(IntEnum):

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from wayfarer_common import names
-from wayfarer_common.errors import DataError
+from wayfarer_core import names
+from wayfarer_core.errors import DataError
 
 from wayfarer_policies.replay.assembly import Parts, assemble, info_of, nanoseconds
 from wayfarer_policies.replay.bag import reading

@@ -18,7 +18,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from wayfarer_common.errors import DataError
+from wayfarer_core.errors import DataError
 
 from wayfarer_policies.replay.cache_files import checksum_of, copy_to, file_of, fresh_generation, mapped, write_at
 from wayfarer_policies.replay.cache_index import INDEX, Entry, Index, Layout, Source, read_index, write_index

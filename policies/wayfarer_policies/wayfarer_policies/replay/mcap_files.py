@@ -16,7 +16,7 @@ from typing import NamedTuple
 from mcap.data_stream import ReadDataStream
 from mcap.opcode import Opcode
 from mcap.records import Attachment, ChunkIndex, Footer, Metadata, Statistics
-from wayfarer_common import plain_yaml
+from wayfarer_core import plain_yaml
 
 from wayfarer_policies.replay.mcap_channels import Directory
 from wayfarer_policies.replay.recorded import Channel, Message, UnreadableError

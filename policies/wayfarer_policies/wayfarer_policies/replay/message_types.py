@@ -14,8 +14,8 @@ from rosbags.interfaces import Nodetype
 from rosbags.interfaces.typing import Typesdict
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
-from wayfarer_common import names
-from wayfarer_common.errors import DataError
+from wayfarer_core import names
+from wayfarer_core.errors import DataError
 
 from wayfarer_policies.replay.recorded import Channel, Message, UnreadableError
 

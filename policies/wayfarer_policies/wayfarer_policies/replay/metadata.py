@@ -8,8 +8,8 @@ from sys import intern
 from typing import Any
 
 import yaml
-from wayfarer_common import plain_yaml
-from wayfarer_common.errors import DataError
+from wayfarer_core import plain_yaml
+from wayfarer_core.errors import DataError
 
 from wayfarer_policies.replay import digests
 from wayfarer_policies.replay.bag import reading

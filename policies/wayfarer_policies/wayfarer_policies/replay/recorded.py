@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from wayfarer_common import names
+from wayfarer_core import names
 
 _NANOSECONDS = 1_000_000_000
 _STAMP, _STAMP_BIG_ENDIAN = struct.Struct("<iI"), struct.Struct(">iI")

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from wayfarer_common import names
-from wayfarer_common.errors import DataError
+from wayfarer_core import names
+from wayfarer_core.atomic import sync_directory
+from wayfarer_core.errors import DataError
 
-from wayfarer_policies.atomic import sync_directory
 from wayfarer_policies.replay import digests
 from wayfarer_policies.replay.assembly import Parts, assemble, info_of, nanoseconds
 from wayfarer_policies.replay.bag import DAMAGE, OPEN_SUFFIX, EpisodeWriter

@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from wayfarer_common import names
-from wayfarer_common.errors import ConfigError, DataError
+from wayfarer_core import names
+from wayfarer_core.errors import ConfigError, DataError
 
 from wayfarer_policies.replay import digests, metadata
 from wayfarer_policies.replay.bag import OPEN_SUFFIX, EpisodeWriter, messages, reading

@@ -6,7 +6,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from wayfarer_common.errors import DataError
+from wayfarer_core.errors import DataError
 
 from wayfarer_policies.replay.cache_index import Entry
 from wayfarer_policies.replay.episode import End

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import yaml
-from wayfarer_common import plain_yaml
-from wayfarer_common.errors import ConfigError, DataError
+from wayfarer_core import plain_yaml
+from wayfarer_core.atomic import NEW_SUFFIX, write_atomically
+from wayfarer_core.errors import ConfigError, DataError
 
-from wayfarer_policies.atomic import NEW_SUFFIX, write_atomically
 from wayfarer_policies.replay import digests, metadata
 from wayfarer_policies.replay.bag import OPEN_SUFFIX, read_info
 from wayfarer_policies.replay.episode import End

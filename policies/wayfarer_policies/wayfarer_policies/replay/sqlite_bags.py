@@ -14,8 +14,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from mcap.records import Attachment, Metadata
-from wayfarer_common.errors import DataError
-from wayfarer_common.plain_yaml import refuse_pointer
+from wayfarer_core.errors import DataError
+from wayfarer_core.plain_yaml import refuse_pointer
 
 from wayfarer_policies.replay.mcap_files import Wanted, everything
 from wayfarer_policies.replay.recorded import QOS, Channel, Message, UnreadableError

@@ -13,8 +13,8 @@ from pathlib import Path
 import lz4.frame
 import zstandard
 from backports import zstd
-from wayfarer_common.errors import DataError
-from wayfarer_common.plain_yaml import refuse_pointer
+from wayfarer_core.errors import DataError
+from wayfarer_core.plain_yaml import refuse_pointer
 
 from wayfarer_policies.replay.recorded import UnreadableError
 

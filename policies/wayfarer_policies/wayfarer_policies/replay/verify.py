@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from wayfarer_common.errors import DataError
+from wayfarer_core.atomic import NEW_SUFFIX
+from wayfarer_core.errors import DataError
 
-from wayfarer_policies.atomic import NEW_SUFFIX
 from wayfarer_policies.replay import digests, metadata
 from wayfarer_policies.replay.bag import OPEN_SUFFIX, read_episode
 from wayfarer_policies.replay.buffer import FORMAT

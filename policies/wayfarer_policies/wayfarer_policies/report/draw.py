@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from wayfarer_common.cube import top_faces
-from wayfarer_common.errors import DataError
+from wayfarer_core.cube import top_faces
+from wayfarer_core.errors import DataError
 
 from wayfarer_policies.replay.bag import read_episode
 from wayfarer_policies.replay.run_directory import RunDirectory

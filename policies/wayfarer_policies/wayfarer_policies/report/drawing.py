@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
-from wayfarer_common.errors import DataError
+from wayfarer_core.errors import DataError
 
 INK = "#010203"  # stands for the page's text colour until the SVG is written
 PALETTE = ("#3b82f6", "#f97316", "#10b981", "#a855f7", "#ef4444", "#06b6d4", "#d4a017", "#ec4899", "#84cc16", "#8b8b8b")

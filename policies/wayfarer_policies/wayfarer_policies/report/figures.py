@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
-from wayfarer_common.cube import FACES, top_faces
+from wayfarer_core.cube import FACES, top_faces
 
 from wayfarer_policies.report.drawing import FACE_COLOURS, INK, colour, figure, letter
 from wayfarer_policies.report.novelty import Scores

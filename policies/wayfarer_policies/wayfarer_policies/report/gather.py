@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from wayfarer_common import names
-from wayfarer_common.errors import ConfigError, DataError
+from wayfarer_core import names
+from wayfarer_core.errors import ConfigError, DataError
 
 from wayfarer_policies.pose_labels import TRACKER, TRUTH, Tracker, TrackerOf, calibrated_tracker, tracked
 from wayfarer_policies.replay.bag import read_episode

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from wayfarer_policies.atomic import make_folder, write_atomically
+from wayfarer_core.atomic import make_folder, write_atomically
+
 from wayfarer_policies.report.markup import Markup, join, tag, text
 
 _STYLE = """

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from wayfarer_common.cube import FACES, top_faces
-from wayfarer_common.reason import Reason
+from wayfarer_core.cube import FACES, top_faces
+from wayfarer_core.reason import Reason
 
 from wayfarer_policies.replay.episode import Episode
 from wayfarer_policies.report.records import MOVED, RunRecord

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from wayfarer_common.cube import FACES, top_faces
-from wayfarer_common.errors import DataError
+from wayfarer_core.cube import FACES, top_faces
+from wayfarer_core.errors import DataError
 
 from wayfarer_policies.replay.bag import read_episode
 from wayfarer_policies.replay.episode import Episode

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from wayfarer_common import names
-from wayfarer_common.calibration import Calibration
-from wayfarer_common.errors import ConfigError
+from wayfarer_core import names
+from wayfarer_core.calibration import Calibration
+from wayfarer_core.errors import ConfigError
 
 Array = NDArray[np.float64]
 

@@ -3,7 +3,7 @@
 from itertools import product
 
 import numpy as np
-from wayfarer_common.cube import FACE_NORMALS, FACES
+from wayfarer_core.cube import FACE_NORMALS, FACES
 
 from wayfarer_policies.vision.camera import Array
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from wayfarer_common.cube import EDGE
+from wayfarer_core.cube import EDGE
 
 from wayfarer_policies.vision.camera import Array, Camera
 from wayfarer_policies.vision.cube_colours import whiteness

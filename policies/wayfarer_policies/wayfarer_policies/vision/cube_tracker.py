@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.spatial.transform import Rotation
-from wayfarer_common.cube import EDGE
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.cube import EDGE
+from wayfarer_core.errors import ConfigError
 
 from wayfarer_policies.vision.camera import Array, Camera
 from wayfarer_policies.vision.cube_colours import orientation
@@ -39,7 +39,7 @@ class CubeSighting:
 
     position: Array  # (3,) m, its centre
     quaternion: Array  # (4,) xyzw
-    top_face: str  # one of wayfarer_common.cube.FACES
+    top_face: str  # one of wayfarer_core.cube.FACES
     confidence: float  # 0 to 1: share of the cube that is seen as it should be, times certainty of its top
 
     @property

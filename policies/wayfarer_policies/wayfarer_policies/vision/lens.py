@@ -6,8 +6,8 @@ from datetime import date
 
 import cv2
 import numpy as np
-from wayfarer_common.calibration import Calibration
-from wayfarer_common.errors import DataError
+from wayfarer_core.calibration import Calibration
+from wayfarer_core.errors import DataError
 
 from wayfarer_policies.vision.camera import Array
 from wayfarer_policies.vision.charuco import MIN_CORNERS, Board, View

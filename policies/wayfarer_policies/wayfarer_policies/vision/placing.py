@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
-from wayfarer_common.calibration import Calibration
-from wayfarer_common.errors import DataError
+from wayfarer_core.calibration import Calibration
+from wayfarer_core.errors import DataError
 
 from wayfarer_policies.vision.camera import Array
 from wayfarer_policies.vision.charuco import Board, View

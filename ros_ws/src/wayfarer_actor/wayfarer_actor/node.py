@@ -10,13 +10,14 @@ from geometry_msgs.msg import PoseStamped
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from sensor_msgs.msg import Image
-from wayfarer_common import contract, names
+from wayfarer_common import contract
 from wayfarer_common.conversions import image_to_array, position_of, to_nanoseconds
-from wayfarer_common.errors import WayfarerError
-from wayfarer_common.fault import FaultKind
 from wayfarer_common.params import declare
-from wayfarer_common.reason import Reason, nothing_passed
 from wayfarer_common.run import RESULT_TIMEOUT, ContractNode, run
+from wayfarer_core import names
+from wayfarer_core.errors import WayfarerError
+from wayfarer_core.fault import FaultKind
+from wayfarer_core.reason import Reason, nothing_passed
 from wayfarer_msgs.action import RunEpisode
 from wayfarer_msgs.msg import Action, Episode, ExecutedAction, Fault, Weights
 from wayfarer_policies.learned_policy import LearnedPolicy

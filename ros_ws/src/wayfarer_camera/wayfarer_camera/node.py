@@ -12,12 +12,13 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, Image
-from wayfarer_common import contract, names
-from wayfarer_common.calibration import Calibration, load_optional
+from wayfarer_common import contract
 from wayfarer_common.conversions import array_to_image, image_to_array, to_nanoseconds, to_stamp
-from wayfarer_common.errors import ConfigError, DataError, DeviceError
 from wayfarer_common.params import declare, param
 from wayfarer_common.run import ContractNode, run
+from wayfarer_core import names
+from wayfarer_core.calibration import Calibration, load_optional
+from wayfarer_core.errors import ConfigError, DataError, DeviceError
 from wayfarer_msgs.msg import Fault
 
 from wayfarer_camera.health import Health, Thresholds

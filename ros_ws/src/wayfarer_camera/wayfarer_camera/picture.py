@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from wayfarer_common.calibration import Calibration
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.calibration import Calibration
+from wayfarer_core.errors import ConfigError
 
 
 @dataclass(frozen=True)

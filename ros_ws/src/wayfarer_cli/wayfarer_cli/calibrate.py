@@ -9,8 +9,8 @@ from typing import Annotated
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from wayfarer_common.calibration import load_calibration, save_calibration
-from wayfarer_common.errors import ConfigError, DataError
+from wayfarer_core.calibration import load_calibration, save_calibration
+from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_policies.vision.charuco import Board, View
 
 Matrix = NDArray[np.float64]

@@ -17,8 +17,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from wayfarer_common import contract
-from wayfarer_common.errors import ConfigError
 from wayfarer_common.ros import start_ros
+from wayfarer_core.errors import ConfigError
 from wayfarer_msgs.msg import CollectorStatus
 from wayfarer_policies.methods import method
 from wayfarer_policies.replay.run_directory import RunDirectory, RunWriter, finished

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.table import Table
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.errors import ConfigError
 from wayfarer_policies.checkpoint import digest
 from wayfarer_policies.evaluation import Evaluation, Share, count_successes
 from wayfarer_policies.offline_policy import PolicyFile, read_policy

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
-from wayfarer_common.errors import ConfigError
 from wayfarer_common.ros_arguments import quoted
 from wayfarer_common.surroundings import namespace_of
+from wayfarer_core.errors import ConfigError
 
 from wayfarer_cli.substitution import KNOWN, FindShare, UnknownSubstitutionError, substitute
 

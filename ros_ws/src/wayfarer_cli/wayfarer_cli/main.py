@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 from wayfarer_common import lifetime
-from wayfarer_common.errors import ConfigError, WayfarerError
 from wayfarer_common.surroundings import RANGE
+from wayfarer_core.errors import ConfigError, WayfarerError
 
 from wayfarer_cli.bag import bag
 from wayfarer_cli.calibrate import calibrate

@@ -8,7 +8,7 @@ from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from rich.console import Console
 from rich.table import Table
 from wayfarer_common import surroundings
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.errors import ConfigError
 
 from wayfarer_cli.console import show
 from wayfarer_cli.launch_file import declared_arguments, read_launch_file

@@ -2,7 +2,7 @@
 
 from importlib.metadata import version
 
-from wayfarer_common.provenance import commit
+from wayfarer_core.provenance import commit
 
 
 def made_by() -> str:

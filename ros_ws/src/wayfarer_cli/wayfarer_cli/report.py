@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.progress import TaskID
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.errors import ConfigError
 from wayfarer_policies.report.dataset import dataset_page
 from wayfarer_policies.report.gathered import Gathered, gather
 from wayfarer_policies.report.page import write_page

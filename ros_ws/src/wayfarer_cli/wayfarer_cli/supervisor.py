@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wayfarer_common import lifetime
-from wayfarer_common.errors import WayfarerError
 from wayfarer_common.surroundings import domain_of
+from wayfarer_core.errors import WayfarerError
 
 from wayfarer_cli.launch_file import Launch, NodeSpec
 

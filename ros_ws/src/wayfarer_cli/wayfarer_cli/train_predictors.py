@@ -8,8 +8,8 @@ from typing import Any
 
 from rich.progress import Progress
 from rich.table import Table
-from wayfarer_common.cube import FACES
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.cube import FACES
+from wayfarer_core.errors import ConfigError
 from wayfarer_policies.offline_figures import draw_scores
 from wayfarer_policies.replay.dataset import Dataset, refuse_repeats
 from wayfarer_policies.supervised import PredictorConfig, read_predictor, train_predictor

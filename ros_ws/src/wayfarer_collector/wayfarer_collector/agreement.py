@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.errors import ConfigError
 
 _BOX = ("workspace_min", "workspace_max")
 

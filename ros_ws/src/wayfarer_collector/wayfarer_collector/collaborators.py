@@ -10,9 +10,9 @@ from rclpy.action import ActionClient
 from rclpy.client import Client
 from rclpy.node import Node
 from sensor_msgs.msg import Image
-from wayfarer_common import names
-from wayfarer_common.errors import DataError, DeviceError
-from wayfarer_common.fault import TRIES, FaultKind, tried_in_vain
+from wayfarer_core import names
+from wayfarer_core.errors import DataError, DeviceError
+from wayfarer_core.fault import TRIES, FaultKind, tried_in_vain
 from wayfarer_msgs.action import FitNovelty, RunEpisode, Train
 from wayfarer_msgs.msg import Episode
 from wayfarer_msgs.srv import BeginEpisode, EndEpisode, Reset, SelectGoal

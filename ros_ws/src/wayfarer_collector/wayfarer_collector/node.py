@@ -15,11 +15,12 @@ from typing import Any
 import yaml
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from std_srvs.srv import Trigger
-from wayfarer_common import contract, names
-from wayfarer_common.errors import ConfigError
-from wayfarer_common.fault import FaultKind
+from wayfarer_common import contract
 from wayfarer_common.params import declare
 from wayfarer_common.run import ContractNode, run
+from wayfarer_core import names
+from wayfarer_core.errors import ConfigError
+from wayfarer_core.fault import FaultKind
 from wayfarer_msgs.action import FitNovelty, RunEpisode, Train
 from wayfarer_msgs.msg import CollectorStatus, Fault
 from wayfarer_policies.exploration import (

@@ -10,6 +10,7 @@ from franka_msgs.msg import FrankaRobotState
 from geometry_msgs.msg import PoseStamped
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image, JointState
+from wayfarer_core import names
 from wayfarer_msgs.msg import (
     Acknowledgement,
     Action,
@@ -21,7 +22,7 @@ from wayfarer_msgs.msg import (
     Weights,
 )
 
-from wayfarer_common import names, qos
+from wayfarer_common import qos
 
 
 @dataclass(frozen=True)

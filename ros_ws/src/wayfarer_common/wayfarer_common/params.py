@@ -16,11 +16,10 @@ from typing import Any, TypeVar
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
-
-from wayfarer_common.errors import ConfigError
-from wayfarer_common.parameter import About, missing, without
-from wayfarer_common.parameter import param as param  # nodes take all three from here
-from wayfarer_common.parameter import required as required
+from wayfarer_core.errors import ConfigError
+from wayfarer_core.parameter import About, missing, without
+from wayfarer_core.parameter import param as param  # nodes take all three from here
+from wayfarer_core.parameter import required as required
 
 P = TypeVar("P")
 

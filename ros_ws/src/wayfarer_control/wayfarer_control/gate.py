@@ -7,7 +7,7 @@ a second one commands. Nothing counts as commanded before the bridge has acknowl
 from collections.abc import Callable
 
 import numpy as np
-from wayfarer_common.reason import Reason
+from wayfarer_core.reason import Reason
 
 from wayfarer_control.holding import Answer, Holding
 from wayfarer_control.outlet import Outlet

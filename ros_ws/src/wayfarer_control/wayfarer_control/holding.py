@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from wayfarer_common.reason import Reason
+from wayfarer_core.reason import Reason
 
 from wayfarer_control.safety import Decision, Limits, Pose, hold, nothing
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from wayfarer_common.errors import DataError
-from wayfarer_common.fault import Fault, FaultKind
-from wayfarer_common.targets import too_many
+from wayfarer_core.errors import DataError
+from wayfarer_core.fault import Fault, FaultKind
+from wayfarer_core.targets import too_many
 
 from wayfarer_control.faults import RobotHealth
 from wayfarer_control.outlet import Outlet

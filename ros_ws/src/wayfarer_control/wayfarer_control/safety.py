@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from wayfarer_common.errors import ConfigError
-from wayfarer_common.reason import Reason
-from wayfarer_common.rotation import is_rotation, turned
+from wayfarer_core.errors import ConfigError
+from wayfarer_core.reason import Reason
+from wayfarer_core.rotation import is_rotation, turned
 
 Vector = NDArray[np.float64]
 _TRACKING_ERROR = (

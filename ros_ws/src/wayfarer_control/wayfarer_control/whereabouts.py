@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from wayfarer_common import names
-from wayfarer_common.rotation import is_rotation
+from wayfarer_core import names
+from wayfarer_core.rotation import is_rotation
 
 from wayfarer_control.safety import Pose
 

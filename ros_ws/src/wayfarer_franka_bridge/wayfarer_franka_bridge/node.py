@@ -11,12 +11,13 @@ from geometry_msgs.msg import PoseStamped
 from rclpy.action import ActionServer
 from rclpy.action.server import ServerGoalHandle
 from sensor_msgs.msg import JointState
-from wayfarer_common import contract, names
+from wayfarer_common import contract
 from wayfarer_common.conversions import position_of, quaternion_of, set_pose, to_stamp
-from wayfarer_common.errors import DeviceError
 from wayfarer_common.params import declare, param, required
 from wayfarer_common.run import ContractNode, run
-from wayfarer_common.targets import refusal
+from wayfarer_core import names
+from wayfarer_core.errors import DeviceError
+from wayfarer_core.targets import refusal
 from wayfarer_msgs.msg import Acknowledgement, Fault
 from wayfarer_msgs.srv import Reset
 

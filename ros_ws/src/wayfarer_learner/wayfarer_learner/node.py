@@ -6,10 +6,11 @@ from pathlib import Path
 import torch
 from rclpy.action import ActionServer, GoalResponse
 from rclpy.action.server import ServerGoalHandle
-from wayfarer_common import contract, names
-from wayfarer_common.errors import ConfigError, WayfarerError
+from wayfarer_common import contract
 from wayfarer_common.params import declare
 from wayfarer_common.run import RESULT_TIMEOUT, ContractNode, run
+from wayfarer_core import names
+from wayfarer_core.errors import ConfigError, WayfarerError
 from wayfarer_msgs.action import Train
 from wayfarer_msgs.msg import Weights
 from wayfarer_policies import checkpoint

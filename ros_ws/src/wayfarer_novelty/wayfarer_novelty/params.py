@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from wayfarer_common.parameter import param
+from wayfarer_core.parameter import param
 from wayfarer_policies.methods import THREADS
 from wayfarer_policies.options import NoveltyOptions
 

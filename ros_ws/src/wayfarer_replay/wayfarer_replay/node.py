@@ -11,12 +11,13 @@ import yaml
 from ament_index_python.packages import get_package_share_directory
 from rclpy.serialization import deserialize_message, serialize_message
 from rclpy.task import Future
-from wayfarer_common import contract, names
+from wayfarer_common import contract
 from wayfarer_common.contract import Topic
 from wayfarer_common.conversions import to_nanoseconds, to_stamp
-from wayfarer_common.errors import ConfigError, DataError, WayfarerError
 from wayfarer_common.params import declare, param
 from wayfarer_common.run import ContractNode, run
+from wayfarer_core import names
+from wayfarer_core.errors import ConfigError, DataError, WayfarerError
 from wayfarer_msgs.msg import Action, Episode, ExecutedAction
 from wayfarer_msgs.srv import BeginEpisode, EndEpisode
 from wayfarer_policies.replay.bag import EpisodeWriter

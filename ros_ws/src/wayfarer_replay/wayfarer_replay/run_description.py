@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from wayfarer_common.errors import ConfigError
-from wayfarer_common.provenance import commit
+from wayfarer_core.errors import ConfigError
+from wayfarer_core.provenance import commit
 from wayfarer_policies.options import ActingOptions, LearnerOptions, NoveltyOptions
 from wayfarer_policies.replay.run_directory import configuration_digest
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 from geometry_msgs.msg import PoseStamped
 from rclpy.qos import ReliabilityPolicy
-from wayfarer_common import contract, names, qos
+from wayfarer_common import contract, qos
 from wayfarer_common.conversions import position_of, quaternion_of, to_nanoseconds, to_stamp
 from wayfarer_common.params import declare, param
 from wayfarer_common.run import ContractNode, run
-from wayfarer_common.targets import refusal
+from wayfarer_core import names
+from wayfarer_core.targets import refusal
 from wayfarer_msgs.msg import Acknowledgement
 from wayfarer_msgs.srv import Reset
 

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from geometry_msgs.msg import PoseStamped
 from rosgraph_msgs.msg import Clock
-from wayfarer_common import contract, names
-from wayfarer_common.calibration import load_optional
+from wayfarer_common import contract
 from wayfarer_common.conversions import position_of, quaternion_of, to_nanoseconds, to_stamp
 from wayfarer_common.params import declare, param
-from wayfarer_common.rotation import angle_between
 from wayfarer_common.run import ContractNode, run
-from wayfarer_common.targets import Refusal, refusal
+from wayfarer_core import names
+from wayfarer_core.calibration import load_optional
+from wayfarer_core.rotation import angle_between
+from wayfarer_core.targets import Refusal, refusal
 from wayfarer_msgs.msg import Acknowledgement, Fault
 from wayfarer_msgs.srv import Reset
 from wayfarer_sim.cube_world import CubeWorld, CubeWorldConfig

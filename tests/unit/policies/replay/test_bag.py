@@ -13,8 +13,8 @@ from fixtures.episodes import PERIOD, executed_message, pose_message, stamp_of, 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcap.reader import make_reader
-from wayfarer_common import names
-from wayfarer_common.errors import DataError
+from wayfarer_core import names
+from wayfarer_core.errors import DataError
 from wayfarer_policies.replay import digests
 from wayfarer_policies.replay.assembly import header_stamp
 from wayfarer_policies.replay.bag import (

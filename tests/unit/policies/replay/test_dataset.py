@@ -13,7 +13,7 @@ import torch
 from fixtures import episodes as fixture
 from fixtures.episodes import write_run
 from torch.utils.data import DataLoader
-from wayfarer_common.errors import DataError
+from wayfarer_core.errors import DataError
 from wayfarer_policies.algorithm import LabelledBatch
 from wayfarer_policies.relabel import FutureGoals
 from wayfarer_policies.replay import digests

@@ -15,7 +15,7 @@ import pytest
 from fixtures import episodes as fixture
 from fixtures import loaders
 from fixtures.episodes import write_run
-from wayfarer_common.errors import ConfigError, DataError
+from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_policies.replay.dataset import Dataset
 from wayfarer_policies.replay.episode import End
 from wayfarer_policies.replay.export.lerobot import export_lerobot

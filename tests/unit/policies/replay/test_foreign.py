@@ -20,8 +20,8 @@ from fixtures.episodes import PERIOD, stamp_of, write_episode
 from fixtures.mcap_parts import Layout, Said, at, said_in, write
 from fixtures.plain_bags import ALL, record
 from rosbags.rosbag2 import CompressionMode, Reader, StoragePlugin, Writer
-from wayfarer_common import names
-from wayfarer_common.errors import DataError
+from wayfarer_core import names
+from wayfarer_core.errors import DataError
 from wayfarer_policies.replay.bag_files import files_of
 from wayfarer_policies.replay.buffer import recording
 from wayfarer_policies.replay.dataset import Dataset

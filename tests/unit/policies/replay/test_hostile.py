@@ -20,7 +20,7 @@ from fixtures.episodes import write_episode, write_run
 from fixtures.mcap_parts import Layout, Said, content, mapping, record, said_in, text, write
 from fixtures.plain_bags import record as record_plain
 from rosbags.rosbag2 import StoragePlugin
-from wayfarer_common.errors import DataError
+from wayfarer_core.errors import DataError
 from wayfarer_policies.replay import digests
 from wayfarer_policies.replay.bag import EpisodeWriter, messages, read_episode
 from wayfarer_policies.replay.buffer import recording
@@ -114,7 +114,7 @@ def memory_of(path: Path, act: str) -> tuple[float, str]:
     code = f"""
 import resource, sys
 from pathlib import Path
-from wayfarer_common.errors import DataError
+from wayfarer_core.errors import DataError
 from wayfarer_policies.replay.dataset import Dataset
 from wayfarer_policies.replay.verify import verify
 path, before = Path(sys.argv[1]), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

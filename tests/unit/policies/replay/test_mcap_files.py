@@ -10,7 +10,7 @@ import pytest
 from fixtures.episodes import PERIOD, write_episode
 from fixtures.mcap_parts import PARTS, Layout, Said, content, said_in, write
 from mcap.reader import make_reader
-from wayfarer_common.errors import DataError
+from wayfarer_core.errors import DataError
 from wayfarer_policies.replay.buffer import recording
 from wayfarer_policies.replay.chunks import survey
 from wayfarer_policies.replay.episode import Episode

@@ -7,7 +7,7 @@ import pytest
 from fixtures import episodes as fixture
 from fixtures.episodes import stamp_of, write_episode, write_run
 from mcap.reader import make_reader
-from wayfarer_common.errors import ConfigError, DataError
+from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_policies.replay import digests
 from wayfarer_policies.replay.bag import OPEN_SUFFIX, read_episode
 from wayfarer_policies.replay.episode import End

@@ -12,7 +12,7 @@ from fixtures.plain_bags import record
 from mcap.reader import make_reader
 from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import StoragePlugin
-from wayfarer_common.errors import ConfigError, DataError
+from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_policies.replay.bag import EpisodeWriter, messages, read_episode, read_info
 from wayfarer_policies.replay.dataset import Dataset
 from wayfarer_policies.replay.recorded import Channel, Message

@@ -8,9 +8,9 @@ import yaml
 from fixtures.episodes import PERIOD, START, stamp_of, write_episode, write_run
 from mcap.reader import make_reader
 from rosbags.highlevel import AnyReader
-from wayfarer_common.errors import ConfigError, DataError
-from wayfarer_policies import atomic
-from wayfarer_policies.atomic import write_atomically
+from wayfarer_core import atomic
+from wayfarer_core.atomic import write_atomically
+from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_policies.replay.episode import End
 from wayfarer_policies.replay.run_directory import (
     RunDirectory,

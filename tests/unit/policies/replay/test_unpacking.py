@@ -12,7 +12,7 @@ import yaml
 from backports import zstd
 from fixtures import episodes as fixture
 from fixtures.episodes import write_episode
-from wayfarer_common.errors import DataError
+from wayfarer_core.errors import DataError
 from wayfarer_policies.replay import unpacking
 from wayfarer_policies.replay.buffer import recording
 from wayfarer_policies.replay.chunks import survey

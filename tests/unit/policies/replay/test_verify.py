@@ -10,8 +10,8 @@ from fixtures.episodes import PERIOD, executed_message, stamp_of, write_episode,
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mcap.reader import make_reader
-from wayfarer_common import names
-from wayfarer_common.errors import DataError
+from wayfarer_core import names
+from wayfarer_core.errors import DataError
 from wayfarer_policies.replay import digests
 from wayfarer_policies.replay.chunks import survey
 from wayfarer_policies.replay.recover import recover

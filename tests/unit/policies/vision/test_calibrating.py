@@ -11,8 +11,8 @@ import pytest
 from fixtures.boards import DISTORTION, SIZE, VIEWS, K, camera_board, photograph, texture
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
-from wayfarer_common.calibration import Calibration
-from wayfarer_common.errors import ConfigError, DataError
+from wayfarer_core.calibration import Calibration
+from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_policies.vision.calibration_report import draw_report
 from wayfarer_policies.vision.charuco import Board, View
 from wayfarer_policies.vision.lens import Lens, find_lens

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
-from wayfarer_common.calibration import Calibration
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.calibration import Calibration
+from wayfarer_core.errors import ConfigError
 from wayfarer_policies.vision.camera import Camera, camera_of, observation_camera
 
 T = np.eye(4)

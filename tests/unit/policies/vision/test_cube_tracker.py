@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from benchmarks.cube_tracker import TURNS, Eye, pushed, put_down, still
 from scipy.spatial.transform import Rotation
-from wayfarer_common.cube import EDGE, FACES, top_face
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.cube import EDGE, FACES, top_face
+from wayfarer_core.errors import ConfigError
 from wayfarer_policies.vision.camera import Camera
 from wayfarer_policies.vision.cube_colours import TURNS as SET_DOWN
 from wayfarer_policies.vision.cube_colours import likelihoods, orientation

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-from wayfarer_common.errors import DataError
+from wayfarer_core.errors import DataError
 
 
 class _Disk:

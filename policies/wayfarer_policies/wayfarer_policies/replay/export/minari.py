@@ -7,8 +7,8 @@ from typing import Any
 
 import h5py
 import numpy as np
+from wayfarer_core.atomic import make_folder, write_atomically
 
-from wayfarer_policies.atomic import make_folder, write_atomically
 from wayfarer_policies.replay.buffer import Progress
 from wayfarer_policies.replay.export.hdf5 import new_file
 from wayfarer_policies.replay.export.segments import Material, Segment

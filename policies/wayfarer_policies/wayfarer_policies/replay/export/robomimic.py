@@ -5,7 +5,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.errors import ConfigError
 
 from wayfarer_policies.replay.buffer import Progress
 from wayfarer_policies.replay.export.hdf5 import new_file

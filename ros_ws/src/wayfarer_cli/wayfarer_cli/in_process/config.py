@@ -9,9 +9,9 @@ import yaml
 from wayfarer_actor.params import Params as ActorParams
 from wayfarer_camera.node import Params as CameraParams
 from wayfarer_collector.params import Params as CollectorParams
-from wayfarer_common.errors import ConfigError
-from wayfarer_common.parameter import missing, without
 from wayfarer_control.params import Params as ControlParams
+from wayfarer_core.errors import ConfigError
+from wayfarer_core.parameter import missing, without
 from wayfarer_learner.params import Params as LearnerParams
 from wayfarer_novelty.params import Params as NoveltyParams
 from wayfarer_sim_bridge.node import Params as BridgeParams

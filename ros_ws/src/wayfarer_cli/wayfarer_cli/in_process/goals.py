@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from wayfarer_common.errors import DataError
+from wayfarer_core.errors import DataError
 from wayfarer_policies.policy import PolicyGoal
 from wayfarer_policies.replay.bag import read_episode
 from wayfarer_policies.replay.episode import Episode

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.errors import ConfigError
 from wayfarer_policies import checkpoint
 from wayfarer_policies.exploration import CountedStore, Learner, Novelty, Store
 from wayfarer_policies.goals import CheckpointedNovelty, FitOnly, Goal, ImageNovelty, NoNovelty, choice

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from wayfarer_common.errors import DataError
 from wayfarer_control.safety import Decision
+from wayfarer_core.errors import DataError
 from wayfarer_policies import checkpoint
 from wayfarer_policies.learned_policy import LearnedPolicy
 from wayfarer_policies.methods import checkpoint_folder, make_learner, make_rnd, method

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from wayfarer_camera.picture import Crop, Rectifier, observe
-from wayfarer_common import contract, names
-from wayfarer_common.calibration import load_optional
-from wayfarer_common.errors import DeviceError, WayfarerError
-from wayfarer_common.fault import TRIES, FaultKind, tried_in_vain
-from wayfarer_common.reason import nothing_passed
+from wayfarer_common import contract
 from wayfarer_control.safety import Decision, Limits, Pose, Situation, decide
+from wayfarer_core import names
+from wayfarer_core.calibration import load_optional
+from wayfarer_core.errors import DeviceError, WayfarerError
+from wayfarer_core.fault import TRIES, FaultKind, tried_in_vain
+from wayfarer_core.reason import nothing_passed
 from wayfarer_policies.goals import Goal
 from wayfarer_policies.methods import method
 from wayfarer_policies.policy import Policy, PolicyGoal, Start

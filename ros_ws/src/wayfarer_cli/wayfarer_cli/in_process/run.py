@@ -11,7 +11,7 @@ from wayfarer_collector.agreement import check_agreement
 from wayfarer_collector.policy_watch import PolicyWatch, in_words
 from wayfarer_collector.scalars import Scalars
 from wayfarer_common import lifetime
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.errors import ConfigError
 from wayfarer_policies.exploration import Overlapped, Pace, Progress, Schedule, Sequential, Stage, explore
 from wayfarer_policies.replay.run_directory import RunWriter, finished
 from wayfarer_replay.run_description import describe

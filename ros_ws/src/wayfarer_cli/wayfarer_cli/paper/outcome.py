@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, TypeVar
 
-from wayfarer_common.cube import FACES
+from wayfarer_core.cube import FACES
 from wayfarer_policies.grid import Cell, Result, file_of, read_result
 from wayfarer_policies.toy import Row, read_rows
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
-from wayfarer_common.errors import WayfarerError
-from wayfarer_policies.atomic import write_table
+from wayfarer_core.atomic import write_table
+from wayfarer_core.errors import WayfarerError
 from wayfarer_policies.grid import Cell, GridError, State, run_grid
 from wayfarer_policies.grid_ray import RayWorkers
 from wayfarer_policies.report.page import write_page

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.errors import ConfigError
 from wayfarer_policies.toy import FULL as TOY_FULL
 from wayfarer_policies.toy import SMALL as TOY_SMALL
 from wayfarer_policies.toy import ToyConfig

@@ -1,4 +1,4 @@
-"""Every topic, service, action and frame of the contract by its relative name. Pure: `policies` may import it too."""
+"""Every topic, service, action and frame of the contract by its relative name."""
 
 BASE_FRAME = "base"  # origin of the robot's link 0; x forward, z up (REP-103)
 BASE_FRAMES = (BASE_FRAME, "fr3_link0", "panda_link0")  # the same frame by Franka's own names, which CRISP publishes

@@ -1,11 +1,11 @@
-"""YAML that somebody else may have written: plain values, within bounds, and one error for all that is wrong. Pure."""
+"""YAML that somebody else may have written: plain values, within bounds, and one error for all that is wrong."""
 
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from wayfarer_common.errors import DataError
+from wayfarer_core.errors import DataError
 
 LARGEST = 64 << 20  # bytes of a file
 DEEPEST = 64  # lists and mappings inside one another

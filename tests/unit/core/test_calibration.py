@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from wayfarer_common.calibration import Calibration, load_calibration, load_optional, save_calibration
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.calibration import Calibration, load_calibration, load_optional, save_calibration
+from wayfarer_core.errors import ConfigError
 
 K = np.array([[610.0, 0.0, 320.5], [0.0, 600.0, 239.0], [0.0, 0.0, 1.0]])
 T = np.array([[0.0, 0.0, -1.0, 1.1], [1.0, 0.0, 0.0, 0.0], [0.0, -1.0, 0.0, 0.4], [0.0, 0.0, 0.0, 1.0]])

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from wayfarer_common import names
-from wayfarer_common.reason import Reason
-from wayfarer_common.targets import refusal
+from wayfarer_core import names
+from wayfarer_core.reason import Reason
+from wayfarer_core.targets import refusal
 
 HERE, DOWN = np.array([0.5, 0.0, 0.1]), np.array([1.0, 0.0, 0.0, 0.0])
 

@@ -3,7 +3,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from wayfarer_common.provenance import UNKNOWN, commit
+from wayfarer_core.provenance import UNKNOWN, commit
 
 
 def test_the_commit_is_the_source_tree_s() -> None:

@@ -9,7 +9,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from wayfarer_common.errors import DataError
+from wayfarer_core.errors import DataError
 
 NEW_SUFFIX = ".new"  # of what shall take a file's place
 

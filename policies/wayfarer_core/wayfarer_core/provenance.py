@@ -1,4 +1,4 @@
-"""Which Wayfarer this is: what runs and pages say of the code that made them. Pure."""
+"""Which Wayfarer this is: what runs and pages say of the code that made them."""
 
 import subprocess
 from functools import cache

@@ -4,7 +4,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
-from wayfarer_common.cube import FACE_NORMALS, FACES, top_face, top_faces
+from wayfarer_core.cube import FACE_NORMALS, FACES, top_face, top_faces
 
 unit_quaternions = (st.tuples(*[st.floats(-1.0, 1.0)] * 4).map(np.array).filter(lambda q: np.linalg.norm(q) > 0.1)).map(
     lambda q: q / np.linalg.norm(q)

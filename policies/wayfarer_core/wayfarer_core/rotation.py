@@ -1,4 +1,4 @@
-"""Orientations as unit quaternions xyzw, and turns between them. Pure."""
+"""Orientations as unit quaternions xyzw, and turns between them."""
 
 import numpy as np
 from numpy.typing import NDArray

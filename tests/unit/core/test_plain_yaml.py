@@ -8,8 +8,8 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from wayfarer_common.errors import DataError
-from wayfarer_common.plain_yaml import parse, read
+from wayfarer_core.errors import DataError
+from wayfarer_core.plain_yaml import parse, read
 
 ALIASES = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 9)}]\n" for k in range(1, 20)

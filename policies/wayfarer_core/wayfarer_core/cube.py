@@ -1,4 +1,4 @@
-"""The six-coloured cube, as the simulator builds it and labels read it. Pure: `policies` and `sim` may import it."""
+"""The six-coloured cube, as the simulator builds it and labels read it."""
 
 import numpy as np
 from numpy.typing import NDArray

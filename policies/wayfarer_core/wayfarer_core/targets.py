@@ -1,13 +1,13 @@
-"""Which messages on robot/target_pose no bridge follows, simulated or real. Pure."""
+"""Which messages on robot/target_pose no bridge follows, simulated or real."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wayfarer_common import names
-from wayfarer_common.reason import Reason
-from wayfarer_common.rotation import is_rotation
+from wayfarer_core import names
+from wayfarer_core.reason import Reason
+from wayfarer_core.rotation import is_rotation
 
 
 @dataclass(frozen=True)

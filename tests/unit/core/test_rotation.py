@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wayfarer_common.rotation import angle_between, is_rotation, turned
+from wayfarer_core.rotation import angle_between, is_rotation, turned
 
 unit = (
     st.tuples(*[st.floats(-1.0, 1.0)] * 4)

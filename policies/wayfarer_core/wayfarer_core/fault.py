@@ -1,4 +1,4 @@
-"""What may keep a node from doing its part. Pure: `policies` may import this module too."""
+"""What may keep a node from doing its part."""
 
 from dataclasses import dataclass
 from enum import IntEnum

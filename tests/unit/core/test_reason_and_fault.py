@@ -1,5 +1,5 @@
-from wayfarer_common.fault import Fault, FaultKind
-from wayfarer_common.reason import Reason
+from wayfarer_core.fault import Fault, FaultKind
+from wayfarer_core.reason import Reason
 from wayfarer_msgs.msg import ExecutedAction
 from wayfarer_msgs.msg import Fault as FaultMessage
 

@@ -1,4 +1,4 @@
-"""The root of every error Wayfarer raises on purpose. Pure: `policies` and `sim` may import this module too."""
+"""The root of every error Wayfarer raises on purpose."""
 
 
 class WayfarerError(Exception):

@@ -1,4 +1,4 @@
-"""The camera calibration file, which `wayfarer calibrate camera` writes. Pure: `policies` and `sim` may import it.
+"""The camera calibration file, which `wayfarer calibrate camera` writes.
 
 It is YAML, so that it can be read, kept under version control and put right by hand.
 """
@@ -11,8 +11,8 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from wayfarer_common import plain_yaml
-from wayfarer_common.errors import ConfigError
+from wayfarer_core import plain_yaml
+from wayfarer_core.errors import ConfigError
 
 Matrix = NDArray[np.float64]
 

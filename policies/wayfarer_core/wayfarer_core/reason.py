@@ -1,4 +1,4 @@
-"""Why a command is not what the policy asked for. Pure: `policies` may import this module too."""
+"""Why a command is not what the policy asked for."""
 
 from enum import IntFlag
 
