@@ -2,40 +2,28 @@
 
 import contextlib
 import os
-import sqlite3
-import struct
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import IO, cast
 
-from mcap.exceptions import McapError
 from mcap.records import Attachment, Metadata
 from mcap.writer import CompressionType, Writer
-from rosbags.serde import SerdeError
-from rosbags.typesys import TypesysError
 from rosbags.typesys.store import Typestore
 from wayfarer_core import names
 from wayfarer_core.atomic import sync_directory
 from wayfarer_core.errors import DataError
-from zstandard import ZstdError
 
 from wayfarer_policies.replay import digests
 from wayfarer_policies.replay.assembly import Parts, put_together, read_records
+from wayfarer_policies.replay.damage import DAMAGE, reading
 from wayfarer_policies.replay.digests import HashingFile
 from wayfarer_policies.replay.episode import Episode, EpisodeInfo
 from wayfarer_policies.replay.mcap_files import McapFile
 from wayfarer_policies.replay.message_types import add_schema
-from wayfarer_policies.replay.recorded import QOS, Channel, Message, UnreadableError
+from wayfarer_policies.replay.recorded import QOS, Channel, Message
 
 OPEN_SUFFIX = ".part"  # an episode that is being written, or whose recorder was killed
 _CHUNK = 256 * 1024  # bytes: small enough for random access, large enough to compress (docs/performance.md)
-# What mcap, zstandard, rosbags and sqlite3 raise over bytes that are not what was written
-DAMAGE = (
-    *(McapError, ZstdError, TypesysError, SerdeError, struct.error),
-    *(EOFError, ValueError, LookupError, AttributeError, TypeError, AssertionError),
-    *(OverflowError, MemoryError),  # a length that says more than a machine can hold
-    *(RuntimeError, sqlite3.Error),  # the first is lz4's
-)
 
 
 class EpisodeWriter:
@@ -126,19 +114,6 @@ class EpisodeWriter:
         if key not in self._schemas:
             self._schemas[key] = self._writer.register_schema(*key)
         return self._schemas[key]
-
-
-@contextlib.contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Turn whatever a missing or damaged file makes the libraries raise into a DataError that names it."""
-    try:
-        yield
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
-    except UnreadableError as error:
-        raise DataError(f"{path} {error}") from error
-    except DAMAGE as error:
-        raise DataError(f"{path} is damaged: {type(error).__name__}: {' '.join(str(error).split())}") from error
 
 
 def messages(path: Path, types: Typestore | None = None, topics: Collection[str] | None = None) -> Iterator[Message]:

@@ -10,7 +10,7 @@ from typing import Protocol
 from mcap.records import Attachment, Metadata
 from wayfarer_core.errors import DataError
 
-from wayfarer_policies.replay.bag import reading
+from wayfarer_policies.replay.damage import reading
 from wayfarer_policies.replay.mcap_files import McapFile, Wanted, everything
 from wayfarer_policies.replay.recorded import Channel, Message
 from wayfarer_policies.replay.sqlite_bags import SqliteFile

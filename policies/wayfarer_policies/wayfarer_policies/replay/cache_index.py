@@ -5,29 +5,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from wayfarer_core.atomic import write_atomically
 from wayfarer_core.errors import DataError
 
+from wayfarer_policies.replay.recorded import Source
+
 VERSION = 4  # of the files and of what they hold: 3 had one set of files, written over in place, and no checksums
 INDEX = "index.json"
 _BEFORE = b', "index": '  # what the digest is of comes last
-
-
-@dataclass(frozen=True)
-class Source:
-    """The bag file an episode came from; a file with another size or time of change is another source."""
-
-    name: str
-    size: int  # [bytes]
-    mtime_ns: int  # [ns]
-
-    @classmethod
-    def of(cls, path: Path) -> Self:
-        """Describe a file on disk."""
-        status = path.stat()
-        return cls(path.name, status.st_size, status.st_mtime_ns)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from mcap.opcode import Opcode
 from wayfarer_core.errors import DataError
 
-from wayfarer_policies.replay.bag import DAMAGE, reading
+from wayfarer_policies.replay.damage import DAMAGE, reading
 from wayfarer_policies.replay.mcap_files import (
     DATA,
     FOOTER,

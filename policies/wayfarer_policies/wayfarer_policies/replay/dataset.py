@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
@@ -20,11 +20,12 @@ from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import get_worker_info
 from wayfarer_core.errors import DataError
 
-from wayfarer_policies.algorithm import LabelledBatch
 from wayfarer_policies.replay.buffer import Progress, RunBuffer, recording
 from wayfarer_policies.replay.frames import FrameCache
 from wayfarer_policies.replay.rows import Rows
 from wayfarer_policies.replay.sampling import Batch, Store
+
+B = TypeVar("B")
 
 Indices = Tensor | NDArray[np.int64]
 _IN_MEMORY = ("actions", "ee_positions", "object_poses", "stamps")  # small: 60 bytes a row
@@ -196,16 +197,17 @@ class Dataset(Store):
 
 
 class Labels(Protocol):
-    """What gives a batch its goals and rewards, as relabel.FutureGoals does."""
+    """What gives a batch its goals and rewards, as FutureGoals of wayfarer_policies does."""
 
-    def label(self, batch: Batch, store: Store, rng: np.random.Generator) -> LabelledBatch:
+    def label(self, batch: Batch, store: Store, rng: np.random.Generator) -> Any:
         """Return the batch as an algorithm learns from it."""
 
 
-class Transitions(TorchDataset[Batch | LabelledBatch]):
+class Transitions(TorchDataset[Any]):
     """The valid transitions for torch's DataLoader, a whole batch at a time: index k is step `dataset.transitions[k]`.
 
-    With labels each batch meets new goals; they are drawn from the seed, and differ between a loader's workers.
+    Without labels each batch is a Batch. With labels each meets new goals; they are drawn from the seed, and differ
+    between a loader's workers.
     """
 
     def __init__(self, dataset: Dataset, labels: Labels | None = None, seed: int = 0) -> None:
@@ -217,11 +219,11 @@ class Transitions(TorchDataset[Batch | LabelledBatch]):
         """Return the number of valid transitions."""
         return len(self.dataset)
 
-    def __getitem__(self, index: int) -> Batch | LabelledBatch:
+    def __getitem__(self, index: int) -> Any:
         """Return one transition, as a batch of one."""
         return self.__getitems__([index])
 
-    def __getitems__(self, indices: Sequence[int]) -> Batch | LabelledBatch:
+    def __getitems__(self, indices: Sequence[int]) -> Any:
         """Return a batch of transitions; the DataLoader asks for it."""
         batch = self.dataset.batch(self.dataset.transitions[np.asarray(indices, dtype=np.int64)])
         return batch if self.labels is None else self.labels.label(batch, self.dataset, self._draws())
@@ -233,7 +235,7 @@ class Transitions(TorchDataset[Batch | LabelledBatch]):
         return self._rng
 
 
-def as_it_is(batch: Batch | LabelledBatch) -> Batch | LabelledBatch:
+def as_it_is(batch: B) -> B:
     """Give the DataLoader's batch on unchanged: its collate_fn."""
     return batch
 

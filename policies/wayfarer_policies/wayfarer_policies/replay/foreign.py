@@ -20,12 +20,11 @@ from wayfarer_core import names
 from wayfarer_core.errors import DataError
 
 from wayfarer_policies.replay.assembly import Parts, assemble, info_of, nanoseconds
-from wayfarer_policies.replay.bag import reading
 from wayfarer_policies.replay.bag_files import BagFile, files_of, is_bag, opened
-from wayfarer_policies.replay.cache_index import Source
+from wayfarer_policies.replay.damage import reading
 from wayfarer_policies.replay.episode import End, Episode, EpisodeInfo
 from wayfarer_policies.replay.message_types import CONTRACT, decoded, misfit
-from wayfarer_policies.replay.recorded import Channel, Message
+from wayfarer_policies.replay.recorded import Channel, Message, Source
 from wayfarer_policies.replay.run_directory import is_run
 from wayfarer_policies.replay.sqlite_bags import unclosed
 

@@ -12,7 +12,7 @@ from wayfarer_core import plain_yaml
 from wayfarer_core.errors import DataError
 
 from wayfarer_policies.replay import digests
-from wayfarer_policies.replay.bag import reading
+from wayfarer_policies.replay.damage import reading
 from wayfarer_policies.replay.mcap_files import McapFile
 from wayfarer_policies.replay.recorded import Channel
 from wayfarer_policies.replay.unpacking import PACKED

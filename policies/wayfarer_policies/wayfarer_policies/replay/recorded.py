@@ -3,7 +3,8 @@
 import struct
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from pathlib import Path
+from typing import NamedTuple, Self
 
 from wayfarer_core import names
 
@@ -41,6 +42,21 @@ def contract_name(topic: str) -> str:
     return next(
         (name for name in CONTRACT_NAMES if topic == name or topic.endswith("/" + name)), topic
     )
+
+
+@dataclass(frozen=True)
+class Source:
+    """The bag file an episode came from; a file with another size or time of change is another source."""
+
+    name: str
+    size: int  # [bytes]
+    mtime_ns: int  # [ns]
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """Describe a file on disk."""
+        status = path.stat()
+        return cls(path.name, status.st_size, status.st_mtime_ns)
 
 
 @dataclass(frozen=True)

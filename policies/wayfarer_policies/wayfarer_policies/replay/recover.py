@@ -13,8 +13,9 @@ from wayfarer_core.errors import DataError
 
 from wayfarer_policies.replay import digests
 from wayfarer_policies.replay.assembly import Parts, assemble, info_of, nanoseconds
-from wayfarer_policies.replay.bag import DAMAGE, OPEN_SUFFIX, EpisodeWriter
+from wayfarer_policies.replay.bag import OPEN_SUFFIX, EpisodeWriter
 from wayfarer_policies.replay.chunks import survey
+from wayfarer_policies.replay.damage import DAMAGE
 from wayfarer_policies.replay.episode import End
 from wayfarer_policies.replay.findings import DAMAGED, GOOD, UNUSABLE
 from wayfarer_policies.replay.foreign import ForeignBag

@@ -13,9 +13,10 @@ from wayfarer_core import names
 from wayfarer_core.errors import ConfigError, DataError
 
 from wayfarer_policies.replay import digests, metadata
-from wayfarer_policies.replay.bag import OPEN_SUFFIX, EpisodeWriter, messages, reading
+from wayfarer_policies.replay.bag import OPEN_SUFFIX, EpisodeWriter, messages
 from wayfarer_policies.replay.bag_files import BagFile, opened
 from wayfarer_policies.replay.buffer import Progress
+from wayfarer_policies.replay.damage import reading
 from wayfarer_policies.replay.foreign import ForeignBag
 from wayfarer_policies.replay.mcap_files import McapFile
 from wayfarer_policies.replay.message_types import decoded, full_name, types_of

@@ -7,9 +7,9 @@ from pathlib import Path
 from wayfarer_core.errors import DataError
 
 from wayfarer_policies.replay import digests, metadata, sqlite_bags
-from wayfarer_policies.replay.bag import DAMAGE, reading
 from wayfarer_policies.replay.bag_files import files_of, plain_name
 from wayfarer_policies.replay.chunks import survey
+from wayfarer_policies.replay.damage import DAMAGE, reading
 from wayfarer_policies.replay.findings import Finding, Verdict, of_steps
 from wayfarer_policies.replay.foreign import ForeignBag
 from wayfarer_policies.replay.message_types import CONTRACT, misfit
