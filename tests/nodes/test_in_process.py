@@ -10,6 +10,9 @@ import torch
 from fixtures.configs import write_config
 from fixtures.graph import VENV, wait_for, wayfarer
 from rosbags.highlevel import AnyReader
+from wayfarer_bags.bag import read_episode
+from wayfarer_bags.episode import End
+from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_cli.collect import Collection
 from wayfarer_cli.in_process.robot import Arm
 from wayfarer_cli.in_process.run import collect_in_process
@@ -17,9 +20,6 @@ from wayfarer_control.safety import Decision
 from wayfarer_core.fault import TRIES, FaultKind
 from wayfarer_core.reason import Reason
 from wayfarer_policies import checkpoint
-from wayfarer_policies.replay.bag import read_episode
-from wayfarer_policies.replay.episode import End
-from wayfarer_policies.replay.run_directory import RunDirectory
 
 WORDS = ["collect", "--seed", "3", "--method", "random-correlated"]  # a method given later wins
 TOPICS = {

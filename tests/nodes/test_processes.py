@@ -14,13 +14,13 @@ from fixtures.episodes import write_run
 from fixtures.feeding import Feeder
 from fixtures.graph import DEADLINE, VENV, nodes_of, peer, wait_for, wayfarer
 from rclpy.action import ActionClient
+from wayfarer_bags.bag import read_episode
+from wayfarer_bags.episode import End
+from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_common import lifetime
 from wayfarer_common.ros_arguments import quoted
 from wayfarer_core import names
 from wayfarer_msgs.action import Train
-from wayfarer_policies.replay.bag import read_episode
-from wayfarer_policies.replay.episode import End
-from wayfarer_policies.replay.run_directory import RunDirectory
 from wayfarer_policies.replay.verify import GOOD, verify
 
 # a program that starts a node and waits for it, as any launcher does

@@ -20,6 +20,9 @@ from franka_msgs.msg import FrankaRobotState
 from rclpy.action import ActionClient
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
+from wayfarer_bags.bag import read_episode
+from wayfarer_bags.episode import End, Episode
+from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_cli.launch_file import read_launch_file
 from wayfarer_common import contract
 from wayfarer_common.conversions import array_to_image, base_pose, position_of, to_nanoseconds, to_stamp
@@ -27,9 +30,6 @@ from wayfarer_core import names
 from wayfarer_msgs.action import RunEpisode
 from wayfarer_msgs.msg import Weights
 from wayfarer_policies.networks import EncoderConfig, SharedEncoder, weights_to_bytes
-from wayfarer_policies.replay.bag import read_episode
-from wayfarer_policies.replay.episode import End, Episode
-from wayfarer_policies.replay.run_directory import RunDirectory
 from wayfarer_policies.td3 import TD3, TD3Config
 
 LAUNCH = Path(__file__).parents[2] / "launch"

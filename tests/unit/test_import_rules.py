@@ -14,6 +14,13 @@ NODES = sorted(p.parent.name for p in (ROOT / "ros_ws" / "src").glob("*/*/node.p
 PACKAGES = sorted(
     p.parent for pattern in ("ros_ws/src/*", "policies/*", "sim/*", "*") for p in ROOT.glob(f"{pattern}/package.xml")
 )
+# What each package without ROS stands on.
+FLOORS: dict[str, set[str]] = {
+    "wayfarer_core": set(),
+    "wayfarer_bags": {"wayfarer_core"},
+    "wayfarer_policies": {"wayfarer_core", "wayfarer_bags"},
+    "wayfarer_sim": {"wayfarer_core"},
+}
 # Parts of a node that stand beside its node.py and speak to rclpy for it; everything else beside it is pure or
 # handles messages at most.
 SPEAK_ROS = {
@@ -103,7 +110,7 @@ def test_there_is_something_to_read() -> None:
     assert len(SOURCES) > 40
     assert {"wayfarer_actor", "wayfarer_camera", "wayfarer_collector", "wayfarer_control"} <= set(NODES)
     assert {"wayfarer_replay", "wayfarer_sim_bridge"} <= set(NODES)
-    for package in (*NODES, "wayfarer_core", "wayfarer_policies", "wayfarer_sim"):
+    for package in (*NODES, *FLOORS):
         assert inside(package), package
 
 
@@ -139,18 +146,25 @@ def test_the_ground_floor_stands_on_numpy_alone() -> None:
             assert module.split(".")[0] in known, f"{name_of(path)} imports {module}"
 
 
-@pytest.mark.parametrize("package", ["wayfarer_policies", "wayfarer_sim"])
-def test_policies_and_sim_know_neither_ros_nor_each_other_nor_a_node(package: str) -> None:
-    allowed = {package, "wayfarer_core"}
+@pytest.mark.parametrize("package", FLOORS)
+def test_a_package_without_ros_knows_the_floors_below_it_and_no_others(package: str) -> None:
     for path in inside(package):
         for module in imports(path):
             assert not is_ros(module), f"{name_of(path)} imports {module}"
             top = module.split(".")[0]
-            assert not top.startswith("wayfarer_") or top in allowed, f"{name_of(path)} imports {module}"
+            known = not top.startswith("wayfarer_") or top in FLOORS[package] | {package}
+            assert known, f"{name_of(path)} imports {module}"
+
+
+def test_no_floor_is_forgotten() -> None:
+    assert FLOORS.keys() | {"panda_sim"} == {path.parent.name for path in ROOT.glob("policies/*/setup.py")} | {
+        path.parent.name for path in ROOT.glob("sim/*/setup.py")
+    }
 
 
 def test_policies_know_no_simulator_and_sim_no_torch() -> None:
-    for package, foreign in (("wayfarer_policies", {"mujoco", "robosuite"}), ("wayfarer_sim", {"torch"})):
+    for package in FLOORS:
+        foreign = {"torch"} if package == "wayfarer_sim" else {"mujoco", "robosuite"}
         for path in inside(package):
             assert not {m.split(".")[0] for m in imports(path)} & foreign, name_of(path)
 
@@ -166,7 +180,7 @@ def test_the_simulated_panda_knows_neither_ros_nor_anything_of_wayfarer() -> Non
 
 @pytest.mark.parametrize("package", NODES)
 def test_a_node_package_knows_no_other_node_package(package: str) -> None:
-    allowed = {package, "wayfarer_core", "wayfarer_common", "wayfarer_msgs", "wayfarer_policies", "wayfarer_sim"}
+    allowed = {package, "wayfarer_common", "wayfarer_msgs", *FLOORS}
     for path in inside(package):
         for module in imports(path):
             top = module.split(".")[0]

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from wayfarer_bags.bag import read_episode
+from wayfarer_bags.episode import End
+from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_core.errors import DataError
 
 from wayfarer_policies.pose_labels import TrackerOf, calibrated_tracker, tracked
-from wayfarer_policies.replay.bag import read_episode
-from wayfarer_policies.replay.episode import End
-from wayfarer_policies.replay.run_directory import RunDirectory
 from wayfarer_policies.tasks import task
 
 _Z = 1.959963984540054  # of the normal distribution: 95 % lie within

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from wayfarer_bags.bag import read_episode
+from wayfarer_bags.episode import Episode
+from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_core.errors import DataError
 
 from wayfarer_policies import checkpoint
 from wayfarer_policies.methods import checkpoint_folder, make_rnd
-from wayfarer_policies.replay.bag import read_episode
-from wayfarer_policies.replay.episode import Episode
-from wayfarer_policies.replay.run_directory import RunDirectory
 from wayfarer_policies.rnd import RND
 
 CELL = 0.01  # [m]; what counts as another place

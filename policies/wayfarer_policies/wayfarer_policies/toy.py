@@ -12,6 +12,7 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from wayfarer_bags.episode import End
 from wayfarer_core.atomic import write_table
 from wayfarer_core.errors import ConfigError, DataError
 
@@ -24,7 +25,6 @@ from wayfarer_policies.intrinsic import IntrinsicReward
 from wayfarer_policies.learners import NoLearner, ReplayLearner
 from wayfarer_policies.networks import EncoderConfig, fast_precision
 from wayfarer_policies.relabel import FutureGoals, ImageDistance, Nearness
-from wayfarer_policies.replay.episode import End
 from wayfarer_policies.replay.frames import FrameCache, Trajectory
 from wayfarer_policies.replay.sampling import Replay
 from wayfarer_policies.rnd import RND, RNDConfig

@@ -6,11 +6,11 @@ from fixtures.episodes import expected_image, expected_object, expected_pose, wr
 from fixtures.shipped import CONTROL
 from hypothesis import given
 from hypothesis import strategies as st
+from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_cli.in_process.config import configuration_of_run
 from wayfarer_cli.in_process.goals import stored_goals
 from wayfarer_cli.in_process.reaching import Distances, distances, policies_of
 from wayfarer_core.errors import DataError
-from wayfarer_policies.replay.run_directory import RunDirectory
 
 
 @given(st.lists(st.floats(0.0, 2.0), min_size=1, max_size=30), st.integers(0, 100))

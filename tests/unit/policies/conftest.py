@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from wayfarer_bags.episode import End
 from wayfarer_policies.algorithm import LabelledBatch, Observation
-from wayfarer_policies.replay.episode import End
 from wayfarer_policies.replay.frames import FrameCache, Trajectory
 from wayfarer_policies.replay.sampling import Replay
 

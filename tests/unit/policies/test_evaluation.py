@@ -6,9 +6,9 @@ from fixtures.episodes import write_run
 from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from wayfarer_bags.episode import End
 from wayfarer_core.errors import DataError
 from wayfarer_policies.evaluation import count_successes, wilson
-from wayfarer_policies.replay.episode import End
 
 
 @pytest.mark.parametrize(  # Newcombe 1998, table I: Wilson's score interval without correction

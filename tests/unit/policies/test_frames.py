@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from wayfarer_bags.episode import End, Episode, EpisodeInfo
 from wayfarer_core.errors import DataError
 from wayfarer_policies.replay import frames as frames_module
 from wayfarer_policies.replay.cache_index import INDEX, Entry, Index, Source
-from wayfarer_policies.replay.episode import End, Episode, EpisodeInfo
 from wayfarer_policies.replay.frames import FrameCache, Trajectory, synchronise
 from wayfarer_policies.replay.sampling import Replay
 

@@ -13,11 +13,11 @@ from fixtures.plain_bags import record
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from wayfarer_bags.run_directory import RunWriter
 from wayfarer_core.errors import DataError
 from wayfarer_core.reason import Reason
 from wayfarer_policies import checkpoint
 from wayfarer_policies.methods import make_rnd
-from wayfarer_policies.replay.run_directory import RunWriter
 from wayfarer_policies.report.dataset import dataset_page
 from wayfarer_policies.report.gathered import Gathered, gather
 from wayfarer_policies.report.markup import Markup, tag

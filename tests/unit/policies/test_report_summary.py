@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from fixtures.episodes import write_episode, write_run
 from PIL import Image
+from wayfarer_bags.episode import End
+from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_core.errors import DataError
 from wayfarer_core.reason import Reason
-from wayfarer_policies.replay.episode import End
-from wayfarer_policies.replay.run_directory import RunDirectory
 from wayfarer_policies.report.draw import draw_contact_sheet, draw_cube_positions
 from wayfarer_policies.report.summary import summarise_run
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from wayfarer_bags.episode import End
 from wayfarer_core.errors import DataError
-from wayfarer_policies.replay.episode import End
 from wayfarer_policies.replay.frames import Trajectory
 from wayfarer_policies.replay.sampling import Replay
 

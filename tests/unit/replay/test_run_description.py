@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 import yaml
+from wayfarer_bags.run_directory import configuration_digest
 from wayfarer_core.errors import ConfigError
 from wayfarer_policies.options import ActingOptions, LearnerOptions
-from wayfarer_policies.replay.run_directory import configuration_digest
 from wayfarer_replay.run_description import describe
 
 CONFIGURATION: dict[str, dict[str, Any]] = {

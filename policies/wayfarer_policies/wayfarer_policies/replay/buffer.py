@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
+from wayfarer_bags import digests
+from wayfarer_bags.bag import read_episode
+from wayfarer_bags.episode import Episode
+from wayfarer_bags.files.recorded import Source
+from wayfarer_bags.foreign import ForeignBag
+from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_core.errors import DataError
 
-from wayfarer_policies.replay import digests
-from wayfarer_policies.replay.bag import read_episode
 from wayfarer_policies.replay.cache_index import Entry
-from wayfarer_policies.replay.episode import Episode
-from wayfarer_policies.replay.foreign import ForeignBag
 from wayfarer_policies.replay.frames import FrameCache, synchronise
-from wayfarer_policies.replay.recorded import Source
 from wayfarer_policies.replay.resident import ResidentFrames
-from wayfarer_policies.replay.run_directory import RunDirectory
 from wayfarer_policies.replay.sampling import Replay
 
 FORMAT = 1  # of run.yaml

@@ -7,10 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from wayfarer_bags.files.recorded import Source
 from wayfarer_core.atomic import write_atomically
 from wayfarer_core.errors import DataError
-
-from wayfarer_policies.replay.recorded import Source
 
 VERSION = 4  # of the files and of what they hold: 3 had one set of files, written over in place, and no checksums
 INDEX = "index.json"

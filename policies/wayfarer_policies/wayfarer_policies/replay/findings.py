@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
-from wayfarer_policies.replay.episode import Episode
+from wayfarer_bags.episode import Episode
 
 GOOD, DAMAGED, UNUSABLE = 0, 1, 2
 SHOWN = 8  # steps that are named one by one

@@ -7,22 +7,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from wayfarer_bags import digests
+from wayfarer_bags.assembly import Parts, assemble, info_of, nanoseconds
+from wayfarer_bags.bag import OPEN_SUFFIX, EpisodeWriter
+from wayfarer_bags.episode import End
+from wayfarer_bags.files.chunks import survey
+from wayfarer_bags.files.damage import DAMAGE
+from wayfarer_bags.files.recorded import Channel, Message
+from wayfarer_bags.foreign import ForeignBag
+from wayfarer_bags.message_types import decoded, types_of
+from wayfarer_bags.run_directory import DESCRIPTION, RunDirectory, RunWriter, lock
 from wayfarer_core import names
 from wayfarer_core.atomic import sync_directory
 from wayfarer_core.errors import DataError
 
-from wayfarer_policies.replay import digests
-from wayfarer_policies.replay.assembly import Parts, assemble, info_of, nanoseconds
-from wayfarer_policies.replay.bag import OPEN_SUFFIX, EpisodeWriter
-from wayfarer_policies.replay.chunks import survey
-from wayfarer_policies.replay.damage import DAMAGE
-from wayfarer_policies.replay.episode import End
 from wayfarer_policies.replay.findings import DAMAGED, GOOD, UNUSABLE
-from wayfarer_policies.replay.foreign import ForeignBag
-from wayfarer_policies.replay.message_types import decoded, types_of
-from wayfarer_policies.replay.recorded import Channel, Message
 from wayfarer_policies.replay.rewrite import adopt, new_directory
-from wayfarer_policies.replay.run_directory import DESCRIPTION, RunDirectory, RunWriter, lock
 from wayfarer_policies.replay.verify import verify_file
 
 KEPT = "damaged"  # where the originals go when a run is recovered in place

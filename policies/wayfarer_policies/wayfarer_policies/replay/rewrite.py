@@ -9,19 +9,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from wayfarer_bags import digests, metadata
+from wayfarer_bags.bag import OPEN_SUFFIX, EpisodeWriter, messages
+from wayfarer_bags.files.bag_files import BagFile, opened
+from wayfarer_bags.files.damage import reading
+from wayfarer_bags.files.mcap_files import McapFile
+from wayfarer_bags.files.recorded import Message
+from wayfarer_bags.foreign import ForeignBag
+from wayfarer_bags.message_types import decoded, full_name, types_of
+from wayfarer_bags.run_directory import RunDirectory, RunWriter, configuration_digest
 from wayfarer_core import names
 from wayfarer_core.errors import ConfigError, DataError
 
-from wayfarer_policies.replay import digests, metadata
-from wayfarer_policies.replay.bag import OPEN_SUFFIX, EpisodeWriter, messages
-from wayfarer_policies.replay.bag_files import BagFile, opened
 from wayfarer_policies.replay.buffer import Progress
-from wayfarer_policies.replay.damage import reading
-from wayfarer_policies.replay.foreign import ForeignBag
-from wayfarer_policies.replay.mcap_files import McapFile
-from wayfarer_policies.replay.message_types import decoded, full_name, types_of
-from wayfarer_policies.replay.recorded import Message
-from wayfarer_policies.replay.run_directory import RunDirectory, RunWriter, configuration_digest
 
 
 @dataclass(frozen=True)

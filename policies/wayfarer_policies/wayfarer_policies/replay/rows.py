@@ -6,10 +6,10 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from wayfarer_bags.episode import End
 from wayfarer_core.errors import DataError
 
 from wayfarer_policies.replay.cache_index import Entry
-from wayfarer_policies.replay.episode import End
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from wayfarer_bags.episode import Episode
 from wayfarer_core.errors import DataError
 
-from wayfarer_policies.replay.episode import Episode
 from wayfarer_policies.replay.frames import FrameCache, Trajectory
 from wayfarer_policies.replay.resident import ResidentFrames
 from wayfarer_policies.replay.rows import Rows

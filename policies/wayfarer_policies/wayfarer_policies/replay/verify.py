@@ -5,16 +5,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from wayfarer_bags import digests, metadata
+from wayfarer_bags.bag import OPEN_SUFFIX, read_episode
+from wayfarer_bags.files.chunks import survey
+from wayfarer_bags.foreign import ForeignBag
+from wayfarer_bags.run_directory import CHANGING, DESCRIPTION, RunDirectory, configuration_digest
 from wayfarer_core.atomic import NEW_SUFFIX
 from wayfarer_core.errors import DataError
 
-from wayfarer_policies.replay import digests, metadata
-from wayfarer_policies.replay.bag import OPEN_SUFFIX, read_episode
 from wayfarer_policies.replay.buffer import FORMAT
-from wayfarer_policies.replay.chunks import survey
 from wayfarer_policies.replay.findings import DAMAGED, GOOD, SHOWN, UNUSABLE, Finding, Verdict, of_steps
-from wayfarer_policies.replay.foreign import ForeignBag
-from wayfarer_policies.replay.run_directory import CHANGING, DESCRIPTION, RunDirectory, configuration_digest
 from wayfarer_policies.replay.verify_bag import verify_bag
 
 __all__ = ["DAMAGED", "GOOD", "UNUSABLE", "Finding", "Verdict", "verify", "verify_file"]

@@ -4,17 +4,18 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from wayfarer_bags import digests, metadata
+from wayfarer_bags.files import sqlite_bags
+from wayfarer_bags.files.bag_files import files_of, plain_name
+from wayfarer_bags.files.chunks import survey
+from wayfarer_bags.files.damage import DAMAGE, reading
+from wayfarer_bags.files.recorded import Channel
+from wayfarer_bags.files.unpacking import plain_file
+from wayfarer_bags.foreign import ForeignBag
+from wayfarer_bags.message_types import CONTRACT, misfit
 from wayfarer_core.errors import DataError
 
-from wayfarer_policies.replay import digests, metadata, sqlite_bags
-from wayfarer_policies.replay.bag_files import files_of, plain_name
-from wayfarer_policies.replay.chunks import survey
-from wayfarer_policies.replay.damage import DAMAGE, reading
 from wayfarer_policies.replay.findings import Finding, Verdict, of_steps
-from wayfarer_policies.replay.foreign import ForeignBag
-from wayfarer_policies.replay.message_types import CONTRACT, misfit
-from wayfarer_policies.replay.recorded import Channel
-from wayfarer_policies.replay.unpacking import plain_file
 
 
 def verify_bag(path: Path) -> Verdict:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from wayfarer_bags.bag import read_episode
+from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_core.cube import top_faces
 from wayfarer_core.errors import DataError
 
-from wayfarer_policies.replay.bag import read_episode
-from wayfarer_policies.replay.run_directory import RunDirectory
 from wayfarer_policies.report.drawing import figure
 from wayfarer_policies.report.figures import draw_cube_by_face
 from wayfarer_policies.report.statistics import known_poses

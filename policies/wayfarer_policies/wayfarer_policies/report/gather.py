@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from wayfarer_bags.bag import read_episode
+from wayfarer_bags.episode import Episode
+from wayfarer_bags.files.recorded import contract_name
+from wayfarer_bags.foreign import ForeignBag
+from wayfarer_bags.metadata import summarise
+from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_core import names
 from wayfarer_core.errors import ConfigError, DataError
 
 from wayfarer_policies.pose_labels import TRACKER, TRUTH, Tracker, TrackerOf, calibrated_tracker, tracked
-from wayfarer_policies.replay.bag import read_episode
-from wayfarer_policies.replay.episode import Episode
-from wayfarer_policies.replay.foreign import ForeignBag
-from wayfarer_policies.replay.metadata import summarise
-from wayfarer_policies.replay.recorded import contract_name
-from wayfarer_policies.replay.run_directory import RunDirectory
 from wayfarer_policies.report.records import EpisodeRecord, Frame, GoalPictures, RunRecord
 
 Tell = Callable[[int, int], None]  # files read, of all

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from wayfarer_bags.episode import Episode
 from wayfarer_core.cube import FACES, top_faces
 from wayfarer_core.reason import Reason
 
-from wayfarer_policies.replay.episode import Episode
 from wayfarer_policies.report.records import MOVED, RunRecord
 
 CELL = 0.01  # [m] side of a cell of the table

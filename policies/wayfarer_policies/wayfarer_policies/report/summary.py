@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from wayfarer_bags.bag import read_episode
+from wayfarer_bags.episode import Episode
+from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_core.cube import FACES, top_faces
 from wayfarer_core.errors import DataError
 
-from wayfarer_policies.replay.bag import read_episode
-from wayfarer_policies.replay.episode import Episode
-from wayfarer_policies.replay.run_directory import RunDirectory
 from wayfarer_policies.report.statistics import cells_of, entropy, known_poses, moves, named_reasons, seconds_between
 
 

@@ -44,7 +44,7 @@ def draw(
     run: Run, out: Annotated[Path | None, typer.Option(help="Folder for the pictures; default: the run.")] = None
 ) -> None:
     """Draw what the camera saw (contact_sheet.png) and where the cube was, by its top face (cube_positions.png)."""
-    from wayfarer_policies.replay.run_directory import RunDirectory
+    from wayfarer_bags.run_directory import RunDirectory
     from wayfarer_policies.report.draw import draw_contact_sheet, draw_cube_positions
 
     folder = out or run

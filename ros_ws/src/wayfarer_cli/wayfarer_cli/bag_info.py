@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from rich.table import Table
-from wayfarer_policies.replay.run_directory import RunDirectory
+from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_policies.report.summary import RunSummary, summarise_run
 
 from wayfarer_cli.console import show

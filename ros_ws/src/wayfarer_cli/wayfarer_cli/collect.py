@@ -16,12 +16,12 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from wayfarer_bags.run_directory import RunDirectory, RunWriter, finished
 from wayfarer_common import contract
 from wayfarer_common.ros import start_ros
 from wayfarer_core.errors import ConfigError
 from wayfarer_msgs.msg import CollectorStatus
 from wayfarer_policies.methods import method
-from wayfarer_policies.replay.run_directory import RunDirectory, RunWriter, finished
 
 from wayfarer_cli.console import plain, words_of
 from wayfarer_cli.nodes import launch_nodes

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from std_srvs.srv import Trigger
+from wayfarer_bags.run_directory import finished
 from wayfarer_common import contract
 from wayfarer_common.params import declare
 from wayfarer_common.run import ContractNode, run
@@ -38,7 +39,6 @@ from wayfarer_policies.exploration import (
 from wayfarer_policies.goals import NoNovelty
 from wayfarer_policies.learners import NoLearner
 from wayfarer_policies.methods import method
-from wayfarer_policies.replay.run_directory import finished
 
 from wayfarer_collector.agreement import check_agreement
 from wayfarer_collector.collaborators import Caller, Plan, RosLearner, RosNovelty, RosRobot

@@ -2,8 +2,8 @@
 
 import yaml
 from rclpy.qos import QoSProfile
+from wayfarer_bags.files.recorded import Channel
 from wayfarer_common.contract import Topic
-from wayfarer_policies.replay.recorded import Channel
 
 _FOREVER = {"sec": 9223372036, "nsec": 854775807}
 

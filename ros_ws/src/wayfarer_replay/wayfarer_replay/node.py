@@ -11,6 +11,10 @@ import yaml
 from ament_index_python.packages import get_package_share_directory
 from rclpy.serialization import deserialize_message, serialize_message
 from rclpy.task import Future
+from wayfarer_bags.bag import EpisodeWriter
+from wayfarer_bags.files.recorded import header_stamp
+from wayfarer_bags.message_types import types_of_packages
+from wayfarer_bags.run_directory import RunWriter
 from wayfarer_common import contract
 from wayfarer_common.contract import Topic
 from wayfarer_common.conversions import to_nanoseconds, to_stamp
@@ -20,10 +24,6 @@ from wayfarer_core import names
 from wayfarer_core.errors import ConfigError, DataError, WayfarerError
 from wayfarer_msgs.msg import Action, Episode, ExecutedAction
 from wayfarer_msgs.srv import BeginEpisode, EndEpisode
-from wayfarer_policies.replay.bag import EpisodeWriter
-from wayfarer_policies.replay.message_types import types_of_packages
-from wayfarer_policies.replay.recorded import header_stamp
-from wayfarer_policies.replay.run_directory import RunWriter
 
 from wayfarer_replay.arrivals import Arrivals
 from wayfarer_replay.bag_channels import channel_of

@@ -13,15 +13,15 @@ import torch
 from fixtures import episodes as fixture
 from fixtures.episodes import write_run
 from torch.utils.data import DataLoader
+from wayfarer_bags import digests
+from wayfarer_bags.episode import End
+from wayfarer_bags.run_directory import RunWriter
 from wayfarer_core.errors import DataError
 from wayfarer_policies.algorithm import LabelledBatch
 from wayfarer_policies.relabel import FutureGoals
-from wayfarer_policies.replay import digests
 from wayfarer_policies.replay.buffer import RunBuffer
 from wayfarer_policies.replay.cache_index import INDEX
 from wayfarer_policies.replay.dataset import Dataset, Place, Transitions, as_it_is
-from wayfarer_policies.replay.episode import End
-from wayfarer_policies.replay.run_directory import RunWriter
 from wayfarer_policies.replay.sampling import Batch
 
 

@@ -15,9 +15,9 @@ import pytest
 from fixtures import episodes as fixture
 from fixtures import loaders
 from fixtures.episodes import write_run
+from wayfarer_bags.episode import End
 from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_policies.replay.dataset import Dataset
-from wayfarer_policies.replay.episode import End
 from wayfarer_policies.replay.export.lerobot import export_lerobot
 from wayfarer_policies.replay.export.minari import export_minari
 from wayfarer_policies.replay.export.robomimic import export_robomimic

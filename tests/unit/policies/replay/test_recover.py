@@ -7,12 +7,12 @@ import pytest
 from fixtures import episodes as fixture
 from fixtures.episodes import stamp_of, write_episode, write_run
 from mcap.reader import make_reader
+from wayfarer_bags import digests
+from wayfarer_bags.bag import OPEN_SUFFIX, read_episode
+from wayfarer_bags.episode import End
+from wayfarer_bags.run_directory import RunDirectory, RunWriter
 from wayfarer_core.errors import ConfigError, DataError
-from wayfarer_policies.replay import digests
-from wayfarer_policies.replay.bag import OPEN_SUFFIX, read_episode
-from wayfarer_policies.replay.episode import End
 from wayfarer_policies.replay.recover import KEPT, Outcome, recover, recover_in_place
-from wayfarer_policies.replay.run_directory import RunDirectory, RunWriter
 from wayfarer_policies.replay.verify import DAMAGED, GOOD, UNUSABLE, verify
 
 STEPS = 40

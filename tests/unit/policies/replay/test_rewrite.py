@@ -12,13 +12,13 @@ from fixtures.plain_bags import record
 from mcap.reader import make_reader
 from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import StoragePlugin
+from wayfarer_bags.bag import EpisodeWriter, messages, read_episode, read_info
+from wayfarer_bags.files.recorded import Channel, Message
+from wayfarer_bags.run_directory import RunDirectory, RunWriter
 from wayfarer_core.errors import ConfigError, DataError
-from wayfarer_policies.replay.bag import EpisodeWriter, messages, read_episode, read_info
 from wayfarer_policies.replay.dataset import Dataset
-from wayfarer_policies.replay.recorded import Channel, Message
 from wayfarer_policies.replay.recover import recover
 from wayfarer_policies.replay.rewrite import merge, relabel_topics, split, write_again
-from wayfarer_policies.replay.run_directory import RunDirectory, RunWriter
 from wayfarer_policies.replay.verify import GOOD, verify
 from wayfarer_replay.run_description import describe
 

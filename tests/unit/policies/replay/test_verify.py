@@ -10,12 +10,12 @@ from fixtures.episodes import PERIOD, executed_message, stamp_of, write_episode,
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mcap.reader import make_reader
+from wayfarer_bags import digests
+from wayfarer_bags.files.chunks import survey
+from wayfarer_bags.run_directory import RunDirectory, RunWriter
 from wayfarer_core import names
 from wayfarer_core.errors import DataError
-from wayfarer_policies.replay import digests
-from wayfarer_policies.replay.chunks import survey
 from wayfarer_policies.replay.recover import recover
-from wayfarer_policies.replay.run_directory import RunDirectory, RunWriter
 from wayfarer_policies.replay.verify import DAMAGED, GOOD, UNUSABLE, Verdict, verify
 
 

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from ament_index_python.packages import get_package_share_directory
 from numpy.typing import NDArray
+from wayfarer_bags.bag import EpisodeWriter
+from wayfarer_bags.episode import End
+from wayfarer_bags.message_types import types_of_packages
+from wayfarer_bags.run_directory import RunWriter
 from wayfarer_common import contract
 from wayfarer_common.contract import Topic
 from wayfarer_control.safety import Decision
 from wayfarer_core import names
 from wayfarer_core.fault import FaultKind
-from wayfarer_policies.replay.bag import EpisodeWriter
-from wayfarer_policies.replay.episode import End
-from wayfarer_policies.replay.message_types import types_of_packages
-from wayfarer_policies.replay.run_directory import RunWriter
 from wayfarer_replay.bag_channels import channel_of
 
 Vector = NDArray[np.float64]

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from wayfarer_bags.bag import read_episode
+from wayfarer_bags.episode import Episode
+from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_core.errors import DataError
 from wayfarer_policies.policy import PolicyGoal
-from wayfarer_policies.replay.bag import read_episode
-from wayfarer_policies.replay.episode import Episode
-from wayfarer_policies.replay.run_directory import RunDirectory
 
 from wayfarer_cli.in_process.robot import Arm
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_core.errors import ConfigError
 from wayfarer_policies.offline_policy import ANY
-from wayfarer_policies.replay.run_directory import RunDirectory
 from wayfarer_replay.run_description import Configuration, differences
 
 from wayfarer_cli.collect import Collection, launch_arguments

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_control.safety import Decision
 from wayfarer_core.errors import DataError
 from wayfarer_policies import checkpoint
@@ -15,7 +16,6 @@ from wayfarer_policies.methods import checkpoint_folder, make_learner, make_rnd,
 from wayfarer_policies.networks import weights_from_bytes, weights_to_bytes
 from wayfarer_policies.policy import Policy, Start
 from wayfarer_policies.random_policies import StillPolicy, UniformPolicy
-from wayfarer_policies.replay.run_directory import RunDirectory
 from wayfarer_policies.report.reached import most_telling, side_by_side
 from wayfarer_policies.td3 import TD3
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from wayfarer_bags.episode import End
 from wayfarer_camera.picture import Crop, Rectifier, observe
 from wayfarer_common import contract
 from wayfarer_control.safety import Decision, Limits, Pose, Situation, decide
@@ -20,7 +21,6 @@ from wayfarer_core.reason import nothing_passed
 from wayfarer_policies.goals import Goal
 from wayfarer_policies.methods import method
 from wayfarer_policies.policy import Policy, PolicyGoal, Start
-from wayfarer_policies.replay.episode import End
 from wayfarer_sim.cube_world import CubeWorld, CubeWorldConfig
 
 from wayfarer_cli.in_process.bag import Head, Recorder, Recording

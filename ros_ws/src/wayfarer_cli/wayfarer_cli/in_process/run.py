@@ -7,13 +7,13 @@ from contextlib import closing, contextmanager
 
 import torch
 from rich.progress import Progress as Bar
+from wayfarer_bags.run_directory import RunWriter, finished
 from wayfarer_collector.agreement import check_agreement
 from wayfarer_collector.policy_watch import PolicyWatch, in_words
 from wayfarer_collector.scalars import Scalars
 from wayfarer_common import lifetime
 from wayfarer_core.errors import ConfigError
 from wayfarer_policies.exploration import Overlapped, Pace, Progress, Schedule, Sequential, Stage, explore
-from wayfarer_policies.replay.run_directory import RunWriter, finished
 from wayfarer_replay.run_description import describe
 
 from wayfarer_cli.collect import Collection, holds_all, launch_arguments, make_bar

@@ -12,13 +12,13 @@ import yaml
 from backports import zstd
 from fixtures import episodes as fixture
 from fixtures.episodes import write_episode
+from wayfarer_bags.episode import Episode
+from wayfarer_bags.files import unpacking
+from wayfarer_bags.files.chunks import survey
+from wayfarer_bags.files.unpacking import plain_file
+from wayfarer_bags.run_directory import RunWriter
 from wayfarer_core.errors import DataError
-from wayfarer_policies.replay import unpacking
 from wayfarer_policies.replay.buffer import recording
-from wayfarer_policies.replay.chunks import survey
-from wayfarer_policies.replay.episode import Episode
-from wayfarer_policies.replay.run_directory import RunWriter
-from wayfarer_policies.replay.unpacking import plain_file
 from wayfarer_policies.replay.verify import DAMAGED, GOOD, UNUSABLE, verify
 
 STEPS = 6

@@ -12,10 +12,10 @@ from wayfarer_core import names
 from wayfarer_core.errors import DataError
 from wayfarer_core.fault import FaultKind
 
-from wayfarer_policies.replay.episode import End, Episode, EpisodeInfo
-from wayfarer_policies.replay.fresh import fresh
-from wayfarer_policies.replay.message_types import CONTRACT, decoded, misfit
-from wayfarer_policies.replay.recorded import Message, UnreadableError, contract_name, header_stamp
+from wayfarer_bags.episode import End, Episode, EpisodeInfo
+from wayfarer_bags.files.recorded import Message, UnreadableError, contract_name, header_stamp
+from wayfarer_bags.fresh import fresh
+from wayfarer_bags.message_types import CONTRACT, decoded, misfit
 
 _NANOSECONDS = 1_000_000_000
 _MOST_LOST, _ALWAYS = 20, 2_000  # steps: an episode has at most 20 to an action that was recorded, or 2,000

@@ -17,9 +17,9 @@ from mcap.records import Attachment, Metadata
 from wayfarer_core.errors import DataError
 from wayfarer_core.plain_yaml import refuse_pointer
 
-from wayfarer_policies.replay.mcap_files import Wanted, everything
-from wayfarer_policies.replay.recorded import QOS, Channel, Message, UnreadableError
-from wayfarer_policies.replay.unpacking import LARGEST, room_in
+from wayfarer_bags.files.mcap_files import Wanted, everything
+from wayfarer_bags.files.recorded import QOS, Channel, Message, UnreadableError
+from wayfarer_bags.files.unpacking import LARGEST, room_in
 
 JOURNALS = ("-wal", "-journal")  # what SQLite keeps beside a database that was not closed
 _HASH = "topic_type_hash"  # rosbag2's key of a channel's metadata in MCAP

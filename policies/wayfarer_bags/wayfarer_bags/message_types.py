@@ -17,7 +17,7 @@ from rosbags.typesys.store import Typestore
 from wayfarer_core import names
 from wayfarer_core.errors import DataError
 
-from wayfarer_policies.replay.recorded import Channel, Message, UnreadableError
+from wayfarer_bags.files.recorded import Channel, Message, UnreadableError
 
 _LONGEST = 256 * 1024  # bytes of a schema; that of franka_msgs/FrankaRobotState with all it contains has 15,000
 _DEEPEST = 24  # types inside one another

@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rosbags.typesys.msg import get_types_from_msg
+from wayfarer_bags.message_types import add_schema, base_types, types_of_packages
 from wayfarer_core.errors import DataError
-from wayfarer_policies.replay.message_types import add_schema, base_types, types_of_packages
 
 SHARE = Path(sys.prefix) / "share"
 OURS = [SHARE / "wayfarer_msgs", SHARE / "franka_msgs"]

@@ -11,11 +11,11 @@ import yaml
 from wayfarer_core import plain_yaml
 from wayfarer_core.errors import DataError
 
-from wayfarer_policies.replay import digests
-from wayfarer_policies.replay.damage import reading
-from wayfarer_policies.replay.mcap_files import McapFile
-from wayfarer_policies.replay.recorded import Channel
-from wayfarer_policies.replay.unpacking import PACKED
+from wayfarer_bags import digests
+from wayfarer_bags.files.damage import reading
+from wayfarer_bags.files.mcap_files import McapFile
+from wayfarer_bags.files.recorded import Channel
+from wayfarer_bags.files.unpacking import PACKED
 
 NAME = "metadata.yaml"
 _KEY = "rosbag2_bagfile_information"

@@ -20,14 +20,14 @@ from fixtures.episodes import PERIOD, stamp_of, write_episode
 from fixtures.mcap_parts import Layout, Said, at, said_in, write
 from fixtures.plain_bags import ALL, record
 from rosbags.rosbag2 import CompressionMode, Reader, StoragePlugin, Writer
+from wayfarer_bags.episode import End, Episode
+from wayfarer_bags.files.bag_files import files_of
+from wayfarer_bags.files.recorded import Channel, header_stamp
+from wayfarer_bags.message_types import types_of
 from wayfarer_core import names
 from wayfarer_core.errors import DataError
-from wayfarer_policies.replay.bag_files import files_of
 from wayfarer_policies.replay.buffer import recording
 from wayfarer_policies.replay.dataset import Dataset
-from wayfarer_policies.replay.episode import End, Episode
-from wayfarer_policies.replay.message_types import types_of
-from wayfarer_policies.replay.recorded import Channel, header_stamp
 from wayfarer_policies.replay.rewrite import relabel_topics
 from wayfarer_policies.replay.verify import DAMAGED, GOOD, UNUSABLE, verify
 
@@ -125,7 +125,7 @@ def test_a_bag_is_read_once(tmp_path: Path, files: list[Path], monkeypatch: pyte
     bag = record(tmp_path / "bag", files)
     heard: list[tuple[int, int]] = []
     Dataset.open([bag], lambda done, total: heard.append((done, total)))
-    monkeypatch.setattr("wayfarer_policies.replay.foreign.opened", None)
+    monkeypatch.setattr("wayfarer_bags.foreign.opened", None)
     assert len(Dataset.open([bag])) == 7
     assert heard == [(0, 1), (1, 1)]
 

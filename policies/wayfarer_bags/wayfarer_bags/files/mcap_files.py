@@ -18,9 +18,9 @@ from mcap.opcode import Opcode
 from mcap.records import Attachment, ChunkIndex, Footer, Metadata, Statistics
 from wayfarer_core import plain_yaml
 
-from wayfarer_policies.replay.mcap_channels import Directory
-from wayfarer_policies.replay.recorded import Channel, Message, UnreadableError
-from wayfarer_policies.replay.unpacking import LARGEST, unpacked
+from wayfarer_bags.files.mcap_channels import Directory
+from wayfarer_bags.files.recorded import Channel, Message, UnreadableError
+from wayfarer_bags.files.unpacking import LARGEST, unpacked
 
 MAGIC = b"\x89MCAP0\r\n"
 DATA = (Opcode.CHUNK, Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE)  # the records that hold messages

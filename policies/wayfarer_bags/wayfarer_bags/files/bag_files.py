@@ -10,11 +10,11 @@ from typing import Protocol
 from mcap.records import Attachment, Metadata
 from wayfarer_core.errors import DataError
 
-from wayfarer_policies.replay.damage import reading
-from wayfarer_policies.replay.mcap_files import McapFile, Wanted, everything
-from wayfarer_policies.replay.recorded import Channel, Message
-from wayfarer_policies.replay.sqlite_bags import SqliteFile
-from wayfarer_policies.replay.unpacking import PACKED, plain_file, plain_message
+from wayfarer_bags.files.damage import reading
+from wayfarer_bags.files.mcap_files import McapFile, Wanted, everything
+from wayfarer_bags.files.recorded import Channel, Message
+from wayfarer_bags.files.sqlite_bags import SqliteFile
+from wayfarer_bags.files.unpacking import PACKED, plain_file, plain_message
 
 SUFFIXES = (".mcap", ".db3")
 

@@ -20,13 +20,13 @@ from fixtures.episodes import write_episode, write_run
 from fixtures.mcap_parts import Layout, Said, content, mapping, record, said_in, text, write
 from fixtures.plain_bags import record as record_plain
 from rosbags.rosbag2 import StoragePlugin
+from wayfarer_bags import digests
+from wayfarer_bags.bag import EpisodeWriter, messages, read_episode
+from wayfarer_bags.files.recorded import Channel
+from wayfarer_bags.message_types import types_of
 from wayfarer_core.errors import DataError
-from wayfarer_policies.replay import digests
-from wayfarer_policies.replay.bag import EpisodeWriter, messages, read_episode
 from wayfarer_policies.replay.buffer import recording
 from wayfarer_policies.replay.dataset import Dataset
-from wayfarer_policies.replay.message_types import types_of
-from wayfarer_policies.replay.recorded import Channel
 from wayfarer_policies.replay.recover import recover
 from wayfarer_policies.replay.rewrite import merge, relabel_topics
 from wayfarer_policies.replay.verify import UNUSABLE, verify

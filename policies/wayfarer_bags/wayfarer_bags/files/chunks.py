@@ -9,8 +9,8 @@ from pathlib import Path
 from mcap.opcode import Opcode
 from wayfarer_core.errors import DataError
 
-from wayfarer_policies.replay.damage import DAMAGE, reading
-from wayfarer_policies.replay.mcap_files import (
+from wayfarer_bags.files.damage import DAMAGE, reading
+from wayfarer_bags.files.mcap_files import (
     DATA,
     FOOTER,
     HEAD,
@@ -20,7 +20,7 @@ from wayfarer_policies.replay.mcap_files import (
     Summary,
     times_of,
 )
-from wayfarer_policies.replay.recorded import Channel, Message, UnreadableError
+from wayfarer_bags.files.recorded import Channel, Message, UnreadableError
 
 _LENGTH, _COUNT = struct.Struct("<Q"), struct.Struct("<I")
 

@@ -16,7 +16,7 @@ from backports import zstd
 from wayfarer_core.errors import DataError
 from wayfarer_core.plain_yaml import refuse_pointer
 
-from wayfarer_policies.replay.recorded import UnreadableError
+from wayfarer_bags.files.recorded import UnreadableError
 
 PACKED = ".zstd"
 LONGEST = 3600.0  # s to unpack a file: a disk that is slower than that stands still

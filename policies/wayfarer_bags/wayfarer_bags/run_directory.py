@@ -12,10 +12,10 @@ from wayfarer_core import plain_yaml
 from wayfarer_core.atomic import NEW_SUFFIX, write_atomically
 from wayfarer_core.errors import ConfigError, DataError
 
-from wayfarer_policies.replay import digests, metadata
-from wayfarer_policies.replay.bag import OPEN_SUFFIX, read_info
-from wayfarer_policies.replay.episode import End
-from wayfarer_policies.replay.metadata import summarise
+from wayfarer_bags import digests, metadata
+from wayfarer_bags.bag import OPEN_SUFFIX, read_info
+from wayfarer_bags.episode import End
+from wayfarer_bags.metadata import summarise
 
 DESCRIPTION = "run.yaml"
 CHANGING = (DESCRIPTION, metadata.NAME)  # what is written again and again beside the episodes

@@ -13,14 +13,14 @@ from wayfarer_core import names
 from wayfarer_core.atomic import sync_directory
 from wayfarer_core.errors import DataError
 
-from wayfarer_policies.replay import digests
-from wayfarer_policies.replay.assembly import Parts, put_together, read_records
-from wayfarer_policies.replay.damage import DAMAGE, reading
-from wayfarer_policies.replay.digests import HashingFile
-from wayfarer_policies.replay.episode import Episode, EpisodeInfo
-from wayfarer_policies.replay.mcap_files import McapFile
-from wayfarer_policies.replay.message_types import add_schema
-from wayfarer_policies.replay.recorded import QOS, Channel, Message
+from wayfarer_bags import digests
+from wayfarer_bags.assembly import Parts, put_together, read_records
+from wayfarer_bags.digests import HashingFile
+from wayfarer_bags.episode import Episode, EpisodeInfo
+from wayfarer_bags.files.damage import DAMAGE, reading
+from wayfarer_bags.files.mcap_files import McapFile
+from wayfarer_bags.files.recorded import QOS, Channel, Message
+from wayfarer_bags.message_types import add_schema
 
 OPEN_SUFFIX = ".part"  # an episode that is being written, or whose recorder was killed
 _CHUNK = 256 * 1024  # bytes: small enough for random access, large enough to compress (docs/performance.md)

@@ -7,7 +7,7 @@ from mcap.opcode import Opcode
 from mcap.records import Channel as ChannelRecord
 from mcap.records import Schema
 
-from wayfarer_policies.replay.recorded import QOS, Channel, UnreadableError
+from wayfarer_bags.files.recorded import QOS, Channel, UnreadableError
 
 MOST = 64 << 20  # bytes of all descriptions of a file
 

@@ -12,7 +12,7 @@ from rosbags.typesys import TypesysError
 from wayfarer_core.errors import DataError
 from zstandard import ZstdError
 
-from wayfarer_policies.replay.recorded import UnreadableError
+from wayfarer_bags.files.recorded import UnreadableError
 
 # What mcap, zstandard, rosbags and sqlite3 raise over bytes that are not what was written
 DAMAGE = (

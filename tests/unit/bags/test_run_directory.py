@@ -8,16 +8,16 @@ import yaml
 from fixtures.episodes import PERIOD, START, stamp_of, write_episode, write_run
 from mcap.reader import make_reader
 from rosbags.highlevel import AnyReader
-from wayfarer_core import atomic
-from wayfarer_core.atomic import write_atomically
-from wayfarer_core.errors import ConfigError, DataError
-from wayfarer_policies.replay.episode import End
-from wayfarer_policies.replay.run_directory import (
+from wayfarer_bags.episode import End
+from wayfarer_bags.run_directory import (
     RunDirectory,
     RunWriter,
     finished,
     summarise,
 )
+from wayfarer_core import atomic
+from wayfarer_core.atomic import write_atomically
+from wayfarer_core.errors import ConfigError, DataError
 
 MESSAGES = 2 + 4 * 3 + 3 * 2  # of an episode of three steps
 
@@ -108,7 +108,7 @@ def test_a_second_recorder_is_refused_until_the_first_lets_go(tmp_path: Path) ->
 
 
 def test_a_recorder_of_another_process_is_noticed_and_its_death_frees_the_run(tmp_path: Path) -> None:
-    code = "import sys, pathlib; from wayfarer_policies.replay.run_directory import RunWriter as W\n"
+    code = "import sys, pathlib; from wayfarer_bags.run_directory import RunWriter as W\n"
     code += "run = W(pathlib.Path(sys.argv[1])); print('locked', flush=True); sys.stdin.read()"
     other = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path / "run")], stdin=subprocess.PIPE, stdout=subprocess.PIPE

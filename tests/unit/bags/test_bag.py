@@ -13,11 +13,9 @@ from fixtures.episodes import PERIOD, executed_message, pose_message, stamp_of, 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcap.reader import make_reader
-from wayfarer_core import names
-from wayfarer_core.errors import DataError
-from wayfarer_policies.replay import digests
-from wayfarer_policies.replay.assembly import header_stamp
-from wayfarer_policies.replay.bag import (
+from wayfarer_bags import digests
+from wayfarer_bags.assembly import header_stamp
+from wayfarer_bags.bag import (
     OPEN_SUFFIX,
     Channel,
     EpisodeWriter,
@@ -25,8 +23,10 @@ from wayfarer_policies.replay.bag import (
     read_episode,
     read_info,
 )
-from wayfarer_policies.replay.episode import End, Episode
-from wayfarer_policies.replay.message_types import base_types, decoded
+from wayfarer_bags.episode import End, Episode
+from wayfarer_bags.message_types import base_types, decoded
+from wayfarer_core import names
+from wayfarer_core.errors import DataError
 
 
 def lost(episode: Episode) -> list[int]:

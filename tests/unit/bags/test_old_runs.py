@@ -7,12 +7,12 @@ from pathlib import Path
 import fixtures
 import numpy as np
 import pytest
-from wayfarer_policies.replay import digests
-from wayfarer_policies.replay.bag import read_episode
+from wayfarer_bags import digests
+from wayfarer_bags.bag import read_episode
+from wayfarer_bags.run_directory import RunDirectory, RunWriter, finished
 from wayfarer_policies.replay.dataset import Dataset
 from wayfarer_policies.replay.recover import recover_in_place
 from wayfarer_policies.replay.rewrite import merge, relabel_topics
-from wayfarer_policies.replay.run_directory import RunDirectory, RunWriter, finished
 from wayfarer_policies.replay.verify import GOOD, verify
 
 RECORDED = Path(fixtures.__file__).parent / "old_run"

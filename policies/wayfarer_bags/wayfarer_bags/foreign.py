@@ -19,14 +19,14 @@ import numpy as np
 from wayfarer_core import names
 from wayfarer_core.errors import DataError
 
-from wayfarer_policies.replay.assembly import Parts, assemble, info_of, nanoseconds
-from wayfarer_policies.replay.bag_files import BagFile, files_of, is_bag, opened
-from wayfarer_policies.replay.damage import reading
-from wayfarer_policies.replay.episode import End, Episode, EpisodeInfo
-from wayfarer_policies.replay.message_types import CONTRACT, decoded, misfit
-from wayfarer_policies.replay.recorded import Channel, Message, Source
-from wayfarer_policies.replay.run_directory import is_run
-from wayfarer_policies.replay.sqlite_bags import unclosed
+from wayfarer_bags.assembly import Parts, assemble, info_of, nanoseconds
+from wayfarer_bags.episode import End, Episode, EpisodeInfo
+from wayfarer_bags.files.bag_files import BagFile, files_of, is_bag, opened
+from wayfarer_bags.files.damage import reading
+from wayfarer_bags.files.recorded import Channel, Message, Source
+from wayfarer_bags.files.sqlite_bags import unclosed
+from wayfarer_bags.message_types import CONTRACT, decoded, misfit
+from wayfarer_bags.run_directory import is_run
 
 _NEEDED = (names.OBSERVATION_IMAGE, names.POLICY_ACTION, names.EXECUTED, names.CURRENT_POSE)
 _PATIENCE = 3.0  # periods of an episode within which the observation after its last action must come

@@ -10,10 +10,10 @@ import pytest
 from fixtures.episodes import PERIOD, write_episode
 from fixtures.mcap_parts import PARTS, Layout, Said, content, said_in, write
 from mcap.reader import make_reader
+from wayfarer_bags.episode import Episode
+from wayfarer_bags.files.chunks import survey
 from wayfarer_core.errors import DataError
 from wayfarer_policies.replay.buffer import recording
-from wayfarer_policies.replay.chunks import survey
-from wayfarer_policies.replay.episode import Episode
 from wayfarer_policies.replay.rewrite import relabel_topics
 from wayfarer_policies.replay.verify import DAMAGED, GOOD, UNUSABLE, Verdict, verify
 
