@@ -30,11 +30,11 @@ from wayfarer_bags.episode import End
 from wayfarer_bags.message_types import base_types
 from wayfarer_bags.run_directory import RunDirectory, RunWriter
 from wayfarer_core import names
+from wayfarer_data.cache.dataset import Dataset
+from wayfarer_data.cache.frames import FrameCache, Trajectory
+from wayfarer_data.export.lerobot import export_lerobot
+from wayfarer_data.export.segments import Material
 from wayfarer_policies.relabel import FutureGoals
-from wayfarer_policies.replay.dataset import Dataset
-from wayfarer_policies.replay.export.lerobot import export_lerobot
-from wayfarer_policies.replay.export.segments import Material
-from wayfarer_policies.replay.frames import FrameCache, Trajectory
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from fixtures import episodes as fixture

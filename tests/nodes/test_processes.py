@@ -20,8 +20,8 @@ from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_common import lifetime
 from wayfarer_common.ros_arguments import quoted
 from wayfarer_core import names
+from wayfarer_data.upkeep.verify import GOOD, verify
 from wayfarer_msgs.action import Train
-from wayfarer_policies.replay.verify import GOOD, verify
 
 # a program that starts a node and waits for it, as any launcher does
 LAUNCHER = "import subprocess, sys; p = subprocess.Popen(sys.argv[1:]); print(p.pid, flush=True); sys.exit(p.wait())"

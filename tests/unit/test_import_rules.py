@@ -18,7 +18,8 @@ PACKAGES = sorted(
 FLOORS: dict[str, set[str]] = {
     "wayfarer_core": set(),
     "wayfarer_bags": {"wayfarer_core"},
-    "wayfarer_policies": {"wayfarer_core", "wayfarer_bags"},
+    "wayfarer_data": {"wayfarer_core", "wayfarer_bags"},
+    "wayfarer_policies": {"wayfarer_core", "wayfarer_bags", "wayfarer_data"},
     "wayfarer_sim": {"wayfarer_core"},
 }
 # Parts of a node that stand beside its node.py and speak to rclpy for it; everything else beside it is pure or

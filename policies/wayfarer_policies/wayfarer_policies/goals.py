@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from wayfarer_core.errors import ConfigError, DataError
+from wayfarer_data.cache.sampling import Images, Replay
 
 from wayfarer_policies import checkpoint
 from wayfarer_policies.checkpoint import State
-from wayfarer_policies.replay.sampling import Images, Replay
 from wayfarer_policies.rnd import RND
 
 Choose = Callable[[NDArray[np.float32], np.random.Generator], int]  # novelties (B,) -> place of the goal

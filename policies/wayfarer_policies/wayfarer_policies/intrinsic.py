@@ -3,12 +3,12 @@
 import numpy as np
 import torch
 from wayfarer_core.errors import DataError
+from wayfarer_data.cache.sampling import Batch, Replay
 
 from wayfarer_policies import checkpoint
 from wayfarer_policies.algorithm import LabelledBatch, Observation, within
 from wayfarer_policies.checkpoint import State
 from wayfarer_policies.normalizer import RunningMoments
-from wayfarer_policies.replay.sampling import Batch, Replay
 from wayfarer_policies.rnd import RND
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 from wayfarer_core.errors import ConfigError
+from wayfarer_data.cache.sampling import Batch, Replay
 
 from wayfarer_policies import checkpoint
 from wayfarer_policies.algorithm import Algorithm, LabelledBatch, positive
 from wayfarer_policies.checkpoint import State
-from wayfarer_policies.replay.sampling import Batch, Replay
 
 BATCH = 100  # the authors' batch size
 _CHECK_EVERY = 50  # updates between two looks at whether all is finite: each look waits for the device

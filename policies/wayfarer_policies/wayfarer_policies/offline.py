@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from wayfarer_core.errors import ConfigError, DataError
+from wayfarer_data.cache.dataset import Dataset
 
 from wayfarer_policies import checkpoint
 from wayfarer_policies.algorithm import LabelledBatch, LearningError, Observation
@@ -22,7 +23,6 @@ from wayfarer_policies.checkpoint import State
 from wayfarer_policies.networks import EncoderConfig, fast_precision
 from wayfarer_policies.offline_policy import write_policy
 from wayfarer_policies.pose_labels import PoseLabels
-from wayfarer_policies.replay.dataset import Dataset
 from wayfarer_policies.tasks import task
 
 POLICY, TRAINING = "policy.safetensors", "training.safetensors"

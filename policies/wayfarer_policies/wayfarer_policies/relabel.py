@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 from wayfarer_core.errors import DataError
+from wayfarer_data.cache.rows import Ints
+from wayfarer_data.cache.sampling import Batch, Store
 
 from wayfarer_policies.algorithm import LabelledBatch, Observation, within
 from wayfarer_policies.checkpoint import State
-from wayfarer_policies.replay.rows import Ints
-from wayfarer_policies.replay.sampling import Batch, Store
 
 SELF_GOALS = 0.04  # p of Table I
 _REACHED = 0.0  # reward

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from wayfarer_core.errors import ConfigError, DataError
-
-from wayfarer_policies.replay.dataset import Dataset, refuse_repeats
+from wayfarer_data.cache.dataset import Dataset, refuse_repeats
 
 Rows = NDArray[np.int64]
 _CHUNK = 1000  # pictures looked at together

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 from wayfarer_core.cube import FACES, top_faces
 from wayfarer_core.errors import ConfigError, DataError
+from wayfarer_data.cache.dataset import Dataset
 
 from wayfarer_policies import checkpoint
 from wayfarer_policies.algorithm import Guard, Observation, positive, within
@@ -20,7 +21,6 @@ from wayfarer_policies.checkpoint import State
 from wayfarer_policies.networks import Encoder, EncoderConfig, described, fast_precision
 from wayfarer_policies.pose_labels import PoseLabels
 from wayfarer_policies.predictor_scores import ColourScores, PositionScores, score_colours, score_positions
-from wayfarer_policies.replay.dataset import Dataset
 from wayfarer_policies.splits import SPLITS, draw_split
 
 TARGETS = ("color", "position")

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from wayfarer_bags.episode import End
 from wayfarer_core.atomic import write_table
 from wayfarer_core.errors import ConfigError, DataError
+from wayfarer_data.cache.frames import FrameCache, Trajectory
+from wayfarer_data.cache.sampling import Replay
 
 from wayfarer_policies import checkpoint
 from wayfarer_policies.algorithm import GoalPixels, one_observation, within
@@ -25,8 +27,6 @@ from wayfarer_policies.intrinsic import IntrinsicReward
 from wayfarer_policies.learners import NoLearner, ReplayLearner
 from wayfarer_policies.networks import EncoderConfig, fast_precision
 from wayfarer_policies.relabel import FutureGoals, ImageDistance, Nearness
-from wayfarer_policies.replay.frames import FrameCache, Trajectory
-from wayfarer_policies.replay.sampling import Replay
 from wayfarer_policies.rnd import RND, RNDConfig
 from wayfarer_policies.schedules import LinearSchedule
 

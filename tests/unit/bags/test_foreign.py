@@ -26,10 +26,10 @@ from wayfarer_bags.files.recorded import Channel, header_stamp
 from wayfarer_bags.message_types import types_of
 from wayfarer_core import names
 from wayfarer_core.errors import DataError
-from wayfarer_policies.replay.buffer import recording
-from wayfarer_policies.replay.dataset import Dataset
-from wayfarer_policies.replay.rewrite import relabel_topics
-from wayfarer_policies.replay.verify import DAMAGED, GOOD, UNUSABLE, verify
+from wayfarer_data.cache.buffer import recording
+from wayfarer_data.cache.dataset import Dataset
+from wayfarer_data.upkeep.rewrite import relabel_topics
+from wayfarer_data.upkeep.verify import DAMAGED, GOOD, UNUSABLE, verify
 
 
 @pytest.fixture(scope="module")

@@ -25,11 +25,11 @@ from wayfarer_bags.bag import EpisodeWriter, messages, read_episode
 from wayfarer_bags.files.recorded import Channel
 from wayfarer_bags.message_types import types_of
 from wayfarer_core.errors import DataError
-from wayfarer_policies.replay.buffer import recording
-from wayfarer_policies.replay.dataset import Dataset
-from wayfarer_policies.replay.recover import recover
-from wayfarer_policies.replay.rewrite import merge, relabel_topics
-from wayfarer_policies.replay.verify import UNUSABLE, verify
+from wayfarer_data.cache.buffer import recording
+from wayfarer_data.cache.dataset import Dataset
+from wayfarer_data.upkeep.recover import recover
+from wayfarer_data.upkeep.rewrite import merge, relabel_topics
+from wayfarer_data.upkeep.verify import UNUSABLE, verify
 from wayfarer_policies.report.gather import read_run
 
 SECONDS = 10.0  # of the process's own time, for each, with what it takes to make the file
@@ -115,8 +115,8 @@ def memory_of(path: Path, act: str) -> tuple[float, str]:
 import resource, sys
 from pathlib import Path
 from wayfarer_core.errors import DataError
-from wayfarer_policies.replay.dataset import Dataset
-from wayfarer_policies.replay.verify import verify
+from wayfarer_data.cache.dataset import Dataset
+from wayfarer_data.upkeep.verify import verify
 path, before = Path(sys.argv[1]), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
     print({act})

@@ -13,9 +13,9 @@ from mcap.reader import make_reader
 from wayfarer_bags.episode import Episode
 from wayfarer_bags.files.chunks import survey
 from wayfarer_core.errors import DataError
-from wayfarer_policies.replay.buffer import recording
-from wayfarer_policies.replay.rewrite import relabel_topics
-from wayfarer_policies.replay.verify import DAMAGED, GOOD, UNUSABLE, Verdict, verify
+from wayfarer_data.cache.buffer import recording
+from wayfarer_data.upkeep.rewrite import relabel_topics
+from wayfarer_data.upkeep.verify import DAMAGED, GOOD, UNUSABLE, Verdict, verify
 
 STEPS = 5
 

@@ -10,10 +10,10 @@ import pytest
 from wayfarer_bags import digests
 from wayfarer_bags.bag import read_episode
 from wayfarer_bags.run_directory import RunDirectory, RunWriter, finished
-from wayfarer_policies.replay.dataset import Dataset
-from wayfarer_policies.replay.recover import recover_in_place
-from wayfarer_policies.replay.rewrite import merge, relabel_topics
-from wayfarer_policies.replay.verify import GOOD, verify
+from wayfarer_data.cache.dataset import Dataset
+from wayfarer_data.upkeep.recover import recover_in_place
+from wayfarer_data.upkeep.rewrite import merge, relabel_topics
+from wayfarer_data.upkeep.verify import GOOD, verify
 
 RECORDED = Path(fixtures.__file__).parent / "old_run"
 STEPS = 6

@@ -18,8 +18,8 @@ from wayfarer_bags.files.chunks import survey
 from wayfarer_bags.files.unpacking import plain_file
 from wayfarer_bags.run_directory import RunWriter
 from wayfarer_core.errors import DataError
-from wayfarer_policies.replay.buffer import recording
-from wayfarer_policies.replay.verify import DAMAGED, GOOD, UNUSABLE, verify
+from wayfarer_data.cache.buffer import recording
+from wayfarer_data.upkeep.verify import DAMAGED, GOOD, UNUSABLE, verify
 
 STEPS = 6
 

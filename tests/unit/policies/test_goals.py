@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from wayfarer_core.errors import ConfigError, DataError
+from wayfarer_data.cache.frames import Trajectory
+from wayfarer_data.cache.sampling import Replay
 from wayfarer_policies import checkpoint
 from wayfarer_policies.goals import (
     CheckpointedNovelty,
@@ -18,8 +20,6 @@ from wayfarer_policies.goals import (
     least_novel,
     most_novel,
 )
-from wayfarer_policies.replay.frames import Trajectory
-from wayfarer_policies.replay.sampling import Replay
 from wayfarer_policies.rnd import RND, RNDConfig
 
 Make = Callable[..., Trajectory]

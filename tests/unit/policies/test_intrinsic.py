@@ -6,10 +6,10 @@ import torch
 from numpy.typing import NDArray
 from wayfarer_bags.episode import End
 from wayfarer_core.errors import DataError
+from wayfarer_data.cache.frames import Trajectory
+from wayfarer_data.cache.sampling import Replay
 from wayfarer_policies.checkpoint import State
 from wayfarer_policies.intrinsic import IntrinsicReward
-from wayfarer_policies.replay.frames import Trajectory
-from wayfarer_policies.replay.sampling import Replay
 from wayfarer_policies.rnd import RND, RNDConfig
 
 Make = Callable[..., Trajectory]

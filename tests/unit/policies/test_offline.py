@@ -8,6 +8,7 @@ import torch
 from fixtures.painted import SIDE, dataset, paint, painted, trajectory
 from wayfarer_bags.episode import End
 from wayfarer_core.errors import ConfigError, DataError
+from wayfarer_data.cache.dataset import Dataset
 from wayfarer_policies import checkpoint
 from wayfarer_policies.algorithm import LearningError
 from wayfarer_policies.bcq import BCQConfig
@@ -17,7 +18,6 @@ from wayfarer_policies.offline import POLICY, TRAINING, OfflineConfig, TaskRewar
 from wayfarer_policies.offline_policy import OfflinePolicy, read_policy
 from wayfarer_policies.policy import Start
 from wayfarer_policies.pose_labels import PoseLabels, TaskDataError
-from wayfarer_policies.replay.dataset import Dataset
 from wayfarer_policies.tasks import task
 
 NETWORKS = Description(

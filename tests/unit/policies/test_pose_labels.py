@@ -8,9 +8,9 @@ from fixtures.painted import dataset, painted, trajectory
 from numpy.typing import NDArray
 from wayfarer_core.calibration import Calibration, save_calibration
 from wayfarer_core.errors import ConfigError, DataError
+from wayfarer_data.cache.dataset import Dataset
+from wayfarer_data.cache.frames import FrameCache
 from wayfarer_policies.pose_labels import TRACKER, TRUTH, PoseLabels, TaskDataError, calibrated_tracker
-from wayfarer_policies.replay.dataset import Dataset
-from wayfarer_policies.replay.frames import FrameCache
 from wayfarer_policies.tasks import task
 
 

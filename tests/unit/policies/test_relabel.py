@@ -6,10 +6,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from wayfarer_core.errors import ConfigError, DataError
+from wayfarer_data.cache.frames import Trajectory
+from wayfarer_data.cache.sampling import Batch, Replay
 from wayfarer_policies.checkpoint import State
 from wayfarer_policies.relabel import FutureGoals, ImageDistance, Nearness, SameStep
-from wayfarer_policies.replay.frames import Trajectory
-from wayfarer_policies.replay.sampling import Batch, Replay
 
 Make = Callable[..., Trajectory]
 MakeReplay = Callable[..., Replay]

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 from wayfarer_core.errors import ConfigError, DataError
+from wayfarer_data.cache.frames import Trajectory
+from wayfarer_data.cache.sampling import Replay
 from wayfarer_policies import checkpoint
 from wayfarer_policies.ddqn import DDQN, DDQNConfig
 from wayfarer_policies.intrinsic import IntrinsicReward
 from wayfarer_policies.learners import Checkpointed, NoLearner, ReplayLearner
 from wayfarer_policies.networks import EncoderConfig
 from wayfarer_policies.relabel import FutureGoals
-from wayfarer_policies.replay.frames import Trajectory
-from wayfarer_policies.replay.sampling import Replay
 from wayfarer_policies.rnd import RND, RNDConfig
 from wayfarer_policies.td3 import TD3, TD3Config
 

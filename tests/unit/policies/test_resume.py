@@ -7,6 +7,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from wayfarer_bags.episode import End
+from wayfarer_data.cache.frames import FrameCache, Trajectory
+from wayfarer_data.cache.sampling import Replay
 from wayfarer_policies import checkpoint
 from wayfarer_policies.algorithm import GoalPixels, one_observation
 from wayfarer_policies.exploration import Progress, Schedule, Stage, explore
@@ -15,8 +17,6 @@ from wayfarer_policies.learners import Checkpointed, ReplayLearner
 from wayfarer_policies.networks import EncoderConfig
 from wayfarer_policies.options import WHITENING
 from wayfarer_policies.relabel import FutureGoals
-from wayfarer_policies.replay.frames import FrameCache, Trajectory
-from wayfarer_policies.replay.sampling import Replay
 from wayfarer_policies.rnd import RND, RNDConfig
 from wayfarer_policies.td3 import TD3, TD3Config
 

@@ -6,7 +6,7 @@ from fixtures.painted import painted
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from wayfarer_core.errors import ConfigError, DataError
-from wayfarer_policies.replay.dataset import Dataset
+from wayfarer_data.cache.dataset import Dataset
 from wayfarer_policies.splits import SPLITS, Split, draw_split
 
 datasets_of = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -15,13 +15,13 @@ from wayfarer_common.params import declare
 from wayfarer_common.run import RESULT_TIMEOUT, ContractNode, run
 from wayfarer_core import names
 from wayfarer_core.errors import ConfigError, WayfarerError
+from wayfarer_data.cache.buffer import RunBuffer
 from wayfarer_msgs.action import FitNovelty
 from wayfarer_msgs.msg import Novelty as Score
 from wayfarer_msgs.srv import SelectGoal
 from wayfarer_policies.goals import CheckpointedNovelty, ImageNovelty, choice
 from wayfarer_policies.methods import checkpoint_folder, make_rnd
 from wayfarer_policies.networks import auto_device
-from wayfarer_policies.replay.buffer import RunBuffer
 
 from wayfarer_novelty.params import Params
 

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from wayfarer_core.errors import ConfigError
+from wayfarer_data.cache.buffer import RunBuffer
+from wayfarer_data.cache.sampling import Images
 from wayfarer_policies import checkpoint
 from wayfarer_policies.exploration import CountedStore, Learner, Novelty, Store
 from wayfarer_policies.goals import CheckpointedNovelty, FitOnly, Goal, ImageNovelty, NoNovelty, choice
@@ -14,8 +16,6 @@ from wayfarer_policies.learners import Checkpointed, NoLearner
 from wayfarer_policies.methods import checkpoint_folder, make_learner, make_policy, make_rnd, method
 from wayfarer_policies.networks import auto_device, weights_from_bytes, weights_to_bytes
 from wayfarer_policies.policy import Policy
-from wayfarer_policies.replay.buffer import RunBuffer
-from wayfarer_policies.replay.sampling import Images
 from wayfarer_policies.rnd import RND
 from wayfarer_policies.td3 import TD3
 

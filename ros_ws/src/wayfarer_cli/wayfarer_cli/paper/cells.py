@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import yaml
+from wayfarer_data.cache.dataset import Dataset
 from wayfarer_policies.evaluation import Evaluation, count_successes
 from wayfarer_policies.grid import Plain
 from wayfarer_policies.offline import POLICY, OfflineConfig, train_bcq
 from wayfarer_policies.offline_policy import read_policy
 from wayfarer_policies.pose_labels import TaskDataError
-from wayfarer_policies.replay.dataset import Dataset
 from wayfarer_policies.report import figures, pictures
 from wayfarer_policies.report.dataset import dataset_page
 from wayfarer_policies.report.gather import read_run

@@ -20,10 +20,10 @@ from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import get_worker_info
 from wayfarer_core.errors import DataError
 
-from wayfarer_policies.replay.buffer import Progress, RunBuffer, recording
-from wayfarer_policies.replay.frames import FrameCache
-from wayfarer_policies.replay.rows import Rows
-from wayfarer_policies.replay.sampling import Batch, Store
+from wayfarer_data.cache.buffer import Progress, RunBuffer, recording
+from wayfarer_data.cache.frames import FrameCache
+from wayfarer_data.cache.rows import Rows
+from wayfarer_data.cache.sampling import Batch, Store
 
 B = TypeVar("B")
 

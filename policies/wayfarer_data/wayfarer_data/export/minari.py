@@ -9,10 +9,10 @@ import h5py
 import numpy as np
 from wayfarer_core.atomic import make_folder, write_atomically
 
-from wayfarer_policies.replay.buffer import Progress
-from wayfarer_policies.replay.export.hdf5 import new_file
-from wayfarer_policies.replay.export.segments import Material, Segment
-from wayfarer_policies.replay.rewrite import new_directory
+from wayfarer_data.cache.buffer import Progress
+from wayfarer_data.export.hdf5 import new_file
+from wayfarer_data.export.segments import Material, Segment
+from wayfarer_data.upkeep.rewrite import new_directory
 
 _MINARI = "0.5.4"  # the release whose layout this is
 _ID = re.compile(r"[-\w]+-v\d+")

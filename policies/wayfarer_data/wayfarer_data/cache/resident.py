@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wayfarer_policies.replay.cache_index import Entry
-from wayfarer_policies.replay.frames import FrameCache
+from wayfarer_data.cache.cache_index import Entry
+from wayfarer_data.cache.frames import FrameCache
 
 _SHARE = 0.7  # of the memory that is free: networks, batches and others need the rest
 _LEAST_ROWS = 4096  # room for so many at first; twice as many whenever that is full

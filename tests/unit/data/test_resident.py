@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from wayfarer_data.cache import resident
+from wayfarer_data.cache.frames import FrameCache, Trajectory
+from wayfarer_data.cache.resident import ResidentFrames
+from wayfarer_data.cache.sampling import Replay
 from wayfarer_policies.relabel import FutureGoals
-from wayfarer_policies.replay import resident
-from wayfarer_policies.replay.frames import FrameCache, Trajectory
-from wayfarer_policies.replay.resident import ResidentFrames
-from wayfarer_policies.replay.sampling import Replay
 
 Make = Callable[..., Trajectory]
 CPU = torch.device("cpu")

@@ -17,11 +17,11 @@ from fixtures import loaders
 from fixtures.episodes import write_run
 from wayfarer_bags.episode import End
 from wayfarer_core.errors import ConfigError, DataError
-from wayfarer_policies.replay.dataset import Dataset
-from wayfarer_policies.replay.export.lerobot import export_lerobot
-from wayfarer_policies.replay.export.minari import export_minari
-from wayfarer_policies.replay.export.robomimic import export_robomimic
-from wayfarer_policies.replay.export.segments import Material, rate_of
+from wayfarer_data.cache.dataset import Dataset
+from wayfarer_data.export.lerobot import export_lerobot
+from wayfarer_data.export.minari import export_minari
+from wayfarer_data.export.robomimic import export_robomimic
+from wayfarer_data.export.segments import Material, rate_of
 from wayfarer_policies.tasks import task
 
 EXPORTS: dict[str, Callable[[Material, Path], None]] = {

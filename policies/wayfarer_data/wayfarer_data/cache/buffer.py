@@ -16,10 +16,10 @@ from wayfarer_bags.foreign import ForeignBag
 from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_core.errors import DataError
 
-from wayfarer_policies.replay.cache_index import Entry
-from wayfarer_policies.replay.frames import FrameCache, synchronise
-from wayfarer_policies.replay.resident import ResidentFrames
-from wayfarer_policies.replay.sampling import Replay
+from wayfarer_data.cache.cache_index import Entry
+from wayfarer_data.cache.frames import FrameCache, synchronise
+from wayfarer_data.cache.resident import ResidentFrames
+from wayfarer_data.cache.sampling import Replay
 
 FORMAT = 1  # of run.yaml
 Progress = Callable[[int, int], None]  # files done, files in all

@@ -21,9 +21,9 @@ from wayfarer_core import names
 from wayfarer_core.atomic import sync_directory
 from wayfarer_core.errors import DataError
 
-from wayfarer_policies.replay.findings import DAMAGED, GOOD, UNUSABLE
-from wayfarer_policies.replay.rewrite import adopt, new_directory
-from wayfarer_policies.replay.verify import verify_file
+from wayfarer_data.upkeep.findings import DAMAGED, GOOD, UNUSABLE
+from wayfarer_data.upkeep.rewrite import adopt, new_directory
+from wayfarer_data.upkeep.verify import verify_file
 
 KEPT = "damaged"  # where the originals go when a run is recovered in place
 _STAGING = "recovering"

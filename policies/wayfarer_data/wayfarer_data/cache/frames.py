@@ -22,8 +22,8 @@ from wayfarer_bags.episode import End, Episode
 from wayfarer_bags.files.recorded import Source
 from wayfarer_core.errors import DataError
 
-from wayfarer_policies.replay.cache_files import checksum_of, copy_to, file_of, fresh_generation, mapped, write_at
-from wayfarer_policies.replay.cache_index import INDEX, Entry, Index, Layout, read_index, write_index
+from wayfarer_data.cache.cache_files import checksum_of, copy_to, file_of, fresh_generation, mapped, write_at
+from wayfarer_data.cache.cache_index import INDEX, Entry, Index, Layout, read_index, write_index
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from wayfarer_bags.foreign import ForeignBag
 from wayfarer_bags.message_types import CONTRACT, misfit
 from wayfarer_core.errors import DataError
 
-from wayfarer_policies.replay.findings import Finding, Verdict, of_steps
+from wayfarer_data.upkeep.findings import Finding, Verdict, of_steps
 
 
 def verify_bag(path: Path) -> Verdict:

@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from wayfarer_core.errors import DataError
 
-from wayfarer_policies.replay.buffer import Progress
-from wayfarer_policies.replay.export.segments import Material, Segment, even_rate
-from wayfarer_policies.replay.export.statistics import Moments
-from wayfarer_policies.replay.rewrite import new_directory
+from wayfarer_data.cache.buffer import Progress
+from wayfarer_data.export.segments import Material, Segment, even_rate
+from wayfarer_data.export.statistics import Moments
+from wayfarer_data.upkeep.rewrite import new_directory
 
 _FILE_MB, _FILES_PER_CHUNK = 100, 1000  # LeRobot's own defaults
 _FILE = "chunk-{:03d}/file-{:03d}.parquet"

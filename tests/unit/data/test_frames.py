@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from wayfarer_bags.episode import End, Episode, EpisodeInfo
 from wayfarer_core.errors import DataError
-from wayfarer_policies.replay import frames as frames_module
-from wayfarer_policies.replay.cache_index import INDEX, Entry, Index, Source
-from wayfarer_policies.replay.frames import FrameCache, Trajectory, synchronise
-from wayfarer_policies.replay.sampling import Replay
+from wayfarer_data.cache import frames as frames_module
+from wayfarer_data.cache.cache_index import INDEX, Entry, Index, Source
+from wayfarer_data.cache.frames import FrameCache, Trajectory, synchronise
+from wayfarer_data.cache.sampling import Replay
 
 Make = Callable[..., Trajectory]
 
@@ -78,7 +78,7 @@ def test_a_reader_sees_new_episodes_after_refresh_only(tmp_path: Path, make_traj
 @pytest.mark.slow
 def test_a_reader_in_another_process_sees_what_was_written(tmp_path: Path, make_trajectory: Make) -> None:
     FrameCache(tmp_path).append(make_trajectory(2))
-    code = "import sys, pathlib; from wayfarer_policies.replay.frames import FrameCache as C; "
+    code = "import sys, pathlib; from wayfarer_data.cache.frames import FrameCache as C; "
     code += "c = C(pathlib.Path(sys.argv[1])); print(len(c), int(c.column('frames')[4].max()))"
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["1", "24"]

@@ -13,9 +13,9 @@ from wayfarer_bags.run_directory import CHANGING, DESCRIPTION, RunDirectory, con
 from wayfarer_core.atomic import NEW_SUFFIX
 from wayfarer_core.errors import DataError
 
-from wayfarer_policies.replay.buffer import FORMAT
-from wayfarer_policies.replay.findings import DAMAGED, GOOD, SHOWN, UNUSABLE, Finding, Verdict, of_steps
-from wayfarer_policies.replay.verify_bag import verify_bag
+from wayfarer_data.cache.buffer import FORMAT
+from wayfarer_data.upkeep.findings import DAMAGED, GOOD, SHOWN, UNUSABLE, Finding, Verdict, of_steps
+from wayfarer_data.upkeep.verify_bag import verify_bag
 
 __all__ = ["DAMAGED", "GOOD", "UNUSABLE", "Finding", "Verdict", "verify", "verify_file"]
 

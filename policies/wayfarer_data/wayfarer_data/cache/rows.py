@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from wayfarer_bags.episode import End
 from wayfarer_core.errors import DataError
 
-from wayfarer_policies.replay.cache_index import Entry
+from wayfarer_data.cache.cache_index import Entry
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]

@@ -13,9 +13,9 @@ from torch import Tensor
 from wayfarer_bags.episode import Episode
 from wayfarer_core.errors import DataError
 
-from wayfarer_policies.replay.frames import FrameCache, Trajectory
-from wayfarer_policies.replay.resident import ResidentFrames
-from wayfarer_policies.replay.rows import Rows
+from wayfarer_data.cache.frames import FrameCache, Trajectory
+from wayfarer_data.cache.resident import ResidentFrames
+from wayfarer_data.cache.rows import Rows
 
 
 @dataclass(frozen=True)

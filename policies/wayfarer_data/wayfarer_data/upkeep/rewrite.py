@@ -21,7 +21,7 @@ from wayfarer_bags.run_directory import RunDirectory, RunWriter, configuration_d
 from wayfarer_core import names
 from wayfarer_core.errors import ConfigError, DataError
 
-from wayfarer_policies.replay.buffer import Progress
+from wayfarer_data.cache.buffer import Progress
 
 
 @dataclass(frozen=True)

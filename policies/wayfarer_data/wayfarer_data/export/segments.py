@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from wayfarer_core.errors import DataError
 
-from wayfarer_policies.replay.dataset import Dataset
+from wayfarer_data.cache.dataset import Dataset
 
 _DRIFT = 0.02  # of an episode's length, by which its steps may leave the common rate
 

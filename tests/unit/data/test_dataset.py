@@ -17,12 +17,12 @@ from wayfarer_bags import digests
 from wayfarer_bags.episode import End
 from wayfarer_bags.run_directory import RunWriter
 from wayfarer_core.errors import DataError
+from wayfarer_data.cache.buffer import RunBuffer
+from wayfarer_data.cache.cache_index import INDEX
+from wayfarer_data.cache.dataset import Dataset, Place, Transitions, as_it_is
+from wayfarer_data.cache.sampling import Batch
 from wayfarer_policies.algorithm import LabelledBatch
 from wayfarer_policies.relabel import FutureGoals
-from wayfarer_policies.replay.buffer import RunBuffer
-from wayfarer_policies.replay.cache_index import INDEX
-from wayfarer_policies.replay.dataset import Dataset, Place, Transitions, as_it_is
-from wayfarer_policies.replay.sampling import Batch
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +158,7 @@ def test_the_first_opening_tells_its_progress_and_later_ones_read_no_bag(
     def refuse(*_: object) -> None:
         raise AssertionError("a bag was read again")
 
-    monkeypatch.setattr("wayfarer_policies.replay.buffer.read_episode", refuse)
+    monkeypatch.setattr("wayfarer_data.cache.buffer.read_episode", refuse)
     assert len(Dataset.open(runs)) == 9
 
 
@@ -198,7 +198,7 @@ def test_a_reader_keeps_its_frames_when_another_process_makes_the_cache_anew(tmp
     before = data.frames(rows).numpy()
     (run / "episode_000001.mcap").unlink()
     digests.replace(run, {k: v for k, v in digests.read(run).items() if "000001" not in k})
-    code = "import sys, pathlib; from wayfarer_policies.replay.dataset import Dataset; "
+    code = "import sys, pathlib; from wayfarer_data.cache.dataset import Dataset; "
     code += "print(len(Dataset.open([pathlib.Path(sys.argv[1])])))"
     done = subprocess.run([sys.executable, "-c", code, str(run)], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["9"]

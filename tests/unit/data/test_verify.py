@@ -15,8 +15,8 @@ from wayfarer_bags.files.chunks import survey
 from wayfarer_bags.run_directory import RunDirectory, RunWriter
 from wayfarer_core import names
 from wayfarer_core.errors import DataError
-from wayfarer_policies.replay.recover import recover
-from wayfarer_policies.replay.verify import DAMAGED, GOOD, UNUSABLE, Verdict, verify
+from wayfarer_data.upkeep.recover import recover
+from wayfarer_data.upkeep.verify import DAMAGED, GOOD, UNUSABLE, Verdict, verify
 
 
 def said(verdict: Verdict, damage: bool | None = None) -> str:

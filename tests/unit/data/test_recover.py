@@ -12,8 +12,8 @@ from wayfarer_bags.bag import OPEN_SUFFIX, read_episode
 from wayfarer_bags.episode import End
 from wayfarer_bags.run_directory import RunDirectory, RunWriter
 from wayfarer_core.errors import ConfigError, DataError
-from wayfarer_policies.replay.recover import KEPT, Outcome, recover, recover_in_place
-from wayfarer_policies.replay.verify import DAMAGED, GOOD, UNUSABLE, verify
+from wayfarer_data.upkeep.recover import KEPT, Outcome, recover, recover_in_place
+from wayfarer_data.upkeep.verify import DAMAGED, GOOD, UNUSABLE, verify
 
 STEPS = 40
 SIZE = 96  # pixels: several chunks to a file

@@ -6,8 +6,8 @@ import pytest
 import torch
 from wayfarer_bags.episode import End
 from wayfarer_core.errors import DataError
-from wayfarer_policies.replay.frames import Trajectory
-from wayfarer_policies.replay.sampling import Replay
+from wayfarer_data.cache.frames import Trajectory
+from wayfarer_data.cache.sampling import Replay
 
 Make = Callable[..., Trajectory]
 MakeReplay = Callable[..., Replay]
