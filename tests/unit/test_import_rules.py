@@ -19,7 +19,8 @@ FLOORS: dict[str, set[str]] = {
     "wayfarer_core": set(),
     "wayfarer_bags": {"wayfarer_core"},
     "wayfarer_data": {"wayfarer_core", "wayfarer_bags"},
-    "wayfarer_policies": {"wayfarer_core", "wayfarer_bags", "wayfarer_data"},
+    "wayfarer_vision": {"wayfarer_core"},
+    "wayfarer_policies": {"wayfarer_core", "wayfarer_bags", "wayfarer_data", "wayfarer_vision"},
     "wayfarer_sim": {"wayfarer_core"},
 }
 # Parts of a node that stand beside its node.py and speak to rclpy for it; everything else beside it is pure or
@@ -37,7 +38,6 @@ SPEAK_ROS = {
 # parameters must stand in both ways to collect. Nothing of these speaks to ROS at run time.
 SHARED_WITH_IN_PROCESS = (
     "wayfarer_control.safety",
-    "wayfarer_camera.picture",
     "wayfarer_collector.agreement",
     "wayfarer_collector.policy_watch",
     "wayfarer_collector.scalars",

@@ -12,10 +12,10 @@ from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_core.calibration import load_optional
 from wayfarer_core.errors import DataError
 from wayfarer_data.cache.dataset import Dataset
+from wayfarer_vision.camera import observation_camera
+from wayfarer_vision.cube_tracker import CubeTracker
 
 from wayfarer_policies.tasks import Task
-from wayfarer_policies.vision.camera import observation_camera
-from wayfarer_policies.vision.cube_tracker import CubeTracker
 
 TRUTH, TRACKER = "recorded truth", "cube tracker"
 

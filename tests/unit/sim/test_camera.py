@@ -6,8 +6,8 @@ from scipy.spatial.transform import Rotation
 from wayfarer_core.calibration import Calibration
 from wayfarer_core.cube import EDGE
 from wayfarer_core.errors import ConfigError
-from wayfarer_policies.vision.camera import camera_of
 from wayfarer_sim.cube_world import CubeWorld, CubeWorldConfig
+from wayfarer_vision.camera import camera_of
 
 # A camera that nobody would build: unlike focal lengths, principal point far off the middle, turned about all axes.
 T = np.eye(4)

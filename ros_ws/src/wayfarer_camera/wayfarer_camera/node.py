@@ -20,9 +20,9 @@ from wayfarer_core import names
 from wayfarer_core.calibration import Calibration, load_optional
 from wayfarer_core.errors import ConfigError, DataError, DeviceError
 from wayfarer_msgs.msg import Fault
+from wayfarer_vision.picture import Crop, Rectifier, observe
 
 from wayfarer_camera.health import Health, Thresholds
-from wayfarer_camera.picture import Crop, Rectifier, observe
 from wayfarer_camera.sources import SOURCES, Source, Wanted
 
 _EARLY = 0.1  # share of the period by which an image may come early: cameras do not divide our period exactly

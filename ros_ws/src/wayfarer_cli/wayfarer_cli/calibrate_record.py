@@ -16,7 +16,7 @@ from wayfarer_common.conversions import image_to_array, position_of, quaternion_
 from wayfarer_common.ros import start_ros
 from wayfarer_common.surroundings import namespace_of
 from wayfarer_core.errors import DataError, DeviceError
-from wayfarer_policies.vision.charuco import Board, View
+from wayfarer_vision.charuco import Board, View
 
 from wayfarer_cli.calibrate import COLUMNS, POSES
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from wayfarer_bags.episode import End
-from wayfarer_camera.picture import Crop, Rectifier, observe
 from wayfarer_common import contract
 from wayfarer_control.safety import Decision, Limits, Pose, Situation, decide
 from wayfarer_core import names
@@ -22,6 +21,7 @@ from wayfarer_policies.goals import Goal
 from wayfarer_policies.methods import method
 from wayfarer_policies.policy import Policy, PolicyGoal, Start
 from wayfarer_sim.cube_world import CubeWorld, CubeWorldConfig
+from wayfarer_vision.picture import Crop, Rectifier, observe
 
 from wayfarer_cli.in_process.bag import Head, Recorder, Recording
 from wayfarer_cli.in_process.config import Configuration

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from wayfarer_core.errors import ConfigError
 
-from wayfarer_policies.vision.camera import Array
+from wayfarer_vision.camera import Array
 
 MIN_CORNERS = 8  # of one picture
 FORMATS = (".pdf", ".png")

@@ -10,8 +10,8 @@ from scipy.spatial.transform import Rotation
 from wayfarer_core.calibration import Calibration
 from wayfarer_core.errors import DataError
 
-from wayfarer_policies.vision.camera import Array
-from wayfarer_policies.vision.charuco import Board, View
+from wayfarer_vision.camera import Array
+from wayfarer_vision.charuco import Board, View
 
 MIN_HELD = 5  # views of a board in the hand
 MIN_TURN = 15.0  # degree by which the hand must have turned, about two axes

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from wayfarer_camera.picture import Crop, observe
 from wayfarer_core.errors import ConfigError
+from wayfarer_vision.picture import Crop, observe
 
 
 def noise(height: int, width: int) -> NDArray[np.uint8]:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from wayfarer_core.cube import EDGE
 
-from wayfarer_policies.vision.camera import Array, Camera
-from wayfarer_policies.vision.cube_colours import whiteness
+from wayfarer_vision.camera import Array, Camera
+from wayfarer_vision.cube_colours import whiteness
 
 _PATCH = 40  # pixels at most along a patch; larger ones are shrunk
 _REACH = 1.6 * EDGE  # m, half-width of a patch

@@ -6,12 +6,12 @@ from benchmarks.cube_tracker import TURNS, Eye, pushed, put_down, still
 from scipy.spatial.transform import Rotation
 from wayfarer_core.cube import EDGE, FACES, top_face
 from wayfarer_core.errors import ConfigError
-from wayfarer_policies.vision.camera import Camera
-from wayfarer_policies.vision.cube_colours import TURNS as SET_DOWN
-from wayfarer_policies.vision.cube_colours import likelihoods, orientation
-from wayfarer_policies.vision.cube_tracker import CubeTracker, track
 from wayfarer_sim.cube_env import FACE_COLOURS
 from wayfarer_sim.cube_world import CubeWorld, CubeWorldConfig
+from wayfarer_vision.camera import Camera
+from wayfarer_vision.cube_colours import TURNS as SET_DOWN
+from wayfarer_vision.cube_colours import likelihoods, orientation
+from wayfarer_vision.cube_tracker import CubeTracker, track
 
 WHITE = 250.0
 

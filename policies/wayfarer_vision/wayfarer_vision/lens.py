@@ -9,8 +9,8 @@ import numpy as np
 from wayfarer_core.calibration import Calibration
 from wayfarer_core.errors import DataError
 
-from wayfarer_policies.vision.camera import Array
-from wayfarer_policies.vision.charuco import MIN_CORNERS, Board, View
+from wayfarer_vision.camera import Array
+from wayfarer_vision.charuco import MIN_CORNERS, Board, View
 
 MIN_VIEWS = 8
 MIN_COVERED = 0.4  # share of the picture's area that all corners together span

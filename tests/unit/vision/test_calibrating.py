@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from wayfarer_core.calibration import Calibration
 from wayfarer_core.errors import ConfigError, DataError
-from wayfarer_policies.vision.calibration_report import draw_report
-from wayfarer_policies.vision.charuco import Board, View
-from wayfarer_policies.vision.lens import Lens, find_lens
-from wayfarer_policies.vision.placing import place_by_board, place_by_hand
+from wayfarer_vision.calibration_report import draw_report
+from wayfarer_vision.charuco import Board, View
+from wayfarer_vision.lens import Lens, find_lens
+from wayfarer_vision.placing import place_by_board, place_by_hand
 
 pytestmark = pytest.mark.slow
 

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 from wayfarer_core.cube import FACE_NORMALS, FACES
 
-from wayfarer_policies.vision.camera import Array
+from wayfarer_vision.camera import Array
 
 # Hue of each coloured face in light of any strength [degree]; white has none.
 HUES = {"red": 0.0, "yellow": 53.0, "green": 128.0, "cyan": 183.0, "blue": 228.0}

@@ -14,9 +14,9 @@ from scipy.spatial.transform import Rotation
 from wayfarer_core.cube import EDGE
 from wayfarer_core.errors import ConfigError
 
-from wayfarer_policies.vision.camera import Array, Camera
-from wayfarer_policies.vision.cube_colours import orientation
-from wayfarer_policies.vision.cube_model import COLOURED, Look, Patch, turned
+from wayfarer_vision.camera import Array, Camera
+from wayfarer_vision.cube_colours import orientation
+from wayfarer_vision.cube_model import COLOURED, Look, Patch, turned
 
 TRUSTED = 0.5  # confidence, 0 to 1, from which on an episode's label is believed
 _SEARCH = 160  # pixels, longest side of the picture in which blobs are looked for

@@ -1,4 +1,4 @@
-"""From a camera's pixels to the policy's. Pure."""
+"""From a camera's pixels to the policy's."""
 
 from dataclasses import dataclass
 

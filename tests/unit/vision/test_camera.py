@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from wayfarer_core.calibration import Calibration
 from wayfarer_core.errors import ConfigError
-from wayfarer_policies.vision.camera import Camera, camera_of, observation_camera
+from wayfarer_vision.camera import Camera, camera_of, observation_camera
 
 T = np.eye(4)
 T[:3, :3] = Rotation.from_euler("xyz", (170, 20, 60), degrees=True).as_matrix()

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from wayfarer_policies.vision.camera import Array
-from wayfarer_policies.vision.charuco import View
+from wayfarer_vision.camera import Array
+from wayfarer_vision.charuco import View
 
 _ARROW = 50.0  # how much residuals are drawn larger than they are
 
