@@ -3,7 +3,7 @@ from setuptools import setup
 setup(
     name="wayfarer_policies",
     version="0.1.0",
-    packages=["wayfarer_policies", "wayfarer_policies.report"],
+    packages=["wayfarer_policies"],
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/wayfarer_policies"]),
         ("share/wayfarer_policies", ["package.xml"]),

@@ -21,6 +21,7 @@ FLOORS: dict[str, set[str]] = {
     "wayfarer_data": {"wayfarer_core", "wayfarer_bags"},
     "wayfarer_vision": {"wayfarer_core"},
     "wayfarer_policies": {"wayfarer_core", "wayfarer_bags", "wayfarer_data", "wayfarer_vision"},
+    "wayfarer_report": {"wayfarer_core", "wayfarer_bags", "wayfarer_data", "wayfarer_vision", "wayfarer_policies"},
     "wayfarer_sim": {"wayfarer_core"},
 }
 # Parts of a node that stand beside its node.py and speak to rclpy for it; everything else beside it is pure or

@@ -30,7 +30,7 @@ from wayfarer_data.cache.dataset import Dataset
 from wayfarer_data.upkeep.recover import recover
 from wayfarer_data.upkeep.rewrite import merge, relabel_topics
 from wayfarer_data.upkeep.verify import UNUSABLE, verify
-from wayfarer_policies.report.gather import read_run
+from wayfarer_report.numbers.gather import read_run
 
 SECONDS = 10.0  # of the process's own time, for each, with what it takes to make the file
 CHUNK = 256 << 20  # bytes at most

@@ -10,7 +10,7 @@ from fixtures.workers import Here
 from hypothesis import given
 from hypothesis import strategies as st
 from wayfarer_core.errors import ConfigError, DataError, WayfarerError
-from wayfarer_policies.grid import Cell, GridError, State, error_file, file_of, read_result, run_grid
+from wayfarer_paper.grid import Cell, GridError, State, error_file, file_of, read_result, run_grid
 
 
 def count_up(folder: Path, number: int) -> dict[str, int]:

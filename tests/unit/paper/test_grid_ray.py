@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from wayfarer_core.errors import ConfigError, DataError, DeviceError
-from wayfarer_policies.grid import Cell, GridError, run_grid
-from wayfarer_policies.grid_ray import RayWorkers
+from wayfarer_paper.grid import Cell, GridError, run_grid
+from wayfarer_paper.grid_ray import RayWorkers
 
 pytestmark = pytest.mark.slow
 

@@ -26,12 +26,12 @@ from wayfarer_cli.paper.plan import STAGES, cells_of, run_name
 from wayfarer_cli.paper.run import run_paper, write_results
 from wayfarer_cli.paper.scales import FULL, SMALL, Scale, Variant, scale
 from wayfarer_core.errors import ConfigError, DataError
+from wayfarer_paper.grid import GridError, Result, State, file_of, run_grid
+from wayfarer_paper.toy import STRATEGIES
 from wayfarer_policies.bcq_networks import Description
 from wayfarer_policies.evaluation import Evaluation, wilson
 from wayfarer_policies.exploration import Schedule
-from wayfarer_policies.grid import GridError, Result, State, file_of, run_grid
 from wayfarer_policies.offline_policy import write_policy
-from wayfarer_policies.toy import STRATEGIES
 
 TINY = replace(
     SMALL,

@@ -10,12 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from wayfarer_core.atomic import write_table
 from wayfarer_core.errors import ConfigError, DataError
-from wayfarer_policies.ddqn import DDQNConfig
-from wayfarer_policies.exploration import Schedule
-from wayfarer_policies.networks import EncoderConfig
-from wayfarer_policies.report.drawing import method_colour
-from wayfarer_policies.schedules import LinearSchedule
-from wayfarer_policies.toy import (
+from wayfarer_paper.toy import (
     FULL,
     SMALL,
     STRATEGIES,
@@ -27,7 +22,12 @@ from wayfarer_policies.toy import (
     read_rows,
     run_strategy,
 )
-from wayfarer_policies.toy_figures import coverage, coverage_png, curves, novelty_map
+from wayfarer_paper.toy_figures import coverage, coverage_png, curves, novelty_map
+from wayfarer_policies.ddqn import DDQNConfig
+from wayfarer_policies.exploration import Schedule
+from wayfarer_policies.networks import EncoderConfig
+from wayfarer_policies.schedules import LinearSchedule
+from wayfarer_report.drawings.drawing import method_colour
 
 
 class Board:

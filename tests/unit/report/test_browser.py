@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from fixtures.browser import show
 from fixtures.episodes import write_run
-from wayfarer_policies.report.dataset import dataset_page
-from wayfarer_policies.report.gathered import gather
-from wayfarer_policies.report.page import write_page
+from wayfarer_report.page.dataset import dataset_page
+from wayfarer_report.page.gathered import gather
+from wayfarer_report.page.page import write_page
 
 pytestmark = pytest.mark.slow
 

@@ -18,10 +18,10 @@ from wayfarer_core.errors import DataError
 from wayfarer_core.reason import Reason
 from wayfarer_policies import checkpoint
 from wayfarer_policies.methods import make_rnd
-from wayfarer_policies.report.dataset import dataset_page
-from wayfarer_policies.report.gathered import Gathered, gather
-from wayfarer_policies.report.markup import Markup, tag
-from wayfarer_policies.report.page import write_page
+from wayfarer_report.page.dataset import dataset_page
+from wayfarer_report.page.gathered import Gathered, gather
+from wayfarer_report.page.markup import Markup, tag
+from wayfarer_report.page.page import write_page
 
 pytestmark = pytest.mark.slow
 

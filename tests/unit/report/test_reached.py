@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from wayfarer_core.errors import DataError
-from wayfarer_policies.report.reached import Ending, draw_reached, most_telling, side_by_side, write_movie
+from wayfarer_report.drawings.reached import Ending, draw_reached, most_telling, side_by_side, write_movie
 
 WHITE = np.full((12, 12, 3), 255, np.uint8)
 

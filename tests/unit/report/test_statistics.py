@@ -7,10 +7,10 @@ import pytest
 from fixtures.episodes import write_run
 from hypothesis import given
 from hypothesis import strategies as st
-from wayfarer_policies.report import gather as module
-from wayfarer_policies.report.gather import read_run
-from wayfarer_policies.report.scalars import read_scalars
-from wayfarer_policies.report.statistics import (
+from wayfarer_report.numbers import gather as module
+from wayfarer_report.numbers.gather import read_run
+from wayfarer_report.numbers.scalars import read_scalars
+from wayfarer_report.numbers.statistics import (
     coverage_curve,
     entropy,
     episode_losses,

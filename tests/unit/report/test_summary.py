@@ -9,8 +9,8 @@ from wayfarer_bags.episode import End
 from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_core.errors import DataError
 from wayfarer_core.reason import Reason
-from wayfarer_policies.report.draw import draw_contact_sheet, draw_cube_positions
-from wayfarer_policies.report.summary import summarise_run
+from wayfarer_report.drawings.draw import draw_contact_sheet, draw_cube_positions
+from wayfarer_report.numbers.summary import summarise_run
 
 
 def pixels(path: Path) -> np.ndarray:

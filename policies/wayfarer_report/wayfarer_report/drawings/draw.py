@@ -9,9 +9,9 @@ from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_core.cube import top_faces
 from wayfarer_core.errors import DataError
 
-from wayfarer_policies.report.drawing import figure
-from wayfarer_policies.report.figures import draw_cube_by_face
-from wayfarer_policies.report.statistics import known_poses
+from wayfarer_report.drawings.drawing import figure
+from wayfarer_report.drawings.figures import draw_cube_by_face
+from wayfarer_report.numbers.statistics import known_poses
 
 
 def draw_contact_sheet(run: RunDirectory, out: Path, columns: int = 12, rows: int = 8) -> Path:

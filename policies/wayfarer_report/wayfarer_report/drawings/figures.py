@@ -8,10 +8,10 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from numpy.typing import NDArray
 from wayfarer_core.cube import FACES, top_faces
 
-from wayfarer_policies.report.drawing import FACE_COLOURS, INK, colour, figure, letter
-from wayfarer_policies.report.novelty import Scores
-from wayfarer_policies.report.records import RunRecord
-from wayfarer_policies.report.statistics import CELL, all_poses, coverage_curve, movement_curve, periods, stacked
+from wayfarer_report.drawings.drawing import FACE_COLOURS, INK, colour, figure, letter
+from wayfarer_report.numbers.novelty import Scores
+from wayfarer_report.numbers.records import RunRecord
+from wayfarer_report.numbers.statistics import CELL, all_poses, coverage_curve, movement_curve, periods, stacked
 
 _TABLE_Y, _TABLE_X = (0.42, -0.42), (0.30, 0.86)  # [m] what panels of the table show; y grows to the left
 _MANY = 400  # points beyond which they are drawn as pixels instead of shapes

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from wayfarer_core.errors import DataError
 
-from wayfarer_policies.report.drawing import figure
+from wayfarer_report.drawings.drawing import figure
 
 Picture = NDArray[np.uint8]  # (H, W, 3) RGB
 

@@ -16,9 +16,9 @@ from wayfarer_bags.metadata import summarise
 from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_core import names
 from wayfarer_core.errors import ConfigError, DataError
-
 from wayfarer_policies.pose_labels import TRACKER, TRUTH, Tracker, TrackerOf, calibrated_tracker, tracked
-from wayfarer_policies.report.records import EpisodeRecord, Frame, GoalPictures, RunRecord
+
+from wayfarer_report.numbers.records import EpisodeRecord, Frame, GoalPictures, RunRecord
 
 Tell = Callable[[int, int], None]  # files read, of all
 SAMPLE = 2000  # images kept of a run, evenly spread over it: enough for a contact sheet and for RND

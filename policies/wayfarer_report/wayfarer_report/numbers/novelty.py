@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
 from wayfarer_policies import checkpoint
 from wayfarer_policies.methods import checkpoint_folder, make_rnd
 from wayfarer_policies.networks import fast_precision
-from wayfarer_policies.report.records import Frame, RunRecord
 from wayfarer_policies.rnd import RND, RNDConfig
+
+from wayfarer_report.numbers.records import Frame, RunRecord
 
 EPOCHS = 4
 LEAST_SIDE = 36  # [pixels] what the convolutions need

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from wayfarer_bags.episode import EpisodeInfo
-
 from wayfarer_policies.pose_labels import TRACKER
 
 MOVED = 1e-3  # [m] a step that shifts the cube by more has touched it

@@ -10,7 +10,7 @@ from wayfarer_bags.episode import Episode
 from wayfarer_core.cube import FACES, top_faces
 from wayfarer_core.reason import Reason
 
-from wayfarer_policies.report.records import MOVED, RunRecord
+from wayfarer_report.numbers.records import MOVED, RunRecord
 
 CELL = 0.01  # [m] side of a cell of the table
 _BORDER = 1.0 - 1e-3  # an action component beyond it lies on the border of the action space

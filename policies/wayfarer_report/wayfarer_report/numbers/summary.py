@@ -12,7 +12,7 @@ from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_core.cube import FACES, top_faces
 from wayfarer_core.errors import DataError
 
-from wayfarer_policies.report.statistics import cells_of, entropy, known_poses, moves, named_reasons, seconds_between
+from wayfarer_report.numbers.statistics import cells_of, entropy, known_poses, moves, named_reasons, seconds_between
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from wayfarer_policies.report import pictures, plots, tables
-from wayfarer_policies.report.gathered import Gathered
-from wayfarer_policies.report.page import Section, page
+from wayfarer_report.page import pictures, plots, tables
+from wayfarer_report.page.gathered import Gathered
+from wayfarer_report.page.page import Section, page
 
 
 def dataset_sections(runs: Sequence[Gathered]) -> list[Section]:

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from wayfarer_policies.pose_labels import TRACKER, TrackerOf, calibrated_tracker
-from wayfarer_policies.report.drawing import colour, letter
-from wayfarer_policies.report.gather import Tell, quiet, read_run
-from wayfarer_policies.report.markup import Markup, join, tag
-from wayfarer_policies.report.novelty import Scores, score
-from wayfarer_policies.report.records import RunRecord
-from wayfarer_policies.report.scalars import Curve, read_scalars
-from wayfarer_policies.report.statistics import RunStatistics, statistics
+
+from wayfarer_report.drawings.drawing import colour, letter
+from wayfarer_report.numbers.gather import Tell, quiet, read_run
+from wayfarer_report.numbers.novelty import Scores, score
+from wayfarer_report.numbers.records import RunRecord
+from wayfarer_report.numbers.scalars import Curve, read_scalars
+from wayfarer_report.numbers.statistics import RunStatistics, statistics
+from wayfarer_report.page.markup import Markup, join, tag
 
 UNKNOWN = "not recorded"
 

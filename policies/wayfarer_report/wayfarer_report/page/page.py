@@ -6,7 +6,7 @@ from pathlib import Path
 
 from wayfarer_core.atomic import make_folder, write_atomically
 
-from wayfarer_policies.report.markup import Markup, join, tag, text
+from wayfarer_report.page.markup import Markup, join, tag, text
 
 _STYLE = """
 :root { color-scheme: light dark; --paper: #fbfbf9; --card: #ffffff; --ink: #1d2328; --soft: #5d6870; --line: #dfe3e6;

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from wayfarer_policies.report.drawing import mosaic_uri
-from wayfarer_policies.report.gathered import Gathered, chip
-from wayfarer_policies.report.markup import Markup, join, note, tag
-from wayfarer_policies.report.records import GoalPictures
+from wayfarer_report.drawings.drawing import mosaic_uri
+from wayfarer_report.numbers.records import GoalPictures
+from wayfarer_report.page.gathered import Gathered, chip
+from wayfarer_report.page.markup import Markup, join, note, tag
 
 COLUMNS, ROWS = 14, 6
 _GONE = "The stored images that this run's goals name are not in it: their episodes are gone, or another recorder's."

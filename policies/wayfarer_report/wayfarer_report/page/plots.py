@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from wayfarer_policies.report import figures
-from wayfarer_policies.report.gathered import Gathered, chip, legend
-from wayfarer_policies.report.markup import Markup, join, note, plot, table, tag
-from wayfarer_policies.report.records import MOVED, MOVED_TRACKED
-from wayfarer_policies.report.statistics import episode_losses
+from wayfarer_report.drawings import figures
+from wayfarer_report.numbers.records import MOVED, MOVED_TRACKED
+from wayfarer_report.numbers.statistics import episode_losses
+from wayfarer_report.page.gathered import Gathered, chip, legend
+from wayfarer_report.page.markup import Markup, join, note, plot, table, tag
 
 
 def cube(runs: Sequence[Gathered]) -> Markup:

@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wayfarer_policies.report.gathered import UNKNOWN, Gathered, chip
-from wayfarer_policies.report.markup import Markup, join, table, tag
+from wayfarer_report.page.gathered import UNKNOWN, Gathered, chip
+from wayfarer_report.page.markup import Markup, join, table, tag
 
 _HIGHEST_FACE_ENTROPY = 2.58  # bits: log2 6
 

@@ -45,7 +45,7 @@ def draw(
 ) -> None:
     """Draw what the camera saw (contact_sheet.png) and where the cube was, by its top face (cube_positions.png)."""
     from wayfarer_bags.run_directory import RunDirectory
-    from wayfarer_policies.report.draw import draw_contact_sheet, draw_cube_positions
+    from wayfarer_report.drawings.draw import draw_contact_sheet, draw_cube_positions
 
     folder = out or run
     with _unusable(run, json=False):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.table import Table
 from wayfarer_bags.run_directory import RunDirectory
-from wayfarer_policies.report.summary import RunSummary, summarise_run
+from wayfarer_report.numbers.summary import RunSummary, summarise_run
 
 from wayfarer_cli.console import show
 

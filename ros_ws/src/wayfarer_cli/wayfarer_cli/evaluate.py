@@ -12,7 +12,7 @@ from wayfarer_core.errors import ConfigError
 from wayfarer_policies.checkpoint import digest
 from wayfarer_policies.evaluation import Evaluation, Share, count_successes
 from wayfarer_policies.offline_policy import PolicyFile, read_policy
-from wayfarer_policies.report.reached import Ending, draw_reached, most_telling, write_movie
+from wayfarer_report.drawings.reached import Ending, draw_reached, most_telling, write_movie
 
 from wayfarer_cli.collect import Collection, collect_episodes
 from wayfarer_cli.console import bars, show

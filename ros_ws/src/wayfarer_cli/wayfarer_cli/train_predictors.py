@@ -11,8 +11,8 @@ from rich.table import Table
 from wayfarer_core.cube import FACES
 from wayfarer_core.errors import ConfigError
 from wayfarer_data.cache.dataset import Dataset, refuse_repeats
-from wayfarer_policies.offline_figures import draw_scores
 from wayfarer_policies.supervised import PredictorConfig, read_predictor, train_predictor
+from wayfarer_report.drawings.offline_figures import draw_scores
 
 from wayfarer_cli.console import bars, show
 from wayfarer_cli.opening import label, open_runs

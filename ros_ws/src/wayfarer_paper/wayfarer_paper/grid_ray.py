@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from wayfarer_core.errors import ConfigError, DeviceError, WayfarerError
 
-from wayfarer_policies.grid import Cell, do
+from wayfarer_paper.grid import Cell, do
 
 _STORE = 80_000_000  # bytes of shared memory, Ray's least: cells pass plain data and files, no objects
 _CONNECT = 10.0  # s

@@ -17,7 +17,6 @@ from wayfarer_core.atomic import write_table
 from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_data.cache.frames import FrameCache, Trajectory
 from wayfarer_data.cache.sampling import Replay
-
 from wayfarer_policies import checkpoint
 from wayfarer_policies.algorithm import GoalPixels, one_observation, within
 from wayfarer_policies.ddqn import DDQN, DDQNConfig

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
-
-from wayfarer_policies.report.drawing import Drawing, figure, method_colour
 from wayfarer_policies.rnd import RND
-from wayfarer_policies.toy import STRATEGIES, DiscreteWorld, Row
+from wayfarer_report.drawings.drawing import Drawing, figure, method_colour
+
+from wayfarer_paper.toy import STRATEGIES, DiscreteWorld, Row
 
 Numbers = NDArray[np.float64]
 SMOOTHING = 10  # [episodes] moving mean of the per-episode curves

@@ -16,8 +16,8 @@ from wayfarer_policies.methods import checkpoint_folder, make_learner, make_rnd,
 from wayfarer_policies.networks import weights_from_bytes, weights_to_bytes
 from wayfarer_policies.policy import Policy, Start
 from wayfarer_policies.random_policies import StillPolicy, UniformPolicy
-from wayfarer_policies.report.reached import most_telling, side_by_side
 from wayfarer_policies.td3 import TD3
+from wayfarer_report.drawings.reached import most_telling, side_by_side
 
 from wayfarer_cli.in_process.config import Configuration
 from wayfarer_cli.in_process.goals import TrialGoal, even_goals, stored_goals

@@ -11,20 +11,21 @@ from typing import Any
 import numpy as np
 import yaml
 from wayfarer_data.cache.dataset import Dataset
+from wayfarer_paper.grid import Plain
+from wayfarer_paper.toy import ToyConfig, load_rnd, run_strategy
+from wayfarer_paper.toy_figures import novelty_map
 from wayfarer_policies.evaluation import Evaluation, count_successes
-from wayfarer_policies.grid import Plain
 from wayfarer_policies.offline import POLICY, OfflineConfig, train_bcq
 from wayfarer_policies.offline_policy import read_policy
 from wayfarer_policies.pose_labels import TaskDataError
-from wayfarer_policies.report import figures, pictures
-from wayfarer_policies.report.dataset import dataset_page
-from wayfarer_policies.report.gather import read_run
-from wayfarer_policies.report.gathered import gather
-from wayfarer_policies.report.page import write_page
-from wayfarer_policies.report.statistics import growth, statistics
 from wayfarer_policies.supervised import PredictorConfig, train_predictor
-from wayfarer_policies.toy import ToyConfig, load_rnd, run_strategy
-from wayfarer_policies.toy_figures import novelty_map
+from wayfarer_report.drawings import figures
+from wayfarer_report.numbers.gather import read_run
+from wayfarer_report.numbers.statistics import growth, statistics
+from wayfarer_report.page import pictures
+from wayfarer_report.page.dataset import dataset_page
+from wayfarer_report.page.gathered import gather
+from wayfarer_report.page.page import write_page
 from wayfarer_sim.pixel_world import PixelWorld, PixelWorldConfig
 
 from wayfarer_cli.collect import Collection

@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from wayfarer_policies import toy_figures
-from wayfarer_policies.grid import Result
-from wayfarer_policies.report.dataset import footer
-from wayfarer_policies.report.drawing import method_colour
-from wayfarer_policies.report.markup import Markup, join, note, plot, table, tag
-from wayfarer_policies.report.page import Section, page
-from wayfarer_policies.report.tables import counted, duration
-from wayfarer_policies.toy import STRATEGIES
+from wayfarer_paper import toy_figures
+from wayfarer_paper.grid import Result
+from wayfarer_paper.toy import STRATEGIES
+from wayfarer_report.drawings.drawing import method_colour
+from wayfarer_report.page.dataset import footer
+from wayfarer_report.page.markup import Markup, join, note, plot, table, tag
+from wayfarer_report.page.page import Section, page
+from wayfarer_report.page.tables import counted, duration
 
 from wayfarer_cli.paper import figures, outcome, plan
 from wayfarer_cli.paper.cells import REPORT

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from wayfarer_policies.report.drawing import INK, Drawing, figure, method_colour
+from wayfarer_report.drawings.drawing import INK, Drawing, figure, method_colour
 
 from wayfarer_cli.paper.outcome import Growth, Score
 

@@ -7,8 +7,8 @@ from statistics import median
 from typing import Any, TypeVar
 
 from wayfarer_core.cube import FACES
-from wayfarer_policies.grid import Cell, Result, file_of, read_result
-from wayfarer_policies.toy import Row, read_rows
+from wayfarer_paper.grid import Cell, Result, file_of, read_result
+from wayfarer_paper.toy import Row, read_rows
 
 from wayfarer_cli.paper import plan
 from wayfarer_cli.paper.cells import toy_folder

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 
 from wayfarer_core.errors import ConfigError
-from wayfarer_policies.grid import Cell
-from wayfarer_policies.toy import STRATEGIES
+from wayfarer_paper.grid import Cell
+from wayfarer_paper.toy import STRATEGIES
 
 from wayfarer_cli.paper import cells
 from wayfarer_cli.paper.scales import Scale, Variant

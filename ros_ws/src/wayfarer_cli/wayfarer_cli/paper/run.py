@@ -8,11 +8,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 from wayfarer_core.atomic import write_table
 from wayfarer_core.errors import WayfarerError
-from wayfarer_policies.grid import Cell, GridError, State, run_grid
-from wayfarer_policies.grid_ray import RayWorkers
-from wayfarer_policies.report.page import write_page
-from wayfarer_policies.toy import Row
-from wayfarer_policies.toy_figures import coverage_png
+from wayfarer_paper.grid import Cell, GridError, State, run_grid
+from wayfarer_paper.grid_ray import RayWorkers
+from wayfarer_paper.toy import Row
+from wayfarer_paper.toy_figures import coverage_png
+from wayfarer_report.page.page import write_page
 
 from wayfarer_cli.console import plain, words_of
 from wayfarer_cli.paper import outcome

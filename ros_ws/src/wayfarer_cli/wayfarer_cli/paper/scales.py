@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from wayfarer_core.errors import ConfigError
-from wayfarer_policies.toy import FULL as TOY_FULL
-from wayfarer_policies.toy import SMALL as TOY_SMALL
-from wayfarer_policies.toy import ToyConfig
+from wayfarer_paper.toy import FULL as TOY_FULL
+from wayfarer_paper.toy import SMALL as TOY_SMALL
+from wayfarer_paper.toy import ToyConfig
 from wayfarer_sim import pixel_world
 from wayfarer_sim.pixel_world import PixelWorldConfig
 
