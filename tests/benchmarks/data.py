@@ -34,7 +34,7 @@ from wayfarer_data.cache.dataset import Dataset
 from wayfarer_data.cache.frames import FrameCache, Trajectory
 from wayfarer_data.export.lerobot import export_lerobot
 from wayfarer_data.export.segments import Material
-from wayfarer_policies.relabel import FutureGoals
+from wayfarer_policies.exploration.relabel import FutureGoals
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from fixtures import episodes as fixture

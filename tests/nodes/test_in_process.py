@@ -19,7 +19,7 @@ from wayfarer_cli.in_process.run import collect_in_process
 from wayfarer_control.safety import Decision
 from wayfarer_core.fault import TRIES, FaultKind
 from wayfarer_core.reason import Reason
-from wayfarer_policies import checkpoint
+from wayfarer_policies.algorithms import checkpoint
 
 WORDS = ["collect", "--seed", "3", "--method", "random-correlated"]  # a method given later wins
 TOPICS = {

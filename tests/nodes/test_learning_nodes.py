@@ -16,7 +16,7 @@ from wayfarer_core import names
 from wayfarer_msgs.action import FitNovelty, RunEpisode, Train
 from wayfarer_msgs.msg import Action, Episode, Weights
 from wayfarer_msgs.srv import SelectGoal
-from wayfarer_policies.networks import weights_from_bytes
+from wayfarer_policies.algorithms.networks import weights_from_bytes
 
 pytestmark = pytest.mark.slow
 

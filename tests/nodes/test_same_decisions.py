@@ -29,8 +29,8 @@ from wayfarer_common.conversions import array_to_image, base_pose, position_of, 
 from wayfarer_core import names
 from wayfarer_msgs.action import RunEpisode
 from wayfarer_msgs.msg import Weights
-from wayfarer_policies.networks import EncoderConfig, SharedEncoder, weights_to_bytes
-from wayfarer_policies.td3 import TD3, TD3Config
+from wayfarer_policies.algorithms.networks import EncoderConfig, SharedEncoder, weights_to_bytes
+from wayfarer_policies.algorithms.td3 import TD3, TD3Config
 
 LAUNCH = Path(__file__).parents[2] / "launch"
 GRAPH = ("camera", "control", "actor")

@@ -15,8 +15,8 @@ from wayfarer_cli.in_process.config import configuration_of
 from wayfarer_cli.launch_file import read_launch_file
 from wayfarer_cli.nodes import find_launch_file, share_of
 from wayfarer_core.errors import ConfigError
-from wayfarer_policies.bcq_networks import Description
-from wayfarer_policies.offline_policy import read_policy, write_policy
+from wayfarer_policies.acting.offline_policy import read_policy, write_policy
+from wayfarer_policies.algorithms.bcq_networks import Description
 from wayfarer_replay.run_description import describe
 
 Change = Callable[[dict[str, Any]], object]

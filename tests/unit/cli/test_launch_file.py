@@ -9,7 +9,7 @@ import pytest
 import yaml
 from wayfarer_cli.launch_file import Launch, declared_arguments, read_launch_file
 from wayfarer_core.errors import ConfigError
-from wayfarer_policies.methods import METHODS
+from wayfarer_policies.exploration.methods import METHODS
 
 SHIPPED = Path(__file__).parents[3] / "launch"
 NODE = '<node pkg="p" exec="e"/>'

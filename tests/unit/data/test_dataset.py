@@ -21,8 +21,8 @@ from wayfarer_data.cache.buffer import RunBuffer
 from wayfarer_data.cache.cache_index import INDEX
 from wayfarer_data.cache.dataset import Dataset, Place, Transitions, as_it_is
 from wayfarer_data.cache.sampling import Batch
-from wayfarer_policies.algorithm import LabelledBatch
-from wayfarer_policies.relabel import FutureGoals
+from wayfarer_policies.algorithms.algorithm import LabelledBatch
+from wayfarer_policies.exploration.relabel import FutureGoals
 
 
 @pytest.fixture(scope="module")

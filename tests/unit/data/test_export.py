@@ -22,7 +22,7 @@ from wayfarer_data.export.lerobot import export_lerobot
 from wayfarer_data.export.minari import export_minari
 from wayfarer_data.export.robomimic import export_robomimic
 from wayfarer_data.export.segments import Material, rate_of
-from wayfarer_policies.tasks import task
+from wayfarer_policies.offline.tasks import task
 
 EXPORTS: dict[str, Callable[[Material, Path], None]] = {
     "lerobot": export_lerobot,

@@ -10,7 +10,7 @@ from wayfarer_data.cache import resident
 from wayfarer_data.cache.frames import FrameCache, Trajectory
 from wayfarer_data.cache.resident import ResidentFrames
 from wayfarer_data.cache.sampling import Replay
-from wayfarer_policies.relabel import FutureGoals
+from wayfarer_policies.exploration.relabel import FutureGoals
 
 Make = Callable[..., Trajectory]
 CPU = torch.device("cpu")

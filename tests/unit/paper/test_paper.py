@@ -28,10 +28,10 @@ from wayfarer_cli.paper.scales import FULL, SMALL, Scale, Variant, scale
 from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_paper.grid import GridError, Result, State, file_of, run_grid
 from wayfarer_paper.toy import STRATEGIES
-from wayfarer_policies.bcq_networks import Description
-from wayfarer_policies.evaluation import Evaluation, wilson
-from wayfarer_policies.exploration import Schedule
-from wayfarer_policies.offline_policy import write_policy
+from wayfarer_policies.acting.offline_policy import write_policy
+from wayfarer_policies.algorithms.bcq_networks import Description
+from wayfarer_policies.exploration.algorithm_1 import Schedule
+from wayfarer_policies.offline.evaluation import Evaluation, wilson
 
 TINY = replace(
     SMALL,

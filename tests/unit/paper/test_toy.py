@@ -23,10 +23,10 @@ from wayfarer_paper.toy import (
     run_strategy,
 )
 from wayfarer_paper.toy_figures import coverage, coverage_png, curves, novelty_map
-from wayfarer_policies.ddqn import DDQNConfig
-from wayfarer_policies.exploration import Schedule
-from wayfarer_policies.networks import EncoderConfig
-from wayfarer_policies.schedules import LinearSchedule
+from wayfarer_policies.acting.schedules import LinearSchedule
+from wayfarer_policies.algorithms.ddqn import DDQNConfig
+from wayfarer_policies.algorithms.networks import EncoderConfig
+from wayfarer_policies.exploration.algorithm_1 import Schedule
 from wayfarer_report.drawings.drawing import method_colour
 
 

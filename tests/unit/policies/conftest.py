@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from fixtures.replayed import SIDE, make_replay, make_trajectory, one_thread
-from wayfarer_policies.algorithm import LabelledBatch, Observation
+from wayfarer_policies.algorithms.algorithm import LabelledBatch, Observation
 
 __all__ = ["make_replay", "make_trajectory", "one_thread"]
 

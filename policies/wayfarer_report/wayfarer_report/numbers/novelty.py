@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from wayfarer_policies import checkpoint
-from wayfarer_policies.methods import checkpoint_folder, make_rnd
-from wayfarer_policies.networks import fast_precision
-from wayfarer_policies.rnd import RND, RNDConfig
+from wayfarer_policies.algorithms import checkpoint
+from wayfarer_policies.algorithms.networks import fast_precision
+from wayfarer_policies.algorithms.rnd import RND, RNDConfig
+from wayfarer_policies.exploration.methods import checkpoint_folder, make_rnd
 
 from wayfarer_report.numbers.records import Frame, RunRecord
 

@@ -20,11 +20,11 @@ from wayfarer_core.fault import FaultKind
 from wayfarer_core.reason import Reason, nothing_passed
 from wayfarer_msgs.action import RunEpisode
 from wayfarer_msgs.msg import Action, Episode, ExecutedAction, Fault, Weights
-from wayfarer_policies.learned_policy import LearnedPolicy
-from wayfarer_policies.methods import make_policy, method
-from wayfarer_policies.networks import auto_device, weights_from_bytes
-from wayfarer_policies.policy import Policy, PolicyGoal, Start
-from wayfarer_policies.scripts import SCRIPTS, Box, ScriptedPolicy
+from wayfarer_policies.acting.learned_policy import LearnedPolicy
+from wayfarer_policies.acting.policy import Policy, PolicyGoal, Start
+from wayfarer_policies.acting.scripts import SCRIPTS, Box, ScriptedPolicy
+from wayfarer_policies.algorithms.networks import auto_device, weights_from_bytes
+from wayfarer_policies.exploration.methods import make_policy, method
 
 from wayfarer_actor.params import Params
 

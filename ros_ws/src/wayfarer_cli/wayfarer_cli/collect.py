@@ -21,7 +21,7 @@ from wayfarer_common import contract
 from wayfarer_common.ros import start_ros
 from wayfarer_core.errors import ConfigError
 from wayfarer_msgs.msg import CollectorStatus
-from wayfarer_policies.methods import method
+from wayfarer_policies.exploration.methods import method
 
 from wayfarer_cli.console import plain, words_of
 from wayfarer_cli.nodes import launch_nodes

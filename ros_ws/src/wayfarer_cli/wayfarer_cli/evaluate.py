@@ -9,9 +9,9 @@ from typing import Any
 from rich.table import Table
 from wayfarer_bags.run_directory import RunDirectory, finished
 from wayfarer_core.errors import ConfigError
-from wayfarer_policies.checkpoint import digest
-from wayfarer_policies.evaluation import Evaluation, Share, count_successes
-from wayfarer_policies.offline_policy import PolicyFile, read_policy
+from wayfarer_policies.acting.offline_policy import PolicyFile, read_policy
+from wayfarer_policies.algorithms.checkpoint import digest
+from wayfarer_policies.offline.evaluation import Evaluation, Share, count_successes
 from wayfarer_report.drawings.reached import Ending, draw_reached, most_telling, write_movie
 
 from wayfarer_cli.collect import Collection, collect_episodes

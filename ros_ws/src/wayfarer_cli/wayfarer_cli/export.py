@@ -37,7 +37,7 @@ def export(
     from wayfarer_data.export.minari import export_minari
     from wayfarer_data.export.robomimic import export_robomimic
     from wayfarer_data.export.segments import Material
-    from wayfarer_policies.tasks import task as task_named
+    from wayfarer_policies.offline.tasks import task as task_named
 
     from wayfarer_cli.opening import label, open_runs
 

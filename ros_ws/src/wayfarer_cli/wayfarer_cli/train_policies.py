@@ -8,9 +8,9 @@ from typing import Any
 from rich.progress import Progress
 from rich.table import Table
 from wayfarer_data.cache.dataset import Dataset
-from wayfarer_policies.offline import OfflineConfig, train_bcq
-from wayfarer_policies.offline_policy import read_policy
-from wayfarer_policies.pose_labels import PoseLabels
+from wayfarer_policies.acting.offline_policy import read_policy
+from wayfarer_policies.offline.pose_labels import PoseLabels
+from wayfarer_policies.offline.train_bcq import OfflineConfig, train_bcq
 from wayfarer_report.drawings.offline_figures import draw_curves
 
 from wayfarer_cli.console import bars, show

@@ -11,7 +11,7 @@ from rich.table import Table
 from wayfarer_core.cube import FACES
 from wayfarer_core.errors import ConfigError
 from wayfarer_data.cache.dataset import Dataset, refuse_repeats
-from wayfarer_policies.supervised import PredictorConfig, read_predictor, train_predictor
+from wayfarer_policies.offline.supervised import PredictorConfig, read_predictor, train_predictor
 from wayfarer_report.drawings.offline_figures import draw_scores
 
 from wayfarer_cli.console import bars, show

@@ -16,8 +16,8 @@ from wayfarer_core.fault import TRIES, FaultKind, tried_in_vain
 from wayfarer_msgs.action import FitNovelty, RunEpisode, Train
 from wayfarer_msgs.msg import Episode
 from wayfarer_msgs.srv import BeginEpisode, EndEpisode, Reset, SelectGoal
-from wayfarer_policies.exploration import CountedStore
-from wayfarer_policies.methods import method
+from wayfarer_policies.exploration.algorithm_1 import CountedStore
+from wayfarer_policies.exploration.methods import method
 
 from wayfarer_collector.scene import Scene
 from wayfarer_collector.waiting import InterruptedWaitError, Patience, RefusedError, SilenceError, Tell

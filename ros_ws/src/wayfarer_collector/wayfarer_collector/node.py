@@ -24,7 +24,7 @@ from wayfarer_core.errors import ConfigError
 from wayfarer_core.fault import FaultKind
 from wayfarer_msgs.action import FitNovelty, RunEpisode, Train
 from wayfarer_msgs.msg import CollectorStatus, Fault
-from wayfarer_policies.exploration import (
+from wayfarer_policies.exploration.algorithm_1 import (
     CountedStore,
     Learner,
     Novelty,
@@ -36,9 +36,9 @@ from wayfarer_policies.exploration import (
     Stage,
     explore,
 )
-from wayfarer_policies.goals import NoNovelty
-from wayfarer_policies.learners import NoLearner
-from wayfarer_policies.methods import method
+from wayfarer_policies.exploration.goals import NoNovelty
+from wayfarer_policies.exploration.learners import NoLearner
+from wayfarer_policies.exploration.methods import method
 
 from wayfarer_collector.agreement import check_agreement
 from wayfarer_collector.collaborators import Caller, Plan, RosLearner, RosNovelty, RosRobot

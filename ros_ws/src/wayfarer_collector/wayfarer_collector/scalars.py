@@ -6,8 +6,8 @@ from types import TracebackType
 from typing import Self
 
 from torch.utils.tensorboard import SummaryWriter
-from wayfarer_policies.exploration import Progress, Stage
-from wayfarer_policies.monitor import Monitor
+from wayfarer_policies.exploration.algorithm_1 import Progress, Stage
+from wayfarer_policies.exploration.monitor import Monitor
 
 
 class Scalars:

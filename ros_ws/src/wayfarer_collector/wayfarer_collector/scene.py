@@ -17,7 +17,7 @@ from wayfarer_core.fault import FaultKind
 from wayfarer_msgs.action import RunEpisode
 from wayfarer_msgs.msg import Episode
 from wayfarer_msgs.srv import Reset
-from wayfarer_policies.scripts import SCRIPTS, Box, steps_needed
+from wayfarer_policies.acting.scripts import SCRIPTS, Box, steps_needed
 
 from wayfarer_collector.agreement import must_agree
 from wayfarer_collector.params import SCENES

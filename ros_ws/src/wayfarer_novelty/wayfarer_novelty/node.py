@@ -19,9 +19,9 @@ from wayfarer_data.cache.buffer import RunBuffer
 from wayfarer_msgs.action import FitNovelty
 from wayfarer_msgs.msg import Novelty as Score
 from wayfarer_msgs.srv import SelectGoal
-from wayfarer_policies.goals import CheckpointedNovelty, ImageNovelty, choice
-from wayfarer_policies.methods import checkpoint_folder, make_rnd
-from wayfarer_policies.networks import auto_device
+from wayfarer_policies.algorithms.networks import auto_device
+from wayfarer_policies.exploration.goals import CheckpointedNovelty, ImageNovelty, choice
+from wayfarer_policies.exploration.methods import checkpoint_folder, make_rnd
 
 from wayfarer_novelty.params import Params
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from wayfarer_core.parameter import param
-from wayfarer_policies.methods import THREADS
+from wayfarer_policies.exploration.methods import THREADS
 from wayfarer_policies.options import NoveltyOptions
 
 

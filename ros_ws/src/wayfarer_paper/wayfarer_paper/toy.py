@@ -17,17 +17,17 @@ from wayfarer_core.atomic import write_table
 from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_data.cache.frames import FrameCache, Trajectory
 from wayfarer_data.cache.sampling import Replay
-from wayfarer_policies import checkpoint
-from wayfarer_policies.algorithm import GoalPixels, one_observation, within
-from wayfarer_policies.ddqn import DDQN, DDQNConfig
-from wayfarer_policies.exploration import Schedule, explore
-from wayfarer_policies.goals import CHOICES, FitOnly, Goal, ImageNovelty, NoNovelty
-from wayfarer_policies.intrinsic import IntrinsicReward
-from wayfarer_policies.learners import NoLearner, ReplayLearner
-from wayfarer_policies.networks import EncoderConfig, fast_precision
-from wayfarer_policies.relabel import FutureGoals, ImageDistance, Nearness
-from wayfarer_policies.rnd import RND, RNDConfig
-from wayfarer_policies.schedules import LinearSchedule
+from wayfarer_policies.acting.schedules import LinearSchedule
+from wayfarer_policies.algorithms import checkpoint
+from wayfarer_policies.algorithms.algorithm import GoalPixels, one_observation, within
+from wayfarer_policies.algorithms.ddqn import DDQN, DDQNConfig
+from wayfarer_policies.algorithms.networks import EncoderConfig, fast_precision
+from wayfarer_policies.algorithms.rnd import RND, RNDConfig
+from wayfarer_policies.exploration.algorithm_1 import Schedule, explore
+from wayfarer_policies.exploration.goals import CHOICES, FitOnly, Goal, ImageNovelty, NoNovelty
+from wayfarer_policies.exploration.intrinsic import IntrinsicReward
+from wayfarer_policies.exploration.learners import NoLearner, ReplayLearner
+from wayfarer_policies.exploration.relabel import FutureGoals, ImageDistance, Nearness
 
 GOAL_CHOICES = {"goal": "max", "goal-random": "random", "goal-min": "min"}
 STRATEGIES = ("goal", "goal-random", "goal-min", "rnd", "random")

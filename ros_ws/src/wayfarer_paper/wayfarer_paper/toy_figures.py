@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
-from wayfarer_policies.rnd import RND
+from wayfarer_policies.algorithms.rnd import RND
 from wayfarer_report.drawings.drawing import Drawing, figure, method_colour
 
 from wayfarer_paper.toy import STRATEGIES, DiscreteWorld, Row

@@ -8,7 +8,7 @@ from wayfarer_bags.bag import read_episode
 from wayfarer_bags.episode import Episode
 from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_core.errors import DataError
-from wayfarer_policies.policy import PolicyGoal
+from wayfarer_policies.acting.policy import PolicyGoal
 
 from wayfarer_cli.in_process.robot import Arm
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_core.errors import ConfigError
-from wayfarer_policies.offline_policy import ANY
+from wayfarer_policies.acting.offline_policy import ANY
 from wayfarer_replay.run_description import Configuration, differences
 
 from wayfarer_cli.collect import Collection, launch_arguments

@@ -8,16 +8,16 @@ from typing import Any
 from wayfarer_core.errors import ConfigError
 from wayfarer_data.cache.buffer import RunBuffer
 from wayfarer_data.cache.sampling import Images
-from wayfarer_policies import checkpoint
-from wayfarer_policies.exploration import CountedStore, Learner, Novelty, Store
-from wayfarer_policies.goals import CheckpointedNovelty, FitOnly, Goal, ImageNovelty, NoNovelty, choice
-from wayfarer_policies.learned_policy import LearnedPolicy
-from wayfarer_policies.learners import Checkpointed, NoLearner
-from wayfarer_policies.methods import checkpoint_folder, make_learner, make_policy, make_rnd, method
-from wayfarer_policies.networks import auto_device, weights_from_bytes, weights_to_bytes
-from wayfarer_policies.policy import Policy
-from wayfarer_policies.rnd import RND
-from wayfarer_policies.td3 import TD3
+from wayfarer_policies.acting.learned_policy import LearnedPolicy
+from wayfarer_policies.acting.policy import Policy
+from wayfarer_policies.algorithms import checkpoint
+from wayfarer_policies.algorithms.networks import auto_device, weights_from_bytes, weights_to_bytes
+from wayfarer_policies.algorithms.rnd import RND
+from wayfarer_policies.algorithms.td3 import TD3
+from wayfarer_policies.exploration.algorithm_1 import CountedStore, Learner, Novelty, Store
+from wayfarer_policies.exploration.goals import CheckpointedNovelty, FitOnly, Goal, ImageNovelty, NoNovelty, choice
+from wayfarer_policies.exploration.learners import Checkpointed, NoLearner
+from wayfarer_policies.exploration.methods import checkpoint_folder, make_learner, make_policy, make_rnd, method
 
 from wayfarer_cli.in_process.config import Configuration
 

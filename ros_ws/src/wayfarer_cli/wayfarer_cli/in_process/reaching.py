@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_control.safety import Decision
 from wayfarer_core.errors import DataError
-from wayfarer_policies import checkpoint
-from wayfarer_policies.learned_policy import LearnedPolicy
-from wayfarer_policies.methods import checkpoint_folder, make_learner, make_rnd, method
-from wayfarer_policies.networks import weights_from_bytes, weights_to_bytes
-from wayfarer_policies.policy import Policy, Start
-from wayfarer_policies.random_policies import StillPolicy, UniformPolicy
-from wayfarer_policies.td3 import TD3
+from wayfarer_policies.acting.learned_policy import LearnedPolicy
+from wayfarer_policies.acting.policy import Policy, Start
+from wayfarer_policies.acting.random_policies import StillPolicy, UniformPolicy
+from wayfarer_policies.algorithms import checkpoint
+from wayfarer_policies.algorithms.networks import weights_from_bytes, weights_to_bytes
+from wayfarer_policies.algorithms.td3 import TD3
+from wayfarer_policies.exploration.methods import checkpoint_folder, make_learner, make_rnd, method
 from wayfarer_report.drawings.reached import most_telling, side_by_side
 
 from wayfarer_cli.in_process.config import Configuration

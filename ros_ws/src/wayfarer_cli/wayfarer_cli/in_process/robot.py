@@ -17,9 +17,9 @@ from wayfarer_core.calibration import load_optional
 from wayfarer_core.errors import DeviceError, WayfarerError
 from wayfarer_core.fault import TRIES, FaultKind, tried_in_vain
 from wayfarer_core.reason import nothing_passed
-from wayfarer_policies.goals import Goal
-from wayfarer_policies.methods import method
-from wayfarer_policies.policy import Policy, PolicyGoal, Start
+from wayfarer_policies.acting.policy import Policy, PolicyGoal, Start
+from wayfarer_policies.exploration.goals import Goal
+from wayfarer_policies.exploration.methods import method
 from wayfarer_sim.cube_world import CubeWorld, CubeWorldConfig
 from wayfarer_vision.picture import Crop, Rectifier, observe
 

@@ -13,7 +13,7 @@ from wayfarer_collector.policy_watch import PolicyWatch, in_words
 from wayfarer_collector.scalars import Scalars
 from wayfarer_common import lifetime
 from wayfarer_core.errors import ConfigError
-from wayfarer_policies.exploration import Overlapped, Pace, Progress, Schedule, Sequential, Stage, explore
+from wayfarer_policies.exploration.algorithm_1 import Overlapped, Pace, Progress, Schedule, Sequential, Stage, explore
 from wayfarer_replay.run_description import describe
 
 from wayfarer_cli.collect import Collection, holds_all, launch_arguments, make_bar

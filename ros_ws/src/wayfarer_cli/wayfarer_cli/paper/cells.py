@@ -14,11 +14,11 @@ from wayfarer_data.cache.dataset import Dataset
 from wayfarer_paper.grid import Plain
 from wayfarer_paper.toy import ToyConfig, load_rnd, run_strategy
 from wayfarer_paper.toy_figures import novelty_map
-from wayfarer_policies.evaluation import Evaluation, count_successes
-from wayfarer_policies.offline import POLICY, OfflineConfig, train_bcq
-from wayfarer_policies.offline_policy import read_policy
-from wayfarer_policies.pose_labels import TaskDataError
-from wayfarer_policies.supervised import PredictorConfig, train_predictor
+from wayfarer_policies.acting.offline_policy import read_policy
+from wayfarer_policies.offline.evaluation import Evaluation, count_successes
+from wayfarer_policies.offline.pose_labels import TaskDataError
+from wayfarer_policies.offline.supervised import PredictorConfig, train_predictor
+from wayfarer_policies.offline.train_bcq import POLICY, OfflineConfig, train_bcq
 from wayfarer_report.drawings import figures
 from wayfarer_report.numbers.gather import read_run
 from wayfarer_report.numbers.statistics import growth, statistics
