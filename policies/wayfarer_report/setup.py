@@ -6,6 +6,7 @@ setup(
     packages=[
         "wayfarer_report",
         "wayfarer_report.drawings",
+        "wayfarer_report.live",
         "wayfarer_report.numbers",
         "wayfarer_report.page",
     ],

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from wayfarer_control.safety import Limits, Pose, Situation, decide
+from wayfarer_core.safety import Limits, Pose, Situation, decide
 from wayfarer_policies.acting.policy import Start
 from wayfarer_policies.acting.scripts import Box, ScriptedPolicy, steps_needed
 from wayfarer_sim.cube_world import CubeWorld

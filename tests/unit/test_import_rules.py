@@ -38,12 +38,7 @@ SPEAK_ROS = {
 # What `wayfarer collect --in-process` uses of the node packages: the very same gate, picture, bag description and
 # parameters must stand in both ways to collect. Nothing of these speaks to ROS at run time.
 SHARED_WITH_IN_PROCESS = (
-    "wayfarer_control.safety",
-    "wayfarer_collector.agreement",
-    "wayfarer_collector.policy_watch",
-    "wayfarer_collector.scalars",
     "wayfarer_replay.bag_channels",
-    "wayfarer_replay.run_description",
     *(f"wayfarer_{node}.params" for node in ("actor", "collector", "control", "learner", "novelty")),
     "wayfarer_camera.node.Params",
     "wayfarer_sim_bridge.node.Params",

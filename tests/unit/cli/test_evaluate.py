@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from fixtures.episodes import write_run
+from wayfarer_bags.run_description import describe
 from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_cli.collect import Collection, launch_arguments
 from wayfarer_cli.evaluate import Trial, try_in_process, try_over_ros
@@ -17,7 +18,6 @@ from wayfarer_cli.nodes import find_launch_file, share_of
 from wayfarer_core.errors import ConfigError
 from wayfarer_policies.acting.offline_policy import read_policy, write_policy
 from wayfarer_policies.algorithms.bcq_networks import Description
-from wayfarer_replay.run_description import describe
 
 Change = Callable[[dict[str, Any]], object]
 

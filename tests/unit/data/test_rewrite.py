@@ -14,13 +14,13 @@ from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import StoragePlugin
 from wayfarer_bags.bag import EpisodeWriter, messages, read_episode, read_info
 from wayfarer_bags.files.recorded import Channel, Message
+from wayfarer_bags.run_description import describe
 from wayfarer_bags.run_directory import RunDirectory, RunWriter
 from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_data.cache.dataset import Dataset
 from wayfarer_data.upkeep.recover import recover
 from wayfarer_data.upkeep.rewrite import merge, relabel_topics, split, write_again
 from wayfarer_data.upkeep.verify import GOOD, verify
-from wayfarer_replay.run_description import describe
 
 
 @pytest.fixture

@@ -230,7 +230,7 @@ def written(run: Path, description: dict[str, Any]) -> None:
 
 
 def test_a_changed_configuration_is_found_by_its_digest(run: Path) -> None:
-    from wayfarer_replay.run_description import describe
+    from wayfarer_bags.run_description import describe
 
     content = describe({}, {"control": {"max_step": 0.125}})
     written(run, content)

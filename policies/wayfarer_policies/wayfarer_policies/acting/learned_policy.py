@@ -3,12 +3,12 @@
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from wayfarer_core.options import ActingOptions
 
 from wayfarer_policies.acting.policy import Action, Image, Start
 from wayfarer_policies.acting.schedules import GaussianNoise, LinearSchedule
 from wayfarer_policies.algorithms.algorithm import GoalPixels, one_observation
 from wayfarer_policies.algorithms.networks import Actor
-from wayfarer_policies.options import ActingOptions
 
 
 class LearnedPolicy:

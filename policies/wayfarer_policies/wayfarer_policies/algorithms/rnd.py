@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from wayfarer_core.errors import ConfigError, DataError
+from wayfarer_core.options import WHITENING
 
 from wayfarer_policies.algorithms import checkpoint
 from wayfarer_policies.algorithms.algorithm import Guard, positive
 from wayfarer_policies.algorithms.checkpoint import Part, State
 from wayfarer_policies.algorithms.networks import PRECISIONS, convolutions, dense
 from wayfarer_policies.algorithms.normalizer import Whitening
-from wayfarer_policies.options import WHITENING
 
 CHUNK = 250  # images looked at together: fits a core's cache better than all at once
 

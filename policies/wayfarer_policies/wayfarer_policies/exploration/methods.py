@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wayfarer_core.errors import ConfigError
+from wayfarer_core.options import ActingOptions, LearnerOptions, NoveltyOptions
 
 from wayfarer_policies.acting.learned_policy import LearnedPolicy
 from wayfarer_policies.acting.offline_policy import ANY, OfflinePolicy, read_policy
@@ -16,7 +17,6 @@ from wayfarer_policies.algorithms.td3 import TD3, TD3Config
 from wayfarer_policies.exploration.intrinsic import IntrinsicReward
 from wayfarer_policies.exploration.learners import Labels, ReplayLearner
 from wayfarer_policies.exploration.relabel import FutureGoals, ImageDistance, Nearness, SameStep
-from wayfarer_policies.options import ActingOptions, LearnerOptions, NoveltyOptions
 
 THREADS = "torch's threads; actor, learner and novelty use one number, for it decides the last bits"
 

@@ -14,8 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 from wayfarer_core.errors import ConfigError, DataError
-
-from wayfarer_cli.console import bars, plain
+from wayfarer_report.console import bars, plain
 
 bag = typer.Typer(no_args_is_help=True, help="Look into recorded runs, check, mend, merge and split them.")
 _out, _errors = plain(), plain(stderr=True)

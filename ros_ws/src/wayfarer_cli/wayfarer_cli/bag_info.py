@@ -7,9 +7,8 @@ from pathlib import Path
 
 from rich.table import Table
 from wayfarer_bags.run_directory import RunDirectory
+from wayfarer_report.console import show
 from wayfarer_report.numbers.summary import RunSummary, summarise_run
-
-from wayfarer_cli.console import show
 
 
 def print_info(runs: Sequence[Path], as_json: bool) -> None:

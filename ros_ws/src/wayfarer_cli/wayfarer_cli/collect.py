@@ -22,8 +22,8 @@ from wayfarer_common.ros import start_ros
 from wayfarer_core.errors import ConfigError
 from wayfarer_msgs.msg import CollectorStatus
 from wayfarer_policies.exploration.methods import method
+from wayfarer_report.console import plain, words_of
 
-from wayfarer_cli.console import plain, words_of
 from wayfarer_cli.nodes import launch_nodes
 
 _LAUNCH_FILES = {"sim": "sim.launch.xml", "hardware": "hardware.launch.xml"}

@@ -12,10 +12,10 @@ from wayfarer_core.errors import ConfigError
 from wayfarer_policies.acting.offline_policy import PolicyFile, read_policy
 from wayfarer_policies.algorithms.checkpoint import digest
 from wayfarer_policies.offline.evaluation import Evaluation, Share, count_successes
+from wayfarer_report.console import bars, show
 from wayfarer_report.drawings.reached import Ending, draw_reached, most_telling, write_movie
 
 from wayfarer_cli.collect import Collection, collect_episodes
-from wayfarer_cli.console import bars, show
 from wayfarer_cli.in_process.config import Configuration, configuration_of_run
 from wayfarer_cli.in_process.held import check_held
 from wayfarer_cli.in_process.reaching import FRAMES, Distances, Trials, Tried, film, try_all

@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 from wayfarer_core.errors import ConfigError
-
-from wayfarer_cli.console import bars
+from wayfarer_report.console import bars
 
 
 class Format(StrEnum):

@@ -11,10 +11,10 @@ from rich.markup import escape
 from wayfarer_common import lifetime
 from wayfarer_common.surroundings import RANGE
 from wayfarer_core.errors import ConfigError, WayfarerError
+from wayfarer_report.console import plain
 
 from wayfarer_cli.bag import bag
 from wayfarer_cli.calibrate import calibrate
-from wayfarer_cli.console import plain
 from wayfarer_cli.export import export
 from wayfarer_cli.paper.command import paper
 from wayfarer_cli.recipe import Recipe

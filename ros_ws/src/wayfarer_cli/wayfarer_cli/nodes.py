@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from wayfarer_common import surroundings
 from wayfarer_core.errors import ConfigError
+from wayfarer_report.console import show
 
-from wayfarer_cli.console import show
 from wayfarer_cli.launch_file import declared_arguments, read_launch_file
 from wayfarer_cli.supervisor import Supervisor
 

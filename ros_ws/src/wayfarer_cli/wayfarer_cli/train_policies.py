@@ -11,9 +11,9 @@ from wayfarer_data.cache.dataset import Dataset
 from wayfarer_policies.acting.offline_policy import read_policy
 from wayfarer_policies.offline.pose_labels import PoseLabels
 from wayfarer_policies.offline.train_bcq import OfflineConfig, train_bcq
+from wayfarer_report.console import bars, show
 from wayfarer_report.drawings.offline_figures import draw_curves
 
-from wayfarer_cli.console import bars, show
 from wayfarer_cli.opening import label, open_runs
 
 

@@ -12,9 +12,9 @@ from wayfarer_core.cube import FACES
 from wayfarer_core.errors import ConfigError
 from wayfarer_data.cache.dataset import Dataset, refuse_repeats
 from wayfarer_policies.offline.supervised import PredictorConfig, read_predictor, train_predictor
+from wayfarer_report.console import bars, show
 from wayfarer_report.drawings.offline_figures import draw_scores
 
-from wayfarer_cli.console import bars, show
 from wayfarer_cli.opening import label, open_runs
 
 Results = dict[str, list[dict[str, Any]]]  # dataset -> PredictorResult.to_json() of each seed

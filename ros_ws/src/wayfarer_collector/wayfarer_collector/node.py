@@ -20,6 +20,7 @@ from wayfarer_common import contract
 from wayfarer_common.params import declare
 from wayfarer_common.run import ContractNode, run
 from wayfarer_core import names
+from wayfarer_core.agreement import check_agreement
 from wayfarer_core.errors import ConfigError
 from wayfarer_core.fault import FaultKind
 from wayfarer_msgs.action import FitNovelty, RunEpisode, Train
@@ -39,13 +40,12 @@ from wayfarer_policies.exploration.algorithm_1 import (
 from wayfarer_policies.exploration.goals import NoNovelty
 from wayfarer_policies.exploration.learners import NoLearner
 from wayfarer_policies.exploration.methods import method
+from wayfarer_report.live.policy_watch import PolicyWatch, in_words
+from wayfarer_report.live.scalars import Scalars
 
-from wayfarer_collector.agreement import check_agreement
 from wayfarer_collector.collaborators import Caller, Plan, RosLearner, RosNovelty, RosRobot
 from wayfarer_collector.configuration import read_configuration
 from wayfarer_collector.params import Params
-from wayfarer_collector.policy_watch import PolicyWatch, in_words
-from wayfarer_collector.scalars import Scalars
 from wayfarer_collector.scene import Scene, Surroundings, make_scene
 from wayfarer_collector.waiting import InterruptedWaitError, Patience
 

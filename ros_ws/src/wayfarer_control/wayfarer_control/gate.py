@@ -8,11 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 from wayfarer_core.reason import Reason
-
-from wayfarer_control.holding import Answer, Holding
-from wayfarer_control.outlet import Outlet
-from wayfarer_control.permission import Permission
-from wayfarer_control.safety import (
+from wayfarer_core.safety import (
     Decision,
     Limits,
     Pose,
@@ -22,6 +18,10 @@ from wayfarer_control.safety import (
     hold,
     nothing,
 )
+
+from wayfarer_control.holding import Answer, Holding
+from wayfarer_control.outlet import Outlet
+from wayfarer_control.permission import Permission
 from wayfarer_control.underway import Request, Sent, Underway
 from wayfarer_control.whereabouts import Moment, Whereabouts
 

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from wayfarer_core.reason import Reason
-
-from wayfarer_control.safety import Decision, Limits, Pose, hold, nothing
+from wayfarer_core.safety import Decision, Limits, Pose, hold, nothing
 
 _AGAIN = 0.1  # s between two tries
 

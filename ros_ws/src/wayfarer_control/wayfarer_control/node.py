@@ -32,6 +32,7 @@ from wayfarer_core import names
 from wayfarer_core.errors import DataError
 from wayfarer_core.fault import Fault
 from wayfarer_core.reason import Reason
+from wayfarer_core.safety import Decision, Limits, Pose, RecoveryBudget
 from wayfarer_msgs.msg import Acknowledgement, Action, ExecutedAction
 from wayfarer_msgs.msg import Fault as FaultMessage
 
@@ -40,7 +41,6 @@ from wayfarer_control.gate import Gate
 from wayfarer_control.holding import Answer
 from wayfarer_control.params import Params
 from wayfarer_control.permission import Permission
-from wayfarer_control.safety import Decision, Limits, Pose, RecoveryBudget
 from wayfarer_control.stops import Keeper, folder_of
 from wayfarer_control.underway import Request
 from wayfarer_control.whereabouts import Moment

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from wayfarer_core.options import LearnerOptions
 from wayfarer_core.parameter import param
 from wayfarer_policies.exploration.methods import METHODS, THREADS
-from wayfarer_policies.options import LearnerOptions
 
 
 @dataclass(frozen=True)

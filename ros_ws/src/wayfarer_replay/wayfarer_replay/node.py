@@ -14,6 +14,7 @@ from rclpy.task import Future
 from wayfarer_bags.bag import EpisodeWriter
 from wayfarer_bags.files.recorded import header_stamp
 from wayfarer_bags.message_types import types_of_packages
+from wayfarer_bags.run_description import describe
 from wayfarer_bags.run_directory import RunWriter
 from wayfarer_common import contract
 from wayfarer_common.contract import Topic
@@ -27,7 +28,6 @@ from wayfarer_msgs.srv import BeginEpisode, EndEpisode
 
 from wayfarer_replay.arrivals import Arrivals
 from wayfarer_replay.bag_channels import channel_of
-from wayfarer_replay.run_description import describe
 
 _TICK = 0.02  # s
 _REQUIRED = (contract.OBSERVATION_IMAGE, contract.POLICY_ACTION, contract.EXECUTED, contract.CURRENT_POSE)

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from wayfarer_core.options import ActingOptions
 from wayfarer_policies.acting.learned_policy import LearnedPolicy
 from wayfarer_policies.acting.policy import PolicyGoal, Start
 from wayfarer_policies.algorithms.networks import EncoderConfig
 from wayfarer_policies.algorithms.td3 import TD3, TD3Config
-from wayfarer_policies.options import ActingOptions
 
 IMAGE = np.full((36, 36, 3), 90, np.uint8)
 HERE, THERE = np.zeros(3), np.full(3, 0.5)

@@ -4,10 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from wayfarer_core.errors import ConfigError
+from wayfarer_core.options import ActingOptions
 from wayfarer_policies.acting.policy import Policy, PolicyGoal, Start
 from wayfarer_policies.acting.random_policies import CorrelatedPolicy, UniformPolicy
 from wayfarer_policies.exploration.methods import make_policy
-from wayfarer_policies.options import ActingOptions
 
 IMAGE = np.zeros((84, 84, 3), np.uint8)
 POSITION = np.zeros(3)

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from wayfarer_core.errors import ConfigError
+from wayfarer_core.options import ActingOptions
 from wayfarer_policies.acting.schedules import GaussianNoise, LinearSchedule
-from wayfarer_policies.options import ActingOptions
 
 
 def test_the_papers_noise_falls_from_one_and_a_half_to_a_half_over_300k_steps() -> None:

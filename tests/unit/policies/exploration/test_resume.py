@@ -7,6 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from wayfarer_bags.episode import End
+from wayfarer_core.options import WHITENING
 from wayfarer_data.cache.frames import FrameCache, Trajectory
 from wayfarer_data.cache.sampling import Replay
 from wayfarer_policies.algorithms import checkpoint
@@ -18,7 +19,6 @@ from wayfarer_policies.exploration.algorithm_1 import Progress, Schedule, Stage,
 from wayfarer_policies.exploration.goals import CheckpointedNovelty, Goal, ImageNovelty, most_novel
 from wayfarer_policies.exploration.learners import Checkpointed, ReplayLearner
 from wayfarer_policies.exploration.relabel import FutureGoals
-from wayfarer_policies.options import WHITENING
 
 SCHEDULE = Schedule(episodes=4, episodes_per_cycle=2, steps=5, epochs=1)
 

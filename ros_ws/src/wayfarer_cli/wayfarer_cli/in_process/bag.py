@@ -14,9 +14,9 @@ from wayfarer_bags.message_types import types_of_packages
 from wayfarer_bags.run_directory import RunWriter
 from wayfarer_common import contract
 from wayfarer_common.contract import Topic
-from wayfarer_control.safety import Decision
 from wayfarer_core import names
 from wayfarer_core.fault import FaultKind
+from wayfarer_core.safety import Decision
 from wayfarer_replay.bag_channels import channel_of
 
 Vector = NDArray[np.float64]

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from wayfarer_bags.run_description import Configuration, differences
 from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_core.errors import ConfigError
 from wayfarer_policies.acting.offline_policy import ANY
-from wayfarer_replay.run_description import Configuration, differences
 
 from wayfarer_cli.collect import Collection, launch_arguments
 from wayfarer_cli.in_process.config import parameters_of

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from wayfarer_bags.run_directory import RunDirectory
-from wayfarer_control.safety import Decision
 from wayfarer_core.errors import DataError
+from wayfarer_core.safety import Decision
 from wayfarer_policies.acting.learned_policy import LearnedPolicy
 from wayfarer_policies.acting.policy import Policy, Start
 from wayfarer_policies.acting.random_policies import StillPolicy, UniformPolicy

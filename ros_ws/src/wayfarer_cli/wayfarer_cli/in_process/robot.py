@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from wayfarer_bags.episode import End
 from wayfarer_common import contract
-from wayfarer_control.safety import Decision, Limits, Pose, Situation, decide
 from wayfarer_core import names
 from wayfarer_core.calibration import load_optional
 from wayfarer_core.errors import DeviceError, WayfarerError
 from wayfarer_core.fault import TRIES, FaultKind, tried_in_vain
 from wayfarer_core.reason import nothing_passed
+from wayfarer_core.safety import Decision, Limits, Pose, Situation, decide
 from wayfarer_policies.acting.policy import Policy, PolicyGoal, Start
 from wayfarer_policies.exploration.goals import Goal
 from wayfarer_policies.exploration.methods import method

@@ -7,14 +7,14 @@ from contextlib import closing, contextmanager
 
 import torch
 from rich.progress import Progress as Bar
+from wayfarer_bags.run_description import describe
 from wayfarer_bags.run_directory import RunWriter, finished
-from wayfarer_collector.agreement import check_agreement
-from wayfarer_collector.policy_watch import PolicyWatch, in_words
-from wayfarer_collector.scalars import Scalars
 from wayfarer_common import lifetime
+from wayfarer_core.agreement import check_agreement
 from wayfarer_core.errors import ConfigError
 from wayfarer_policies.exploration.algorithm_1 import Overlapped, Pace, Progress, Schedule, Sequential, Stage, explore
-from wayfarer_replay.run_description import describe
+from wayfarer_report.live.policy_watch import PolicyWatch, in_words
+from wayfarer_report.live.scalars import Scalars
 
 from wayfarer_cli.collect import Collection, holds_all, launch_arguments, make_bar
 from wayfarer_cli.in_process.bag import Recorder

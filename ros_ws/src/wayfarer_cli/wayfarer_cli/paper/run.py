@@ -12,9 +12,9 @@ from wayfarer_paper.grid import Cell, GridError, State, run_grid
 from wayfarer_paper.grid_ray import RayWorkers
 from wayfarer_paper.toy import Row
 from wayfarer_paper.toy_figures import coverage_png
+from wayfarer_report.console import plain, words_of
 from wayfarer_report.page.page import write_page
 
-from wayfarer_cli.console import plain, words_of
 from wayfarer_cli.paper import outcome
 from wayfarer_cli.paper.document import paper_page
 from wayfarer_cli.paper.figures import growth_png

@@ -7,7 +7,8 @@ from typing import Self
 
 from torch.utils.tensorboard import SummaryWriter
 from wayfarer_policies.exploration.algorithm_1 import Progress, Stage
-from wayfarer_policies.exploration.monitor import Monitor
+
+from wayfarer_report.live.monitor import Monitor
 
 
 class Scalars:

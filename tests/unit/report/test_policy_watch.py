@@ -1,4 +1,4 @@
-from wayfarer_collector.policy_watch import PolicyWatch, in_words
+from wayfarer_report.live.policy_watch import PolicyWatch, in_words
 
 
 def heard(watch: PolicyWatch, *saturated: float) -> list[bool]:

@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from wayfarer_collector.agreement import check_agreement
+from wayfarer_core.agreement import check_agreement
 from wayfarer_core.errors import ConfigError
 
 CONTROL = {"workspace_min": [0.36, -0.35, -0.08], "workspace_max": (0.8, 0.35, 0.388)}

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from wayfarer_bags.run_directory import configuration_digest
 from wayfarer_core.errors import ConfigError
+from wayfarer_core.options import ActingOptions, LearnerOptions, NoveltyOptions
 from wayfarer_core.provenance import commit
-from wayfarer_policies.options import ActingOptions, LearnerOptions, NoveltyOptions
+
+from wayfarer_bags.run_directory import configuration_digest
 
 # What may differ between the sessions of one run: how much is collected and where, not what an episode means.
 _FREE_NODES = ("replay",)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
 from wayfarer_core.errors import ConfigError
 from wayfarer_core.reason import Reason
 from wayfarer_core.rotation import is_rotation, turned

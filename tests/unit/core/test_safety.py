@@ -6,10 +6,10 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from wayfarer_control.safety import Decision, Limits, Pose, Situation, Watchdog, decide, hold
 from wayfarer_core.errors import ConfigError
 from wayfarer_core.reason import Reason
 from wayfarer_core.rotation import angle_between
+from wayfarer_core.safety import Decision, Limits, Pose, Situation, Watchdog, decide, hold
 from wayfarer_msgs.msg import ExecutedAction
 
 LIMITS = Limits(

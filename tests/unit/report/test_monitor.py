@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from wayfarer_core.errors import DataError
 from wayfarer_policies.algorithms import checkpoint
 from wayfarer_policies.exploration.methods import checkpoint_folder, make_rnd
-from wayfarer_policies.exploration.monitor import CELL, Monitor, _with
+from wayfarer_report.live.monitor import CELL, Monitor, _with
 
 
 @pytest.fixture(scope="module")

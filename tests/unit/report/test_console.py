@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 from wayfarer_cli import main as command
-from wayfarer_cli.console import bars, show, words_of
 from wayfarer_core.errors import ConfigError
+from wayfarer_report.console import bars, show, words_of
 
 NAMES = ["[/bold]", "[a]", "[red]x[/]", "a\\[b]", ":heart:", "[link=x]y"]
 

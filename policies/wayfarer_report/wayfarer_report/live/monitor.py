@@ -11,7 +11,6 @@ from wayfarer_bags.bag import read_episode
 from wayfarer_bags.episode import Episode
 from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_core.errors import DataError
-
 from wayfarer_policies.algorithms import checkpoint
 from wayfarer_policies.algorithms.rnd import RND
 from wayfarer_policies.exploration.methods import checkpoint_folder, make_rnd

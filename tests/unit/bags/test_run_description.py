@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 import yaml
+from wayfarer_bags.run_description import describe
 from wayfarer_bags.run_directory import configuration_digest
 from wayfarer_core.errors import ConfigError
-from wayfarer_policies.options import ActingOptions, LearnerOptions
-from wayfarer_replay.run_description import describe
+from wayfarer_core.options import ActingOptions, LearnerOptions
 
 CONFIGURATION: dict[str, dict[str, Any]] = {
     "collector": {"method": "random", "steps": 200, "seed": 0, "episodes": 8, "step_timeout": 30.0},
@@ -40,7 +40,7 @@ def test_a_session_tells_the_number_of_threads_which_the_next_may_change() -> No
 
 
 def test_a_package_that_is_missing_is_named_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wayfarer_replay.run_description._VERSIONS", ("no-such-package",))
+    monkeypatch.setattr("wayfarer_bags.run_description._VERSIONS", ("no-such-package",))
     (session,) = describe({}, CONFIGURATION)["sessions"]
     assert session["versions"] == {"no-such-package": "not installed"}
 
