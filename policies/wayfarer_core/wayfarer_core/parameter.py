@@ -7,9 +7,13 @@
 A node declares such a class with `wayfarer_common.params.declare`.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
-from typing import Any
+from typing import Any, TypeVar
+
+from wayfarer_core.errors import ConfigError
+
+P = TypeVar("P")
 
 
 @dataclass(frozen=True)
@@ -52,3 +56,41 @@ def without(node: str, lacking: Sequence[Field[Any]]) -> str:
         "and has no default for a limit of the arm. Write them into the parameter file, "
         f"section /**/{node}, ros__parameters, as launch/config has them. They are {meanings}"
     )
+
+
+def checked(kind: type[P], node: str, values: Mapping[str, Any]) -> P:
+    """Return a node's parameters with these values, and defaults for what is not given.
+
+    Raises ConfigError, naming node, key and what would be right, for a key that is not known, one that is missing, and
+    a value of another type or length, outside its range, or not among its choices.
+    """
+    known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
+    unknown = sorted(values.keys() - known)
+    if unknown:
+        raise ConfigError(f"node {node}: unknown parameter {unknown[0]!r}; known are {', '.join(sorted(known))}")
+
+    if lacking := missing(kind, values):
+        raise ConfigError(without(node, lacking))
+
+    return kind(**{key: _checked_one(node, known[key], value) for key, value in values.items()})
+
+
+def _checked_one(node: str, f: Field[Any], value: Any) -> Any:
+    about: About = f.metadata["about"]
+    is_list = isinstance(about.like, tuple)
+    wanted = about.like if is_list else (about.like,)
+    values = value if is_list else [value]
+
+    if not isinstance(values, list) or any(type(v) is not type(wanted[0]) for v in values):
+        raise ConfigError(
+            f"node {node}: {f.name} = {value!r} is not of the type of {about.like!r}; it is: {about.text}"
+        )
+    if len(values) != len(wanted):
+        raise ConfigError(f"node {node}: {f.name} needs {len(wanted)} numbers, got {value}")
+    if about.low is not None and about.high is not None and not all(about.low <= v <= about.high for v in values):
+        raise ConfigError(
+            f"node {node}: {f.name} = {value} is outside [{about.low}, {about.high}]; it is: {about.text}"
+        )
+    if about.choices and value not in about.choices:
+        raise ConfigError(f"node {node}: {f.name} = {value!r} is not one of {', '.join(about.choices)}")
+    return tuple(values) if is_list else value

@@ -51,6 +51,11 @@ def test_all_names_are_relative_distinct_and_legal_in_ros() -> None:
 
 
 @each_topic
+def test_a_topic_is_spoken_with_the_message_that_the_table_names(topic: Topic) -> None:
+    assert f"{topic.type.__module__.split('.')[0]}/msg/{topic.type.__name__}" == topic.plain.type
+
+
+@each_topic
 def test_a_topic_has_a_publisher_and_listeners_that_exist(topic: Topic) -> None:
     assert topic.publisher in NODES
     assert set(topic.subscribers) <= NODES

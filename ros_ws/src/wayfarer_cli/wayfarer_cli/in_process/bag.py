@@ -9,27 +9,26 @@ import numpy as np
 from ament_index_python.packages import get_package_share_directory
 from numpy.typing import NDArray
 from wayfarer_bags.bag import EpisodeWriter
+from wayfarer_bags.channels import channel_of
 from wayfarer_bags.episode import End
 from wayfarer_bags.message_types import types_of_packages
 from wayfarer_bags.run_directory import RunWriter
-from wayfarer_common import contract
-from wayfarer_common.contract import Topic
-from wayfarer_core import names
+from wayfarer_core import names, topics
 from wayfarer_core.fault import FaultKind
 from wayfarer_core.safety import Decision
-from wayfarer_replay.bag_channels import channel_of
+from wayfarer_core.topics import Topic
 
 Vector = NDArray[np.float64]
 
 _RECORDED = (
-    contract.OBSERVATION_IMAGE,
-    contract.POLICY_ACTION,
-    contract.EXECUTED,
-    contract.CURRENT_POSE,
-    contract.OBJECT_POSE,
-    contract.TARGET_POSE,
-    contract.ACKNOWLEDGEMENT,
-    contract.REPLAY_EPISODE,
+    topics.OBSERVATION_IMAGE,
+    topics.POLICY_ACTION,
+    topics.EXECUTED,
+    topics.CURRENT_POSE,
+    topics.OBJECT_POSE,
+    topics.TARGET_POSE,
+    topics.ACKNOWLEDGEMENT,
+    topics.REPLAY_EPISODE,
 )
 _NOWHERE = np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0])  # an empty Pose message
 
@@ -115,13 +114,13 @@ class Recording:
     """One open episode file."""
 
     def __init__(
-        self, run: RunWriter, writer: EpisodeWriter, messages: Messages, topics: dict[str, str], number: int, begin: Any
+        self, run: RunWriter, writer: EpisodeWriter, messages: Messages, named: dict[str, str], number: int, begin: Any
     ) -> None:
-        self._run, self._writer, self._messages, self._topics = run, writer, messages, topics
+        self._run, self._writer, self._messages, self._names = run, writer, messages, named
         self._number, self._begin = number, begin
         self.steps = 0
         self._last_image = self._last_action = 0  # ns
-        self._write(contract.REPLAY_EPISODE, begin)
+        self._write(topics.REPLAY_EPISODE, begin)
 
     def image(self, pixels: NDArray[np.uint8], stamp: int) -> None:
         """Write an observation (H, W, 3)."""
@@ -130,7 +129,7 @@ class Recording:
         data = np.ascontiguousarray(pixels).reshape(-1)
         kind = "sensor_msgs/msg/Image"
         self._write(
-            contract.OBSERVATION_IMAGE, self._messages.make(kind, header, height, width, "rgb8", 0, 3 * width, data)
+            topics.OBSERVATION_IMAGE, self._messages.make(kind, header, height, width, "rgb8", 0, 3 * width, data)
         )
         self._last_image = stamp
 
@@ -143,7 +142,7 @@ class Recording:
         """Write what the policy (its weights of `version`) answers to the observation of time `stamp`."""
         header, kind = self._messages.header(stamp), "wayfarer_msgs/msg/Action"
         self._write(
-            contract.POLICY_ACTION,
+            topics.POLICY_ACTION,
             self._messages.make(kind, header, self._number, self.steps, action, version, last),
         )
         self.steps, self._last_action = self.steps + 1, stamp
@@ -164,10 +163,10 @@ class Recording:
             reasons=int(decision.reasons),
         )
         if target is not None:
-            self.pose(contract.TARGET_POSE, target.position, target.quaternion, stamp)
+            self.pose(topics.TARGET_POSE, target.position, target.quaternion, stamp)
             kind = "wayfarer_msgs/msg/Acknowledgement"
-            self._write(contract.ACKNOWLEDGEMENT, self._messages.make(kind, self._messages.header(stamp), True, 0, ""))
-        self._write(contract.EXECUTED, record)
+            self._write(topics.ACKNOWLEDGEMENT, self._messages.make(kind, self._messages.header(stamp), True, 0, ""))
+        self._write(topics.EXECUTED, record)
 
     def end(self, end: End, reason: str, now: int, fault: FaultKind = FaultKind.NONE) -> Any:
         """Write the end record, close the file, take it into metadata.yaml; return the record."""
@@ -183,10 +182,10 @@ class Recording:
             lost_steps=int(self.steps > 0 and final == 0),  # the last action has no next image
             final_stamp=self._messages.time(final),
         )
-        self._write(contract.REPLAY_EPISODE, record)
+        self._write(topics.REPLAY_EPISODE, record)
         self._writer.close()
         self._run.add(self._writer.path)
         return record
 
     def _write(self, topic: Topic, message: Any) -> None:
-        self._writer.write(self._topics[topic.name], self._messages.cdr(message), time.time_ns())
+        self._writer.write(self._names[topic.name], self._messages.cdr(message), time.time_ns())

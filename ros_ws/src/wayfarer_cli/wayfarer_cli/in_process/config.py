@@ -7,14 +7,14 @@ from typing import Any, TypeVar
 
 import yaml
 from wayfarer_actor.params import Params as ActorParams
-from wayfarer_camera.node import Params as CameraParams
+from wayfarer_camera.params import Params as CameraParams
 from wayfarer_collector.params import Params as CollectorParams
 from wayfarer_control.params import Params as ControlParams
 from wayfarer_core.errors import ConfigError
-from wayfarer_core.parameter import missing, without
+from wayfarer_core.parameter import checked
 from wayfarer_learner.params import Params as LearnerParams
 from wayfarer_novelty.params import Params as NoveltyParams
-from wayfarer_sim_bridge.node import Params as BridgeParams
+from wayfarer_sim_bridge.params import Params as BridgeParams
 
 from wayfarer_cli.launch_file import Launch, NodeSpec
 
@@ -116,34 +116,6 @@ def configuration_of_run(description: Mapping[str, Any], namespace: str) -> Conf
 
 def _fields(kind: type[Any]) -> set[str]:
     return {f.name for f in fields(kind)}
-
-
-def checked(kind: type[P], node: str, values: Mapping[str, Any]) -> P:
-    """Return a node's Params with these values, refusing whatever `wayfarer_common.params.declare` would refuse."""
-    known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
-    unknown = sorted(values.keys() - known)
-    if unknown:
-        raise ConfigError(f"node {node}: unknown parameter {unknown[0]!r}; known are {', '.join(sorted(known))}")
-    if lacking := missing(kind, values):
-        raise ConfigError(without(node, lacking))
-    return kind(**{key: _checked_one(node, known[key], value) for key, value in values.items()})
-
-
-def _checked_one(node: str, f: Any, value: Any) -> Any:
-    about = f.metadata["about"]
-    wanted = about.like
-    values, defaults = (value, wanted) if isinstance(wanted, tuple) else ([value], [wanted])
-    if not isinstance(values, list) or any(type(v) is not type(defaults[0]) for v in values):
-        raise ConfigError(f"node {node}: {f.name} = {value!r} is not of the type of {wanted!r}; it is: {about.text}")
-    if len(values) != len(defaults):
-        raise ConfigError(f"node {node}: {f.name} needs {len(defaults)} numbers, got {value}")
-    if about.low is not None and about.high is not None and not all(about.low <= v <= about.high for v in values):
-        raise ConfigError(
-            f"node {node}: {f.name} = {value} is outside [{about.low}, {about.high}]; it is: {about.text}"
-        )
-    if about.choices and value not in about.choices:
-        raise ConfigError(f"node {node}: {f.name} = {value!r} is not one of {', '.join(about.choices)}")
-    return tuple(values) if isinstance(wanted, tuple) else value
 
 
 def _values(spec: NodeSpec) -> dict[str, Any]:

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from wayfarer_bags.episode import End
-from wayfarer_common import contract
-from wayfarer_core import names
+from wayfarer_core import names, topics
 from wayfarer_core.calibration import load_optional
 from wayfarer_core.errors import DeviceError, WayfarerError
 from wayfarer_core.fault import TRIES, FaultKind, tried_in_vain
@@ -171,8 +170,8 @@ class InProcessRobot:
         arm = self._arm
         image = arm.observe()
         recording.image(image, arm.now)
-        recording.pose(contract.CURRENT_POSE, *arm.world.ee_pose, arm.now)
-        recording.pose(contract.OBJECT_POSE, *arm.world.cube_pose, arm.now)
+        recording.pose(topics.CURRENT_POSE, *arm.world.ee_pose, arm.now)
+        recording.pose(topics.OBJECT_POSE, *arm.world.cube_pose, arm.now)
         return image
 
     def _step(self, recording: Recording, image: NDArray[np.uint8], last: bool) -> None:
