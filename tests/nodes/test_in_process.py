@@ -13,12 +13,12 @@ from rosbags.highlevel import AnyReader
 from wayfarer_bags.bag import read_episode
 from wayfarer_bags.episode import End
 from wayfarer_bags.run_directory import RunDirectory
-from wayfarer_cli.collect import Collection
-from wayfarer_cli.in_process.robot import Arm
-from wayfarer_cli.in_process.run import collect_in_process
 from wayfarer_core.fault import TRIES, FaultKind
 from wayfarer_core.reason import Reason
 from wayfarer_core.safety import Decision
+from wayfarer_in_process.robot import Arm
+from wayfarer_in_process.run import collect_in_process
+from wayfarer_launch.collection import Collection
 from wayfarer_policies.algorithms import checkpoint
 
 WORDS = ["collect", "--seed", "3", "--method", "random-correlated"]  # a method given later wins

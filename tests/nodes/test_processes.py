@@ -119,8 +119,8 @@ def test_no_node_of_a_launch_outlives_its_launcher_and_every_file_is_closed(
 LAUNCH_WITHOUT_CARE = """
 import subprocess, sys
 from pathlib import Path
-from wayfarer_cli.launch_file import read_launch_file
-from wayfarer_cli.nodes import _executable, find_launch_file, share_of
+from wayfarer_launch.launch_file import read_launch_file
+from wayfarer_launch.nodes import _executable, find_launch_file, share_of
 given = dict(word.split(":=") for word in sys.argv[3:])
 launch = read_launch_file(find_launch_file(sys.argv[2]), given, share_of)
 pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)

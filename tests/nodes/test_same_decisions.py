@@ -23,10 +23,10 @@ from sensor_msgs.msg import Image
 from wayfarer_bags.bag import read_episode
 from wayfarer_bags.episode import End, Episode
 from wayfarer_bags.run_directory import RunDirectory
-from wayfarer_cli.launch_file import read_launch_file
 from wayfarer_common import contract
 from wayfarer_common.conversions import array_to_image, base_pose, position_of, to_nanoseconds, to_stamp
 from wayfarer_core import names
+from wayfarer_launch.launch_file import read_launch_file
 from wayfarer_msgs.action import RunEpisode
 from wayfarer_msgs.msg import Weights
 from wayfarer_policies.algorithms.networks import EncoderConfig, SharedEncoder, weights_to_bytes

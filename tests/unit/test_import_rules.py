@@ -1,9 +1,10 @@
-"""Who may know whom (docs of the house: DESIGN.md), read off the imports; and how large things may become."""
+"""Who may know whom (docs/architecture.md), read off the imports; and how large things may become."""
 
 import ast
 import sys
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 import pytest
@@ -35,14 +36,8 @@ SPEAK_ROS = {
     "wayfarer_ros2_control/panda.py",  # a second node, for the Panda's driver only
     "wayfarer_sim_bridge/sensors.py",  # the bridge's publishers
 }
-# What `wayfarer collect --in-process` uses of the node packages: the very same gate, picture, bag description and
-# parameters must stand in both ways to collect. Nothing of these speaks to ROS at run time.
-SHARED_WITH_IN_PROCESS = (
-    "wayfarer_replay.bag_channels",
-    *(f"wayfarer_{node}.params" for node in ("actor", "collector", "control", "learner", "novelty")),
-    "wayfarer_camera.node.Params",
-    "wayfarer_sim_bridge.node.Params",
-)
+# Packages of ros_ws that are neither nodes nor commands, and load no rclpy.
+LIBRARIES = ("wayfarer_launch", "wayfarer_in_process", "wayfarer_paper")
 SOURCES = sorted(
     path
     for folder in ("ros_ws/src", "policies", "sim", "launch")
@@ -50,6 +45,8 @@ SOURCES = sorted(
     if "build" not in path.relative_to(ROOT).parts
 )
 MAX_FILE, MAX_FUNCTION = 500, 50  # a longer file beats a compressed one
+MAX_FOLDER, MAX_PACKAGE = 15, 4000
+CROWDED = {"sim/panda_sim/panda_sim"}
 
 
 def name_of(path: Path) -> str:
@@ -94,6 +91,18 @@ def modules_of(package: str) -> list[Path]:
 
 def inside(package: str) -> list[Path]:
     return [path for path in modules_of(package) if path.name != "setup.py"]
+
+
+def module_of(path: Path) -> str:
+    """Return the dotted name of a file of a package."""
+    root = next(folder for folder in path.parents if (folder / "package.xml").exists())
+    return ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+
+
+def known_part(module: str, known: Container[str]) -> str:
+    """Return the module that an import of `module` loads: itself, or the one it is a name in."""
+    parts = module.split(".")
+    return next((name for k in range(len(parts), 0, -1) if (name := ".".join(parts[:k])) in known), "")
 
 
 def all_packages_of_ours() -> set[str]:
@@ -184,19 +193,35 @@ def test_a_node_package_knows_no_other_node_package(package: str) -> None:
             assert not top.startswith("wayfarer_") or top in allowed, f"{name_of(path)} imports {module}"
 
 
-@pytest.mark.parametrize("package", ["wayfarer_common", "wayfarer_cli"])
-def test_nobody_else_imports_a_node_package_either(package: str) -> None:
+@pytest.mark.parametrize("package", ["wayfarer_common", "wayfarer_cli", *LIBRARIES])
+def test_nobody_imports_a_node_package_but_its_parameters_may_be_read(package: str) -> None:
     for path in inside(package):
-        shared = SHARED_WITH_IN_PROCESS if path.parent.name == "in_process" else ()
         for module in imports(path):
-            if not any(module == name or module.startswith(f"{name}.") for name in shared):
-                assert module.split(".")[0] not in NODES, f"{name_of(path)} imports {module}"
+            top, *below = module.split(".")
+            assert top not in NODES or below[:1] == ["params"], f"{name_of(path)} imports {module}"
 
 
-def test_everything_shared_with_the_in_process_way_is_used() -> None:
-    used = {m for path in inside("wayfarer_cli") if path.parent.name == "in_process" for m in imports(path)}
-    for name in SHARED_WITH_IN_PROCESS:
-        assert any(module == name or module.startswith(f"{name}.") for module in used), f"nobody uses {name}"
+@pytest.mark.parametrize("package", NODES)
+def test_the_parameters_of_a_node_stand_in_a_file_without_ros(package: str) -> None:
+    [path] = [path for path in inside(package) if path.name == "params.py"]
+    for module in imports(path):
+        assert not is_ros(module), f"{name_of(path)} imports {module}"
+        assert not module.startswith("wayfarer_common"), f"{name_of(path)} imports {module}"
+
+
+def test_no_library_imports_a_commands_file() -> None:
+    for package in ("wayfarer_common", *FLOORS, *NODES, *LIBRARIES):
+        for path in inside(package):
+            for module in imports(path):
+                assert not module.startswith("wayfarer_cli"), f"{name_of(path)} imports {module}"
+
+
+@pytest.mark.parametrize("package", LIBRARIES)
+def test_what_is_no_node_and_no_command_does_not_speak_to_rclpy(package: str) -> None:
+    speaking = ("rclpy", "wayfarer_common.run", "wayfarer_common.params", "wayfarer_common.contract")
+    for path in inside(package):
+        for module in imports(path):
+            assert not module.startswith(speaking), f"{name_of(path)} imports {module}"
 
 
 @pytest.mark.parametrize("package", NODES)
@@ -252,6 +277,25 @@ def test_bringup_declares_every_node_package_its_launch_files_start() -> None:
 
 
 # --- how large things may become ---
+
+
+def test_a_folder_holds_at_most_15_modules_and_a_package_4000_lines() -> None:
+    packages = [path.parent for path in SOURCES if path.name == "setup.py"]
+    for package in packages:
+        files = [path for path in SOURCES if path.is_relative_to(package / package.name)]
+        assert sum(len(path.read_text().splitlines()) for path in files) <= MAX_PACKAGE, package.name
+        modules = Counter(path.parent for path in files if not path.name.startswith("__"))
+        crowded = {name_of(folder) for folder, number in modules.items() if number > MAX_FOLDER}
+        assert not crowded - CROWDED, crowded
+
+
+def test_no_modules_import_one_another_in_a_circle() -> None:
+    graph = {module_of(path): set(imports(path)) for path in SOURCES if path.name != "setup.py"}
+    known = {m: {d for i in found if (d := known_part(i, graph)) and d != m} for m, found in graph.items()}
+    while free := [m for m, found in known.items() if not found & known.keys()]:
+        for module in free:
+            del known[module]
+    assert not known, f"in a circle, or above one: {sorted(known)}"
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)

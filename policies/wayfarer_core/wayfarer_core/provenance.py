@@ -2,6 +2,7 @@
 
 import subprocess
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 UNKNOWN = "unknown"
@@ -23,3 +24,8 @@ def commit() -> str:
     except (OSError, subprocess.SubprocessError):  # no git, or installed away from its source tree
         return UNKNOWN
     return found.stdout.strip() or UNKNOWN
+
+
+def made_by() -> str:
+    """Return name, version and commit, for pages to say what made them."""
+    return f"wayfarer {version('wayfarer-core')}, commit {commit()}"

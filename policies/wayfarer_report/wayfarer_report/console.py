@@ -1,5 +1,7 @@
 """Tables and bars of the commands. Names, and whatever else is not of our wording, stand in them as they are."""
 
+from collections.abc import Callable
+
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -13,6 +15,11 @@ def plain(stderr: bool = False) -> Console:
 def show(table: Table) -> None:
     """Print a table; what is in [brackets] in it is no markup."""
     Console(markup=False, emoji=False).print(table)
+
+
+def writer(console: Console) -> Callable[[str], None]:
+    """Return what prints lines of other programs as they are."""
+    return lambda line: console.print(line, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 def words_of(field: str) -> ProgressColumn:

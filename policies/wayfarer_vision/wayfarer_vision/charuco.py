@@ -18,6 +18,9 @@ _MARGIN = 12.0  # mm around the board, white
 _BITS = 7  # cells along a marker, its black frame included
 _RULER = 100  # mm
 
+POSES = "poses.csv"  # the hand's poses, beside pictures of a board it holds
+COLUMNS = ("file", "x", "y", "z", "qx", "qy", "qz", "qw")  # of that table
+
 
 @dataclass(frozen=True)
 class Board:

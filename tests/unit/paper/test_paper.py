@@ -18,15 +18,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from wayfarer_cli.evaluate import Trial as EvaluatedTrial
-from wayfarer_cli.paper import cells, run
-from wayfarer_cli.paper.cells import policy_folder
-from wayfarer_cli.paper.document import paper_page
-from wayfarer_cli.paper.outcome import Score, Standing, finished, in_words, standings
-from wayfarer_cli.paper.plan import STAGES, cells_of, run_name
-from wayfarer_cli.paper.run import run_paper, write_results
-from wayfarer_cli.paper.scales import FULL, SMALL, Scale, Variant, scale
 from wayfarer_core.errors import ConfigError, DataError
+from wayfarer_paper import cells, run
+from wayfarer_paper.cells import policy_folder
+from wayfarer_paper.document import paper_page
 from wayfarer_paper.grid import GridError, Result, State, file_of, run_grid
+from wayfarer_paper.outcome import Score, Standing, finished, in_words, standings
+from wayfarer_paper.plan import STAGES, cells_of, run_name
+from wayfarer_paper.run import run_paper, write_results
+from wayfarer_paper.scales import FULL, SMALL, Scale, Variant, scale
 from wayfarer_paper.toy import STRATEGIES
 from wayfarer_policies.acting.offline_policy import write_policy
 from wayfarer_policies.algorithms.bcq_networks import Description

@@ -11,12 +11,10 @@ import typer
 from numpy.typing import NDArray
 from wayfarer_core.calibration import load_calibration, save_calibration
 from wayfarer_core.errors import ConfigError, DataError
-from wayfarer_vision.charuco import Board, View
+from wayfarer_vision.charuco import COLUMNS, POSES, Board, View
 
 Matrix = NDArray[np.float64]
 
-POSES = "poses.csv"  # beside the pictures
-COLUMNS = ("file", "x", "y", "z", "qx", "qy", "qz", "qw")
 SUFFIXES = (".png", ".jpg", ".jpeg")
 
 calibrate = typer.Typer(no_args_is_help=True, help="Calibrate what the robot sees with.")

@@ -20,11 +20,11 @@ from wayfarer_common import contract
 from wayfarer_common.params import declare
 from wayfarer_common.run import ContractNode, run
 from wayfarer_core import names
-from wayfarer_core.agreement import check_agreement
 from wayfarer_core.errors import ConfigError
 from wayfarer_core.fault import FaultKind
 from wayfarer_msgs.action import FitNovelty, RunEpisode, Train
 from wayfarer_msgs.msg import CollectorStatus, Fault
+from wayfarer_policies.agreement import check_agreement
 from wayfarer_policies.exploration.algorithm_1 import (
     CountedStore,
     Learner,
