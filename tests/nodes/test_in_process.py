@@ -77,6 +77,18 @@ def test_a_run_that_learns_also_learns_the_same(recipe: str, domain: int, tmp_pa
 
 
 @pytest.mark.slow
+def test_the_process_without_ros_loads_no_rclpy(tmp_path: Path) -> None:
+    words = ["collect", "--method", "goal", "--episodes", "2", "--steps", "4", "--in-process", "--out", str(tmp_path)]
+    code = (
+        "import sys; from wayfarer_cli.main import app; app(sys.argv[1:], standalone_mode=False); "
+        "print('loaded:', *sorted({'rclpy', 'wayfarer_msgs'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([VENV / "bin" / "python", "-c", code, *words], capture_output=True, text=True, timeout=300.0)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "loaded:"
+
+
+@pytest.mark.slow
 def test_its_bag_is_read_by_other_tools_and_continued_by_the_same_command(tmp_path: Path) -> None:
     run = tmp_path / "run"
     collect(run, "--episodes", "1", "--steps", "5", "--in-process")

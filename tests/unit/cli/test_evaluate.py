@@ -10,9 +10,10 @@ import yaml
 from fixtures.episodes import write_run
 from wayfarer_bags.run_description import describe
 from wayfarer_bags.run_directory import RunDirectory
-from wayfarer_cli.evaluate import Trial, try_in_process, try_over_ros
+from wayfarer_cli.evaluate import try_over_ros
 from wayfarer_core.errors import ConfigError
 from wayfarer_in_process.config import configuration_of
+from wayfarer_in_process.trial import Trial, try_in_process
 from wayfarer_launch.collection import Collection, launch_arguments
 from wayfarer_launch.launch_file import read_launch_file
 from wayfarer_launch.nodes import find_launch_file, share_of

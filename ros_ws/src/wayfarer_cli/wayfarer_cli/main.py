@@ -121,7 +121,9 @@ def evaluate(
     """
     if (checkpoint is None) == (goals is None):
         raise ConfigError("name either a checkpoint or --goals RUN")
-    from wayfarer_cli.evaluate import GoalTrial, Trial, evaluate_goals, evaluate_policy
+    from wayfarer_in_process.trial import Trial
+
+    from wayfarer_cli.evaluate import GoalTrial, evaluate_goals, evaluate_policy
 
     if goals is not None:
         evaluate_goals(GoalTrial(goals, episodes, steps or 50, seed, picture), json)
