@@ -29,7 +29,7 @@ MakeLabels = Callable[[RND, LearnerOptions], Labels]
 class Method:
     """What a method is made of."""
 
-    policy: str  # of policy.POLICIES
+    policy: str  # of POLICIES
     goal_choice: str = ""  # of goals.CHOICES; "": no goals
     labels: MakeLabels | None = None  # where the learner's rewards come from; None: nothing is learned
     explores: bool = True  # whether it acts to gather data, or as well as it can
@@ -109,27 +109,29 @@ def make_learner(name: str, seed: int, device: str, rnd: RND, options: LearnerOp
     return ReplayLearner(algorithm, labels, seed=seed, updates_per_step=options.updates_per_step)
 
 
-def make_policy(
-    name: str,
-    options: ActingOptions,
-    checkpoint: str = "none",
-    sha256: str = ANY,
-    device: str = "cpu",
-) -> Policy:
-    """Return a policy by its name.
+@dataclass(frozen=True)
+class Making:
+    """What a policy may be made of."""
 
-    The options are for those that learn; `checkpoint` is the file of the one learned offline, and `sha256` what it must
-    be. DataError where that file is not one.
-    """
-    makers: dict[str, Callable[[], Policy]] = {
-        "random": UniformPolicy,
-        "random-correlated": CorrelatedPolicy,
-        "learned": lambda: LearnedPolicy(options, device),
-        "offline": lambda: OfflinePolicy(read_policy(Path(checkpoint), sha256)),
-    }
-    if name not in makers:
-        raise ConfigError(f"policy {name!r}: choose from {', '.join(makers)}")
-    return makers[name]()
+    options: ActingOptions  # for those that learn
+    checkpoint: str = "none"  # file of the one learned offline
+    sha256: str = ANY  # what that file must be
+    device: str = "cpu"
+
+
+POLICIES: dict[str, Callable[[Making], Policy]] = {
+    "random": lambda _: UniformPolicy(),
+    "random-correlated": lambda _: CorrelatedPolicy(),
+    "learned": lambda told: LearnedPolicy(told.options, told.device),
+    "offline": lambda told: OfflinePolicy(read_policy(Path(told.checkpoint), told.sha256)),
+}
+
+
+def make_policy(name: str, told: Making) -> Policy:
+    """Return a policy by its name. ConfigError lists the names; DataError where the checkpoint is not one."""
+    if name not in POLICIES:
+        raise ConfigError(f"policy {name!r}: choose from {', '.join(POLICIES)}")
+    return POLICIES[name](told)
 
 
 def checkpoint_folder(run: Path) -> Path:

@@ -24,7 +24,7 @@ from wayfarer_policies.acting.learned_policy import LearnedPolicy
 from wayfarer_policies.acting.policy import Policy, PolicyGoal, Start
 from wayfarer_policies.acting.scripts import SCRIPTS, Box, ScriptedPolicy
 from wayfarer_policies.algorithms.networks import auto_device, weights_from_bytes
-from wayfarer_policies.exploration.methods import make_policy, method
+from wayfarer_policies.exploration.methods import Making, make_policy, method
 
 from wayfarer_actor.params import Params
 
@@ -54,7 +54,7 @@ class Actor(ContractNode):
         p = self._params
         torch.set_num_threads(p.threads)
         device = auto_device() if p.device == "auto" else p.device
-        self._policy = make_policy(method(p.method).policy, p, p.checkpoint, p.checkpoint_sha256, device)
+        self._policy = make_policy(method(p.method).policy, Making(p, p.checkpoint, p.checkpoint_sha256, device))
         self._weights_version = 0
         self._running: Running | None = None
         self._latest: Image | None = None

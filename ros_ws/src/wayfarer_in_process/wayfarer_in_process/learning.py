@@ -17,7 +17,7 @@ from wayfarer_policies.algorithms.td3 import TD3
 from wayfarer_policies.exploration.algorithm_1 import CountedStore, Learner, Novelty, Store
 from wayfarer_policies.exploration.goals import CheckpointedNovelty, FitOnly, Goal, ImageNovelty, NoNovelty, choice
 from wayfarer_policies.exploration.learners import Checkpointed, NoLearner
-from wayfarer_policies.exploration.methods import checkpoint_folder, make_learner, make_policy, make_rnd, method
+from wayfarer_policies.exploration.methods import Making, checkpoint_folder, make_learner, make_policy, make_rnd, method
 
 from wayfarer_in_process.config import Configuration
 
@@ -103,7 +103,8 @@ class Parts:
 def make_parts(configuration: Configuration, run: Path, finished: int, tell: Callable[[int], None]) -> Parts:
     """Build the parts of the configured method where `finished` episodes of a run left them."""
     actor, chosen = configuration.actor, method(configuration.collector.method)
-    policy = make_policy(chosen.policy, actor, actor.checkpoint, actor.checkpoint_sha256, _device(actor.device))
+    told = Making(actor, actor.checkpoint, actor.checkpoint_sha256, _device(actor.device))
+    policy = make_policy(chosen.policy, told)
     if not chosen.learns:
         return Parts(policy, CountedStore(finished), NoLearner(), NoNovelty())
     if not isinstance(policy, LearnedPolicy):

@@ -7,7 +7,7 @@ from wayfarer_core.errors import ConfigError
 from wayfarer_core.options import ActingOptions
 from wayfarer_policies.acting.policy import Policy, PolicyGoal, Start
 from wayfarer_policies.acting.random_policies import CorrelatedPolicy, UniformPolicy
-from wayfarer_policies.exploration.methods import make_policy
+from wayfarer_policies.exploration.methods import Making, make_policy
 
 IMAGE = np.zeros((84, 84, 3), np.uint8)
 POSITION = np.zeros(3)
@@ -24,7 +24,7 @@ def actions(policy: Policy, seed: int, steps: int, explore: bool = True) -> NDAr
 @settings(max_examples=25)
 @given(seed=st.integers(0, 2**64 - 1))
 def test_every_action_is_three_finite_numbers_from_minus_one_to_one(name: str, seed: int) -> None:
-    drawn = actions(make_policy(name, PAPER), seed, 50)
+    drawn = actions(make_policy(name, Making(PAPER)), seed, 50)
     assert drawn.shape == (50, 3)
     assert drawn.dtype == np.float32
     assert np.isfinite(drawn).all()
@@ -33,21 +33,21 @@ def test_every_action_is_three_finite_numbers_from_minus_one_to_one(name: str, s
 
 @each_policy
 def test_the_same_seed_gives_the_same_actions_and_another_seed_others(name: str) -> None:
-    assert (actions(make_policy(name, PAPER), 3, 20) == actions(make_policy(name, PAPER), 3, 20)).all()
-    assert (actions(make_policy(name, PAPER), 3, 20) != actions(make_policy(name, PAPER), 4, 20)).any()
+    assert (actions(make_policy(name, Making(PAPER)), 3, 20) == actions(make_policy(name, Making(PAPER)), 3, 20)).all()
+    assert (actions(make_policy(name, Making(PAPER)), 3, 20) != actions(make_policy(name, Making(PAPER)), 4, 20)).any()
 
 
 @each_policy
 def test_an_episode_does_not_depend_on_the_episodes_before_it(name: str) -> None:
-    used = make_policy(name, PAPER)
+    used = make_policy(name, Making(PAPER))
     actions(used, 1, 17)
-    assert (actions(used, 3, 20) == actions(make_policy(name, PAPER), 3, 20)).all()
+    assert (actions(used, 3, 20) == actions(make_policy(name, Making(PAPER)), 3, 20)).all()
 
 
 @each_policy
 def test_neither_image_nor_goal_nor_exploration_matters(name: str) -> None:
-    plain = actions(make_policy(name, PAPER), 5, 10)
-    policy = make_policy(name, PAPER)
+    plain = actions(make_policy(name, Making(PAPER)), 5, 10)
+    policy = make_policy(name, Making(PAPER))
     goal = PolicyGoal(np.full((84, 84, 3), 7, np.uint8), np.ones(3))
     policy.begin_episode(Start(np.random.default_rng(5), goal, explore=False))
     assert (plain == [policy.act(np.full((84, 84, 3), 200, np.uint8), POSITION + 1.0) for _ in range(10)]).all()
@@ -55,7 +55,7 @@ def test_neither_image_nor_goal_nor_exploration_matters(name: str) -> None:
 
 @each_policy
 def test_a_random_policy_has_no_weights(name: str) -> None:
-    assert make_policy(name, PAPER).version == 0
+    assert make_policy(name, Making(PAPER)).version == 0
 
 
 def test_uniform_actions_fill_the_action_space_evenly_and_independently() -> None:
