@@ -32,7 +32,6 @@ SPEAK_ROS = {
     "wayfarer_collector/waiting.py",  # waits for futures of the executor's thread
     "wayfarer_collector/scene.py",  # services and actions that put the scene back
     "wayfarer_collector/collaborators.py",  # services and actions of the other nodes
-    "wayfarer_replay/bag_channels.py",  # rclpy.qos in bags' words
     "wayfarer_ros2_control/panda.py",  # a second node, for the Panda's driver only
     "wayfarer_sim_bridge/sensors.py",  # the bridge's publishers
 }

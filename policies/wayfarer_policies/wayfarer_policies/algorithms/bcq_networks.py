@@ -1,4 +1,4 @@
-"""The networks of BCQ (Fujimoto et al. 2019) on image features; sizes are the authors' (FACTS.md: official BCQ).
+"""The networks of BCQ (Fujimoto et al. 2019) on image features; sizes are the authors' (docs/method.md: official BCQ).
 
 A variational autoencoder proposes actions like those in the data, a small perturbation moves them, twin critics value
 them. Latents are given from outside: the networks hold no randomness.

@@ -1,7 +1,8 @@
 """Networks: an encoder of images, heads on its features, and how a learner's networks share encoders.
 
-Sizes are the authors' (FACTS.md): convolutions 32/8s4, 64/4s2, 64/3s1, dense 256, relu, no batch norm; actor 300-200
-with tanh, critics 400-300; images divided by 255; the goal image lies behind the image on the channel axis.
+Sizes are the authors' (docs/method.md): convolutions 32/8s4, 64/4s2, 64/3s1, dense 256, relu, no batch norm;
+actor 300-200 with tanh, critics 400-300; images divided by 255; the goal image lies behind the image on the
+channel axis.
 """
 
 from collections.abc import Callable, Sequence

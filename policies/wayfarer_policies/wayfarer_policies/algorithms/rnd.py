@@ -1,7 +1,8 @@
 """Random network distillation (Burda et al. 2018): novel is what a trained network fails to predict of a fixed one.
 
-Sizes are the authors' (FACTS.md): leaky relu convolutions, target dense 512, predictor dense 512-512-512, orthogonal
-weights with gain sqrt(2), whitened input clipped to +-5, Adam 1e-4, 4 epochs in batches of 500 over the last images.
+Sizes are the authors' (docs/method.md): leaky relu convolutions, target dense 512, predictor dense
+512-512-512, orthogonal weights with gain sqrt(2), whitened input clipped to +-5, Adam 1e-4, 4 epochs in
+batches of 500 over the last images.
 """
 
 import math

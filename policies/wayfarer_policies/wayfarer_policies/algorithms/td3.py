@@ -1,4 +1,4 @@
-"""TD3 from images (Fujimoto et al. 2018, Algorithm 1), with the authors' constants (FACTS.md)."""
+"""TD3 from images (Fujimoto et al. 2018, Algorithm 1), with the authors' constants (docs/method.md)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Algorithm 1 (METHOD.md), written once: in one process and over ROS the same lines walk both loops.
+"""Algorithm 1 (docs/method.md), written once: in one process and over ROS the same lines walk both loops.
 
 Four collaborators stand behind small protocols; a method is a choice of them, never a flag in here. Every call may
 block for minutes (a robot moves, another process learns) and may raise: what is stored stays stored, and starting

@@ -1,4 +1,4 @@
-"""Goals drawn anew for every batch from the future of the same episode (METHOD.md, Algorithm 1, step 3).
+"""Goals drawn anew for every batch from the future of the same episode (docs/method.md, Algorithm 1, step 3).
 
 Unlike HER's relabelling once and for all, a transition meets another goal each time it is drawn. The value then is a
 negative number of steps to the goal: reward -1 until the goal is reached, and nothing after it.

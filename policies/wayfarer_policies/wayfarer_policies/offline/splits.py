@@ -1,4 +1,4 @@
-"""Training and test rows of the supervised tasks (METHOD.md): a share of every dataset, put together, is the test set.
+"""Training and test rows of the supervised tasks (docs/method.md): a share of every dataset is the common test set.
 
 The test set is the same whichever dataset is trained on, and it is drawn from a seed, and each dataset's own rows and
 its place among the datasets alone, so that jobs given the same datasets in the same order agree on it. No row is in

@@ -1,4 +1,4 @@
-"""What can be told from an image: the upper face's colour, or where the cube is (METHOD.md, supervised tasks)."""
+"""What can be told from an image: the upper face's colour, or where the cube is (docs/method.md, supervised tasks)."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -33,7 +33,7 @@ Scores = ColourScores | PositionScores
 
 @dataclass(frozen=True)
 class PredictorConfig:
-    """Constants of METHOD.md; small values of epochs are for trying out."""
+    """Constants of docs/method.md; small values of epochs are for trying out."""
 
     target: str  # of TARGETS
     epochs: int = 25

@@ -37,7 +37,7 @@ def fast_bcq() -> BCQConfig:
 
 @dataclass(frozen=True)
 class OfflineConfig:
-    """What is learned, and for how long; the defaults are METHOD.md's."""
+    """What is learned, and for how long; the defaults are docs/method.md's."""
 
     task: str  # of tasks.TASKS
     steps: int = 50_000  # updates

@@ -1,4 +1,4 @@
-"""The toy experiment (METHOD.md, Figures 2 and 3): how many states five strategies visit, in one process.
+"""The toy experiment (docs/method.md, Figures 2 and 3): how many states five strategies visit, in one process.
 
 The world comes from outside (any DiscreteWorld); Algorithm 1 is `exploration.explore`, the learner double DQN.
 """
@@ -64,7 +64,7 @@ class DiscreteWorld(Protocol):
 
 @dataclass(frozen=True)
 class ToyConfig:
-    """Sizes of the experiment; the schedule of METHOD.md scaled to what one has time for."""
+    """Sizes of the experiment; the schedule of docs/method.md scaled to what one has time for."""
 
     schedule: Schedule
     filters: tuple[int, int, int] = (32, 64, 64)
