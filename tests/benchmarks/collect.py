@@ -14,9 +14,9 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from wayfarer_common import names
-from wayfarer_policies.replay.bag import messages
-from wayfarer_policies.replay.message_types import base_types
+from wayfarer_bags.bag import messages
+from wayfarer_bags.message_types import base_types
+from wayfarer_core import names
 
 sys.path.insert(0, str(Path(__file__).parent))
 import world

@@ -16,11 +16,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
-from wayfarer_camera.picture import Crop, observe
-from wayfarer_common.cube import EDGE, top_face
-from wayfarer_policies.vision.camera import Camera
-from wayfarer_policies.vision.cube_tracker import CubeTracker
+from wayfarer_core.cube import EDGE, top_face
 from wayfarer_sim.cube_world import CubeWorld, CubeWorldConfig
+from wayfarer_vision.camera import Camera
+from wayfarer_vision.cube_tracker import CubeTracker
+from wayfarer_vision.picture import Crop, observe
 
 TURNS = {
     "yellow": (0, 0, 0),

@@ -25,16 +25,16 @@ import numpy as np
 import torch
 from mcap.reader import make_reader
 from numpy.typing import NDArray
-from wayfarer_common import names
-from wayfarer_policies.relabel import FutureGoals
-from wayfarer_policies.replay.bag import Channel, EpisodeWriter, messages
-from wayfarer_policies.replay.dataset import Dataset
-from wayfarer_policies.replay.episode import End
-from wayfarer_policies.replay.export.lerobot import export_lerobot
-from wayfarer_policies.replay.export.segments import Material
-from wayfarer_policies.replay.frames import FrameCache, Trajectory
-from wayfarer_policies.replay.message_types import base_types
-from wayfarer_policies.replay.run_directory import RunDirectory, RunWriter
+from wayfarer_bags.bag import Channel, EpisodeWriter, messages
+from wayfarer_bags.episode import End
+from wayfarer_bags.message_types import base_types
+from wayfarer_bags.run_directory import RunDirectory, RunWriter
+from wayfarer_core import names
+from wayfarer_data.cache.dataset import Dataset
+from wayfarer_data.cache.frames import FrameCache, Trajectory
+from wayfarer_data.export.lerobot import export_lerobot
+from wayfarer_data.export.segments import Material
+from wayfarer_policies.exploration.relabel import FutureGoals
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from fixtures import episodes as fixture

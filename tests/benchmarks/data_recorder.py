@@ -18,10 +18,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from fixtures.feeding import Feeder, Pace
 from fixtures.graph import COMMANDS_DOMAIN, VENV, peer
-from wayfarer_common import names
-from wayfarer_policies.replay.assembly import header_stamp
-from wayfarer_policies.replay.bag import messages, read_episode
-from wayfarer_policies.replay.message_types import base_types
+from wayfarer_bags.assembly import header_stamp
+from wayfarer_bags.bag import messages, read_episode
+from wayfarer_bags.message_types import base_types
+from wayfarer_core import names
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 

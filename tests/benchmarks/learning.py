@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from wayfarer_policies.algorithm import GoalPixels, LabelledBatch, Observation, one_observation
-from wayfarer_policies.networks import EncoderConfig, SeparateEncoders, fast_precision
-from wayfarer_policies.replay.bag import messages
-from wayfarer_policies.replay.message_types import base_types
-from wayfarer_policies.rnd import RND, RNDConfig
-from wayfarer_policies.td3 import TD3, TD3Config
+from wayfarer_bags.bag import messages
+from wayfarer_bags.message_types import base_types
+from wayfarer_policies.algorithms.algorithm import GoalPixels, LabelledBatch, Observation, one_observation
+from wayfarer_policies.algorithms.networks import EncoderConfig, SeparateEncoders, fast_precision
+from wayfarer_policies.algorithms.rnd import RND, RNDConfig
+from wayfarer_policies.algorithms.td3 import TD3, TD3Config
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the fixtures

@@ -8,14 +8,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from wayfarer_common.errors import DataError
-from wayfarer_policies import checkpoint
-from wayfarer_policies.algorithm import Algorithm, LabelledBatch, LearningError, Observation
-from wayfarer_policies.bcq import BCQ, BCQConfig
-from wayfarer_policies.bcq_networks import BCQHeads, Description
-from wayfarer_policies.ddqn import DDQN, DDQNConfig
-from wayfarer_policies.networks import EncoderConfig, Heads, SeparateEncoders
-from wayfarer_policies.td3 import TD3, TD3Config
+from wayfarer_core.errors import DataError
+from wayfarer_policies.algorithms import checkpoint
+from wayfarer_policies.algorithms.algorithm import Algorithm, LabelledBatch, LearningError, Observation
+from wayfarer_policies.algorithms.bcq import BCQ, BCQConfig
+from wayfarer_policies.algorithms.bcq_networks import BCQHeads, Description
+from wayfarer_policies.algorithms.ddqn import DDQN, DDQNConfig
+from wayfarer_policies.algorithms.networks import EncoderConfig, Heads, SeparateEncoders
+from wayfarer_policies.algorithms.td3 import TD3, TD3Config
 
 SIDE, ACTIONS = 36, 6
 HEADS = Heads((-1.0, -0.5, 0.0), (1.0, 0.5, 2.0), (20, 10), (20, 10))

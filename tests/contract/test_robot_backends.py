@@ -10,9 +10,10 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from fixtures.backends import BACKENDS, DOWN, PUBLISHED, Robot, running
 from fixtures.graph import wait_for
 from franka_msgs.msg import FrankaRobotState
-from wayfarer_common import contract, names
+from wayfarer_common import contract
 from wayfarer_common.conversions import active_errors, image_to_array, position_of, quaternion_of
-from wayfarer_common.reason import Reason
+from wayfarer_core import names
+from wayfarer_core.reason import Reason
 from wayfarer_msgs.msg import Fault
 
 SETTLED = 0.015  # m; distance to the target at the end of a control period

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from wayfarer_control.safety import Limits, Pose, Situation, decide
-from wayfarer_policies.policy import Start
-from wayfarer_policies.scripts import Box, ScriptedPolicy, steps_needed
+from wayfarer_core.safety import Limits, Pose, Situation, decide
+from wayfarer_policies.acting.policy import Start
+from wayfarer_policies.acting.scripts import Box, ScriptedPolicy, steps_needed
 from wayfarer_sim.cube_world import CubeWorld
 
 BOX = Box((0.36, -0.35, -0.08), (0.80, 0.35, 0.388), 0.125)  # as launch/config/sim.yaml

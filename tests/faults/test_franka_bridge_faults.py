@@ -13,14 +13,15 @@ from fixtures.graph import VENV, node_process, nodes_of, peer, wait_for
 from fixtures.rigs import ARMS, ROOT, franka_bridge, franka_sim, franky_sim, own_host, rig_camera
 from fixtures.shipped import shipped
 from franka_msgs.msg import FrankaRobotState
-from wayfarer_common import contract, names
+from wayfarer_bags.bag import read_episode
+from wayfarer_bags.run_directory import RunDirectory
+from wayfarer_common import contract
 from wayfarer_common.conversions import active_errors
-from wayfarer_common.fault import FaultKind
 from wayfarer_control.faults import judge
+from wayfarer_core import names
+from wayfarer_core.fault import FaultKind
 from wayfarer_msgs.msg import Fault
 from wayfarer_msgs.srv import Reset
-from wayfarer_policies.replay.bag import read_episode
-from wayfarer_policies.replay.run_directory import RunDirectory
 
 pytestmark = pytest.mark.slow
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from fixtures.configs import write_config
 from fixtures.graph import VENV, nodes_of, wait_for, wayfarer
-from wayfarer_policies.replay.bag import read_episode
-from wayfarer_policies.replay.run_directory import RunDirectory
+from wayfarer_bags.bag import read_episode
+from wayfarer_bags.run_directory import RunDirectory
 
 pytestmark = pytest.mark.slow
 

@@ -21,7 +21,7 @@ from franka_msgs.msg import FrankaRobotState
 from panda_sim.console import ask
 from rcl_interfaces.msg import Log
 from wayfarer_common import contract
-from wayfarer_common.fault import FaultKind
+from wayfarer_core.fault import FaultKind
 
 pytestmark = pytest.mark.slow
 HOST = own_host()

@@ -22,9 +22,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from fixtures.feeding import Feeder, Pace
 from fixtures.graph import COMMANDS_DOMAIN, VENV, peer, wait_for
-from wayfarer_policies.replay.recover import recover
-from wayfarer_policies.replay.run_directory import RunDirectory
-from wayfarer_policies.replay.verify import GOOD, Verdict, verify
+from wayfarer_bags.run_directory import RunDirectory
+from wayfarer_data.upkeep.recover import recover
+from wayfarer_data.upkeep.verify import GOOD, Verdict, verify
 
 pytestmark = pytest.mark.slow
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from fixtures.graph import VENV, wait_for, wayfarer
 from fixtures.two_machines import two_machines
-from wayfarer_common.fault import FaultKind
-from wayfarer_common.reason import Reason
-from wayfarer_policies.replay.bag import read_episode
-from wayfarer_policies.replay.episode import End
-from wayfarer_policies.replay.run_directory import RunDirectory
+from wayfarer_bags.bag import read_episode
+from wayfarer_bags.episode import End
+from wayfarer_bags.run_directory import RunDirectory
+from wayfarer_core.fault import FaultKind
+from wayfarer_core.reason import Reason
 
 pytestmark = pytest.mark.slow
 

@@ -8,12 +8,13 @@ import pytest
 from fixtures.graph import VENV, Peer, nodes_of, peer, wait_for
 from franka_msgs.msg import FrankaRobotState
 from std_srvs.srv import Trigger
-from wayfarer_common import contract, names
-from wayfarer_common.fault import FaultKind
+from wayfarer_bags.bag import read_episode
+from wayfarer_bags.episode import End, EpisodeInfo
+from wayfarer_bags.run_directory import RunDirectory
+from wayfarer_common import contract
+from wayfarer_core import names
+from wayfarer_core.fault import FaultKind
 from wayfarer_msgs.msg import CollectorStatus, Fault
-from wayfarer_policies.replay.bag import read_episode
-from wayfarer_policies.replay.episode import End, EpisodeInfo
-from wayfarer_policies.replay.run_directory import RunDirectory
 
 pytestmark = pytest.mark.slow
 

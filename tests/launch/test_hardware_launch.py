@@ -9,9 +9,9 @@ import pytest
 from fixtures.fake_ros2_control import FakeRobot, alive
 from fixtures.graph import peer, wait_for
 from fixtures.launched import CLEAN, SHARE, describe, require_launch
+from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_common import contract
 from wayfarer_msgs.msg import Episode
-from wayfarer_policies.replay.run_directory import RunDirectory
 
 require_launch()
 

@@ -10,7 +10,7 @@ from fixtures.graph import node_process, peer, wayfarer
 from geometry_msgs.msg import PoseStamped
 from wayfarer_cli.calibrate import read_poses
 from wayfarer_common import contract
-from wayfarer_policies.vision.charuco import Board
+from wayfarer_vision.charuco import Board
 
 
 def test_pictures_are_taken_where_the_board_rests_and_with_the_hand_s_pose(domain: int, tmp_path: Path) -> None:

@@ -15,9 +15,10 @@ from geometry_msgs.msg import PoseStamped
 from rclpy.action import ActionClient
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
-from wayfarer_common import contract, names
+from wayfarer_common import contract
 from wayfarer_common.conversions import array_to_image, image_to_array, to_nanoseconds, to_stamp
-from wayfarer_common.reason import Reason
+from wayfarer_core import names
+from wayfarer_core.reason import Reason
 from wayfarer_msgs.action import RunEpisode
 from wayfarer_msgs.msg import Action, Episode, ExecutedAction, Fault
 

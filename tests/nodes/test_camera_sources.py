@@ -12,9 +12,10 @@ import pytest
 from fixtures.graph import Peer, node_process, peer, wait_for
 from numpy.typing import NDArray
 from sensor_msgs.msg import Image
-from wayfarer_common import contract, names
-from wayfarer_common.calibration import Calibration, save_calibration
+from wayfarer_common import contract
 from wayfarer_common.conversions import array_to_image, image_to_array, to_nanoseconds, to_stamp
+from wayfarer_core import names
+from wayfarer_core.calibration import Calibration, save_calibration
 from wayfarer_msgs.msg import Fault
 
 NOISE = np.random.default_rng(0).integers(60, 200, (5, 48, 64, 3), dtype=np.uint8)

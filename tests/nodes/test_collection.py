@@ -9,10 +9,11 @@ import pytest
 from fixtures.graph import peer, wait_for, wayfarer
 from rosbags.highlevel import AnyReader
 from std_srvs.srv import Trigger
-from wayfarer_common import contract, names
-from wayfarer_policies.replay.bag import read_episode
-from wayfarer_policies.replay.episode import End
-from wayfarer_policies.replay.run_directory import RunDirectory
+from wayfarer_bags.bag import read_episode
+from wayfarer_bags.episode import End
+from wayfarer_bags.run_directory import RunDirectory
+from wayfarer_common import contract
+from wayfarer_core import names
 
 
 def collect(out: Path, *, episodes: int, steps: int, seed: int = 0, method: str = "random") -> None:

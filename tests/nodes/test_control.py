@@ -17,9 +17,10 @@ from franka_msgs.msg import FrankaRobotState
 from geometry_msgs.msg import PoseStamped
 from rclpy.action import ActionServer
 from std_srvs.srv import Trigger
-from wayfarer_common import contract, names
+from wayfarer_common import contract
 from wayfarer_common.conversions import base_pose, position_of, to_stamp
-from wayfarer_common.reason import Reason
+from wayfarer_core import names
+from wayfarer_core.reason import Reason
 from wayfarer_msgs.msg import Action, ExecutedAction, Fault
 
 HOME = np.array([0.5, 0.0, 0.2])

@@ -5,8 +5,9 @@ import threading
 import numpy as np
 from fixtures.graph import peer, wayfarer
 from wayfarer_cli.doctor.checks import Code
-from wayfarer_common import contract, names
+from wayfarer_common import contract
 from wayfarer_common.conversions import array_to_image
+from wayfarer_core import names
 
 
 def test_doctor_hears_the_camera_judges_it_and_ends_with_the_code_of_the_first_failure(domain: int) -> None:

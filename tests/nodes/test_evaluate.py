@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fixtures.graph import wayfarer
-from wayfarer_policies import checkpoint
-from wayfarer_policies.bcq_networks import Description
-from wayfarer_policies.offline_policy import write_policy
-from wayfarer_policies.replay.bag import read_episode
-from wayfarer_policies.replay.run_directory import RunDirectory
+from wayfarer_bags.bag import read_episode
+from wayfarer_bags.run_directory import RunDirectory
+from wayfarer_policies.acting.offline_policy import write_policy
+from wayfarer_policies.algorithms import checkpoint
+from wayfarer_policies.algorithms.bcq_networks import Description
 
 SIZE = ("--episodes", "2", "--steps", "8", "--seed", "3")
 

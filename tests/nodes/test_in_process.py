@@ -10,16 +10,16 @@ import torch
 from fixtures.configs import write_config
 from fixtures.graph import VENV, wait_for, wayfarer
 from rosbags.highlevel import AnyReader
-from wayfarer_cli.collect import Collection
-from wayfarer_cli.in_process.robot import Arm
-from wayfarer_cli.in_process.run import collect_in_process
-from wayfarer_common.fault import TRIES, FaultKind
-from wayfarer_common.reason import Reason
-from wayfarer_control.safety import Decision
-from wayfarer_policies import checkpoint
-from wayfarer_policies.replay.bag import read_episode
-from wayfarer_policies.replay.episode import End
-from wayfarer_policies.replay.run_directory import RunDirectory
+from wayfarer_bags.bag import read_episode
+from wayfarer_bags.episode import End
+from wayfarer_bags.run_directory import RunDirectory
+from wayfarer_core.fault import TRIES, FaultKind
+from wayfarer_core.reason import Reason
+from wayfarer_core.safety import Decision
+from wayfarer_in_process.robot import Arm
+from wayfarer_in_process.run import collect_in_process
+from wayfarer_launch.collection import Collection
+from wayfarer_policies.algorithms import checkpoint
 
 WORDS = ["collect", "--seed", "3", "--method", "random-correlated"]  # a method given later wins
 TOPICS = {
@@ -74,6 +74,18 @@ def test_a_run_that_learns_also_learns_the_same(recipe: str, domain: int, tmp_pa
         one, other = (checkpoint.read(run / file, kind).tensors for run in (ros, here))
         assert one.keys() == other.keys()
         assert [name for name in one if not torch.equal(one[name], other[name])] == []
+
+
+@pytest.mark.slow
+def test_the_process_without_ros_loads_no_rclpy(tmp_path: Path) -> None:
+    words = ["collect", "--method", "goal", "--episodes", "2", "--steps", "4", "--in-process", "--out", str(tmp_path)]
+    code = (
+        "import sys; from wayfarer_cli.main import app; app(sys.argv[1:], standalone_mode=False); "
+        "print('loaded:', *sorted({'rclpy', 'wayfarer_msgs'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([VENV / "bin" / "python", "-c", code, *words], capture_output=True, text=True, timeout=300.0)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "loaded:"
 
 
 @pytest.mark.slow

@@ -10,12 +10,13 @@ from fixtures.graph import Peer, node_process, peer, wait_for
 from rclpy.action import ActionClient
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
-from wayfarer_common import contract, names
+from wayfarer_common import contract
 from wayfarer_common.conversions import array_to_image, image_to_array, to_stamp
+from wayfarer_core import names
 from wayfarer_msgs.action import FitNovelty, RunEpisode, Train
 from wayfarer_msgs.msg import Action, Episode, Weights
 from wayfarer_msgs.srv import SelectGoal
-from wayfarer_policies.networks import weights_from_bytes
+from wayfarer_policies.algorithms.networks import weights_from_bytes
 
 pytestmark = pytest.mark.slow
 

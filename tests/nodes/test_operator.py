@@ -14,8 +14,9 @@ from fixtures.graph import VENV, node_process, peer, wait_for, wayfarer
 from fixtures.shipped import CONTROL
 from franka_msgs.msg import FrankaRobotState
 from std_srvs.srv import Trigger
-from wayfarer_common import contract, names
+from wayfarer_common import contract
 from wayfarer_common.conversions import base_pose, to_stamp
+from wayfarer_core import names
 from wayfarer_msgs.msg import Fault
 
 PATIENT = CONTROL | {"max_age": 10.0, "state_timeout": 60.0, "acknowledge_timeout": 1.0}

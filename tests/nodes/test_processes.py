@@ -14,13 +14,14 @@ from fixtures.episodes import write_run
 from fixtures.feeding import Feeder
 from fixtures.graph import DEADLINE, VENV, nodes_of, peer, wait_for, wayfarer
 from rclpy.action import ActionClient
-from wayfarer_common import lifetime, names
+from wayfarer_bags.bag import read_episode
+from wayfarer_bags.episode import End
+from wayfarer_bags.run_directory import RunDirectory
+from wayfarer_common import lifetime
 from wayfarer_common.ros_arguments import quoted
+from wayfarer_core import names
+from wayfarer_data.upkeep.verify import GOOD, verify
 from wayfarer_msgs.action import Train
-from wayfarer_policies.replay.bag import read_episode
-from wayfarer_policies.replay.episode import End
-from wayfarer_policies.replay.run_directory import RunDirectory
-from wayfarer_policies.replay.verify import GOOD, verify
 
 # a program that starts a node and waits for it, as any launcher does
 LAUNCHER = "import subprocess, sys; p = subprocess.Popen(sys.argv[1:]); print(p.pid, flush=True); sys.exit(p.wait())"
@@ -118,8 +119,8 @@ def test_no_node_of_a_launch_outlives_its_launcher_and_every_file_is_closed(
 LAUNCH_WITHOUT_CARE = """
 import subprocess, sys
 from pathlib import Path
-from wayfarer_cli.launch_file import read_launch_file
-from wayfarer_cli.nodes import _executable, find_launch_file, share_of
+from wayfarer_launch.launch_file import read_launch_file
+from wayfarer_launch.nodes import _executable, find_launch_file, share_of
 given = dict(word.split(":=") for word in sys.argv[3:])
 launch = read_launch_file(find_launch_file(sys.argv[2]), given, share_of)
 pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from fixtures.configs import write_config
 from fixtures.graph import VENV, wait_for, wayfarer
-from wayfarer_policies import checkpoint
-from wayfarer_policies.replay.bag import read_episode
-from wayfarer_policies.replay.episode import End, Episode
-from wayfarer_policies.replay.run_directory import RunDirectory
+from wayfarer_bags.bag import read_episode
+from wayfarer_bags.episode import End, Episode
+from wayfarer_bags.run_directory import RunDirectory
+from wayfarer_policies.algorithms import checkpoint
 
 EPISODES = 6
 ACTOR = {"random_steps": 20, "noise_start": 0.5, "noise_end": 0.1, "noise_steps": 60}

@@ -14,15 +14,16 @@ from franka_msgs.msg import FrankaState
 from geometry_msgs.msg import PoseStamped
 from rclpy.action import ActionClient
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from wayfarer_common import contract, names, qos
+from wayfarer_bags.bag import read_episode
+from wayfarer_bags.episode import End
+from wayfarer_bags.run_directory import RunDirectory
+from wayfarer_common import contract, qos
 from wayfarer_common.conversions import active_errors, base_pose, position_of, quaternion_of, to_nanoseconds
-from wayfarer_common.fault import FaultKind
 from wayfarer_control.faults import judge
+from wayfarer_core import names
+from wayfarer_core.fault import FaultKind
 from wayfarer_msgs.msg import Acknowledgement
 from wayfarer_msgs.srv import Reset
-from wayfarer_policies.replay.bag import read_episode
-from wayfarer_policies.replay.episode import End
-from wayfarer_policies.replay.run_directory import RunDirectory
 
 
 def says(me: Peer, words: str) -> bool:

@@ -20,16 +20,17 @@ from franka_msgs.msg import FrankaRobotState
 from rclpy.action import ActionClient
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
-from wayfarer_cli.launch_file import read_launch_file
-from wayfarer_common import contract, names
+from wayfarer_bags.bag import read_episode
+from wayfarer_bags.episode import End, Episode
+from wayfarer_bags.run_directory import RunDirectory
+from wayfarer_common import contract
 from wayfarer_common.conversions import array_to_image, base_pose, position_of, to_nanoseconds, to_stamp
+from wayfarer_core import names
+from wayfarer_launch.launch_file import read_launch_file
 from wayfarer_msgs.action import RunEpisode
 from wayfarer_msgs.msg import Weights
-from wayfarer_policies.networks import EncoderConfig, SharedEncoder, weights_to_bytes
-from wayfarer_policies.replay.bag import read_episode
-from wayfarer_policies.replay.episode import End, Episode
-from wayfarer_policies.replay.run_directory import RunDirectory
-from wayfarer_policies.td3 import TD3, TD3Config
+from wayfarer_policies.algorithms.networks import EncoderConfig, SharedEncoder, weights_to_bytes
+from wayfarer_policies.algorithms.td3 import TD3, TD3Config
 
 LAUNCH = Path(__file__).parents[2] / "launch"
 GRAPH = ("camera", "control", "actor")

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from fixtures.graph import VENV, Peer, node_process, peer, wait_for
 from fixtures.shipped import shipped
-from wayfarer_common import contract, names
+from wayfarer_common import contract
+from wayfarer_core import names
 
 SECURITY = Path(__file__).parents[2] / "launch" / "security"
 NAMESPACE = "/wayfarer"

@@ -21,7 +21,7 @@ from fixtures.graph import wait_for
 from fixtures.rigs import CONSOLE_PORT, console_of, own_host, panda_sim
 from panda_sim.codes import Mode
 from panda_sim.console import ask
-from wayfarer_common.errors import DeviceError
+from wayfarer_core.errors import DeviceError
 from wayfarer_franka_bridge.driver import (
     ConnectionLostError,
     MotionAbortedError,

@@ -15,9 +15,10 @@ import numpy as np
 import rclpy.utilities
 from panda_sim.picture import STATE, WORLD, StateReader
 from sensor_msgs.msg import CameraInfo
-from wayfarer_common import contract, names
+from wayfarer_common import contract
 from wayfarer_common.conversions import array_to_image, to_stamp
 from wayfarer_common.run import ContractNode, run
+from wayfarer_core import names
 from wayfarer_sim.cube_env import CAMERA, CAMERA_FOV
 from wayfarer_sim.rendering import ROBOT_GROUP, VISUAL_GROUP, Image, Renderer
 

@@ -1,9 +1,10 @@
-"""Who may know whom (docs of the house: DESIGN.md), read off the imports; and how large things may become."""
+"""Who may know whom (docs/architecture.md), read off the imports; and how large things may become."""
 
 import ast
 import sys
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,18 @@ ROOT = Path(__file__).parents[2]
 SHARE = Path(sys.prefix) / "share"
 NODES = sorted(p.parent.name for p in (ROOT / "ros_ws" / "src").glob("*/*/node.py"))
 PACKAGES = sorted(
-    p.parent for pattern in ("ros_ws/src/*", "sim/*", "*") for p in ROOT.glob(f"{pattern}/package.xml")
+    p.parent for pattern in ("ros_ws/src/*", "policies/*", "sim/*", "*") for p in ROOT.glob(f"{pattern}/package.xml")
 )
-# What policies and sim may use of wayfarer_common.
-PURE_COMMON = {"calibration", "errors", "cube", "fault", "names", "plain_yaml", "parameter", "reason"}
+# What each package without ROS stands on.
+FLOORS: dict[str, set[str]] = {
+    "wayfarer_core": set(),
+    "wayfarer_bags": {"wayfarer_core"},
+    "wayfarer_data": {"wayfarer_core", "wayfarer_bags"},
+    "wayfarer_vision": {"wayfarer_core"},
+    "wayfarer_policies": {"wayfarer_core", "wayfarer_bags", "wayfarer_data", "wayfarer_vision"},
+    "wayfarer_report": {"wayfarer_core", "wayfarer_bags", "wayfarer_data", "wayfarer_vision", "wayfarer_policies"},
+    "wayfarer_sim": {"wayfarer_core"},
+}
 # Parts of a node that stand beside its node.py and speak to rclpy for it; everything else beside it is pure or
 # handles messages at most.
 SPEAK_ROS = {
@@ -23,24 +32,11 @@ SPEAK_ROS = {
     "wayfarer_collector/waiting.py",  # waits for futures of the executor's thread
     "wayfarer_collector/scene.py",  # services and actions that put the scene back
     "wayfarer_collector/collaborators.py",  # services and actions of the other nodes
-    "wayfarer_replay/bag_channels.py",  # rclpy.qos in bags' words
     "wayfarer_ros2_control/panda.py",  # a second node, for the Panda's driver only
     "wayfarer_sim_bridge/sensors.py",  # the bridge's publishers
 }
-# What `wayfarer collect --in-process` uses of the node packages: the very same gate, picture, bag description and
-# parameters must stand in both ways to collect. Nothing of these speaks to ROS at run time.
-SHARED_WITH_IN_PROCESS = (
-    "wayfarer_control.safety",
-    "wayfarer_camera.picture",
-    "wayfarer_collector.agreement",
-    "wayfarer_collector.policy_watch",
-    "wayfarer_collector.scalars",
-    "wayfarer_replay.bag_channels",
-    "wayfarer_replay.run_description",
-    *(f"wayfarer_{node}.params" for node in ("actor", "collector", "control", "learner", "novelty")),
-    "wayfarer_camera.node.Params",
-    "wayfarer_sim_bridge.node.Params",
-)
+# Packages of ros_ws that are neither nodes nor commands, and load no rclpy.
+LIBRARIES = ("wayfarer_launch", "wayfarer_in_process", "wayfarer_paper")
 SOURCES = sorted(
     path
     for folder in ("ros_ws/src", "policies", "sim", "launch")
@@ -48,6 +44,8 @@ SOURCES = sorted(
     if "build" not in path.relative_to(ROOT).parts
 )
 MAX_FILE, MAX_FUNCTION = 500, 50  # a longer file beats a compressed one
+MAX_FOLDER, MAX_PACKAGE = 15, 4000
+CROWDED = {"sim/panda_sim/panda_sim"}
 
 
 def name_of(path: Path) -> str:
@@ -94,8 +92,20 @@ def inside(package: str) -> list[Path]:
     return [path for path in modules_of(package) if path.name != "setup.py"]
 
 
+def module_of(path: Path) -> str:
+    """Return the dotted name of a file of a package."""
+    root = next(folder for folder in path.parents if (folder / "package.xml").exists())
+    return ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+
+
+def known_part(module: str, known: Container[str]) -> str:
+    """Return the module that an import of `module` loads: itself, or the one it is a name in."""
+    parts = module.split(".")
+    return next((name for k in range(len(parts), 0, -1) if (name := ".".join(parts[:k])) in known), "")
+
+
 def all_packages_of_ours() -> set[str]:
-    return {path.name if path.name != "policies" else "wayfarer_policies" for path in PACKAGES}
+    return {path.name for path in PACKAGES}
 
 
 # --- the reader itself ---
@@ -105,7 +115,7 @@ def test_there_is_something_to_read() -> None:
     assert len(SOURCES) > 40
     assert {"wayfarer_actor", "wayfarer_camera", "wayfarer_collector", "wayfarer_control"} <= set(NODES)
     assert {"wayfarer_replay", "wayfarer_sim_bridge"} <= set(NODES)
-    for package in (*NODES, "wayfarer_policies", "wayfarer_sim"):
+    for package in (*NODES, *FLOORS):
         assert inside(package), package
 
 
@@ -127,35 +137,39 @@ def test_ros_is_told_from_the_rest() -> None:
         "launch",
     ):
         assert is_ros(module), module
-    for module in ("rosbags.typesys", "numpy", "wayfarer_common.names", "mcap.reader", "torch", "robosuite", "yaml"):
+    for module in ("rosbags.typesys", "numpy", "wayfarer_core.names", "mcap.reader", "torch", "robosuite", "yaml"):
         assert not is_ros(module), module
 
 
 # --- who may know whom ---
 
 
-@pytest.mark.parametrize("package", ["wayfarer_policies", "wayfarer_sim"])
-def test_policies_and_sim_know_neither_ros_nor_each_other_nor_a_node(package: str) -> None:
-    allowed = {package, "wayfarer_common"}
+def test_the_ground_floor_stands_on_numpy_alone() -> None:
+    known = (*sys.stdlib_module_names, "wayfarer_core", "numpy", "yaml")
+    for path in inside("wayfarer_core"):
+        for module in imports(path):
+            assert module.split(".")[0] in known, f"{name_of(path)} imports {module}"
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_a_package_without_ros_knows_the_floors_below_it_and_no_others(package: str) -> None:
     for path in inside(package):
         for module in imports(path):
             assert not is_ros(module), f"{name_of(path)} imports {module}"
             top = module.split(".")[0]
-            assert not top.startswith("wayfarer_") or top in allowed, f"{name_of(path)} imports {module}"
+            known = not top.startswith("wayfarer_") or top in FLOORS[package] | {package}
+            assert known, f"{name_of(path)} imports {module}"
 
 
-@pytest.mark.parametrize("package", ["wayfarer_policies", "wayfarer_sim"])
-def test_policies_and_sim_use_only_the_pure_part_of_common(package: str) -> None:
-    for path in inside(package):
-        for module in imports(path):
-            parts = module.split(".")
-            if parts[0] == "wayfarer_common":
-                assert len(parts) > 1, f"{name_of(path)} imports all of wayfarer_common"
-                assert parts[1] in PURE_COMMON, f"{name_of(path)} imports {module}"
+def test_no_floor_is_forgotten() -> None:
+    assert FLOORS.keys() | {"panda_sim"} == {path.parent.name for path in ROOT.glob("policies/*/setup.py")} | {
+        path.parent.name for path in ROOT.glob("sim/*/setup.py")
+    }
 
 
 def test_policies_know_no_simulator_and_sim_no_torch() -> None:
-    for package, foreign in (("wayfarer_policies", {"mujoco", "robosuite"}), ("wayfarer_sim", {"torch"})):
+    for package in FLOORS:
+        foreign = {"torch"} if package == "wayfarer_sim" else {"mujoco", "robosuite"}
         for path in inside(package):
             assert not {m.split(".")[0] for m in imports(path)} & foreign, name_of(path)
 
@@ -169,37 +183,44 @@ def test_the_simulated_panda_knows_neither_ros_nor_anything_of_wayfarer() -> Non
             assert module.split(".")[0] in known, f"{name_of(path)} imports {module}"
 
 
-@pytest.mark.parametrize("module", sorted(PURE_COMMON))
-def test_the_pure_part_of_common_is_pure(module: str) -> None:
-    path = ROOT / "ros_ws/src/wayfarer_common/wayfarer_common" / f"{module}.py"
-    for imported in imports(path):
-        assert not is_ros(imported), f"{module}.py imports {imported}"
-        if imported.startswith("wayfarer_"):
-            assert imported.split(".")[1] in PURE_COMMON, f"{module}.py imports {imported}"
-
-
 @pytest.mark.parametrize("package", NODES)
 def test_a_node_package_knows_no_other_node_package(package: str) -> None:
-    allowed = {package, "wayfarer_common", "wayfarer_msgs", "wayfarer_policies", "wayfarer_sim"}
+    allowed = {package, "wayfarer_common", "wayfarer_msgs", *FLOORS}
     for path in inside(package):
         for module in imports(path):
             top = module.split(".")[0]
             assert not top.startswith("wayfarer_") or top in allowed, f"{name_of(path)} imports {module}"
 
 
-@pytest.mark.parametrize("package", ["wayfarer_common", "wayfarer_cli"])
-def test_nobody_else_imports_a_node_package_either(package: str) -> None:
+@pytest.mark.parametrize("package", ["wayfarer_common", "wayfarer_cli", *LIBRARIES])
+def test_nobody_imports_a_node_package_but_its_parameters_may_be_read(package: str) -> None:
     for path in inside(package):
-        shared = SHARED_WITH_IN_PROCESS if path.parent.name == "in_process" else ()
         for module in imports(path):
-            if not any(module == name or module.startswith(f"{name}.") for name in shared):
-                assert module.split(".")[0] not in NODES, f"{name_of(path)} imports {module}"
+            top, *below = module.split(".")
+            assert top not in NODES or below[:1] == ["params"], f"{name_of(path)} imports {module}"
 
 
-def test_everything_shared_with_the_in_process_way_is_used() -> None:
-    used = {m for path in inside("wayfarer_cli") if path.parent.name == "in_process" for m in imports(path)}
-    for name in SHARED_WITH_IN_PROCESS:
-        assert any(module == name or module.startswith(f"{name}.") for module in used), f"nobody uses {name}"
+@pytest.mark.parametrize("package", NODES)
+def test_the_parameters_of_a_node_stand_in_a_file_without_ros(package: str) -> None:
+    [path] = [path for path in inside(package) if path.name == "params.py"]
+    for module in imports(path):
+        assert not is_ros(module), f"{name_of(path)} imports {module}"
+        assert not module.startswith("wayfarer_common"), f"{name_of(path)} imports {module}"
+
+
+def test_no_library_imports_a_commands_file() -> None:
+    for package in ("wayfarer_common", *FLOORS, *NODES, *LIBRARIES):
+        for path in inside(package):
+            for module in imports(path):
+                assert not module.startswith("wayfarer_cli"), f"{name_of(path)} imports {module}"
+
+
+@pytest.mark.parametrize("package", LIBRARIES)
+def test_what_is_no_node_and_no_command_does_not_speak_to_rclpy(package: str) -> None:
+    speaking = ("rclpy", "wayfarer_common.run", "wayfarer_common.params", "wayfarer_common.contract")
+    for path in inside(package):
+        for module in imports(path):
+            assert not module.startswith(speaking), f"{name_of(path)} imports {module}"
 
 
 @pytest.mark.parametrize("package", NODES)
@@ -236,7 +257,7 @@ def test_package_xml_declares_every_ros_package_that_is_imported(package: Path) 
     own = {path.parent.name for path in package.glob("*/__init__.py")}
     imported = {module.split(".")[0] for path in package.glob("*/**/*.py") for module in imports(path)}
     needed = {top for top in imported if is_ros(top) or top.startswith("wayfarer_")} - own
-    assert bool(needed) != (package.name == "panda_sim"), package.name
+    assert bool(needed) != (package.name in ("panda_sim", "wayfarer_core")), package.name
     assert needed <= declared(package), f"{package.name}/package.xml lacks {sorted(needed - declared(package))}"
 
 
@@ -255,6 +276,25 @@ def test_bringup_declares_every_node_package_its_launch_files_start() -> None:
 
 
 # --- how large things may become ---
+
+
+def test_a_folder_holds_at_most_15_modules_and_a_package_4000_lines() -> None:
+    packages = [path.parent for path in SOURCES if path.name == "setup.py"]
+    for package in packages:
+        files = [path for path in SOURCES if path.is_relative_to(package / package.name)]
+        assert sum(len(path.read_text().splitlines()) for path in files) <= MAX_PACKAGE, package.name
+        modules = Counter(path.parent for path in files if not path.name.startswith("__"))
+        crowded = {name_of(folder) for folder, number in modules.items() if number > MAX_FOLDER}
+        assert not crowded - CROWDED, crowded
+
+
+def test_no_modules_import_one_another_in_a_circle() -> None:
+    graph = {module_of(path): set(imports(path)) for path in SOURCES if path.name != "setup.py"}
+    known = {m: {d for i in found if (d := known_part(i, graph)) and d != m} for m, found in graph.items()}
+    while free := [m for m, found in known.items() if not found & known.keys()]:
+        for module in free:
+            del known[module]
+    assert not known, f"in a circle, or above one: {sorted(known)}"
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)

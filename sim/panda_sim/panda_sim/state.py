@@ -1,19 +1,47 @@
 """Writes the control box's state as the message that clients receive."""
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
 from panda_sim.codes import CARTESIAN, Controller
 from panda_sim.limits import DT, Vector, elbow_sign
 from panda_sim.model_library import GRAVITY, Payload
+from panda_sim.motions import Motions
 from panda_sim.reference import Reference
 from panda_sim.reflexes import Touch
 from panda_sim.settings import Settings
 from panda_sim.wire import STATE
 
-if TYPE_CHECKING:
-    from panda_sim.box import ControlBox
+
+class Joints(Protocol):
+    """What is told of the arm's joints."""
+
+    q: Vector  # (7,) [rad]
+    dq: Vector  # (7,) [rad/s]
+
+
+class Shown(Protocol):
+    """What is told of a control box."""
+
+    settings: Settings
+    motions: Motions
+    reference: Reference
+    touch: Touch
+    tau_J: Vector  # noqa: N815  (7,) [N m], measured
+    tau_J_d: Vector  # noqa: N815  (7,) [N m], commanded, without gravity
+
+    @property
+    def arm(self) -> Joints:
+        """The arm."""
+
+    @property
+    def T(self) -> Vector:  # noqa: N802
+        """Pose of the end effector, (4, 4)."""
+
+    @property
+    def T_d(self) -> Vector:  # noqa: N802
+        """Where it is meant to be, (4, 4)."""
 
 
 class StateRecord:
@@ -27,7 +55,7 @@ class StateRecord:
         self.message_id = 0
         self._tau_J = np.zeros(7)
 
-    def write(self, box: "ControlBox") -> None:
+    def write(self, box: Shown) -> None:
         """Write the next state, a millisecond after the last."""
         self.message_id += 1
         self._fields["message_id"][0] = self.message_id
@@ -49,7 +77,7 @@ class StateRecord:
         self._fields[f"F_x_C{name}"][0] = payload.centre
         self._fields[f"I_{name}"][0] = payload.inertia.ravel(order="F")
 
-    def _write_arm(self, box: "ControlBox") -> None:
+    def _write_arm(self, box: Shown) -> None:
         fields, arm = self._fields, box.arm
         fields["O_T_EE"][0] = _columns(box.T)
         fields["q"][0] = fields["theta"][0] = arm.q  # joints without elasticity
@@ -60,7 +88,7 @@ class StateRecord:
         fields["tau_J_d"][0] = box.tau_J_d
         fields["elbow"][0] = arm.q[2], elbow_sign(float(arm.q[3]))
 
-    def _write_reference(self, box: "ControlBox") -> None:
+    def _write_reference(self, box: Shown) -> None:
         fields, reference, joints = self._fields, box.reference, box.reference.joints
         fields["q_d"][0], fields["dq_d"][0], fields["ddq_d"][0] = joints.x, joints.v, joints.a
         fields["O_T_EE_d"][0] = _columns(box.T_d)
@@ -96,7 +124,7 @@ class StateRecord:
         ):
             fields[name][0] = getattr(touch, name)
 
-    def _write_mode(self, box: "ControlBox") -> None:
+    def _write_mode(self, box: Shown) -> None:
         fields, motions = self._fields, box.motions
         move = motions.move
         fields["motion_generator_mode"][0] = 0 if move is None else move.generator + 1

@@ -2,8 +2,8 @@
 
 import mujoco
 import numpy as np
-from wayfarer_common.calibration import Calibration
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.calibration import Calibration
+from wayfarer_core.errors import ConfigError
 
 from wayfarer_sim.osc import Array
 

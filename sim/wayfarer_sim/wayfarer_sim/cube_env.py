@@ -21,13 +21,13 @@ from robosuite.models.arenas import TableArena  # noqa: E402
 from robosuite.models.objects import BoxObject  # noqa: E402
 from robosuite.models.tasks import ManipulationTask  # noqa: E402
 from robosuite.utils.mjcf_utils import CustomMaterial  # noqa: E402
-from wayfarer_common.cube import EDGE, FACES  # noqa: E402
+from wayfarer_core.cube import EDGE, FACES  # noqa: E402
 
 # World of the paper's authors (Intel coach, preset RoboSuite_CubeExp_TD3_Goal_Based); z is up, x away from the robot.
 TABLE_SIZE = (0.84, 1.25, 0.05)  # [m]
 TABLE_TOP = 0.82  # [m] above the floor; the table's centre is the origin of x and y
 
-# How the faces of wayfarer_common.cube look, RGB.
+# How the faces of wayfarer_core.cube look, RGB.
 FACE_COLOURS = {
     "white": (255, 255, 255),
     "red": (230, 20, 20),

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
-from wayfarer_common import cube
-from wayfarer_common.calibration import Calibration
-from wayfarer_common.errors import ConfigError, DeviceError
+from wayfarer_core import cube
+from wayfarer_core.calibration import Calibration
+from wayfarer_core.errors import ConfigError, DeviceError
 
 from wayfarer_sim.camera import FLIP, match_camera
 from wayfarer_sim.control_loop import JOINTS, R_SITE_EE, ControlLoop
@@ -159,7 +159,7 @@ class CubeWorld:
 
     @property
     def top_face(self) -> str:
-        """Colour of the cube's face that looks up most, one of wayfarer_common.cube.FACES."""
+        """Colour of the cube's face that looks up most, one of wayfarer_core.cube.FACES."""
         return cube.top_face(self.cube_pose[1])
 
     @property

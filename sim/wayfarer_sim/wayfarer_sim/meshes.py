@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from wayfarer_common.errors import DeviceError
+from wayfarer_core.errors import DeviceError
 
 KEPT = 0.1  # fraction of the faces
 FEWEST = 100  # faces a mesh keeps at least, or small parts lose their shape

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.errors import ConfigError
 
 ANGLES = 12  # of 30 degrees each
 ACTIONS = ("up", "down", "left", "right", "clockwise", "counter-clockwise")

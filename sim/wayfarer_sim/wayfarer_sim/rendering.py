@@ -11,7 +11,7 @@ os.environ.setdefault("MUJOCO_GL", "egl")  # before anything below asks MuJoCo f
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
-from wayfarer_common.errors import ConfigError, DeviceError
+from wayfarer_core.errors import ConfigError, DeviceError
 
 Image = NDArray[np.uint8]  # (height, width, 3)
 

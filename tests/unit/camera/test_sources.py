@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from wayfarer_camera import sources
 from wayfarer_camera.sources import SOURCES, Wanted
-from wayfarer_common.errors import ConfigError, DataError, DeviceError
+from wayfarer_core.errors import ConfigError, DataError, DeviceError
 
 FAST = Wanted("folder", "", rate=200.0, width=64, height=48, repeat=False)
 

@@ -6,7 +6,7 @@ from click.testing import Result
 from fixtures.episodes import write_episode, write_run
 from typer.testing import CliRunner
 from wayfarer_cli.bag import bag
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.errors import ConfigError
 
 
 def call(*words: object) -> Result:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from typer.testing import CliRunner, Result
 from wayfarer_cli.calibrate import COLUMNS, board_on_table, calibrate, read_poses
-from wayfarer_common.calibration import load_calibration
-from wayfarer_common.errors import ConfigError, DataError
+from wayfarer_core.calibration import load_calibration
+from wayfarer_core.errors import ConfigError, DataError
 
 pytestmark = pytest.mark.slow
 

@@ -2,10 +2,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from wayfarer_cli.collect import Collection, Hardware, collect_episodes, launch_arguments
-from wayfarer_cli.in_process.run import collect_in_process
-from wayfarer_cli.launch_file import declared_arguments
-from wayfarer_common.errors import ConfigError
+from wayfarer_cli.collect import collect_episodes
+from wayfarer_core.errors import ConfigError
+from wayfarer_in_process.run import collect_in_process
+from wayfarer_launch.collection import Collection, Hardware, launch_arguments
+from wayfarer_launch.launch_file import declared_arguments
 
 LAUNCH = Path(__file__).parents[3] / "launch"
 NOT_SAID = Hardware()

@@ -8,16 +8,17 @@ from typing import Any
 import pytest
 import yaml
 from fixtures.episodes import write_run
-from wayfarer_cli.collect import Collection, launch_arguments
-from wayfarer_cli.evaluate import Trial, try_in_process, try_over_ros
-from wayfarer_cli.in_process.config import configuration_of
-from wayfarer_cli.launch_file import read_launch_file
-from wayfarer_cli.nodes import find_launch_file, share_of
-from wayfarer_common.errors import ConfigError
-from wayfarer_policies.bcq_networks import Description
-from wayfarer_policies.offline_policy import read_policy, write_policy
-from wayfarer_policies.replay.run_directory import RunDirectory
-from wayfarer_replay.run_description import describe
+from wayfarer_bags.run_description import describe
+from wayfarer_bags.run_directory import RunDirectory
+from wayfarer_cli.evaluate import try_over_ros
+from wayfarer_core.errors import ConfigError
+from wayfarer_in_process.config import configuration_of
+from wayfarer_in_process.trial import Trial, try_in_process
+from wayfarer_launch.collection import Collection, launch_arguments
+from wayfarer_launch.launch_file import read_launch_file
+from wayfarer_launch.nodes import find_launch_file, share_of
+from wayfarer_policies.acting.offline_policy import read_policy, write_policy
+from wayfarer_policies.algorithms.bcq_networks import Description
 
 Change = Callable[[dict[str, Any]], object]
 

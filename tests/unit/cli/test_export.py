@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 from wayfarer_cli import opening
 from wayfarer_cli.main import app
-from wayfarer_common.errors import ConfigError, DataError
-from wayfarer_policies.pose_labels import PoseLabels
-from wayfarer_policies.tasks import task
+from wayfarer_core.errors import ConfigError, DataError
+from wayfarer_policies.offline.pose_labels import PoseLabels
+from wayfarer_policies.offline.tasks import task
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import pytest
 from fixtures.episodes import write_run
 from typer.testing import CliRunner
 from wayfarer_cli.main import app
-from wayfarer_common.errors import ConfigError, DataError
-from wayfarer_policies.offline_policy import read_policy
+from wayfarer_core.errors import ConfigError, DataError
+from wayfarer_policies.acting.offline_policy import read_policy
 
 
 def run(*words: object) -> str:

@@ -6,9 +6,9 @@ import pytest
 from wayfarer_collector.collaborators import Plan, RosRobot
 from wayfarer_collector.scene import NoScene
 from wayfarer_collector.waiting import InterruptedWaitError, Patience, RefusedError, SilenceError
-from wayfarer_common import names
-from wayfarer_common.errors import DeviceError
-from wayfarer_common.fault import FaultKind
+from wayfarer_core import names
+from wayfarer_core.errors import DeviceError
+from wayfarer_core.fault import FaultKind
 from wayfarer_msgs.action import RunEpisode
 from wayfarer_msgs.msg import Episode
 

@@ -13,9 +13,9 @@ from wayfarer_collector.scene import (
     make_scene,
 )
 from wayfarer_collector.waiting import Patience, RefusedError, SilenceError
-from wayfarer_common import names
-from wayfarer_common.errors import ConfigError, DeviceError
-from wayfarer_common.fault import FaultKind
+from wayfarer_core import names
+from wayfarer_core.errors import ConfigError, DeviceError
+from wayfarer_core.fault import FaultKind
 from wayfarer_msgs.action import RunEpisode
 from wayfarer_msgs.msg import Episode
 from wayfarer_msgs.srv import Reset

@@ -2,8 +2,9 @@ import re
 
 import pytest
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
-from wayfarer_common import contract, names, qos
+from wayfarer_common import contract, qos
 from wayfarer_common.contract import TOPICS, Topic
+from wayfarer_core import names
 
 NODES = {"bridge", "sim_bridge", "camera", "control", "actor", "replay", "collector", "novelty", "learner"}
 NOT_TOPICS = {  # services, actions and constants of names.py
@@ -47,6 +48,11 @@ def test_all_names_are_relative_distinct_and_legal_in_ros() -> None:
     assert len(paths) == len(set(paths)) >= 21
     for path in paths:
         assert re.fullmatch(r"[a-z]+(/[a-z][a-z_]*)+", path), path
+
+
+@each_topic
+def test_a_topic_is_spoken_with_the_message_that_the_table_names(topic: Topic) -> None:
+    assert f"{topic.type.__module__.split('.')[0]}/msg/{topic.type.__name__}" == topic.plain.type
 
 
 @each_topic

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Image
-from wayfarer_common import names
 from wayfarer_common.conversions import (
     active_errors,
     array_to_image,
@@ -20,7 +19,8 @@ from wayfarer_common.conversions import (
     to_nanoseconds,
     to_stamp,
 )
-from wayfarer_common.errors import DataError
+from wayfarer_core import names
+from wayfarer_core.errors import DataError
 
 coordinate = st.floats(allow_nan=False)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from wayfarer_common import lifetime
-from wayfarer_common.errors import ConfigError
 from wayfarer_common.lifetime import claim
+from wayfarer_core.errors import ConfigError
 
 DEADLINE = 60.0  # s
 BEGIN = "import os, signal, sys, threading, time\nfrom wayfarer_common.lifetime import *\n"

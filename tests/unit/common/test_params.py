@@ -8,8 +8,9 @@ import rclpy
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from wayfarer_common.errors import ConfigError
-from wayfarer_common.params import declare, param, required
+from wayfarer_common.params import declare
+from wayfarer_core.errors import ConfigError
+from wayfarer_core.parameter import param, required
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rclpy.context import Context
 from rclpy.node import Node
-from wayfarer_common.errors import ConfigError
 from wayfarer_common.ros_arguments import literal, quoted
+from wayfarer_core.errors import ConfigError
 
 NAMES = [
     "pick #2", "a: b", "20241105", "yes", "y", "N", "1e3", "0x10", "010", "inf", ".nan", "~", "null", "[a]", "{b}",

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from wayfarer_common import surroundings
-from wayfarer_common.errors import ConfigError
 from wayfarer_common.surroundings import domain_of, namespace_of, settle, use_own_rmw
+from wayfarer_core.errors import ConfigError
 
 
 def at_home(folder: Path, **variables: str) -> dict[str, str]:

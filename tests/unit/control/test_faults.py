@@ -2,9 +2,9 @@ import pytest
 from franka_msgs.msg import Errors, FrankaRobotState
 from hypothesis import given
 from hypothesis import strategies as st
-from wayfarer_common.fault import FaultKind
 from wayfarer_control import faults
 from wayfarer_control.faults import RobotHealth, judge
+from wayfarer_core.fault import FaultKind
 
 FLAGS = tuple(Errors.get_fields_and_field_types())
 

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from wayfarer_common.fault import Fault, FaultKind
-from wayfarer_common.reason import Reason
 from wayfarer_control.faults import GUIDING, IDLE, MOVE, REFLEX, USER_STOPPED, RobotHealth
 from wayfarer_control.gate import Gate
 from wayfarer_control.permission import Permission
-from wayfarer_control.safety import Decision, Limits, Pose, RecoveryBudget
 from wayfarer_control.stops import Keeper
 from wayfarer_control.underway import Request
 from wayfarer_control.whereabouts import Moment
+from wayfarer_core.fault import Fault, FaultKind
+from wayfarer_core.reason import Reason
+from wayfarer_core.safety import Decision, Limits, Pose, RecoveryBudget
 
 HOME, DOWN = np.array([0.58, 0.0, 0.15]), np.array([1.0, 0.0, 0.0, 0.0])
 LIMITS = Limits(

@@ -3,8 +3,8 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wayfarer_common.errors import ConfigError
-from wayfarer_control.safety import RecoveryBudget
+from wayfarer_core.errors import ConfigError
+from wayfarer_core.safety import RecoveryBudget
 
 
 @given(st.integers(0, 5), st.lists(st.floats(0.0, 30.0), max_size=200))

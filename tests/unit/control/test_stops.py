@@ -3,8 +3,8 @@ import os
 from pathlib import Path
 
 import pytest
-from wayfarer_common.errors import ConfigError, DataError
 from wayfarer_control.stops import FILE, Keeper, Stops, folder_of
+from wayfarer_core.errors import ConfigError, DataError
 
 
 def test_nothing_waits_at_first_and_no_file_is_made(tmp_path: Path) -> None:

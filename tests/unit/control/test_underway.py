@@ -1,7 +1,7 @@
 import numpy as np
-from wayfarer_common.reason import Reason
-from wayfarer_control.safety import Decision, Pose
 from wayfarer_control.underway import Request, Underway
+from wayfarer_core.reason import Reason
+from wayfarer_core.safety import Decision, Pose
 
 TARGET = Pose(np.array([0.5, 0.0, 0.2]), np.array([1.0, 0.0, 0.0, 0.0]))
 

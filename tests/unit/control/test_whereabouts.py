@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wayfarer_common import names
-from wayfarer_control.safety import Pose
 from wayfarer_control.whereabouts import Moment, Whereabouts
+from wayfarer_core import names
+from wayfarer_core.safety import Pose
 
 MAX_AGE = 0.25  # s
 HERE = Pose(np.array([0.5, 0.0, 0.2]), np.array([1.0, 0.0, 0.0, 0.0]))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.errors import ConfigError
 from wayfarer_franka_bridge.approach import Approach, Bounds, Manner, Traveller
 
 START = Approach(np.array([0.48, 0.0, 0.083]), np.zeros(3))

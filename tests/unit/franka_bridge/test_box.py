@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from wayfarer_common.errors import ConfigError
-from wayfarer_common.reason import Reason
+from wayfarer_core.errors import ConfigError
+from wayfarer_core.reason import Reason
 from wayfarer_franka_bridge.box import Box
 from wayfarer_franka_bridge.follower import Goal
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wayfarer_common.errors import ConfigError
-from wayfarer_common.reason import Reason
-from wayfarer_common.rotation import angle_between
+from wayfarer_core.errors import ConfigError
+from wayfarer_core.reason import Reason
+from wayfarer_core.rotation import angle_between
 from wayfarer_franka_bridge.approach import Manner
 from wayfarer_franka_bridge.driver import Vector
 from wayfarer_franka_bridge.follower import STEP, Course, Follower, Goal, Told

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from fixtures.arm import Arm
 from fixtures.graph import wait_for
-from wayfarer_common.errors import DeviceError
-from wayfarer_common.reason import Reason
+from wayfarer_core.errors import DeviceError
+from wayfarer_core.reason import Reason
 from wayfarer_franka_bridge.approach import Manner
 from wayfarer_franka_bridge.driver import MOVE, ConnectionLostError, MotionAbortedError, RobotState, UnusableError
 from wayfarer_franka_bridge.follower import STEP, Follower, Goal

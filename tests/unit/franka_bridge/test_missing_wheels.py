@@ -2,7 +2,7 @@
 
 import pytest
 from fixtures.arm import SETTINGS
-from wayfarer_common.errors import DeviceError
+from wayfarer_core.errors import DeviceError
 from wayfarer_franka_bridge import franky_driver, panda_py_driver
 
 

@@ -1,7 +1,8 @@
 from dataclasses import replace
 
 import pytest
-from wayfarer_common import contract, names
+from wayfarer_common import contract
+from wayfarer_core import names
 from wayfarer_ros2_control.interfaces import REQUIRED, TARGET, Endpoint, Required, missing
 
 ALL = {

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wayfarer_common.reason import Reason
+from wayfarer_core.reason import Reason
 from wayfarer_ros2_control.judge import AFTER, AT_IT, NEARER, Judge
 
 HERE = np.array([0.5, 0.0, 0.2])

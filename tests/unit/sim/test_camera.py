@@ -3,11 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
-from wayfarer_common.calibration import Calibration
-from wayfarer_common.cube import EDGE
-from wayfarer_common.errors import ConfigError
-from wayfarer_policies.vision.camera import camera_of
+from wayfarer_core.calibration import Calibration
+from wayfarer_core.cube import EDGE
+from wayfarer_core.errors import ConfigError
 from wayfarer_sim.cube_world import CubeWorld, CubeWorldConfig
+from wayfarer_vision.camera import camera_of
 
 # A camera that nobody would build: unlike focal lengths, principal point far off the middle, turned about all axes.
 T = np.eye(4)

@@ -1,5 +1,5 @@
 import numpy as np
-from wayfarer_common.cube import FACES
+from wayfarer_core.cube import FACES
 from wayfarer_sim.cube_env import FACE_COLOURS, camera_quaternion
 from wayfarer_sim.cube_world import CubeWorld
 from wayfarer_sim.meshes import mesh_directory

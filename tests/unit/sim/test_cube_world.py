@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
-from wayfarer_common.cube import EDGE, FACES
-from wayfarer_common.errors import ConfigError, DeviceError
+from wayfarer_core.cube import EDGE, FACES
+from wayfarer_core.errors import ConfigError, DeviceError
 from wayfarer_sim.cube_world import CubeWorld, CubeWorldConfig
 
 STEP = 0.5  # [s] of the authors' control period

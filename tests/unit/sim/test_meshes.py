@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from wayfarer_common.errors import DeviceError
+from wayfarer_core.errors import DeviceError
 from wayfarer_sim import meshes
 
 

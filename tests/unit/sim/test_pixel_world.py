@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.errors import ConfigError
 from wayfarer_sim.pixel_world import ACTIONS, ANGLES, PixelWorld, PixelWorldConfig
 
 UP, DOWN, LEFT, RIGHT, CLOCKWISE, COUNTER = range(6)

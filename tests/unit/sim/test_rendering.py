@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
-from wayfarer_common.cube import EDGE, FACE_NORMALS, FACES
-from wayfarer_common.errors import ConfigError, DeviceError
+from wayfarer_core.cube import EDGE, FACE_NORMALS, FACES
+from wayfarer_core.errors import ConfigError, DeviceError
 from wayfarer_sim import rendering
 from wayfarer_sim.cube_env import FACE_COLOURS
 from wayfarer_sim.cube_world import CubeWorld, CubeWorldConfig

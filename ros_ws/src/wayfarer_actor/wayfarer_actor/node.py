@@ -10,20 +10,21 @@ from geometry_msgs.msg import PoseStamped
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from sensor_msgs.msg import Image
-from wayfarer_common import contract, names
+from wayfarer_common import contract
 from wayfarer_common.conversions import image_to_array, position_of, to_nanoseconds
-from wayfarer_common.errors import WayfarerError
-from wayfarer_common.fault import FaultKind
 from wayfarer_common.params import declare
-from wayfarer_common.reason import Reason, nothing_passed
 from wayfarer_common.run import RESULT_TIMEOUT, ContractNode, run
+from wayfarer_core import names
+from wayfarer_core.errors import WayfarerError
+from wayfarer_core.fault import FaultKind
+from wayfarer_core.reason import Reason, nothing_passed
 from wayfarer_msgs.action import RunEpisode
 from wayfarer_msgs.msg import Action, Episode, ExecutedAction, Fault, Weights
-from wayfarer_policies.learned_policy import LearnedPolicy
-from wayfarer_policies.methods import make_policy, method
-from wayfarer_policies.networks import auto_device, weights_from_bytes
-from wayfarer_policies.policy import Policy, PolicyGoal, Start
-from wayfarer_policies.scripts import SCRIPTS, Box, ScriptedPolicy
+from wayfarer_policies.acting.learned_policy import LearnedPolicy
+from wayfarer_policies.acting.policy import Policy, PolicyGoal, Start
+from wayfarer_policies.acting.scripts import SCRIPTS, Box, ScriptedPolicy
+from wayfarer_policies.algorithms.networks import auto_device, weights_from_bytes
+from wayfarer_policies.exploration.methods import Making, make_policy, method
 
 from wayfarer_actor.params import Params
 
@@ -53,7 +54,7 @@ class Actor(ContractNode):
         p = self._params
         torch.set_num_threads(p.threads)
         device = auto_device() if p.device == "auto" else p.device
-        self._policy = make_policy(method(p.method).policy, p, p.checkpoint, p.checkpoint_sha256, device)
+        self._policy = make_policy(method(p.method).policy, Making(p, p.checkpoint, p.checkpoint_sha256, device))
         self._weights_version = 0
         self._running: Running | None = None
         self._latest: Image | None = None

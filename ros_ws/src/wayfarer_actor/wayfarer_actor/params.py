@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from wayfarer_common.parameter import param
-from wayfarer_policies.methods import METHODS, THREADS
-from wayfarer_policies.options import ActingOptions
+from wayfarer_core.options import ActingOptions
+from wayfarer_core.parameter import param
+from wayfarer_policies.exploration.methods import METHODS, THREADS
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from wayfarer_common.errors import ConfigError, DataError, DeviceError
+from wayfarer_core.errors import ConfigError, DataError, DeviceError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 _OLDEST = 1.0  # s; a driver that gives an older capture time counts on another clock than ours

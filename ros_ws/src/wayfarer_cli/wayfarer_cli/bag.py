@@ -13,9 +13,8 @@ from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from wayfarer_common.errors import ConfigError, DataError
-
-from wayfarer_cli.console import bars, plain
+from wayfarer_core.errors import ConfigError, DataError
+from wayfarer_report.console import bars, plain
 
 bag = typer.Typer(no_args_is_help=True, help="Look into recorded runs, check, mend, merge and split them.")
 _out, _errors = plain(), plain(stderr=True)
@@ -44,8 +43,8 @@ def draw(
     run: Run, out: Annotated[Path | None, typer.Option(help="Folder for the pictures; default: the run.")] = None
 ) -> None:
     """Draw what the camera saw (contact_sheet.png) and where the cube was, by its top face (cube_positions.png)."""
-    from wayfarer_policies.replay.run_directory import RunDirectory
-    from wayfarer_policies.report.draw import draw_contact_sheet, draw_cube_positions
+    from wayfarer_bags.run_directory import RunDirectory
+    from wayfarer_report.drawings.draw import draw_contact_sheet, draw_cube_positions
 
     folder = out or run
     with _unusable(run, json=False):
@@ -60,7 +59,7 @@ def draw(
 @bag.command()
 def verify(run: Run, json: Json = False) -> None:
     """Check every byte, chunk and step of a run, or of another recorder's bag. Exit: 0 good, 1 damaged, 2 unusable."""
-    from wayfarer_policies.replay.verify import verify as check
+    from wayfarer_data.upkeep.verify import verify as check
 
     with _unusable(run, json), _progress("verifying") as tell:
         verdict = check(run, tell)
@@ -85,7 +84,7 @@ def recover(
     json: Json = False,
 ) -> None:
     """Finish torn episodes, drop damaged chunks. Exit: 0 all mended, 1 something is lost for good, 2 all is."""
-    from wayfarer_policies.replay import recover as mending
+    from wayfarer_data.upkeep import recover as mending
 
     if write and out is not None:
         raise ConfigError("--write changes the run itself, --out writes a new one: choose one of the two")
@@ -112,7 +111,7 @@ def merge(
     json: Json = False,
 ) -> None:
     """Write the episodes of several runs into one new run."""
-    from wayfarer_policies.replay.rewrite import merge as write
+    from wayfarer_data.upkeep.rewrite import merge as write
 
     with _unusable(_all(runs), json), _progress("merging") as tell:
         made = write(runs, out, tell)
@@ -127,7 +126,7 @@ def split(
     json: Json = False,
 ) -> None:
     """Write a run's episodes into new runs of some episodes each: OUT/part_000, OUT/part_001 ..."""
-    from wayfarer_policies.replay.rewrite import split as write
+    from wayfarer_data.upkeep.rewrite import split as write
 
     with _unusable(run, json), _progress("splitting") as tell:
         made = write(run, out, every, tell)
@@ -147,7 +146,7 @@ def relabel_topics(
     json: Json = False,
 ) -> None:
     """Write a run, or another recorder's bag, again with other names of its topics."""
-    from wayfarer_policies.replay.rewrite import relabel_topics as write
+    from wayfarer_data.upkeep.rewrite import relabel_topics as write
 
     with _unusable(run, json), _progress("relabelling") as tell:
         made = write(run, out, dict(_renaming(word) for word in topics), tell)

@@ -6,10 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from rich.table import Table
-from wayfarer_policies.replay.run_directory import RunDirectory
-from wayfarer_policies.report.summary import RunSummary, summarise_run
-
-from wayfarer_cli.console import show
+from wayfarer_bags.run_directory import RunDirectory
+from wayfarer_report.console import show
+from wayfarer_report.numbers.summary import RunSummary, summarise_run
 
 
 def print_info(runs: Sequence[Path], as_json: bool) -> None:

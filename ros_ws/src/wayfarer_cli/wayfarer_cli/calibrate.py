@@ -9,14 +9,12 @@ from typing import Annotated
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from wayfarer_common.calibration import load_calibration, save_calibration
-from wayfarer_common.errors import ConfigError, DataError
-from wayfarer_policies.vision.charuco import Board, View
+from wayfarer_core.calibration import load_calibration, save_calibration
+from wayfarer_core.errors import ConfigError, DataError
+from wayfarer_vision.charuco import COLUMNS, POSES, Board, View
 
 Matrix = NDArray[np.float64]
 
-POSES = "poses.csv"  # beside the pictures
-COLUMNS = ("file", "x", "y", "z", "qx", "qy", "qz", "qw")
 SUFFIXES = (".png", ".jpg", ".jpeg")
 
 calibrate = typer.Typer(no_args_is_help=True, help="Calibrate what the robot sees with.")
@@ -77,7 +75,7 @@ def intrinsics(
     marker: Marker = 22.0,
 ) -> None:
     """Find focal lengths, principal point and distortion; too few or too similar pictures are refused."""
-    from wayfarer_policies.vision.lens import find_lens
+    from wayfarer_vision.lens import find_lens
 
     board = board_of(columns, rows, square, marker)
     seen = views_of(images, board)
@@ -114,7 +112,7 @@ def pose(
     marker: Marker = 22.0,
 ) -> None:
     """Find where the camera stands in the robot's base frame, from a board at a known place or in the robot's hand."""
-    from wayfarer_policies.vision.placing import place_by_board, place_by_hand
+    from wayfarer_vision.placing import place_by_board, place_by_hand
 
     board, lens = board_of(columns, rows, square, marker), load_calibration(calibration)
     seen = views_of(images, board)
@@ -192,7 +190,7 @@ def read_poses(path: Path) -> dict[str, Matrix]:
 
 
 def _report(out: Path, what: str, error: float, seen: dict[str, View], residuals: tuple[Matrix, ...]) -> None:
-    from wayfarer_policies.vision.calibration_report import draw_report  # slow to import
+    from wayfarer_vision.calibration_report import draw_report  # slow to import
 
     path = out.with_name(f"{out.stem}_{what}.png")
     title = f"{what}: {error:.3f} pixels of reprojection error over {len(seen)} views"

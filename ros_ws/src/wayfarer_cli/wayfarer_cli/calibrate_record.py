@@ -13,12 +13,10 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image
 from wayfarer_common import contract
 from wayfarer_common.conversions import image_to_array, position_of, quaternion_of, to_nanoseconds
-from wayfarer_common.errors import DataError, DeviceError
 from wayfarer_common.ros import start_ros
 from wayfarer_common.surroundings import namespace_of
-from wayfarer_policies.vision.charuco import Board, View
-
-from wayfarer_cli.calibrate import COLUMNS, POSES
+from wayfarer_core.errors import DataError, DeviceError
+from wayfarer_vision.charuco import COLUMNS, POSES, Board, View
 
 _NEW = 25.0  # pixels that the corners must have moved since any picture before
 _STILL = 1.5  # pixels that they may have moved since the image before

@@ -7,60 +7,26 @@ from pathlib import Path
 from typing import Any
 
 from rich.table import Table
-from wayfarer_common.errors import ConfigError
-from wayfarer_policies.checkpoint import digest
-from wayfarer_policies.evaluation import Evaluation, Share, count_successes
-from wayfarer_policies.offline_policy import PolicyFile, read_policy
-from wayfarer_policies.replay.run_directory import RunDirectory, finished
-from wayfarer_policies.report.reached import Ending, draw_reached, most_telling, write_movie
+from wayfarer_bags.run_directory import RunDirectory
+from wayfarer_core.errors import ConfigError
+from wayfarer_in_process.config import Configuration, configuration_of_run
+from wayfarer_in_process.reaching import FRAMES, Distances, Trials, Tried, film, try_all
+from wayfarer_in_process.trial import Trial, collection_of, held, try_in_process
+from wayfarer_policies.acting.offline_policy import read_policy
+from wayfarer_policies.offline.evaluation import Evaluation, Share, count_successes
+from wayfarer_report.console import bars, show
+from wayfarer_report.drawings.reached import Ending, draw_reached, most_telling, write_movie
 
-from wayfarer_cli.collect import Collection, collect_episodes
-from wayfarer_cli.console import bars, show
-from wayfarer_cli.in_process.config import Configuration, configuration_of_run
-from wayfarer_cli.in_process.held import check_held
-from wayfarer_cli.in_process.reaching import FRAMES, Distances, Trials, Tried, film, try_all
-from wayfarer_cli.in_process.run import collect_in_process
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A policy, and how it is to be tried."""
-
-    checkpoint: Path
-    episodes: int = 20
-    steps: int = 200
-    seed: int = 0
-    out: Path | None = None  # the run it is recorded in; None: beside the checkpoint
-    config: Path | None = None  # parameters of the nodes; None: the simulator's own
-
-    def run(self, policy: PolicyFile, transport: str) -> Path:
-        """Return the run's folder; the default one is another for whatever makes the episodes others, and transports.
-
-        Raises ConfigError where the parameter file cannot be read.
-        """
-        if self.out is not None:
-            return self.out
-        name = f"evaluation-{policy.sha256[:8]}-{self.steps}-steps-seed{self.seed}-{transport}"
-        return self.checkpoint.parent / (name if self.config is None else f"{name}-config-{_digest(self.config)}")
+from wayfarer_cli.collect import collect_episodes
 
 
 def try_over_ros(trial: Trial) -> Evaluation:
     """Let the nodes act out and record what the run does not hold yet, then count. Raises a WayfarerError."""
     policy = read_policy(trial.checkpoint)
     run = trial.run(policy, "ros")
-    wanted = _collection(trial, policy, run)
-    if _held(wanted) < trial.episodes:
+    wanted = collection_of(trial, policy, run)
+    if held(wanted) < trial.episodes:
         collect_episodes(wanted)
-    return count_successes(run, policy.task, trial.episodes)
-
-
-def try_in_process(trial: Trial) -> Evaluation:
-    """Do the same in this process: the same episodes, bit for bit. Raises a WayfarerError."""
-    policy = read_policy(trial.checkpoint)
-    run = trial.run(policy, "in-process")
-    wanted = _collection(trial, policy, run)
-    if _held(wanted) < trial.episodes:
-        collect_in_process(wanted)
     return count_successes(run, policy.task, trial.episodes)
 
 
@@ -75,35 +41,6 @@ def evaluate_policy(trial: Trial, in_process: bool, as_json: bool) -> None:
     table.add_row("done on the way", *_share(found.at_any_time))
     show(table)
     print(f"mean return {found.mean_return:.2f}; recorded in {found.run}")
-
-
-def _collection(trial: Trial, policy: PolicyFile, run: Path) -> Collection:
-    return Collection(
-        target="sim",
-        method="offline",
-        episodes=trial.episodes,
-        steps=trial.steps,
-        seed=trial.seed,
-        out=run,
-        schedule="sequential",
-        config=trial.config,
-        checkpoint=(trial.checkpoint, policy.sha256),
-    )
-
-
-def _held(wanted: Collection) -> int:
-    """Count the episodes that are there. Raises ConfigError where they are another trial's."""
-    held, _ = finished(wanted.out)
-    if held:
-        check_held(wanted)
-    return held
-
-
-def _digest(config: Path) -> str:
-    try:
-        return digest(config.read_bytes())[:8]
-    except OSError as error:
-        raise ConfigError(f"cannot read the parameter file {config}: {error.strerror}") from error
 
 
 def _plain(trial: Trial, found: Evaluation) -> dict[str, Any]:

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from wayfarer_common.errors import ConfigError
-
-from wayfarer_cli.console import bars
+from wayfarer_core.errors import ConfigError
+from wayfarer_report.console import bars
 
 
 class Format(StrEnum):
@@ -33,11 +32,11 @@ def export(
 ) -> None:
     """Write a run's valid steps for another learning library: frames, actions, positions, rewards, without loss."""
     import numpy as np
-    from wayfarer_policies.replay.export.lerobot import export_lerobot
-    from wayfarer_policies.replay.export.minari import export_minari
-    from wayfarer_policies.replay.export.robomimic import export_robomimic
-    from wayfarer_policies.replay.export.segments import Material
-    from wayfarer_policies.tasks import task as task_named
+    from wayfarer_data.export.lerobot import export_lerobot
+    from wayfarer_data.export.minari import export_minari
+    from wayfarer_data.export.robomimic import export_robomimic
+    from wayfarer_data.export.segments import Material
+    from wayfarer_policies.offline.tasks import task as task_named
 
     from wayfarer_cli.opening import label, open_runs
 

@@ -9,16 +9,16 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 from wayfarer_common import lifetime
-from wayfarer_common.errors import ConfigError, WayfarerError
 from wayfarer_common.surroundings import RANGE
+from wayfarer_core.errors import ConfigError, WayfarerError
+from wayfarer_report.console import plain
 
 from wayfarer_cli.bag import bag
 from wayfarer_cli.calibrate import calibrate
-from wayfarer_cli.console import plain
 from wayfarer_cli.export import export
-from wayfarer_cli.paper.command import paper
+from wayfarer_cli.paper import paper
 from wayfarer_cli.recipe import Recipe
-from wayfarer_cli.train import train
+from wayfarer_cli.train.command import train
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
 app.add_typer(bag, name="bag")
@@ -81,15 +81,17 @@ def collect(
     ] = None,
 ) -> None:
     """Collect episodes into a rosbag. Ctrl-C ends it cleanly; the same command again continues the run."""
-    from wayfarer_cli.collect import Collection, Hardware, collect_episodes
+    from wayfarer_launch.collection import Collection, Hardware
 
     hardware = Hardware(robot, robot_ip, backend)
     wanted = Collection(target, method, episodes, steps, seed, out, schedule, config, recipe, threads, hardware)
     if in_process:
-        from wayfarer_cli.in_process.run import collect_in_process
+        from wayfarer_in_process.run import collect_in_process
 
         collect_in_process(wanted)
     else:
+        from wayfarer_cli.collect import collect_episodes
+
         collect_episodes(wanted)
 
 
@@ -119,7 +121,9 @@ def evaluate(
     """
     if (checkpoint is None) == (goals is None):
         raise ConfigError("name either a checkpoint or --goals RUN")
-    from wayfarer_cli.evaluate import GoalTrial, Trial, evaluate_goals, evaluate_policy
+    from wayfarer_in_process.trial import Trial
+
+    from wayfarer_cli.evaluate import GoalTrial, evaluate_goals, evaluate_policy
 
     if goals is not None:
         evaluate_goals(GoalTrial(goals, episodes, steps or 50, seed, picture), json)
@@ -194,13 +198,13 @@ def launch(
 
     The same files work with `ros2 launch wayfarer_bringup ...` where ROS 2 is installed.
     """
-    from wayfarer_cli.nodes import launch_nodes, show_arguments
+    from wayfarer_cli.launch import run_launch_file, show_arguments
 
     given = dict(_key_value(word) for word in context.args)
     if show_args:
         show_arguments(file)
     else:
-        sys.exit(launch_nodes(file, given, _errors))
+        sys.exit(run_launch_file(file, given))
 
 
 def _key_value(word: str) -> tuple[str, str]:

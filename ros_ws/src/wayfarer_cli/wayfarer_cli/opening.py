@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.progress import Progress
-from wayfarer_policies.pose_labels import PoseLabels
-from wayfarer_policies.replay.dataset import Dataset
+from wayfarer_data.cache.dataset import Dataset
+from wayfarer_policies.offline.pose_labels import PoseLabels
 
 
 def open_runs(runs: Sequence[Path], progress: Progress) -> Dataset:

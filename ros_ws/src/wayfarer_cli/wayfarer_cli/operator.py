@@ -7,10 +7,10 @@ import rclpy
 from rclpy.client import Client
 from rclpy.node import Node
 from std_srvs.srv import Trigger
-from wayfarer_common import names
-from wayfarer_common.errors import ConfigError, DeviceError
 from wayfarer_common.ros import start_ros
 from wayfarer_common.surroundings import namespace_of
+from wayfarer_core import names
+from wayfarer_core.errors import ConfigError, DeviceError
 
 _POLL = 0.05  # s
 

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.progress import TaskID
-from wayfarer_common.errors import ConfigError
-from wayfarer_policies.report.dataset import dataset_page
-from wayfarer_policies.report.gathered import Gathered, gather
-from wayfarer_policies.report.page import write_page
-
-from wayfarer_cli.console import bars
-from wayfarer_cli.provenance import made_by
+from wayfarer_core.errors import ConfigError
+from wayfarer_core.provenance import made_by
+from wayfarer_report.console import bars
+from wayfarer_report.page.dataset import dataset_page
+from wayfarer_report.page.gathered import Gathered, gather
+from wayfarer_report.page.page import write_page
 
 
 def write_report(runs: Sequence[Path], out: Path) -> None:

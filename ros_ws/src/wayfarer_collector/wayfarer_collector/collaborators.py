@@ -10,14 +10,14 @@ from rclpy.action import ActionClient
 from rclpy.client import Client
 from rclpy.node import Node
 from sensor_msgs.msg import Image
-from wayfarer_common import names
-from wayfarer_common.errors import DataError, DeviceError
-from wayfarer_common.fault import TRIES, FaultKind, tried_in_vain
+from wayfarer_core import names
+from wayfarer_core.errors import DataError, DeviceError
+from wayfarer_core.fault import TRIES, FaultKind, tried_in_vain
 from wayfarer_msgs.action import FitNovelty, RunEpisode, Train
 from wayfarer_msgs.msg import Episode
 from wayfarer_msgs.srv import BeginEpisode, EndEpisode, Reset, SelectGoal
-from wayfarer_policies.exploration import CountedStore
-from wayfarer_policies.methods import method
+from wayfarer_policies.exploration.algorithm_1 import CountedStore
+from wayfarer_policies.exploration.methods import method
 
 from wayfarer_collector.scene import Scene
 from wayfarer_collector.waiting import InterruptedWaitError, Patience, RefusedError, SilenceError, Tell

@@ -15,14 +15,17 @@ from typing import Any
 import yaml
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from std_srvs.srv import Trigger
-from wayfarer_common import contract, names
-from wayfarer_common.errors import ConfigError
-from wayfarer_common.fault import FaultKind
+from wayfarer_bags.run_directory import finished
+from wayfarer_common import contract
 from wayfarer_common.params import declare
 from wayfarer_common.run import ContractNode, run
+from wayfarer_core import names
+from wayfarer_core.errors import ConfigError
+from wayfarer_core.fault import FaultKind
 from wayfarer_msgs.action import FitNovelty, RunEpisode, Train
 from wayfarer_msgs.msg import CollectorStatus, Fault
-from wayfarer_policies.exploration import (
+from wayfarer_policies.agreement import check_agreement
+from wayfarer_policies.exploration.algorithm_1 import (
     CountedStore,
     Learner,
     Novelty,
@@ -34,17 +37,15 @@ from wayfarer_policies.exploration import (
     Stage,
     explore,
 )
-from wayfarer_policies.goals import NoNovelty
-from wayfarer_policies.learners import NoLearner
-from wayfarer_policies.methods import method
-from wayfarer_policies.replay.run_directory import finished
+from wayfarer_policies.exploration.goals import NoNovelty
+from wayfarer_policies.exploration.learners import NoLearner
+from wayfarer_policies.exploration.methods import method
+from wayfarer_report.live.policy_watch import PolicyWatch, in_words
+from wayfarer_report.live.scalars import Scalars
 
-from wayfarer_collector.agreement import check_agreement
 from wayfarer_collector.collaborators import Caller, Plan, RosLearner, RosNovelty, RosRobot
 from wayfarer_collector.configuration import read_configuration
 from wayfarer_collector.params import Params
-from wayfarer_collector.policy_watch import PolicyWatch, in_words
-from wayfarer_collector.scalars import Scalars
 from wayfarer_collector.scene import Scene, Surroundings, make_scene
 from wayfarer_collector.waiting import InterruptedWaitError, Patience
 

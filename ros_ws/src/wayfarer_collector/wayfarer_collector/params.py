@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from wayfarer_common.parameter import param
-from wayfarer_policies.methods import METHODS
-from wayfarer_policies.scripts import SCRIPTS
+from wayfarer_core.parameter import param
+from wayfarer_policies.acting.scripts import SCRIPTS
+from wayfarer_policies.exploration.methods import METHODS
 
 SCHEDULES = ("sequential", "overlapped")
 SCENES = ("none", "operator", *SCRIPTS)

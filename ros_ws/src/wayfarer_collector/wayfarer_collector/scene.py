@@ -11,15 +11,15 @@ from typing import Any, Protocol
 import yaml
 from builtin_interfaces.msg import Time
 from std_srvs.srv import SetBool
-from wayfarer_common import names
-from wayfarer_common.errors import ConfigError
-from wayfarer_common.fault import FaultKind
+from wayfarer_core import names
+from wayfarer_core.errors import ConfigError
+from wayfarer_core.fault import FaultKind
 from wayfarer_msgs.action import RunEpisode
 from wayfarer_msgs.msg import Episode
 from wayfarer_msgs.srv import Reset
-from wayfarer_policies.scripts import SCRIPTS, Box, steps_needed
+from wayfarer_policies.acting.scripts import SCRIPTS, Box, steps_needed
+from wayfarer_policies.agreement import must_agree
 
-from wayfarer_collector.agreement import must_agree
 from wayfarer_collector.params import SCENES
 from wayfarer_collector.waiting import Patience, RefusedError, SilenceError
 

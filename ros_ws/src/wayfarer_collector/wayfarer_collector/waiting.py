@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rclpy.task import Future
-from wayfarer_common.errors import DeviceError, WayfarerError
+from wayfarer_core.errors import DeviceError, WayfarerError
 
 _POLL = 0.05  # s
 

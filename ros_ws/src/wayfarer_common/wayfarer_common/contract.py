@@ -1,6 +1,6 @@
-"""The contract: which node publishes what, of which type and quality of service, and who must listen.
+"""The contract as rclpy speaks it: the types and qualities of service of its topics.
 
-README shows the same table.
+The table itself is `wayfarer_core.topics`; docs/contract.md shows it.
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from franka_msgs.msg import FrankaRobotState
 from geometry_msgs.msg import PoseStamped
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image, JointState
+from wayfarer_core import topics
 from wayfarer_msgs.msg import (
     Acknowledgement,
     Action,
@@ -21,38 +22,55 @@ from wayfarer_msgs.msg import (
     Weights,
 )
 
-from wayfarer_common import names, qos
+from wayfarer_common import qos
 
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic of the contract; `subscribers` are the nodes without which no episode can run."""
+    """A topic of the contract with its message class and quality of service."""
 
-    name: str
+    plain: topics.Topic
     type: Any
     qos: QoSProfile
-    publisher: str
-    subscribers: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Its relative name."""
+        return self.plain.name
+
+    @property
+    def publisher(self) -> str:
+        """The node that publishes it."""
+        return self.plain.publisher
+
+    @property
+    def subscribers(self) -> tuple[str, ...]:
+        """The nodes without whose listening no episode can run."""
+        return self.plain.subscribers
 
 
-CAMERA_IMAGE = Topic(names.CAMERA_IMAGE, Image, qos.STEP, "bridge", ("camera",))
-CAMERA_INFO = Topic(names.CAMERA_INFO, CameraInfo, qos.LATCHED, "bridge")
-CAMERA_FAULT = Topic(names.CAMERA_FAULT, Fault, qos.LATCHED, "camera", ("actor",))
-OBSERVATION_IMAGE = Topic(names.OBSERVATION_IMAGE, Image, qos.STEP, "camera", ("actor", "replay"))
-POLICY_ACTION = Topic(names.POLICY_ACTION, Action, qos.STEP, "actor", ("control", "replay"))
-EXECUTED = Topic(names.EXECUTED, ExecutedAction, qos.STEP, "control", ("actor", "replay"))
-CONTROL_FAULT = Topic(names.CONTROL_FAULT, Fault, qos.LATCHED, "control", ("actor",))
-TARGET_POSE = Topic(names.TARGET_POSE, PoseStamped, qos.STEP, "control", ("bridge",))
-ACKNOWLEDGEMENT = Topic(names.ACKNOWLEDGEMENT, Acknowledgement, qos.STEP, "bridge", ("control",))
-CURRENT_POSE = Topic(names.CURRENT_POSE, PoseStamped, qos.STATE, "bridge", ("control", "replay"))
-JOINT_STATES = Topic(names.JOINT_STATES, JointState, qos.STATE, "bridge")
-ROBOT_STATE = Topic(names.ROBOT_STATE, FrankaRobotState, qos.STATE, "bridge", ("control",))
-OBJECT_POSE = Topic(names.OBJECT_POSE, PoseStamped, qos.STATE, "sim_bridge")
-NOVELTY_SCORE = Topic(names.NOVELTY_SCORE, Novelty, qos.STATE, "novelty")
-NOVELTY_GOAL = Topic(names.NOVELTY_GOAL, Image, qos.LATCHED, "novelty")
-WEIGHTS = Topic(names.WEIGHTS, Weights, qos.LATCHED, "learner", ("actor",))
-REPLAY_EPISODE = Topic(names.REPLAY_EPISODE, Episode, qos.LATCHED, "replay")
-COLLECTOR_STATUS = Topic(names.COLLECTOR_STATUS, CollectorStatus, qos.LATCHED, "collector")
+def _spoken(plain: topics.Topic, kind: Any) -> Topic:
+    return Topic(plain, kind, qos.profile(plain.quality))
+
+
+CAMERA_IMAGE = _spoken(topics.CAMERA_IMAGE, Image)
+CAMERA_INFO = _spoken(topics.CAMERA_INFO, CameraInfo)
+CAMERA_FAULT = _spoken(topics.CAMERA_FAULT, Fault)
+OBSERVATION_IMAGE = _spoken(topics.OBSERVATION_IMAGE, Image)
+POLICY_ACTION = _spoken(topics.POLICY_ACTION, Action)
+EXECUTED = _spoken(topics.EXECUTED, ExecutedAction)
+CONTROL_FAULT = _spoken(topics.CONTROL_FAULT, Fault)
+TARGET_POSE = _spoken(topics.TARGET_POSE, PoseStamped)
+ACKNOWLEDGEMENT = _spoken(topics.ACKNOWLEDGEMENT, Acknowledgement)
+CURRENT_POSE = _spoken(topics.CURRENT_POSE, PoseStamped)
+JOINT_STATES = _spoken(topics.JOINT_STATES, JointState)
+ROBOT_STATE = _spoken(topics.ROBOT_STATE, FrankaRobotState)
+OBJECT_POSE = _spoken(topics.OBJECT_POSE, PoseStamped)
+NOVELTY_SCORE = _spoken(topics.NOVELTY_SCORE, Novelty)
+NOVELTY_GOAL = _spoken(topics.NOVELTY_GOAL, Image)
+WEIGHTS = _spoken(topics.WEIGHTS, Weights)
+REPLAY_EPISODE = _spoken(topics.REPLAY_EPISODE, Episode)
+COLLECTOR_STATUS = _spoken(topics.COLLECTOR_STATUS, CollectorStatus)
 
 TOPICS = (
     CAMERA_IMAGE,

@@ -7,9 +7,8 @@ from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Pose, PoseStamped
 from numpy.typing import NDArray
 from sensor_msgs.msg import Image
-
-from wayfarer_common import names
-from wayfarer_common.errors import DataError
+from wayfarer_core import names
+from wayfarer_core.errors import DataError
 
 _CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1}
 

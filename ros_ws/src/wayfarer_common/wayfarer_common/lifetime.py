@@ -16,7 +16,8 @@ from hashlib import sha256
 from pathlib import Path
 from types import FrameType
 
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.errors import ConfigError
+
 from wayfarer_common.surroundings import use_own_rmw
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # what asks a process to end

@@ -7,20 +7,16 @@
 
 A required one, as a limit of the arm is, has no default that a misspelt section could fall back to.
 A value that is missing, outside its range or of another type, or a key that nobody declared, ends
-the node with a message.
+the node with a message; `wayfarer_core.parameter` checks them.
 """
 
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
-
-from wayfarer_common.errors import ConfigError
-from wayfarer_common.parameter import About, missing, without
-from wayfarer_common.parameter import param as param  # nodes take all three from here
-from wayfarer_common.parameter import required as required
+from wayfarer_core.parameter import About, checked
 
 P = TypeVar("P")
 
@@ -33,51 +29,20 @@ def declare(node: Node, parameters: type[P]) -> P:
     Raises ConfigError, naming node, key and what would be right.
     """
     # rclpy has no public way to list what was given but never declared
-    given = node._parameter_overrides
-    known = {f.name for f in fields(parameters)}  # type: ignore[arg-type]
-    for key in given:
-        if key not in known and not key.startswith(_OF_ROS_ITSELF):
-            raise ConfigError(
-                f"node {node.get_name()}: unknown parameter {key!r}; known are {', '.join(sorted(known))}"
-            )
-    if lacking := missing(parameters, given):
-        raise ConfigError(without(node.get_name(), lacking))
-    return parameters(**{f.name: _declare_one(node, f) for f in fields(parameters)})  # type: ignore[arg-type]
+    overrides = node._parameter_overrides
+    given = {key: _plain(of.value) for key, of in overrides.items() if not key.startswith(_OF_ROS_ITSELF)}
+    values = checked(parameters, node.get_name(), given)
+
+    for f in fields(parameters):  # type: ignore[arg-type]
+        about: About = f.metadata["about"]
+        like = list(about.like) if isinstance(about.like, tuple) else about.like
+        node.declare_parameter(f.name, like, _descriptor(about, like))
+    return values
 
 
-def _declare_one(node: Node, f: Any) -> Any:
-    about: About = f.metadata["about"]
-    like = list(about.like) if isinstance(about.like, tuple) else about.like
-    try:
-        value = node.declare_parameter(f.name, like, _descriptor(about, like)).value
-    except InvalidParameterTypeException as error:
-        raise ConfigError(f"node {node.get_name()}: {error}; {f.name} is: {about.text}") from error
-    except InvalidParameterValueException as error:
-        raise ConfigError(
-            f"node {node.get_name()}: {f.name}: {error}; it is: {about.text}"
-        ) from error
-    if value is None:  # an empty list has no type, and ROS takes it for no value
-        raise ConfigError(
-            f"node {node.get_name()}: {f.name} was given no value; it is: {about.text}"
-        )
-    values = value if isinstance(value, list) else [value]
-    if (
-        about.low is not None
-        and about.high is not None
-        and not all(about.low <= v <= about.high for v in values)
-    ):
-        raise ConfigError(
-            f"node {node.get_name()}: {f.name} = {value} is outside [{about.low}, {about.high}]; it is: {about.text}"
-        )
-    if isinstance(like, list) and len(value) != len(like):
-        raise ConfigError(
-            f"node {node.get_name()}: {f.name} needs {len(like)} numbers, got {value}"
-        )
-    if about.choices and value not in about.choices:
-        raise ConfigError(
-            f"node {node.get_name()}: {f.name} = {value!r} is not one of {', '.join(about.choices)}"
-        )
-    return tuple(value) if isinstance(about.like, tuple) else value
+def _plain(value: Any) -> Any:
+    """Return a value as YAML would give it: rclpy's arrays are lists."""
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str | bytes) else value
 
 
 def _descriptor(about: About, like: Any) -> ParameterDescriptor:
@@ -87,11 +52,7 @@ def _descriptor(about: About, like: Any) -> ParameterDescriptor:
     if about.low is None or about.high is None:
         return descriptor
     if isinstance(like, float):
-        descriptor.floating_point_range = [
-            FloatingPointRange(from_value=float(about.low), to_value=float(about.high))
-        ]
+        descriptor.floating_point_range = [FloatingPointRange(from_value=float(about.low), to_value=float(about.high))]
     elif isinstance(like, int):
-        descriptor.integer_range = [
-            IntegerRange(from_value=int(about.low), to_value=int(about.high), step=1)
-        ]
+        descriptor.integer_range = [IntegerRange(from_value=int(about.low), to_value=int(about.high), step=1)]
     return descriptor

@@ -4,9 +4,9 @@ import sys
 
 import rclpy
 from rclpy.signals import SignalHandlerOptions
+from wayfarer_core.errors import ConfigError
 
 from wayfarer_common import surroundings
-from wayfarer_common.errors import ConfigError
 from wayfarer_common.ros_arguments import literal
 
 

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.errors import ConfigError
 
 _MADE_BY_LAUNCH = "launch_params_"  # how ros2 launch names the files it writes a launch file's <param> into
 

@@ -25,10 +25,10 @@ from rclpy.publisher import Publisher
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from rclpy.task import Future
+from wayfarer_core.errors import WayfarerError
 
 from wayfarer_common import lifetime
 from wayfarer_common.contract import Topic
-from wayfarer_common.errors import WayfarerError
 from wayfarer_common.ros import start_ros
 
 T = TypeVar("T")

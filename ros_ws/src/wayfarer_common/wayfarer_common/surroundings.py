@@ -8,7 +8,7 @@ from collections.abc import MutableMapping
 from importlib.util import find_spec
 from pathlib import Path
 
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.errors import ConfigError
 
 HIGHEST_DOMAIN = 232  # DDS has no ports for more
 RANGE = "ROS_AUTOMATIC_DISCOVERY_RANGE"

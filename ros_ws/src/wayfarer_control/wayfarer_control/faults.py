@@ -6,7 +6,7 @@ The names of the flags are those of franka_msgs/Errors, the modes those of frank
 from collections.abc import Sequence
 from dataclasses import replace
 
-from wayfarer_common.fault import Fault, FaultKind
+from wayfarer_core.fault import Fault, FaultKind
 
 OTHER, IDLE, MOVE, GUIDING, REFLEX, USER_STOPPED, RECOVERING = range(7)
 

@@ -7,12 +7,8 @@ a second one commands. Nothing counts as commanded before the bridge has acknowl
 from collections.abc import Callable
 
 import numpy as np
-from wayfarer_common.reason import Reason
-
-from wayfarer_control.holding import Answer, Holding
-from wayfarer_control.outlet import Outlet
-from wayfarer_control.permission import Permission
-from wayfarer_control.safety import (
+from wayfarer_core.reason import Reason
+from wayfarer_core.safety import (
     Decision,
     Limits,
     Pose,
@@ -22,6 +18,10 @@ from wayfarer_control.safety import (
     hold,
     nothing,
 )
+
+from wayfarer_control.holding import Answer, Holding
+from wayfarer_control.outlet import Outlet
+from wayfarer_control.permission import Permission
 from wayfarer_control.underway import Request, Sent, Underway
 from wayfarer_control.whereabouts import Moment, Whereabouts
 

@@ -4,9 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from wayfarer_common.reason import Reason
-
-from wayfarer_control.safety import Decision, Limits, Pose, hold, nothing
+from wayfarer_core.reason import Reason
+from wayfarer_core.safety import Decision, Limits, Pose, hold, nothing
 
 _AGAIN = 0.1  # s between two tries
 

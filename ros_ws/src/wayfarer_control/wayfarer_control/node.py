@@ -17,7 +17,7 @@ from geometry_msgs.msg import PoseStamped
 from rclpy.action import ActionClient
 from rclpy.task import Future
 from std_srvs.srv import SetBool, Trigger
-from wayfarer_common import contract, names
+from wayfarer_common import contract
 from wayfarer_common.conversions import (
     active_errors,
     base_pose,
@@ -26,11 +26,13 @@ from wayfarer_common.conversions import (
     set_pose,
     to_nanoseconds,
 )
-from wayfarer_common.errors import DataError
-from wayfarer_common.fault import Fault
 from wayfarer_common.params import declare
-from wayfarer_common.reason import Reason
 from wayfarer_common.run import ContractNode, run
+from wayfarer_core import names
+from wayfarer_core.errors import DataError
+from wayfarer_core.fault import Fault
+from wayfarer_core.reason import Reason
+from wayfarer_core.safety import Decision, Limits, Pose, RecoveryBudget
 from wayfarer_msgs.msg import Acknowledgement, Action, ExecutedAction
 from wayfarer_msgs.msg import Fault as FaultMessage
 
@@ -39,7 +41,6 @@ from wayfarer_control.gate import Gate
 from wayfarer_control.holding import Answer
 from wayfarer_control.params import Params
 from wayfarer_control.permission import Permission
-from wayfarer_control.safety import Decision, Limits, Pose, RecoveryBudget
 from wayfarer_control.stops import Keeper, folder_of
 from wayfarer_control.underway import Request
 from wayfarer_control.whereabouts import Moment

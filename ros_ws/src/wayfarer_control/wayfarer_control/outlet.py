@@ -2,9 +2,9 @@
 
 from typing import Protocol
 
-from wayfarer_common.fault import Fault
+from wayfarer_core.fault import Fault
+from wayfarer_core.safety import Decision, Pose
 
-from wayfarer_control.safety import Decision, Pose
 from wayfarer_control.underway import Request
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from wayfarer_common.parameter import param, required
+from wayfarer_core.parameter import param, required
 
 
 @dataclass(frozen=True)

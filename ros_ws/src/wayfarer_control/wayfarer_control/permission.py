@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from wayfarer_common.errors import DataError
-from wayfarer_common.fault import Fault, FaultKind
-from wayfarer_common.targets import too_many
+from wayfarer_core.errors import DataError
+from wayfarer_core.fault import Fault, FaultKind
+from wayfarer_core.safety import RecoveryBudget
+from wayfarer_core.targets import too_many
 
 from wayfarer_control.faults import RobotHealth
 from wayfarer_control.outlet import Outlet
-from wayfarer_control.safety import RecoveryBudget
 from wayfarer_control.stops import Keeper
 
 _RECOVERY_TIMEOUT = 60.0  # s, after which a recovery counts as over even if nobody said so

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from pathlib import Path
 
-from wayfarer_common.errors import ConfigError, DataError
-from wayfarer_policies.atomic import make_folder, sync_directory, write_atomically
+from wayfarer_core.atomic import make_folder, sync_directory, write_atomically
+from wayfarer_core.errors import ConfigError, DataError
 
 FILE = "waits_for_operator.json"
 _ADVICE = "set ROS_HOME to a folder that can be written"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from wayfarer_control.safety import Decision, Vector
+from wayfarer_core.safety import Decision, Vector
 
 _FORGOTTEN = 10.0  # s after its deadline an answer that never came is not waited for any more
 

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from wayfarer_common import names
-from wayfarer_common.rotation import is_rotation
-
-from wayfarer_control.safety import Pose
+from wayfarer_core import names
+from wayfarer_core.rotation import is_rotation
+from wayfarer_core.safety import Pose
 
 _SLEW = 0.005  # s between two looks by which a clock may lag without having been set back
 _LONGEST_DELAY = 10.0  # s that a pose may wait in queues: 1,000 of them at 100 Hz

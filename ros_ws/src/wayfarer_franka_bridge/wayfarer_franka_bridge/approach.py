@@ -13,7 +13,7 @@ inside them, whatever goals come next: such states are the viability kernel of a
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.errors import ConfigError
 
 from wayfarer_franka_bridge.driver import Vector
 

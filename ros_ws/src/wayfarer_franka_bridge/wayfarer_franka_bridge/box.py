@@ -1,10 +1,10 @@
 """The box of tool points into which the bridge follows targets. Pure."""
 
 import numpy as np
-from wayfarer_common.errors import ConfigError
-from wayfarer_common.reason import Reason
-from wayfarer_common.rotation import is_rotation
-from wayfarer_common.targets import TAKEN, Refusal
+from wayfarer_core.errors import ConfigError
+from wayfarer_core.reason import Reason
+from wayfarer_core.rotation import is_rotation
+from wayfarer_core.targets import TAKEN, Refusal
 
 from wayfarer_franka_bridge.driver import Vector
 from wayfarer_franka_bridge.follower import Goal

@@ -18,7 +18,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any
 
-from wayfarer_common.errors import DeviceError
+from wayfarer_core.errors import DeviceError
 
 from wayfarer_franka_bridge.driver import ConnectionLostError, Settings
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from wayfarer_common.errors import DeviceError
+from wayfarer_core.errors import DeviceError
 
 Vector = NDArray[np.float64]
 

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from wayfarer_common.errors import ConfigError
-from wayfarer_common.reason import Reason
-from wayfarer_common.rotation import angle_between, turned
-from wayfarer_common.targets import TAKEN, Refusal
+from wayfarer_core.errors import ConfigError
+from wayfarer_core.reason import Reason
+from wayfarer_core.rotation import angle_between, turned
+from wayfarer_core.targets import TAKEN, Refusal
 
 from wayfarer_franka_bridge.approach import Approach, Manner, Traveller
 from wayfarer_franka_bridge.driver import Vector

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
-from wayfarer_common.errors import DeviceError
+from wayfarer_core.errors import DeviceError
 
 from wayfarer_franka_bridge.driver import (
     ConnectionLostError,

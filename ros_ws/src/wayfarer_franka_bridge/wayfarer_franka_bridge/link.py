@@ -10,9 +10,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
-from wayfarer_common.errors import DeviceError
-from wayfarer_common.reason import Reason
-from wayfarer_common.targets import Refusal
+from wayfarer_core.errors import DeviceError
+from wayfarer_core.reason import Reason
+from wayfarer_core.targets import Refusal
 
 from wayfarer_franka_bridge.driver import (
     ConnectionLostError,

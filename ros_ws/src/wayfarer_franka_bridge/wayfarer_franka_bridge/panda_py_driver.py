@@ -7,7 +7,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import TypeVar
 
-from wayfarer_common.errors import DeviceError
+from wayfarer_core.errors import DeviceError
 
 from wayfarer_franka_bridge.child import Child
 from wayfarer_franka_bridge.driver import ConnectionLostError, RobotState, Settings, Vector

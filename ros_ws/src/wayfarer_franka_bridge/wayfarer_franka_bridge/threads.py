@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as NotInTime
 
-from wayfarer_common.errors import DeviceError
+from wayfarer_core.errors import DeviceError
 
 
 class Threads:

@@ -6,18 +6,19 @@ from pathlib import Path
 import torch
 from rclpy.action import ActionServer, GoalResponse
 from rclpy.action.server import ServerGoalHandle
-from wayfarer_common import contract, names
-from wayfarer_common.errors import ConfigError, WayfarerError
+from wayfarer_common import contract
 from wayfarer_common.params import declare
 from wayfarer_common.run import RESULT_TIMEOUT, ContractNode, run
+from wayfarer_core import names
+from wayfarer_core.errors import ConfigError, WayfarerError
+from wayfarer_data.cache.buffer import RunBuffer
 from wayfarer_msgs.action import Train
 from wayfarer_msgs.msg import Weights
-from wayfarer_policies import checkpoint
-from wayfarer_policies.learners import Checkpointed
-from wayfarer_policies.methods import checkpoint_folder, make_learner, make_rnd
-from wayfarer_policies.networks import auto_device, weights_to_bytes
-from wayfarer_policies.replay.buffer import RunBuffer
-from wayfarer_policies.td3 import TD3
+from wayfarer_policies.algorithms import checkpoint
+from wayfarer_policies.algorithms.networks import auto_device, weights_to_bytes
+from wayfarer_policies.algorithms.td3 import TD3
+from wayfarer_policies.exploration.learners import Checkpointed
+from wayfarer_policies.exploration.methods import checkpoint_folder, make_learner, make_rnd
 
 from wayfarer_learner.params import Params
 

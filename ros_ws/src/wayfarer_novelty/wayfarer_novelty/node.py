@@ -9,18 +9,19 @@ import torch
 from rclpy.action import ActionServer, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from sensor_msgs.msg import Image
-from wayfarer_common import contract, names
+from wayfarer_common import contract
 from wayfarer_common.conversions import array_to_image, image_to_array
-from wayfarer_common.errors import ConfigError, WayfarerError
 from wayfarer_common.params import declare
 from wayfarer_common.run import RESULT_TIMEOUT, ContractNode, run
+from wayfarer_core import names
+from wayfarer_core.errors import ConfigError, WayfarerError
+from wayfarer_data.cache.buffer import RunBuffer
 from wayfarer_msgs.action import FitNovelty
 from wayfarer_msgs.msg import Novelty as Score
 from wayfarer_msgs.srv import SelectGoal
-from wayfarer_policies.goals import CheckpointedNovelty, ImageNovelty, choice
-from wayfarer_policies.methods import checkpoint_folder, make_rnd
-from wayfarer_policies.networks import auto_device
-from wayfarer_policies.replay.buffer import RunBuffer
+from wayfarer_policies.algorithms.networks import auto_device
+from wayfarer_policies.exploration.goals import CheckpointedNovelty, ImageNovelty, choice
+from wayfarer_policies.exploration.methods import checkpoint_folder, make_rnd
 
 from wayfarer_novelty.params import Params
 

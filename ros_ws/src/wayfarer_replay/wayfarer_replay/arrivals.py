@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-from wayfarer_policies.replay.fresh import fresh
+from wayfarer_bags.fresh import fresh
 
 
 @dataclass

@@ -11,22 +11,24 @@ import yaml
 from ament_index_python.packages import get_package_share_directory
 from rclpy.serialization import deserialize_message, serialize_message
 from rclpy.task import Future
-from wayfarer_common import contract, names
+from wayfarer_bags.bag import EpisodeWriter
+from wayfarer_bags.channels import channel_of
+from wayfarer_bags.files.recorded import header_stamp
+from wayfarer_bags.message_types import types_of_packages
+from wayfarer_bags.run_description import describe
+from wayfarer_bags.run_directory import RunWriter
+from wayfarer_common import contract
 from wayfarer_common.contract import Topic
 from wayfarer_common.conversions import to_nanoseconds, to_stamp
-from wayfarer_common.errors import ConfigError, DataError, WayfarerError
-from wayfarer_common.params import declare, param
+from wayfarer_common.params import declare
 from wayfarer_common.run import ContractNode, run
+from wayfarer_core import names
+from wayfarer_core.errors import ConfigError, DataError, WayfarerError
 from wayfarer_msgs.msg import Action, Episode, ExecutedAction
 from wayfarer_msgs.srv import BeginEpisode, EndEpisode
-from wayfarer_policies.replay.bag import EpisodeWriter
-from wayfarer_policies.replay.message_types import types_of_packages
-from wayfarer_policies.replay.recorded import header_stamp
-from wayfarer_policies.replay.run_directory import RunWriter
 
 from wayfarer_replay.arrivals import Arrivals
-from wayfarer_replay.bag_channels import channel_of
-from wayfarer_replay.run_description import describe
+from wayfarer_replay.params import Params
 
 _TICK = 0.02  # s
 _REQUIRED = (contract.OBSERVATION_IMAGE, contract.POLICY_ACTION, contract.EXECUTED, contract.CURRENT_POSE)
@@ -39,15 +41,6 @@ _WHERE_PRESENT = (
     contract.CONTROL_FAULT,
     contract.CAMERA_FAULT,
 )
-
-
-@dataclass(frozen=True)
-class Params:
-    """Parameters of the replay node."""
-
-    run: str = param("", "directory of the run; created where missing, continued where it holds one")
-    complete_timeout: float = param(2.0, "wait for the last messages of an episode [s]", 0.1, 60.0)
-    camera_images: bool = param(False, "also record camera/image_raw at the camera's own rate and size")
 
 
 @dataclass
@@ -76,7 +69,7 @@ class Replay(ContractNode):
         recorded = [*_REQUIRED, *_WHERE_PRESENT, *([contract.CAMERA_IMAGE] if self._params.camera_images else [])]
         for topic in recorded:
             self._record(topic, required=topic in _REQUIRED)
-        self._channels = [channel_of(t, self._name_in_bag(t.name)) for t in [*recorded, contract.REPLAY_EPISODE]]
+        self._channels = [channel_of(t.plain, self._name_in_bag(t.name)) for t in [*recorded, contract.REPLAY_EPISODE]]
         self.create_service(BeginEpisode, names.BEGIN_EPISODE, self._on_begin)
         self.create_service(EndEpisode, names.END_EPISODE, self._on_end)
         self.create_timer(_TICK, self._finish_if_due, clock=self.steady)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from wayfarer_common.reason import Reason
-from wayfarer_common.targets import TAKEN, Refusal
+from wayfarer_core.reason import Reason
+from wayfarer_core.targets import TAKEN, Refusal
 
 Vector = NDArray[np.float64]
 

@@ -6,29 +6,23 @@ home`, through the safety gate like all motion.
 """
 
 import time
-from dataclasses import dataclass
 
 from geometry_msgs.msg import PoseStamped
 from rclpy.qos import ReliabilityPolicy
-from wayfarer_common import contract, names, qos
+from wayfarer_common import contract, qos
 from wayfarer_common.conversions import position_of, quaternion_of, to_nanoseconds, to_stamp
-from wayfarer_common.params import declare, param
+from wayfarer_common.params import declare
 from wayfarer_common.run import ContractNode, run
-from wayfarer_common.targets import refusal
+from wayfarer_core import names
+from wayfarer_core.targets import refusal
 from wayfarer_msgs.msg import Acknowledgement
 from wayfarer_msgs.srv import Reset
 
 from wayfarer_ros2_control.interfaces import POSE, REQUIRED, TARGET, Endpoint, missing
 from wayfarer_ros2_control.judge import Judge, Verdict
+from wayfarer_ros2_control.params import Params
 
 _TICK = 0.02  # s, how often a verdict may come due
-
-
-@dataclass(frozen=True)
-class Params:
-    """Parameters of the node. What it looks for is recorded in interfaces.py."""
-
-    driver: str = param("franka_ros2", "who drives the arm below CRISP's controller", choices=tuple(REQUIRED))
 
 
 class Ros2Control(ContractNode):

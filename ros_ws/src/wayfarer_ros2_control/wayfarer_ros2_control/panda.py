@@ -12,10 +12,12 @@ from franka_msgs.msg import FrankaRobotState, FrankaState
 from franka_msgs.srv import ErrorRecovery as RecoveryService
 from rclpy.action import ActionServer
 from rclpy.action.server import ServerGoalHandle
-from wayfarer_common import contract, names, qos
-from wayfarer_common.errors import DeviceError
-from wayfarer_common.params import declare, param
+from wayfarer_common import contract, qos
+from wayfarer_common.params import declare
 from wayfarer_common.run import ContractNode, run
+from wayfarer_core import names
+from wayfarer_core.errors import DeviceError
+from wayfarer_core.parameter import param
 
 from wayfarer_ros2_control.interfaces import RECOVERY, STATE
 from wayfarer_ros2_control.panda_state import fill

@@ -4,44 +4,29 @@ Lock-step: the world stands still until a target answers its last observation, t
 and publishes /clock. Otherwise it runs against the wall clock, as hardware does.
 """
 
-from dataclasses import dataclass
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
 from rosgraph_msgs.msg import Clock
-from wayfarer_common import contract, names
-from wayfarer_common.calibration import load_optional
+from wayfarer_common import contract
 from wayfarer_common.conversions import position_of, quaternion_of, to_nanoseconds, to_stamp
-from wayfarer_common.params import declare, param
-from wayfarer_common.rotation import angle_between
+from wayfarer_common.params import declare
 from wayfarer_common.run import ContractNode, run
-from wayfarer_common.targets import Refusal, refusal
+from wayfarer_core import names
+from wayfarer_core.calibration import load_optional
+from wayfarer_core.rotation import angle_between
+from wayfarer_core.targets import Refusal, refusal
 from wayfarer_msgs.msg import Acknowledgement, Fault
 from wayfarer_msgs.srv import Reset
 from wayfarer_sim.cube_world import CubeWorld, CubeWorldConfig
 
+from wayfarer_sim_bridge.params import Params
 from wayfarer_sim_bridge.sensors import Sensors, Vector
 
 _SIGN_OF_LIFE = 0.2  # s of the wall clock between two robot states, also while the simulated time stands still
 _DOWN = np.array([1.0, 0.0, 0.0, 0.0])  # how the simulated hand is held, quaternion xyzw
 _TILT = 0.8  # rad by which a target may be turned away from that: as far as the stretched arm tilts, and more
 _HOMING = 5.0  # s of simulated time that a reset takes; longer than any watchdog, so that no old hold meets it
-
-
-@dataclass(frozen=True)
-class Params:
-    """Parameters of the sim bridge."""
-
-    lockstep: bool = param(True, "step when a target arrives; false: run against the wall clock")
-    control_period: float = param(0.5, "time one target is tracked in lock-step [s]", 0.01, 10.0)
-    state_rate: float = param(50.0, "robot state per second against the wall clock [Hz]", 1.0, 200.0)
-    camera_rate: float = param(10.0, "images per second against the wall clock [Hz]", 0.1, 60.0)
-    image_width: int = param(84, "width of the camera image [pixels]", 16, 1920)
-    image_height: int = param(84, "height of the camera image [pixels]", 16, 1920)
-    timestep: float = param(0.005, "physics time step [s]", 0.002, 0.005)
-    hide_robot: bool = param(False, "leave the arm out of the rendered image")
-    cube_xy_noise: float = param(0.0, "half-width of the cube's random start position [m]", 0.0, 0.1)
-    camera_calibration: str = param("", "calibration file of a real camera to see with; empty: the paper's camera")
 
 
 class SimBridge(ContractNode):

@@ -4,9 +4,10 @@ import numpy as np
 from franka_msgs.msg import FrankaRobotState
 from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, JointState
-from wayfarer_common import contract, names
+from wayfarer_common import contract
 from wayfarer_common.conversions import array_to_image, base_pose, to_stamp
 from wayfarer_common.run import ContractNode
+from wayfarer_core import names
 from wayfarer_sim.cube_world import CubeWorld
 
 Vector = NDArray[np.float64]

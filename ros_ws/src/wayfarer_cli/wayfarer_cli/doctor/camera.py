@@ -11,9 +11,9 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image
 from wayfarer_common import contract
 from wayfarer_common.conversions import image_to_array, to_nanoseconds
-from wayfarer_common.errors import DataError
 from wayfarer_common.ros import start_ros
 from wayfarer_common.surroundings import namespace_of
+from wayfarer_core.errors import DataError
 
 
 @dataclass

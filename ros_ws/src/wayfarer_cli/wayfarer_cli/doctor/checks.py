@@ -21,7 +21,7 @@ BURNT = 0.25  # share of white pixels
 BLACK, WHITE = 8, 250  # of 255
 CALIBRATION_AGE = 90  # days
 
-# robot server versions that the libfranka in a wheel speaks (FACTS: which wheel carries which)
+# robot server versions that the libfranka in a wheel speaks (docs/hardware.md)
 SPEAKS = {"franky-control": 10, "pylibfranka": 10, "panda-python": 5}
 FOR_SERVER = {
     10: "pip install franky-control==2.0.0 (FR3, robot system 5.9 and newer)",

@@ -9,11 +9,11 @@ import numpy as np
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
-from wayfarer_common.calibration import load_calibration
-from wayfarer_common.errors import ConfigError
+from wayfarer_core.calibration import load_calibration
+from wayfarer_core.errors import ConfigError
+from wayfarer_report.console import plain
+from wayfarer_report.console import show as show_table
 
-from wayfarer_cli.console import plain
-from wayfarer_cli.console import show as show_table
 from wayfarer_cli.doctor import camera, checks, machine
 from wayfarer_cli.doctor.checks import Code, Finding
 

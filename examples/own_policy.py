@@ -1,0 +1,58 @@
+"""Put a policy of your own behind the safety gate: it circles in the plane, in the simulator, and is recorded.
+
+.venv/bin/python examples/own_policy.py runs/circles
+
+The two entries in POLICIES and METHODS are all that it takes. Write them into
+wayfarer_policies/exploration/methods.py, and the actor node runs it as well: `wayfarer collect --method circle`.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from wayfarer_policies.acting.policy import Action, Image, Start
+from wayfarer_policies.exploration.methods import METHODS, POLICIES, Method
+
+
+class Circle:
+    """Moves the hand along a circle; a network would look at the image."""
+
+    version = 0  # of its weights: it has none
+    needs_pose = False  # it does not ask where the hand is
+
+    def begin_episode(self, start: Start) -> None:
+        """Draw where on the circle to begin."""
+        self._angle = start.rng.uniform(0.0, 2.0 * np.pi)
+
+    def act(self, image: Image, ee_position: NDArray[np.float64]) -> Action:  # noqa: ARG002
+        """Return the next action, in [-1, 1]^3."""
+        self._angle += 0.5
+        return np.array([0.5 * np.cos(self._angle), 0.5 * np.sin(self._angle), 0.0], np.float32)
+
+
+POLICIES["circle"] = lambda _: Circle()
+METHODS["circle"] = Method("circle")
+
+
+def main(folder: str) -> None:
+    """Collect two short episodes."""
+    from wayfarer_in_process.run import collect_in_process  # it reads METHODS, so it comes after the entry
+    from wayfarer_launch.collection import Collection
+
+    wanted = Collection(
+        target="sim",
+        method="circle",
+        episodes=2,
+        steps=10,
+        seed=0,
+        out=Path(folder),
+        schedule="sequential",
+        config=None,
+    )
+    collect_in_process(wanted)
+    print(f"look at it: wayfarer bag info {folder}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,1 @@
+"""Episodes in bags: a run's files written and read without ROS, and each step put together again by its stamps."""

@@ -1,0 +1,69 @@
+"""What an episode is, once it lies on disk: types without any reading or writing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+from wayfarer_core.fault import FaultKind
+
+
+class End(IntEnum):
+    """How an episode ended; the constants of wayfarer_msgs/Episode."""
+
+    UNFINISHED = 0
+    TERMINATED = 1
+    TRUNCATED = 2
+    ABORTED = 3
+
+
+@dataclass(frozen=True)
+class EpisodeInfo:
+    """The begin and end records of one episode, merged."""
+
+    number: int
+    method: str
+    seed: int
+    max_steps: int
+    goal: str  # "" or "episode/step" of the stored image that was the goal
+    goal_novelty: float  # NaN without a goal
+    end: End
+    reason: str
+    steps: int
+    lost_steps: int = 0  # as the recorder counted them
+    fault: FaultKind = FaultKind.NONE  # what ABORTED it
+
+
+@dataclass(frozen=True)
+class Episode:
+    """T steps and the T + 1 observations around them, put together by stamps.
+
+    A step whose executed record, or at either end of which the image or the end effector's pose is missing, has
+    `valid` False; its gaps hold zeros (images) or NaN (numbers) and are never to be trained on. Positions are in the
+    robot's base frame, in metres.
+    """
+
+    info: EpisodeInfo
+    stamps: NDArray[np.int64]  # (T + 1,) nanoseconds; 0 where the observation is not known
+    images: NDArray[np.uint8]  # (T + 1, H, W, 3) RGB, upright
+    requested: NDArray[np.float32]  # (T, 3) actions as the policy sent them
+    actions: NDArray[np.float32]  # (T, 3) actions as executed, normalised to [-1, 1]
+    reasons: NDArray[np.uint16]  # (T,) bits of wayfarer_msgs/ExecutedAction
+    seen: NDArray[np.bool_]  # (T + 1,) observations whose image was recorded
+    valid: NDArray[np.bool_]  # (T,)
+    ee_positions: NDArray[np.float64]  # (T + 1, 3)
+    object_poses: NDArray[np.float64] | None  # (T + 1, 7) position and quaternion xyzw; None without a truth topic
+    observed_at: NDArray[np.int64]  # (T + 1,) [ns] when an image was recorded, on the recorder's clock; 0: never
+    answered_at: NDArray[np.int64]  # (T,) the same of the actions
+    oddities: Mapping[str, Sequence[int]] = field(default_factory=dict)  # what in words -> observations, or steps
+
+    @property
+    def steps(self) -> int:
+        """Number of actions taken, T."""
+        return len(self.actions)
+
+    @property
+    def lost_steps(self) -> int:
+        """Number of steps that cannot be put together."""
+        return int((~self.valid).sum())

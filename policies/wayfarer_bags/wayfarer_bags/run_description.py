@@ -1,0 +1,106 @@
+"""run.yaml: what was recorded with which configuration, by which versions, in which sessions."""
+
+import platform
+import socket
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from wayfarer_core.errors import ConfigError
+from wayfarer_core.options import ActingOptions, LearnerOptions, NoveltyOptions
+from wayfarer_core.provenance import commit
+
+from wayfarer_bags.run_directory import configuration_digest
+
+# What may differ between the sessions of one run: how much is collected and where, not what an episode means.
+_FREE_NODES = ("replay",)
+_FREE_KEYS = ("episodes", "seed", "run", "device", "threads", "score_rate", "use_sim_time")
+_FREE_ENDING = "_timeout"
+_VERSIONS = ("wayfarer-replay", "rclpy", "torch", "numpy", "mujoco", "robosuite", "mcap")
+
+# What runs had that were begun before these could be told; and what can't be told any more.
+_EARLIER: dict[str, dict[str, Any]] = {
+    "learner": asdict(LearnerOptions()),
+    "novelty": asdict(NoveltyOptions()),
+    "actor": asdict(ActingOptions()),
+    "collector": {"candidates": 0},
+}
+_GONE = {"actor": ("ee_position",)}
+# Limits that came later, which a run from before takes as they are when it goes on.
+_LATER = {
+    "control": ("max_turn",),
+    "franka_bridge": ("top_turn", "workspace_min", "workspace_max", "orientation"),
+}
+
+Configuration = Mapping[str, Mapping[str, Any]]  # node -> parameter -> value
+
+
+def describe(existing: Mapping[str, Any], configuration: Configuration) -> dict[str, Any]:
+    """Return run.yaml with this session added. Raises ConfigError where the run was recorded differently."""
+    first = _with_later_ones(existing.get("configuration", configuration), configuration)
+    if found := differences(first, configuration):
+        raise ConfigError(
+            "this run was recorded with another configuration; continue it with the same, or choose a new directory: "
+            + "; ".join(found)
+        )
+    session = {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "host": socket.gethostname(),
+        "commit": commit(),
+        "python": platform.python_version(),
+        "threads": configuration.get("actor", {}).get("threads", 1),
+        "versions": {name: _version(name) for name in _VERSIONS},
+        "collector": dict(configuration.get("collector", {})),
+    }
+    return {
+        "format": 1,
+        "configuration": _meaningful(first),
+        "configuration_sha256": configuration_digest(_meaningful(configuration)),
+        "sessions": [*existing.get("sessions", []), session],
+    }
+
+
+def _meaningful(configuration: Configuration) -> dict[str, dict[str, Any]]:
+    return {
+        node: {key: value for key, value in _completed(node, values).items() if not _is_free(key)}
+        for node, values in configuration.items()
+        if node not in _FREE_NODES
+    }
+
+
+def _is_free(key: str) -> bool:
+    return key in _FREE_KEYS or key.endswith(_FREE_ENDING)
+
+
+def _completed(node: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a node's parameters as if its run had been begun today."""
+    earlier = {k: list(v) if isinstance(v, tuple) else v for k, v in _EARLIER.get(node, {}).items()}
+    return {k: v for k, v in {**earlier, **values}.items() if k not in _GONE.get(node, ())}
+
+
+def _with_later_ones(first: Configuration, now: Configuration) -> dict[str, dict[str, Any]]:
+    """Return the first configuration, with the limits of now that did not exist yet then."""
+    return {
+        node: {key: now[node][key] for key in _LATER.get(node, ()) if key in now.get(node, {})} | dict(values)
+        for node, values in first.items()
+    }
+
+
+def differences(first: Configuration, now: Configuration) -> list[str]:
+    """Say in words which parameters that shape an episode are not the same."""
+    a, b = _meaningful(_with_later_ones(first, now)), _meaningful(now)
+    return [
+        f"{node}.{key} was {a.get(node, {}).get(key)!r}, is {b.get(node, {}).get(key)!r}"
+        for node in sorted(a.keys() | b.keys())
+        for key in sorted(a.get(node, {}).keys() | b.get(node, {}).keys())
+        if a.get(node, {}).get(key) != b.get(node, {}).get(key)
+    ]
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # a robot's machine needs no simulator, say
+        return "not installed"

@@ -1,0 +1,196 @@
+"""A run: a rosbag2 directory of one MCAP file per episode, with metadata.yaml and run.yaml beside them."""
+
+import fcntl
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+import yaml
+from wayfarer_core import plain_yaml
+from wayfarer_core.atomic import NEW_SUFFIX, write_atomically
+from wayfarer_core.errors import ConfigError, DataError
+
+from wayfarer_bags import digests, metadata
+from wayfarer_bags.bag import OPEN_SUFFIX, read_info
+from wayfarer_bags.episode import End
+from wayfarer_bags.metadata import summarise
+
+DESCRIPTION = "run.yaml"
+CHANGING = (DESCRIPTION, metadata.NAME)  # what is written again and again beside the episodes
+_LOCK = "run.lock"
+_EPISODE = re.compile(rf"episode_(\d{{6,}})\.mcap({re.escape(OPEN_SUFFIX)})?")
+
+
+class RunDirectory:
+    """A run on disk. Opening it changes nothing."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_dir():
+            raise DataError(f"{path} is not a directory; a run is the directory given to `wayfarer collect --out`")
+        if not is_run(path):
+            raise DataError(f"{path} is not a run: it has no run.yaml; see `wayfarer collect --help`")
+        self.path = path
+
+    def episodes(self) -> dict[int, Path]:
+        """Return the closed episode files by number, in order."""
+        return self._files(closed=True)
+
+    def torn(self) -> dict[int, Path]:
+        """Return the files of episodes whose recorder never closed them, by number."""
+        return self._files(closed=False)
+
+    def missing(self, noted: Iterable[str]) -> list[str]:
+        """Return the episode files that `noted` or metadata.yaml names and that are not there, open or closed."""
+        there = {file.name for file in self.episodes().values()}
+        # a recorder that is killed while it closes a file has noted the digest, and not yet given it its name
+        there |= {file.name.removesuffix(OPEN_SUFFIX) for file in self.torn().values()}
+        try:
+            listed = self.listed()
+        except DataError:
+            listed = []
+        return sorted(name for name in {*noted, *listed} - there if _EPISODE.fullmatch(name))
+
+    def listed(self) -> list[str]:
+        """Return the files that metadata.yaml names. DataError where it cannot be read."""
+        return metadata.listed(metadata.read(self.path))
+
+    def next_number(self) -> int:
+        """Return the number of the next episode: one past every number in use, torn ones included."""
+        return max([-1, *self.episodes(), *self.torn()]) + 1
+
+    def episode_path(self, number: int) -> Path:
+        """Return where the closed file of an episode lies, or will lie."""
+        return self.path / f"episode_{number:06d}.mcap"
+
+    def description(self) -> dict[str, Any]:
+        """Return run.yaml, changed or not. DataError where it cannot be read, or is not what a run says of itself."""
+        found, _ = self.read_description()
+        return found
+
+    def check_description(self) -> None:
+        """Raise DataError where run.yaml is not as it was written, or as above."""
+        _, changed = self.read_description()
+        if changed:
+            raise DataError(changed)
+
+    def read_description(self) -> tuple[dict[str, Any], str]:
+        """Return run.yaml, and in words that it is not as it was written; "" where it is. DataError as above."""
+        path = self.path / DESCRIPTION
+        content, changed = digests.content_of(path)
+        plain_yaml.refuse_pointer(path, content)
+        try:
+            found = plain_yaml.parse(content)
+        except ValueError as error:
+            raise DataError(f"cannot read {path}: {error}") from error
+        if not isinstance(found, dict):
+            raise DataError(f"{path} is not a mapping")
+        if wrong := next(_misshapen(found), ""):
+            raise DataError(f"cannot read {path}: {wrong}")
+        return found, changed
+
+    def _files(self, closed: bool) -> dict[int, Path]:
+        found = {}
+        for path in self.path.iterdir():
+            match = _EPISODE.fullmatch(path.name)
+            if match and (match.group(2) is None) == closed:
+                found[int(match.group(1))] = path
+        return dict(sorted(found.items()))
+
+
+class RunWriter(RunDirectory):
+    """A run that is being recorded: one writer at a time holds its lock."""
+
+    def __init__(self, path: Path) -> None:
+        """Create the directory, or continue the run in it. Raises ConfigError for a directory of something else."""
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            ours = {DESCRIPTION, DESCRIPTION + NEW_SUFFIX, _LOCK}  # the last two of a recorder that was killed at once
+            if not (path / DESCRIPTION).exists() and any(item.name not in ours for item in path.iterdir()):
+                raise ConfigError(f"{path} exists and is not a run: choose a new or an empty directory")
+            self._lock = lock(path / _LOCK)
+        except OSError as error:
+            raise ConfigError(f"cannot write to {path}: {error.strerror}") from error
+        try:
+            if not (path / DESCRIPTION).exists():
+                write_atomically(path / DESCRIPTION, "{}\n")
+            super().__init__(path)
+            digests.settle(path, CHANGING)
+            self.check_description()
+            self._summaries = [summarise(file) for file in self.episodes().values()]
+        except BaseException:  # which keeps its frames alive, and in them the lock
+            self.release()
+            raise
+
+    def describe(self, description: Mapping[str, Any]) -> None:
+        """Replace run.yaml, and note its digest."""
+        digests.write_noted(self.path / DESCRIPTION, yaml.safe_dump(dict(description), sort_keys=False))
+
+    def add(self, file: Path) -> None:
+        """Take a closed episode file into metadata.yaml."""
+        self.add_all([file])
+
+    def add_all(self, files: Iterable[Path]) -> None:
+        """Take closed episode files into metadata.yaml."""
+        self._summaries.extend(summarise(file) for file in files)
+        self.write_metadata()
+
+    def write_metadata(self) -> None:
+        """Rewrite metadata.yaml atomically from what is known of each file, and note its digest."""
+        metadata.write(self.path, self._summaries)
+
+    def release(self) -> None:
+        """Let another process write to this run."""
+        self._lock.close()
+
+
+def is_run(path: Path) -> bool:
+    """Say whether a directory is a run: there is its run.yaml, or it is noted that there was one."""
+    if (path / DESCRIPTION).is_file():
+        return True
+    noted, _ = digests.read_or_say(path)
+    return DESCRIPTION in noted
+
+
+def finished(path: Path) -> tuple[int, int]:
+    """Count a run's episodes that came to their end, and their steps, by their end records; 0 where there is no run."""
+    if not (path / "run.yaml").is_file():
+        return 0, 0
+    infos = [read_info(file) for file in RunDirectory(path).episodes().values()]
+    steps = [info.steps for info in infos if info.end in (End.TERMINATED, End.TRUNCATED)]
+    return len(steps), sum(steps)
+
+
+def _misshapen(description: dict[str, Any]) -> Iterator[str]:
+    """Say in words what in run.yaml is not of the kind that everybody who reads it relies on."""
+    sections = description.get("configuration") or {}
+    sessions, parts = description.get("sessions") or [], description.get("merged_from") or []
+    for name, found in (("sessions", sessions), ("merged_from", parts)):
+        if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+            yield f"its {name} are no list of mappings"
+            return
+    mappings = {"configuration": sections}
+    if isinstance(sections, dict):
+        mappings |= {f"configuration of {node!r}": of for node, of in sections.items()}
+    for k, session in enumerate(sessions):
+        mappings |= {f"{key} of session {k}": session.get(key) or {} for key in ("versions", "collector")}
+    for name, of in mappings.items():
+        if not isinstance(of, dict) or not all(isinstance(key, str) for key in of):
+            yield f"its {name} is no mapping of names"
+
+
+def configuration_digest(configuration: Mapping[str, Any]) -> str:
+    """Return what run.yaml notes of its configuration as `configuration_sha256`."""
+    return hashlib.sha256(yaml.safe_dump(configuration, sort_keys=True).encode()).hexdigest()
+
+
+def lock(path: Path) -> TextIO:
+    """Keep other recorders off a run for as long as the file is open. ConfigError where one is writing to it."""
+    file = path.open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise ConfigError(f"another recorder is writing to {path.parent}: one run takes one recorder") from error
+    return file

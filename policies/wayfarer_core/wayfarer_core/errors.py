@@ -1,0 +1,17 @@
+"""The root of every error Wayfarer raises on purpose."""
+
+
+class WayfarerError(Exception):
+    """Something the user can put right; the message says what was wrong, where, and what would be right."""
+
+
+class ConfigError(WayfarerError):
+    """A parameter, argument or configuration file is not what it must be."""
+
+
+class DataError(WayfarerError):
+    """A bag, run directory or checkpoint is damaged, missing or of another kind."""
+
+
+class DeviceError(WayfarerError):
+    """A simulator, robot, camera or display backend is missing or does not answer."""

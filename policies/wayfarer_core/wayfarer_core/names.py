@@ -1,0 +1,41 @@
+"""Every topic, service, action and frame of the contract by its relative name."""
+
+BASE_FRAME = "base"  # origin of the robot's link 0; x forward, z up (REP-103)
+BASE_FRAMES = (BASE_FRAME, "fr3_link0", "panda_link0")  # the same frame by Franka's own names, which CRISP publishes
+CAMERA_FRAME = "camera_optical_frame"  # z forward, y down (REP-103)
+
+OBSERVATION_SIZE = 84  # pixels, width and height of what the policy sees
+
+CAMERA_IMAGE = "camera/image_raw"
+CAMERA_INFO = "camera/camera_info"
+CAMERA_FAULT = "camera/fault"
+OBSERVATION_IMAGE = "observation/image"
+POLICY_ACTION = "policy/action"
+EXECUTED = "control/executed"
+CONTROL_FAULT = "control/fault"
+TARGET_POSE = "robot/target_pose"
+ACKNOWLEDGEMENT = "robot/acknowledgement"
+CURRENT_POSE = "robot/current_pose"
+JOINT_STATES = "robot/joint_states"
+ROBOT_STATE = "robot/robot_state"
+OBJECT_POSE = "sim/object_pose"
+NOVELTY_SCORE = "novelty/score"
+NOVELTY_GOAL = "novelty/goal"
+WEIGHTS = "learner/weights"
+REPLAY_EPISODE = "replay/episode"
+COLLECTOR_STATUS = "collector/status"
+
+RESET = "robot/reset"  # wayfarer_msgs/srv/Reset
+BEGIN_EPISODE = "replay/begin_episode"  # wayfarer_msgs/srv/BeginEpisode
+END_EPISODE = "replay/end_episode"  # wayfarer_msgs/srv/EndEpisode
+RUN_EPISODE = "policy/run_episode"  # wayfarer_msgs/action/RunEpisode
+SELECT_GOAL = "novelty/select_goal"  # wayfarer_msgs/srv/SelectGoal
+FIT_NOVELTY = "novelty/fit"  # wayfarer_msgs/action/FitNovelty
+TRAIN = "learner/train"  # wayfarer_msgs/action/Train
+ERROR_RECOVERY = "robot/error_recovery"  # franka_msgs/action/ErrorRecovery
+HOLD = "control/hold"  # std_srvs/srv/Trigger: stop here and stay
+RELEASE = "control/release"  # std_srvs/srv/Trigger: take actions again
+SCENE = "control/scene"  # std_srvs/srv/SetBool: hold here while somebody puts the scene back; false: it is put back
+PAUSE = "collector/pause"  # std_srvs/srv/Trigger
+RESUME = "collector/resume"  # std_srvs/srv/Trigger
+STOP = "collector/stop"  # std_srvs/srv/Trigger

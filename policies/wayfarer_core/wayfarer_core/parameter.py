@@ -1,0 +1,96 @@
+"""A parameter as a field of a frozen dataclass: default, meaning with its unit, and what it may be. Knows no ROS.
+
+    @dataclass(frozen=True)
+    class Options:
+        tau: float = param(0.005, "share by which targets follow in each update", 0.0, 1.0)
+
+A node declares such a class with `wayfarer_common.params.declare`.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import Field, dataclass, field, fields
+from typing import Any, TypeVar
+
+from wayfarer_core.errors import ConfigError
+
+P = TypeVar("P")
+
+
+@dataclass(frozen=True)
+class About:
+    """What is known of a parameter besides its type and default."""
+
+    text: str
+    low: float | None
+    high: float | None
+    choices: tuple[str, ...]
+    like: Any  # a value of the same type and length
+    needed: bool = False
+
+
+def param(
+    default: Any, text: str, low: float | None = None, high: float | None = None, choices: tuple[str, ...] = ()
+) -> Any:
+    """Describe a parameter: default, meaning with its unit, and either a closed range or a list of choices."""
+    return field(default=default, metadata={"about": About(text, low, high, choices, default)})
+
+
+def required(like: Any, text: str, low: float | None = None, high: float | None = None) -> Any:
+    """Describe a parameter that must be given, as every limit of the arm must.
+
+    `like` tells its type and length, and is no default that a misspelt section could fall back to.
+    """
+    return field(metadata={"about": About(text, low, high, (), like, needed=True)})
+
+
+def missing(parameters: type[Any], given: Collection[str]) -> list[Field[Any]]:
+    """Return the fields of `parameters` that must be given and are not among the keys given."""
+    return [f for f in fields(parameters) if f.metadata["about"].needed and f.name not in given]
+
+
+def without(node: str, lacking: Sequence[Field[Any]]) -> str:
+    """Say which parameters a node was not given, what each is, and where to write them."""
+    meanings = "; ".join(f"{f.name}: {f.metadata['about'].text}" for f in lacking)
+    return (
+        f"node {node} was not given {', '.join(f.name for f in lacking)}, "
+        "and has no default for a limit of the arm. Write them into the parameter file, "
+        f"section /**/{node}, ros__parameters, as launch/config has them. They are {meanings}"
+    )
+
+
+def checked(kind: type[P], node: str, values: Mapping[str, Any]) -> P:
+    """Return a node's parameters with these values, and defaults for what is not given.
+
+    Raises ConfigError, naming node, key and what would be right, for a key that is not known, one that is missing, and
+    a value of another type or length, outside its range, or not among its choices.
+    """
+    known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
+    unknown = sorted(values.keys() - known)
+    if unknown:
+        raise ConfigError(f"node {node}: unknown parameter {unknown[0]!r}; known are {', '.join(sorted(known))}")
+
+    if lacking := missing(kind, values):
+        raise ConfigError(without(node, lacking))
+
+    return kind(**{key: _checked_one(node, known[key], value) for key, value in values.items()})
+
+
+def _checked_one(node: str, f: Field[Any], value: Any) -> Any:
+    about: About = f.metadata["about"]
+    is_list = isinstance(about.like, tuple)
+    wanted = about.like if is_list else (about.like,)
+    values = value if is_list else [value]
+
+    if not isinstance(values, list) or any(type(v) is not type(wanted[0]) for v in values):
+        raise ConfigError(
+            f"node {node}: {f.name} = {value!r} is not of the type of {about.like!r}; it is: {about.text}"
+        )
+    if len(values) != len(wanted):
+        raise ConfigError(f"node {node}: {f.name} needs {len(wanted)} numbers, got {value}")
+    if about.low is not None and about.high is not None and not all(about.low <= v <= about.high for v in values):
+        raise ConfigError(
+            f"node {node}: {f.name} = {value} is outside [{about.low}, {about.high}]; it is: {about.text}"
+        )
+    if about.choices and value not in about.choices:
+        raise ConfigError(f"node {node}: {f.name} = {value!r} is not one of {', '.join(about.choices)}")
+    return tuple(values) if is_list else value

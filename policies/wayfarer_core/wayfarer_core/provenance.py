@@ -1,0 +1,31 @@
+"""Which Wayfarer this is: what runs and pages say of the code that made them."""
+
+import subprocess
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+UNKNOWN = "unknown"
+_DEADLINE = 10.0  # s
+
+
+@cache
+def commit() -> str:
+    """Return the commit of the source tree this runs from, with + where files differ from it; "unknown" elsewhere."""
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=7", "--dirty=+", "--exclude=*"],
+            cwd=Path(__file__).resolve().parent,
+            capture_output=True,
+            text=True,
+            timeout=_DEADLINE,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):  # no git, or installed away from its source tree
+        return UNKNOWN
+    return found.stdout.strip() or UNKNOWN
+
+
+def made_by() -> str:
+    """Return name, version and commit, for pages to say what made them."""
+    return f"wayfarer {version('wayfarer-core')}, commit {commit()}"

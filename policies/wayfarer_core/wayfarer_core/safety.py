@@ -1,0 +1,226 @@
+"""The safety gate: every command to the arm, simulated or real, passes through `decide`. Pure, no ROS.
+
+An action asks for a displacement of the end effector from where it measurably is. The gate turns it into a target
+inside the limits, into a hold, or into no command at all, and says why. Nothing it returns is outside the limits.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wayfarer_core.errors import ConfigError
+from wayfarer_core.reason import Reason
+from wayfarer_core.rotation import is_rotation, turned
+
+Vector = NDArray[np.float64]
+_TRACKING_ERROR = (
+    0.02  # m; by this much an impedance-controlled arm may overshoot a target on the box's surface
+)
+_ROUNDING = 1e-9  # m; slack for floating-point comparison of lengths
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What no command may exceed. There is no None, and a limit of 0.0 is a limit."""
+
+    action_scale: float  # m per action unit along each axis
+    max_step: float  # m, Euclidean length of one displacement
+    max_speed: float  # m/s, displacement over the time it is given
+    max_turn: float  # rad/s, turn of the hand over the time it is given
+    workspace_min: tuple[float, float, float]  # m, base frame
+    workspace_max: tuple[float, float, float]  # m, base frame
+    orientation: tuple[float, float, float, float]  # of the hand, unit quaternion xyzw, base frame
+    control_period: float  # s between two commands
+    max_age: float  # s, oldest observation, and oldest pose, that may still be acted on
+    silence: float  # s without an action until the arm holds
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for what limits nothing: no number, no box, no orientation."""
+        box = np.array([self.workspace_min, self.workspace_max], dtype=float)
+        scalars = (
+            "action_scale",
+            "max_step",
+            "max_speed",
+            "max_turn",
+            "max_age",
+            "silence",
+            "control_period",
+        )
+        for name in scalars:
+            value = getattr(self, name)
+            if not np.isfinite(value) or value < 0.0:
+                raise ConfigError(f"safety limit {name} = {value} must be finite and not negative")
+        if self.control_period == 0.0:
+            raise ConfigError("control_period = 0.0 must be positive")
+        if box.shape != (2, 3) or not np.isfinite(box).all() or (box[0] >= box[1]).any():
+            raise ConfigError(
+                f"workspace from {self.workspace_min} to {self.workspace_max} is not a box: "
+                "each of its 3 lowest coordinates must be below the highest"
+            )
+        if len(self.orientation) != 4 or not is_rotation(np.array(self.orientation, dtype=float)):
+            raise ConfigError(
+                f"orientation {self.orientation} is no rotation: a quaternion xyzw has the length 1"
+            )
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where the end effector measurably is, base frame."""
+
+    position: Vector  # (3,) m
+    quaternion: Vector  # (4,) xyzw, of length 1
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What the gate knows when an action arrives. Times in seconds on one clock."""
+
+    now: float
+    pose: Pose | None  # measured, not before the observation; None: not known, or too old
+    robot_error: bool
+    stopped: bool  # an operator's stop is in force
+    last_stamp: float  # stamp of the last action that led to a command; -inf before the first
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A command, or none, and what it is in the policy's units."""
+
+    target: Pose | None  # None: send nothing
+    executed: Vector  # (3,) normalised displacement; zeros for a hold, NaN where nothing is sent
+    reasons: Reason
+
+
+def decide(limits: Limits, action: Vector, stamp: float, situation: Situation) -> Decision:
+    """Turn the action (3,) that answers the observation of time `stamp` into a command within the limits."""
+    if situation.robot_error:
+        return nothing(Reason.ROBOT_ERROR)
+    if situation.stopped:
+        return hold(limits, situation.pose, Reason.STOPPED)
+    if not np.isfinite(stamp) or not np.isfinite(situation.now) or not np.isfinite(action).all():
+        return hold(limits, situation.pose, Reason.NOT_FINITE)
+    if not stamp > situation.last_stamp:  # NaN, too, is no earlier time
+        return nothing(Reason.OUT_OF_ORDER)
+    if abs(situation.now - stamp) > limits.max_age:
+        return hold(limits, situation.pose, Reason.STALE)
+    if situation.pose is None:
+        return nothing(Reason.NO_POSE)
+    time_given = min(stamp - situation.last_stamp, limits.control_period)
+    return _step(limits, action, situation.pose, time_given)
+
+
+def hold(limits: Limits, pose: Pose | None, why: Reason) -> Decision:
+    """Ask the arm to stay as it is; send nothing where it is further outside than it may stray."""
+    if pose is None:
+        return nothing(why | Reason.NO_POSE)
+    held = _step(limits, np.zeros(3), pose, limits.control_period)
+    if held.target is None:
+        return nothing(held.reasons | why)
+    if np.linalg.norm(held.target.position - pose.position) > _TRACKING_ERROR:
+        return nothing(held.reasons | why | Reason.OUTSIDE)
+    as_it_is = Pose(held.target.position, pose.quaternion)
+    return Decision(as_it_is, held.executed, (held.reasons & ~Reason.TURNED) | why)
+
+
+def nothing(why: Reason) -> Decision:
+    """Send no command."""
+    return Decision(None, np.full(3, np.nan), why)
+
+
+def _step(limits: Limits, action: Vector, pose: Pose, time_given: float) -> Decision:
+    position = pose.position
+    if (
+        position.shape != (3,)
+        or not np.isfinite(position).all()
+        or not is_rotation(pose.quaternion)
+    ):
+        return nothing(Reason.NOT_FINITE)
+    displacement, reasons = _displacement(limits, action, time_given)
+    free = position + displacement
+    target = np.clip(free, limits.workspace_min, limits.workspace_max)
+    if (target != free).any():
+        reasons |= Reason.WORKSPACE
+    longest = min(limits.max_step, limits.max_speed * time_given)
+    if (
+        np.linalg.norm(target - position) > longest + _ROUNDING
+    ):  # only an arm outside the box gets here
+        return nothing(reasons | Reason.OUTSIDE)
+    wanted = np.array(limits.orientation) / np.linalg.norm(limits.orientation)  # (4,)
+    quaternion = turned(pose.quaternion, wanted, limits.max_turn * time_given)
+    if quaternion is not wanted:
+        reasons |= Reason.TURNED
+    executed = (
+        (target - position) / limits.action_scale if limits.action_scale > 0.0 else np.zeros(3)
+    )
+    return Decision(Pose(target, quaternion), np.clip(executed, -1.0, 1.0), reasons)
+
+
+def _displacement(limits: Limits, action: Vector, time_given: float) -> tuple[Vector, Reason]:
+    """Return what an action (3,) asks for, (3,) [m], shortened where it must be, and why it was."""
+    reasons = Reason(0)
+    clipped = np.clip(action, -1.0, 1.0)
+    if (clipped != action).any():
+        reasons |= Reason.ACTION_RANGE
+    if limits.action_scale == 0.0 and clipped.any():
+        reasons |= Reason.STEP_LENGTH  # no displacement at all is allowed
+    displacement = limits.action_scale * clipped  # (3,)
+    for longest, reason in (
+        (limits.max_step, Reason.STEP_LENGTH),
+        (limits.max_speed * time_given, Reason.SPEED),
+    ):
+        length = float(np.linalg.norm(displacement))
+        if length > longest:
+            displacement = displacement * (longest / length)
+            reasons |= reason
+    return displacement, reasons
+
+
+class RecoveryBudget:
+    """Allows a few automatic recoveries in a stretch of time; after that an operator must say so. Times in seconds."""
+
+    def __init__(self, attempts: int, window: float, pause: float) -> None:
+        """Allow `attempts` within `window`, at least `pause` apart."""
+        if attempts < 0 or not window > 0.0 or not pause >= 0.0:
+            raise ConfigError(
+                f"recovery: {attempts} attempts in {window} s, {pause} s apart: "
+                "the time must be positive, and nothing may be negative"
+            )
+        self._attempts, self._window, self._pause = attempts, window, pause
+        self.spent: list[float] = []  # when
+        self.exhausted = False
+
+    def try_now(self, now: float) -> bool:
+        """Say whether a recovery may be tried now; it then counts as tried."""
+        if self.exhausted or (self.spent and now - self.spent[-1] < self._pause):
+            return False
+        self.spent = [when for when in self.spent if now - when <= self._window]
+        if len(self.spent) >= self._attempts:
+            self.exhausted = True  # and stays so until an operator's word
+            return False
+        self.spent.append(now)
+        return True
+
+    def acknowledge(self) -> None:
+        """Take an operator's word that the robot may try again."""
+        self.spent, self.exhausted = [], False
+
+
+class Watchdog:
+    """Knows when the policy has been silent for too long. Times in seconds on the caller's clock."""
+
+    def __init__(self, silence: float) -> None:
+        self._silence = silence
+        self._last_action: float | None = None
+
+    def action_arrived(self, now: float) -> None:
+        """Start, or start again, to wait for the next action."""
+        self._last_action = now
+
+    def disarm(self) -> None:
+        """Stop waiting: the arm holds already."""
+        self._last_action = None
+
+    def barks(self, now: float) -> bool:
+        """Say whether actions came once and then stopped coming; a clock that went back counts as silence."""
+        return self._last_action is not None and not 0.0 <= now - self._last_action <= self._silence

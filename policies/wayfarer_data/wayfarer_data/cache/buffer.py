@@ -1,0 +1,101 @@
+"""The frame cache of a recording, where it lies and how it is brought up to date; learner and novelty share a run's."""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from wayfarer_bags import digests
+from wayfarer_bags.bag import read_episode
+from wayfarer_bags.episode import Episode
+from wayfarer_bags.files.recorded import Source
+from wayfarer_bags.foreign import ForeignBag
+from wayfarer_bags.run_directory import RunDirectory
+from wayfarer_core.errors import DataError
+
+from wayfarer_data.cache.cache_index import Entry
+from wayfarer_data.cache.frames import FrameCache, synchronise
+from wayfarer_data.cache.resident import ResidentFrames
+from wayfarer_data.cache.sampling import Replay
+
+FORMAT = 1  # of run.yaml
+Progress = Callable[[int, int], None]  # files done, files in all
+
+
+class Recording(Protocol):
+    """Bag files and the episodes in them."""
+
+    def sources(self) -> list[Source]:
+        """Return the files as they are now, without reading them."""
+
+    def load(self, source: Source) -> Iterable[Episode]:
+        """Read the episodes of one of them that hold an image of a step. DataError where it is damaged."""
+
+
+class _Run:
+    """A run: every closed file is one episode."""
+
+    def __init__(self, path: Path) -> None:
+        self._directory = RunDirectory(path)
+        self._noted: dict[str, str] | None = None
+        description, changed = self._directory.read_description()
+        form = description.get("format", FORMAT)
+        if form != FORMAT:
+            raise DataError(f"{path / 'run.yaml'} is of format {form!r}, this Wayfarer reads {FORMAT}")
+        if changed:
+            raise DataError(changed)
+
+    def sources(self) -> list[Source]:
+        return [Source.of(path) for path in self._directory.episodes().values()]
+
+    def load(self, source: Source) -> Iterable[Episode]:
+        path = self._directory.path / source.name
+        if self._noted is None:  # each file's digest is noted before it has its name
+            self._noted = digests.read(self._directory.path)
+        digests.check(path, self._noted.get(path.name))
+        episode = read_episode(path)
+        return [episode] if episode.steps and episode.seen.any() else []
+
+
+def recording(path: Path) -> Recording:
+    """Return the run in the directory `path`, or the rosbag2 bag another recorder left there. DataError if none."""
+    return ForeignBag(path) if ForeignBag.holds(path) else _Run(path)
+
+
+class RunBuffer:
+    """Opens a run's replay buffer. Whoever comes first brings the cache up to date; the others wait for it."""
+
+    def __init__(self, run: Path, device: str = "cpu") -> None:
+        """On another device than the CPU the frames are held there, as long as there is room for them."""
+        self._run = run
+        self._resident = None if device == "cpu" else ResidentFrames(torch.device(device))
+        self._checked: set[tuple[str, Entry]] = set()  # the cache's episodes whose checksums were looked at
+
+    def open(self, progress: Progress = lambda _done, _all: None) -> Replay:
+        """Return the buffer with every closed episode in it that holds a step. DataError where there is no run yet."""
+        cache = self.cache(progress)
+        held = self._resident is not None and self._resident.take_in(cache)
+        return Replay(cache, self._resident if held else None)
+
+    def cache(self, progress: Progress = lambda _done, _all: None) -> FrameCache:
+        """Return the cache behind it, up to date."""
+        bags = recording(self._run)
+        folder = cache_folder(self._run)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with (folder / "lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                return synchronise(folder, bags.sources(), bags.load, progress, self._checked)
+        except OSError as error:
+            raise DataError(f"frame cache {folder}: {error.strerror}") from error
+
+
+def cache_folder(run: Path) -> Path:
+    """Return where a run's cache lies: inside it, or in the user's cache folder where it cannot be written to."""
+    if run.is_dir() and os.access(run, os.W_OK):
+        return run / "cache"
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return root / "wayfarer" / hashlib.sha256(str(run.resolve()).encode()).hexdigest()[:16]

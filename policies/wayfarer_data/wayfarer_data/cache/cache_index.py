@@ -1,0 +1,90 @@
+"""The frame cache's index: which episodes lie in which rows of which files, and which bag files they came from."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from wayfarer_bags.files.recorded import Source
+from wayfarer_core.atomic import write_atomically
+from wayfarer_core.errors import DataError
+
+VERSION = 4  # of the files and of what they hold: 3 had one set of files, written over in place, and no checksums
+INDEX = "index.json"
+_BEFORE = b', "index": '  # what the digest is of comes last
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where an episode lies: rows start .. start + steps of every file."""
+
+    number: int
+    start: int
+    steps: int
+    end: int
+    source: Source
+    checksum: int  # CRC-32 of these rows, file by file
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Shape and type of one row in each file; all episodes of a cache agree on it."""
+
+    frame: tuple[int, ...]  # (C, H, W)
+    action: tuple[int, ...]  # (3,) or ()
+    action_type: str  # "float32" or "int64"
+
+    @property
+    def columns(self) -> dict[str, tuple[str, tuple[int, ...]]]:
+        """File stem -> (dtype, shape of a row)."""
+        return {
+            "frames": ("uint8", self.frame),
+            "actions": (self.action_type, self.action),
+            "ee_positions": ("float32", (3,)),
+            "object_poses": ("float32", (7,)),
+            "stamps": ("int64", ()),
+            "valid": ("bool", ()),
+            "known": ("bool", ()),
+        }
+
+
+@dataclass(frozen=True)
+class Index:
+    """What index.json says. A source is in `sources` once all its episodes are in `entries`; it may have none."""
+
+    generation: str  # of the files: a part of their names, and never used again
+    layout: Layout | None
+    entries: Sequence[Entry]
+    sources: Sequence[Source]
+
+
+def write_index(path: Path, index: Index) -> None:
+    """Replace the index atomically, once it is on the disk."""
+    content = json.dumps(asdict(index)).encode()
+    head = json.dumps({"version": VERSION, "sha256": hashlib.sha256(content).hexdigest()}).encode()
+    write_atomically(path, head[:-1] + _BEFORE + content + b"}")
+
+
+def read_index(path: Path) -> Index:
+    """Read the index; without a file it is empty. DataError if it is damaged or of another version."""
+    if not path.exists():
+        return Index("", None, [], [])
+    try:
+        data = path.read_bytes()
+        whole = json.loads(data)
+        if whole["version"] != VERSION:
+            raise DataError(f"frame cache {path} has version {whole['version']}, this is {VERSION}: remove it")
+        if whole["sha256"] != hashlib.sha256(data.partition(_BEFORE)[2][:-1]).hexdigest():
+            raise ValueError("it is not as it was written")
+        return _index(whole["index"])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise DataError(f"frame cache index {path} cannot be read ({error}): remove {path.parent}") from error
+
+
+def _index(content: Any) -> Index:
+    of = content["layout"]
+    layout = Layout(tuple(of["frame"]), tuple(of["action"]), of["action_type"]) if of else None
+    entries = [Entry(**{**entry, "source": Source(**entry["source"])}) for entry in content["entries"]]
+    return Index(content["generation"], layout, entries, [Source(**source) for source in content["sources"]])

@@ -1,0 +1,76 @@
+"""A run's frames in a device's own memory, so that a batch need not travel there."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from wayfarer_data.cache.cache_index import Entry
+from wayfarer_data.cache.frames import FrameCache
+
+_SHARE = 0.7  # of the memory that is free: networks, batches and others need the rest
+_LEAST_ROWS = 4096  # room for so many at first; twice as many whenever that is full
+
+
+class ResidentFrames:
+    """Follows a frame cache that grows: what is there already is not copied again."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self._frames = self._nothing()  # (room, C, H, W)
+        self._entries: list[Entry] = []  # the episodes that are in it
+        self._rows = 0
+
+    def take_in(self, cache: FrameCache) -> bool:
+        """Copy what is new; False, and nothing is held any more, where the device has no room for all of it."""
+        if not cache.rows:
+            return False
+        if cache.entries[: len(self._entries)] != self._entries:
+            # the cache was made anew; whoever gathers from the old frames keeps them
+            self._frames, self._entries, self._rows = self._nothing(), [], 0
+
+        column: NDArray[np.uint8] = cache.column("frames")
+        if len(self._frames) < cache.rows and not self._grow(cache.rows, column.shape[1:]):
+            self._frames, self._entries, self._rows = self._nothing(), [], 0
+            return False
+
+        self._frames[self._rows : cache.rows].copy_(torch.from_numpy(np.array(column[self._rows : cache.rows])))
+        self._entries, self._rows = list(cache.entries), cache.rows
+        return True
+
+    def gather(self, rows: Tensor) -> Tensor:
+        """Return frames (B, C, H, W) uint8 on the device."""
+        return _select(self._frames, rows)
+
+    def gatherer(self) -> Callable[[Tensor], Tensor]:
+        """Return `gather` of the frames that are held now, whatever is taken in later."""
+        return partial(_select, self._frames)
+
+    def _nothing(self) -> Tensor:
+        return torch.empty(0, dtype=torch.uint8, device=self.device)
+
+    def _grow(self, rows: int, shape: Sequence[int]) -> bool:
+        """Make room for `rows` frames and more to come; False where there is not enough memory."""
+        room = max(_LEAST_ROWS, 2 * rows)
+        if room * int(np.prod(shape)) > _SHARE * free_memory(self.device):
+            return False
+        grown = torch.empty((room, *shape), dtype=torch.uint8, device=self.device)
+        if self._rows:
+            grown[: self._rows].copy_(self._frames[: self._rows])
+        self._frames = grown
+        return True
+
+
+def _select(frames: Tensor, rows: Tensor) -> Tensor:
+    return frames.index_select(0, rows.to(frames.device))
+
+
+def free_memory(device: torch.device) -> float:
+    """Return how many bytes are free on a device; of the host's memory nobody asks."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return float(free)
+    return float("inf")

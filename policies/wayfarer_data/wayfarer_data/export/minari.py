@@ -1,0 +1,73 @@
+"""Minari's HDF5 storage: one episode per segment, whose T + 1 observations keep the last one."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from wayfarer_core.atomic import make_folder, write_atomically
+
+from wayfarer_data.cache.buffer import Progress
+from wayfarer_data.export.hdf5 import new_file
+from wayfarer_data.export.segments import Material, Segment
+from wayfarer_data.upkeep.rewrite import new_directory
+
+_MINARI = "0.5.4"  # the release whose layout this is
+_ID = re.compile(r"[-\w]+-v\d+")
+
+
+def export_minari(material: Material, out: Path, progress: Progress = lambda _done, _all: None) -> None:
+    """Write the dataset folder `out`: minari.MinariDataset(out / "data") opens it.
+
+    Below MINARI_DATASETS_PATH, and with a name like cube-v0, minari.load_dataset("cube-v0") finds it, too. Raises
+    ConfigError if it exists, DataError where the disk does not take it.
+    """
+    with new_directory(out):
+        folder = make_folder(out / "data")
+        with new_file(folder / "main_data.hdf5") as writing:
+            for k, segment in enumerate(material.segments()):
+                _write(writing.file.create_group(f"episode_{k}"), k, segment)
+                writing.check()
+                progress(k + 1, len(material))
+        write_atomically(folder / "metadata.json", json.dumps(_metadata(material, out)))
+
+
+def _write(episode: h5py.Group, number: int, segment: Segment) -> None:
+    episode.attrs["id"] = number
+    episode.attrs["total_steps"] = segment.steps
+    episode.attrs["source"] = segment.source
+    episode.create_dataset(
+        "observations/image", data=segment.images, chunks=(1, *segment.images.shape[1:]), compression="lzf"
+    )
+    episode.create_dataset("observations/ee_position", data=segment.ee_positions)
+    episode.create_dataset("infos/object_pose", data=segment.object_poses)  # truth: no observation
+    episode.create_dataset("actions", data=segment.actions)
+    episode.create_dataset("rewards", data=segment.rewards)
+    episode.create_dataset("terminations", data=segment.terminated)
+    episode.create_dataset("truncations", data=segment.truncated)
+
+
+def _metadata(material: Material, out: Path) -> dict[str, Any]:
+    spaces = {
+        "image": _box(np.zeros(material.image_shape, np.uint8), np.full(material.image_shape, 255, np.uint8)),
+        "ee_position": _box(np.full(3, -np.inf, np.float32), np.full(3, np.inf, np.float32)),
+    }
+    return {
+        "dataset_id": out.name if _ID.fullmatch(out.name) else re.sub(r"[^-\w]", "-", out.name) + "-v0",
+        "minari_version": _MINARI,
+        "data_format": "hdf5",
+        "jpeg_encoding": False,
+        "total_episodes": len(material),
+        "total_steps": len(material.rows),
+        "observation_space": json.dumps({"type": "Dict", "subspaces": spaces}),
+        "action_space": json.dumps(_box(np.full(3, -1, np.float32), np.full(3, 1, np.float32))),
+        "algorithm_name": material.task or "exploration",
+        "description": json.dumps(material.provenance()),
+    }
+
+
+def _box(low: Any, high: Any) -> dict[str, Any]:
+    shape = list(low.shape)
+    return {"type": "Box", "dtype": str(low.dtype), "shape": shape, "low": low.tolist(), "high": high.tolist()}

@@ -1,0 +1,127 @@
+"""What every export writes: unbroken stretches of valid steps. A lost step ends one; the gap is never bridged."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from wayfarer_core.errors import DataError
+
+from wayfarer_data.cache.dataset import Dataset
+
+_DRIFT = 0.02  # of an episode's length, by which its steps may leave the common rate
+
+
+@dataclass(frozen=True)
+class Segment:
+    """T valid steps of one episode, one behind the other, with the T + 1 observations around them."""
+
+    source: str  # run/episode/step it begins at
+    images: NDArray[np.uint8]  # (T + 1, H, W, 3)
+    ee_positions: NDArray[np.float32]  # (T + 1, 3) [m], base frame
+    object_poses: NDArray[np.float32]  # (T + 1, 7) position [m] and quaternion xyzw; NaN where nobody knows
+    actions: NDArray[np.float32]  # (T, 3) as executed, in [-1, 1]
+    rewards: NDArray[np.float32]  # (T,) of the state each step leads to
+    terminated: NDArray[np.bool_]  # (T,) the task ended with this step
+    truncated: NDArray[np.bool_]  # (T,) the record ends with this step, and not the task
+
+    @property
+    def steps(self) -> int:
+        """Number of steps, T."""
+        return len(self.actions)
+
+
+@dataclass(frozen=True)
+class Material:
+    """A dataset as it is exported."""
+
+    dataset: Dataset
+    rows: NDArray[np.int64]  # (N,) the steps to export
+    rewards: NDArray[np.float32]  # (R,) of each state
+    task: str  # what the rewards pay for; empty: they are all 0
+    rate: float  # [Hz] of the steps, in the mean
+    bounds: NDArray[np.int64]  # (segments + 1,) where in `rows` each segment begins
+
+    @classmethod
+    def of(
+        cls, dataset: Dataset, rows: NDArray[np.int64], rewards: NDArray[np.float32] | None = None, task: str = ""
+    ) -> Self:
+        """Cut the steps `rows` into segments. DataError without any."""
+        if not len(rows):
+            raise DataError(f"{', '.join(map(str, dataset.runs))}: there is no valid step to export")
+        episodes = dataset.index.place[rows]
+        cuts = np.flatnonzero((np.diff(rows) != 1) | (np.diff(episodes) != 0)) + 1
+        paid = np.zeros(dataset.rows, np.float32) if rewards is None else rewards
+        return cls(dataset, rows, paid, task, rate_of(dataset, rows), np.concatenate([[0], cuts, [len(rows)]]))
+
+    def __len__(self) -> int:
+        """Return the number of segments."""
+        return len(self.bounds) - 1
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(H, W, 3)."""
+        _, channels, height, width = self.dataset.frames(self.rows[:1]).shape
+        return height, width, channels
+
+    def segments(self) -> Iterator[Segment]:
+        """Yield the segments in order."""
+        for start, behind in zip(self.bounds[:-1], self.bounds[1:], strict=True):
+            steps = self.rows[start:behind]
+            states = np.append(steps, steps[-1] + 1)
+            place = self.dataset.place(int(steps[0]))
+            terminated = self.dataset.terminated(steps).numpy()
+            truncated = np.zeros(len(steps), dtype=bool)
+            truncated[-1] = not terminated[-1]
+            yield Segment(
+                source=f"{self.dataset.runs[place.run].name}/{place.episode}/{place.step}",
+                images=self.dataset.frames(states).numpy().transpose(0, 2, 3, 1),
+                ee_positions=self.dataset.ee_positions(states).numpy(),
+                object_poses=self.dataset.object_poses(states).numpy(),
+                actions=self.dataset.actions(steps).numpy(),
+                rewards=self.rewards[steps + 1],
+                terminated=terminated,
+                truncated=truncated,
+            )
+
+    def provenance(self) -> dict[str, Any]:
+        """Say what was exported, for the formats' own notes."""
+        note = f"rewards of task {self.task}" if self.task else "without a task: all rewards are 0"
+        return {"recorded_by": "wayfarer", "runs": [str(run) for run in self.dataset.runs], "rewards": note}
+
+
+def rate_of(dataset: Dataset, rows: NDArray[np.int64] | None = None) -> float:
+    """Return the mean rate of steps [Hz], of all valid ones or those at `rows`. DataError where no stamp tells it."""
+    gaps = _gaps(dataset, dataset.transitions if rows is None else rows)
+    if not len(gaps) or (gaps <= 0).any():
+        raise DataError(f"{', '.join(map(str, dataset.runs))}: the stamps of its steps do not tell their rate")
+    return float(1e9 / gaps.mean())
+
+
+def even_rate(material: Material) -> float:
+    """Return the rate of the steps [Hz], a whole number where it is one but for a thousandth.
+
+    Raises DataError where one rate does not describe them all: an episode has another one, or a step comes at a time
+    that is nearer to that of its neighbour.
+    """
+    period = 1e9 / material.rate
+    for start, behind in zip(material.bounds[:-1], material.bounds[1:], strict=True):
+        rows = material.rows[start:behind]
+        gaps = _gaps(material.dataset, rows)
+        off = abs(float(gaps.sum()) - len(gaps) * period)
+        if off > max(_DRIFT * len(gaps), 0.5) * period or np.abs(gaps - period).max() > 0.5 * period:
+            place = material.dataset.place(int(rows[np.abs(gaps - period).argmax()]))
+            raise DataError(
+                f"{material.dataset.runs[place.run]}: episode {place.episode} has steps of {gaps.min() * 1e-9:.3g} to "
+                f"{gaps.max() * 1e-9:.3g} s, all together they come at {material.rate:.3g} Hz: LeRobot has one rate "
+                "for all; export what was recorded at another rate apart"
+            )
+    whole = round(material.rate)
+    return float(whole) if abs(material.rate - whole) < 1e-3 * material.rate else round(material.rate, 6)
+
+
+def _gaps(dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return how long each step took [ns]."""
+    stamps = dataset.column("stamps")
+    return np.asarray(stamps[rows + 1] - stamps[rows], dtype=np.int64)

@@ -1,0 +1,1 @@
+"""Upkeep of recordings: verify, recover, merge, split."""

@@ -1,0 +1,59 @@
+"""Policies that learn nothing: the paper's baseline, and one whose actions hang together in time."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wayfarer_policies.acting.policy import Action, Image, Start
+
+
+class UniformPolicy:
+    """Uniform over the action space: the paper's `random`."""
+
+    version = 0
+    needs_pose = False
+
+    def begin_episode(self, start: Start) -> None:
+        """Take the episode's randomness; a goal means nothing to this policy."""
+        self._rng = start.rng
+
+    def act(self, image: Image, ee_position: NDArray[np.float64]) -> Action:
+        """Return three independent uniform numbers."""
+        del image, ee_position
+        return self._rng.uniform(-1.0, 1.0, 3).astype(np.float32)
+
+
+class CorrelatedPolicy:
+    """A first-order autoregressive walk: each action keeps a share of the last, so that the arm travels further."""
+
+    version = 0
+    needs_pose = False
+    _KEPT = 0.8  # correlation of successive actions; half-life of about three steps
+    _SPREAD = 0.7  # stationary standard deviation, in action units
+
+    def begin_episode(self, start: Start) -> None:
+        """Take the episode's randomness and start from the walk's stationary distribution."""
+        self._rng = start.rng
+        self._walk = self._SPREAD * start.rng.standard_normal(3)  # (3,)
+
+    def act(self, image: Image, ee_position: NDArray[np.float64]) -> Action:
+        """Return the next point of the walk, clipped to the action space."""
+        del image, ee_position
+        fresh = self._SPREAD * np.sqrt(1.0 - self._KEPT**2) * self._rng.standard_normal(3)
+        self._walk = self._KEPT * self._walk + fresh
+        return np.clip(self._walk, -1.0, 1.0).astype(np.float32)
+
+
+class StillPolicy:
+    """Asks for no motion at all: what others are held against."""
+
+    version = 0
+    needs_pose = False
+
+    def begin_episode(self, start: Start) -> None:
+        """There is nothing to begin."""
+        del start
+
+    def act(self, image: Image, ee_position: NDArray[np.float64]) -> Action:
+        """Return zeros."""
+        del image, ee_position
+        return np.zeros(3, dtype=np.float32)

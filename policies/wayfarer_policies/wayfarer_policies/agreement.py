@@ -1,0 +1,34 @@
+"""What nodes must be told alike, and are told each by its own parameters. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from wayfarer_core.errors import ConfigError
+
+_BOX = ("workspace_min", "workspace_max")
+
+
+def check_agreement(nodes: Mapping[str, Mapping[str, Any]]) -> None:
+    """Compare the parameters of nodes, node -> parameter -> value. Raises ConfigError naming what must be the same."""
+    learner = nodes.get("learner", {})
+    if learner.get("ee_position") or learner.get("goal_ee_position"):
+        must_agree(nodes, "learner", _BOX, "positions would be scaled by another box than the arm's")
+    bridge = nodes.get("franka_bridge", {})
+    if set(_BOX) <= bridge.keys():  # ours; the node in its place on ros2_control has no box
+        keys = (*_BOX, "orientation")
+        must_agree(nodes, "franka_bridge", keys, "the bridge would refuse what control commands")
+
+
+def must_agree(nodes: Mapping[str, Mapping[str, Any]], node: str, keys: tuple[str, ...], otherwise: str) -> None:
+    """Raise ConfigError where a node is told something else than control."""
+    for key in keys:
+        given, meant = (_plain(nodes[name][key]) for name in (node, "control"))
+        if given != meant:
+            raise ConfigError(
+                f"{otherwise}: {node}.{key} is {given}, control.{key} is {meant}; "
+                f"give both the same in the parameter file, section /**/{node}"
+            )
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple | list) else value

@@ -1,0 +1,203 @@
+"""The networks of BCQ (Fujimoto et al. 2019) on image features; sizes are the authors' (docs/method.md: official BCQ).
+
+A variational autoencoder proposes actions like those in the data, a small perturbation moves them, twin critics value
+them. Latents are given from outside: the networks hold no randomness.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from wayfarer_core.errors import ConfigError, DataError
+
+from wayfarer_policies.algorithms import checkpoint
+from wayfarer_policies.algorithms.algorithm import Observation
+from wayfarer_policies.algorithms.checkpoint import State
+from wayfarer_policies.algorithms.networks import CriticHead, Encoder, EncoderConfig, dense, described
+
+LATENT_CLIP = 0.5  # of latents drawn for acting: nearer to what the data's actions are encoded as
+_LOG_STD = (-4.0, 15.0)
+
+
+@dataclass(frozen=True)
+class BCQHeads:
+    """Widths of the dense layers, action bounds, and how far actions may be perturbed."""
+
+    action_low: tuple[float, ...] = (-1.0, -1.0, -1.0)
+    action_high: tuple[float, ...] = (1.0, 1.0, 1.0)
+    vae: tuple[int, ...] = (750, 750)
+    perturbation: tuple[int, ...] = (400, 300)
+    critic: tuple[int, ...] = (400, 300)
+    reach: float = 0.05  # [half of the action range] of the perturbation
+
+    def __post_init__(self) -> None:
+        pairs = list(zip(self.action_low, self.action_high, strict=False))
+        if len(self.action_low) != len(self.action_high) or not all(low < high for low, high in pairs):
+            raise ConfigError(
+                f"action bounds {self.action_low} and {self.action_high}: each low must be below its high"
+            )
+        if not 0.0 <= self.reach <= 2.0:
+            raise ConfigError(f"reach is {self.reach}: it must lie in [0, 2]")
+
+    @property
+    def latent(self) -> int:
+        """Size of the autoencoder's latent."""
+        return 2 * len(self.action_low)
+
+
+class _Bounded(nn.Module):
+    """Knows the action bounds, as buffers so that they travel with the weights."""
+
+    low: Tensor
+    high: Tensor
+
+    def __init__(self, heads: BCQHeads) -> None:
+        super().__init__()
+        self.register_buffer("low", torch.tensor(heads.action_low, dtype=torch.float32))
+        self.register_buffer("high", torch.tensor(heads.action_high, dtype=torch.float32))
+
+    @property
+    def half_range(self) -> Tensor:
+        """Half of the action range (A,)."""
+        return (self.high - self.low) / 2
+
+
+class ActionModel(_Bounded):
+    """The autoencoder: which actions the data holds in a state."""
+
+    def __init__(self, features: int, heads: BCQHeads) -> None:
+        super().__init__(heads)
+        actions = len(heads.action_low)
+        self.encoder = nn.Sequential(dense([features + actions, *heads.vae]), nn.ReLU())
+        self.mean, self.log_std = (nn.Linear(heads.vae[-1], heads.latent) for _ in range(2))
+        self.decoder = dense([features + heads.latent, *heads.vae, actions])
+
+    def forward(self, features: Tensor, actions: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the actions as they come back (B, A), and mean and log std of their latents, each (B, L)."""
+        hidden = self.encoder(torch.cat([features, actions], dim=1))  # (B, H)
+        mean, log_std = self.mean(hidden), self.log_std(hidden).clamp(*_LOG_STD)  # (B, L)
+        return self.decode(features, mean + log_std.exp() * noise), mean, log_std
+
+    def decode(self, features: Tensor, latents: Tensor) -> Tensor:
+        """Return the actions of latents (B, L) within their bounds (B, A)."""
+        unbounded = self.decoder(torch.cat([features, latents], dim=1))
+        return (self.low + self.high) / 2 + self.half_range * torch.tanh(unbounded)
+
+
+class PerturbationHead(_Bounded):
+    """Moves a proposed action a little to where it is worth more."""
+
+    def __init__(self, features: int, heads: BCQHeads) -> None:
+        super().__init__(heads)
+        self.reach = heads.reach
+        self.layers = dense([features + len(heads.action_low), *heads.perturbation, len(heads.action_low)])
+
+    def forward(self, features: Tensor, actions: Tensor) -> Tensor:
+        """Return the moved actions within their bounds (B, A)."""
+        move = self.reach * self.half_range * torch.tanh(self.layers(torch.cat([features, actions], dim=1)))
+        return torch.clamp(actions + move, self.low, self.high)
+
+
+class _Networks(nn.Module):
+    """Heads; the subclasses add encoders."""
+
+    def __init__(self, encoder: EncoderConfig, heads: BCQHeads) -> None:
+        super().__init__()
+        self.encoder_config, self.heads = encoder, heads
+        size, actions = encoder.size, len(heads.action_low)
+        self.vae = ActionModel(size, heads)
+        self.perturbation = PerturbationHead(size, heads)
+        self.q1, self.q2 = (CriticHead(size, actions, heads.critic) for _ in range(2))
+
+
+class SharedBCQ(_Networks):
+    """One encoder, trained by critics and autoencoder together: the fast default."""
+
+    def __init__(self, encoder: EncoderConfig, heads: BCQHeads) -> None:
+        super().__init__(encoder, heads)
+        self.encoder = Encoder(encoder)
+
+    def features(self, observation: Observation, *readers: str) -> list[Tensor]:
+        """Return what each of the readers (of vae, q1, q2) reads of an observation, each (B, F): look once for all."""
+        return [self.encoder(observation)] * len(readers)
+
+    def perturbation_features(self, observation: Observation, q1_features: Tensor) -> Tensor:  # noqa: ARG002
+        """Return what the perturbation reads (B, F): what Q1 sees. Its loss does not reach the encoder."""
+        return q1_features.detach()
+
+    def perturbation_modules(self) -> list[nn.Module]:
+        """Return what the perturbation's loss trains: its head. The other losses train all the rest."""
+        return [self.perturbation]
+
+
+class SeparateBCQ(_Networks):
+    """An encoder for each network."""
+
+    def __init__(self, encoder: EncoderConfig, heads: BCQHeads) -> None:
+        super().__init__(encoder, heads)
+        self.encoders = nn.ModuleDict({reader: Encoder(encoder) for reader in ("vae", "q1", "q2")})
+        self.perturbation_encoder = Encoder(encoder)
+
+    def features(self, observation: Observation, *readers: str) -> list[Tensor]:
+        """Return what each of the readers (of vae, q1, q2) reads of an observation, each (B, F): look once for each."""
+        return [self.encoders[reader](observation) for reader in readers]
+
+    def perturbation_features(self, observation: Observation, q1_features: Tensor) -> Tensor:  # noqa: ARG002
+        """Return what the perturbation reads (B, F): look once more."""
+        features: Tensor = self.perturbation_encoder(observation)
+        return features
+
+    def perturbation_modules(self) -> list[nn.Module]:
+        """Return what the perturbation's loss trains: its encoder and head. The other losses train all the rest."""
+        return [self.perturbation_encoder, self.perturbation]
+
+
+BCQNetworks = SharedBCQ | SeparateBCQ
+BUILDS: dict[str, Callable[[EncoderConfig, BCQHeads], BCQNetworks]] = {"shared": SharedBCQ, "separate": SeparateBCQ}
+
+
+@dataclass(frozen=True)
+class Description:
+    """What is needed to build the networks anew."""
+
+    encoders: str = "shared"  # of BUILDS
+    encoder: EncoderConfig = field(default_factory=lambda: EncoderConfig(channels=3))
+    heads: BCQHeads = field(default_factory=BCQHeads)
+
+    def __post_init__(self) -> None:
+        if self.encoders not in BUILDS:
+            raise ConfigError(f"encoders {self.encoders!r}: choose from {', '.join(BUILDS)}")
+
+    def build(self) -> BCQNetworks:
+        """Make networks with fresh weights."""
+        return BUILDS[self.encoders](self.encoder, self.heads)
+
+
+def best_actions(networks: BCQNetworks, observation: Observation, latents: Tensor) -> Tensor:
+    """Return of N candidates, one for each latent (N, L), the one Q1 values most, for each state (B, A)."""
+    count, size = len(latents), len(observation.pixels)
+    vae, q1 = networks.features(observation, "vae", "q1")  # (B, F)
+    moved = networks.perturbation_features(observation, q1).repeat_interleave(count, 0)  # (B N, F)
+    proposals = networks.vae.decode(vae.repeat_interleave(count, 0), latents.repeat(size, 1))  # (B N, A)
+    candidates = networks.perturbation(moved, proposals)  # (B N, A)
+    values = networks.q1(q1.repeat_interleave(count, 0), candidates).view(size, count)  # (B, N)
+    chosen: Tensor = candidates.view(size, count, -1)[torch.arange(size), values.argmax(dim=1)]
+    return chosen
+
+
+def networks_state(description: Description, networks: nn.Module) -> State:
+    """Return weights that describe their own networks."""
+    values = {"encoders": description.encoders, "encoder": vars(description.encoder), "heads": vars(description.heads)}
+    return State(networks.state_dict(), values)
+
+
+def networks_of(state: State) -> BCQNetworks:
+    """Build the networks of a state, for acting; DataError if it is not one of BCQ's."""
+    try:
+        encoder = EncoderConfig(**described(state.value("encoder")))
+        networks = Description(state.value("encoders"), encoder, BCQHeads(**described(state.value("heads")))).build()
+    except (TypeError, AttributeError) as error:
+        raise DataError(f"networks of BCQ described by another version ({error})") from error
+    checkpoint.restore_module(networks, state, "networks of BCQ")
+    return networks.requires_grad_(False)

@@ -1,0 +1,167 @@
+"""Which stored image to set out for: the Novelty of Algorithm 1, in process. Methods differ in `choose` alone."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from wayfarer_core.errors import ConfigError, DataError
+from wayfarer_data.cache.sampling import Images, Replay
+
+from wayfarer_policies.algorithms import checkpoint
+from wayfarer_policies.algorithms.checkpoint import State
+from wayfarer_policies.algorithms.rnd import RND
+
+Choose = Callable[[NDArray[np.float32], np.random.Generator], int]  # novelties (B,) -> place of the goal
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A stored image to reach."""
+
+    image: NDArray[np.uint8]  # (C, H, W)
+    ee_position: NDArray[np.float64]  # (3,) [m], base frame: where the end effector was
+    episode: int
+    step: int
+    novelty: float
+
+    @property
+    def name(self) -> str:
+        """Where the image comes from, as episodes record it."""
+        return f"{self.episode}/{self.step}"
+
+
+def most_novel(novelties: NDArray[np.float32], rng: np.random.Generator) -> int:  # noqa: ARG001
+    """Return the place of the most novel image: the method `goal`."""
+    return int(np.argmax(novelties))
+
+
+def among_most_novel(share: float, novelties: NDArray[np.float32], rng: np.random.Generator) -> int:
+    """Return the place of one of the most novel images, drawn uniformly from that share of all."""
+    count = max(1, round(share * len(novelties)))
+    return int(rng.choice(np.argsort(novelties, kind="stable")[-count:]))
+
+
+def least_novel(novelties: NDArray[np.float32], rng: np.random.Generator) -> int:  # noqa: ARG001
+    """Return the place of the least novel image: the ablation `goal-min`."""
+    return int(np.argmin(novelties))
+
+
+def any_one(novelties: NDArray[np.float32], rng: np.random.Generator) -> int:
+    """Return a place at random: the ablation `goal-random`."""
+    return int(rng.integers(len(novelties)))
+
+
+CHOICES: dict[str, Choose] = {"max": most_novel, "random": any_one, "min": least_novel}  # of novelty/select_goal
+
+
+def choice(name: str, top_share: float = 0.0) -> Choose:
+    """Look up a choice by its name; ConfigError lists them. `max` with a share draws from the most novel ones."""
+    if name not in CHOICES:
+        raise ConfigError(f"goal choice {name!r}: choose from {sorted(CHOICES)}")
+    return partial(among_most_novel, top_share) if name == "max" and top_share > 0.0 else CHOICES[name]
+
+
+def select(rnd: RND, candidates: Images, choose: Choose, rng: np.random.Generator) -> Goal:
+    """Choose a goal from candidate images R'."""
+    novelties = rnd.novelty(candidates.frames)  # (B,)
+    if not np.isfinite(novelties).all():
+        raise DataError("a novelty is not finite: the RND weights are damaged")
+    place = choose(novelties, rng)
+    return Goal(
+        image=np.array(candidates.frames[place]),
+        ee_position=np.array(candidates.ee_positions[place], np.float64),
+        episode=int(candidates.episodes[place]),
+        step=int(candidates.steps[place]),
+        novelty=float(novelties[place]),
+    )
+
+
+class ImageNovelty:
+    """RND on the store's images; goals by `choose` from |R'| = `candidates` images drawn at random."""
+
+    def __init__(self, rnd: RND, choose: Choose, candidates: int, seed: int) -> None:
+        """Draws depend on the seed and on the number of stored episodes alone, so that a restart repeats them."""
+        if candidates < 1:
+            raise ConfigError(f"candidates is {candidates}: it must be at least 1")
+        self.rnd, self.choose, self.candidates, self.seed = rnd, choose, candidates, seed
+
+    @property
+    def cycles_fitted(self) -> int:
+        """Number of fits so far."""
+        return self.rnd.fits
+
+    def select_goal(self, store: Replay) -> Goal | None:
+        """Choose the next goal; None before the first episode."""
+        if store.transitions == 0:
+            return None
+        if self.rnd.config.whitening == "episodes":
+            news = store.images_after(self.rnd.seen_until)
+            if len(news.frames):
+                self.rnd.see(news.frames, news.episodes)
+        rng = np.random.default_rng([self.seed, store.episodes])
+        return select(self.rnd, store.sample_images(self.candidates, rng), self.choose, rng)
+
+    def fit(self, images: Images, epochs: int) -> dict[str, float]:
+        """Fit the predictor to recent images."""
+        self.rnd.see(images.frames, images.episodes)
+        losses = self.rnd.fit(images.frames, epochs)
+        return {"rnd_loss_first": losses[0], "rnd_loss_last": losses[-1]}
+
+    def state(self) -> State:
+        """Return the RND's state."""
+        return self.rnd.state()
+
+    def restore(self, state: State) -> None:
+        """Continue from a state."""
+        self.rnd.restore(state)
+
+
+class FitOnly(ImageNovelty):
+    """RND without goals: the vanilla `rnd` method, whose policy takes the novelty as its reward."""
+
+    def __init__(self, rnd: RND) -> None:
+        super().__init__(rnd, most_novel, candidates=1, seed=0)
+
+    def select_goal(self, store: Replay) -> None:
+        """There are no goals."""
+
+
+class NoNovelty:
+    """Neither goals nor novelty: the method `random`."""
+
+    cycles_fitted = 0
+
+    def select_goal(self, store: Replay) -> None:
+        """There are no goals."""
+
+    def fit(self, images: Images, epochs: int) -> dict[str, float]:  # noqa: ARG002
+        """There is nothing to fit."""
+        self.cycles_fitted += 1
+        return {}
+
+
+class CheckpointedNovelty:
+    """A novelty that is on disk whenever it has been fitted, and continues from there."""
+
+    def __init__(self, novelty: ImageNovelty, path: Path) -> None:
+        self.novelty, self.path = novelty, path
+        if path.exists():
+            novelty.restore(checkpoint.read(path, "novelty"))
+
+    @property
+    def cycles_fitted(self) -> int:
+        """Number of fits so far."""
+        return self.novelty.cycles_fitted
+
+    def select_goal(self, store: Replay) -> Goal | None:
+        """Choose the next goal."""
+        return self.novelty.select_goal(store)
+
+    def fit(self, images: Images, epochs: int) -> dict[str, float]:
+        """Fit and save."""
+        metrics = self.novelty.fit(images, epochs)
+        checkpoint.write(self.path, "novelty", self.novelty.state())
+        return metrics

@@ -1,0 +1,139 @@
+"""The methods of the paper as choices of parts: who acts, which goal, where the reward comes from."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from wayfarer_core.errors import ConfigError
+from wayfarer_core.options import ActingOptions, LearnerOptions, NoveltyOptions
+
+from wayfarer_policies.acting.learned_policy import LearnedPolicy
+from wayfarer_policies.acting.offline_policy import ANY, OfflinePolicy, read_policy
+from wayfarer_policies.acting.policy import Policy
+from wayfarer_policies.acting.random_policies import CorrelatedPolicy, UniformPolicy
+from wayfarer_policies.algorithms.networks import EncoderConfig, SharedEncoder, fast_precision
+from wayfarer_policies.algorithms.rnd import RND, RNDConfig
+from wayfarer_policies.algorithms.td3 import TD3, TD3Config
+from wayfarer_policies.exploration.intrinsic import IntrinsicReward
+from wayfarer_policies.exploration.learners import Labels, ReplayLearner
+from wayfarer_policies.exploration.relabel import FutureGoals, ImageDistance, Nearness, SameStep
+
+THREADS = "torch's threads; actor, learner and novelty use one number, for it decides the last bits"
+
+_NOT_FITTED = NoveltyOptions()  # for an RND that is asked only: its options do not matter
+
+MakeLabels = Callable[[RND, LearnerOptions], Labels]
+
+
+@dataclass(frozen=True)
+class Method:
+    """What a method is made of."""
+
+    policy: str  # of POLICIES
+    goal_choice: str = ""  # of goals.CHOICES; "": no goals
+    labels: MakeLabels | None = None  # where the learner's rewards come from; None: nothing is learned
+    explores: bool = True  # whether it acts to gather data, or as well as it can
+
+    @property
+    def learns(self) -> bool:
+        """Whether a learner and a novelty belong to it."""
+        return self.labels is not None
+
+
+def _future_goals(_: RND, options: LearnerOptions) -> Labels:
+    reached = ImageDistance(options.reached_distance) if options.reached == "image" else SameStep()
+    near = Nearness(options.near_goals, options.near_steps)
+    return FutureGoals(options.self_goals, reached, near, options.lookahead)
+
+
+def _intrinsic_reward(rnd: RND, _: LearnerOptions) -> Labels:
+    return IntrinsicReward(rnd)
+
+
+METHODS = {
+    "goal": Method("learned", "max", _future_goals),
+    "goal-random": Method("learned", "random", _future_goals),
+    "goal-min": Method("learned", "min", _future_goals),
+    "rnd": Method("learned", "", _intrinsic_reward),
+    "random": Method("random"),
+    "random-correlated": Method("random-correlated"),
+    "offline": Method("offline", explores=False),
+}
+
+
+def method(name: str) -> Method:
+    """Look a method up by its name; ConfigError lists them."""
+    if name not in METHODS:
+        raise ConfigError(f"method {name!r}: choose from {', '.join(METHODS)}")
+    return METHODS[name]
+
+
+def make_rnd(seed: int, device: str, options: NoveltyOptions = _NOT_FITTED) -> RND:
+    """Build RND at the authors' sizes, in the precision that is fast here."""
+    config = RNDConfig(
+        learning_rate=options.learning_rate,
+        batch=options.batch,
+        precision=fast_precision(device),
+        seed=seed,
+        whitening=options.whitening,
+    )
+    return RND(config, device)
+
+
+def make_learner(name: str, seed: int, device: str, rnd: RND, options: LearnerOptions) -> ReplayLearner:
+    """Build the learner of a method that learns, at the authors' sizes with one shared encoder."""
+    chosen = method(name)
+    if chosen.labels is None:
+        raise ConfigError(f"method {name!r} learns nothing")
+    with_goals = bool(chosen.goal_choice)
+    encoder = EncoderConfig(
+        channels=6 if with_goals else 3,
+        ee_position=options.ee_position,
+        goal_ee_position=options.goal_ee_position and with_goals,
+        box_low=options.workspace_min,
+        box_high=options.workspace_max,
+        layer_norm=options.layer_norm,
+        precision=fast_precision(device),
+    )
+    config = TD3Config(
+        encoder=encoder,
+        tau=options.tau,
+        critic_learning_rate=options.critic_learning_rate,
+        actor_learning_rate=options.actor_learning_rate,
+        action_penalty=options.action_penalty,
+        actor_start=options.actor_start,
+        seed=seed,
+    )
+    algorithm = TD3(config, SharedEncoder, device)
+    labels = chosen.labels(rnd, options)
+    return ReplayLearner(algorithm, labels, seed=seed, updates_per_step=options.updates_per_step)
+
+
+@dataclass(frozen=True)
+class Making:
+    """What a policy may be made of."""
+
+    options: ActingOptions  # for those that learn
+    checkpoint: str = "none"  # file of the one learned offline
+    sha256: str = ANY  # what that file must be
+    device: str = "cpu"
+
+
+POLICIES: dict[str, Callable[[Making], Policy]] = {
+    "random": lambda _: UniformPolicy(),
+    "random-correlated": lambda _: CorrelatedPolicy(),
+    "learned": lambda told: LearnedPolicy(told.options, told.device),
+    "offline": lambda told: OfflinePolicy(read_policy(Path(told.checkpoint), told.sha256)),
+}
+
+
+def make_policy(name: str, told: Making) -> Policy:
+    """Return a policy by its name. ConfigError lists the names; DataError where the checkpoint is not one."""
+    if name not in POLICIES:
+        raise ConfigError(f"policy {name!r}: choose from {', '.join(POLICIES)}")
+    return POLICIES[name](told)
+
+
+def checkpoint_folder(run: Path) -> Path:
+    """Return where a run's learned state lies."""
+    return run / "checkpoints"

@@ -1,0 +1,1 @@
+"""Learning from what is recorded: predictors, tasks with their rewards, offline policies and their successes."""

@@ -1,0 +1,202 @@
+"""Offline reinforcement learning: a task's rewards on recorded steps, and BCQ on them to a policy in a file.
+
+Killed at any point and started again, a training goes on from its last save and ends with the same bits.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from wayfarer_core.errors import ConfigError, DataError
+from wayfarer_data.cache.dataset import Dataset
+
+from wayfarer_policies.acting.offline_policy import write_policy
+from wayfarer_policies.algorithms import checkpoint
+from wayfarer_policies.algorithms.algorithm import LabelledBatch, LearningError, Observation
+from wayfarer_policies.algorithms.bcq import BCQ, BCQConfig
+from wayfarer_policies.algorithms.bcq_networks import Description
+from wayfarer_policies.algorithms.checkpoint import State
+from wayfarer_policies.algorithms.networks import EncoderConfig, fast_precision
+from wayfarer_policies.offline.pose_labels import PoseLabels
+from wayfarer_policies.offline.tasks import task
+
+POLICY, TRAINING = "policy.safetensors", "training.safetensors"
+
+Tell = Callable[[int, dict[str, float]], None]  # updates made, and the metrics of the last
+
+
+def fast_bcq() -> BCQConfig:
+    """Return BCQ's constants with one shared encoder, in the precision that is fast here."""
+    return BCQConfig(Description("shared", EncoderConfig(channels=3, precision=fast_precision())))
+
+
+@dataclass(frozen=True)
+class OfflineConfig:
+    """What is learned, and for how long; the defaults are docs/method.md's."""
+
+    task: str  # of tasks.TASKS
+    steps: int = 50_000  # updates
+    batch: int = 100
+    bcq: BCQConfig = field(default_factory=fast_bcq)  # its seed is the training's
+    save_every: int = 250  # updates
+    curve_points: int = 200  # at most; each the mean over the updates since the last
+
+    def __post_init__(self) -> None:
+        task(self.task)
+        if min(self.steps, self.batch, self.save_every, self.curve_points) < 1:
+            raise ConfigError(f"steps, batch, save_every and curve_points must be at least 1, not {self}")
+
+
+class TaskRewards:
+    """Steps with the reward of the state that follows each, as BCQ learns from them.
+
+    A task ends no episode, so a step is terminal only where the recording says that the robot's world ended there;
+    where only the time ended, the value of the next state goes on.
+    """
+
+    def __init__(self, dataset: Dataset, labels: PoseLabels, name: str) -> None:
+        """Raises DataError where no step is labelled, TaskDataError where all pay the same."""
+        self.dataset, self.sources = dataset, labels.sources
+        self.rows = labels.transitions(dataset)  # (N,)
+        self._rewards = labels.rewards(dataset, task(name))  # (R,)
+        self.successes = int(task(name).success(labels.poses[self.rows + 1]).sum())
+
+    def sample(self, size: int, rng: np.random.Generator) -> LabelledBatch:
+        """Draw steps uniformly, with replacement."""
+        return self.batch(self.rows[rng.integers(len(self.rows), size=size)])
+
+    def batch(self, rows: NDArray[np.int64]) -> LabelledBatch:
+        """Return the steps that begin at these rows (B,), which are some of `rows`."""
+        batch = self.dataset.batch(rows)
+        return LabelledBatch(
+            observations=Observation(batch.states, batch.ee_positions),
+            actions=batch.actions,
+            rewards=torch.from_numpy(self._rewards[rows + 1]),
+            next_observations=Observation(batch.next_states, batch.next_ee_positions),
+            terminated=batch.terminated,
+        )
+
+    def description(self) -> dict[str, Any]:
+        """Return what the data is, as JSON values."""
+        return {"steps": len(self.rows), "successes": self.successes, "labels": self.sources}
+
+
+def train_bcq(
+    config: OfflineConfig,
+    dataset: Dataset,
+    seed: int,
+    out: Path,
+    tell: Tell = lambda _done, _metrics: None,
+    labels: PoseLabels | None = None,
+) -> Path:
+    """Train to `config.steps` updates and return the policy's file in the folder `out`.
+
+    A training in `out` is continued, or found finished; ConfigError where it is another one. `labels` are by default
+    the recorded truth, or what a calibrated camera's tracker sees. DataError for data without labels, TaskDataError for
+    data that never shows the task, LearningError for a loss that is not finite: what was saved before it stays.
+    """
+    data = TaskRewards(dataset, labels or PoseLabels.of(dataset), config.task)
+    _check_images(dataset, config.bcq.networks.encoder)
+    training = _Training(config, data, seed, out)
+    while training.step < config.steps:
+        tell(training.step + 1, training.update())
+        if training.step % config.save_every == 0 or training.step == config.steps:
+            training.save()
+    about = {"task": config.task, "updates": training.step, "seed": seed, "data": data.description()}
+    file = out / POLICY
+    write_policy(file, config.bcq.networks, training.bcq.networks, about)
+    (out / "curve.json").write_text(json.dumps(training.curve, sort_keys=True))
+    return file
+
+
+def _check_images(dataset: Dataset, encoder: EncoderConfig) -> None:
+    found = tuple(dataset.frames(dataset.transitions[:1]).shape[1:])
+    wanted = (encoder.channels, encoder.height, encoder.width)
+    if found != wanted:
+        raise DataError(
+            f"{', '.join(map(str, dataset.runs))}: images are {found} (C, H, W), the networks take {wanted}"
+        )
+
+
+class _Training:
+    """The learner, its draws, how far it is, and its curve; saved as one file."""
+
+    def __init__(self, config: OfflineConfig, data: TaskRewards, seed: int, out: Path) -> None:
+        self._config, self._data, self._file = config, data, out / TRAINING
+        self.bcq = BCQ(replace(config.bcq, seed=seed))
+        self._rng = np.random.default_rng([seed, 1])
+        self.step = 0
+        self.curve: dict[str, list[float]] = {}  # name -> means, with the step of each under "step"
+        self._sums: dict[str, float] = {}
+        self._sum_of = 0  # updates in `_sums`
+        self._identity = self._describe(seed)
+        if self._file.exists():
+            self._restore(checkpoint.read(self._file, "bcq training"))
+
+    def _describe(self, seed: int) -> dict[str, Any]:
+        """Return all that must be the same for a training to go on; steps may be added."""
+        config = asdict(replace(self._config, bcq=replace(self._config.bcq, seed=seed)))
+        later = ("steps", "save_every", "curve_points")
+        kept = {key: value for key, value in config.items() if key not in later}
+        described: dict[str, Any] = json.loads(json.dumps({**kept, "data": self._data.description()}))
+        return described
+
+    def update(self) -> dict[str, float]:
+        """Make one update. LearningError says where it happened."""
+        try:
+            told = self.bcq.update(self._data.sample(self._config.batch, self._rng))
+            self.bcq.check()
+        except LearningError as error:
+            raise LearningError(f"update {self.step + 1}: {error}; {self._file} holds the last save, if any") from error
+        metrics = {name: float(value) for name, value in told.items()}
+        self.step += 1
+        self._sum_of += 1
+        for name, value in metrics.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        if self._sum_of >= max(1, self._config.steps // self._config.curve_points):
+            self._add_point()
+        return metrics
+
+    def _add_point(self) -> None:
+        self.curve.setdefault("step", []).append(self.step)
+        for name, total in self._sums.items():
+            self.curve.setdefault(name, []).append(total / self._sum_of)
+        self._sums, self._sum_of = {}, 0
+
+    def save(self) -> None:
+        """Write everything that is needed to continue bit for bit."""
+        own = {"step": self.step, "curve": self.curve, "sums": self._sums, "sum_of": self._sum_of}
+        parts = {"bcq": self.bcq.state(), "rng": checkpoint.rng_state(self._rng)}
+        parts["self"] = State({}, {**own, "identity": self._identity})
+        checkpoint.write(self._file, "bcq training", State.join(parts))
+
+    def _restore(self, state: State) -> None:
+        own = state.part("self")
+        defaults = json.loads(json.dumps(asdict(OfflineConfig(self._config.task))))
+        found = _completed(
+            own.value("identity"), {key: defaults[key] for key in self._identity.keys() & defaults.keys()}
+        )
+        if found != self._identity:
+            keys = sorted(key for key in self._identity if found.get(key) != self._identity[key])
+            differ = "; ".join(f"{key} was {found.get(key)}, is {self._identity[key]}" for key in keys)
+            raise ConfigError(f"{self._file.parent} holds another training: {differ}; choose a new folder")
+        self.bcq.restore(state.part("bcq"))
+        checkpoint.restore_rng(self._rng, state.part("rng"))
+        self.step, self.curve = int(own.value("step")), own.value("curve")
+        self._sums, self._sum_of = own.value("sums"), int(own.value("sum_of"))
+
+
+def _completed(found: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a saved description with the defaults of what its version did not know yet."""
+    known = dict(found)
+    for key, value in defaults.items():
+        if isinstance(value, dict) and isinstance(known.get(key), dict):
+            known[key] = _completed(known[key], value)
+        elif key not in known and not isinstance(value, dict):
+            known[key] = value
+    return known

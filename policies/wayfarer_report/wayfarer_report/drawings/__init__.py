@@ -1,0 +1,1 @@
+"""Figures and pictures, as SVG for a page or as files."""

@@ -1,0 +1,1 @@
+"""Numbers of runs, read from their bags."""

@@ -1,0 +1,155 @@
+"""Everything a report shows of one run, read from its bags in one go. Opening a run changes nothing in it."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from wayfarer_bags.bag import read_episode
+from wayfarer_bags.episode import Episode
+from wayfarer_bags.files.recorded import contract_name
+from wayfarer_bags.foreign import ForeignBag
+from wayfarer_bags.metadata import summarise
+from wayfarer_bags.run_directory import RunDirectory
+from wayfarer_core import names
+from wayfarer_core.errors import ConfigError, DataError
+from wayfarer_policies.offline.pose_labels import TRACKER, TRUTH, Tracker, TrackerOf, calibrated_tracker, tracked
+
+from wayfarer_report.numbers.records import EpisodeRecord, Frame, GoalPictures, RunRecord
+
+Tell = Callable[[int, int], None]  # files read, of all
+SAMPLE = 2000  # images kept of a run, evenly spread over it: enough for a contact sheet and for RND
+GOALS = 24  # goals shown
+
+
+def quiet(_done: int, _all: int) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True)
+class _Bags:
+    """A run, or another recorder's bag, before it is read."""
+
+    counts: Mapping[str, int]  # messages by the contract's name of their topic
+    episodes: Iterable[Episode]
+    description: dict[str, Any]  # run.yaml
+    files: dict[int, Path]  # of a run's episodes
+    torn: list[Path]
+
+
+def read_run(path: Path, tell: Tell = quiet, tracker_of: TrackerOf = calibrated_tracker) -> RunRecord:
+    """Read a run, or another recorder's bag, whole. `tell` hears of files read.
+
+    Where nobody recorded the cube, the tracker of the run's camera says where it was. Raises DataError where `path` is
+    neither, or damaged.
+    """
+    bags = _of_bag(ForeignBag(path)) if ForeignBag.holds(path) else _of_run(RunDirectory(path), tell)
+    every = max(1, -(-bags.counts.get(names.OBSERVATION_IMAGE, 0) // SAMPLE))  # of so many observations, one is kept
+    tracker, blind = (None, "") if bags.counts.get(names.OBJECT_POSE) else _tracker(path, tracker_of)
+    records: list[EpisodeRecord] = []
+    frames: list[Frame] = []
+    before = 0
+    for episode in bags.episodes:
+        records.append(_record(episode, tracker))
+        kept = [k for k in range(-before % every, len(episode.seen), every) if episode.seen[k]]
+        if not frames or frames[0].pixels.shape == episode.images.shape[1:]:  # one size can be judged together
+            frames += [Frame(episode.info.number, k, episode.images[k].copy()) for k in kept]
+        before += len(episode.seen)
+    return RunRecord(
+        path=path,
+        description=bags.description,
+        episodes=records,
+        frames=frames,
+        goals=_goals(bags.files, records),
+        size_bytes=sum(f.stat().st_size for f in (path.iterdir() if path.is_dir() else [path]) if f.is_file()),
+        torn=[_torn(file) for file in bags.torn],
+        poses_from=TRUTH if tracker is None else TRACKER,
+        blind=blind,
+    )
+
+
+def _of_run(run: RunDirectory, tell: Tell) -> _Bags:
+    files = run.episodes()
+    counts: Counter[str] = Counter()
+    for file in files.values():
+        counts.update({contract_name(topic): count for topic, (_, _, count) in summarise(file).channels.items()})
+    return _Bags(counts, _told(files.values(), tell), run.description(), files, list(run.torn().values()))
+
+
+def _told(files: Collection[Path], tell: Tell) -> Iterator[Episode]:
+    for done, file in enumerate(files, start=1):
+        yield read_episode(file)
+        tell(done, len(files))
+
+
+def _of_bag(bag: ForeignBag) -> _Bags:
+    return _Bags(bag.counts(), bag.load(bag.sources()[0]), {}, {}, [])
+
+
+def _tracker(path: Path, tracker_of: TrackerOf) -> tuple[Tracker | None, str]:
+    """Return the tracker, or why there is none."""
+    try:
+        tracker = tracker_of(path)
+    except ConfigError as error:  # a run from another machine can be looked at without its calibration
+        return None, str(error)
+    return tracker, "" if tracker is not None else "run.yaml names no camera calibration for the cube tracker"
+
+
+def _record(episode: Episode, tracker: Tracker | None) -> EpisodeRecord:
+    unknown = np.full((len(episode.seen), 7), np.nan)
+    poses = episode.object_poses if tracker is None else tracked(episode, tracker)
+    asked, answered = episode.observed_at[:-1], episode.answered_at  # (T,)
+    both = (asked > 0) & (answered >= asked)
+    times = np.concatenate([episode.observed_at, answered])
+    times = times[times > 0]
+    return EpisodeRecord(
+        info=episode.info,
+        stamps=episode.stamps,
+        requested=episode.requested,
+        executed=episode.actions,
+        reasons=episode.reasons,
+        valid=episode.valid,
+        ee_positions=episode.ee_positions,
+        object_poses=unknown if poses is None else poses,
+        answer_ms=(answered - asked)[both].astype(np.float64) * 1e-6,
+        wall_s=float(np.ptp(times)) * 1e-9 if len(times) else 0.0,
+    )
+
+
+def _goals(files: dict[int, Path], records: Sequence[EpisodeRecord]) -> list[GoalPictures]:
+    """Return the pictures of at most GOALS goals, evenly spread; a goal whose episode is gone has none."""
+    with_goal = [record.info for record in records if _place(record.info.goal) is not None]
+    chosen = (
+        [with_goal[k] for k in np.unique(np.linspace(0, len(with_goal) - 1, GOALS).astype(int))] if with_goal else []
+    )
+    pictures = []
+    for info in chosen:
+        episode, step = _place(info.goal) or (0, 0)
+        goal = _pixels(files.get(episode), step)
+        if goal is not None:
+            final = _pixels(files[info.number], info.steps)
+            pictures.append(GoalPictures(info.number, info.goal, info.goal_novelty, goal, final))
+    return pictures
+
+
+def _place(goal: str) -> tuple[int, int] | None:
+    """Read "episode/step"; None for anything else."""
+    episode, _, step = goal.partition("/")
+    return (int(episode), int(step)) if episode.isdecimal() and step.isdecimal() else None
+
+
+def _pixels(file: Path | None, step: int) -> NDArray[np.uint8] | None:
+    if file is None:
+        return None
+    episode = read_episode(file)
+    return episode.images[step].copy() if step < len(episode.seen) and episode.seen[step] else None
+
+
+def _torn(file: Path) -> tuple[str, int]:
+    try:
+        return file.name, read_episode(file, with_images=False).steps
+    except DataError:
+        return file.name, 0

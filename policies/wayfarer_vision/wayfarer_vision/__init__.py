@@ -1,0 +1,1 @@
+"""What a calibrated camera sees: its model and calibration, the observation cut from a picture, the cube."""

@@ -1,0 +1,191 @@
+"""Writes an episode's messages in CDR without ROS: the same topics, types and records as the recorder's."""
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ament_index_python.packages import get_package_share_directory
+from numpy.typing import NDArray
+from wayfarer_bags.bag import EpisodeWriter
+from wayfarer_bags.channels import channel_of
+from wayfarer_bags.episode import End
+from wayfarer_bags.message_types import types_of_packages
+from wayfarer_bags.run_directory import RunWriter
+from wayfarer_core import names, topics
+from wayfarer_core.fault import FaultKind
+from wayfarer_core.safety import Decision
+from wayfarer_core.topics import Topic
+
+Vector = NDArray[np.float64]
+
+_RECORDED = (
+    topics.OBSERVATION_IMAGE,
+    topics.POLICY_ACTION,
+    topics.EXECUTED,
+    topics.CURRENT_POSE,
+    topics.OBJECT_POSE,
+    topics.TARGET_POSE,
+    topics.ACKNOWLEDGEMENT,
+    topics.REPLAY_EPISODE,
+)
+_NOWHERE = np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0])  # an empty Pose message
+
+
+class Messages:
+    """Builds messages from numbers and makes CDR of them. Stamps in nanoseconds."""
+
+    def __init__(self) -> None:
+        self.types = types_of_packages([Path(get_package_share_directory("wayfarer_msgs"))])
+
+    def make(self, kind: str, *parts: Any, **named: Any) -> Any:
+        """Return a message of the type `kind`; every field must be given."""
+        return self.types.types[kind](*parts, **named)
+
+    def cdr(self, message: Any) -> bytes:
+        """Serialise."""
+        return bytes(self.types.serialize_cdr(message, message.__msgtype__))
+
+    def time(self, stamp: int) -> Any:
+        """Return a stamp as a message."""
+        return self.make("builtin_interfaces/msg/Time", *divmod(stamp, 1_000_000_000))
+
+    def header(self, stamp: int, frame: str = names.BASE_FRAME) -> Any:
+        """Return a header."""
+        return self.make("std_msgs/msg/Header", self.time(stamp), frame)
+
+    def pose(self, position: Vector, quaternion: Vector) -> Any:
+        """Return a Pose of a position (3,) [m] and a quaternion xyzw (4,)."""
+        point = self.make("geometry_msgs/msg/Point", *map(float, position))
+        return self.make(
+            "geometry_msgs/msg/Pose", point, self.make("geometry_msgs/msg/Quaternion", *map(float, quaternion))
+        )
+
+
+@dataclass(frozen=True)
+class Head:
+    """What is known of an episode before it begins."""
+
+    method: str
+    seed: int
+    max_steps: int
+    number: int  # how many episodes came to their end before: what the policy's and the world's randomness is drawn of
+    goal: str  # "" or "episode/step"
+    goal_novelty: float  # NaN without a goal
+
+
+class Recorder:
+    """Opens the episode files of a run."""
+
+    def __init__(self, run: RunWriter, namespace: str) -> None:
+        self._run, self._messages = run, Messages()
+        self._names = {topic.name: f"{namespace}/{topic.name}" for topic in _RECORDED}
+        self._channels = [channel_of(topic, self._names[topic.name]) for topic in _RECORDED]
+
+    def begin(self, head: Head, now: int) -> "Recording":
+        """Open the next file; `now` in nanoseconds."""
+        path = self._run.episode_path(number := self._run.next_number())
+        writer = EpisodeWriter(path, self._channels, self._messages.types)
+        kind = "wayfarer_msgs/msg/Episode"
+        begin = self._messages.make(
+            kind,
+            header=self._messages.header(now, ""),
+            event=self._messages.types.types[kind].BEGIN,  # type: ignore[attr-defined]
+            run=str(self._run.path),
+            file=path.name,
+            episode=number,
+            method=head.method,
+            seed=head.seed,
+            max_steps=head.max_steps,
+            goal=head.goal,
+            goal_novelty=head.goal_novelty,
+            end=int(End.UNFINISHED),
+            reason="",
+            fault=0,
+            steps=0,
+            lost_steps=0,
+            final_stamp=self._messages.time(0),
+        )
+        return Recording(self._run, writer, self._messages, self._names, head.number, begin)
+
+
+class Recording:
+    """One open episode file."""
+
+    def __init__(
+        self, run: RunWriter, writer: EpisodeWriter, messages: Messages, named: dict[str, str], number: int, begin: Any
+    ) -> None:
+        self._run, self._writer, self._messages, self._names = run, writer, messages, named
+        self._number, self._begin = number, begin
+        self.steps = 0
+        self._last_image = self._last_action = 0  # ns
+        self._write(topics.REPLAY_EPISODE, begin)
+
+    def image(self, pixels: NDArray[np.uint8], stamp: int) -> None:
+        """Write an observation (H, W, 3)."""
+        height, width, _ = pixels.shape
+        header = self._messages.header(stamp, names.CAMERA_FRAME)
+        data = np.ascontiguousarray(pixels).reshape(-1)
+        kind = "sensor_msgs/msg/Image"
+        self._write(
+            topics.OBSERVATION_IMAGE, self._messages.make(kind, header, height, width, "rgb8", 0, 3 * width, data)
+        )
+        self._last_image = stamp
+
+    def pose(self, topic: Topic, position: Vector, quaternion: Vector, stamp: int) -> None:
+        """Write where something is, or shall be: (3,) [m] and xyzw (4,), base frame."""
+        pose = self._messages.pose(position, quaternion)
+        self._write(topic, self._messages.make("geometry_msgs/msg/PoseStamped", self._messages.header(stamp), pose))
+
+    def action(self, action: NDArray[np.float32], version: int, last: bool, stamp: int) -> None:
+        """Write what the policy (its weights of `version`) answers to the observation of time `stamp`."""
+        header, kind = self._messages.header(stamp), "wayfarer_msgs/msg/Action"
+        self._write(
+            topics.POLICY_ACTION,
+            self._messages.make(kind, header, self._number, self.steps, action, version, last),
+        )
+        self.steps, self._last_action = self.steps + 1, stamp
+
+    def executed(self, requested: NDArray[np.float32], decision: Decision, stamp: int) -> None:
+        """Write what the safety gate made of the last action, the command, and that the simulator takes it."""
+        target = decision.target
+        pose = _NOWHERE if target is None else (target.position, target.quaternion)
+        record = self._messages.make(
+            "wayfarer_msgs/msg/ExecutedAction",
+            header=self._messages.header(stamp),
+            episode=self._number,
+            step=self.steps - 1,
+            requested=requested,
+            executed=decision.executed.astype(np.float32),
+            target=self._messages.pose(*pose),
+            commanded=target is not None,
+            reasons=int(decision.reasons),
+        )
+        if target is not None:
+            self.pose(topics.TARGET_POSE, target.position, target.quaternion, stamp)
+            kind = "wayfarer_msgs/msg/Acknowledgement"
+            self._write(topics.ACKNOWLEDGEMENT, self._messages.make(kind, self._messages.header(stamp), True, 0, ""))
+        self._write(topics.EXECUTED, record)
+
+    def end(self, end: End, reason: str, now: int, fault: FaultKind = FaultKind.NONE) -> Any:
+        """Write the end record, close the file, take it into metadata.yaml; return the record."""
+        final = self._last_image if self._last_image > self._last_action else 0
+        record = replace(
+            self._begin,
+            header=self._messages.header(now, ""),
+            event=self._begin.END,
+            end=int(end),
+            reason=reason,
+            fault=int(fault),
+            steps=self.steps,
+            lost_steps=int(self.steps > 0 and final == 0),  # the last action has no next image
+            final_stamp=self._messages.time(final),
+        )
+        self._write(topics.REPLAY_EPISODE, record)
+        self._writer.close()
+        self._run.add(self._writer.path)
+        return record
+
+    def _write(self, topic: Topic, message: Any) -> None:
+        self._writer.write(self._names[topic.name], self._messages.cdr(message), time.time_ns())

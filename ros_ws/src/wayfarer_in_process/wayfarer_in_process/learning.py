@@ -1,0 +1,140 @@
+"""Store, Learner and Novelty of Algorithm 1 on a run in this process, put together for a method."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wayfarer_core.errors import ConfigError
+from wayfarer_data.cache.buffer import RunBuffer
+from wayfarer_data.cache.sampling import Images
+from wayfarer_policies.acting.learned_policy import LearnedPolicy
+from wayfarer_policies.acting.policy import Policy
+from wayfarer_policies.algorithms import checkpoint
+from wayfarer_policies.algorithms.networks import auto_device, weights_from_bytes, weights_to_bytes
+from wayfarer_policies.algorithms.rnd import RND
+from wayfarer_policies.algorithms.td3 import TD3
+from wayfarer_policies.exploration.algorithm_1 import CountedStore, Learner, Novelty, Store
+from wayfarer_policies.exploration.goals import CheckpointedNovelty, FitOnly, Goal, ImageNovelty, NoNovelty, choice
+from wayfarer_policies.exploration.learners import Checkpointed, NoLearner
+from wayfarer_policies.exploration.methods import Making, checkpoint_folder, make_learner, make_policy, make_rnd, method
+
+from wayfarer_in_process.config import Configuration
+
+
+class RunStore:
+    """The run's replay buffer; it is brought up to date when an episode is added."""
+
+    def __init__(self, run: Path, finished: int, device: str) -> None:
+        self._buffer = RunBuffer(run, device)
+        self.episodes = finished
+        self.replay = self._buffer.open()
+
+    def add(self, episode: Any, /) -> None:
+        """Take in the file that was closed."""
+        del episode
+        self.replay = self._buffer.open()
+        self.episodes += 1
+
+    def last(self, episodes: int, /) -> Images:
+        """Return the images of the last episodes."""
+        return self.replay.last(episodes)
+
+
+class RunLearner:
+    """The learner on the run's buffer; hands each new actor to the policy, which takes it from its next episode on."""
+
+    def __init__(
+        self, learner: Checkpointed, rnd: RND, rnd_file: Path, policy: LearnedPolicy, tell: Callable[[int], None]
+    ) -> None:
+        """`rnd` is the learner's own, which follows the novelty's by its file; `tell` hears of updates, may raise."""
+        self._learner, self._rnd, self._rnd_file, self._policy, self._tell = learner, rnd, rnd_file, policy, tell
+        self._algorithm: TD3 = learner.learner.algorithm  # type: ignore[assignment]  # make_learner builds no other
+        if self.episodes_learned:
+            self._offer()
+
+    @property
+    def episodes_learned(self) -> int:
+        """Number of updates made for this run."""
+        return self._learner.episodes_learned
+
+    def update(self, store: RunStore, steps: int) -> dict[str, float]:
+        """Learn, save, and offer the new weights."""
+        if self._rnd_file.exists():
+            self._rnd.restore(checkpoint.read(self._rnd_file, "novelty"))
+        metrics = self._learner.update(store.replay, steps, progress=self._tell)
+        self._offer()
+        return metrics
+
+    def _offer(self) -> None:
+        self._policy.offer(weights_from_bytes(*weights_to_bytes(self._algorithm.actor())), self.episodes_learned)
+
+
+class RunNovelty:
+    """The novelty on the run's buffer."""
+
+    def __init__(self, novelty: CheckpointedNovelty) -> None:
+        self._novelty = novelty
+
+    @property
+    def cycles_fitted(self) -> int:
+        """Number of fits so far."""
+        return self._novelty.cycles_fitted
+
+    def select_goal(self, store: RunStore) -> Goal | None:
+        """Choose the next goal."""
+        return self._novelty.select_goal(store.replay)
+
+    def fit(self, images: Images, epochs: int) -> dict[str, float]:
+        """Fit and save."""
+        return self._novelty.fit(images, epochs)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a method is made of, ready to explore with."""
+
+    policy: Policy
+    store: Store[Any, Any]
+    learner: Learner[Any]
+    novelty: Novelty[Any, Any, Any]
+
+
+def make_parts(configuration: Configuration, run: Path, finished: int, tell: Callable[[int], None]) -> Parts:
+    """Build the parts of the configured method where `finished` episodes of a run left them."""
+    actor, chosen = configuration.actor, method(configuration.collector.method)
+    told = Making(actor, actor.checkpoint, actor.checkpoint_sha256, _device(actor.device))
+    policy = make_policy(chosen.policy, told)
+    if not chosen.learns:
+        return Parts(policy, CountedStore(finished), NoLearner(), NoNovelty())
+    if not isinstance(policy, LearnedPolicy):
+        raise ConfigError(f"method {configuration.collector.method!r} learns, but its policy takes no weights")
+    novelty_file = checkpoint_folder(run) / "novelty.safetensors"
+    novelty = RunNovelty(CheckpointedNovelty(_chooser(configuration), novelty_file))
+    learner = _learner(configuration, run, novelty_file, policy, tell)
+    store = RunStore(run, finished, _device(configuration.learner.device))
+    return Parts(policy, store, learner, novelty)
+
+
+def _chooser(configuration: Configuration) -> ImageNovelty:
+    plan = configuration.collector
+    rnd = make_rnd(configuration.novelty.seed, _device(configuration.novelty.device), configuration.novelty)
+    goal_choice = method(plan.method).goal_choice
+    if not goal_choice:
+        return FitOnly(rnd)
+    candidates = plan.candidates or plan.episodes_per_cycle * plan.steps  # |R'| = M T
+    return ImageNovelty(rnd, choice(goal_choice, configuration.novelty.top_share), candidates, plan.seed)
+
+
+def _learner(
+    configuration: Configuration, run: Path, rnd_file: Path, policy: LearnedPolicy, tell: Callable[[int], None]
+) -> RunLearner:
+    own = configuration.learner
+    rnd = make_rnd(own.seed, _device(own.device))
+    learner = make_learner(own.method, own.seed, _device(own.device), rnd, own)
+    saved = Checkpointed(learner, checkpoint_folder(run) / "learner.safetensors")
+    return RunLearner(saved, rnd, rnd_file, policy, tell)
+
+
+def _device(name: str) -> str:
+    return auto_device() if name == "auto" else name

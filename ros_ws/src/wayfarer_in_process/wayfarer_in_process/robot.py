@@ -1,0 +1,188 @@
+"""The inner loop without transport: world, camera, policy and safety gate by turns, and all of it into the bag.
+
+The order of things and every number are those of the nodes in lock-step, so that both ways give the same episodes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from wayfarer_bags.episode import End
+from wayfarer_core import names, topics
+from wayfarer_core.calibration import load_optional
+from wayfarer_core.errors import DeviceError, WayfarerError
+from wayfarer_core.fault import TRIES, FaultKind, tried_in_vain
+from wayfarer_core.reason import nothing_passed
+from wayfarer_core.safety import Decision, Limits, Pose, Situation, decide
+from wayfarer_policies.acting.policy import Policy, PolicyGoal, Start
+from wayfarer_policies.exploration.goals import Goal
+from wayfarer_policies.exploration.methods import method
+from wayfarer_sim.cube_world import CubeWorld, CubeWorldConfig
+from wayfarer_vision.picture import Crop, Rectifier, observe
+
+from wayfarer_in_process.bag import Head, Recorder, Recording
+from wayfarer_in_process.config import Configuration
+
+_HOMING = 5_000_000_000  # ns of simulated time that a reset takes, the bridge's
+
+
+class NothingPassedError(DeviceError):
+    """The safety gate let no command pass, not even one to hold: only going home helps."""
+
+
+class StoppedError(WayfarerError):
+    """A signal asked for an end."""
+
+
+@dataclass
+class Collected:
+    """How much of the run came to its end: where its randomness, its noise and its clock stand."""
+
+    episodes: int
+    steps: int
+
+
+class Arm:
+    """World, camera and safety gate, in lock-step: what collecting and evaluating have in common."""
+
+    def __init__(self, configuration: Configuration, now: int = 0) -> None:
+        """`now` is where simulated time stands [ns]."""
+        bridge, control, camera = configuration.sim_bridge, configuration.control, configuration.camera
+        eye = load_optional(bridge.camera_calibration)
+        self.world = CubeWorld(CubeWorldConfig(bridge.timestep, bridge.hide_robot, bridge.cube_xy_noise, eye))
+        self.now = now
+        self.period_ns = round(bridge.control_period * 1e9)
+        self._size, self._period = (bridge.image_width, bridge.image_height), bridge.control_period
+        lens = load_optional(camera.calibration)
+        self._rectify = Rectifier(lens) if lens else None
+        self._crop = Crop(camera.crop_left, camera.crop_top, camera.crop_size, camera.quarter_turns)
+        self._limits = Limits(**{f.name: getattr(control, f.name) for f in fields(Limits)})
+        self._last_stamp = -np.inf  # s
+
+    @property
+    def box(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Lowest and highest corner of the safety gate's workspace, (3,) [m] each."""
+        return np.array(self._limits.workspace_min), np.array(self._limits.workspace_max)
+
+    @property
+    def action_scale(self) -> float:
+        """How far one action unit goes along each axis [m]."""
+        return self._limits.action_scale
+
+    def reset(self, seed: int) -> None:
+        """Home the arm, put the cube back."""
+        self.world.reset(seed)
+        self.now += _HOMING
+
+    def observe(self) -> NDArray[np.uint8]:
+        """Return what is seen now, (84, 84, 3)."""
+        pixels = self.world.render(*self._size)
+        return observe(self._rectify(pixels) if self._rectify else pixels, self._crop, names.OBSERVATION_SIZE)
+
+    def judge(self, action: NDArray[np.float32]) -> Decision:
+        """Let the safety gate look at the action (3,) that answers what is seen now."""
+        stamp = self.now * 1e-9  # s, reckoned as the control node does
+        pose = Pose(*self.world.ee_pose)
+        situation = Situation(stamp, pose, robot_error=False, stopped=False, last_stamp=self._last_stamp)
+        return decide(self._limits, action.astype(np.float64), stamp, situation)
+
+    def follow(self, decision: Decision) -> None:
+        """Move for one control period. Raises NothingPassedError."""
+        if decision.target is None:
+            raise NothingPassedError(nothing_passed(decision.reasons))
+        self._last_stamp = self.now * 1e-9
+        self.world.advance(decision.target.position, self._period)
+        self.now += self.period_ns
+
+
+class InProcessRobot:
+    """Acts out episodes and records each in a file of its own."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        policy: Policy,
+        recorder: Recorder,
+        collected: Collected,
+        tell: Callable[[int], None],
+    ) -> None:
+        """`tell` hears the number of steps taken so far, and may raise StoppedError."""
+        self._plan, self._policy, self._recorder = configuration.collector, policy, recorder
+        self._collected, self._tell = collected, tell
+        self._arm = Arm(configuration)
+        self._arm.now = collected.episodes * _HOMING + collected.steps * self._arm.period_ns
+
+    def run_episode(self, goal: Goal | None) -> Any:
+        """Return the end record of a closed file; what the gate aborted stays recorded and is tried again.
+
+        Raises DeviceError where one after another is.
+        """
+        for attempt in range(TRIES):
+            try:
+                return self._try_episode(goal, attempt)
+            except NothingPassedError as error:
+                last = error
+        raise DeviceError(tried_in_vain(str(last)))
+
+    def _try_episode(self, goal: Goal | None, attempt: int) -> Any:
+        plan = self._plan
+        name, novelty = (goal.name, goal.novelty) if goal is not None else ("", float("nan"))
+        head = Head(plan.method, plan.seed, plan.steps, self._collected.episodes, name, novelty)
+        recording = self._recorder.begin(head, self._arm.now)
+        try:
+            self._act(recording, goal, attempt)
+        except (DeviceError, StoppedError) as error:
+            fault = FaultKind.OTHER if isinstance(error, NothingPassedError) else FaultKind.NONE
+            recording.end(End.ABORTED, str(error), self._arm.now, fault)
+            raise
+        record = recording.end(End.TRUNCATED, "time limit", self._arm.now)
+        self._collected.episodes += 1
+        self._collected.steps += recording.steps
+        return record
+
+    def close(self) -> None:
+        """Free the renderer."""
+        self._arm.world.close()
+
+    def _act(self, recording: Recording, goal: Goal | None, attempt: int) -> None:
+        """Reset, then act for T steps towards the goal."""
+        number = self._collected.episodes
+        self._arm.reset(self._plan.seed + number)
+        self._policy.begin_episode(
+            Start(
+                rng=np.random.default_rng([self._plan.seed, number, attempt]),
+                goal=None if goal is None else _policy_goal(goal),
+                explore=method(self._plan.method).explores,
+                first_step=self._collected.steps,
+                steps=self._plan.steps,
+            )
+        )
+        for step in range(self._plan.steps):
+            image = self._observe(recording)
+            self._tell(step)
+            self._step(recording, image, last=step + 1 == self._plan.steps)
+        self._observe(recording)
+
+    def _observe(self, recording: Recording) -> NDArray[np.uint8]:
+        """Record and return what is seen now, (84, 84, 3)."""
+        arm = self._arm
+        image = arm.observe()
+        recording.image(image, arm.now)
+        recording.pose(topics.CURRENT_POSE, *arm.world.ee_pose, arm.now)
+        recording.pose(topics.OBJECT_POSE, *arm.world.cube_pose, arm.now)
+        return image
+
+    def _step(self, recording: Recording, image: NDArray[np.uint8], last: bool) -> None:
+        """Answer an observation with an action, pass it through the gate, and follow for one control period."""
+        arm = self._arm
+        action = np.asarray(self._policy.act(image, arm.world.ee_pose[0]), dtype=np.float32)  # (3,)
+        recording.action(action, self._policy.version, last, arm.now)
+        decision = arm.judge(action)
+        recording.executed(action, decision, arm.now)
+        arm.follow(decision)
+
+
+def _policy_goal(goal: Goal) -> PolicyGoal:
+    return PolicyGoal(np.ascontiguousarray(goal.image.transpose(1, 2, 0)), goal.ee_position)

@@ -1,0 +1,131 @@
+"""`wayfarer collect --in-process`: Algorithm 1 with the simulator, the policy and the learner in this one process."""
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+
+import torch
+from rich.progress import Progress as Bar
+from wayfarer_bags.run_description import describe
+from wayfarer_bags.run_directory import RunWriter, finished
+from wayfarer_common import lifetime
+from wayfarer_core.errors import ConfigError
+from wayfarer_launch.collection import Collection, holds_all, launch_arguments
+from wayfarer_launch.launch_file import read_launch_file
+from wayfarer_launch.nodes import find_launch_file, share_of
+from wayfarer_policies.agreement import check_agreement
+from wayfarer_policies.exploration.algorithm_1 import Overlapped, Pace, Progress, Schedule, Sequential, Stage, explore
+from wayfarer_report.live.policy_watch import PolicyWatch, in_words
+from wayfarer_report.live.scalars import Scalars
+
+from wayfarer_in_process.bag import Recorder
+from wayfarer_in_process.config import Configuration, configuration_of
+from wayfarer_in_process.learning import make_parts
+from wayfarer_in_process.progress import make_bar
+from wayfarer_in_process.robot import Collected, InProcessRobot, StoppedError
+
+_LAUNCH_FILE = "sim.launch.xml"  # what each node would be told is read off the file that would start it
+_PACES: dict[str, Callable[[], Pace]] = {"sequential": Sequential, "overlapped": Overlapped}
+
+
+def collect_in_process(wanted: Collection) -> None:
+    """Collect to the end. Raises a WayfarerError, or exits as the launch would after a signal."""
+    if wanted.target != "sim":
+        raise ConfigError(f"--in-process runs the simulator only, not target {wanted.target!r}")
+    launch = read_launch_file(find_launch_file(_LAUNCH_FILE), launch_arguments(wanted), share_of)
+    configuration = configuration_of(launch)
+    run = RunWriter(wanted.out.resolve())
+    try:
+        if holds_all(wanted):
+            return
+        with _Watch(wanted) as watch, watch.catching_signals():
+            _collect(configuration, run, watch)
+    except StoppedError:
+        sys.exit(128 + watch.signal)
+    finally:
+        run.release()
+
+
+def _collect(configuration: Configuration, run: RunWriter, watch: "_Watch") -> None:
+    """Put Algorithm 1's collaborators together where the run stands, and walk it."""
+    plan = configuration.collector
+    check_agreement(configuration.description())
+    collected = Collected(*finished(run.path))
+    torch.set_num_threads(configuration.actor.threads)
+    parts = make_parts(configuration, run.path, collected.episodes, watch.check)
+    recorder = Recorder(run, configuration.namespace)
+    schedule = Schedule(plan.episodes, plan.episodes_per_cycle, plan.steps, plan.epochs)
+    robot = InProcessRobot(configuration, parts.policy, recorder, collected, watch.step)
+    run.describe(describe(run.description(), configuration.description()))
+    with closing(robot), Scalars(run.path) as scalars:
+
+        def observe(progress: Progress) -> None:
+            scalars.write(progress)
+            watch.observe(progress)
+
+        explore(schedule, robot, parts.store, parts.learner, parts.novelty, observe, _PACES[plan.schedule]())
+
+
+class _Watch:
+    """The progress bar, and the signals that end a collection between two steps, updates or stages."""
+
+    def __init__(self, wanted: Collection) -> None:
+        self.signal = 0
+        self._policy = PolicyWatch()
+        self._steps, self._before = wanted.steps, 0
+        self._bar, self._task = make_bar(wanted, finished(wanted.out)[0])
+
+    def __enter__(self) -> "_Watch":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def check(self, _: int = 0) -> None:
+        """Raise StoppedError once a signal has come."""
+        if self.signal:
+            raise StoppedError(f"stopped by {signal.Signals(self.signal).name}")
+
+    def step(self, step: int) -> None:
+        """Show how many steps of the episode are taken."""
+        self.check()
+        self._bar.update(self._task, completed=self._before + step, rate=_rate(self._bar))
+
+    def observe(self, progress: Progress) -> None:
+        """Show where Algorithm 1 stands."""
+        if progress.stage in (Stage.LEARNED, Stage.FITTED):
+            if progress.detail:
+                words = f"{progress.stage.value} after episode {progress.episode}: {in_words(progress.detail)}"
+                self._bar.console.print(words, highlight=False, soft_wrap=True)
+                if warning := self._policy.warning(progress.detail):
+                    self._bar.console.print(f"[yellow]warning:[/] {warning}", highlight=False, soft_wrap=True)
+            return
+        self.check()
+        done = progress.episode + (progress.stage is Stage.STORING)
+        self._before = max(self._before, done * self._steps)
+        goal = f" for {progress.detail.name}" if progress.stage is Stage.ACTING and progress.detail else ""
+        self._bar.update(self._task, description=f"episode {progress.episode}: {progress.stage}{goal}")
+        if progress.stage is Stage.STORING:
+            self._bar.update(self._task, completed=self._before, rate=_rate(self._bar))
+
+    @contextmanager
+    def catching_signals(self) -> Iterator[None]:
+        """Take note of signals; what is under way looks at them where it can end cleanly."""
+
+        def note(number: int, _: object) -> None:
+            self.signal = number
+
+        old = {number: signal.getsignal(number) for number in lifetime.ENDING}
+        lifetime.catch(note)
+        try:
+            yield
+        finally:
+            for number, handler in old.items():
+                signal.signal(number, handler)
+
+
+def _rate(bar: Bar) -> str:
+    speed = bar.tasks[0].speed
+    return f"{speed:.1f} steps/s" if speed else ""

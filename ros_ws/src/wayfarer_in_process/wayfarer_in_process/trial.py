@@ -1,0 +1,76 @@
+"""A learned policy tried at its task in the simulator: what is recorded for it, and how often it succeeded."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from wayfarer_bags.run_directory import finished
+from wayfarer_core.errors import ConfigError
+from wayfarer_launch.collection import Collection
+from wayfarer_policies.acting.offline_policy import PolicyFile, read_policy
+from wayfarer_policies.algorithms.checkpoint import digest
+from wayfarer_policies.offline.evaluation import Evaluation, count_successes
+
+from wayfarer_in_process.held import check_held
+from wayfarer_in_process.run import collect_in_process
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A policy, and how it is to be tried."""
+
+    checkpoint: Path
+    episodes: int = 20
+    steps: int = 200
+    seed: int = 0
+    out: Path | None = None  # the run it is recorded in; None: beside the checkpoint
+    config: Path | None = None  # parameters of the nodes; None: the simulator's own
+
+    def run(self, policy: PolicyFile, transport: str) -> Path:
+        """Return the run's folder; the default one is another for whatever makes the episodes others, and transports.
+
+        Raises ConfigError where the parameter file cannot be read.
+        """
+        if self.out is not None:
+            return self.out
+        name = f"evaluation-{policy.sha256[:8]}-{self.steps}-steps-seed{self.seed}-{transport}"
+        return self.checkpoint.parent / (name if self.config is None else f"{name}-config-{_digest(self.config)}")
+
+
+def try_in_process(trial: Trial) -> Evaluation:
+    """Do the same in this process: the same episodes, bit for bit. Raises a WayfarerError."""
+    policy = read_policy(trial.checkpoint)
+    run = trial.run(policy, "in-process")
+    wanted = collection_of(trial, policy, run)
+    if held(wanted) < trial.episodes:
+        collect_in_process(wanted)
+    return count_successes(run, policy.task, trial.episodes)
+
+
+def collection_of(trial: Trial, policy: PolicyFile, run: Path) -> Collection:
+    """Return what is to be collected for a trial."""
+    return Collection(
+        target="sim",
+        method="offline",
+        episodes=trial.episodes,
+        steps=trial.steps,
+        seed=trial.seed,
+        out=run,
+        schedule="sequential",
+        config=trial.config,
+        checkpoint=(trial.checkpoint, policy.sha256),
+    )
+
+
+def held(wanted: Collection) -> int:
+    """Count the episodes that are there. Raises ConfigError where they are another trial's."""
+    held, _ = finished(wanted.out)
+    if held:
+        check_held(wanted)
+    return held
+
+
+def _digest(config: Path) -> str:
+    try:
+        return digest(config.read_bytes())[:8]
+    except OSError as error:
+        raise ConfigError(f"cannot read the parameter file {config}: {error.strerror}") from error

@@ -1,0 +1,1 @@
+"""From a launch file to running nodes: the part of ROS 2's launch that ours need, and what a collection tells it."""

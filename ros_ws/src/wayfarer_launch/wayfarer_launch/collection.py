@@ -1,0 +1,88 @@
+"""What is to be collected, and what the launch file of its target is told of it."""
+
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from wayfarer_bags.run_directory import RunDirectory, finished
+from wayfarer_policies.exploration.methods import method
+
+LAUNCH_FILES = {"sim": "sim.launch.xml", "hardware": "hardware.launch.xml"}
+NAMESPACE = "wayfarer"
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Which arm is meant; None: as the launch file says."""
+
+    robot: str | None = None
+    robot_ip: str | None = None
+    backend: str | None = None
+
+    def arguments(self) -> dict[str, str]:
+        """Return what of it was said."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What is to be collected, how and where to."""
+
+    target: str
+    method: str
+    episodes: int
+    steps: int
+    seed: int
+    out: Path
+    schedule: str
+    config: Path | None
+    recipe: str = "practical"
+    threads: int | None = None  # torch's; None: as the run was begun, and a new one as its schedule allows
+    hardware: Hardware = Hardware()  # for target hardware only
+    checkpoint: tuple[Path, str] | None = None  # for method offline: the policy's file and its SHA-256
+
+
+def holds_all(wanted: Collection) -> bool:
+    """Say, also to the user, whether the run holds what is wanted already."""
+    done, _ = finished(wanted.out)
+    if done >= wanted.episodes:
+        print(f"{wanted.out} holds {done} finished episodes already: --episodes {done + 1} or more would add to it")
+    return done >= wanted.episodes
+
+
+def launch_arguments(wanted: Collection) -> dict[str, str]:
+    """Return what the launch file is given."""
+    given = {
+        "run": str(wanted.out.resolve()),
+        "method": wanted.method,
+        "episodes": str(wanted.episodes),
+        "steps": str(wanted.steps),
+        "seed": str(wanted.seed),
+        "recipe": wanted.recipe,
+        "schedule": wanted.schedule,
+        "threads": str(threads_of(wanted)),
+        "learning": str(method(wanted.method).learns).lower(),
+        "namespace": NAMESPACE,
+        **wanted.hardware.arguments(),
+    }
+    if wanted.checkpoint is not None:
+        file, sha256 = wanted.checkpoint
+        given |= {"checkpoint": str(file.resolve()), "checkpoint_sha256": sha256}
+    if wanted.config is not None:
+        given["config"] = str(wanted.config.resolve())
+    return given
+
+
+def threads_of(wanted: Collection) -> int:
+    """Return the number of torch's threads.
+
+    A run goes on with the number it was begun with, so that a restart changes no bit. A new one takes all cores where
+    nothing acts while it learns, else one.
+    """
+    if wanted.threads is not None:
+        return wanted.threads
+    sessions = RunDirectory(wanted.out).description().get("sessions", []) if (wanted.out / "run.yaml").exists() else []
+    if sessions:
+        return int(sessions[-1].get("threads", 1))  # one, before it was recorded
+    alone = method(wanted.method).learns and wanted.schedule == "sequential"
+    return len(os.sched_getaffinity(0)) if alone else 1

@@ -1,0 +1,267 @@
+"""Reads the part of ROS 2's XML launch format that our launch files use, and refuses the rest by name. Pure.
+
+With ROS 2 installed, `ros2 launch` reads the same files; this stands in for it where it is missing.
+"""
+
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+from wayfarer_common.ros_arguments import quoted
+from wayfarer_common.surroundings import namespace_of
+from wayfarer_core.errors import ConfigError
+
+from wayfarer_launch.substitution import KNOWN, FindShare, UnknownSubstitutionError, substitute
+
+_ATTRIBUTES: dict[str, tuple[set[str], set[str]]] = {  # element -> what it needs, what else it may have
+    "arg": ({"name"}, {"default", "description"}),
+    "set_env": ({"name", "value"}, set()),
+    "push-ros-namespace": ({"namespace"}, set()),
+    "group": (set(), set()),
+    "include": ({"file"}, set()),
+    "node": ({"pkg", "exec"}, {"name", "output", "on_exit"}),
+    "remap": ({"from", "to"}, set()),
+    "set_remap": ({"from", "to"}, set()),
+}
+_WITH_CHILDREN = ("arg", "group", "include", "node")
+
+Remaps = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One process to start."""
+
+    package: str
+    executable: str
+    name: str
+    namespace: str
+    parameters: tuple[tuple[str, str], ...]  # in file order: ("from", path) or (name, value in YAML)
+    remaps: Remaps
+    ends_run: bool  # on_exit="shutdown"
+
+    @property
+    def full_name(self) -> str:
+        """The node's name with its namespace."""
+        return f"{self.namespace.rstrip('/')}/{self.name}"
+
+    def arguments(self) -> list[str]:
+        """Return the ROS arguments of the process."""
+        words = ["--ros-args", "-r", f"__node:={self.name}", "-r", f"__ns:={self.namespace}"]
+        for old, new in self.remaps:
+            words += ["-r", f"{old}:={new}"]
+        for key, value in self.parameters:
+            words += ["--params-file", value] if key == "from" else ["-p", f"{key}:={value}"]
+        return words
+
+
+@dataclass
+class Launch:
+    """What a launch file asks for."""
+
+    nodes: list[NodeSpec] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
+    arguments: dict[str, str] = field(default_factory=dict)
+    descriptions: dict[str, tuple[str, str | None]] = field(default_factory=dict)  # name -> (text, default)
+    files: list[Path] = field(default_factory=list)  # that were read
+
+
+def read_launch_file(path: Path, given: Mapping[str, str], find_share: FindShare) -> Launch:
+    """Return the nodes of a launch file for the given arguments.
+
+    Raises ConfigError for an element or attribute this does not know, an argument the file does not declare, one it
+    needs and was not given, and a parameter file whose sections fit none of the nodes.
+    """
+    launch = _Reader(path, given, find_share).read("", ())
+    _check_parameter_files(launch)
+    return launch
+
+
+def declared_arguments(path: Path) -> dict[str, tuple[str, str | None]]:
+    """Return the arguments a launch file declares: name -> (description, default or None)."""
+    try:
+        elements = [e for e in ET.parse(path).getroot().iter("arg") if "value" not in e.attrib]  # not an include's
+    except (OSError, ET.ParseError) as error:
+        raise ConfigError(f"cannot read launch file {path}: {error}") from error
+    return {e.attrib["name"]: (e.attrib.get("description", ""), e.attrib.get("default")) for e in elements}
+
+
+class _Reader:
+    def __init__(self, path: Path, given: Mapping[str, str], find_share: FindShare) -> None:
+        self._path, self._given, self._find_share = path, given, find_share
+        self.launch = Launch(files=[path])
+
+    def read(self, namespace: str, remaps: Remaps) -> Launch:
+        try:
+            root = ET.parse(self._path).getroot()
+        except OSError as error:
+            raise ConfigError(f"cannot read launch file {self._path}: {error.strerror}") from error
+        except ET.ParseError as error:
+            raise ConfigError(f"{self._path} is not XML: {error}") from error
+        if root.tag != "launch":
+            raise ConfigError(f"{self._path}: the root element must be <launch>, not <{root.tag}>")
+        self._children(root, namespace, remaps)
+        unknown = set(self._given) - set(self.launch.descriptions)
+        if unknown:
+            declared = ", ".join(sorted(self.launch.descriptions))
+            raise ConfigError(f"{self._path.name} has no argument {', '.join(sorted(unknown))}; it has {declared}")
+        return self.launch
+
+    def _children(self, parent: ET.Element, namespace: str, remaps: Remaps) -> None:
+        for element in parent:
+            if not self._wanted(element):
+                continue
+            self._check(element)
+            if element.tag == "arg":
+                self._argument(element)
+            elif element.tag == "set_env":
+                self.launch.environment[element.attrib["name"]] = self._text(element.attrib["value"])
+            elif element.tag == "push-ros-namespace":
+                namespace += namespace_of(self._text(element.attrib["namespace"]))
+            elif element.tag == "set_remap":
+                remaps += (self._remap(element),)
+            elif element.tag == "group":
+                self._children(element, namespace, remaps)
+            elif element.tag == "include":
+                self._include(element, namespace, remaps)
+            elif element.tag == "node":
+                self.launch.nodes.append(self._node(element, namespace or "/", remaps))
+            else:
+                raise self._unknown(f"<{element.tag}>", ", ".join(tag for tag in _ATTRIBUTES if tag != "remap"))
+
+    def _check(self, element: ET.Element) -> None:
+        """Refuse an element that lacks an attribute, has one that nobody reads, or holds elements nobody reads."""
+        tag, attributes = element.tag, set(element.attrib)
+        needed, others = _ATTRIBUTES.get(tag, (set(), attributes))
+        if needed - attributes:
+            raise ConfigError(f"{self._path.name}: <{tag}> lacks {', '.join(sorted(needed - attributes))}")
+        strange = attributes - needed - others
+        if strange:
+            raise self._unknown(f"{tag} attribute {', '.join(sorted(strange))}", ", ".join(sorted(needed | others)))
+        if tag in _ATTRIBUTES and tag not in _WITH_CHILDREN and len(element):
+            raise self._unknown(f"<{element[0].tag}> in <{tag}>", "no element there")
+
+    def _wanted(self, element: ET.Element) -> bool:
+        condition, unless = element.attrib.pop("if", None), element.attrib.pop("unless", None)
+        return (condition is None or self._truth(condition)) and (unless is None or not self._truth(unless))
+
+    def _truth(self, text: str) -> bool:
+        value = self._text(text).lower()
+        if value not in ("true", "false", "1", "0"):
+            raise ConfigError(f"{self._path.name}: condition {text!r} gives {value!r}, must be true or false")
+        return value in ("true", "1")
+
+    def _argument(self, element: ET.Element) -> None:
+        name, default = element.attrib["name"], element.attrib.get("default")
+        self.launch.descriptions[name] = (element.attrib.get("description", ""), default)
+        if name not in self._given and default is None:
+            about = element.attrib.get("description", "no description")
+            raise ConfigError(f"{self._path.name} needs {name}:=... ({about})")
+        value = self._given[name] if name in self._given else self._text(default or "")
+        choices = []
+        for child in element:
+            if child.tag != "choice" or set(child.attrib) != {"value"}:
+                raise self._unknown(f"<{child.tag}> in <arg>", "choice (value)")
+            choices.append(self._text(child.attrib["value"]))
+        if choices and value not in choices:
+            raise ConfigError(f"{self._path.name}: {name}:={value} is not one of {', '.join(choices)}")
+        self.launch.arguments[name] = value
+
+    def _include(self, element: ET.Element, namespace: str, remaps: Remaps) -> None:
+        """Read another file in place. Every argument must be passed: ros2 launch would let ours shine through."""
+        path = Path(self._text(element.attrib["file"]))
+        for child in element:
+            if child.tag != "arg" or set(child.attrib) != {"name", "value"}:
+                raise self._unknown(f"<{child.tag}> in <include>", "arg (name, value)")
+        given = {child.attrib["name"]: self._text(child.attrib["value"]) for child in element}
+        included = _Reader(path, given, self._find_share).read(namespace, remaps)
+        lacking = set(included.descriptions) - set(given)
+        if lacking:
+            raise ConfigError(
+                f"{self._path.name}: <include> of {path.name} must pass {', '.join(sorted(lacking))}, too"
+            )
+        self.launch.nodes += included.nodes
+        self.launch.files += included.files
+        self.launch.environment |= included.environment
+
+    def _remap(self, element: ET.Element) -> tuple[str, str]:
+        return self._text(element.attrib["from"]), self._text(element.attrib["to"])
+
+    def _node(self, element: ET.Element, namespace: str, remaps: Remaps) -> NodeSpec:
+        if element.attrib.get("on_exit", "shutdown") != "shutdown":
+            raise self._unknown(f'on_exit="{element.attrib["on_exit"]}"', 'on_exit="shutdown"')
+        parameters = []
+        for child in element:
+            if not self._wanted(child):
+                continue
+            if child.tag == "param" and set(child.attrib) == {"from"}:
+                parameters.append(("from", self._text(child.attrib["from"])))
+            elif child.tag == "param" and set(child.attrib) - {"type"} == {"name", "value"}:
+                parameters.append((child.attrib["name"], self._value(child)))
+            elif child.tag == "remap":
+                self._check(child)
+                remaps += (self._remap(child),)
+            else:
+                raise self._unknown(f"<{child.tag}> in a node", "param (from, or name, value and type), remap")
+        return NodeSpec(
+            package=self._text(element.attrib["pkg"]),
+            executable=self._text(element.attrib["exec"]),
+            name=self._text(element.attrib.get("name", element.attrib["exec"])),
+            namespace=namespace,
+            parameters=tuple(parameters),
+            remaps=remaps,
+            ends_run=element.attrib.get("on_exit") == "shutdown",
+        )
+
+    def _value(self, param: ET.Element) -> str:
+        """Return a parameter's value in YAML, as ROS takes it: what it is without a type, quoted as a text with one."""
+        kind, value = param.attrib.get("type"), self._text(param.attrib["value"])
+        if kind not in (None, "str"):
+            raise self._unknown(f'<param type="{kind}">', 'type="str", or none for what the value is in YAML')
+        return value if kind is None else quoted(param.attrib["name"], value)
+
+    def _text(self, text: str) -> str:
+        try:
+            return substitute(text, self.launch.arguments, self._path.parent, self._find_share)
+        except UnknownSubstitutionError as error:
+            raise self._unknown(str(error), KNOWN) from error
+
+    def _unknown(self, what: str, known: str) -> ConfigError:
+        return ConfigError(
+            f"{self._path.name}: wayfarer launch does not know {what}; it knows {known}. `ros2 launch` may know more"
+        )
+
+
+def _check_parameter_files(launch: Launch) -> None:
+    """Catch the misspelt node name in a parameter file, which ROS itself passes over in silence.
+
+    A file may serve several launch files, those of two machines above all: nodes of all that lie together are known.
+    """
+    files = {value for node in launch.nodes for key, value in node.parameters if key == "from"}
+    for file in files:
+        try:
+            content = yaml.safe_load(Path(file).read_text()) or {}
+        except (OSError, yaml.YAMLError) as error:
+            raise ConfigError(f"cannot read parameter file {file}: {error}") from error
+        if not isinstance(content, dict):
+            raise ConfigError(f"parameter file {file} must map node names to ros__parameters")
+        names = {node.name for node in launch.nodes} | _names_beside(launch.files) | {"**"}
+        for section, body in content.items():
+            if str(section).rsplit("/", 1)[-1] not in names:
+                raise ConfigError(f"{file}: section {section!r} fits no node; nodes are {', '.join(sorted(names))}")
+            if not isinstance(body, dict) or set(body) != {"ros__parameters"}:
+                raise ConfigError(f"{file}: section {section!r} must hold exactly ros__parameters")
+
+
+def _names_beside(files: list[Path]) -> set[str]:
+    """Return the names of the nodes in all launch files of the folders in which these files lie."""
+    names = set()
+    for file in {other for path in files for other in path.parent.glob("*.launch.xml")}:
+        try:
+            nodes = ET.parse(file).getroot().iter("node")
+        except (OSError, ET.ParseError):  # another's file, and not asked for
+            continue
+        names |= {node.attrib.get("name", node.attrib.get("exec", "")) for node in nodes}
+    return names

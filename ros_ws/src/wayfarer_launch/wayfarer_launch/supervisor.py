@@ -1,0 +1,150 @@
+"""Starts the nodes of a launch as processes, and ends them all when one ends or a signal comes."""
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from wayfarer_common import lifetime
+from wayfarer_common.surroundings import domain_of
+from wayfarer_core.errors import WayfarerError
+
+from wayfarer_launch.launch_file import Launch, NodeSpec
+
+_TICK = 0.1  # s
+# s each gets to end the nodes. SIGTERM, not SIGINT: Python answers an early SIGINT with a traceback
+_PATIENCE = ((signal.SIGTERM, 4.0), (signal.SIGKILL, 1.0))
+_SAFE_DOMAIN = 101  # above lie Linux's ephemeral ports (ROS 2 docs)
+
+
+class NodeDiedError(WayfarerError):
+    """A node ended that the run cannot go on without."""
+
+
+@dataclass
+class _Process:
+    spec: NodeSpec
+    popen: subprocess.Popen[bytes]
+    unfinished: bytes = b""  # the beginning of a line whose end has not come yet
+
+
+class Supervisor:
+    """One launch. Every node gets SIGTERM from the kernel, too, should this process be killed."""
+
+    def __init__(
+        self, launch: Launch, find_executable: Callable[[str, str], Path], write: Callable[[str], None]
+    ) -> None:
+        """Look whether all of it can be started. Raises ConfigError for a program or a domain there is not.
+
+        Also for a node that runs in the domain already, whoever started it.
+        """
+        self._write = write
+        self._lines = selectors.DefaultSelector()
+        self._processes: list[_Process] = []
+        self._signal = 0
+        self._environment = os.environ | launch.environment
+        self._programs = [(node, find_executable(node.package, node.executable)) for node in launch.nodes]
+        self._claims = contextlib.ExitStack()
+        domain = domain_of(self._environment, _SAFE_DOMAIN)
+        with contextlib.ExitStack() as claims:
+            for node in launch.nodes:
+                lifetime.claim(domain, node.full_name).close()  # the node's own, once it has started
+                claims.enter_context(lifetime.claim(domain, node.full_name, kind="launch"))
+            self._claims = claims.pop_all()
+
+    def run(self, meanwhile: Callable[[], None] = lambda: None) -> int:
+        """Start the nodes, pass their output on until one ends or a signal comes; then end all, return the exit code.
+
+        Raises NodeDiedError, naming the node, where one ended with an error.
+        """
+        with self._claims, self._catch_signals():
+            try:
+                for node, program in self._programs:
+                    self._start(node, program)
+                while not self._signal:
+                    ended = [p for p in self._processes if p.popen.poll() is not None and p.spec.ends_run]
+                    if ended:
+                        return self._judge(ended)
+                    meanwhile()
+                    self._pass_output(_TICK)
+                return 128 + self._signal
+            finally:
+                self._end_all()
+
+    def _start(self, node: NodeSpec, program: Path) -> None:
+        popen = subprocess.Popen(
+            [str(program), *node.arguments()],
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # a terminal's Ctrl-C reaches us alone; we pass it on once
+            preexec_fn=_end_with(os.getpid()),
+        )
+        process = _Process(node, popen)
+        self._processes.append(process)
+        if popen.stdout is not None:
+            self._lines.register(popen.stdout, selectors.EVENT_READ, process)
+
+    def _judge(self, ended: list[_Process]) -> int:
+        self._pass_output(0.0)
+        failed = [p for p in ended if p.popen.returncode != 0]
+        if not failed:
+            return 0
+        words = [f"{p.spec.name} {_how(p.popen.returncode)}" for p in failed]
+        raise NodeDiedError(f"{' and '.join(words)}: the run was ended; what it had stored is safe")
+
+    @contextlib.contextmanager
+    def _catch_signals(self) -> Iterator[None]:
+        def note(number: int, _: object) -> None:
+            self._signal = number
+
+        old = {number: signal.getsignal(number) for number in lifetime.ENDING}
+        lifetime.catch(note)
+        try:
+            yield
+        finally:
+            for number, handler in old.items():
+                signal.signal(number, handler)
+
+    def _end_all(self) -> None:
+        for number, patience in _PATIENCE:
+            for process in self._processes:
+                if process.popen.poll() is None:
+                    process.popen.send_signal(number)
+            deadline = time.monotonic() + patience
+            while any(p.popen.poll() is None for p in self._processes) and time.monotonic() < deadline:
+                self._pass_output(0.02)
+        for _ in range(2):  # what is left in the pipes, then their ends
+            self._pass_output(0.0)
+
+    def _pass_output(self, timeout: float) -> None:
+        for key, _ in self._lines.select(timeout):
+            chunk = os.read(key.fd, 65536)
+            process: _Process = key.data
+            *lines, process.unfinished = (process.unfinished + chunk).split(b"\n")
+            if not chunk:
+                self._lines.unregister(key.fileobj)
+                lines = [process.unfinished] if process.unfinished else []  # last words without a line's end
+            for line in lines:
+                self._write(f"[{process.spec.name}] {line.decode(errors='replace')}")
+
+
+def _end_with(launcher: int) -> Callable[[], None]:
+    """Return what a new process does before it becomes the node: whatever that is, it will not outlive the launcher."""
+
+    def ask() -> None:
+        lifetime.signal_on_death_of_parent(signal.SIGTERM)
+        if os.getppid() != launcher:  # dead before we could ask
+            os._exit(1)
+
+    return ask
+
+
+def _how(code: int) -> str:
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"

@@ -1,0 +1,114 @@
+"""Which cells a part of the paper is made of. Repetition k of every variant is collected with seed k."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+
+from wayfarer_core.errors import ConfigError
+
+from wayfarer_paper import cells
+from wayfarer_paper.grid import Cell
+from wayfarer_paper.scales import Scale, Variant
+from wayfarer_paper.toy import STRATEGIES
+
+TARGETS = ("color", "position")
+ACTIONS_AT_RANDOM = "random actions"  # what policies are held against
+
+
+def run_name(variant: Variant, repetition: int) -> str:
+    """Return the name of a dataset."""
+    return f"{variant.name.replace(', ', '-').replace(' ', '-')}-{repetition}"
+
+
+def runs(scale: Scale) -> list[tuple[Variant, int, str]]:
+    """Return variant, repetition and name of every dataset."""
+    return [(v, k, run_name(v, k)) for k in range(scale.repetitions) for v in scale.variants]
+
+
+def collecting(scale: Scale) -> Iterator[Cell]:
+    """Yield a collection for each dataset, and its numbers."""
+    for variant, repetition, run in runs(scale):
+        nodes = scale.parameters.keys() | variant.parameters.keys()
+        parameters = {n: {**scale.parameters.get(n, {}), **variant.parameters.get(n, {})} for n in sorted(nodes)}
+        arguments = {
+            "run": run,
+            "method": variant.method,
+            "episodes": scale.episodes,
+            "steps": scale.steps,
+            "seed": repetition,
+            "parameters": parameters,
+        }
+        if scale.recipe != "paper":  # folders that were begun before there were recipes go on with the paper's
+            arguments["recipe"] = scale.recipe
+        yield Cell(f"collect/{run}", cells.collect, arguments)
+        yield Cell(f"describe/{run}", cells.describe, {"run": run}, (f"collect/{run}",))
+
+
+def reporting(scale: Scale) -> Iterator[Cell]:
+    """Yield the pictures of each variant's first dataset, and the report of all of these."""
+    first = [run for _, repetition, run in runs(scale) if repetition == 0]
+    for run in first:
+        yield Cell(f"show/{run}", cells.show, {"run": run}, (f"collect/{run}",))
+    yield Cell("report", cells.report, {"runs": first}, tuple(f"collect/{run}" for run in first))
+
+
+def supervised(scale: Scale) -> Iterator[Cell]:
+    """Yield a predictor for each target, dataset and seed; all need all datasets, for the common test set."""
+    names = [run for _, _, run in runs(scale)]
+    for seed in range(scale.predictor_seeds):
+        for which, run in enumerate(names):
+            for target in TARGETS:
+                arguments = {"target": target, "runs": names, "which": which, "seed": seed, "epochs": scale.epochs}
+                needed = tuple(f"collect/{name}" for name in names)
+                yield Cell(f"{target}/{run}-{seed}", cells.predict, arguments, needed)
+
+
+def offline(scale: Scale) -> Iterator[Cell]:
+    """Yield BCQ and its trials for each task, dataset and seed, and trials of random actions beside them."""
+    trials = {"trials": scale.trials, "steps": scale.trial_steps}
+    yield Cell("try/random-actions", cells.attempt_at_random, {"tasks": list(scale.tasks), **trials})
+    for task in scale.tasks:
+        for seed in range(scale.bcq_seeds):
+            for variant, repetition, run in runs(scale):
+                if repetition >= scale.bcq_datasets:
+                    continue
+                one = {"task": task, "run": run, "seed": seed}
+                learned = f"learn/{task}-{run}-{seed}"
+                yield Cell(learned, cells.learn, {**one, "updates": scale.updates}, (f"collect/{run}",))
+                world = {node: dict(values) for node, values in variant.parameters.items()}
+                yield Cell(
+                    f"try/{task}-{run}-{seed}", cells.attempt, {**one, **trials, "parameters": world}, (learned,)
+                )
+
+
+def toy(scale: Scale) -> Iterator[Cell]:
+    """Yield each strategy of the toy world with each seed, and the maps of novelty of two."""
+    for seed in range(scale.repetitions):
+        for strategy in STRATEGIES:
+            arguments = {
+                "strategy": strategy,
+                "seed": seed,
+                "config": scale.toy.to_plain(),
+                "world": asdict(scale.toy_world),
+            }
+            yield Cell(f"toy/{strategy}-{seed}", cells.explore_toy, arguments)
+    for strategy in ("goal", "rnd"):
+        arguments = {"strategy": strategy, "config": scale.toy.to_plain(), "world": asdict(scale.toy_world)}
+        yield Cell(f"show-toy/{strategy}", cells.show_toy, arguments, (f"toy/{strategy}-0",))
+
+
+Part = Callable[[Scale], Iterator[Cell]]
+STAGES: dict[str, tuple[Part, ...]] = {
+    "collect": (collecting,),
+    "report": (collecting, reporting),
+    "supervised": (collecting, supervised),
+    "offline": (collecting, offline),
+    "toy": (toy,),
+    "all": (collecting, reporting, supervised, offline, toy),
+}
+
+
+def cells_of(stage: str, scale: Scale) -> list[Cell]:
+    """Return the cells of a stage and of those before it. Raises ConfigError for an unknown one."""
+    if stage not in STAGES:
+        raise ConfigError(f"stage {stage!r} is not one of {', '.join(STAGES)}")
+    return [cell for part in STAGES[stage] for cell in part(scale)]

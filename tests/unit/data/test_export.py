@@ -1,0 +1,256 @@
+"""Each export, read back by the official library of its format (.venv/loaders, made by `make test`)."""
+
+import contextlib
+import json
+import resource
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from fixtures import episodes as fixture
+from fixtures import loaders
+from fixtures.episodes import write_run
+from wayfarer_bags.episode import End
+from wayfarer_core.errors import ConfigError, DataError
+from wayfarer_data.cache.dataset import Dataset
+from wayfarer_data.export.lerobot import export_lerobot
+from wayfarer_data.export.minari import export_minari
+from wayfarer_data.export.robomimic import export_robomimic
+from wayfarer_data.export.segments import Material, rate_of
+from wayfarer_policies.offline.tasks import task
+
+EXPORTS: dict[str, Callable[[Material, Path], None]] = {
+    "lerobot": export_lerobot,
+    "robomimic": export_robomimic,
+    "minari": export_minari,
+}
+PYTHON = Path(sys.prefix) / "loaders" / "bin" / "python"
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    run = write_run(tmp_path_factory.mktemp("runs") / "run", 2, 6, lost_images=[2])
+    write_run(run, 2, 4, end=End.TERMINATED)
+    return Dataset.open([run])
+
+
+@pytest.fixture(scope="module")
+def material(dataset: Dataset) -> Material:
+    rewards = task("push").reward(np.asarray(dataset.column("object_poses"), dtype=float)).astype(np.float32)
+    return Material.of(dataset, dataset.transitions, rewards, "push")
+
+
+def test_a_lost_step_ends_a_segment_and_what_lies_behind_it_begins_another(dataset: Dataset) -> None:
+    material = Material.of(dataset, dataset.transitions)
+    segments = list(material.segments())
+    assert [segment.source for segment in segments] == [
+        "run/0/0",
+        "run/0/3",
+        "run/1/0",
+        "run/1/3",
+        "run/2/0",
+        "run/3/0",
+    ]
+    assert [segment.steps for segment in segments] == [1, 3, 1, 3, 4, 4]
+    assert [segment.truncated.tolist()[-1] for segment in segments] == [True] * 4 + [False] * 2
+    assert [segment.terminated.tolist()[-1] for segment in segments] == [False] * 4 + [True] * 2
+    assert all(not segment.truncated[:-1].any() for segment in segments)
+    assert all(not segment.rewards.any() for segment in segments)
+    assert (segments[1].images[3] == fixture.expected_image(0, 6)).all()
+
+
+def test_the_rate_is_that_of_the_stamps(dataset: Dataset) -> None:
+    assert rate_of(dataset) == 1e9 / fixture.PERIOD
+
+
+def recorded_every(path: Path, period: float, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Path:
+    """Record a run with a period of so many seconds."""
+    with monkeypatch.context() as patch:
+        patch.setattr(fixture, "PERIOD", round(period * 1e9))
+        return write_run(path, 2, 5, **options)
+
+
+def all_of(*runs: Path) -> Material:
+    data = Dataset.open(list(runs))
+    return Material.of(data, data.transitions)
+
+
+@pytest.mark.parametrize(
+    ("period", "rate"), [(0.4, 2.5), (0.7, 1.428571), (0.5, 2), (2.0, 0.5), (0.0499999, 20), (1 / 30, 30)]
+)
+def test_a_rate_is_written_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, period: float, rate: float
+) -> None:
+    material = all_of(recorded_every(tmp_path / "run", period, monkeypatch))
+    export_lerobot(material, tmp_path / "out")
+    about = json.loads((tmp_path / "out" / "meta" / "info.json").read_text())
+    assert (about["fps"], type(about["fps"])) == (rate, type(rate))
+    (file,) = (tmp_path / "out" / "data").rglob("*.parquet")
+    times = pq.read_table(file)["timestamp"].to_numpy()
+    assert times[:5] == pytest.approx(np.arange(5) * period, rel=1e-3)
+
+
+def test_steps_that_have_no_rate_in_common_are_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    even = recorded_every(tmp_path / "even", 0.4, monkeypatch)
+    other = recorded_every(tmp_path / "other", 0.5, monkeypatch)
+    with pytest.raises(DataError, match=r"(even|other): episode 0 has steps of 0\.[45] to .* LeRobot has one rate"):
+        export_lerobot(all_of(even, other), tmp_path / "out")
+    with monkeypatch.context() as patch:
+        patch.setattr(fixture, "stamp_of", lambda k: fixture.START + (k + (k > 2)) * fixture.PERIOD)
+        uneven = write_run(tmp_path / "uneven", 1, 8)
+    with pytest.raises(DataError, match=r"uneven: episode 0 has steps of 0\.5 to 1 s, .* come at 1\.78 Hz"):
+        export_lerobot(all_of(uneven), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    export_robomimic(all_of(even, uneven), tmp_path / "steps.hdf5")  # it has no rate
+
+
+def test_times_that_tremble_are_a_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shaken = np.random.default_rng(0).integers(-20_000_000, 20_000_000, 60)
+    with monkeypatch.context() as patch:
+        patch.setattr(fixture, "stamp_of", lambda k: fixture.START + k * fixture.PERIOD + int(shaken[k]))
+        run = write_run(tmp_path / "run", 1, 59)
+    export_lerobot(all_of(run), tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "meta" / "info.json").read_text())["fps"] == pytest.approx(2, rel=2e-3)
+
+
+def load_officially(kind: str, out: Path, folder: Path) -> Any:
+    assert PYTHON.exists(), "the official loaders are not installed: make .venv/.loaders"
+    done = subprocess.run(
+        [PYTHON, loaders.__file__, kind, out, folder / "found.npz"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={"HOME": str(folder), "PATH": "/usr/bin:/bin"},
+    )
+    assert done.returncode == 0, done.stderr
+    return np.load(folder / "found.npz")
+
+
+@pytest.mark.slow
+def test_the_official_loader_finds_the_next_step_at_a_rate_that_is_no_whole_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    material = all_of(recorded_every(tmp_path / "run", 0.7, monkeypatch))
+    export_lerobot(material, tmp_path / "out")
+    found = load_officially("lerobot", tmp_path / "out", tmp_path)
+    actions = material.dataset.actions(material.rows).numpy()
+    there = ~found["next_is_padding"]
+    assert np.flatnonzero(~there).tolist() == [4, 9]
+    assert (found["next_actions"][there] == actions[np.flatnonzero(there) + 1]).all()
+    assert found["times"][:5] == pytest.approx(np.arange(5) * 0.7, rel=1e-5)
+
+
+# --- a disk that is full ---
+
+
+@contextlib.contextmanager
+def at_most(size: int) -> Iterator[None]:
+    """Let no file grow beyond `size` bytes, as a disk does that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.fixture(scope="module")
+def larger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_run(tmp_path_factory.mktemp("larger") / "run", 3, 20, size=48)
+
+
+@pytest.mark.parametrize("room", [0, 100, 5_000, 60_000, 200_000])
+@pytest.mark.parametrize("kind", EXPORTS)
+def test_a_disk_that_is_full_is_an_error_that_leaves_nothing(
+    larger: Path, tmp_path: Path, kind: str, room: int
+) -> None:
+    material = all_of(larger)
+    with at_most(room), pytest.raises(DataError, match=rf"cannot write {tmp_path}/out.*File too large"):
+        EXPORTS[kind](material, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["robomimic", "minari"])
+def test_the_command_survives_a_disk_that_is_full(larger: Path, tmp_path: Path, kind: str) -> None:
+    command = [str(Path(sys.prefix) / "bin" / "wayfarer"), "export", kind, str(larger), str(tmp_path / "out")]
+    Dataset.open([larger])
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000)),
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
+    assert "File too large" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_export_that_is_interrupted_leaves_nothing(larger: Path, tmp_path: Path) -> None:
+    def interrupt(done: int, _all: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    for kind, write in EXPORTS.items():
+        with pytest.raises(KeyboardInterrupt):
+            write(all_of(larger), tmp_path / kind, interrupt)  # type: ignore[call-arg]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", EXPORTS)
+def test_the_official_loader_reads_what_was_recorded(
+    dataset: Dataset, material: Material, tmp_path: Path, kind: str
+) -> None:
+    out = tmp_path / "cube-v0"
+    heard: list[tuple[int, int]] = []
+    EXPORTS[kind](material, out, lambda done, total: heard.append((done, total)))  # type: ignore[call-arg]
+    assert heard[-1] == (6, 6)
+    found = load_officially(kind, out, tmp_path)
+    rows = dataset.transitions
+    assert len(rows) == 16
+    assert (found["images"] == dataset.frames(rows).numpy().transpose(0, 2, 3, 1)).all()
+    assert (found["actions"] == dataset.actions(rows).numpy()).all()
+    assert (found["positions"] == dataset.ee_positions(rows).numpy()).all()
+    assert (found["rewards"] == material.rewards[rows + 1]).all()
+    assert len(set(found["rewards"].tolist())) > 3
+    assert (found["terminated"] == dataset.terminated(rows).numpy()).all()
+    assert found["episodes"].tolist() == [0] + [1] * 3 + [2] + [3] * 3 + [4] * 4 + [5] * 4
+    if "next_images" in found:
+        assert (found["next_images"] == dataset.frames(rows + 1).numpy().transpose(0, 2, 3, 1)).all()
+    if "ends" in found:
+        assert np.flatnonzero(found["ends"]).tolist() == [0, 3, 4, 7, 11, 15]
+    if kind == "lerobot":
+        assert found["object_poses"] == pytest.approx(dataset.object_poses(rows).numpy())
+        assert set(found["tasks"]) == {"do push"}
+        assert int(found["rate"]) == 2
+        assert found["mean_action"] == pytest.approx(dataset.actions(rows).numpy().mean(axis=0), abs=1e-6)
+        assert found["image_stats_shape"].tolist() == [3, 1, 1]
+    if kind == "minari":
+        assert found["shapes"].tolist() == [12, 3]
+
+
+@pytest.mark.parametrize("kind", EXPORTS)
+def test_what_exists_is_never_written_over(material: Material, tmp_path: Path, kind: str) -> None:
+    out = tmp_path / "out"
+    out.write_text("precious")
+    with pytest.raises(ConfigError, match="exists already"):
+        EXPORTS[kind](material, out)
+    assert out.read_text() == "precious"
+    out.unlink()
+    out.mkdir()
+    with pytest.raises(ConfigError, match="exists already"):
+        EXPORTS[kind](material, out)
+    assert list(out.iterdir()) == []
+
+
+def test_nothing_to_export_is_an_error(dataset: Dataset) -> None:
+    with pytest.raises(DataError, match="no valid step to export"):
+        Material.of(dataset, dataset.transitions[:0])

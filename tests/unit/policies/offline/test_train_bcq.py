@@ -1,0 +1,174 @@
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fixtures.painted import SIDE, dataset, paint, painted, trajectory
+from wayfarer_bags.episode import End
+from wayfarer_core.errors import ConfigError, DataError
+from wayfarer_data.cache.dataset import Dataset
+from wayfarer_policies.acting.offline_policy import OfflinePolicy, read_policy
+from wayfarer_policies.acting.policy import Start
+from wayfarer_policies.algorithms import checkpoint
+from wayfarer_policies.algorithms.algorithm import LearningError
+from wayfarer_policies.algorithms.bcq import BCQConfig
+from wayfarer_policies.algorithms.bcq_networks import BCQHeads, Description
+from wayfarer_policies.algorithms.networks import EncoderConfig
+from wayfarer_policies.offline.pose_labels import PoseLabels, TaskDataError
+from wayfarer_policies.offline.tasks import task
+from wayfarer_policies.offline.train_bcq import POLICY, TRAINING, OfflineConfig, TaskRewards, train_bcq
+
+NETWORKS = Description(
+    "shared",
+    EncoderConfig(3, SIDE, SIDE, (4, 8, 8), 16),
+    BCQHeads(vae=(32, 32), perturbation=(20, 10), critic=(32, 32)),
+)
+CONFIG = OfflineConfig("push", steps=8, batch=16, bcq=BCQConfig(NETWORKS), save_every=3)
+
+
+class PowerError(Exception):
+    """Goes out."""
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Dataset:
+    return painted(tmp_path / "run", 6, 12)
+
+
+def test_a_step_earns_the_reward_of_the_state_it_leads_to(data: Dataset) -> None:
+    labels = PoseLabels.of(data)
+    rewards = TaskRewards(data, labels, "push")
+    batch = rewards.sample(200, np.random.default_rng(0))
+    for pixels, reward in zip(batch.next_observations.pixels, batch.rewards.tolist(), strict=True):
+        column = float(torch.nonzero(pixels[:, 18].float().std(dim=0) + (pixels[0, 18] != 40).float())[0, 0])
+        y = (column / (SIDE - 10) - 0.5) * 0.7  # read off the picture, to within half a pixel
+        assert reward == pytest.approx(1 - np.tanh(10 * (0.18 - y)), abs=0.15)
+    assert rewards.description() == {
+        "steps": 72,
+        "successes": int(task("push").success(labels.poses[data.transitions + 1]).sum()),
+        "labels": labels.sources,
+    }
+
+
+def test_a_time_limit_ends_no_value_and_neither_does_success_but_the_end_of_the_world_does(tmp_path: Path) -> None:
+    """Six steps to the time limit, then six to a recorded end, success on the way in both."""
+    episodes = (trajectory(0, 6, face="green"), trajectory(1, 6, end=End.TERMINATED, face=""))
+    data = dataset(tmp_path / "run", *episodes)
+    rewards = TaskRewards(data, PoseLabels.of(data), "flip-green")
+    assert rewards.successes >= 6
+    terminated = rewards.batch(data.transitions).terminated.tolist()
+    assert terminated == [False] * 11 + [True]
+
+
+@pytest.mark.slow
+def test_a_policy_learns_to_push_where_the_reward_is(tmp_path: Path) -> None:
+    data = painted(tmp_path / "run", 20, 12, face="green")
+    bcq = dataclasses.replace(CONFIG.bcq, gamma=0.5, tau=0.05, kl_weight=0.02, learning_rate=3e-3)
+    config = dataclasses.replace(CONFIG, steps=250, batch=64, bcq=bcq)
+    file = read_policy(train_bcq(config, data, 0, tmp_path / "out"))
+    policy = OfflinePolicy(file)
+    policy.begin_episode(Start(np.random.default_rng(0), explore=False))
+    pictures = [paint(y, "green").transpose(1, 2, 0) for y in (-0.1, 0.0, 0.1)]
+    actions = np.stack([policy.act(picture, np.zeros(3)) for picture in pictures for _ in range(5)])
+    assert actions[:, 1].mean() > 0.2  # along y; the data's mean is 0
+    assert np.abs(actions).max() <= 1.0
+    assert (file.task, file.updates, policy.version) == ("push", 250, 250)
+
+
+def test_killed_anywhere_and_started_again_it_ends_with_the_same_bits(data: Dataset, tmp_path: Path) -> None:
+    straight = train_bcq(CONFIG, data, 0, tmp_path / "straight")
+
+    def fail_at(step: int):
+        def tell(done: int, _: dict[str, float]) -> None:
+            if done == step:
+                raise PowerError
+
+        return tell
+
+    broken = tmp_path / "broken"
+    for step in (2, 5, 7):  # before the first save, between two, before the last
+        with pytest.raises(PowerError):
+            train_bcq(CONFIG, data, 0, broken, fail_at(step))
+    told: list[int] = []
+    file = train_bcq(CONFIG, data, 0, broken, lambda done, _: told.append(done))
+    assert told == [7, 8]
+    assert file.read_bytes() == straight.read_bytes()
+    assert (broken / "curve.json").read_text() == (tmp_path / "straight" / "curve.json").read_text()
+    train_bcq(CONFIG, data, 0, broken, fail_at(0))  # finished: nothing is learned any more
+    assert file.read_bytes() == straight.read_bytes()
+
+
+def test_more_steps_continue_a_finished_training_and_other_settings_do_not(data: Dataset, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    train_bcq(CONFIG, data, 0, out)
+    told: list[int] = []
+    train_bcq(dataclasses.replace(CONFIG, steps=10), data, 0, out, lambda done, _: told.append(done))
+    assert told == [9, 10]
+    with pytest.raises(ConfigError, match="another training: task was push, is push-flip-green"):
+        train_bcq(dataclasses.replace(CONFIG, task="push-flip-green"), data, 0, out)
+    with pytest.raises(ConfigError, match="another training: bcq was"):
+        train_bcq(CONFIG, data, 1, out)
+    grown = dataset(tmp_path / "run", trajectory(6))
+    with pytest.raises(ConfigError, match=r"another training: data was .*72.*84"):
+        train_bcq(CONFIG, grown, 0, out)
+
+
+def test_the_curve_holds_means_over_all_updates(data: Dataset, tmp_path: Path) -> None:
+    told: list[float] = []
+    config = dataclasses.replace(CONFIG, curve_points=4)
+    train_bcq(config, data, 0, tmp_path / "out", lambda _, metrics: told.append(metrics["vae_loss"]))
+    curve = json.loads((tmp_path / "out" / "curve.json").read_text())
+    assert curve["step"] == [2, 4, 6, 8]
+    assert curve["vae_loss"] == pytest.approx(np.mean(np.reshape(told, (4, 2)), axis=1).tolist())
+    assert set(curve) == {"step", "critic_loss", "vae_loss", "actor_loss", "q", "td_target", "reward"}
+
+
+def test_a_number_that_is_not_finite_stops_it_and_the_last_save_stays(data: Dataset, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    train_bcq(CONFIG, data, 0, out)
+    saved = (out / TRAINING).read_bytes()
+    data.column("actions")[data.transitions] = np.nan
+    with pytest.raises(LearningError, match=r"update 9: .*loss .*not finite.*training.safetensors holds the last save"):
+        train_bcq(dataclasses.replace(CONFIG, steps=20), data, 0, out)
+    assert (out / TRAINING).read_bytes() == saved
+
+
+def test_a_task_the_data_never_shows_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    data = painted(tmp_path / "run", 2, 5, face="yellow")
+    with pytest.raises(TaskDataError, match="flip-green pays 0"):
+        train_bcq(dataclasses.replace(CONFIG, task="flip-green"), data, 0, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_policy_file_is_checked_against_its_digest_and_its_kind(data: Dataset, tmp_path: Path) -> None:
+    file = train_bcq(CONFIG, data, 0, tmp_path / "out")
+    assert file.name == POLICY
+    digest = checkpoint.digest(file.read_bytes())
+    assert read_policy(file, digest).sha256 == digest
+    with pytest.raises(DataError, match="written anew"):
+        read_policy(file, "0" * 64)
+    with pytest.raises(DataError, match="train bcq"):
+        read_policy(tmp_path / "none.safetensors")
+    with pytest.raises(DataError, match="kind"):
+        read_policy(tmp_path / "out" / TRAINING)
+
+
+def test_a_policy_draws_its_proposals_from_the_episodes_randomness(data: Dataset, tmp_path: Path) -> None:
+    policy = OfflinePolicy(read_policy(train_bcq(CONFIG, data, 0, tmp_path / "out")))
+    picture = paint(0.0, "green").transpose(1, 2, 0)
+
+    def episode(seed: int) -> list[float]:
+        policy.begin_episode(Start(np.random.default_rng(seed), explore=False))
+        return [float(value) for _ in range(4) for value in policy.act(picture, np.zeros(3))]
+
+    assert episode(0) == episode(0)
+    assert episode(0) != episode(1)
+
+
+def test_settings_out_of_range_are_refused() -> None:
+    with pytest.raises(ConfigError, match="choose from"):
+        OfflineConfig("fly")
+    with pytest.raises(ConfigError, match="at least 1"):
+        OfflineConfig("push", steps=0)

@@ -1,0 +1,30 @@
+import re
+
+import pytest
+from wayfarer_core.errors import ConfigError
+from wayfarer_policies.agreement import check_agreement
+
+CONTROL = {"workspace_min": [0.36, -0.35, -0.08], "workspace_max": (0.8, 0.35, 0.388)}
+OTHER = {"workspace_min": [0.36, -0.35, 0.05], "workspace_max": [0.8, 0.35, 0.388]}
+
+
+@pytest.mark.parametrize("asks", ["ee_position", "goal_ee_position"])
+def test_a_policy_that_takes_positions_scales_them_by_controls_box(asks: str) -> None:
+    check_agreement({"control": CONTROL, "learner": {**CONTROL, asks: True}})
+    words = "learner.workspace_min is [0.36, -0.35, 0.05], control.workspace_min is [0.36, -0.35, -0.08]"
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        check_agreement({"control": CONTROL, "learner": {**OTHER, asks: True}})
+
+
+def test_who_takes_no_positions_needs_no_box() -> None:
+    check_agreement({"control": CONTROL, "learner": {**OTHER, "ee_position": False, "goal_ee_position": False}})
+    check_agreement({"control": CONTROL})
+
+
+def test_a_bridge_keeps_to_controls_box_and_orientation() -> None:
+    control = {**CONTROL, "orientation": [1.0, 0.0, 0.0, 0.0]}
+    check_agreement({"control": control, "franka_bridge": {**control, "top_speed": 0.45}})
+    check_agreement({"control": control, "franka_bridge": {}})  # with ros2_control
+    for other in ({**control, **OTHER}, {**control, "orientation": [0.0, 1.0, 0.0, 0.0]}):
+        with pytest.raises(ConfigError, match="the bridge would refuse what control commands"):
+            check_agreement({"control": control, "franka_bridge": other})

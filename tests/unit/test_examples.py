@@ -1,0 +1,52 @@
+"""The scripts in examples/ do what they say."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from fixtures.episodes import write_run
+from wayfarer_bags.bag import read_episode
+from wayfarer_bags.run_directory import RunDirectory
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def run(script: str, *words: object) -> str:
+    command = [sys.executable, str(EXAMPLES / script), *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300.0)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_example_is_tested_here() -> None:
+    here = Path(__file__).read_text()
+    scripts = [path.name for path in EXAMPLES.glob("*.py")]
+    assert len(scripts) == 3
+    assert all(f'"{name}"' in here for name in scripts)
+
+
+def test_a_run_is_read(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", episodes=2, steps=12)
+    said = run("read_run.py", tmp_path / "run")
+    assert said.count("episode ") == 2
+    assert "the hand moved by" in said
+
+
+@pytest.mark.slow
+def test_one_network_is_trained_on_two_runs_and_errs_less(tmp_path: Path) -> None:
+    for name in "ab":
+        write_run(tmp_path / name, episodes=2, steps=24)
+    said = run("train_on_two_robots.py", tmp_path / "a", tmp_path / "b").splitlines()
+    assert "of 2 runs" in said[0]
+    errors = [float(line.split()[-2]) for line in said[1:]]
+    assert len(errors) == 3
+    assert errors[-1] < errors[0]
+
+
+@pytest.mark.slow
+def test_a_policy_of_ones_own_is_recorded_as_any_other(tmp_path: Path) -> None:
+    run("own_policy.py", tmp_path / "run")
+    episodes = [read_episode(file) for file in RunDirectory(tmp_path / "run").episodes().values()]
+    assert [(one.info.method, one.steps) for one in episodes] == [("circle", 10)] * 2
+    assert all(abs(one.requested[:, :2]).max() > 0.3 for one in episodes)
