@@ -22,6 +22,7 @@ from fixtures.rigs import CONSOLE_PORT, console_of, own_host, panda_sim
 from panda_sim.codes import Mode
 from panda_sim.console import ask
 from wayfarer_core.errors import DeviceError
+from wayfarer_franka_bridge import panda_py_arm
 from wayfarer_franka_bridge.driver import (
     ConnectionLostError,
     MotionAbortedError,
@@ -252,6 +253,35 @@ def test_the_state_can_be_asked_for_while_a_recovery_takes_its_time(arm: Arm) ->
     recovering.join()
     assert set(states) <= {Mode.REFLEX, Mode.RECOVERY, Mode.IDLE}
     arm.well()
+
+
+class Ended:
+    """A Panda whose controller was ended by a reflex."""
+
+    def raise_error(self) -> None:
+        raise RuntimeError("libfranka: Move command aborted: motion aborted by reflex!")
+
+    def stop_controller(self) -> None:
+        pass
+
+    def is_moving(self) -> bool:
+        return False
+
+    def get_state(self) -> RobotState:
+        return replace(STATE, robot_mode=Mode.REFLEX)
+
+
+def test_what_is_told_from_memory_is_no_older_than_what_ended_the_motion(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else an arm in a reflex would be told as one that moves, while a recovery begins."""
+    monkeypatch.setattr(panda_py_arm, "convert", lambda state: state)
+    arm = PandaPyArm(THIS)
+    arm._panda, arm._controller, arm._last = Ended(), Heard(), replace(STATE, robot_mode=Mode.MOVE)
+    with pytest.raises(MotionAbortedError, match="reflex"):
+        arm.state()
+    with arm._handle:  # as a recovery has it
+        assert arm.state().robot_mode == Mode.REFLEX
 
 
 class Heard:
