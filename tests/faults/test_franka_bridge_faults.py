@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from fixtures import arm_faults as faults
 from fixtures import node_faults
-from fixtures.graph import VENV, node_process, nodes_of, peer, wait_for
-from fixtures.rigs import ARMS, ROOT, franka_bridge, franka_sim, franky_sim, own_host, rig_camera
-from fixtures.shipped import shipped
+from fixtures.graph import VENV, nodes_of, peer, wait_for
+from fixtures.rigs import ARMS, config_of, franka_bridge, franka_sim, franky_sim, own_host, rig_camera
 from franka_msgs.msg import FrankaRobotState
 from wayfarer_bags.bag import read_episode
+from wayfarer_bags.episode import End
 from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_common import contract
 from wayfarer_common.conversions import active_errors
@@ -38,14 +38,6 @@ def test_a_bridge_whose_arm_does_not_answer_ends_on_a_signal_all_the_same(domain
         me.listen(contract.CURRENT_POSE)
         wait_for(lambda: me.last(contract.CURRENT_POSE), "the first pose")
         server.send_signal(signal.SIGSTOP)
-
-
-def test_a_missing_wheel_is_named_with_what_to_install(domain: int) -> None:
-    limits = shipped("hardware_panda", "franka_bridge")
-    with node_process("wayfarer_franka_bridge", "franka_bridge", **limits) as process:
-        output, _ = process.communicate(timeout=60.0)
-    assert process.returncode == 1
-    assert "pip install panda-python==1.1.1" in output
 
 
 @pytest.mark.parametrize("robot", ARMS)
@@ -115,38 +107,45 @@ def test_an_operators_stop_halts_an_arm_on_its_way_home(domain: int, tmp_path: P
 
 
 def test_a_collection_outlives_the_death_of_its_robot(domain: int, tmp_path: Path) -> None:
-    """What `make rig` does, with the server killed in the second episode and started again."""
+    """What `make rig` does, with the server killed in the second episode and started again.
+
+    A busy machine disturbs the connection as well: as many recoveries as that takes are allowed.
+    """
     host, run, folder = own_host(5), tmp_path / "run", tmp_path / "rig"
     folder.mkdir()
+    config = config_of(ARMS["fr3"], tmp_path, control={"recovery_attempts": 100}, franka_bridge={"stale": 3.0})
     words = ["collect", "--target", "hardware", "--robot-ip", host, "--method", "random", "--episodes", "2"]
-    words += ["--steps", "20", "--out", str(run), "--config", str(ROOT / "tests/rigs/rig.yaml")]
+    words += ["--steps", "20", "--out", str(run), "--config", str(config)]
     log = (tmp_path / "log").open("w+")
     with franky_sim(host, folder) as server, rig_camera(folder, "/wayfarer"):
         collecting = subprocess.Popen([str(VENV / "bin" / "wayfarer"), *words], stdout=log, stderr=subprocess.STDOUT)
         try:
-            wait_for(lambda: second_episode_has_begun(run) or collecting.poll() is not None, "an episode", 120.0)
+            wait_for(lambda: open_beside_another(run) or collecting.poll() is not None, "an episode", 300.0)
+            died_in = open_beside_another(run)
             server.kill()
             server.wait()
             with franky_sim(host, folder):
-                code = collecting.wait(timeout=180.0)
+                code = collecting.wait(timeout=600.0)
         finally:
-            collecting.kill()
+            collecting.terminate()
+            collecting.wait(timeout=60.0)
             log.seek(0)
             print(log.read())
     assert code == 0
     assert nodes_of() == {}
-    episodes = [read_episode(path) for path in RunDirectory(run).episodes().values()]
-    aborted = [e for e in episodes if e.info.end == 3]
+    episodes = {number: read_episode(path) for number, path in RunDirectory(run).episodes().items()}
+    aborted = [number for number, episode in episodes.items() if episode.info.end == End.ABORTED]
     assert len(episodes) - len(aborted) == 2
-    assert aborted, "the episode in which the robot died was not ended as aborted"
-    assert aborted[0].info.fault in (FaultKind.CONNECTION, FaultKind.COMMUNICATION)
+    assert died_in in aborted, "the episode in which the robot died was not ended as aborted"
+    assert episodes[died_in].info.fault in (FaultKind.CONNECTION, FaultKind.COMMUNICATION)
 
 
-def second_episode_has_begun(run: Path) -> bool:
-    if not (run / "metadata.yaml").exists():
-        return False
-    torn = list(RunDirectory(run).torn().values())
-    return bool(RunDirectory(run).episodes()) and bool(torn) and torn[0].stat().st_size > 20_000
+def open_beside_another(run: Path) -> int | None:
+    """Return the number of an episode that is being recorded, some way into it, while the run has another."""
+    if not (run / "metadata.yaml").exists() or not RunDirectory(run).episodes():
+        return None
+    torn = RunDirectory(run).torn()
+    return next((number for number, path in torn.items() if path.stat().st_size > 20_000), None)
 
 
 # The module's own rig comes last: two arms of 1 kHz at once are too much for two cores.

@@ -22,6 +22,7 @@ from fixtures.rigs import CONSOLE_PORT, console_of, own_host, panda_sim
 from panda_sim.codes import Mode
 from panda_sim.console import ask
 from wayfarer_core.errors import DeviceError
+from wayfarer_franka_bridge import panda_py_arm
 from wayfarer_franka_bridge.driver import (
     ConnectionLostError,
     MotionAbortedError,
@@ -53,6 +54,14 @@ class Arm:
         here = self.driver.state().T_O_EE
         self.driver.track(here[:3, 3] + offset, quaternion(here[:3, :3]), STILL, STILL)
         wait_for(lambda: self.tell("state")["commanded"], "the first command", SOON)
+
+    def place_aside(self) -> None:
+        """Place it 1.5 rad from home, and see it there.
+
+        While a motion begins the state is told from memory: from before, otherwise.
+        """
+        self.tell("place 1.5 0.2 0.0 -2.3 0.0 2.6 0.7")
+        wait_for(lambda: self.driver.state().q[0] > 1.4, "the arm to be aside", SOON)
 
     def raised(self) -> DeviceError:
         """Read states until one cannot be read, and return why."""
@@ -204,7 +213,7 @@ def test_a_lost_connection_is_told_within_seconds_and_the_next_one_works(
 
 
 def test_a_way_home_is_given_up_when_it_is_no_longer_wanted(arm: Arm) -> None:
-    arm.tell("place 1.5 0.2 0.0 -2.3 0.0 2.6 0.7")
+    arm.place_aside()
     wanted = threading.Event()
     wanted.set()
 
@@ -221,7 +230,7 @@ def test_a_way_home_is_given_up_when_it_is_no_longer_wanted(arm: Arm) -> None:
 
 
 def test_a_reflex_on_the_way_home_is_told(arm: Arm) -> None:
-    arm.tell("place 1.5 0.2 0.0 -2.3 0.0 2.6 0.7")
+    arm.place_aside()
     hit = threading.Event()
 
     def hit_it() -> bool:
@@ -252,6 +261,35 @@ def test_the_state_can_be_asked_for_while_a_recovery_takes_its_time(arm: Arm) ->
     recovering.join()
     assert set(states) <= {Mode.REFLEX, Mode.RECOVERY, Mode.IDLE}
     arm.well()
+
+
+class Ended:
+    """A Panda whose controller was ended by a reflex."""
+
+    def raise_error(self) -> None:
+        raise RuntimeError("libfranka: Move command aborted: motion aborted by reflex!")
+
+    def stop_controller(self) -> None:
+        pass
+
+    def is_moving(self) -> bool:
+        return False
+
+    def get_state(self) -> RobotState:
+        return replace(STATE, robot_mode=Mode.REFLEX)
+
+
+def test_what_is_told_from_memory_is_no_older_than_what_ended_the_motion(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else an arm in a reflex would be told as one that moves, while a recovery begins."""
+    monkeypatch.setattr(panda_py_arm, "convert", lambda state: state)
+    arm = PandaPyArm(THIS)
+    arm._panda, arm._controller, arm._last = Ended(), Heard(), replace(STATE, robot_mode=Mode.MOVE)
+    with pytest.raises(MotionAbortedError, match="reflex"):
+        arm.state()
+    with arm._handle:  # as a recovery has it
+        assert arm.state().robot_mode == Mode.REFLEX
 
 
 class Heard:

@@ -37,7 +37,7 @@ class StateWriter:
 
 
 class StateReader:
-    """Reads the state file."""
+    """Reads the state file. It outlives its writer, and reads on when another one writes."""
 
     def __init__(self, path: Path, positions: int) -> None:
         self._path, self._size = path, _HEAD + 8 * positions
@@ -46,13 +46,17 @@ class StateReader:
     def read(self) -> tuple[int, NDArray[np.float64]] | None:
         """Return the time [ns] and the joint positions of a state not returned before.
 
-        None where there is none.
+        None where there is none, and where there is no file: a new writer is about to begin one.
         """
-        data = self._path.read_bytes()
-        if len(data) != self._size or data != self._path.read_bytes():
+        try:
+            data = self._path.read_bytes()
+            whole = len(data) == self._size and data == self._path.read_bytes()
+        except FileNotFoundError:
+            return None
+        if not whole:
             return None
         count, stamp = struct.unpack("qq", data[:_HEAD])
-        if count % 2 or count == self._last:  # being written, or returned already
+        if count % 2 or count in (0, self._last):  # being written, not yet, or returned already
             return None
         self._last = count
         return stamp, np.frombuffer(data[_HEAD:])

@@ -218,6 +218,19 @@ def test_the_watchdogs_hold_after_the_poses_ended_commands_nothing(well: Desk) -
     assert not well.records[-1][2]
 
 
+def test_a_clock_set_back_before_the_first_pose_makes_no_old_one_young(desk: Desk) -> None:
+    """Control is held up as soon as it has started, and the clock is set back meanwhile."""
+    waited = desk.moment().stamp
+    desk.steady += 0.41
+    desk.ahead -= 0.3
+    desk.permission.robot(MOVE, [], True)
+    desk.gate.pose("base", Pose(HOME, DOWN), waited)
+    desk.gate.act(Request(waited, np.array([0.2, 0.0, 0.0]), False, None))
+    desk.stop()
+    desk.tick()
+    assert desk.targets == []
+
+
 def test_poses_that_waited_while_control_was_held_up_command_nothing(well: Desk) -> None:
     well.act((1.0, 0.0, 0.0))
     well.acknowledge()

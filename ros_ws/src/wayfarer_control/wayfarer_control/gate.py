@@ -58,6 +58,7 @@ class Gate:
         self._last: Request | None = None
         self._last_stamp = -np.inf  # s
         self.whereabouts = Whereabouts(limits.max_age, simulated)
+        self.whereabouts.watch(now())  # whoever is held up before the first pose sees the clock jump, too
 
     # --- what it hears ---
 

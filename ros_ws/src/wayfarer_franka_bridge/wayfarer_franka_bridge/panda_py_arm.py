@@ -170,15 +170,20 @@ class PandaPyArm:
         return state
 
     def _raise_what_ended(self, panda: Any) -> None:
-        """Raise what ended the controller, once; the arm's own state can be read then."""
+        """Raise what ended the controller, once; the arm's own state can be read then.
+
+        From then on none from before is told from memory.
+        """
         if self._controller is None:
             return
         try:
             panda.raise_error()
-        except RuntimeError:
+        except RuntimeError as error:
             self._controller = None
             with suppress(RuntimeError):  # of a lost connection: what ended it says more
                 panda.stop_controller()
+                if not _lost(error):
+                    self._last, self._heard = convert(panda.get_state()), time.monotonic()
             raise
 
     def _lead(self, state: RobotState) -> None:
@@ -221,8 +226,11 @@ class PandaPyArm:
             yield
         except RuntimeError as error:
             text = f"{self._name}: {what}: {error}"
-            lost = any(word in str(error) for word in _LOST)
-            raise (ConnectionLostError if lost else MotionAbortedError)(text) from error
+            raise (ConnectionLostError if _lost(error) else MotionAbortedError)(text) from error
+
+
+def _lost(error: RuntimeError) -> bool:
+    return any(word in str(error) for word in _LOST)
 
 
 def convert(s: Any) -> RobotState:
