@@ -101,7 +101,8 @@ $(VENV)/.wheels: $(VENV)/.$(ROS_DISTRO) pyproject.toml constraints.txt
 	$(PIP) install pip==25.3  # the first with both --group and colcon-proof defaults
 	$(if $(SUFFIX),grep -v '^ros-',cat) constraints.txt > $(VENV)/constraints.txt  # those of ros-* are Jazzy's
 	$(PIP) install -c $(VENV)/constraints.txt --group ros-$(ROS_DISTRO) --group run --group dev
-	$(PIP) install -c $(VENV)/constraints.txt --no-deps --group simulator
+	# dm-robotics-panda, of which we use files alone, says that it knows no Python 3.13
+	$(PIP) install -c $(VENV)/constraints.txt --no-deps --ignore-requires-python --group simulator
 	# The wheels' exported include paths name the machine they were built on, and CMake refuses: drop those.
 	sed -i -E 's#/opt/python/[^;"]*;?##g' $(VENV)/share/*/cmake/export_*__rosidl_generator_pyExport.cmake
 	@touch $@
