@@ -261,6 +261,42 @@ def test_package_xml_declares_every_ros_package_that_is_imported(package: Path) 
     assert needed <= declared(package), f"{package.name}/package.xml lacks {sorted(needed - declared(package))}"
 
 
+# rosdep's keys of what Ubuntu and Debian package. The rest comes by pip, from the groups of pyproject.toml: rosdep has
+# no key for it, or one that Ubuntu answers with a version of years ago (torch), or by a pip outside any environment.
+ROSDEP = {
+    "cv2": "python3-opencv",
+    "h5py": "python3-h5py",
+    "matplotlib": "python3-matplotlib",
+    "numba": "python3-numba",
+    "numpy": "python3-numpy",
+    "PIL": "python3-pil",
+    "rich": "python3-rich",
+    "scipy": "python3-scipy",
+    "typer": "python3-typer",
+    "yaml": "python3-yaml",
+}
+BY_PIP = {
+    *("backports", "fast_simplification", "franky", "lz4", "mcap", "mujoco", "panda_py", "pyarrow", "ray", "robosuite"),
+    *("rosbags", "safetensors", "tensorboard", "torch", "trimesh", "zstandard"),
+}
+
+
+@pytest.mark.parametrize("package", [p for p in PACKAGES if list(p.glob("*/__init__.py"))], ids=lambda p: p.name)
+def test_package_xml_declares_rosdep_s_key_of_every_library_that_is_imported(package: Path) -> None:
+    own = {path.parent.name for path in package.glob("*/__init__.py")}
+    imported = {module.split(".")[0] for path in package.glob("*/**/*.py") for module in imports(path)}
+    foreign = {
+        top for top in imported - own - sys.stdlib_module_names if not is_ros(top) and not top.startswith("wayfarer_")
+    }
+    assert foreign <= ROSDEP.keys() | BY_PIP, "a library new here: has rosdep a key for it?"
+    keys = {ROSDEP[top] for top in foreign if top in ROSDEP}
+    assert keys == {key for key in declared(package) if key.startswith("python3-")}, f"{package.name}/package.xml"
+
+
+def test_bringup_declares_what_reads_its_launch_files() -> None:
+    assert {"ros2launch", "launch_ros", "launch_xml"} <= declared(ROOT / "launch")
+
+
 def test_packages_declare_only_packages_of_ours_that_exist() -> None:
     known = all_packages_of_ours() | {"wayfarer_bringup"}
     for package in PACKAGES:

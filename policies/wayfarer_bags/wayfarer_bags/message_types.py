@@ -38,8 +38,8 @@ _TIME = [("sec", (Nodetype.BASE, ("int32", 0))), ("nanosec", (Nodetype.BASE, ("u
 
 
 def base_types() -> Typestore:
-    """Return a store of ROS 2's own message types; the bags we write name their distribution as kilted."""
-    return get_typestore(Stores.ROS2_KILTED)
+    """Return a store of ROS 2's own message types; the bags we write name their distribution as jazzy."""
+    return get_typestore(Stores.ROS2_JAZZY)
 
 
 def types_of_packages(share: Iterable[Path]) -> Typestore:

@@ -108,7 +108,7 @@ def _content(files: Sequence[FileSummary]) -> dict[str, Any]:
             for f in files
         ],
         "custom_data": None,
-        "ros_distro": "kilted",
+        "ros_distro": "jazzy",
     }
 
 

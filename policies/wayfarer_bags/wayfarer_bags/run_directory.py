@@ -3,7 +3,7 @@
 import fcntl
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -160,6 +160,12 @@ def finished(path: Path) -> tuple[int, int]:
     infos = [read_info(file) for file in RunDirectory(path).episodes().values()]
     steps = [info.steps for info in infos if info.end in (End.TERMINATED, End.TRUNCATED)]
     return len(steps), sum(steps)
+
+
+def refuse_repeats(runs: Sequence[Path]) -> None:
+    """Raise DataError where two paths lead to one run."""
+    if len({run.resolve() for run in runs}) < len(runs):
+        raise DataError(f"a run is given twice: {', '.join(map(str, runs))}")
 
 
 def _misshapen(description: dict[str, Any]) -> Iterator[str]:

@@ -1,12 +1,13 @@
-"""Thin out the arm's visual meshes, once, when the environment is set up: `python -m wayfarer_sim.meshes`.
+"""Thin out the arm's visual meshes, once for each user, at a world's first use, or by `python -m wayfarer_sim.meshes`.
 
 robosuite's Panda has 168,000 visible faces, and on a CPU a frame costs time in proportion. A tenth of them looks the
 same at the sizes policies see. Collision meshes stay as they are.
 """
 
 import argparse
+import hashlib
 import json
-import sys
+import os
 import tempfile
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -21,24 +22,31 @@ FEWEST = 100  # faces a mesh keeps at least, or small parts lose their shape
 PASSES = 4  # one pass leaves the mount, whose shell is open, at twice the faces wanted
 CARE = 3  # fast_simplification's aggressiveness; its 7 bends the links by millimetres
 STAMP = "made_from.json"
-COMMAND = "python -m wayfarer_sim.meshes"
 
 
 def mesh_directory() -> Path:
-    """Return the folder the world reads thinned meshes from: beside the Python installation it runs in."""
-    return Path(sys.prefix) / "share" / "wayfarer_sim" / "meshes"
+    """Return the folder the world reads thinned meshes from, in the user's cache: one for each recipe."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    digest = hashlib.sha256(json.dumps(recipe(), sort_keys=True).encode()).hexdigest()
+    return Path(cache) / "wayfarer" / f"meshes-{digest[:12]}"
 
 
 def require_meshes(folder: Path | None = None) -> Path:
-    """Return the folder of thinned meshes.
+    """Return the folder of thinned meshes, made now where it is not there: some seconds.
 
     Raises:
-        DeviceError: they were never made, or from another robosuite or with another fraction.
+        DeviceError: they cannot be kept there.
 
     """
     folder = folder or mesh_directory()
     if not up_to_date(folder):
-        raise DeviceError(f"no current thinned meshes in {folder}: run `{sys.executable} -m wayfarer_sim.meshes`")
+        try:
+            make(folder)
+        except OSError as error:
+            if not up_to_date(folder):  # else another process was first
+                raise DeviceError(
+                    f"cannot keep thinned meshes in {folder}: {error}. XDG_CACHE_HOME may name another place"
+                ) from error
     return folder
 
 
@@ -56,7 +64,7 @@ def sources() -> list[Path]:
 def recipe() -> dict[str, Any]:
     """Return what the thinned meshes depend on; a folder made from another recipe is stale."""
     return {
-        "robosuite": version("robosuite"),
+        **{name: version(name) for name in ("robosuite", "trimesh", "fast-simplification")},
         "settings": [KEPT, FEWEST, PASSES, CARE],
         "meshes": [path.with_suffix(".stl").name for path in sources()],
     }
@@ -91,7 +99,7 @@ def thin(source: Path, target: Path) -> tuple[int, int]:
 
 
 def make(folder: Path) -> None:
-    """Fill the folder; it appears whole or not at all."""
+    """Fill the folder; it appears whole or not at all. OSError where it cannot be written, or another was first."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".meshes-") as scratch:
         fresh = Path(scratch) / "fresh"

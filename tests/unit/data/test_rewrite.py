@@ -1,3 +1,4 @@
+import shutil
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
@@ -54,6 +55,14 @@ def test_merged_runs_are_numbered_on_and_hold_the_same_steps(tmp_path: Path, run
     infos = [read_info(file) for file in RunDirectory(tmp_path / "out").episodes().values()]
     assert [info.number for info in infos] == [0, 1, 2, 3, 4]
     assert [info.goal for info in infos] == ["", "", "", "", "3/3"]  # the goal's episode has a new number, too
+
+
+def test_a_run_given_twice_is_refused_under_whichever_name(tmp_path: Path, runs: list[Path]) -> None:
+    (tmp_path / "link").symlink_to(runs[0])
+    for twice in ([runs[0], runs[0]], [runs[0], runs[1], tmp_path / "link"], [runs[0], runs[1] / ".." / "a"]):
+        with pytest.raises(DataError, match="a run is given twice"):
+            merge(twice, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_merged_run_says_what_it_was_made_of(tmp_path: Path, runs: list[Path]) -> None:
@@ -179,7 +188,8 @@ def test_schemas_and_quality_of_service_stay_byte_for_byte(tmp_path: Path, odd_r
     assert channels_of(*sorted((tmp_path / "parts").rglob("*.mcap"))) == before
     merge([odd_run], tmp_path / "same")
     assert channels_of(*sorted((tmp_path / "same").glob("*.mcap"))) == before
-    merge([odd_run, odd_run], tmp_path / "twice")  # with other numbers
+    again = shutil.copytree(odd_run, tmp_path / "again")
+    merge([odd_run, again], tmp_path / "twice")  # with other numbers
     merged = sorted((tmp_path / "twice").glob("*.mcap"))
     assert channels_of(*merged[:2]) == channels_of(*merged[2:]) == before
     relabel_topics(odd_run, tmp_path / "relabelled", {"/wayfarer": "/lab"})

@@ -29,8 +29,8 @@ class Nodes:
         for name, text in scripts.items():
             (self.folder / name).write_text(text)
             (self.folder / name).chmod(0o755)
-        specs = [NodeSpec("p", name, name, "/", (), (), ends_run) for name in scripts]
-        launch = Launch(nodes=specs, environment={"ROS_DOMAIN_ID": self.domain, "WAYFARER_TEST": "set"})
+        environment = (("ROS_DOMAIN_ID", self.domain), ("WAYFARER_TEST", "set"))
+        launch = Launch(nodes=[NodeSpec("p", name, name, "/", (), (), ends_run, environment) for name in scripts])
         return Supervisor(launch, lambda _, name: self.folder / name, self.lines.append)
 
     def all_awake(self, count: int) -> bool:
@@ -197,9 +197,9 @@ def test_no_node_outlives_a_supervisor_that_is_itself_killed(tmp_path: Path, nod
 from pathlib import Path
 from wayfarer_launch.launch_file import Launch, NodeSpec
 from wayfarer_launch.supervisor import Supervisor
-specs = [NodeSpec("p", "node", name, "/", (), (), True) for name in ("one", "two")]
-launch = Launch(nodes=specs, environment={{"ROS_DOMAIN_ID": "{nodes.domain}"}})
-Supervisor(launch, lambda *_: Path({str(tmp_path / "node")!r}), lambda line: print(line, flush=True)).run()
+environment = (("ROS_DOMAIN_ID", "{nodes.domain}"),)
+specs = [NodeSpec("p", "node", name, "/", (), (), True, environment) for name in ("one", "two")]
+Supervisor(Launch(nodes=specs), lambda *_: Path({str(tmp_path / "node")!r}), lambda line: print(line, flush=True)).run()
 """
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
@@ -313,7 +313,20 @@ def test_an_executable_that_is_missing_is_found_out_before_anything_starts(nodes
             raise ConfigError("package p has no executable gone")
         raise AssertionError("looked for after the refusal")
 
-    specs = [NodeSpec("p", name, name, "/", (), (), True) for name in ("gone", "started")]
+    domain = (("ROS_DOMAIN_ID", nodes.domain),)
+    specs = [NodeSpec("p", name, name, "/", (), (), True, domain) for name in ("gone", "started")]
     with pytest.raises(ConfigError, match="no executable gone"):
-        Supervisor(Launch(nodes=specs, environment={"ROS_DOMAIN_ID": nodes.domain}), find, nodes.lines.append)
+        Supervisor(Launch(nodes=specs), find, nodes.lines.append)
     assert nodes.supervisor(one=PYTHON).run() == 0  # the domain is free
+
+
+def test_a_launch_none_of_whose_nodes_ends_it_ends_when_all_have(nodes: Nodes) -> None:
+    supervisor = nodes.supervisor(ends_run=False, short=PYTHON, longer=PYTHON + "time.sleep(0.3)\nprint('last')\n")
+    assert supervisor.run() == 0
+    assert "[longer] last" in nodes.lines
+
+
+def test_a_launch_that_ends_so_names_the_node_that_failed(nodes: Nodes) -> None:
+    supervisor = nodes.supervisor(ends_run=False, good=PYTHON, bad=PYTHON + "sys.exit(3)\n")
+    with pytest.raises(NodeDiedError, match="bad ended with exit code 3"):
+        supervisor.run()

@@ -41,7 +41,7 @@ def test_a_bar_s_own_columns_show_names_as_they_are(name: str) -> None:
 def test_an_error_names_what_is_wrong_as_it_is(
     name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse() -> None:
+    def refuse(**_: object) -> None:
         raise ConfigError(f"{name} is none")
 
     monkeypatch.setattr(command, "app", refuse)
@@ -55,7 +55,7 @@ def test_an_error_names_what_is_wrong_as_it_is(
 def test_words_that_the_output_cannot_spell_are_spelled_out(monkeypatch: pytest.MonkeyPatch) -> None:
     code = (
         "import sys\nfrom wayfarer_cli import main as command\n"
-        "command.app = lambda: print('Würfel 测试')\ncommand.main()\n"
+        "command.app = lambda **_: print('Würfel 测试')\ncommand.main()\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, env={"PYTHONIOENCODING": "ascii"}, timeout=60.0

@@ -60,9 +60,45 @@ def test_a_failure_leaves_the_old_meshes_whole(
     assert meshes.up_to_date(folder)
 
 
-def test_missing_meshes_name_the_command_to_run(tmp_path: Path) -> None:
-    with pytest.raises(DeviceError, match=r"-m wayfarer_sim\.meshes"):
-        meshes.require_meshes(tmp_path / "nowhere")
+def test_missing_meshes_are_made_on_first_use_and_then_kept(
+    two_sources: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = meshes.require_meshes()
+    assert folder.parent == tmp_path / "cache" / "wayfarer"
+    assert len(list(folder.glob("*.stl"))) == 2
+    monkeypatch.setattr(meshes, "thin", lambda *_: pytest.fail("made twice"))
+    assert meshes.require_meshes() == folder
+
+
+def test_each_recipe_has_a_folder_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", "/home/somebody")
+    before = meshes.mesh_directory()
+    assert before.parent == Path("/home/somebody/.cache/wayfarer")
+    monkeypatch.setattr(meshes, "KEPT", 0.2)
+    assert meshes.mesh_directory() != before
+
+
+def test_two_that_make_them_at_once_both_find_them(
+    two_sources: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, thin = tmp_path / "meshes", meshes.thin
+
+    def thin_late(source: Path, target: Path) -> tuple[int, int]:
+        monkeypatch.setattr(meshes, "thin", thin)
+        meshes.make(folder)  # the other
+        return thin(source, target)
+
+    monkeypatch.setattr(meshes, "thin", thin_late)
+    assert meshes.require_meshes(folder) == folder
+    assert meshes.up_to_date(folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["meshes"]
+
+
+def test_a_cache_that_cannot_be_written_is_named_with_what_to_do(two_sources: list[Path]) -> None:
+    with pytest.raises(DeviceError, match=r"cannot keep thinned meshes in /proc/nowhere.*XDG_CACHE_HOME"):
+        meshes.require_meshes(Path("/proc/nowhere/meshes"))
 
 
 def test_a_second_run_of_the_command_makes_nothing(

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import get_worker_info
+from wayfarer_bags.run_directory import refuse_repeats
 from wayfarer_core.errors import DataError
 
 from wayfarer_data.cache.buffer import Progress, RunBuffer, recording
@@ -238,12 +239,6 @@ class Transitions(TorchDataset[Any]):
 def as_it_is(batch: B) -> B:
     """Give the DataLoader's batch on unchanged: its collate_fn."""
     return batch
-
-
-def refuse_repeats(runs: Sequence[Path]) -> None:
-    """Raise DataError where two paths lead to one run."""
-    if len({run.resolve() for run in runs}) < len(runs):
-        raise DataError(f"a run is given twice: {', '.join(map(str, runs))}")
 
 
 def _digest(caches: Sequence[FrameCache]) -> str:

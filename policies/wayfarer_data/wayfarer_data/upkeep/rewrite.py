@@ -17,7 +17,7 @@ from wayfarer_bags.files.mcap_files import McapFile
 from wayfarer_bags.files.recorded import Message
 from wayfarer_bags.foreign import ForeignBag
 from wayfarer_bags.message_types import decoded, full_name, types_of
-from wayfarer_bags.run_directory import RunDirectory, RunWriter, configuration_digest
+from wayfarer_bags.run_directory import RunDirectory, RunWriter, configuration_digest, refuse_repeats
 from wayfarer_core import names
 from wayfarer_core.errors import ConfigError, DataError
 
@@ -36,8 +36,10 @@ def merge(runs: Sequence[Path], out: Path, progress: Progress = lambda _done, _a
     """Write the episodes of several runs into the new run `out`, one run after the other.
 
     They keep their numbers where no number is used twice; else they are counted from 0, and their goals follow.
-    Raises ConfigError where `out` exists, DataError for a damaged or incomplete source: recover it first.
+    Raises ConfigError where `out` exists, DataError for a run given twice and for a damaged or incomplete source:
+    recover it first.
     """
+    refuse_repeats(runs)
     sources = [RunDirectory(run) for run in runs]
     files = [(k, number, file) for k, source in enumerate(sources) for number, file in source.episodes().items()]
     used = [number for _, number, _ in files]

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from wayfarer_bags.run_directory import refuse_repeats
 from wayfarer_core.errors import ConfigError, DataError
-from wayfarer_data.cache.dataset import Dataset, refuse_repeats
+from wayfarer_data.cache.dataset import Dataset
 
 Rows = NDArray[np.int64]
 _CHUNK = 1000  # pictures looked at together

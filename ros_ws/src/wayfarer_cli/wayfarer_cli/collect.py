@@ -5,11 +5,11 @@ import sys
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from wayfarer_bags.run_directory import RunWriter, finished
+from wayfarer_bags.run_directory import RunWriter
 from wayfarer_common import contract
 from wayfarer_common.ros import start_ros
 from wayfarer_core.errors import ConfigError
-from wayfarer_in_process.progress import make_bar
+from wayfarer_in_process.progress import CollectionProgress, progress_of
 from wayfarer_launch.collection import LAUNCH_FILES, NAMESPACE, Collection, holds_all, launch_arguments
 from wayfarer_launch.nodes import launch_nodes
 from wayfarer_msgs.msg import CollectorStatus
@@ -26,27 +26,26 @@ def collect_episodes(wanted: Collection) -> None:
     RunWriter(wanted.out).release()  # complains now, rather than after the nodes have started
     if holds_all(wanted):
         return
-    with ProgressBar(wanted, finished(wanted.out)[0]) as bar:
-        code = launch_nodes(LAUNCH_FILES[wanted.target], launch_arguments(wanted), writer(bar.console), bar.update)
+    progress = progress_of(wanted)
+    write = writer(progress.console)
+    with StatusListener(NAMESPACE, progress) as listener:
+        code = launch_nodes(LAUNCH_FILES[wanted.target], launch_arguments(wanted), write, listener.update)
     if code:
         sys.exit(code)
 
 
-class ProgressBar:
-    """Steps, rate and stage, from the collector's own word."""
+class StatusListener:
+    """Passes the collector's own word on to who shows it."""
 
-    def __init__(self, wanted: Collection, done: int) -> None:
-        self._progress, self._task = make_bar(wanted, done)
-        self.console = self._progress.console
-        self._wanted = wanted
+    def __init__(self, namespace: str, progress: CollectionProgress) -> None:
+        self._namespace, self._progress = namespace, progress
         self._node: Node | None = None
 
-    def __enter__(self) -> "ProgressBar":
+    def __enter__(self) -> "StatusListener":
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._progress.live.is_started:
-            self._progress.stop()
+        self._progress.stop()
         if self._node is not None:
             self._node.destroy_node()
         rclpy.try_shutdown()
@@ -56,7 +55,7 @@ class ProgressBar:
         if self._node is None:
             self._progress.start()
             start_ros()
-            self._node = Node("progress", namespace=NAMESPACE)
+            self._node = Node("progress", namespace=self._namespace)
             status = contract.COLLECTOR_STATUS
             self._node.create_subscription(status.type, status.name, self._on_status, status.qos)
             self._executor = SingleThreadedExecutor()
@@ -64,12 +63,5 @@ class ProgressBar:
         self._executor.spin_once(timeout_sec=0.0)
 
     def _on_status(self, status: CollectorStatus) -> None:
-        steps = status.episodes_done * self._wanted.steps + status.step
-        task = self._progress.tasks[0]
-        rate = f"{task.speed:.1f} steps/s" if task.speed else ""
-        self._progress.update(
-            self._task,
-            completed=max(steps, int(task.completed)),
-            description=f"episode {status.episode}: {status.stage} {status.detail}",
-            rate=rate,
-        )
+        words = f"episode {status.episode}: {status.stage} {status.detail}"
+        self._progress.tell(status.episodes_done, status.step, words)

@@ -1,21 +1,43 @@
-"""`wayfarer launch`."""
+"""`wayfarer launch`: a launch file's nodes, and where their run is, how far it is, what to open."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from rich.table import Table
-from wayfarer_launch.launch_file import declared_arguments
-from wayfarer_launch.nodes import find_launch_file, launch_nodes
+from wayfarer_bags.run_directory import finished
+from wayfarer_common.surroundings import namespace_of
+from wayfarer_in_process.progress import CollectionProgress
+from wayfarer_launch.launch_file import declared_arguments, read_launch_file
+from wayfarer_launch.nodes import find_launch_file, launch_nodes, share_of
 from wayfarer_report.console import plain, show, writer
+
+from wayfarer_cli.collect import StatusListener
+
+_OF_A_RUN = {"run", "episodes", "steps", "namespace"}  # arguments of a file that collects
 
 
 def run_launch_file(file: str, given: Mapping[str, str]) -> int:
     """Start a launch file's nodes and stay until they end; return the exit code."""
-    return launch_nodes(file, given, writer(plain(stderr=True)))
+    write = writer(plain(stderr=True))
+    arguments = read_launch_file(find_launch_file(file), given, share_of).arguments
+    numbers = [arguments.get(name, "") for name in ("episodes", "steps")]
+    if not set(arguments) >= _OF_A_RUN or not all(number.isdecimal() for number in numbers):
+        return launch_nodes(file, given, write)  # it collects nothing, or a node will say what is wrong
+    run, (episodes, steps) = Path(arguments["run"]), map(int, numbers)
+    done, _ = finished(run)
+    write(f"run {run.absolute()} holds {done} of {episodes} episodes")
+    write(f"to see more: wayfarer bag info {run} | tensorboard --logdir {run}")
+    progress = CollectionProgress(episodes, steps, done)
+    with StatusListener(namespace_of(arguments["namespace"]), progress) as listener:
+        code = launch_nodes(file, given, writer(progress.console), listener.update)
+    write(f"run {run.absolute()} holds {finished(run)[0]} of {episodes} episodes")
+    return code
 
 
 def show_arguments(file: str) -> None:
     """Print a table of a launch file's arguments."""
-    table = Table("argument", "default", "meaning")
-    for name, (text, default) in declared_arguments(find_launch_file(file)).items():
-        table.add_row(f"{name}:=", "(needed)" if default is None else default, text)
+    table = Table("argument", "default", "one of", "meaning")
+    for name, argument in declared_arguments(find_launch_file(file)).items():
+        default = "(needed)" if argument.default is None else argument.default
+        table.add_row(f"{name}:=", default, ", ".join(argument.choices), argument.description)
     show(table)

@@ -4,7 +4,7 @@ import os
 import sys
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
@@ -20,7 +20,12 @@ from wayfarer_cli.paper import paper
 from wayfarer_cli.recipe import Recipe
 from wayfarer_cli.train.command import train
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 app.add_typer(bag, name="bag")
 app.add_typer(calibrate, name="calibrate")
 app.command()(export)
@@ -29,8 +34,23 @@ app.add_typer(train, name="train")
 _errors = plain(stderr=True)
 
 
+_WrongUsage: Any = typer.BadParameter.__base__  # what all of click's complaints are; typer hands out this one only
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from wayfarer_core.provenance import made_by
+
+        print(made_by())
+        raise typer.Exit
+
+
 @app.callback()
-def wayfarer() -> None:
+def wayfarer(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Say which version this is.", callback=_say_version, is_eager=True)
+    ] = False,
+) -> None:
     """Let a Franka arm gather diverse data by itself, and learn from it offline.
 
     Start with `wayfarer collect --target sim --method random --episodes 4 --out runs/first`, then look at it with
@@ -38,6 +58,9 @@ def wayfarer() -> None:
     """
 
 
+Target = Literal["sim", "hardware"]
+Collecting = Literal["goal", "goal-random", "goal-min", "rnd", "random", "random-correlated"]
+Pace = Literal["sequential", "overlapped"]
 Threads = Annotated[
     int | None,
     typer.Option(
@@ -52,9 +75,9 @@ Threads = Annotated[
 @app.command()
 def collect(
     out: Annotated[Path, typer.Option(help="Directory of the run; created, or continued where it holds one.")],
-    target: Annotated[str, typer.Option(help="What acts: [b]sim[/b], [b]hardware[/b].")] = "sim",
+    target: Annotated[Target, typer.Option(help="What acts: the simulator, or an arm.")] = "sim",
     method: Annotated[
-        str,
+        Collecting,
         typer.Option(
             help="How to collect: [b]goal[/b] (to the most novel image seen), its ablations [b]goal-random[/b] and "
             "[b]goal-min[/b], [b]rnd[/b] (novelty as reward), [b]random[/b], [b]random-correlated[/b]."
@@ -67,17 +90,17 @@ def collect(
     seed: Annotated[int, typer.Option(min=0, help="Seed of policy and world; episode k draws from (seed, k).")] = 0,
     recipe: Recipe = "practical",
     schedule: Annotated[
-        str, typer.Option(help="[b]sequential[/b]: learn after each episode; [b]overlapped[/b]: while the next runs.")
+        Pace, typer.Option(help="[b]sequential[/b]: learn after each episode; [b]overlapped[/b]: while the next runs.")
     ] = "sequential",
     config: Annotated[Path | None, typer.Option(help="Parameter file of the nodes, in place of the default.")] = None,
     threads: Threads = None,
     in_process: Annotated[
         bool, typer.Option("--in-process", help="Simulator, policy and learner in one process, without ROS between.")
     ] = False,
-    robot: Annotated[str | None, typer.Option(help="Hardware only: [b]fr3[/b] or [b]panda[/b].")] = None,
+    robot: Annotated[Literal["fr3", "panda"] | None, typer.Option(help="Hardware only: which arm.")] = None,
     robot_ip: Annotated[str | None, typer.Option(help="Hardware only: the robot's address.")] = None,
     backend: Annotated[
-        str | None, typer.Option(help="Hardware only: [b]bridge[/b] (ours) or [b]ros2_control[/b].")
+        Literal["bridge", "ros2_control"] | None, typer.Option(help="Hardware only: what moves the arm.")
     ] = None,
 ) -> None:
     """Collect episodes into a rosbag. Ctrl-C ends it cleanly; the same command again continues the run."""
@@ -167,7 +190,7 @@ def ack(namespace: Namespace = "wayfarer", timeout: Deadline = 5.0) -> None:
 
 @app.command()
 def doctor(
-    target: Annotated[str, typer.Option(help="What shall run here: [b]sim[/b] or [b]hardware[/b].")] = "sim",
+    target: Annotated[Target, typer.Option(help="What shall run here.")] = "sim",
     out: Annotated[Path, typer.Option(help="Where runs shall go.")] = Path("runs"),
     robot_ip: Annotated[str, typer.Option(help="The robot's address.")] = "172.16.0.2",
     peer: Annotated[str, typer.Option(help="The other of two machines, to compare clocks with.")] = "",
@@ -188,10 +211,19 @@ def doctor(
     sys.exit(checks.exit_code(findings))
 
 
+def _launch_files(beginning: str) -> list[str]:
+    from wayfarer_launch.nodes import launch_files
+
+    return [name for name in launch_files() if name.startswith(beginning)]
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def launch(
     context: typer.Context,
-    file: Annotated[str, typer.Argument(help="Launch file: a path, or a name in wayfarer_bringup.")],
+    file: Annotated[
+        str,
+        typer.Argument(help="Launch file: a path, or a name in wayfarer_bringup.", autocompletion=_launch_files),
+    ],
     show_args: Annotated[bool, typer.Option("--show-args", help="List the file's arguments and stop.")] = False,
 ) -> None:
     """Start the nodes of a launch file: `wayfarer launch sim.launch.xml run:=runs/first episodes:=4`.
@@ -215,14 +247,23 @@ def _key_value(word: str) -> tuple[str, str]:
 
 
 def main() -> None:
-    """Run the command; an error the user can mend is one line and exit code 1."""
+    """Run the command; an error the user can mend, a wrong option as well, is one line and exit code 1."""
     lifetime.end_as_python_does()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # any name can be printed, also where the terminal lacks its letters
             stream.reconfigure(errors="backslashreplace")
     os.environ[RANGE] = os.environ.get(RANGE) or "LOCALHOST"  # DDS stays on this machine unless opened
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
     except WayfarerError as error:
-        _errors.print(f"[bold red]error:[/] {escape(str(error))}")
-        sys.exit(1)
+        _refuse(str(error))
+    except _WrongUsage as error:
+        command = error.ctx.command_path if error.ctx is not None else "wayfarer"
+        if said := error.format_message():
+            _refuse(f"{said} ({command} --help)")
+        sys.exit(1)  # a command without a word has printed its help
+
+
+def _refuse(why: str) -> None:
+    _errors.print(f"[bold red]error:[/] {escape(why)}")
+    sys.exit(1)

@@ -1,7 +1,7 @@
 """`wayfarer paper`: the paper's experiments in one command."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -11,14 +11,14 @@ from wayfarer_cli.recipe import Recipe
 def paper(
     out: Annotated[Path, typer.Option(help="Folder of the experiment; what is finished in it is kept.")],
     stage: Annotated[
-        str,
+        Literal["collect", "report", "supervised", "offline", "toy", "all"],
         typer.Argument(
             help="[b]collect[/b] (Figure 5), [b]report[/b] (Figure 4), [b]supervised[/b] (Figure 6), [b]offline[/b] "
             "(Figure 7), [b]toy[/b] (Figure 3), or [b]all[/b]. Each does what it needs of those before it."
         ),
     ] = "all",
     size: Annotated[
-        str,
+        Literal["small", "medium", "large", "hidden", "full"],
         typer.Option(
             "--scale",
             help="[b]small[/b]: tens of minutes; [b]medium[/b]: 20,000 steps a dataset, a night; "

@@ -1,9 +1,10 @@
 """The option that several commands share: how a method learns and explores."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 Recipe = Annotated[
-    str, typer.Option(help="How a method learns and explores: [b]practical[/b], or [b]paper[/b] (the authors' values).")
+    Literal["practical", "paper"],
+    typer.Option(help="How a method learns and explores: what works, or the authors' values."),
 ]

@@ -127,7 +127,7 @@ class ContractNode(Node):
 
         threading.Thread(target=target, name="work", daemon=True).start()
         await _end_of(ended)
-        return done.result()  # type: ignore[return-value]  # rclpy types it as T | None
+        return done.result()  # type: ignore[return-value, no-any-return]  # T | None, or not typed
 
     def problem(self) -> str:
         """Say what is wrong with this node right now; empty when nothing is. For nodes to override."""

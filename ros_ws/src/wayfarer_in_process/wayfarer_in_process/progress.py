@@ -1,20 +1,77 @@
-"""The bar over the steps of a collection."""
+"""How far a collection is: a bar where somebody watches, lines where the output goes into a file or a pipe."""
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TimeElapsedColumn, TimeRemainingColumn
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+from wayfarer_bags.run_directory import finished
 from wayfarer_launch.collection import Collection
 from wayfarer_report.console import plain, words_of
 
+LINE_PERIOD = 30.0  # s between two lines at most, and one at each episode's end
 
-def make_bar(wanted: Collection, done: int) -> tuple[Progress, TaskID]:
-    """Return a progress bar over the steps of a run that holds `done` episodes, and its one task."""
-    progress = Progress(
-        words_of("task.description"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        words_of("task.fields[rate]"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=plain(stderr=True),
-    )
-    start, total = done * wanted.steps, wanted.episodes * wanted.steps
-    return progress, progress.add_task("starting", total=total, completed=start, rate="")
+
+class CollectionProgress:
+    """Episodes and steps done, at which rate over the whole command, and what is under way."""
+
+    def __init__(
+        self,
+        episodes: int,
+        steps: int,
+        done: int,
+        console: Console | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Begin with `done` of `episodes` episodes of `steps` steps each. Shows nothing before `start`."""
+        self.console = console or plain(stderr=True)
+        self._episodes, self._steps, self._clock = episodes, steps, clock
+        self._done = self._told = done
+        self._first = self._completed = done * steps
+        self._began = self._last_line = clock()
+        columns = (words_of("task.description"), BarColumn(), MofNCompleteColumn(), words_of("task.fields[rate]"))
+        self._bar = Progress(*columns, TimeElapsedColumn(), console=self.console)
+        self._task = self._bar.add_task("starting", total=episodes * steps, completed=self._first, rate="")
+
+    def start(self) -> None:
+        """Show it from now on. Time counts from when it was made."""
+        if self.console.is_terminal:
+            self._bar.start()
+
+    def stop(self) -> None:
+        """Leave the last state on the screen."""
+        if self._bar.live.is_started:
+            self._bar.stop()
+
+    def tell(self, done: int, step: int, words: str) -> None:
+        """Hear that `done` episodes are finished, `step` steps of the next are taken, and what is under way.
+
+        Steps never go back: an episode that is begun again counts from where it was.
+        """
+        self._done = max(self._done, done)
+        self._completed = max(self._completed, min(done, self._episodes) * self._steps + step)
+        if self.console.is_terminal:
+            self._bar.update(self._task, completed=self._completed, description=words, rate=self._rate())
+        elif self._done > self._told or self._clock() - self._last_line >= LINE_PERIOD:
+            self._told, self._last_line = self._done, self._clock()
+            self.console.print(self._line(words), markup=False)
+
+    def _line(self, words: str) -> str:
+        elapsed = timedelta(seconds=round(self._clock() - self._began))
+        rate = f", {rate}" if (rate := self._rate()) else ""
+        steps = f"{self._completed} of {self._episodes * self._steps} steps"
+        return f"{self._done} of {self._episodes} episodes, {steps} after {elapsed}{rate}; {words.strip()}"
+
+    def _rate(self) -> str:
+        """Return steps per second since the beginning, and how long the rest takes at that rate."""
+        elapsed, taken = self._clock() - self._began, self._completed - self._first
+        if not taken or elapsed <= 0:
+            return ""
+        left = timedelta(seconds=round((self._episodes * self._steps - self._completed) * elapsed / taken))
+        return f"{taken / elapsed:.1f} steps/s, {left} left"
+
+
+def progress_of(wanted: Collection) -> CollectionProgress:
+    """Return where the run stands, to be told more."""
+    return CollectionProgress(wanted.episodes, wanted.steps, finished(wanted.out)[0])

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
 import torch
-from rich.progress import Progress as Bar
 from wayfarer_bags.run_description import describe
 from wayfarer_bags.run_directory import RunWriter, finished
 from wayfarer_common import lifetime
@@ -22,7 +21,7 @@ from wayfarer_report.live.scalars import Scalars
 from wayfarer_in_process.bag import Recorder
 from wayfarer_in_process.config import Configuration, configuration_of
 from wayfarer_in_process.learning import make_parts
-from wayfarer_in_process.progress import make_bar
+from wayfarer_in_process.progress import progress_of
 from wayfarer_in_process.robot import Collected, InProcessRobot, StoppedError
 
 _LAUNCH_FILE = "sim.launch.xml"  # what each node would be told is read off the file that would start it
@@ -73,15 +72,16 @@ class _Watch:
     def __init__(self, wanted: Collection) -> None:
         self.signal = 0
         self._policy = PolicyWatch()
-        self._steps, self._before = wanted.steps, 0
-        self._bar, self._task = make_bar(wanted, finished(wanted.out)[0])
+        self._progress = progress_of(wanted)
+        self._done = 0  # episodes
+        self._words = ""
 
     def __enter__(self) -> "_Watch":
-        self._bar.start()
+        self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        self._progress.stop()
 
     def check(self, _: int = 0) -> None:
         """Raise StoppedError once a signal has come."""
@@ -91,24 +91,22 @@ class _Watch:
     def step(self, step: int) -> None:
         """Show how many steps of the episode are taken."""
         self.check()
-        self._bar.update(self._task, completed=self._before + step, rate=_rate(self._bar))
+        self._progress.tell(self._done, step, self._words)
 
     def observe(self, progress: Progress) -> None:
         """Show where Algorithm 1 stands."""
         if progress.stage in (Stage.LEARNED, Stage.FITTED):
             if progress.detail:
                 words = f"{progress.stage.value} after episode {progress.episode}: {in_words(progress.detail)}"
-                self._bar.console.print(words, highlight=False, soft_wrap=True)
+                self._progress.console.print(words, highlight=False, soft_wrap=True)
                 if warning := self._policy.warning(progress.detail):
-                    self._bar.console.print(f"[yellow]warning:[/] {warning}", highlight=False, soft_wrap=True)
+                    self._progress.console.print(f"[yellow]warning:[/] {warning}", highlight=False, soft_wrap=True)
             return
         self.check()
-        done = progress.episode + (progress.stage is Stage.STORING)
-        self._before = max(self._before, done * self._steps)
+        self._done = max(self._done, progress.episode + (progress.stage is Stage.STORING))
         goal = f" for {progress.detail.name}" if progress.stage is Stage.ACTING and progress.detail else ""
-        self._bar.update(self._task, description=f"episode {progress.episode}: {progress.stage}{goal}")
-        if progress.stage is Stage.STORING:
-            self._bar.update(self._task, completed=self._before, rate=_rate(self._bar))
+        self._words = f"episode {progress.episode}: {progress.stage}{goal}"
+        self._progress.tell(self._done, 0, self._words)
 
     @contextmanager
     def catching_signals(self) -> Iterator[None]:
@@ -124,8 +122,3 @@ class _Watch:
         finally:
             for number, handler in old.items():
                 signal.signal(number, handler)
-
-
-def _rate(bar: Bar) -> str:
-    speed = bar.tasks[0].speed
-    return f"{speed:.1f} steps/s" if speed else ""

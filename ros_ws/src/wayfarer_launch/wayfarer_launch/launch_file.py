@@ -1,12 +1,15 @@
 """Reads the part of ROS 2's XML launch format that our launch files use, and refuses the rest by name. Pure.
 
-With ROS 2 installed, `ros2 launch` reads the same files; this stands in for it where it is missing.
+With ROS 2 installed, `ros2 launch` reads the same files; this stands in for it where it is missing. What this takes,
+`ros2 launch` takes in the same sense: tests/unit/launch/test_launch_as_upstream.py compares the two.
 """
 
+import os
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 from wayfarer_common.ros_arguments import quoted
@@ -17,8 +20,10 @@ from wayfarer_launch.substitution import KNOWN, FindShare, UnknownSubstitutionEr
 
 _ATTRIBUTES: dict[str, tuple[set[str], set[str]]] = {  # element -> what it needs, what else it may have
     "arg": ({"name"}, {"default", "description"}),
+    "let": ({"name", "value"}, set()),
     "set_env": ({"name", "value"}, set()),
     "push-ros-namespace": ({"namespace"}, set()),
+    "push_ros_namespace": ({"namespace"}, set()),
     "group": (set(), set()),
     "include": ({"file"}, set()),
     "node": ({"pkg", "exec"}, {"name", "output", "on_exit"}),
@@ -26,6 +31,7 @@ _ATTRIBUTES: dict[str, tuple[set[str], set[str]]] = {  # element -> what it need
     "set_remap": ({"from", "to"}, set()),
 }
 _WITH_CHILDREN = ("arg", "group", "include", "node")
+_OUTPUTS = ("screen", "log", "both", "own_log", "full")  # of a node; here all of them reach the screen
 
 Remaps = tuple[tuple[str, str], ...]
 
@@ -36,20 +42,26 @@ class NodeSpec:
 
     package: str
     executable: str
-    name: str
+    name: str  # "": the one it gives itself
     namespace: str
     parameters: tuple[tuple[str, str], ...]  # in file order: ("from", path) or (name, value in YAML)
     remaps: Remaps
     ends_run: bool  # on_exit="shutdown"
+    environment: tuple[tuple[str, str], ...] = ()  # variables set for it, beside those of the launching process
+
+    @property
+    def label(self) -> str:
+        """What to call it in words."""
+        return self.name or self.executable
 
     @property
     def full_name(self) -> str:
-        """The node's name with its namespace."""
-        return f"{self.namespace.rstrip('/')}/{self.name}"
+        """The node's name with its namespace; that of the executable stands for one that only the node knows."""
+        return f"{self.namespace.rstrip('/')}/{self.label}"
 
     def arguments(self) -> list[str]:
         """Return the ROS arguments of the process."""
-        words = ["--ros-args", "-r", f"__node:={self.name}", "-r", f"__ns:={self.namespace}"]
+        words = ["--ros-args", *(["-r", f"__node:={self.name}"] if self.name else []), "-r", f"__ns:={self.namespace}"]
         for old, new in self.remaps:
             words += ["-r", f"{old}:={new}"]
         for key, value in self.parameters:
@@ -57,15 +69,40 @@ class NodeSpec:
         return words
 
 
+class Argument(NamedTuple):
+    """What a launch file says of one of its arguments."""
+
+    description: str
+    default: str | None  # None: it must be given
+    choices: tuple[str, ...] = ()  # none: any text
+
+
 @dataclass
 class Launch:
     """What a launch file asks for."""
 
     nodes: list[NodeSpec] = field(default_factory=list)
-    environment: dict[str, str] = field(default_factory=dict)
     arguments: dict[str, str] = field(default_factory=dict)
-    descriptions: dict[str, tuple[str, str | None]] = field(default_factory=dict)  # name -> (text, default)
+    declared: dict[str, Argument] = field(default_factory=dict)
     files: list[Path] = field(default_factory=list)  # that were read
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables set for any of the nodes, for a process that shall hear them."""
+        return {name: value for node in self.nodes for name, value in node.environment}
+
+
+@dataclass
+class _Scope:
+    """What a group keeps to itself, and an included file shares with the one it stands in."""
+
+    arguments: dict[str, str] = field(default_factory=dict)  # by `arg` and `let`
+    environment: dict[str, str] = field(default_factory=dict)
+    namespace: str = ""  # absolute; "" is the root
+    remaps: Remaps = ()
+
+    def of_group(self) -> "_Scope":
+        return replace(self, arguments=dict(self.arguments), environment=dict(self.environment))
 
 
 def read_launch_file(path: Path, given: Mapping[str, str], find_share: FindShare) -> Launch:
@@ -74,26 +111,31 @@ def read_launch_file(path: Path, given: Mapping[str, str], find_share: FindShare
     Raises ConfigError for an element or attribute this does not know, an argument the file does not declare, one it
     needs and was not given, and a parameter file whose sections fit none of the nodes.
     """
-    launch = _Reader(path, given, find_share).read("", ())
+    launch = _Reader(path, given, find_share, _Scope(arguments=dict(given))).read()
     _check_parameter_files(launch)
     return launch
 
 
-def declared_arguments(path: Path) -> dict[str, tuple[str, str | None]]:
-    """Return the arguments a launch file declares: name -> (description, default or None)."""
+def declared_arguments(path: Path) -> dict[str, Argument]:
+    """Return the arguments a launch file declares, by name."""
     try:
         elements = [e for e in ET.parse(path).getroot().iter("arg") if "value" not in e.attrib]  # not an include's
     except (OSError, ET.ParseError) as error:
         raise ConfigError(f"cannot read launch file {path}: {error}") from error
-    return {e.attrib["name"]: (e.attrib.get("description", ""), e.attrib.get("default")) for e in elements}
+    return {e.attrib["name"]: _declared(e) for e in elements}
+
+
+def _declared(element: ET.Element) -> Argument:
+    choices = tuple(child.attrib.get("value", "") for child in element)
+    return Argument(element.attrib.get("description", ""), element.attrib.get("default"), choices)
 
 
 class _Reader:
-    def __init__(self, path: Path, given: Mapping[str, str], find_share: FindShare) -> None:
-        self._path, self._given, self._find_share = path, given, find_share
+    def __init__(self, path: Path, given: Mapping[str, str], find_share: FindShare, scope: _Scope) -> None:
+        self._path, self._given, self._find_share, self._scope = path, given, find_share, scope
         self.launch = Launch(files=[path])
 
-    def read(self, namespace: str, remaps: Remaps) -> Launch:
+    def read(self) -> Launch:
         try:
             root = ET.parse(self._path).getroot()
         except OSError as error:
@@ -102,34 +144,42 @@ class _Reader:
             raise ConfigError(f"{self._path} is not XML: {error}") from error
         if root.tag != "launch":
             raise ConfigError(f"{self._path}: the root element must be <launch>, not <{root.tag}>")
-        self._children(root, namespace, remaps)
-        unknown = set(self._given) - set(self.launch.descriptions)
+        self._children(root)
+        unknown = set(self._given) - set(self.launch.declared)
         if unknown:
-            declared = ", ".join(sorted(self.launch.descriptions))
+            declared = ", ".join(sorted(self.launch.declared))
             raise ConfigError(f"{self._path.name} has no argument {', '.join(sorted(unknown))}; it has {declared}")
         return self.launch
 
-    def _children(self, parent: ET.Element, namespace: str, remaps: Remaps) -> None:
+    def _children(self, parent: ET.Element) -> None:
+        scope = self._scope
         for element in parent:
             if not self._wanted(element):
                 continue
             self._check(element)
             if element.tag == "arg":
                 self._argument(element)
+            elif element.tag == "let":
+                scope.arguments[self._text(element.attrib["name"])] = self._text(element.attrib["value"])
             elif element.tag == "set_env":
-                self.launch.environment[element.attrib["name"]] = self._text(element.attrib["value"])
-            elif element.tag == "push-ros-namespace":
-                namespace += namespace_of(self._text(element.attrib["namespace"]))
+                scope.environment[self._text(element.attrib["name"])] = self._text(element.attrib["value"])
+            elif element.tag in ("push-ros-namespace", "push_ros_namespace"):
+                scope.namespace = _pushed(scope.namespace, self._text(element.attrib["namespace"]))
             elif element.tag == "set_remap":
-                remaps += (self._remap(element),)
+                scope.remaps += (self._remap(element),)
             elif element.tag == "group":
-                self._children(element, namespace, remaps)
+                self._group(element)
             elif element.tag == "include":
-                self._include(element, namespace, remaps)
+                self._include(element)
             elif element.tag == "node":
-                self.launch.nodes.append(self._node(element, namespace or "/", remaps))
+                self.launch.nodes.append(self._node(element))
             else:
                 raise self._unknown(f"<{element.tag}>", ", ".join(tag for tag in _ATTRIBUTES if tag != "remap"))
+
+    def _group(self, element: ET.Element) -> None:
+        outer, self._scope = self._scope, self._scope.of_group()
+        self._children(element)
+        self._scope = outer
 
     def _check(self, element: ET.Element) -> None:
         """Refuse an element that lacks an attribute, has one that nobody reads, or holds elements nobody reads."""
@@ -145,57 +195,55 @@ class _Reader:
 
     def _wanted(self, element: ET.Element) -> bool:
         condition, unless = element.attrib.pop("if", None), element.attrib.pop("unless", None)
+        if condition is not None and unless is not None:
+            raise ConfigError(f"{self._path.name}: <{element.tag}> has both if and unless: choose one")
         return (condition is None or self._truth(condition)) and (unless is None or not self._truth(unless))
 
     def _truth(self, text: str) -> bool:
-        value = self._text(text).lower()
+        value = self._text(text).strip().lower()
         if value not in ("true", "false", "1", "0"):
             raise ConfigError(f"{self._path.name}: condition {text!r} gives {value!r}, must be true or false")
         return value in ("true", "1")
 
     def _argument(self, element: ET.Element) -> None:
-        name, default = element.attrib["name"], element.attrib.get("default")
-        self.launch.descriptions[name] = (element.attrib.get("description", ""), default)
-        if name not in self._given and default is None:
-            about = element.attrib.get("description", "no description")
-            raise ConfigError(f"{self._path.name} needs {name}:=... ({about})")
-        value = self._given[name] if name in self._given else self._text(default or "")
-        choices = []
+        name, scope = element.attrib["name"], self._scope
         for child in element:
             if child.tag != "choice" or set(child.attrib) != {"value"}:
                 raise self._unknown(f"<{child.tag}> in <arg>", "choice (value)")
-            choices.append(self._text(child.attrib["value"]))
-        if choices and value not in choices:
-            raise ConfigError(f"{self._path.name}: {name}:={value} is not one of {', '.join(choices)}")
-        self.launch.arguments[name] = value
+        declared = self.launch.declared[name] = _declared(element)
+        if name not in scope.arguments:
+            if declared.default is None:
+                about = declared.description or "no description"
+                raise ConfigError(f"{self._path.name} needs {name}:=... ({about})")
+            scope.arguments[name] = self._text(declared.default)
+        value = self.launch.arguments[name] = scope.arguments[name]
+        if declared.choices and value not in declared.choices:
+            raise ConfigError(f"{self._path.name}: {name}:={value} is not one of {', '.join(declared.choices)}")
 
-    def _include(self, element: ET.Element, namespace: str, remaps: Remaps) -> None:
+    def _include(self, element: ET.Element) -> None:
         """Read another file in place. Every argument must be passed: ros2 launch would let ours shine through."""
         path = Path(self._text(element.attrib["file"]))
         for child in element:
             if child.tag != "arg" or set(child.attrib) != {"name", "value"}:
                 raise self._unknown(f"<{child.tag}> in <include>", "arg (name, value)")
         given = {child.attrib["name"]: self._text(child.attrib["value"]) for child in element}
-        included = _Reader(path, given, self._find_share).read(namespace, remaps)
-        lacking = set(included.descriptions) - set(given)
+        self._scope.arguments |= given
+        included = _Reader(path, given, self._find_share, self._scope).read()
+        lacking = set(included.declared) - set(given)
         if lacking:
             raise ConfigError(
                 f"{self._path.name}: <include> of {path.name} must pass {', '.join(sorted(lacking))}, too"
             )
         self.launch.nodes += included.nodes
         self.launch.files += included.files
-        self.launch.environment |= included.environment
 
     def _remap(self, element: ET.Element) -> tuple[str, str]:
         return self._text(element.attrib["from"]), self._text(element.attrib["to"])
 
-    def _node(self, element: ET.Element, namespace: str, remaps: Remaps) -> NodeSpec:
-        if element.attrib.get("on_exit", "shutdown") != "shutdown":
-            raise self._unknown(f'on_exit="{element.attrib["on_exit"]}"', 'on_exit="shutdown"')
-        parameters = []
+    def _node(self, element: ET.Element) -> NodeSpec:
+        self._check_node(element)
+        parameters, remaps = [], self._scope.remaps
         for child in element:
-            if not self._wanted(child):
-                continue
             if child.tag == "param" and set(child.attrib) == {"from"}:
                 parameters.append(("from", self._text(child.attrib["from"])))
             elif child.tag == "param" and set(child.attrib) - {"type"} == {"name", "value"}:
@@ -208,23 +256,35 @@ class _Reader:
         return NodeSpec(
             package=self._text(element.attrib["pkg"]),
             executable=self._text(element.attrib["exec"]),
-            name=self._text(element.attrib.get("name", element.attrib["exec"])),
-            namespace=namespace,
+            name=self._text(element.attrib.get("name", "")),
+            namespace=self._scope.namespace or "/",
             parameters=tuple(parameters),
             remaps=remaps,
             ends_run=element.attrib.get("on_exit") == "shutdown",
+            environment=tuple(self._scope.environment.items()),
         )
+
+    def _check_node(self, element: ET.Element) -> None:
+        on_exit, output = element.attrib.get("on_exit", "shutdown"), self._text(element.attrib.get("output", "log"))
+        if on_exit != "shutdown":
+            raise self._unknown(f'on_exit="{on_exit}"', 'on_exit="shutdown"')
+        if output not in _OUTPUTS:
+            raise ConfigError(f"{self._path.name}: output={output!r} is not one of {', '.join(_OUTPUTS)}")
+        for child in element:
+            if {"if", "unless"} & set(child.attrib):
+                raise self._unknown(f"a condition of a <{child.tag}>", "conditions of nodes and groups")
 
     def _value(self, param: ET.Element) -> str:
         """Return a parameter's value in YAML, as ROS takes it: what it is without a type, quoted as a text with one."""
         kind, value = param.attrib.get("type"), self._text(param.attrib["value"])
         if kind not in (None, "str"):
             raise self._unknown(f'<param type="{kind}">', 'type="str", or none for what the value is in YAML')
-        return value if kind is None else quoted(param.attrib["name"], value)
+        return value if kind is None and value else quoted(param.attrib["name"], value)
 
     def _text(self, text: str) -> str:
         try:
-            return substitute(text, self.launch.arguments, self._path.parent, self._find_share)
+            environment = os.environ | self._scope.environment
+            return substitute(text, self._scope.arguments, environment, self._path.parent, self._find_share)
         except UnknownSubstitutionError as error:
             raise self._unknown(str(error), KNOWN) from error
 
@@ -234,12 +294,19 @@ class _Reader:
         )
 
 
+def _pushed(namespace: str, further: str) -> str:
+    """Return the namespace within another; one that begins with / replaces it."""
+    return namespace_of(further) if further.startswith("/") else namespace + namespace_of(further)
+
+
 def _check_parameter_files(launch: Launch) -> None:
     """Catch the misspelt node name in a parameter file, which ROS itself passes over in silence.
 
     A file may serve several launch files, those of two machines above all: nodes of all that lie together are known.
+    Where a node has the name it gives itself, no section can be called misspelt.
     """
     files = {value for node in launch.nodes for key, value in node.parameters if key == "from"}
+    all_named = all(node.name for node in launch.nodes)
     for file in files:
         try:
             content = yaml.safe_load(Path(file).read_text()) or {}
@@ -249,7 +316,7 @@ def _check_parameter_files(launch: Launch) -> None:
             raise ConfigError(f"parameter file {file} must map node names to ros__parameters")
         names = {node.name for node in launch.nodes} | _names_beside(launch.files) | {"**"}
         for section, body in content.items():
-            if str(section).rsplit("/", 1)[-1] not in names:
+            if all_named and str(section).rsplit("/", 1)[-1] not in names:
                 raise ConfigError(f"{file}: section {section!r} fits no node; nodes are {', '.join(sorted(names))}")
             if not isinstance(body, dict) or set(body) != {"ros__parameters"}:
                 raise ConfigError(f"{file}: section {section!r} must hold exactly ros__parameters")

@@ -14,12 +14,19 @@ from wayfarer_launch.supervisor import Supervisor
 
 def find_launch_file(file: str) -> Path:
     """Return a launch file given by path, or by name in wayfarer_bringup."""
-    folder = share_of("wayfarer_bringup") / "launch"
-    for path in (Path(file), folder / file):
+    for path in (Path(file), _launch_folder() / file):
         if path.is_file():
             return path
-    names = ", ".join(sorted(p.name for p in folder.glob("*.launch.xml")))
-    raise ConfigError(f"no launch file {file}: neither a path nor one of {names}")
+    raise ConfigError(f"no launch file {file}: neither a path nor one of {', '.join(launch_files())}")
+
+
+def launch_files() -> list[str]:
+    """Return the names of the launch files in wayfarer_bringup."""
+    return sorted(path.name for path in _launch_folder().glob("*.launch.xml"))
+
+
+def _launch_folder() -> Path:
+    return share_of("wayfarer_bringup") / "launch"
 
 
 def launch_nodes(

@@ -1,6 +1,5 @@
 """The substitutions of ROS 2's launch format that our launch files use. Pure."""
 
-import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ KNOWN = (
     "$(equals LEFT RIGHT), $(or LEFT RIGHT)"
 )
 
+_TRUE, _FALSE = {"true", "1"}, {"false", "0"}
 _INNERMOST = re.compile(r"\$\(([^()]*)\)")
 _PLACEHOLDER = re.compile("\0([0-9]+)\0")
 
@@ -20,12 +20,15 @@ class UnknownSubstitutionError(Exception):
     """Carries the substitution, as it was written, that is not one of KNOWN or names what there is not."""
 
 
-def substitute(text: str, arguments: Mapping[str, str], folder: Path, find_share: FindShare) -> str:
+def substitute(
+    text: str, arguments: Mapping[str, str], environment: Mapping[str, str], folder: Path, find_share: FindShare
+) -> str:
     """Return a text with its substitutions put in, the innermost first; what one puts in is taken literally.
 
     Args:
         text: as it stands in the file.
         arguments: of the launch file, by name.
+        environment: variables, by name.
         folder: in which the file lies.
         find_share: finds a package's share directory; ConfigError for one that is not installed.
 
@@ -40,7 +43,7 @@ def substitute(text: str, arguments: Mapping[str, str], folder: Path, find_share
 
     def put_in(match: re.Match[str]) -> str:
         kind, *words = match.group(1).split(" ") if match.group(1) else [""]
-        value = _value(kind, [filled(word) for word in words if word], arguments, folder, find_share)
+        value = _value(kind, [filled(word) for word in words if word], arguments, environment, folder, find_share)
         if value is None:
             raise UnknownSubstitutionError(filled(match.group(0)))
         values.append(value)
@@ -52,18 +55,23 @@ def substitute(text: str, arguments: Mapping[str, str], folder: Path, find_share
 
 
 def _value(
-    kind: str, words: list[str], arguments: Mapping[str, str], folder: Path, find_share: FindShare
+    kind: str,
+    words: list[str],
+    arguments: Mapping[str, str],
+    environment: Mapping[str, str],
+    folder: Path,
+    find_share: FindShare,
 ) -> str | None:
     if kind == "var" and len(words) == 1:
         return arguments.get(words[0])
-    if kind == "env" and words:
-        return os.environ.get(words[0], " ".join(words[1:]) if len(words) > 1 else None)
+    if kind == "env" and len(words) in (1, 2):
+        return environment.get(words[0], words[1] if len(words) == 2 else None)
     if kind == "find-pkg-share" and len(words) == 1:
         return str(find_share(words[0]))
     if kind == "dirname" and not words:
         return str(folder)
     if kind == "equals" and len(words) == 2:
         return str(words[0] == words[1]).lower()
-    if kind == "or" and len(words) == 2 and set(words) <= {"true", "false"}:
-        return str("true" in words).lower()
+    if kind == "or" and len(words) == 2 and {word.lower() for word in words} <= _TRUE | _FALSE:
+        return str(any(word.lower() in _TRUE for word in words)).lower()
     return None

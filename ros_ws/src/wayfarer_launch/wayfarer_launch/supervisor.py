@@ -47,29 +47,30 @@ class Supervisor:
         self._lines = selectors.DefaultSelector()
         self._processes: list[_Process] = []
         self._signal = 0
-        self._environment = os.environ | launch.environment
         self._programs = [(node, find_executable(node.package, node.executable)) for node in launch.nodes]
         self._claims = contextlib.ExitStack()
-        domain = domain_of(self._environment, _SAFE_DOMAIN)
         with contextlib.ExitStack() as claims:
-            for node in launch.nodes:
+            for node in (node for node in launch.nodes if node.name):
+                domain = domain_of(_environment_of(node), _SAFE_DOMAIN)
                 lifetime.claim(domain, node.full_name).close()  # the node's own, once it has started
                 claims.enter_context(lifetime.claim(domain, node.full_name, kind="launch"))
             self._claims = claims.pop_all()
 
     def run(self, meanwhile: Callable[[], None] = lambda: None) -> int:
-        """Start the nodes, pass their output on until one ends or a signal comes; then end all, return the exit code.
+        """Start the nodes, pass their output on, end them all, return the exit code.
 
-        Raises NodeDiedError, naming the node, where one ended with an error.
+        The end comes with a signal, when a node ends that ends the run, or when all have ended. Raises NodeDiedError,
+        naming the node, where such a one ended with an error.
         """
         with self._claims, self._catch_signals():
             try:
                 for node, program in self._programs:
                     self._start(node, program)
                 while not self._signal:
-                    ended = [p for p in self._processes if p.popen.poll() is not None and p.spec.ends_run]
-                    if ended:
-                        return self._judge(ended)
+                    ended = [p for p in self._processes if p.popen.poll() is not None]
+                    ending = [p for p in ended if p.spec.ends_run]
+                    if ending or len(ended) == len(self._processes):
+                        return self._judge(ending or ended)
                     meanwhile()
                     self._pass_output(_TICK)
                 return 128 + self._signal
@@ -79,7 +80,7 @@ class Supervisor:
     def _start(self, node: NodeSpec, program: Path) -> None:
         popen = subprocess.Popen(
             [str(program), *node.arguments()],
-            env=self._environment,
+            env=_environment_of(node),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -96,7 +97,7 @@ class Supervisor:
         failed = [p for p in ended if p.popen.returncode != 0]
         if not failed:
             return 0
-        words = [f"{p.spec.name} {_how(p.popen.returncode)}" for p in failed]
+        words = [f"{p.spec.label} {_how(p.popen.returncode)}" for p in failed]
         raise NodeDiedError(f"{' and '.join(words)}: the run was ended; what it had stored is safe")
 
     @contextlib.contextmanager
@@ -132,7 +133,11 @@ class Supervisor:
                 self._lines.unregister(key.fileobj)
                 lines = [process.unfinished] if process.unfinished else []  # last words without a line's end
             for line in lines:
-                self._write(f"[{process.spec.name}] {line.decode(errors='replace')}")
+                self._write(f"[{process.spec.label}] {line.decode(errors='replace')}")
+
+
+def _environment_of(node: NodeSpec) -> dict[str, str]:
+    return os.environ | dict(node.environment)
 
 
 def _end_with(launcher: int) -> Callable[[], None]:

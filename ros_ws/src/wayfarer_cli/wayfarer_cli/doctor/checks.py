@@ -81,7 +81,8 @@ def dds_profile(path: str, text: str | None, needed: bool) -> Finding:
 
     `needed`: pictures of a camera driver pass through DDS, which loses most of them without it.
     """
-    advice = "let FASTDDS_DEFAULT_PROFILES_FILE name launch/config/fastdds.xml (Jazzy: FASTRTPS_DEFAULT_PROFILES_FILE)"
+    name = "FASTRTPS_DEFAULT_PROFILES_FILE"
+    advice = f"let {name} name launch/config/fastdds.xml (after Jazzy: FASTDDS_DEFAULT_PROFILES_FILE)"
     if not path:
         found = "none: camera pictures of another driver would be lost" if needed else "none, and none needed"
         return Finding(Code.DDS_PROFILE, not needed, found, advice)

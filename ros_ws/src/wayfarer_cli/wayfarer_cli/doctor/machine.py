@@ -74,7 +74,7 @@ def shared_megabytes(folder: Path = Path("/dev/shm")) -> float | None:
 
 def dds_profile() -> tuple[str, str | None]:
     """Return the path of the Fast DDS profile in force ("" for none) and its text, None where it cannot be read."""
-    names = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")  # kilted's, jazzy's
+    names = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")  # jazzy's, that of later releases
     path = next((os.environ[name] for name in names if os.environ.get(name)), "")
     try:
         return path, Path(path).read_text() if path else ""

@@ -1,7 +1,7 @@
 """`wayfarer train`: predictors and offline policies from recorded runs. What was finished before is kept."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -13,11 +13,15 @@ Runs = Annotated[
 Epochs = Annotated[int, typer.Option(min=1, help="Times through the training images.")]
 Seeds = Annotated[int, typer.Option(min=1, max=1000, help="Trainings, with seeds from 0 on.")]
 Split = Annotated[
-    str,
+    Literal["frames", "episodes"],
     typer.Option(
         help="Test on 5 % of each run's [b]frames[/b], as the paper; or of its [b]episodes[/b], so that no test image "
         "has a neighbour in time that was trained on."
     ),
+]
+Threads = Annotated[
+    int,
+    typer.Option(min=1, max=256, help="Torch's threads. More than one pays on an idle machine only."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")]
 
@@ -29,12 +33,13 @@ def color(
     epochs: Epochs = 25,
     seeds: Seeds = 5,
     split: Split = "frames",
+    threads: Threads = 1,
     json: Json = False,
 ) -> None:
     """Tell the colour of the cube's upper face from an image: accuracy, over all colours and of each."""
     from wayfarer_cli.train.predictors import train_predictors
 
-    train_predictors("color", runs, out, epochs, seeds, split, json)
+    train_predictors("color", runs, out, epochs, seeds, split, threads, json)
 
 
 @train.command()
@@ -46,12 +51,13 @@ def position(
     epochs: Epochs = 25,
     seeds: Seeds = 5,
     split: Split = "frames",
+    threads: Threads = 1,
     json: Json = False,
 ) -> None:
     """Tell where the cube is from an image: mean squared error in square metres, distance in millimetres."""
     from wayfarer_cli.train.predictors import train_predictors
 
-    train_predictors("position", runs, out, epochs, seeds, split, json)
+    train_predictors("position", runs, out, epochs, seeds, split, threads, json)
 
 
 @train.command()
@@ -68,6 +74,7 @@ def bcq(
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Updates of each training.")] = 50_000,
     seeds: Seeds = 3,
+    threads: Threads = 1,
     json: Json = False,
 ) -> None:
     """Learn a task with BCQ from recorded steps. Stopped at any point, the same command goes on.
@@ -76,4 +83,4 @@ def bcq(
     """
     from wayfarer_cli.train.policies import train_policies
 
-    train_policies(task, runs, out or Path("runs") / task, steps, seeds, json)
+    train_policies(task, runs, out or Path("runs") / task, steps, seeds, threads, json)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.progress import Progress
 from rich.table import Table
 from wayfarer_data.cache.dataset import Dataset
@@ -17,8 +18,11 @@ from wayfarer_report.drawings.offline_figures import draw_curves
 from wayfarer_cli.opening import label, open_runs
 
 
-def train_policies(task: str, runs: Sequence[Path], out: Path, steps: int, seeds: int, as_json: bool) -> None:
+def train_policies(
+    task: str, runs: Sequence[Path], out: Path, steps: int, seeds: int, threads: int, as_json: bool
+) -> None:
     """Train one policy for each seed on all runs together; print what came of it and leave it in `out`."""
+    torch.set_num_threads(threads)
     config = OfflineConfig(task, steps)
     with bars() as progress:
         dataset = open_runs(runs, progress)

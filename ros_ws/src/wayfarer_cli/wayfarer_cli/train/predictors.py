@@ -6,11 +6,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import torch
 from rich.progress import Progress
 from rich.table import Table
+from wayfarer_bags.run_directory import refuse_repeats
 from wayfarer_core.cube import FACES
 from wayfarer_core.errors import ConfigError
-from wayfarer_data.cache.dataset import Dataset, refuse_repeats
+from wayfarer_data.cache.dataset import Dataset
 from wayfarer_policies.offline.supervised import PredictorConfig, read_predictor, train_predictor
 from wayfarer_report.console import bars, show
 from wayfarer_report.drawings.offline_figures import draw_scores
@@ -21,9 +23,10 @@ Results = dict[str, list[dict[str, Any]]]  # dataset -> PredictorResult.to_json(
 
 
 def train_predictors(
-    target: str, runs: Sequence[Path], out: Path, epochs: int, seeds: int, split: str, as_json: bool
+    target: str, runs: Sequence[Path], out: Path, epochs: int, seeds: int, split: str, threads: int, as_json: bool
 ) -> None:
     """Train and test one predictor for each run and seed; print what came of it and leave it in `out`."""
+    torch.set_num_threads(threads)
     config = PredictorConfig(target, epochs=epochs, split=split)
     refuse_repeats(runs)  # now, rather than after all are opened and labelled
     with bars() as progress:
