@@ -33,7 +33,7 @@ def main(*folders: str) -> None:
             loss = nn.functional.mse_loss(where, batch.ee_positions)
 
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             total += float(loss.detach()) * len(where)
         print(f"pass {epoch + 1}: mean squared error {total / len(dataset):.4f} m^2")
