@@ -54,7 +54,7 @@ class StatusListener:
         """Listen for a moment; called while the nodes run, whose environment is then in force."""
         if self._node is None:
             self._progress.start()
-            start_ros()
+            start_ros([])  # words of `wayfarer launch`, key:=value, are none for this node
             self._node = Node("progress", namespace=self._namespace)
             status = contract.COLLECTOR_STATUS
             self._node.create_subscription(status.type, status.name, self._on_status, status.qos)

@@ -1,6 +1,7 @@
 """Begins ROS in a process, and says in one line why it cannot."""
 
 import sys
+from collections.abc import Sequence
 
 import rclpy
 from rclpy.signals import SignalHandlerOptions
@@ -10,15 +11,15 @@ from wayfarer_common import surroundings
 from wayfarer_common.ros_arguments import literal
 
 
-def start_ros() -> None:
-    """Start ROS with the process's own arguments and environment; its signals stay the caller's.
+def start_ros(arguments: Sequence[str] | None = None) -> None:
+    """Start ROS with these arguments, by default the process's own, and its environment; its signals stay the caller's.
 
     Raises ConfigError for whatever ROS does not start with, or would take another text from than is meant.
     """
     surroundings.settle()
-    arguments = literal(sys.argv)
+    words = literal(sys.argv if arguments is None else arguments)
     try:
-        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+        rclpy.init(args=words, signal_handler_options=SignalHandlerOptions.NO)
     except RuntimeError as error:  # rclpy keeps its RCLError, and those of wrong arguments, to itself
         rclpy.try_shutdown()
         raise ConfigError(f"ROS does not start: {_reason(error)}") from error
