@@ -189,9 +189,9 @@ def test_the_dds_profile_in_force_is_found(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.delenv("FASTDDS_DEFAULT_PROFILES_FILE", raising=False)
     monkeypatch.delenv("FASTRTPS_DEFAULT_PROFILES_FILE", raising=False)
     assert machine.dds_profile() == ("", "")
-    monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", str(tmp_path / "gone.xml"))
+    monkeypatch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", str(tmp_path / "gone.xml"))
     assert machine.dds_profile() == (str(tmp_path / "gone.xml"), None)
-    monkeypatch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", str(SHIPPED_PROFILE))
+    monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", str(SHIPPED_PROFILE))  # what Jazzy reads goes first
     assert machine.dds_profile() == (str(SHIPPED_PROFILE), SHIPPED_PROFILE.read_text())
 
 

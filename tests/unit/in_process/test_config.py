@@ -71,7 +71,7 @@ def test_what_a_node_would_refuse_or_what_needs_ros_is_refused_by_name(
 
 def test_the_launch_file_s_own_word_wins_over_the_parameter_file_and_is_checked_too(tmp_path: Path) -> None:
     assert read(written(tmp_path, "actor", "method: guess")).actor.method == "random"
-    with pytest.raises(ConfigError, match="'guess' is not one of goal,"):
+    with pytest.raises(ConfigError, match="method:=guess is not one of goal,"):
         read(method="guess")
 
 
