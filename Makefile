@@ -126,7 +126,7 @@ $(VENV)/.meshes: $(VENV)/.packages sim/wayfarer_sim/wayfarer_sim/meshes.py
 $(VENV)/.loaders: $(VENV)/.wheels pyproject.toml
 	@echo "installing the official readers of the export formats into $(VENV)/loaders"
 	$(VENV_PYTHON) -m venv $(VENV)/loaders
-	echo "$(SITE)" > $(VENV)/loaders/lib/python3.*/site-packages/parent.pth
+	echo "$(SITE)" > "$$($(VENV)/loaders/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/parent.pth"
 	$(VENV)/loaders/bin/python -m pip --quiet install pip==25.3
 	$(VENV)/loaders/bin/python -m pip --quiet install --group loaders
 	$(VENV)/loaders/bin/python -m pip --quiet install --no-deps --group loaders-alone
