@@ -1,9 +1,13 @@
 """Which Wayfarer this is: what runs and pages say of the code that made them."""
 
 import subprocess
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
+
+from wayfarer_core.errors import ConfigError
 
 UNKNOWN = "unknown"
 _DEADLINE = 10.0  # s
@@ -29,3 +33,11 @@ def commit() -> str:
 def made_by() -> str:
     """Return name, version and commit, for pages to say what made them."""
     return f"wayfarer {version('wayfarer-core')}, commit {commit()}"
+
+
+def refuse_another_training(kept: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Raise ConfigError, naming what differs, where what `kept` holds was trained in another way than is wanted now."""
+    keys = sorted(key for key in {*found, *wanted} if found.get(key) != wanted.get(key))
+    if keys:
+        differ = "; ".join(f"{key} was {found.get(key)}, is {wanted.get(key)}" for key in keys)
+        raise ConfigError(f"{kept} holds another training: {differ}; choose a new folder")

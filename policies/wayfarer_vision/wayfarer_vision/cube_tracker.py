@@ -148,14 +148,6 @@ class CubeTracker:
         )
 
 
-def track(pixels: NDArray[np.uint8], camera: Camera) -> CubeSighting | None:
-    """Return where the cube is in one picture (H, W, 3) RGB of a camera; None where nothing looks like it.
-
-    For many pictures of one camera keep a CubeTracker.
-    """
-    return CubeTracker(camera).track(pixels)
-
-
 def _fit(patch: Patch, blob: Array, ahead: Array) -> tuple[Array, Look]:
     """Return the place (3,) near a blob that explains a patch best; `ahead` (2,) is the camera's level direction."""
     starts = []

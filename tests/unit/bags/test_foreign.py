@@ -60,7 +60,7 @@ def test_a_plain_bag_opens_as_a_dataset(
 ) -> None:
     bag = record(tmp_path / "bag", files, storage=storage, compression=compression)
     data = Dataset.open([bag])
-    assert data.episode_numbers.tolist() == [3, 4]
+    assert data.index.numbers.tolist() == [3, 4]
     assert [data.place(row)[1:] for row in data.transitions.tolist()] == [
         *((3, step) for step in (0, 3, 4)),
         *((4, step) for step in range(4)),
@@ -104,7 +104,7 @@ def test_an_image_long_after_the_last_action_is_not_its_observation(tmp_path: Pa
 
 def test_the_same_number_twice_is_two_episodes(tmp_path: Path, files: list[Path]) -> None:
     bag = record(tmp_path / "bag", [files[1], files[1]])
-    assert Dataset.open([bag]).episode_numbers.tolist() == [0, 1]
+    assert Dataset.open([bag]).index.numbers.tolist() == [0, 1]
     assert [episode.info.number for episode in load(bag)] == [0, 1]
 
 

@@ -58,9 +58,9 @@ def test_finished_predictors_are_kept_and_other_settings_need_another_folder(run
     second = json.loads(run(*words, "--seeds", 2))
     assert file.stat().st_mtime_ns == before
     assert (first["datasets"]["a"]["seeds"], second["datasets"]["a"]["seeds"]) == (1, 2)
-    with pytest.raises(ConfigError, match="trained with other config: choose a new --out"):
+    with pytest.raises(ConfigError, match=r"another training: config was .*; choose a new folder"):
         run("color", runs[0], "--epochs", 2, "--out", out)
-    with pytest.raises(ConfigError, match="trained with other datasets"):
+    with pytest.raises(ConfigError, match="another training: datasets was"):
         run("color", runs[0], runs[1], "--epochs", 1, "--out", out)
 
 
@@ -70,13 +70,13 @@ def test_predictors_tested_on_other_images_are_not_set_beside_each_other(runs: l
     before = {file: file.stat().st_mtime_ns for file in (tmp_path / "out").glob("*.safetensors")}
     like_b = write_run(tmp_path / "c", 2, 15, size=36)  # as many images
     for others in ((runs[0], like_b), (runs[1], runs[0])):
-        with pytest.raises(ConfigError, match="trained with other datasets"):
+        with pytest.raises(ConfigError, match="another training: datasets was"):
             run(*words, *others)
     run(*words, *(path.parent / "b" / ".." / path.name for path in runs))  # the same by other paths
     assert {file: file.stat().st_mtime_ns for file in before} == before
     shutil.rmtree(runs[1])
     write_run(runs[1], 2, 15, size=36)  # recorded anew under the same name
-    with pytest.raises(ConfigError, match="trained with other datasets"):
+    with pytest.raises(ConfigError, match="another training: datasets was"):
         run(*words, *runs)
 
 

@@ -44,7 +44,7 @@ def test_several_runs_are_one_dataset_by_global_rows(two_runs: list[Path]) -> No
     assert (data.rows, len(data), data.lost_steps) == (3 * 6 + 2 * 5, 3 * 3 + 2 * 4, 3 * 2)
     assert data.starts.tolist() == [0, 6, 12, 18, 23]
     assert data.lasts.tolist() == [5, 11, 17, 22, 27]
-    assert data.episode_numbers.tolist() == [0, 1, 2, 0, 1]
+    assert data.index.numbers.tolist() == [0, 1, 2, 0, 1]
     assert data.episode_runs.tolist() == [0, 0, 0, 1, 1]
     assert len(data.known) == 28 - 3
     seen = 0
@@ -166,7 +166,7 @@ def test_an_episode_without_steps_or_without_images_is_left_out(tmp_path: Path) 
     write_run(tmp_path / "a", 1, 0)
     write_run(tmp_path / "a", 1, 3, lost_images=range(4))
     write_run(tmp_path / "a", 1, 3)
-    assert Dataset.open([tmp_path / "a"]).episode_numbers.tolist() == [2]
+    assert Dataset.open([tmp_path / "a"]).index.numbers.tolist() == [2]
 
 
 def test_a_cache_of_an_older_version_is_made_anew(tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_a_reader_keeps_its_frames_when_another_process_makes_the_cache_anew(tmp
     done = subprocess.run([sys.executable, "-c", code, str(run)], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["9"]
     assert (data.frames(rows).numpy() == before).all()
-    assert Dataset.open([run]).episode_numbers.tolist() == [0, 2, 3]
+    assert Dataset.open([run]).index.numbers.tolist() == [0, 2, 3]
 
 
 def test_a_flip_anywhere_in_the_cache_is_never_trained_on(tmp_path: Path) -> None:

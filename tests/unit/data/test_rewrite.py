@@ -48,7 +48,7 @@ def test_merged_runs_are_numbered_on_and_hold_the_same_steps(tmp_path: Path, run
     assert made.episodes == 5
     assert verify(tmp_path / "out").code == GOOD
     merged, sources = Dataset.open([tmp_path / "out"]), Dataset.open(runs)
-    assert merged.episode_numbers.tolist() == [0, 1, 2, 3, 4]
+    assert merged.index.numbers.tolist() == [0, 1, 2, 3, 4]
     assert (merged.transitions == sources.transitions).all()
     assert (merged.frames(merged.transitions) == sources.frames(sources.transitions)).all()
     assert (merged.actions(merged.transitions) == sources.actions(sources.transitions)).all()

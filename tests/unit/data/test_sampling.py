@@ -97,13 +97,6 @@ def test_an_empty_buffer_is_an_error_and_not_an_empty_batch(make_trajectory: Mak
         make_replay(dataclasses.replace(lost, valid=np.zeros(6, bool))).sample(3, rng)
 
 
-def test_a_stored_image_is_found_by_episode_and_step(make_trajectory: Make, make_replay: MakeReplay) -> None:
-    store = make_replay(make_trajectory(1))
-    assert (store.image(1, 4) == 14).all()
-    with pytest.raises(DataError, match="episode 9"):
-        store.image(9, 0)
-
-
 def test_a_reader_takes_in_what_another_appended(make_trajectory: Make, make_replay: MakeReplay) -> None:
     writer = make_replay(make_trajectory(1))
     reader = make_replay()

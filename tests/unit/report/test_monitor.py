@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wayfarer_core.errors import DataError
 from wayfarer_policies.algorithms import checkpoint
-from wayfarer_policies.exploration.methods import checkpoint_folder, make_rnd
+from wayfarer_policies.exploration.methods import make_rnd, novelty_file
 from wayfarer_report.live.monitor import CELL, Monitor, _with
 
 
@@ -52,12 +52,12 @@ def test_the_novelty_of_what_was_reached_follows_the_rnd_that_lies_on_disk(tmp_p
     assert "novelty/reached_mean" not in watching.figures("episode_000000.mcap", "")
     rnd = make_rnd(3, "cpu")
     frames = np.stack([expected_image(0, k, 84) for k in range(5)]).transpose(0, 3, 1, 2)
-    checkpoint.write(checkpoint_folder(run) / "novelty.safetensors", "novelty", rnd.state())
+    checkpoint.write(novelty_file(run), "novelty", rnd.state())
     first = watching.figures("episode_000000.mcap", "")
     np.testing.assert_allclose(first["novelty/reached_mean"], rnd.novelty(np.ascontiguousarray(frames)).mean())
     assert first["novelty/reached_max"] >= first["novelty/reached_mean"]
     rnd.fit(np.ascontiguousarray(frames), epochs=3)
-    checkpoint.write(checkpoint_folder(run) / "novelty.safetensors", "novelty", rnd.state())
+    checkpoint.write(novelty_file(run), "novelty", rnd.state())
     assert watching.figures("episode_000000.mcap", "")["novelty/reached_mean"] != first["novelty/reached_mean"]
 
 

@@ -11,7 +11,7 @@ from wayfarer_sim.cube_world import CubeWorld, CubeWorldConfig
 from wayfarer_vision.camera import Camera
 from wayfarer_vision.cube_colours import TURNS as SET_DOWN
 from wayfarer_vision.cube_colours import likelihoods, orientation
-from wayfarer_vision.cube_tracker import CubeTracker, track
+from wayfarer_vision.cube_tracker import CubeTracker
 
 WHITE = 250.0
 
@@ -73,7 +73,7 @@ def test_the_whole_orientation_is_found(world: CubeWorld) -> None:
     eye = Eye(world, 640, 480, False)
     for k, face in enumerate(TURNS):
         put_down(world, face, world.table_centre + np.array([0.02 * k, -0.05, EDGE / 2]), 37.0 * k)
-        it = track(eye.picture(), eye.camera)
+        it = CubeTracker(eye.camera).track(eye.picture())
         assert it is not None
         between = Rotation.from_quat(it.quaternion).inv() * Rotation.from_quat(world.cube_pose[1])
         assert np.degrees(between.magnitude()) < 8.0, face

@@ -163,11 +163,6 @@ class Dataset(Store):
         return self.index.lasts
 
     @property
-    def episode_numbers(self) -> NDArray[np.int64]:
-        """Number of each episode in its run (E,)."""
-        return self.index.numbers
-
-    @property
     def episode_runs(self) -> NDArray[np.int64]:
         """Run of each episode, as an index into `runs` (E,)."""
         return self.run_of(self.index.starts)

@@ -9,7 +9,6 @@ files, a generation of its own, and whoever reads the old ones keeps them. Each 
 it is used for the first time. Nothing here is worth keeping: `synchronise` makes it anew.
 """
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -74,7 +73,6 @@ class FrameCache:
         self.sources: list[Source] = []  # those whose episodes are all here
         self._checked = set() if checked is None else checked
         self._columns: dict[str, NDArray[Any]] = {}
-        self._starts: list[int] = []  # first row of each episode
         self._places: dict[int, int] = {}  # episode number -> place in `entries`
         self.refresh()
 
@@ -87,7 +85,6 @@ class FrameCache:
         self.generation, self.layout, self.sources = index.generation, index.layout, list(index.sources)
         if news:
             self.entries, self._columns = list(index.entries), columns
-            self._starts = [entry.start for entry in self.entries]
             self._places = {entry.number: place for place, entry in enumerate(self.entries)}
         return news
 
@@ -142,11 +139,6 @@ class FrameCache:
         if name not in self._columns:
             raise DataError(f"frame cache {self.folder} has no {name!r} yet: it holds {len(self)} episodes")
         return self._columns[name]
-
-    def locate(self, row: int) -> tuple[Entry, int]:
-        """Return the episode and the step of a row."""
-        entry = self.entries[bisect_right(self._starts, row) - 1]
-        return entry, row - entry.start
 
     def row(self, episode: int, step: int) -> int:
         """Return the row of an observation; DataError if that episode is not (or no longer) there."""

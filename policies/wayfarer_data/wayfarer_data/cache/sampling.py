@@ -155,10 +155,6 @@ class Replay(Store):
             return self._resident.gatherer()
         return partial(_gather, self.cache.column("frames"))
 
-    def image(self, episode: int, step: int) -> NDArray[np.uint8]:
-        """Return one stored image (C, H, W); DataError if its episode is gone."""
-        return np.array(self.cache.column("frames")[self.cache.row(episode, step)])
-
     def sample_images(self, size: int, rng: np.random.Generator) -> Images:
         """Draw the next-state images of `size` random transitions, all different where there are enough: R'."""
         count = self._required(self.transitions)

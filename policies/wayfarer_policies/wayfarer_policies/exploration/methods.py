@@ -134,6 +134,11 @@ def make_policy(name: str, told: Making) -> Policy:
     return POLICIES[name](told)
 
 
-def checkpoint_folder(run: Path) -> Path:
-    """Return where a run's learned state lies."""
-    return run / "checkpoints"
+def learner_file(run: Path) -> Path:
+    """Return where a run's learner is saved."""
+    return run / "checkpoints" / "learner.safetensors"
+
+
+def novelty_file(run: Path) -> Path:
+    """Return where a run's RND is saved."""
+    return run / "checkpoints" / "novelty.safetensors"

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from wayfarer_core.errors import ConfigError, DataError
+from wayfarer_core.provenance import refuse_another_training
 from wayfarer_data.cache.dataset import Dataset
 
 from wayfarer_policies.acting.offline_policy import write_policy
@@ -181,10 +182,7 @@ class _Training:
         found = _completed(
             own.value("identity"), {key: defaults[key] for key in self._identity.keys() & defaults.keys()}
         )
-        if found != self._identity:
-            keys = sorted(key for key in self._identity if found.get(key) != self._identity[key])
-            differ = "; ".join(f"{key} was {found.get(key)}, is {self._identity[key]}" for key in keys)
-            raise ConfigError(f"{self._file.parent} holds another training: {differ}; choose a new folder")
+        refuse_another_training(self._file.parent, found, self._identity)
         self.bcq.restore(state.part("bcq"))
         checkpoint.restore_rng(self._rng, state.part("rng"))
         self.step, self.curve = int(own.value("step")), own.value("curve")

@@ -13,7 +13,7 @@ from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_core.errors import DataError
 from wayfarer_policies.algorithms import checkpoint
 from wayfarer_policies.algorithms.rnd import RND
-from wayfarer_policies.exploration.methods import checkpoint_folder, make_rnd
+from wayfarer_policies.exploration.methods import make_rnd, novelty_file
 
 CELL = 0.01  # [m]; what counts as another place
 
@@ -48,7 +48,7 @@ class Monitor:
 
     def _novelties(self, episode: Episode) -> dict[str, float]:
         """Return how new the images of the episode are to the RND as it was fitted last."""
-        file = checkpoint_folder(self._run) / "novelty.safetensors"
+        file = novelty_file(self._run)
         if not file.exists() or not episode.seen.any():
             return {}
         self._rnd = self._rnd or make_rnd(0, "cpu")

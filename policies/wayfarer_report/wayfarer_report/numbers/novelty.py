@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from wayfarer_policies.algorithms import checkpoint
 from wayfarer_policies.algorithms.networks import fast_precision
 from wayfarer_policies.algorithms.rnd import RND, RNDConfig
-from wayfarer_policies.exploration.methods import checkpoint_folder, make_rnd
+from wayfarer_policies.exploration.methods import make_rnd, novelty_file
 
 from wayfarer_report.numbers.records import Frame, RunRecord
 
@@ -33,7 +33,7 @@ def score(run: RunRecord) -> Scores:
     if not run.frames:
         return Scores(np.zeros(0, np.float32), "there is no image to judge")
     images = _images(run.frames)
-    file = checkpoint_folder(run.path) / "novelty.safetensors"
+    file = novelty_file(run.path)
     if file.exists():
         rnd = make_rnd(0, "cpu")
         rnd.restore(checkpoint.read(file, "novelty"))

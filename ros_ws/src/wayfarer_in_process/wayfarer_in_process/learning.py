@@ -17,7 +17,15 @@ from wayfarer_policies.algorithms.td3 import TD3
 from wayfarer_policies.exploration.algorithm_1 import CountedStore, Learner, Novelty, Store
 from wayfarer_policies.exploration.goals import CheckpointedNovelty, FitOnly, Goal, ImageNovelty, NoNovelty, choice
 from wayfarer_policies.exploration.learners import Checkpointed, NoLearner
-from wayfarer_policies.exploration.methods import Making, checkpoint_folder, make_learner, make_policy, make_rnd, method
+from wayfarer_policies.exploration.methods import (
+    Making,
+    learner_file,
+    make_learner,
+    make_policy,
+    make_rnd,
+    method,
+    novelty_file,
+)
 
 from wayfarer_in_process.config import Configuration
 
@@ -109,9 +117,8 @@ def make_parts(configuration: Configuration, run: Path, finished: int, tell: Cal
         return Parts(policy, CountedStore(finished), NoLearner(), NoNovelty())
     if not isinstance(policy, LearnedPolicy):
         raise ConfigError(f"method {configuration.collector.method!r} learns, but its policy takes no weights")
-    novelty_file = checkpoint_folder(run) / "novelty.safetensors"
-    novelty = RunNovelty(CheckpointedNovelty(_chooser(configuration), novelty_file))
-    learner = _learner(configuration, run, novelty_file, policy, tell)
+    novelty = RunNovelty(CheckpointedNovelty(_chooser(configuration), novelty_file(run)))
+    learner = _learner(configuration, run, policy, tell)
     store = RunStore(run, finished, _device(configuration.learner.device))
     return Parts(policy, store, learner, novelty)
 
@@ -127,13 +134,13 @@ def _chooser(configuration: Configuration) -> ImageNovelty:
 
 
 def _learner(
-    configuration: Configuration, run: Path, rnd_file: Path, policy: LearnedPolicy, tell: Callable[[int], None]
+    configuration: Configuration, run: Path, policy: LearnedPolicy, tell: Callable[[int], None]
 ) -> RunLearner:
     own = configuration.learner
     rnd = make_rnd(own.seed, _device(own.device))
     learner = make_learner(own.method, own.seed, _device(own.device), rnd, own)
-    saved = Checkpointed(learner, checkpoint_folder(run) / "learner.safetensors")
-    return RunLearner(saved, rnd, rnd_file, policy, tell)
+    saved = Checkpointed(learner, learner_file(run))
+    return RunLearner(saved, rnd, novelty_file(run), policy, tell)
 
 
 def _device(name: str) -> str:

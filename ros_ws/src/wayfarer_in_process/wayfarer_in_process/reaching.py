@@ -16,7 +16,7 @@ from wayfarer_policies.acting.random_policies import StillPolicy, UniformPolicy
 from wayfarer_policies.algorithms import checkpoint
 from wayfarer_policies.algorithms.networks import weights_from_bytes, weights_to_bytes
 from wayfarer_policies.algorithms.td3 import TD3
-from wayfarer_policies.exploration.methods import checkpoint_folder, make_learner, make_rnd, method
+from wayfarer_policies.exploration.methods import learner_file, make_learner, make_rnd, method
 from wayfarer_report.drawings.reached import most_telling, side_by_side
 
 from wayfarer_in_process.config import Configuration
@@ -68,7 +68,7 @@ def policies_of(run: Path, configuration: Configuration) -> dict[str, Policy]:
     name = configuration.collector.method
     if not method(name).goal_choice:
         raise DataError(f"{run} was collected by {name!r}, which has no policy for goals")
-    file = checkpoint_folder(run) / "learner.safetensors"
+    file = learner_file(run)
     if not file.exists():
         raise DataError(f"{file} is missing: nothing has been learned in this run")
 

@@ -18,7 +18,7 @@ from wayfarer_policies.algorithms import checkpoint
 from wayfarer_policies.algorithms.networks import auto_device, weights_to_bytes
 from wayfarer_policies.algorithms.td3 import TD3
 from wayfarer_policies.exploration.learners import Checkpointed
-from wayfarer_policies.exploration.methods import checkpoint_folder, make_learner, make_rnd
+from wayfarer_policies.exploration.methods import learner_file, make_learner, make_rnd, novelty_file
 
 from wayfarer_learner.params import Params
 
@@ -35,11 +35,11 @@ class Learner(ContractNode):
             raise ConfigError("node learner: parameter run is empty: name the directory of the run")
         torch.set_num_threads(p.threads)
         device = auto_device() if p.device == "auto" else p.device
-        folder = checkpoint_folder(Path(p.run))
-        self._rnd, self._rnd_file = make_rnd(p.seed, device), folder / "novelty.safetensors"
-        self._buffer = RunBuffer(Path(p.run), device)
+        run_path = Path(p.run)
+        self._rnd, self._rnd_file = make_rnd(p.seed, device), novelty_file(run_path)
+        self._buffer = RunBuffer(run_path, device)
         learner = make_learner(p.method, p.seed, device, self._rnd, p)
-        self._learner = Checkpointed(learner, folder / "learner.safetensors")
+        self._learner = Checkpointed(learner, learner_file(run_path))
         self._algorithm: TD3 = learner.algorithm  # type: ignore[assignment]  # make_learner builds no other
         self._weights = self.publish_to(contract.WEIGHTS)
         self._training = False

@@ -21,7 +21,7 @@ from wayfarer_msgs.msg import Novelty as Score
 from wayfarer_msgs.srv import SelectGoal
 from wayfarer_policies.algorithms.networks import auto_device
 from wayfarer_policies.exploration.goals import CheckpointedNovelty, ImageNovelty, choice
-from wayfarer_policies.exploration.methods import checkpoint_folder, make_rnd
+from wayfarer_policies.exploration.methods import make_rnd, novelty_file
 
 from wayfarer_novelty.params import Params
 
@@ -41,7 +41,7 @@ class Novelty(ContractNode):
         self._rnd = make_rnd(self._params.seed, device, self._params)
         self._novelty = CheckpointedNovelty(
             ImageNovelty(self._rnd, choice("max"), 1, self._params.seed),
-            checkpoint_folder(run_path) / "novelty.safetensors",
+            novelty_file(run_path),
         )
         self._busy = False
         self._last_score = 0.0  # monotonic s

@@ -76,7 +76,7 @@ def test_the_goal_is_the_most_novel_image_and_knows_where_it_is_from(
     assert goal is not None
     everything = rnd.novelty(store.sample_images(1000, np.random.default_rng(0)).frames)
     assert goal.novelty == pytest.approx(everything.max())
-    assert (store.image(goal.episode, goal.step) == goal.image).all()
+    assert (store.frames(np.array([store.cache.row(goal.episode, goal.step)]))[0].numpy() == goal.image).all()
     assert goal.name == f"{goal.episode}/{goal.step}"
     assert goal.ee_position == pytest.approx(goal.episode + goal.step / 100)
     least = ImageNovelty(rnd, least_novel, candidates=1000, seed=0).select_goal(store)

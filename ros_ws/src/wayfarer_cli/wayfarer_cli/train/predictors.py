@@ -11,7 +11,7 @@ from rich.progress import Progress
 from rich.table import Table
 from wayfarer_bags.run_directory import refuse_repeats
 from wayfarer_core.cube import FACES
-from wayfarer_core.errors import ConfigError
+from wayfarer_core.provenance import refuse_another_training
 from wayfarer_data.cache.dataset import Dataset
 from wayfarer_policies.offline.supervised import PredictorConfig, read_predictor, train_predictor
 from wayfarer_report.console import bars, show
@@ -81,9 +81,7 @@ def _finished(config: PredictorConfig, datasets: Sequence[Dataset], which: int, 
         "datasets": [dataset.digest for dataset in datasets],
         "which": which,
     }
-    differ = [key for key in wanted if result.get(key) != wanted[key]]
-    if differ:
-        raise ConfigError(f"{file} was trained with other {' and '.join(differ)}: choose a new --out")
+    refuse_another_training(file, {key: result.get(key) for key in wanted}, wanted)
     return result
 
 
