@@ -23,6 +23,7 @@ from wayfarer_core.errors import DataError
 
 from wayfarer_data.cache.cache_files import checksum_of, copy_to, file_of, fresh_generation, mapped, write_at
 from wayfarer_data.cache.cache_index import INDEX, Entry, Index, Layout, read_index, write_index
+from wayfarer_data.cache.layout import channels_first
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Trajectory:
         known = episode.seen & here
         return cls(
             number=episode.info.number,
-            frames=np.ascontiguousarray(episode.images.transpose(0, 3, 1, 2)),
+            frames=channels_first(episode.images),
             actions=np.nan_to_num(episode.actions),
             ee_positions=np.nan_to_num(ee_positions),
             valid=episode.valid & known[:-1] & known[1:] & np.isfinite(episode.actions).all(axis=1),

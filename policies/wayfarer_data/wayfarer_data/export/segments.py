@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from wayfarer_core.errors import DataError
 
 from wayfarer_data.cache.dataset import Dataset
+from wayfarer_data.cache.layout import channels_last
 
 _DRIFT = 0.02  # of an episode's length, by which its steps may leave the common rate
 
@@ -76,7 +77,7 @@ class Material:
             truncated[-1] = not terminated[-1]
             yield Segment(
                 source=f"{self.dataset.runs[place.run].name}/{place.episode}/{place.step}",
-                images=self.dataset.frames(states).numpy().transpose(0, 2, 3, 1),
+                images=channels_last(self.dataset.frames(states).numpy()),
                 ee_positions=self.dataset.ee_positions(states).numpy(),
                 object_poses=self.dataset.object_poses(states).numpy(),
                 actions=self.dataset.actions(steps).numpy(),

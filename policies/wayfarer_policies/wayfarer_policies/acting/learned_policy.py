@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from wayfarer_core.options import ActingOptions
+from wayfarer_data.cache.layout import channels_first
 
 from wayfarer_policies.acting.policy import Action, Image, Start
 from wayfarer_policies.acting.schedules import GaussianNoise, LinearSchedule
@@ -47,7 +48,7 @@ class LearnedPolicy:
             self._actor, self._version = self._next
         self._start, self._taken, self._playing = start, 0, 0
         goal = start.goal
-        self._goal = None if goal is None else GoalPixels(_channels_first(goal.image), goal.ee_position)
+        self._goal = None if goal is None else GoalPixels(channels_first(goal.image), goal.ee_position)
 
     def act(self, image: Image, ee_position: NDArray[np.float64]) -> Action:
         """Return pi(s, g), with the noise of this step when exploring, or what is played in its place."""
@@ -59,7 +60,7 @@ class LearnedPolicy:
             return rng.uniform(-1.0, 1.0, 3).astype(np.float32)
 
         channels = self._actor.encoder.config.channels
-        seen = one_observation(_channels_first(image), self._goal, ee_position, channels)
+        seen = one_observation(channels_first(image), self._goal, ee_position, channels)
         with torch.no_grad():
             action: Action = self._actor(seen.to(self._device))[0].cpu().numpy()  # (3,)
         if not explore:
@@ -86,7 +87,3 @@ class LearnedPolicy:
         return goal is not None and bool(
             np.linalg.norm(goal.ee_position - ee_position) <= self._options.arrival_distance
         )
-
-
-def _channels_first(image: Image) -> NDArray[np.uint8]:
-    return np.ascontiguousarray(image.transpose(2, 0, 1))

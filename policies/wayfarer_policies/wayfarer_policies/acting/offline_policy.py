@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 from wayfarer_core.errors import DataError
+from wayfarer_data.cache.layout import channels_first
 
 from wayfarer_policies.acting.policy import Action, Image, Start
 from wayfarer_policies.algorithms import checkpoint
@@ -72,7 +73,7 @@ class OfflinePolicy:
 
     def act(self, image: Image, ee_position: NDArray[np.float64]) -> Action:
         """Return the action (3,) for an image (84, 84, 3)."""
-        pixels = np.ascontiguousarray(image.transpose(2, 0, 1))
+        pixels = channels_first(image)
         channels = self._networks.encoder_config.channels
         seen = one_observation(pixels, None, ee_position, channels)
         return choose(self._networks, seen, draw_latents(self._rng, ACTING_CANDIDATES, self._networks.heads.latent))

@@ -12,6 +12,7 @@ from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_core.calibration import load_optional
 from wayfarer_core.errors import DataError
 from wayfarer_data.cache.dataset import Dataset
+from wayfarer_data.cache.layout import channels_last
 from wayfarer_vision.camera import observation_camera
 from wayfarer_vision.cube_tracker import CubeTracker
 
@@ -110,5 +111,5 @@ def _track(dataset: Dataset, run: int, tracker: Tracker, poses: NDArray[np.float
     seen[dataset.known] = True
     for place in np.flatnonzero(dataset.episode_runs == run):
         rows = np.arange(dataset.starts[place], dataset.lasts[place] + 1)
-        found = tracker(dataset.frames(rows).numpy().transpose(0, 2, 3, 1))  # (T + 1, 7)
+        found = tracker(channels_last(dataset.frames(rows).numpy()))  # (T + 1, 7)
         poses[rows] = np.where(seen[rows, None], found, np.nan)

@@ -11,6 +11,7 @@ from wayfarer_bags.bag import read_episode
 from wayfarer_bags.episode import Episode
 from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_core.errors import DataError
+from wayfarer_data.cache.layout import channels_first
 from wayfarer_policies.algorithms import checkpoint
 from wayfarer_policies.algorithms.rnd import RND
 from wayfarer_policies.exploration.methods import make_rnd, novelty_file
@@ -55,7 +56,7 @@ class Monitor:
         if (changed := file.stat().st_mtime_ns) != self._rnd_of:
             self._rnd.restore(checkpoint.read(file, "novelty"))
             self._rnd_of = changed
-        frames = np.ascontiguousarray(episode.images[episode.seen].transpose(0, 3, 1, 2))  # (B, C, H, W)
+        frames = channels_first(episode.images[episode.seen])  # (B, C, H, W)
         novelties = self._rnd.novelty(frames)
         return {"novelty/reached_mean": float(novelties.mean()), "novelty/reached_max": float(novelties.max())}
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from wayfarer_data.cache.layout import channels_first
 from wayfarer_policies.algorithms import checkpoint
 from wayfarer_policies.algorithms.networks import fast_precision
 from wayfarer_policies.algorithms.rnd import RND, RNDConfig
@@ -50,4 +51,4 @@ def score(run: RunRecord) -> Scores:
 
 def _images(frames: Sequence[Frame]) -> NDArray[np.uint8]:
     """Return frames as the networks take them, (F, C, H, W)."""
-    return np.ascontiguousarray(np.stack([frame.pixels for frame in frames]).transpose(0, 3, 1, 2))
+    return channels_first(np.stack([frame.pixels for frame in frames]))

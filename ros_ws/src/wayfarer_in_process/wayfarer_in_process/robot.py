@@ -16,6 +16,7 @@ from wayfarer_core.errors import DeviceError, WayfarerError
 from wayfarer_core.fault import TRIES, FaultKind, tried_in_vain
 from wayfarer_core.reason import nothing_passed
 from wayfarer_core.safety import Decision, Limits, Pose, Situation, decide
+from wayfarer_data.cache.layout import channels_last
 from wayfarer_policies.acting.policy import Policy, PolicyGoal, Start
 from wayfarer_policies.exploration.goals import Goal
 from wayfarer_policies.exploration.methods import method
@@ -185,4 +186,4 @@ class InProcessRobot:
 
 
 def _policy_goal(goal: Goal) -> PolicyGoal:
-    return PolicyGoal(np.ascontiguousarray(goal.image.transpose(1, 2, 0)), goal.ee_position)
+    return PolicyGoal(channels_last(goal.image), goal.ee_position)

@@ -4,7 +4,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from rclpy.action import ActionServer, GoalResponse
 from rclpy.action.server import ServerGoalHandle
@@ -16,6 +15,7 @@ from wayfarer_common.run import RESULT_TIMEOUT, ContractNode, run
 from wayfarer_core import names
 from wayfarer_core.errors import ConfigError, WayfarerError
 from wayfarer_data.cache.buffer import RunBuffer
+from wayfarer_data.cache.layout import channels_first, channels_last
 from wayfarer_msgs.action import FitNovelty
 from wayfarer_msgs.msg import Novelty as Score
 from wayfarer_msgs.srv import SelectGoal
@@ -64,7 +64,7 @@ class Novelty(ContractNode):
         if self._busy or time.monotonic() - self._last_score < 1.0 / self._params.score_rate:
             return
         self._last_score = time.monotonic()
-        frame = np.ascontiguousarray(image_to_array(message).transpose(2, 0, 1))[None]  # (1, 3, H, W)
+        frame = channels_first(image_to_array(message))[None]  # (1, 3, H, W)
         self._score.publish(Score(header=message.header, novelty=float(self._rnd.novelty(frame)[0])))
         self.counts["scores"] += 1
 
@@ -77,7 +77,7 @@ class Novelty(ContractNode):
             return response
         finally:
             self._busy = False
-        pixels = np.ascontiguousarray(goal.image.transpose(1, 2, 0))  # (H, W, 3)
+        pixels = channels_last(goal.image)  # (H, W, 3)
         response.goal = array_to_image(pixels, self.get_clock().now().to_msg(), names.CAMERA_FRAME)
         response.success, response.novelty = True, goal.novelty
         response.episode, response.step, response.ee_position = goal.episode, goal.step, goal.ee_position
