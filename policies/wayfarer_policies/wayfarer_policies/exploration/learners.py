@@ -13,6 +13,7 @@ from wayfarer_data.cache.sampling import Batch, Replay
 from wayfarer_policies.algorithms import checkpoint
 from wayfarer_policies.algorithms.algorithm import Algorithm, LabelledBatch, positive
 from wayfarer_policies.algorithms.checkpoint import State
+from wayfarer_policies.algorithms.rnd import RND
 
 BATCH = 100  # the authors' batch size
 _CHECK_EVERY = 50  # updates between two looks at whether all is finite: each look waits for the device
@@ -115,8 +116,13 @@ class NoLearner:
 class Checkpointed:
     """A learner that is on disk whenever it has learned, and continues from there."""
 
-    def __init__(self, learner: ReplayLearner, path: Path) -> None:
+    def __init__(
+        self, learner: ReplayLearner, path: Path, rnd: RND | None = None, rnd_file: Path | None = None
+    ) -> None:
+        """`rnd` is what its labels ask; before each update it becomes the novelty's, if that has left its file."""
         self.learner, self.path = learner, path
+        self._rnd, self._rnd_file = rnd, rnd_file
+
         if path.exists():
             learner.restore(checkpoint.read(path, "learner"))
 
@@ -127,6 +133,9 @@ class Checkpointed:
 
     def update(self, store: Replay, steps: int, **options: Any) -> dict[str, float]:
         """Learn and save."""
+        if self._rnd is not None and self._rnd_file is not None and self._rnd_file.exists():
+            self._rnd.restore(checkpoint.read(self._rnd_file, "novelty"))
+
         metrics = self.learner.update(store, steps, **options)
         checkpoint.write(self.path, "learner", self.learner.state())
         return metrics

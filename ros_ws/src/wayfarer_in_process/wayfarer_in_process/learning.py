@@ -10,9 +10,7 @@ from wayfarer_data.cache.buffer import RunBuffer
 from wayfarer_data.cache.sampling import Images
 from wayfarer_policies.acting.learned_policy import LearnedPolicy
 from wayfarer_policies.acting.policy import Policy
-from wayfarer_policies.algorithms import checkpoint
 from wayfarer_policies.algorithms.networks import auto_device, weights_from_bytes, weights_to_bytes
-from wayfarer_policies.algorithms.rnd import RND
 from wayfarer_policies.algorithms.td3 import TD3
 from wayfarer_policies.exploration.algorithm_1 import CountedStore, Learner, Novelty, Store
 from wayfarer_policies.exploration.goals import CheckpointedNovelty, FitOnly, Goal, ImageNovelty, NoNovelty, choice
@@ -52,11 +50,9 @@ class RunStore:
 class RunLearner:
     """The learner on the run's buffer; hands each new actor to the policy, which takes it from its next episode on."""
 
-    def __init__(
-        self, learner: Checkpointed, rnd: RND, rnd_file: Path, policy: LearnedPolicy, tell: Callable[[int], None]
-    ) -> None:
-        """`rnd` is the learner's own, which follows the novelty's by its file; `tell` hears of updates, may raise."""
-        self._learner, self._rnd, self._rnd_file, self._policy, self._tell = learner, rnd, rnd_file, policy, tell
+    def __init__(self, learner: Checkpointed, policy: LearnedPolicy, tell: Callable[[int], None]) -> None:
+        """`tell` hears of updates, and may raise."""
+        self._learner, self._policy, self._tell = learner, policy, tell
         self._algorithm: TD3 = learner.learner.algorithm  # type: ignore[assignment]  # make_learner builds no other
         if self.episodes_learned:
             self._offer()
@@ -68,8 +64,6 @@ class RunLearner:
 
     def update(self, store: RunStore, steps: int) -> dict[str, float]:
         """Learn, save, and offer the new weights."""
-        if self._rnd_file.exists():
-            self._rnd.restore(checkpoint.read(self._rnd_file, "novelty"))
         metrics = self._learner.update(store.replay, steps, progress=self._tell)
         self._offer()
         return metrics
@@ -139,8 +133,8 @@ def _learner(
     own = configuration.learner
     rnd = make_rnd(own.seed, _device(own.device))
     learner = make_learner(own.method, own.seed, _device(own.device), rnd, own)
-    saved = Checkpointed(learner, learner_file(run))
-    return RunLearner(saved, rnd, novelty_file(run), policy, tell)
+    saved = Checkpointed(learner, learner_file(run), rnd, novelty_file(run))
+    return RunLearner(saved, policy, tell)
 
 
 def _device(name: str) -> str:

@@ -14,7 +14,6 @@ from wayfarer_core.errors import ConfigError, WayfarerError
 from wayfarer_data.cache.buffer import RunBuffer
 from wayfarer_msgs.action import Train
 from wayfarer_msgs.msg import Weights
-from wayfarer_policies.algorithms import checkpoint
 from wayfarer_policies.algorithms.networks import auto_device, weights_to_bytes
 from wayfarer_policies.algorithms.td3 import TD3
 from wayfarer_policies.exploration.learners import Checkpointed
@@ -36,10 +35,10 @@ class Learner(ContractNode):
         torch.set_num_threads(p.threads)
         device = auto_device() if p.device == "auto" else p.device
         run_path = Path(p.run)
-        self._rnd, self._rnd_file = make_rnd(p.seed, device), novelty_file(run_path)
+        rnd = make_rnd(p.seed, device)
         self._buffer = RunBuffer(run_path, device)
-        learner = make_learner(p.method, p.seed, device, self._rnd, p)
-        self._learner = Checkpointed(learner, learner_file(run_path))
+        learner = make_learner(p.method, p.seed, device, rnd, p)
+        self._learner = Checkpointed(learner, learner_file(run_path), rnd, novelty_file(run_path))
         self._algorithm: TD3 = learner.algorithm  # type: ignore[assignment]  # make_learner builds no other
         self._weights = self.publish_to(contract.WEIGHTS)
         self._training = False
@@ -81,8 +80,6 @@ class Learner(ContractNode):
             if updates % _FEEDBACK_EVERY == 0:
                 handle.publish_feedback(Train.Feedback(updates=updates))
 
-        if self._rnd_file.exists():  # written whole by the novelty node
-            self._rnd.restore(checkpoint.read(self._rnd_file, "novelty"))
         return self._learner.update(self._buffer.open(), handle.request.steps, progress=report)
 
     def _publish(self) -> None:
