@@ -17,6 +17,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from std_srvs.srv import Trigger
 from wayfarer_bags.run_directory import finished
 from wayfarer_common import contract
+from wayfarer_common.agreement import check_agreement
 from wayfarer_common.params import declare
 from wayfarer_common.run import ContractNode, run
 from wayfarer_core import names
@@ -24,7 +25,6 @@ from wayfarer_core.errors import ConfigError
 from wayfarer_core.fault import FaultKind
 from wayfarer_msgs.action import FitNovelty, RunEpisode, Train
 from wayfarer_msgs.msg import CollectorStatus, Fault
-from wayfarer_policies.agreement import check_agreement
 from wayfarer_policies.exploration.algorithm_1 import (
     CountedStore,
     Learner,

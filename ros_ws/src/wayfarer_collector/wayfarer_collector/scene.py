@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import yaml
 from builtin_interfaces.msg import Time
 from std_srvs.srv import SetBool
+from wayfarer_common.agreement import must_agree
 from wayfarer_core import names
 from wayfarer_core.errors import ConfigError
 from wayfarer_core.fault import FaultKind
@@ -18,7 +19,6 @@ from wayfarer_msgs.action import RunEpisode
 from wayfarer_msgs.msg import Episode
 from wayfarer_msgs.srv import Reset
 from wayfarer_policies.acting.scripts import SCRIPTS, Box, steps_needed
-from wayfarer_policies.agreement import must_agree
 
 from wayfarer_collector.params import SCENES
 from wayfarer_collector.waiting import Patience, RefusedError, SilenceError

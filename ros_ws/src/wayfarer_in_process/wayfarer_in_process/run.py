@@ -9,11 +9,11 @@ import torch
 from wayfarer_bags.run_description import describe
 from wayfarer_bags.run_directory import RunWriter, finished
 from wayfarer_common import lifetime
+from wayfarer_common.agreement import check_agreement
 from wayfarer_core.errors import ConfigError
 from wayfarer_launch.collection import Collection, holds_all, launch_arguments
 from wayfarer_launch.launch_file import read_launch_file
 from wayfarer_launch.nodes import find_launch_file, share_of
-from wayfarer_policies.agreement import check_agreement
 from wayfarer_policies.exploration.algorithm_1 import Overlapped, Pace, Progress, Schedule, Sequential, Stage, explore
 from wayfarer_report.live.policy_watch import PolicyWatch, in_words
 from wayfarer_report.live.scalars import Scalars

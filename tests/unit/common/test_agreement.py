@@ -1,8 +1,8 @@
 import re
 
 import pytest
+from wayfarer_common.agreement import check_agreement
 from wayfarer_core.errors import ConfigError
-from wayfarer_policies.agreement import check_agreement
 
 CONTROL = {"workspace_min": [0.36, -0.35, -0.08], "workspace_max": (0.8, 0.35, 0.388)}
 OTHER = {"workspace_min": [0.36, -0.35, 0.05], "workspace_max": [0.8, 0.35, 0.388]}
