@@ -2,8 +2,8 @@
 
 .venv/bin/python examples/own_policy.py runs/circles
 
-The two entries in POLICIES and METHODS are all that it takes. Write them into
-wayfarer_policies/exploration/methods.py, and the actor node runs it as well: `wayfarer collect --method circle`.
+Here it stands in for the policy of the method `random`, in this process alone. For the actor node write the entry into
+wayfarer_policies/exploration/methods.py; docs/architecture.md says how a method gets a name of its own.
 """
 
 import sys
@@ -11,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from wayfarer_in_process.run import collect_in_process
+from wayfarer_launch.collection import Collection
 from wayfarer_policies.acting.policy import Action, Image, Start
-from wayfarer_policies.exploration.methods import METHODS, POLICIES, Method
+from wayfarer_policies.exploration.methods import POLICIES
 
 
 class Circle:
@@ -31,18 +33,14 @@ class Circle:
         return np.array([0.5 * np.cos(self._angle), 0.5 * np.sin(self._angle), 0.0], np.float32)
 
 
-POLICIES["circle"] = lambda _: Circle()
-METHODS["circle"] = Method("circle")
+POLICIES["random"] = lambda _: Circle()
 
 
 def main(folder: str) -> None:
     """Collect two short episodes."""
-    from wayfarer_in_process.run import collect_in_process  # it reads METHODS, so it comes after the entry
-    from wayfarer_launch.collection import Collection
-
     wanted = Collection(
         target="sim",
-        method="circle",
+        method="random",
         episodes=2,
         steps=10,
         seed=0,

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fixtures.episodes import write_run
 from wayfarer_bags.bag import read_episode
@@ -48,5 +49,7 @@ def test_one_network_is_trained_on_two_runs_and_errs_less(tmp_path: Path) -> Non
 def test_a_policy_of_ones_own_is_recorded_as_any_other(tmp_path: Path) -> None:
     run("own_policy.py", tmp_path / "run")
     episodes = [read_episode(file) for file in RunDirectory(tmp_path / "run").episodes().values()]
-    assert [(one.info.method, one.steps) for one in episodes] == [("circle", 10)] * 2
-    assert all(abs(one.requested[:, :2]).max() > 0.3 for one in episodes)
+    assert [(one.info.method, one.steps) for one in episodes] == [("random", 10)] * 2
+    for one in episodes:
+        assert np.linalg.norm(one.requested[:, :2], axis=1) == pytest.approx(0.5)  # a circle's steps are of one length
+        assert not one.requested[:, 2].any()
