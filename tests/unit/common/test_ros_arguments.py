@@ -117,3 +117,36 @@ def test_a_parameter_file_of_the_user_s_is_ros_s_to_read(tmp_path: Path) -> None
 def test_a_file_of_launch_that_cannot_be_read_is_ros_s_to_complain_of(tmp_path: Path) -> None:
     words = ["--ros-args", "--params-file", str(tmp_path / "launch_params_gone")]
     assert literal(words) == words
+
+
+def files(tmp_path: Path, *contents: str) -> list[str]:
+    words = ["--ros-args"]
+    for number, content in enumerate(contents):
+        file = tmp_path / f"{number}.yaml"
+        file.write_text(f"/**/control:\n  ros__parameters:\n    {content}\n")
+        words += ["--params-file", str(file)]
+    return words
+
+
+@pytest.mark.parametrize("later", ["fast", "'0.3'", "1", "[0.3]", "true"])
+def test_a_parameter_that_is_given_again_in_another_type_is_refused(tmp_path: Path, later: str) -> None:
+    with pytest.raises(ConfigError, match=r"max_speed of /\*\*/control is .*1\.yaml, but 0\.45 \(float\) in .*0\.yaml"):
+        literal(files(tmp_path, "max_speed: 0.45", f"max_speed: {later}"))
+
+
+@pytest.mark.parametrize("later", ["0.3", "1e-1", ".3", "3.0"])
+def test_a_parameter_that_is_given_again_in_its_type_is_taken(tmp_path: Path, later: str) -> None:
+    words = files(tmp_path, "max_speed: 0.45", f"max_speed: {later}")
+    assert literal(words) == words
+
+
+def test_a_rule_of_another_type_than_the_one_before_it_is_refused() -> None:
+    with pytest.raises(ConfigError, match="tau"):
+        literal(["--ros-args", "-p", "tau:=0.5", "-p", "tau:=1"])
+
+
+def test_what_is_told_to_another_node_is_not_looked_at(tmp_path: Path) -> None:
+    words = files(tmp_path, "max_speed: 0.45", "max_speed: fast")
+    assert literal([*words, "-r", "__node:=camera"])[: len(words)] == words
+    with pytest.raises(ConfigError, match="max_speed"):
+        literal([*words, "-r", "__node:=control"])
