@@ -136,8 +136,8 @@ def _kind(node: yaml.Node) -> str:
     """Return the type that ROS gives a value, in words."""
     if isinstance(node, yaml.SequenceNode):
         return f"list of {_kind(node.value[0])}" if node.value else "empty list"
-    tag = node.tag.rpartition(":")[2]
-    if tag == "str" and node.style is None and _is_number(node.value):
+    tag: str = node.tag.rpartition(":")[2]
+    if isinstance(node, yaml.ScalarNode) and tag == "str" and node.style is None and _is_number(node.value):
         return "float"  # 1e3 is a text to PyYAML, and a number to ROS
     return tag
 
