@@ -128,7 +128,10 @@ def test_there_is_one_middleware_to_fall_back_to() -> None:
             {"RMW_IMPLEMENTATION": "rmw_zenoh_cpp"},
             ["note: RMW_IMPLEMENTATION=rmw_zenoh_cpp is not installed", "error: nobody"],
         ),
-        ({"HOME": "/proc/nowhere"}, ["note: HOME is /proc/nowhere, where nothing can be written", "error: nobody"]),
+        (
+            {"HOME": "/proc/nowhere", "ROS_HOME": ""},
+            ["note: HOME is /proc/nowhere, where nothing can be written", "error: nobody"],
+        ),
         ({"ROS_SECURITY_ENABLE": "true"}, ["error: ROS_SECURITY_ENABLE=true: only an installed ROS"]),
         ({"RCUTILS_LOGGING_USE_STDOUT": "maybe"}, ["error: RCUTILS_LOGGING_USE_STDOUT=maybe must be 0 or 1"]),
         ({"PYTHONIOENCODING": "ascii"}, ["error: nobody offers"]),
