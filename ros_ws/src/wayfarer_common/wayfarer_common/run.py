@@ -16,6 +16,7 @@ from typing import Any, NoReturn, TypeVar
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.action import ActionClient, ActionServer
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.executors import Executor, SingleThreadedExecutor
@@ -56,6 +57,9 @@ class ContractNode(Node):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
+        # Jazzy's executor begins no callback of a group while a coroutine of that group waits: a hold would wait for the
+        # bridge's word, and the word for the hold. There is one thread, and nothing to be guarded from one another.
+        self._default_callback_group = ReentrantCallbackGroup()
         self._claims = [lifetime.claim(self.context.get_domain_id(), self.get_fully_qualified_name())]
         self.failure: BaseException | None = None  # what ends the process, see `fail`
         self.finished = False  # set by a node whose work is done
