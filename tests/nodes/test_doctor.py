@@ -41,4 +41,4 @@ def test_doctor_hears_the_camera_judges_it_and_ends_with_the_code_of_the_first_f
 def test_doctor_of_a_target_there_is_not_names_those_there_are(domain: int) -> None:
     done = wayfarer("doctor", "--target", "moon")
     assert done.returncode == 1
-    assert "target 'moon' is not one of sim, hardware" in done.stderr
+    assert "'moon' is not one of 'sim', 'hardware'" in done.stderr

@@ -57,8 +57,8 @@ class ContractNode(Node):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        # Jazzy's executor begins no callback of a group while a coroutine of that group waits: a hold would wait for the
-        # bridge's word, and the word for the hold. There is one thread, and nothing to be guarded from one another.
+        # Jazzy's executor begins no callback of a group while a coroutine of that group waits: a hold would wait for
+        # the bridge's word, and the word for the hold. One thread runs them all, so that there is nothing to guard.
         self._default_callback_group = ReentrantCallbackGroup()
         self._claims = [lifetime.claim(self.context.get_domain_id(), self.get_fully_qualified_name())]
         self.failure: BaseException | None = None  # what ends the process, see `fail`
