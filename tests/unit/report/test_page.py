@@ -97,7 +97,7 @@ def test_nothing_that_stands_in_a_bag_or_run_yaml_becomes_markup(tmp_path: Path)
     for number in range(2):
         run.add(write_episode(path, number, 4, size=36, record=record))
     session = {"started": EVIL, "commit": EVIL, "versions": {EVIL: EVIL}, "collector": {"method": EVIL, "seed": EVIL}}
-    run.describe({"configuration": {EVIL: {EVIL: [EVIL]}, "other": EVIL}, "sessions": [session, EVIL]})
+    run.describe({"configuration": {EVIL: {EVIL: [EVIL]}}, "sessions": [session]})
     run.release()
     page = page_of(path)
     read = Reader(page)
@@ -108,12 +108,13 @@ def test_nothing_that_stands_in_a_bag_or_run_yaml_becomes_markup(tmp_path: Path)
 
 
 @pytest.mark.parametrize("description", [{"sessions": 3}, {"sessions": [{"collector": 7}]}, {"configuration": [1]}])
-def test_a_run_yaml_of_another_kind_is_reported_as_not_recorded(tmp_path: Path, description: dict[str, Any]) -> None:
+def test_a_run_yaml_of_another_kind_is_an_error_that_names_it(tmp_path: Path, description: dict[str, Any]) -> None:
     path = run_with(tmp_path / "run")
     run = RunWriter(path)
     run.describe(description)
     run.release()
-    assert "not recorded" in page_of(path)
+    with pytest.raises(DataError, match=r"run\.yaml: its "):
+        page_of(path)
 
 
 def test_a_run_without_truth_says_so_in_place_of_empty_figures(tmp_path: Path) -> None:

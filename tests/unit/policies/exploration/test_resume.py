@@ -76,7 +76,10 @@ def run(folder: Path, whitening: str, stop: tuple[Stage, int] | None = None) -> 
 
 
 def everything(folder: Path) -> dict[str, bytes]:
-    found = {name: (folder / "cache" / f"{name}.raw").read_bytes() for name in ("frames", "actions", "ee_positions")}
+    found = {}
+    for name in ("frames", "actions", "ee_positions"):
+        (file,) = (folder / "cache").glob(f"{name}*.raw")
+        found[name] = file.read_bytes()
     for kind in ("learner", "novelty"):
         state = checkpoint.read(folder / kind, kind)
         found |= {f"{kind}/{name}": tensor.numpy().tobytes() for name, tensor in state.tensors.items()}
