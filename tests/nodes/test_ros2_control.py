@@ -103,6 +103,7 @@ def test_what_is_missing_of_a_pandas_driver_is_named(domain: int) -> None:
         wait_for(lambda: says(me, "no publisher of /franka/joint_states"), "the complaint")
         assert says(me, f"no service of {RECOVERY} (franka_hardware should be it)")
         FakePanda(me)
+        me.listen(contract.ACKNOWLEDGEMENT)  # stands for control
         me.wait_ready("franka_bridge")
 
 
