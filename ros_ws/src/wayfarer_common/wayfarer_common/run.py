@@ -16,7 +16,7 @@ from typing import Any, NoReturn, TypeVar
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.action import ActionClient, ActionServer
-from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.callback_groups import CallbackGroup, ReentrantCallbackGroup
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.executors import Executor, SingleThreadedExecutor
@@ -56,10 +56,8 @@ class ContractNode(Node):
     """
 
     def __init__(self, name: str) -> None:
+        self._all_callbacks = ReentrantCallbackGroup()
         super().__init__(name)
-        # Jazzy's executor begins no callback of a group while a coroutine of that group waits: a hold would wait for
-        # the bridge's word, and the word for the hold. One thread runs them all, so that there is nothing to guard.
-        self._default_callback_group = ReentrantCallbackGroup()
         self._claims = [lifetime.claim(self.context.get_domain_id(), self.get_fully_qualified_name())]
         self.failure: BaseException | None = None  # what ends the process, see `fail`
         self.finished = False  # set by a node whose work is done
@@ -72,6 +70,16 @@ class ContractNode(Node):
         self._was_ready = False
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_timer(_CHECK_PERIOD, self._report_if_due, clock=self.steady)
+
+    @property
+    def default_callback_group(self) -> CallbackGroup:
+        """The group of every callback: none waits for another.
+
+        Of a group as rclpy has it by default, Jazzy's executor begins no callback while a coroutine of it waits: a
+        hold would wait for the bridge's word, and the word for the hold. One thread runs them all: nothing is to be
+        guarded.
+        """
+        return self._all_callbacks
 
     def claim_topic(self, name: str) -> None:
         """Be the only one of our nodes to publish a topic that all namespaces share. Raises ConfigError."""
