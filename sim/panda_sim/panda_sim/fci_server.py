@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from panda_sim.box import ControlBox
-from panda_sim.codes import FCI_PORT, FCI_VERSION, Command, ConnectStatus, MoveStatus
+from panda_sim.codes import FCI_PORT, FCI_VERSION, Command, MoveStatus
 from panda_sim.datagrams import Datagrams
 from panda_sim.sessions import BrokenError, Framing, Message, Session
-from panda_sim.wire import CONNECT_ANSWER, HEADER, REQUESTS, ROBOT_COMMAND
+from panda_sim.wire import HEADER, REQUESTS, ROBOT_COMMAND
 
 _log = logging.getLogger("panda_sim.fci")
 
@@ -110,19 +110,7 @@ class FciServer:
             self._session.send(message.command, message.command_id, answer.status, answer.more)
 
     def _connect(self, message: Message) -> None:
-        if self._session.connected:
-            raise BrokenError("Connect was said twice")
-        version = np.array([FCI_VERSION], CONNECT_ANSWER).tobytes()
-        wanted, port = int(message.given["version"]), int(message.given["udp_port"])
-        if wanted != FCI_VERSION:
-            self._session.send(
-                message.command, message.command_id, ConnectStatus.INCOMPATIBLE, version
-            )
-            raise BrokenError(f"it speaks version {wanted}, not {FCI_VERSION}")
-        if port == 0:
-            raise BrokenError("it names no UDP port")
-        self._session.connected = True
-        self._session.send(message.command, message.command_id, ConnectStatus.SUCCESS, version)
+        port = self._session.connect(message, FCI_VERSION)
         self._datagrams.speak_to((self._session.peer, port))
         _log.info("%s has connected", self._session.peer)
 

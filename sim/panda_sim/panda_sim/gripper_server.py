@@ -5,11 +5,11 @@ import socket
 
 import numpy as np
 
-from panda_sim.codes import GRIPPER_PORT, GRIPPER_VERSION, ConnectStatus, GripperCommand
+from panda_sim.codes import GRIPPER_PORT, GRIPPER_VERSION, GripperCommand
 from panda_sim.datagrams import Datagrams
 from panda_sim.gripper import Gripper
 from panda_sim.sessions import BrokenError, Framing, Message, Session
-from panda_sim.wire import CONNECT_ANSWER, GRIPPER_HEADER, GRIPPER_REQUESTS, GRIPPER_STATE
+from panda_sim.wire import GRIPPER_HEADER, GRIPPER_REQUESTS, GRIPPER_STATE
 
 _STATE_EVERY = 10  # ms between two states; assumed
 _log = logging.getLogger("panda_sim.gripper")
@@ -84,19 +84,7 @@ class GripperServer:
             self._session.send(message.command, message.command_id, answer.status, answer.more)
 
     def _connect(self, message: Message) -> None:
-        if self._session.connected:
-            raise BrokenError("Connect was said twice")
-        version = np.array([GRIPPER_VERSION], CONNECT_ANSWER).tobytes()
-        wanted, port = int(message.given["version"]), int(message.given["udp_port"])
-        if wanted != GRIPPER_VERSION:
-            self._session.send(
-                message.command, message.command_id, ConnectStatus.INCOMPATIBLE, version
-            )
-            raise BrokenError(f"it speaks version {wanted}, not {GRIPPER_VERSION}")
-        if port == 0:
-            raise BrokenError("it names no UDP port")
-        self._session.connected = True
-        self._session.send(message.command, message.command_id, ConnectStatus.SUCCESS, version)
+        port = self._session.connect(message, GRIPPER_VERSION)
         self._datagrams.speak_to((self._session.peer, port))
 
     def _answer_ended(self) -> None:

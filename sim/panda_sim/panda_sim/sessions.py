@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from panda_sim.codes import ConnectStatus
 from panda_sim.errors import PandaSimError
+from panda_sim.wire import CONNECT_ANSWER
 
 _FIRST_WORD = 2000  # cycles, within which a client must say Connect
 _CHUNK = 4096  # bytes read in a cycle: more than any client needs
@@ -165,6 +167,26 @@ class Session:
         self._heard += data
         while self._client is client and (message := self._framing.cut(self._heard)) is not None:
             yield message
+
+    def connect(self, request: Message, version: int) -> int:
+        """Answer a client's Connect, as box and gripper do; return its UDP port.
+
+        Raises:
+            BrokenError: it has connected already, speaks another version, or names no port.
+
+        """
+        if self.connected:
+            raise BrokenError("Connect was said twice")
+        more = np.array([version], CONNECT_ANSWER).tobytes()
+        wanted, port = int(request.given["version"]), int(request.given["udp_port"])
+        if wanted != version:
+            self.send(request.command, request.command_id, ConnectStatus.INCOMPATIBLE, more)
+            raise BrokenError(f"it speaks version {wanted}, not {version}")
+        if port == 0:
+            raise BrokenError("it names no UDP port")
+        self.connected = True
+        self.send(request.command, request.command_id, ConnectStatus.SUCCESS, more)
+        return port
 
     def tick(self) -> None:
         """Let a millisecond pass: send what could not be sent.
