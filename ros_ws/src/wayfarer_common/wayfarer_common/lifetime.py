@@ -10,8 +10,8 @@ import signal
 import socket
 import stat
 import struct
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from types import FrameType
@@ -49,6 +49,18 @@ def catch(note: Note) -> None:
     for number in ENDING:
         if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, note)
+
+
+@contextmanager
+def caught(note: Note) -> Iterator[None]:
+    """Let `note` hear of them meanwhile; afterwards whoever heard them before does again."""
+    before = {number: signal.getsignal(number) for number in ENDING}
+    catch(note)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def end_as_python_does() -> None:

@@ -2,8 +2,8 @@
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 
 import torch
 from wayfarer_bags.run_description import describe
@@ -38,7 +38,7 @@ def collect_in_process(wanted: Collection) -> None:
     try:
         if holds_all(wanted):
             return
-        with _Watch(wanted) as watch, watch.catching_signals():
+        with _Watch(wanted) as watch, lifetime.caught(watch.note):
             _collect(configuration, run, watch)
     except StoppedError:
         sys.exit(128 + watch.signal)
@@ -108,17 +108,6 @@ class _Watch:
         self._words = f"episode {progress.episode}: {progress.stage}{goal}"
         self._progress.tell(self._done, 0, self._words)
 
-    @contextmanager
-    def catching_signals(self) -> Iterator[None]:
-        """Take note of signals; what is under way looks at them where it can end cleanly."""
-
-        def note(number: int, _: object) -> None:
-            self.signal = number
-
-        old = {number: signal.getsignal(number) for number in lifetime.ENDING}
-        lifetime.catch(note)
-        try:
-            yield
-        finally:
-            for number, handler in old.items():
-                signal.signal(number, handler)
+    def note(self, number: int, _: object) -> None:
+        """Take note of a signal; what is under way looks at it where it can end cleanly."""
+        self.signal = number

@@ -6,7 +6,7 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,7 +62,7 @@ class Supervisor:
         The end comes with a signal, when a node ends that ends the run, or when all have ended. Raises NodeDiedError,
         naming the node, where such a one ended with an error.
         """
-        with self._claims, self._catch_signals():
+        with self._claims, lifetime.caught(self._note):
             try:
                 for node, program in self._programs:
                     self._start(node, program)
@@ -100,18 +100,8 @@ class Supervisor:
         words = [f"{p.spec.label} {_how(p.popen.returncode)}" for p in failed]
         raise NodeDiedError(f"{' and '.join(words)}: the run was ended; what it had stored is safe")
 
-    @contextlib.contextmanager
-    def _catch_signals(self) -> Iterator[None]:
-        def note(number: int, _: object) -> None:
-            self._signal = number
-
-        old = {number: signal.getsignal(number) for number in lifetime.ENDING}
-        lifetime.catch(note)
-        try:
-            yield
-        finally:
-            for number, handler in old.items():
-                signal.signal(number, handler)
+    def _note(self, number: int, _: object) -> None:
+        self._signal = number
 
     def _end_all(self) -> None:
         for number, patience in _PATIENCE:
