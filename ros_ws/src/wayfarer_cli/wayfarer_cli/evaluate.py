@@ -11,9 +11,8 @@ from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_core.errors import ConfigError
 from wayfarer_in_process.config import Configuration, configuration_of_run
 from wayfarer_in_process.reaching import FRAMES, Distances, Trials, Tried, film, try_all
-from wayfarer_in_process.trial import Trial, collection_of, held, try_in_process
-from wayfarer_policies.acting.offline_policy import read_policy
-from wayfarer_policies.offline.evaluation import Evaluation, Share, count_successes
+from wayfarer_in_process.trial import Trial, try_by, try_in_process
+from wayfarer_policies.offline.evaluation import Evaluation, Share
 from wayfarer_report.console import bars, show
 from wayfarer_report.drawings.reached import Ending, draw_reached, most_telling, write_movie
 
@@ -22,12 +21,7 @@ from wayfarer_cli.collect import collect_episodes
 
 def try_over_ros(trial: Trial) -> Evaluation:
     """Let the nodes act out and record what the run does not hold yet, then count. Raises a WayfarerError."""
-    policy = read_policy(trial.checkpoint)
-    run = trial.run(policy, "ros")
-    wanted = collection_of(trial, policy, run)
-    if held(wanted) < trial.episodes:
-        collect_episodes(wanted)
-    return count_successes(run, policy.task, trial.episodes)
+    return try_by(trial, "ros", collect_episodes)
 
 
 def evaluate_policy(trial: Trial, in_process: bool, as_json: bool) -> None:

@@ -1,5 +1,6 @@
 """A learned policy tried at its task in the simulator: what is recorded for it, and how often it succeeded."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,16 +38,21 @@ class Trial:
 
 
 def try_in_process(trial: Trial) -> Evaluation:
-    """Do the same in this process: the same episodes, bit for bit. Raises a WayfarerError."""
+    """Do in this process what the nodes do: the same episodes, bit for bit. Raises a WayfarerError."""
+    return try_by(trial, "in-process", collect_in_process)
+
+
+def try_by(trial: Trial, transport: str, collect: Callable[[Collection], object]) -> Evaluation:
+    """Record by `collect` what the run of this transport does not hold yet, then count. Raises a WayfarerError."""
     policy = read_policy(trial.checkpoint)
-    run = trial.run(policy, "in-process")
-    wanted = collection_of(trial, policy, run)
-    if held(wanted) < trial.episodes:
-        collect_in_process(wanted)
+    run = trial.run(policy, transport)
+    wanted = _collection_of(trial, policy, run)
+    if _held(wanted) < trial.episodes:
+        collect(wanted)
     return count_successes(run, policy.task, trial.episodes)
 
 
-def collection_of(trial: Trial, policy: PolicyFile, run: Path) -> Collection:
+def _collection_of(trial: Trial, policy: PolicyFile, run: Path) -> Collection:
     """Return what is to be collected for a trial."""
     return Collection(
         target="sim",
@@ -61,7 +67,7 @@ def collection_of(trial: Trial, policy: PolicyFile, run: Path) -> Collection:
     )
 
 
-def held(wanted: Collection) -> int:
+def _held(wanted: Collection) -> int:
     """Count the episodes that are there. Raises ConfigError where they are another trial's."""
     held, _ = finished(wanted.out)
     if held:
