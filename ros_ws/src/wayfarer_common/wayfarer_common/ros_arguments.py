@@ -161,10 +161,7 @@ def _refuse_half_read(rule: str) -> None:
     name, separator, value = rule.partition(":=")
     if not separator:  # ROS says what is wrong with it
         return
-    try:
-        node = yaml.compose(value, yaml.SafeLoader)
-    except yaml.YAMLError:
-        node = None
+    node = _composed(value)
     plain = isinstance(node, yaml.ScalarNode) and node.style is None and not value.startswith("!!str ")
     if isinstance(node, yaml.ScalarNode | yaml.SequenceNode) and not (plain and node.value != value.strip()):
         return

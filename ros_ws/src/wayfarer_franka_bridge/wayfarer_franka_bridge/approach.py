@@ -18,7 +18,7 @@ from wayfarer_core.errors import ConfigError
 from wayfarer_franka_bridge.driver import Vector
 
 _STEP = 0.0025  # s of the integration
-_LONGEST = 5  # steps that one may stand for, where calls come late
+LONGEST = 5  # steps that one may stand for, where calls come late
 _NEAR, _SLOW = 1e-4, 1e-3  # m and m/s, within which it has arrived
 
 
@@ -144,7 +144,7 @@ class Traveller:
         return self._led(self._approach), self._waits
 
     def _advance(self, approach: Approach, goal: Vector | None, now: float) -> Approach:
-        elapsed = min(now - self._advanced, _LONGEST * self._step)
+        elapsed = min(now - self._advanced, LONGEST * self._step)
         moved = approach.advance(goal, elapsed, self._manner, self._bounds)
         self._approach, self._advanced = moved, now
         return moved

@@ -8,12 +8,11 @@ from wayfarer_core.reason import Reason
 from wayfarer_core.rotation import angle_between, turned
 from wayfarer_core.targets import TAKEN, Refusal
 
-from wayfarer_franka_bridge.approach import Approach, Manner, Traveller
+from wayfarer_franka_bridge.approach import LONGEST, Approach, Manner, Traveller
 from wayfarer_franka_bridge.driver import Vector
 from wayfarer_franka_bridge.geometry import from_tool, quaternion, to_tool
 
 STEP = 0.01  # s between two commands on the way to a target
-_LONGEST = 5  # steps that one may stand for, where calls come late
 _HERE = 0.1  # m; so far an arm may have come since the pose at which it is asked to hold
 _TURNED = 1e-4  # rad, within which the hand is turned as it shall be
 
@@ -72,7 +71,7 @@ class Follower:
             self._quaternion, self._waits = quaternion(T_base_ee[:3, :3]), True
         if self._waits:
             self._turned, self._waits = now, False
-        elapsed = min(now - self._turned, _LONGEST * self._step)
+        elapsed = min(now - self._turned, LONGEST * self._step)
         self._quaternion = q = turned(self._quaternion, goal.quaternion, self._top_turn * elapsed)
         self._turned = now
         self._waits = there and angle_between(q, goal.quaternion) < _TURNED

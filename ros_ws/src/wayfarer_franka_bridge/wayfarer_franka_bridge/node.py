@@ -56,10 +56,8 @@ class FrankaBridge(ContractNode):
         self._pose_message = PoseStamped()
         self._robot_message = FrankaRobotState()
         self._refused = ""  # the last target's refusal
-        self._told: tuple[object, ...] = (
-            None,
-            Report().fault,
-        )  # what the last robot state said of mode, errors and fault
+        # what the last robot state said of mode, errors and fault
+        self._told: tuple[object, ...] = (None, Report().fault)
         self._told_at, self._published = 0.0, 0
         self._link = Link(
             make_driver(p),
