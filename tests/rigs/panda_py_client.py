@@ -52,6 +52,20 @@ class Client:
             return str(error)
         raise AssertionError("it did not fail")
 
+    def what_ended(self) -> str:
+        """Return what libfranka says of the end of a motion, once its thread has read the answer."""
+        said: list[str] = []
+
+        def is_told() -> bool:
+            try:
+                self.panda.raise_error()
+            except RuntimeError as error:
+                said.append(str(error))
+            return bool(said)
+
+        self.wait(is_told)
+        return said[0]
+
 
 def tour(client: Client, targets: int) -> Result:
     """Connect, read, go home, track at three rates, stop, reflex, recover, home, reconnect."""
@@ -71,8 +85,7 @@ def tour(client: Client, targets: int) -> Result:
     client.wait(lambda: client.tell("state")["commanded"])
     client.tell("push 0 0 200 0.5")
     client.wait(lambda: client.mode() == "REFLEX")
-    time.sleep(0.05)
-    said = client.error(panda.raise_error)
+    said = client.what_ended()
     panda.stop_controller()
     client.tell("push 0 0 0 0")
     panda.recover()
@@ -241,8 +254,7 @@ def words(client: Client, _: int) -> Result:
 
     def ended() -> str:
         client.wait(lambda: client.mode() != "MOVE")
-        time.sleep(0.05)  # libfranka's thread reads the answer
-        text = client.error(panda.raise_error)
+        text = client.what_ended()
         panda.stop_controller()
         return text
 
