@@ -3,8 +3,8 @@ from setuptools import setup
 setup(
     name="panda_sim",
     version="0.1.0",
-    packages=["panda_sim"],
-    package_data={"panda_sim": ["model.c", "scenes/*.xml"]},
+    packages=["panda_sim", *(f"panda_sim.{room}" for room in ("arm", "protocol", "servers", "world"))],
+    package_data={"panda_sim.arm": ["model.c"], "panda_sim.world": ["scenes/*.xml"]},
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/panda_sim"]),
         ("share/panda_sim", ["package.xml"]),

@@ -18,7 +18,7 @@ from fixtures.rigs import (
     panda_sim,
 )
 from franka_msgs.msg import FrankaRobotState
-from panda_sim.console import ask
+from panda_sim.servers.console import ask
 from rcl_interfaces.msg import Log
 from wayfarer_common import contract
 from wayfarer_core.fault import FaultKind

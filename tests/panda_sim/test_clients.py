@@ -22,8 +22,8 @@ from fixtures.rigs import (
     own_host,
     panda_sim,
 )
-from panda_sim.codes import FCI_VERSION
-from panda_sim.console import ask
+from panda_sim.protocol.codes import FCI_VERSION
+from panda_sim.servers.console import ask
 from wayfarer_cli.doctor import checks, machine
 
 pytestmark = pytest.mark.slow

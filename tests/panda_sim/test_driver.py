@@ -19,19 +19,19 @@ import pytest
 from fixtures.arm import SETTINGS, STATE
 from fixtures.graph import wait_for
 from fixtures.rigs import CONSOLE_PORT, console_of, own_host, panda_sim
-from panda_sim.codes import Mode
-from panda_sim.console import ask
+from panda_sim.protocol.codes import Mode
+from panda_sim.servers.console import ask
 from wayfarer_core.errors import DeviceError
-from wayfarer_franka_bridge import panda_py_arm
-from wayfarer_franka_bridge.driver import (
+from wayfarer_franka_bridge.drivers import panda_py_arm
+from wayfarer_franka_bridge.drivers.driver import (
     ConnectionLostError,
     MotionAbortedError,
     RobotState,
     StoppedError,
 )
+from wayfarer_franka_bridge.drivers.panda_py_arm import PandaPyArm, require_realtime, within
+from wayfarer_franka_bridge.drivers.panda_py_driver import PandaPyDriver
 from wayfarer_franka_bridge.geometry import quaternion
-from wayfarer_franka_bridge.panda_py_arm import PandaPyArm, require_realtime, within
-from wayfarer_franka_bridge.panda_py_driver import PandaPyDriver
 
 pytestmark = pytest.mark.slow
 DOWN, STILL = np.array([1.0, 0.0, 0.0, 0.0]), np.zeros(3)
@@ -339,7 +339,7 @@ LONE = """
 import sys, time
 from fixtures.arm import SETTINGS
 from dataclasses import replace
-from wayfarer_franka_bridge.panda_py_driver import PandaPyDriver
+from wayfarer_franka_bridge.drivers.panda_py_driver import PandaPyDriver
 driver = PandaPyDriver(replace(SETTINGS, robot_ip=sys.argv[1], realtime=False))
 driver.connect()
 print(driver._child._process.pid, flush=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 import mujoco
 import numpy as np
 import rclpy.utilities
-from panda_sim.picture import STATE, WORLD, StateReader
+from panda_sim.world.picture import STATE, WORLD, StateReader
 from sensor_msgs.msg import CameraInfo
 from wayfarer_common import contract
 from wayfarer_common.conversions import array_to_image, to_stamp

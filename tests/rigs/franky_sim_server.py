@@ -24,9 +24,9 @@ from franky_sim.mujoco_simulator import MujocoSimulator
 PANDA_SIM = Path(__file__).parents[2] / "sim" / "panda_sim"
 sys.path.insert(0, str(PANDA_SIM))  # it is not installed in this environment, and what is used needs nothing else
 
-from panda_sim.picture import STATE, WORLD, StateWriter  # noqa: E402
+from panda_sim.world.picture import STATE, WORLD, StateWriter  # noqa: E402
 
-TABLE = PANDA_SIM / "panda_sim" / "scenes" / "table.xml"
+TABLE = PANDA_SIM / "panda_sim" / "world" / "scenes" / "table.xml"
 HOME = (0.0, 0.27652513678279866, 0.0, -2.4624608341966336, 0.0, 2.7389859697547383, 0.7858533022745215)  # [rad]
 STATE_EVERY = 20  # ticks between two states for the camera
 PATIENCE = 0.02  # s

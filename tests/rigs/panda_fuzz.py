@@ -18,9 +18,9 @@ from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
-from panda_sim.codes import FCI_PORT, FCI_VERSION, GRIPPER_PORT, Command
-from panda_sim.limits import Q_MAX, Q_MIN
-from panda_sim.wire import (
+from panda_sim.arm.limits import Q_MAX, Q_MIN
+from panda_sim.protocol.codes import FCI_PORT, FCI_VERSION, GRIPPER_PORT, Command
+from panda_sim.protocol.wire import (
     GRIPPER_HEADER,
     GRIPPER_REQUESTS,
     HEADER,

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import panda_py
 from panda_py import controllers, libfranka
-from panda_sim.console import ask
+from panda_sim.servers.console import ask
 from panda_sim.simulation import HOME
 
 CONSOLE_PORT = 1339

@@ -9,13 +9,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from panda_sim.codes import FCI_PORT, FCI_VERSION, GRIPPER_PORT
-from panda_sim.console import ask
+from panda_sim.arm.gripper import WIDEST
+from panda_sim.arm.limits import Q_MAX, Q_MIN
 from panda_sim.errors import PandaSimError
-from panda_sim.gripper import WIDEST
-from panda_sim.limits import Q_MAX, Q_MIN
-from panda_sim.scene import TABLE
+from panda_sim.protocol.codes import FCI_PORT, FCI_VERSION, GRIPPER_PORT
+from panda_sim.servers.console import ask
 from panda_sim.simulation import HOME, Options, Simulation
+from panda_sim.world.scene import TABLE
 
 _DESCRIPTION = f"""\
 A simulated Franka Panda (FER): the control box at the wire, in a MuJoCo world.

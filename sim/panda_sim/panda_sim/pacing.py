@@ -5,7 +5,7 @@ import gc
 import os
 import time
 
-from panda_sim.limits import DT
+from panda_sim.arm.limits import DT
 
 _LATE = 0.05  # s behind its time table at which the pace begins a new one instead of hurrying
 _PRIORITY = 1

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from panda_sim.box import ControlBox
-from panda_sim.codes import Fault
-from panda_sim.console import Console
-from panda_sim.fci_server import FciServer
-from panda_sim.gripper import Gripper
-from panda_sim.gripper_server import GripperServer
-from panda_sim.limits import Q_MAX, Q_MIN
-from panda_sim.model_library import Model, build
+from panda_sim.arm.box import ControlBox
+from panda_sim.arm.gripper import Gripper
+from panda_sim.arm.limits import Q_MAX, Q_MIN
+from panda_sim.arm.model_library import Model, build
 from panda_sim.pacing import Pace, take_precedence
-from panda_sim.picture import STATE, WORLD, StateWriter
-from panda_sim.scene import F_T_NE, HAND_PAYLOAD, TABLE, compose
-from panda_sim.world import World
+from panda_sim.protocol.codes import Fault
+from panda_sim.servers.console import Console
+from panda_sim.servers.fci_server import FciServer
+from panda_sim.servers.gripper_server import GripperServer
+from panda_sim.world.picture import STATE, WORLD, StateWriter
+from panda_sim.world.scene import F_T_NE, HAND_PAYLOAD, TABLE, compose
+from panda_sim.world.world import World
 
 PATIENCE = 0.05  # s that time stands still for an answer, in lock-step
 _DRAWN_EVERY = 20  # cycles between two states for whoever draws

@@ -8,7 +8,7 @@ from wayfarer_core.errors import ConfigError
 from wayfarer_core.reason import Reason
 from wayfarer_core.rotation import angle_between
 from wayfarer_franka_bridge.approach import Manner
-from wayfarer_franka_bridge.driver import Vector
+from wayfarer_franka_bridge.drivers.driver import Vector
 from wayfarer_franka_bridge.follower import STEP, Course, Follower, Goal, Told
 from wayfarer_franka_bridge.geometry import rotation, to_tool
 

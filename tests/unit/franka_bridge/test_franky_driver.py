@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 from fixtures.arm import SETTINGS
-from wayfarer_franka_bridge.driver import ConnectionLostError, MotionAbortedError, StoppedError
-from wayfarer_franka_bridge.franky_driver import FrankyDriver
+from wayfarer_franka_bridge.drivers.driver import ConnectionLostError, MotionAbortedError, StoppedError
+from wayfarer_franka_bridge.drivers.franky_driver import FrankyDriver
 
 
 class FrankyError(Exception):

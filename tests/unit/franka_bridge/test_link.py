@@ -9,7 +9,13 @@ from fixtures.graph import wait_for
 from wayfarer_core.errors import DeviceError
 from wayfarer_core.reason import Reason
 from wayfarer_franka_bridge.approach import Manner
-from wayfarer_franka_bridge.driver import MOVE, ConnectionLostError, MotionAbortedError, RobotState, UnusableError
+from wayfarer_franka_bridge.drivers.driver import (
+    MOVE,
+    ConnectionLostError,
+    MotionAbortedError,
+    RobotState,
+    UnusableError,
+)
 from wayfarer_franka_bridge.follower import STEP, Follower, Goal
 from wayfarer_franka_bridge.geometry import rotation
 from wayfarer_franka_bridge.link import Link

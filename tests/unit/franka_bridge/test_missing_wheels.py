@@ -3,7 +3,7 @@
 import pytest
 from fixtures.arm import SETTINGS
 from wayfarer_core.errors import DeviceError
-from wayfarer_franka_bridge import franky_driver, panda_py_driver
+from wayfarer_franka_bridge.drivers import franky_driver, panda_py_driver
 
 
 def test_a_missing_panda_py_is_named_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

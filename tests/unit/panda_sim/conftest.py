@@ -2,11 +2,11 @@
 
 import mujoco
 import pytest
-from panda_sim.box import ControlBox
-from panda_sim.model_library import Model, build
-from panda_sim.scene import F_T_NE, HAND_PAYLOAD, TABLE, compose, links
+from panda_sim.arm.box import ControlBox
+from panda_sim.arm.model_library import Model, build
 from panda_sim.simulation import HOME
-from panda_sim.world import World
+from panda_sim.world.scene import F_T_NE, HAND_PAYLOAD, TABLE, compose, links
+from panda_sim.world.world import World
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,9 @@ Holding, torques of a client's, reflexes, user stop, guiding, settings.
 import numpy as np
 import pytest
 from fixtures.panda_commands import faults, finish, is_idle, let_pass, run, smooth, start, state_of
-from panda_sim.box import Answer, ControlBox
-from panda_sim.codes import (
+from panda_sim.arm.box import Answer, ControlBox
+from panda_sim.arm.limits import DQ_MAX, Q_MAX
+from panda_sim.protocol.codes import (
     Command,
     Controller,
     Fault,
@@ -17,9 +18,8 @@ from panda_sim.codes import (
     MoveStatus,
     SetStatus,
 )
-from panda_sim.limits import DQ_MAX, Q_MAX
-from panda_sim.wire import CARTESIAN_LIMIT_ANSWER, REQUESTS
-from panda_sim.world import World
+from panda_sim.protocol.wire import CARTESIAN_LIMIT_ANSWER, REQUESTS
+from panda_sim.world.world import World
 
 TORQUES = (Controller.EXTERNAL, Generator.JOINT_VELOCITY)
 

@@ -16,11 +16,11 @@ from fixtures.panda_commands import (
     start,
     state_of,
 )
-from panda_sim.box import ControlBox
-from panda_sim.codes import Controller, Fault, Generator, Mode, MoveStatus
-from panda_sim.limits import DT, Q_MAX
-from panda_sim.rotations import exp
-from panda_sim.world import World
+from panda_sim.arm.box import ControlBox
+from panda_sim.arm.limits import DT, Q_MAX
+from panda_sim.arm.rotations import exp
+from panda_sim.protocol.codes import Controller, Fault, Generator, Mode, MoveStatus
+from panda_sim.world.world import World
 
 WAY = np.array([0.3, 0.1, -0.2, 0.2, 0.3, -0.2, 0.4])  # rad
 STIFF, SOFT = Controller.JOINT_IMPEDANCE, Controller.CARTESIAN_IMPEDANCE

@@ -5,12 +5,12 @@ from typing import Any
 import mujoco
 import numpy as np
 import pytest
-from panda_sim.codes import GripperCommand, GripperStatus
-from panda_sim.gripper import WIDEST, Gripper
-from panda_sim.model_library import Model
+from panda_sim.arm.gripper import WIDEST, Gripper
+from panda_sim.arm.model_library import Model
+from panda_sim.protocol.codes import GripperCommand, GripperStatus
+from panda_sim.protocol.wire import GRIPPER_REQUESTS
 from panda_sim.simulation import HOME
-from panda_sim.wire import GRIPPER_REQUESTS
-from panda_sim.world import World
+from panda_sim.world.world import World
 
 
 class Hand:

@@ -4,11 +4,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from panda_sim.console import Console
 from panda_sim.errors import PandaSimError
 from panda_sim.main import main
-from panda_sim.scene import TABLE, compose
+from panda_sim.servers.console import Console
 from panda_sim.simulation import HOME
+from panda_sim.world.scene import TABLE, compose
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_a_scene_that_is_none_is_named(tmp_path: Path) -> None:
 
 
 def test_a_missing_wheel_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("panda_sim.scene.MODEL", "no-such-wheel")
+    monkeypatch.setattr("panda_sim.world.scene.MODEL", "no-such-wheel")
     with pytest.raises(PandaSimError, match="pip install --no-deps no-such-wheel"):
         compose(TABLE, HOME)
 

@@ -5,12 +5,12 @@ import ctypes
 import mujoco
 import numpy as np
 import pytest
+from panda_sim.arm.limits import DQ_MAX, Q_MAX, Q_MIN
+from panda_sim.arm.model_library import Model, Payload, build, fits
 from panda_sim.errors import PandaSimError
-from panda_sim.limits import DQ_MAX, Q_MAX, Q_MIN
-from panda_sim.model_library import Model, Payload, build, fits
-from panda_sim.scene import F_T_NE, HAND_PAYLOAD, TABLE, compose
 from panda_sim.simulation import HOME
-from panda_sim.world import World
+from panda_sim.world.scene import F_T_NE, HAND_PAYLOAD, TABLE, compose
+from panda_sim.world.world import World
 
 STATES = 1000
 EXACT = 1e-9

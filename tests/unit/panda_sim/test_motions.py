@@ -3,8 +3,8 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from panda_sim.codes import Controller, Fault, Generator, Mode, MoveStatus, RecoveryStatus
-from panda_sim.motions import Deviation, Link, Motions, Move
+from panda_sim.arm.motions import Deviation, Link, Motions, Move
+from panda_sim.protocol.codes import Controller, Fault, Generator, Mode, MoveStatus, RecoveryStatus
 
 FAR = Deviation(10.0, 3.12, 6.28)
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from panda_sim.picture import STATE, StateReader, StateWriter
+from panda_sim.world.picture import STATE, StateReader, StateWriter
 
 QPOS = np.arange(7.0)
 

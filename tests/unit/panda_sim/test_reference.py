@@ -1,8 +1,8 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from panda_sim.limits import DDQ_MAX, DT
-from panda_sim.reference import Reference, Track
+from panda_sim.arm.limits import DDQ_MAX, DT
+from panda_sim.arm.reference import Reference, Track
 
 moves = st.lists(st.floats(-1e-3, 1e-3), min_size=1, max_size=20)
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from panda_sim.rotations import difference, exp, is_pose, log
+from panda_sim.arm.rotations import difference, exp, is_pose, log
 
 vectors = st.tuples(*[st.floats(-3.0, 3.0)] * 3).map(np.array)
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from panda_sim.codes import Command, SetStatus
-from panda_sim.sessions import BrokenError, Framing
-from panda_sim.wire import HEADER, REQUESTS
+from panda_sim.protocol.codes import Command, SetStatus
+from panda_sim.protocol.wire import HEADER, REQUESTS
+from panda_sim.servers.sessions import BrokenError, Framing
 
 FRAMING = Framing(HEADER, REQUESTS, "u1")
 commands = st.sampled_from(Command)

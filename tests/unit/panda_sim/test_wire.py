@@ -1,8 +1,8 @@
 """Sizes and places of the messages, counted on the original headers' compiled structures."""
 
 import pytest
-from panda_sim import wire
-from panda_sim.codes import FAULT_COUNT, Command, Fault, GripperCommand
+from panda_sim.protocol import wire
+from panda_sim.protocol.codes import FAULT_COUNT, Command, Fault, GripperCommand
 
 SIZES = {
     Command.CONNECT: 16,

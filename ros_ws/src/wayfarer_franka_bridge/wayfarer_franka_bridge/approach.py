@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from wayfarer_core.errors import ConfigError
 
-from wayfarer_franka_bridge.driver import Vector
+from wayfarer_franka_bridge.drivers.driver import Vector
 
 _STEP = 0.0025  # s of the integration
 LONGEST = 5  # steps that one may stand for, where calls come late

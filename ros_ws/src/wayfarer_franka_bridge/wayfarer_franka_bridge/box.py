@@ -6,7 +6,7 @@ from wayfarer_core.reason import Reason
 from wayfarer_core.rotation import is_rotation
 from wayfarer_core.targets import TAKEN, Refusal
 
-from wayfarer_franka_bridge.driver import Vector
+from wayfarer_franka_bridge.drivers.driver import Vector
 from wayfarer_franka_bridge.follower import Goal
 from wayfarer_franka_bridge.geometry import from_tool, out_of_reach
 

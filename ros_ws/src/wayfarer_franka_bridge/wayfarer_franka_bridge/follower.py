@@ -9,7 +9,7 @@ from wayfarer_core.rotation import angle_between, turned
 from wayfarer_core.targets import TAKEN, Refusal
 
 from wayfarer_franka_bridge.approach import LONGEST, Approach, Manner, Traveller
-from wayfarer_franka_bridge.driver import Vector
+from wayfarer_franka_bridge.drivers.driver import Vector
 from wayfarer_franka_bridge.geometry import from_tool, quaternion, to_tool
 
 STEP = 0.01  # s between two commands on the way to a target

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from wayfarer_franka_bridge.driver import Vector
+from wayfarer_franka_bridge.drivers.driver import Vector
 
 _SHOULDER = np.array([0.0, 0.0, 0.333])  # m, base frame: where the axes of joints 1 and 2 meet (Franka's DH table)
 _FLANGE = 0.107  # m from joint 7's origin to the flange

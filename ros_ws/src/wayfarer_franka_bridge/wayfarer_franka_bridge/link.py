@@ -14,7 +14,7 @@ from wayfarer_core.errors import DeviceError
 from wayfarer_core.reason import Reason
 from wayfarer_core.targets import Refusal
 
-from wayfarer_franka_bridge.driver import (
+from wayfarer_franka_bridge.drivers.driver import (
     ConnectionLostError,
     Driver,
     MotionAbortedError,

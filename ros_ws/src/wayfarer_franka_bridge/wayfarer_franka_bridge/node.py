@@ -22,12 +22,12 @@ from wayfarer_msgs.srv import Reset
 
 from wayfarer_franka_bridge.approach import Manner
 from wayfarer_franka_bridge.box import Box
-from wayfarer_franka_bridge.driver import OTHER, ConnectionLostError, Driver, RobotState, Settings
+from wayfarer_franka_bridge.drivers.driver import OTHER, ConnectionLostError, Driver, RobotState, Settings
+from wayfarer_franka_bridge.drivers.franky_driver import FrankyDriver
+from wayfarer_franka_bridge.drivers.panda_py_driver import PandaPyDriver
 from wayfarer_franka_bridge.follower import Follower, Goal
-from wayfarer_franka_bridge.franky_driver import FrankyDriver
 from wayfarer_franka_bridge.geometry import quaternion, to_tool
 from wayfarer_franka_bridge.link import Link
-from wayfarer_franka_bridge.panda_py_driver import PandaPyDriver
 from wayfarer_franka_bridge.params import Params
 from wayfarer_franka_bridge.report import Reading, Report
 from wayfarer_franka_bridge.robot_state import LINK, fill, set_errors

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from wayfarer_franka_bridge.driver import IDLE, MOVE, RobotState
+from wayfarer_franka_bridge.drivers.driver import IDLE, MOVE, RobotState
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from wayfarer_franka_bridge.driver import RobotState, Vector
+from wayfarer_franka_bridge.drivers.driver import RobotState, Vector
 from wayfarer_franka_bridge.geometry import quaternion
 
 LINK = "communication_constraints_violation"  # the flag for a robot that is not heard of

@@ -9,10 +9,10 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
+from panda_sim.arm.limits import TAU_MAX, Vector
+from panda_sim.arm.model_library import Link
 from panda_sim.errors import PandaSimError
-from panda_sim.limits import TAU_MAX, Vector
-from panda_sim.model_library import Link
-from panda_sim.scene import ARM_JOINTS, FINGER_JOINTS, HAND, flange_jacobian, links
+from panda_sim.world.scene import ARM_JOINTS, FINGER_JOINTS, HAND, flange_jacobian, links
 
 
 class World:

@@ -9,9 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from panda_sim.codes import Fault, Generator
-from panda_sim.kinematics import follow
-from panda_sim.limits import (
+from panda_sim.arm.kinematics import follow
+from panda_sim.arm.limits import (
     DDDQ_MAX,
     DDQ_MAX,
     DQ_MAX,
@@ -22,10 +21,11 @@ from panda_sim.limits import (
     ROTATION,
     TRANSLATION,
 )
-from panda_sim.model_library import Model
-from panda_sim.reference import Reference, Track
-from panda_sim.rotations import exp, is_pose, log
-from panda_sim.settings import NO_FILTER, Settings
+from panda_sim.arm.model_library import Model
+from panda_sim.arm.reference import Reference, Track
+from panda_sim.arm.rotations import exp, is_pose, log
+from panda_sim.arm.settings import NO_FILTER, Settings
+from panda_sim.protocol.codes import Fault, Generator
 
 _START_JOINT = 0.02  # rad by which the first command may differ from where the arm is; assumed
 _START_TRANSLATION, _START_ROTATION = 0.005, 0.02  # m, rad; assumed

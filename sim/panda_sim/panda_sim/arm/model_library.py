@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from panda_sim.arm.limits import Vector
 from panda_sim.errors import PandaSimError
-from panda_sim.limits import Vector
 
 SOURCE = Path(__file__).with_name("model.c")
 COMPILE_TIME = 60.0  # s, that a compiler may take

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from wayfarer_core.errors import DeviceError
 
-from wayfarer_franka_bridge.driver import (
+from wayfarer_franka_bridge.drivers.driver import (
     ConnectionLostError,
     MotionAbortedError,
     RobotState,

@@ -5,11 +5,11 @@ import socket
 
 import numpy as np
 
-from panda_sim.codes import GRIPPER_PORT, GRIPPER_VERSION, GripperCommand
-from panda_sim.datagrams import Datagrams
-from panda_sim.gripper import Gripper
-from panda_sim.sessions import BrokenError, Framing, Message, Session
-from panda_sim.wire import GRIPPER_HEADER, GRIPPER_REQUESTS, GRIPPER_STATE
+from panda_sim.arm.gripper import Gripper
+from panda_sim.protocol.codes import GRIPPER_PORT, GRIPPER_VERSION, GripperCommand
+from panda_sim.protocol.wire import GRIPPER_HEADER, GRIPPER_REQUESTS, GRIPPER_STATE
+from panda_sim.servers.datagrams import Datagrams
+from panda_sim.servers.sessions import BrokenError, Framing, Message, Session
 
 _STATE_EVERY = 10  # ms between two states; assumed
 _log = logging.getLogger("panda_sim.gripper")

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from panda_sim.limits import Vector
+from panda_sim.arm.limits import Vector
 
 _ORTHONORMAL = 1e-5  # by which a column's or a row's length may differ from 1, as libfranka has it
 

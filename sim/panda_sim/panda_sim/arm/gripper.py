@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from panda_sim.box import Answer
-from panda_sim.codes import GripperCommand, GripperStatus
-from panda_sim.limits import DT
+from panda_sim.arm.box import Answer
+from panda_sim.arm.limits import DT
+from panda_sim.protocol.codes import GripperCommand, GripperStatus
 
 WIDEST = 0.08  # m
 FASTEST = 0.2  # m/s

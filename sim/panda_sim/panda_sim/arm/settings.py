@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from panda_sim.codes import Command, SetStatus
-from panda_sim.limits import K_ROTATION, K_THETA_MAX, K_TRANSLATION, Vector, is_sane
-from panda_sim.model_library import Payload
-from panda_sim.rotations import is_pose
+from panda_sim.arm.limits import K_ROTATION, K_THETA_MAX, K_TRANSLATION, Vector, is_sane
+from panda_sim.arm.model_library import Payload
+from panda_sim.arm.rotations import is_pose
+from panda_sim.protocol.codes import Command, SetStatus
 
 NO_FILTER = 1000.0  # Hz, from which on a filter lets everything pass
 _HEAVIEST, _FARTHEST = 20.0, 1.0  # kg and m, of a load and its centre; assumed

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from panda_sim.codes import Fault
-from panda_sim.limits import DQ_MAX, DT, Q_MAX, Q_MIN, TAU_MAX, TAU_STEP, Vector
-from panda_sim.settings import Thresholds
+from panda_sim.arm.limits import DQ_MAX, DT, Q_MAX, Q_MIN, TAU_MAX, TAU_STEP, Vector
+from panda_sim.arm.settings import Thresholds
+from panda_sim.protocol.codes import Fault
 
 _CUTOFF = 60.0  # Hz, of the low pass on the estimated external torques; assumed
 _SHARE = DT / (DT + 1.0 / (2.0 * np.pi * _CUTOFF))

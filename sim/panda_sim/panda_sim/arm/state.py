@@ -4,14 +4,14 @@ from typing import Protocol
 
 import numpy as np
 
-from panda_sim.codes import CARTESIAN, Controller
-from panda_sim.limits import DT, Vector, elbow_sign
-from panda_sim.model_library import GRAVITY, Payload
-from panda_sim.motions import Motions
-from panda_sim.reference import Reference
-from panda_sim.reflexes import Touch
-from panda_sim.settings import Settings
-from panda_sim.wire import STATE
+from panda_sim.arm.limits import DT, Vector, elbow_sign
+from panda_sim.arm.model_library import GRAVITY, Payload
+from panda_sim.arm.motions import Motions
+from panda_sim.arm.reference import Reference
+from panda_sim.arm.reflexes import Touch
+from panda_sim.arm.settings import Settings
+from panda_sim.protocol.codes import CARTESIAN, Controller
+from panda_sim.protocol.wire import STATE
 
 
 class Joints(Protocol):

@@ -11,9 +11,9 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
+from panda_sim.arm.limits import DT, Q_MAX, Q_MIN, Vector
+from panda_sim.arm.model_library import Link, Payload
 from panda_sim.errors import PandaSimError
-from panda_sim.limits import DT, Q_MAX, Q_MIN, Vector
-from panda_sim.model_library import Link, Payload
 
 MODEL = "dm-robotics-panda"
 _ASSETS = "dm_robotics/panda/assets/panda"

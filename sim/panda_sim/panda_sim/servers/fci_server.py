@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from panda_sim.box import ControlBox
-from panda_sim.codes import FCI_PORT, FCI_VERSION, Command, MoveStatus
-from panda_sim.datagrams import Datagrams
-from panda_sim.sessions import BrokenError, Framing, Message, Session
-from panda_sim.wire import HEADER, REQUESTS, ROBOT_COMMAND
+from panda_sim.arm.box import ControlBox
+from panda_sim.protocol.codes import FCI_PORT, FCI_VERSION, Command, MoveStatus
+from panda_sim.protocol.wire import HEADER, REQUESTS, ROBOT_COMMAND
+from panda_sim.servers.datagrams import Datagrams
+from panda_sim.servers.sessions import BrokenError, Framing, Message, Session
 
 _log = logging.getLogger("panda_sim.fci")
 

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from wayfarer_core.errors import DeviceError
 
-from wayfarer_franka_bridge.child import Child
-from wayfarer_franka_bridge.driver import ConnectionLostError, RobotState, Settings, Vector
+from wayfarer_franka_bridge.drivers.child import Child
+from wayfarer_franka_bridge.drivers.driver import ConnectionLostError, RobotState, Settings, Vector
 
 INSTALL = (
     "pip install panda-python==1.1.1   # Panda with robot system 4.2.1 or newer (robot server 5)\n"
@@ -18,7 +18,7 @@ INSTALL = (
     "  https://github.com/JeanElsner/panda-py/releases; for an FR3: driver:=franky"
 )
 T = TypeVar("T")
-_ARM = "wayfarer_franka_bridge.panda_py_arm"
+_ARM = "wayfarer_franka_bridge.drivers.panda_py_arm"
 # How long the arm's process may take for an answer [s]; libfranka itself notices within 1 s that
 # states stay away.
 _CONNECT, _STATE, _TRACK, _STOP, _RECOVER = 10.0, 3.0, 3.0, 5.0, 60.0

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from panda_sim.codes import ConnectStatus
 from panda_sim.errors import PandaSimError
-from panda_sim.wire import CONNECT_ANSWER
+from panda_sim.protocol.codes import ConnectStatus
+from panda_sim.protocol.wire import CONNECT_ANSWER
 
 _FIRST_WORD = 2000  # cycles, within which a client must say Connect
 _CHUNK = 4096  # bytes read in a cycle: more than any client needs

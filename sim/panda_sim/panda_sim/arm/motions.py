@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from panda_sim.codes import (
+from panda_sim.arm.limits import LOST_IN_A_ROW
+from panda_sim.protocol.codes import (
     FAULT_COUNT,
     Controller,
     Fault,
@@ -18,7 +19,6 @@ from panda_sim.codes import (
     RecoveryStatus,
     StopStatus,
 )
-from panda_sim.limits import LOST_IN_A_ROW
 
 _RECOVERY = 100  # ms, that a recovery takes; a real arm takes up to seconds
 _FIRST_COMMAND = 1000  # ms, within which a motion's first command must come; assumed

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from panda_sim.limits import Vector
-from panda_sim.model_library import Model
-from panda_sim.reference import Reference
-from panda_sim.rotations import difference
-from panda_sim.settings import Settings
+from panda_sim.arm.limits import Vector
+from panda_sim.arm.model_library import Model
+from panda_sim.arm.reference import Reference
+from panda_sim.arm.rotations import difference
+from panda_sim.arm.settings import Settings
 
 _DAMPING_RATIO = 0.7
 _POSTURE = 10.0  # N m/rad, of the pull on the joints towards their reference

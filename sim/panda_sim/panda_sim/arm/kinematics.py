@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from panda_sim.limits import Vector
-from panda_sim.model_library import Model
-from panda_sim.rotations import difference
+from panda_sim.arm.limits import Vector
+from panda_sim.arm.model_library import Model
+from panda_sim.arm.rotations import difference
 
 _CLOSE = 1e-11  # m and rad, at which the pose is met
 _ITERATIONS = 4

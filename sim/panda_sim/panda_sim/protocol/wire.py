@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from panda_sim.codes import FAULT_COUNT, Command, GripperCommand
+from panda_sim.protocol.codes import FAULT_COUNT, Command, GripperCommand
 
 Record = NDArray[Any]  # (1,) of a structured type
 

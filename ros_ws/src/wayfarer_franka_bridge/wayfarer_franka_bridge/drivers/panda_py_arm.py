@@ -17,8 +17,8 @@ import numpy as np
 import panda_py
 from panda_py import controllers, libfranka
 
-from wayfarer_franka_bridge.child import serve
-from wayfarer_franka_bridge.driver import (
+from wayfarer_franka_bridge.drivers.child import serve
+from wayfarer_franka_bridge.drivers.driver import (
     IDLE,
     ConnectionLostError,
     MotionAbortedError,
@@ -29,7 +29,7 @@ from wayfarer_franka_bridge.driver import (
     Vector,
     raised,
 )
-from wayfarer_franka_bridge.panda_py_driver import INSTALL
+from wayfarer_franka_bridge.drivers.panda_py_driver import INSTALL
 
 _GUARD = 0.02  # s; while a command holds the handle for longer, a state is served from memory
 _SILENCE = 1.0  # s without a new state, after which libfranka, too, gives a connection up

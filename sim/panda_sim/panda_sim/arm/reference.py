@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from panda_sim.limits import DDQ_MAX, DT, Vector, elbow_sign
+from panda_sim.arm.limits import DDQ_MAX, DT, Vector, elbow_sign
 
 _SLACK = 1.0 + 1e-6  # of a limit, for rounding
 _ROUNDING = 1e-5  # of a jerk, which is a third difference of positions

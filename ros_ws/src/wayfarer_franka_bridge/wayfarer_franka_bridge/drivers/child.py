@@ -20,7 +20,7 @@ from typing import Any
 
 from wayfarer_core.errors import DeviceError
 
-from wayfarer_franka_bridge.driver import ConnectionLostError, Settings
+from wayfarer_franka_bridge.drivers.driver import ConnectionLostError, Settings
 
 _LOOK = 0.01  # s between two looks at whether a command is still wanted
 _END = 2.0  # s, that a killed process may take

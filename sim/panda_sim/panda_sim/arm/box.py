@@ -5,7 +5,18 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from panda_sim.codes import (
+from panda_sim.arm.controllers import CartesianImpedance, JointImpedance, Motion
+from panda_sim.arm.generators import MotionGenerator, gain, make
+from panda_sim.arm.kinematics import is_singular
+from panda_sim.arm.limits import DDQ_MAX, DT, Vector, is_sane
+from panda_sim.arm.model_library import Model, Payload, fits
+from panda_sim.arm.motions import Deviation, Ended, Motions, Move
+from panda_sim.arm.reference import Reference, Track
+from panda_sim.arm.reflexes import Touch, measured_faults, torque_faults
+from panda_sim.arm.rotations import difference
+from panda_sim.arm.settings import SETTERS, Settings
+from panda_sim.arm.state import StateRecord
+from panda_sim.protocol.codes import (
     CARTESIAN,
     Command,
     Controller,
@@ -16,18 +27,7 @@ from panda_sim.codes import (
     MoveStatus,
     SetStatus,
 )
-from panda_sim.controllers import CartesianImpedance, JointImpedance, Motion
-from panda_sim.generators import MotionGenerator, gain, make
-from panda_sim.kinematics import is_singular
-from panda_sim.limits import DDQ_MAX, DT, Vector, is_sane
-from panda_sim.model_library import Model, Payload, fits
-from panda_sim.motions import Deviation, Ended, Motions, Move
-from panda_sim.reference import Reference, Track
-from panda_sim.reflexes import Touch, measured_faults, torque_faults
-from panda_sim.rotations import difference
-from panda_sim.settings import SETTERS, Settings
-from panda_sim.state import StateRecord
-from panda_sim.wire import CARTESIAN_LIMIT_ANSWER, record
+from panda_sim.protocol.wire import CARTESIAN_LIMIT_ANSWER, record
 
 _AT_REST = 0.01  # rad/s, of an arm
 _RESTING = 0.05  # rad/s^2 at most of a reference that has come to rest

@@ -1,0 +1,1 @@
+"""The arms behind the bridge, each by its own library."""

@@ -1,0 +1,1 @@
+"""The language of the box and of its hand: numbers, and how messages lie in bytes."""

@@ -1,0 +1,1 @@
+"""Who listens: the box and the hand over TCP and UDP, and a console for tests."""

@@ -1,0 +1,1 @@
+"""The world in which the arm stands: composed, moved and drawn."""
