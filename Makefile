@@ -35,7 +35,7 @@ PACKAGE_DIRS := ros_ws/src policies sim launch
 INTERFACES := $(shell find ros_ws/src/*_msgs -type f)
 PACKAGE_FILES := $(shell find $(PACKAGE_DIRS) -name package.xml -o -name setup.py -o -name setup.cfg -o -name CMakeLists.txt)
 
-.PHONY: help setup demo test unit bench lint rig lock clean FORCE
+.PHONY: help setup demo test unit bench lint docs rig lock clean FORCE
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -68,6 +68,10 @@ lint: setup
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 
+docs: setup  ## all pages and the API's, from the docstrings, as a site in build/site; a warning is an error
+	$(PIP) install -c $(VENV)/constraints.txt --group docs
+	$(VENV_PYTHON) docs/site.py
+
 rig: setup $(VENV)/.rigs  ## collect episodes on hardware.launch.xml from a simulated FR3 (or ROBOT=panda) that speaks the real one's protocol
 	rm -rf $(RIG)
 	$(VENV_PYTHON) tests/rigs/collect.py --robot $(ROBOT) --out $(RIG)
@@ -77,7 +81,7 @@ lock: setup  ## bring constraints.txt up to pyproject.toml, for all supported Py
 	$(PIP) install --group lock
 	cp constraints.txt $(VENV)/lock  # uv keeps the pins it finds in its output
 	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --output-file $(VENV)/lock \
-	  $(foreach group,ros-jazzy run dev fr3 panda,--group pyproject.toml:$(group))
+	  $(foreach group,ros-jazzy run dev docs fr3 panda,--group pyproject.toml:$(group))
 	{ echo "# Every wheel of .venv on Python 3.11 to 3.13, written by 'make lock'. What we ask for, and why, is in pyproject.toml."; \
 	  grep -v "sys_platform == 'win32'" $(VENV)/lock; } > constraints.txt
 
