@@ -5,12 +5,12 @@
 Pages link to each other and to code by their places in the repository. So the site's source has the same places.
 """
 
+import logging
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import yaml
 from mkdocs.commands.build import build
 from mkdocs.config import load_config
 
@@ -38,6 +38,7 @@ def modules(package: Path) -> Iterator[str]:
 
 def main() -> None:
     """Write the site's source, and build it; any warning ends it."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     shutil.rmtree(SOURCE, ignore_errors=True)
     files = subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines()
     for name in files:
