@@ -1,5 +1,6 @@
-"""What every robot behind the contract must do, simulated or real. A new back end is one more entry of
-fixtures.backends.BACKENDS.
+"""What every robot behind the contract must do, simulated or real.
+
+A new back end is one more entry of fixtures.backends.BACKENDS.
 """
 
 from collections.abc import Iterator

@@ -29,9 +29,11 @@ from wayfarer_common import contract
 rclpy.init()
 node = rclpy.create_node("witness", namespace="wayfarer")
 def hear(message):
-    line = {"at": time.time(), "reasons": message.reasons, "commanded": message.commanded, "step": message.step}
+    line = {"at": time.time(), "reasons": message.reasons}
+    line |= {"commanded": message.commanded, "step": message.step}
     print(json.dumps(line), flush=True)
-node.create_subscription(contract.EXECUTED.type, contract.EXECUTED.name, hear, contract.EXECUTED.qos)
+topic = contract.EXECUTED
+node.create_subscription(topic.type, topic.name, hear, topic.qos)
 rclpy.spin(node)
 """
 

@@ -163,7 +163,8 @@ def test_pyopengl_draws_as_mujoco_is_told_to(platform: str) -> None:
 DRAW = """
 import mujoco
 from wayfarer_sim.rendering import Renderer
-model = mujoco.MjModel.from_xml_string('<mujoco><worldbody><camera name="c"/><geom size="1"/></worldbody></mujoco>')
+world = '<mujoco><worldbody><camera name="c"/><geom size="1"/></worldbody></mujoco>'
+model = mujoco.MjModel.from_xml_string(world)
 data = mujoco.MjData(model)
 mujoco.mj_forward(model, data)
 print(Renderer(model, "c").render(data, 8, 8).shape)

@@ -124,7 +124,8 @@ from wayfarer_launch.nodes import _executable, find_launch_file, share_of
 given = dict(word.split(":=") for word in sys.argv[3:])
 launch = read_launch_file(find_launch_file(sys.argv[2]), given, share_of)
 pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-nodes = [subprocess.Popen([_executable(n.package, n.executable), *n.arguments()], **pipes) for n in launch.nodes]
+commands = [[_executable(n.package, n.executable), *n.arguments()] for n in launch.nodes]
+nodes = [subprocess.Popen(command, **pipes) for command in commands]
 nodes[0].wait()
 """
 

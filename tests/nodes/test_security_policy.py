@@ -67,7 +67,7 @@ def seen(me: Peer, node: str, namespace: str = NAMESPACE) -> Allowed:
     return {rule: does[rule] - usual[rule] for rule in RULES}
 
 
-def test_every_topic_is_said_by_its_publisher_alone_and_only_the_robots_machine_commands_the_arm() -> None:
+def test_each_topic_has_its_publisher_and_only_the_robots_machine_commands_the_arm() -> None:
     bridges = {"franka_bridge", "sim_bridge"}
     for topic in contract.TOPICS:
         publishers = {node for node, (_, may) in policy().items() if f"{NAMESPACE}/{topic.name}" in may["publish"]}

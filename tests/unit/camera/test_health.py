@@ -236,7 +236,7 @@ def test_the_first_picture_may_be_of_no_use_however_late_the_camera_is() -> None
     assert camera.problem == ""
 
 
-def test_nothing_but_pictures_of_no_use_is_a_fault_that_names_the_first_and_ends_with_a_good_one() -> None:
+def test_useless_pictures_alone_are_a_fault_that_names_the_first_and_ends_with_a_good_one() -> None:
     camera = Camera()
     camera.film(1.0)
     for k in range(30):

@@ -18,8 +18,9 @@ NODE = BEGIN + "begin_node()\nprint('alive', os.getpid(), flush=True)\ntime.slee
 PARENT = """
 import subprocess, sys, threading, time
 def start():
-    print(subprocess.Popen([sys.executable, "-c", {node!r}], stdin={stdin}, stdout=subprocess.PIPE).stdout.readline(),
-        flush=True)
+    command = [sys.executable, "-c", {node!r}]
+    node = subprocess.Popen(command, stdin={stdin}, stdout=subprocess.PIPE)
+    print(node.stdout.readline(), flush=True)
 {how}
 time.sleep(600)
 """

@@ -95,7 +95,7 @@ shares = st.tuples(*[st.floats(0.0, 1.0)] * 3).map(np.array)
 
 @given(manners, shares, st.lists(st.tuples(shares, st.floats(0.01, 1.0)), min_size=1, max_size=5), st.floats(0.0, 6.0))
 @settings(max_examples=60)
-def test_whatever_goals_come_and_whenever_the_springs_end_stays_in_the_box_within_speed_and_acceleration(
+def test_the_springs_end_stays_in_the_box_within_speed_and_acceleration_whatever_comes(
     manner: Manner, start: np.ndarray, goals: list[tuple[np.ndarray, float]], late: float
 ) -> None:
     traveller, now, here = Traveller(manner, DT), 0.0, LOW + (HIGH - LOW) * start

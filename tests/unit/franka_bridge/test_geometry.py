@@ -29,7 +29,7 @@ def test_the_tool_point_goes_there_and_back(q: list[float], offset: list[float])
     np.testing.assert_allclose(to_tool(T, o), p, atol=1e-12)
 
 
-def test_the_simulators_tool_point_lies_seven_millimetres_above_libfrankas_when_the_gripper_points_down() -> None:
+def test_the_simulators_tool_point_lies_7_mm_above_libfrankas_when_the_gripper_points_down() -> None:
     hand = from_tool(np.array([0.48, 0.0, 0.09]), DOWN, np.array([0.0, 0.0, -0.007]))
     np.testing.assert_allclose(hand, [0.48, 0.0, 0.083], atol=1e-12)
 

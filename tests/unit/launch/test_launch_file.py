@@ -172,13 +172,15 @@ def test_a_variable_is_set_for_what_follows_it_in_its_group(tmp_path: Path) -> N
 def test_a_substitution_may_hold_another(tmp_path: Path) -> None:
     body = """
       <arg name="a" default="x"/>
-      <node pkg="p" exec="yes" if="$(equals $(var a) x)"/><node pkg="p" exec="no" if="$(equals $(var a) y)"/>"""
+      <node pkg="p" exec="yes" if="$(equals $(var a) x)"/>
+      <node pkg="p" exec="no" if="$(equals $(var a) y)"/>"""
     assert [n.executable for n in read(tmp_path, body).nodes] == ["yes"]
 
 
 @pytest.mark.parametrize(("a", "b"), [("x", "1"), ("y", "0"), ("z", "1")])
 def test_either_of_two_conditions_may_hold(tmp_path: Path, a: str, b: str) -> None:
-    body = """<arg name="a"/><arg name="one" default="$(or $(equals $(var a) x) $(equals $(var a) z))"/>
+    body = """<arg name="a"/>
+      <arg name="one" default="$(or $(equals $(var a) x) $(equals $(var a) z))"/>
       <node pkg="p" exec="e" if="$(var one)"/>"""
     assert len(read(tmp_path, body, a=a).nodes) == int(b)
 

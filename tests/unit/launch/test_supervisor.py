@@ -199,7 +199,8 @@ from wayfarer_launch.launch_file import Launch, NodeSpec
 from wayfarer_launch.supervisor import Supervisor
 environment = (("ROS_DOMAIN_ID", "{nodes.domain}"),)
 specs = [NodeSpec("p", "node", name, "/", (), (), True, environment) for name in ("one", "two")]
-Supervisor(Launch(nodes=specs), lambda *_: Path({str(tmp_path / "node")!r}), lambda line: print(line, flush=True)).run()
+find = lambda *_: Path({str(tmp_path / "node")!r})
+Supervisor(Launch(nodes=specs), find, lambda line: print(line, flush=True)).run()
 """
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None

@@ -48,10 +48,12 @@ def _rows(run: Gathered) -> dict[str, object]:
         "torn by a killed recorder": "; ".join(f"{file}: {steps} steps readable" for file, steps in record.torn)
         or "none",
         "duration on the robot's clock": duration(n.robot_s),
-        "duration on the recorder's clock": f"{duration(n.wall_s)}, {n.steps / max(n.wall_s, 1e-9):.1f} steps/s",
+        "duration on the recorder's clock": f"{duration(n.wall_s)}, "
+        f"{n.steps / max(n.wall_s, 1e-9):.1f} steps/s",
         "size": f"{record.size_bytes / 1e6:.1f} MB, {record.size_bytes / max(n.steps, 1) / 1e3:.1f} kB per step",
         "table covered by the cube": f"{n.cells:,} cells of 1 cm{seen}" if known else UNKNOWN,
-        "steps in which the cube moved": f"{n.moved_steps:,} ({_share(n.moved_steps, n.steps)}){seen}"
+        "steps in which the cube moved": f"{n.moved_steps:,} "
+        f"({_share(n.moved_steps, n.steps)}){seen}"
         if known
         else UNKNOWN,
         "entropy of the upper face": f"{n.face_entropy:.2f} of {_HIGHEST_FACE_ENTROPY} bits{seen}"

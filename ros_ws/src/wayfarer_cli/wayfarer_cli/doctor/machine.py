@@ -23,7 +23,8 @@ _WRITTEN = 64 * 1024 * 1024  # bytes
 _DRAW = """
 import mujoco
 from wayfarer_sim.rendering import Renderer
-model = mujoco.MjModel.from_xml_string('<mujoco><worldbody><camera name="c"/><geom size="1"/></worldbody></mujoco>')
+world = '<mujoco><worldbody><camera name="c"/><geom size="1"/></worldbody></mujoco>'
+model = mujoco.MjModel.from_xml_string(world)
 data = mujoco.MjData(model)
 mujoco.mj_forward(model, data)
 Renderer(model, "c").render(data, 16, 16)
