@@ -6,7 +6,6 @@ setup(
     packages=[
         "wayfarer_data",
         "wayfarer_data.cache",
-        "wayfarer_data.export",
         "wayfarer_data.upkeep",
     ],
     data_files=[

@@ -1,6 +1,6 @@
 """How fast bags are written, read and learned from, and what recording costs.
 
-    .venv/bin/python tests/benchmarks/data.py [--frames 100000] [--seconds 30] [--run RUN ...] [--json]
+    .venv/bin/python tests/benchmarks/data.py [--frames 100000] [--seconds 30] [--mapped 1000] [--run RUN ...] [--json]
 
 Batches are 128 random transitions, page cache warm, one thread. Ours have a future goal for each. `memmap_ratio` is
 their time over that of a bare gather which delivers what a learner is given: (s, g) and (s', g), 512 images indexed
@@ -32,8 +32,8 @@ from wayfarer_bags.run_directory import RunDirectory, RunWriter
 from wayfarer_core import names
 from wayfarer_data.cache.dataset import Dataset
 from wayfarer_data.cache.frames import FrameCache, Trajectory
-from wayfarer_data.export.lerobot import export_lerobot
-from wayfarer_data.export.segments import Material
+from wayfarer_export.lerobot import export_lerobot
+from wayfarer_export.segments import Material
 from wayfarer_policies.exploration.relabel import FutureGoals
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -196,6 +196,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=100_000, help="frames to load batches from")
     parser.add_argument("--seconds", type=float, default=30.0, help="how long the recorder is fed at each rate; 0: not")
+    parser.add_argument("--mapped", type=float, default=1000.0, help="megabytes of a bag that is mapped; 0: not")
     parser.add_argument("--run", type=Path, nargs="*", default=[], help="recorded runs whose bytes per step to measure")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     arguments = parser.parse_args()
@@ -221,6 +222,10 @@ def main() -> None:
         import data_recorder
 
         figures.update(data_recorder.measure(arguments.seconds))
+    if arguments.mapped:
+        import data_mapping
+
+        figures.update(data_mapping.measure(arguments.mapped))
     for key, value in figures.items():
         print(f"{key:32} {value:12.3f}")
     if arguments.json:

@@ -20,6 +20,7 @@ FLOORS: dict[str, set[str]] = {
     "wayfarer_core": set(),
     "wayfarer_bags": {"wayfarer_core"},
     "wayfarer_data": {"wayfarer_core", "wayfarer_bags"},
+    "wayfarer_export": {"wayfarer_core", "wayfarer_bags", "wayfarer_data"},
     "wayfarer_vision": {"wayfarer_core"},
     "wayfarer_policies": {"wayfarer_core", "wayfarer_bags", "wayfarer_data", "wayfarer_vision"},
     "wayfarer_report": {"wayfarer_core", "wayfarer_bags", "wayfarer_data", "wayfarer_vision", "wayfarer_policies"},

@@ -121,17 +121,24 @@ def _misfit(channel: Channel, _where: str) -> str:
     if (full_name(channel.type), channel.message_encoding) != (expected, "cdr"):
         found = f"{channel.type or 'of no type'} in {channel.message_encoding or 'no encoding'}"
         return f"{channel.topic} is {found}, the contract's {channel.name} is {expected} in cdr"
-    types = types_of(channel)
-    present = types.fielddefs[expected][1]
-    if missing := [field for field in fields if field not in dict(present)]:
-        return f"{channel.topic}: its {expected} has no {', '.join(missing)}"
-    header = present[0][1]
-    if (
-        header != (Nodetype.NAME, "std_msgs/msg/Header")
+    return unlike(channel, fields)
+
+
+def unlike(channel: Channel, fields: Iterable[str]) -> str:
+    """Say in words what a channel's type lacks of these fields, "" where nothing; a header is as ROS 2 has it.
+
+    Errors as of `types_of`.
+    """
+    kind, types = full_name(channel.type), types_of(channel)
+    present = dict(types.fielddefs[kind][1])
+    if missing := [field for field in fields if field not in present]:
+        return f"{channel.topic}: its {kind} has no {', '.join(missing)}"
+    if "header" in fields and (
+        next(iter(present.items())) != ("header", (Nodetype.NAME, "std_msgs/msg/Header"))
         or types.fielddefs["std_msgs/msg/Header"][1] != _HEADER
         or types.fielddefs["builtin_interfaces/msg/Time"][1] != _TIME
     ):
-        return f"{channel.topic}: its {expected} does not begin with a std_msgs/Header as ROS 2 has it"
+        return f"{channel.topic}: its {kind} does not begin with a std_msgs/Header as ROS 2 has it"
     return ""
 
 

@@ -26,6 +26,7 @@ class About:
     choices: tuple[str, ...]
     like: Any  # a value of the same type and length
     needed: bool = False
+    any_length: bool = False  # of a list
 
 
 def param(
@@ -41,6 +42,11 @@ def required(like: Any, text: str, low: float | None = None, high: float | None 
     `like` tells its type and length, and is no default that a misspelt section could fall back to.
     """
     return field(metadata={"about": About(text, low, high, (), like, needed=True)})
+
+
+def texts(text: str, choices: tuple[str, ...] = ()) -> Any:
+    """Describe a list of any number of texts, each of `choices` where there are some; without it the list is empty."""
+    return field(default=(), metadata={"about": About(text, None, None, choices, ("",), any_length=True)})
 
 
 def missing(parameters: type[Any], given: Collection[str]) -> list[Field[Any]]:
@@ -64,33 +70,47 @@ def checked(kind: type[P], node: str, values: Mapping[str, Any]) -> P:
     Raises ConfigError, naming node, key and what would be right, for a key that is not known, one that is missing, and
     a value of another type or length, outside its range, or not among its choices.
     """
-    known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
-    unknown = sorted(values.keys() - known)
-    if unknown:
-        raise ConfigError(f"node {node}: unknown parameter {unknown[0]!r}; known are {', '.join(sorted(known))}")
+    lacking = missing(kind, values)
+    if lacking and not _unknown(kind, values):
+        raise ConfigError(without(node, lacking))
+    return made_of(kind, f"node {node}", "parameter", values)
+
+
+def made_of(kind: type[P], where: str, word: str, values: Mapping[str, Any]) -> P:
+    """Return a `kind` of what a file or a node gives for its fields, each of which is called a `word`.
+
+    Raises ConfigError as `checked` does, which begins with `where` these values stand.
+    """
+    if unknown := _unknown(kind, values):
+        known = ", ".join(sorted(f.name for f in fields(kind)))  # type: ignore[arg-type]
+        raise ConfigError(f"{where}: unknown {word} {unknown[0]!r}; known are {known}")
 
     if lacking := missing(kind, values):
-        raise ConfigError(without(node, lacking))
+        raise ConfigError(f"{where}: {lacking[0].name} is missing; it is: {lacking[0].metadata['about'].text}")
 
-    return kind(**{key: _checked_one(node, known[key], value) for key, value in values.items()})
+    found = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{key: _checked_one(where, found[key], value) for key, value in values.items()})
 
 
-def _checked_one(node: str, f: Field[Any], value: Any) -> Any:
+def _unknown(kind: type[Any], values: Mapping[str, Any]) -> list[str]:
+    return sorted(values.keys() - {f.name for f in fields(kind)}, key=str)
+
+
+def _checked_one(where: str, f: Field[Any], value: Any) -> Any:
     about: About = f.metadata["about"]
     is_list = isinstance(about.like, tuple)
     wanted = about.like if is_list else (about.like,)
     values = value if is_list else [value]
 
     if not isinstance(values, list) or any(type(v) is not type(wanted[0]) for v in values):
-        raise ConfigError(
-            f"node {node}: {f.name} = {value!r} is not of the type of {about.like!r}; it is: {about.text}"
-        )
-    if len(values) != len(wanted):
-        raise ConfigError(f"node {node}: {f.name} needs {len(wanted)} numbers, got {value}")
+        right = "a list of texts, as in [a, b]" if about.any_length else f"of the type of {about.like!r}"
+        raise ConfigError(f"{where}: {f.name} = {value!r} is not {right}; it is: {about.text}")
+    if len(values) != len(wanted) and not about.any_length:
+        raise ConfigError(f"{where}: {f.name} needs {len(wanted)} numbers, got {value}")
     if about.low is not None and about.high is not None and not all(about.low <= v <= about.high for v in values):
         raise ConfigError(
-            f"node {node}: {f.name} = {value} is outside [{about.low}, {about.high}]; it is: {about.text}"
+            f"{where}: {f.name} = {value} is outside [{about.low}, {about.high}]; it is: {about.text}"
         )
-    if about.choices and value not in about.choices:
-        raise ConfigError(f"node {node}: {f.name} = {value!r} is not one of {', '.join(about.choices)}")
+    if about.choices and any(v not in about.choices for v in values):
+        raise ConfigError(f"{where}: {f.name} = {value!r} is not one of {', '.join(about.choices)}")
     return tuple(values) if is_list else value

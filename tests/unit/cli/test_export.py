@@ -4,6 +4,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from fixtures import any_bags
 from fixtures import episodes as fixture
 from fixtures.episodes import write_run
 from numpy.typing import NDArray
@@ -60,3 +61,46 @@ def test_a_task_without_labels_and_an_existing_name_are_refused(tmp_path: Path, 
     assert not (tmp_path / "out").exists()
     done = CliRunner().invoke(app, ["export", "minari", str(run), str(tmp_path)])
     assert isinstance(done.exception, ConfigError)
+
+
+# --- bags of any topics ---
+
+
+@pytest.fixture(scope="module")
+def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return any_bags.arm_and_cameras().write(tmp_path_factory.mktemp("bags") / "bag")
+
+
+def test_the_map_that_is_suggested_runs_as_it_is(tmp_path: Path, bag: Path) -> None:
+    map_, out = tmp_path / "map.yaml", tmp_path / "out"
+    done = CliRunner().invoke(app, ["export", "lerobot", str(bag), str(map_), "--suggest-map"])
+    assert done.exit_code == 0, done.output
+    assert "observation.images.front, observation.images.wrist, observation.state, action at 10 Hz" in done.output
+    done = CliRunner().invoke(app, ["export", "lerobot", str(bag), str(bag), str(out), "--map", str(map_)])
+    assert done.exit_code == 0, done.output
+    assert "80 frames in 2 episodes, at 10 Hz" in done.output
+    assert "observation.state: values up to 0.020 s old, in age.observation.state" in done.output
+    assert json.loads((out / "meta" / "info.json").read_text())["total_frames"] == 80
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["robomimic", "BAG", "OUT", "--map", "MAP"], "a map is for `wayfarer export lerobot`"),
+        (["lerobot", "BAG", "OUT", "--map", "MAP", "--task", "push"], "bags of any topics have no rewards"),
+        (["lerobot", "BAG", "BAG", "OUT", "--suggest-map"], "--suggest-map makes a map of one bag"),
+        (["lerobot", "BAG", "BAG", "--suggest-map"], "exists already"),
+    ],
+)
+def test_what_a_map_is_not_for_is_refused(tmp_path: Path, bag: Path, arguments: list[str], words: str) -> None:
+    named = {"BAG": str(bag), "OUT": str(tmp_path / "out"), "MAP": str(tmp_path / "map.yaml")}
+    done = CliRunner().invoke(app, ["export", *(named.get(word, word) for word in arguments)])
+    assert isinstance(done.exception, ConfigError)
+    assert words in str(done.exception)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_several_runs_are_one_export(tmp_path: Path, run: Path) -> None:
+    other = write_run(tmp_path / "other", 1, 3)
+    done = CliRunner().invoke(app, ["export", "robomimic", str(run), str(other), str(tmp_path / "out.hdf5")])
+    assert "11 steps in 3 unbroken stretches" in done.output

@@ -24,36 +24,84 @@ def export(
             help="[b]lerobot[/b] (v3.0, a folder), [b]robomimic[/b] (an HDF5 file), [b]minari[/b] (a folder)."
         ),
     ],
-    run: Annotated[Path, typer.Argument(help="A run, or another recorder's bag of the contract's topics.")],
+    bags: Annotated[
+        list[Path],
+        typer.Argument(help="Runs, or other recorders' bags of the contract's topics; with a map bags of any topics."),
+    ],
     out: Annotated[Path, typer.Argument(help="What to write; something that exists is refused.")],
     task: Annotated[
         str, typer.Option(help="Whose rewards to write, as in flip-green or push; without it all are 0.")
     ] = "",
+    map_: Annotated[
+        Path | None, typer.Option("--map", help="Which topics become which features: a YAML file, for lerobot.")
+    ] = None,
+    suggest_map: Annotated[
+        bool, typer.Option("--suggest-map", help="Write no dataset to OUT, but a first map of the bag.")
+    ] = False,
 ) -> None:
-    """Write a run's valid steps for another learning library: frames, actions, positions, rewards, without loss."""
+    """Write runs' valid steps for another learning library: frames, actions, positions, rewards, without loss.
+
+    With a map: bags of any topics, resampled to one rate by their stamps. `--suggest-map` writes a first one.
+    """
+    if (map_ is not None or suggest_map) and (to is not Format.LEROBOT or task):
+        raise ConfigError("a map is for `wayfarer export lerobot`, without --task: bags of any topics have no rewards")
+    if suggest_map and (map_ is not None or len(bags) > 1):
+        raise ConfigError("--suggest-map makes a map of one bag: wayfarer export lerobot BAG map.yaml --suggest-map")
+    if out.exists():
+        raise ConfigError(f"{out} exists already: choose another name")
+    if suggest_map:
+        from wayfarer_export.foreign.suggest import suggest_map as write_map
+
+        print(f"{out}: {write_map(bags[0], out)}")
+    elif map_ is not None:
+        _export_mapped(bags, map_, out)
+    else:
+        _export_runs(to, bags, out, task)
+
+
+def _export_mapped(bags: list[Path], map_: Path, out: Path) -> None:
+    from wayfarer_export.foreign.convert import convert
+    from wayfarer_export.foreign.map import read_map
+
+    mapping = read_map(map_)
+    with bars(transient=True) as progress:
+        bar = progress.add_task(f"writing {out.name}")
+        done = convert(
+            bags, mapping, map_, out, lambda done, total: progress.update(bar, completed=done, total=total)
+        )
+    print(f"{out}: {done.frames} frames in {done.episodes} episodes, at {mapping.rate} Hz")
+    for feature, age in done.oldest.items():
+        print(f"  {feature}: values up to {age:.3f} s old, in age.{feature}")
+    for text, count in done.passed_over.items():
+        print(f"  {count} messages passed over: {text}")
+    if done.too_short:
+        print(f"  {done.too_short} stretches of fewer than {mapping.shortest} frames left out")
+    for bag in done.without:
+        print(f"  {bag}: at no time was there a young value of every feature; nothing of it is in the dataset")
+
+
+def _export_runs(to: Format, runs: list[Path], out: Path, task: str) -> None:
     import numpy as np
-    from wayfarer_data.export.lerobot import export_lerobot
-    from wayfarer_data.export.minari import export_minari
-    from wayfarer_data.export.robomimic import export_robomimic
-    from wayfarer_data.export.segments import Material
+    from wayfarer_export.lerobot import export_lerobot
+    from wayfarer_export.minari import export_minari
+    from wayfarer_export.robomimic import export_robomimic
+    from wayfarer_export.segments import Material
     from wayfarer_policies.offline.tasks import task as task_named
 
     from wayfarer_cli.opening import label, open_runs
 
-    if out.exists():
-        raise ConfigError(f"{out} exists already: choose another name")
     wanted = task_named(task) if task else None
     write = {Format.LEROBOT: export_lerobot, Format.ROBOMIMIC: export_robomimic, Format.MINARI: export_minari}[to]
     note = "no task: all rewards are 0"
     with bars(transient=True) as progress:
-        dataset = open_runs([run], progress)
+        dataset = open_runs(runs, progress)
         if wanted is None:
             material = Material.of(dataset, dataset.transitions)
         else:
             labels = label(dataset, progress)
             rewards = wanted.reward(labels.poses).astype(np.float32)
             material = Material.of(dataset, labels.transitions(dataset), rewards, wanted.name)
-            note = f"rewards of {wanted.name} by the {labels.sources[str(run)]}"
+            note = f"rewards of {wanted.name} by the {' and the '.join(sorted(set(labels.sources.values())))}"
         bar = progress.add_task(f"writing {out.name}")
         write(material, out, lambda done, total: progress.update(bar, completed=done, total=total))
     print(f"{out}: {len(material.rows)} steps in {len(material)} unbroken stretches, {note}")

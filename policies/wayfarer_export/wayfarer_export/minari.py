@@ -8,11 +8,11 @@ from typing import Any
 import h5py
 import numpy as np
 from wayfarer_core.atomic import make_folder, write_atomically
-
 from wayfarer_data.cache.buffer import Progress
-from wayfarer_data.export.hdf5 import new_file
-from wayfarer_data.export.segments import Material, Segment
 from wayfarer_data.upkeep.rewrite import new_directory
+
+from wayfarer_export.hdf5 import new_file
+from wayfarer_export.segments import Material, Segment
 
 _MINARI = "0.5.4"  # the release whose layout this is
 _ID = re.compile(r"[-\w]+-v\d+")

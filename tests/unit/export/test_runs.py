@@ -13,15 +13,15 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from fixtures import episodes as fixture
-from fixtures import loaders
 from fixtures.episodes import write_run
+from fixtures.official import load_officially
 from wayfarer_bags.episode import End
 from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_data.cache.dataset import Dataset
-from wayfarer_data.export.lerobot import export_lerobot
-from wayfarer_data.export.minari import export_minari
-from wayfarer_data.export.robomimic import export_robomimic
-from wayfarer_data.export.segments import Material, rate_of
+from wayfarer_export.lerobot import export_lerobot
+from wayfarer_export.minari import export_minari
+from wayfarer_export.robomimic import export_robomimic
+from wayfarer_export.segments import Material, rate_of
 from wayfarer_policies.offline.tasks import task
 
 EXPORTS: dict[str, Callable[[Material, Path], None]] = {
@@ -29,7 +29,6 @@ EXPORTS: dict[str, Callable[[Material, Path], None]] = {
     "robomimic": export_robomimic,
     "minari": export_minari,
 }
-PYTHON = Path(sys.prefix) / "loaders" / "bin" / "python"
 
 
 @pytest.fixture(scope="module")
@@ -81,18 +80,32 @@ def all_of(*runs: Path) -> Material:
 
 
 @pytest.mark.parametrize(
-    ("period", "rate"), [(0.4, 2.5), (0.7, 1.428571), (0.5, 2), (2.0, 0.5), (0.0499999, 20), (1 / 30, 30)]
+    ("period", "rate", "exact"),
+    [(0.4, 2.5, "5/2"), (0.7, 10 / 7, "10/7"), (0.5, 2, "2"), (2.0, 0.5, "1/2")]
+    + [(0.0499999, 20, "20"), (1 / 30, 30, "30")],
 )
 def test_a_rate_is_written_as_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, period: float, rate: float
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, period: float, rate: float, exact: str
 ) -> None:
     material = all_of(recorded_every(tmp_path / "run", period, monkeypatch))
     export_lerobot(material, tmp_path / "out")
     about = json.loads((tmp_path / "out" / "meta" / "info.json").read_text())
     assert (about["fps"], type(about["fps"])) == (rate, type(rate))
+    assert about["wayfarer"]["rate"] == exact
+    assert about["wayfarer"]["measured_rate_hz"] == pytest.approx(1 / period, rel=1e-6)
     (file,) = (tmp_path / "out" / "data").rglob("*.parquet")
     times = pq.read_table(file)["timestamp"].to_numpy()
     assert times[:5] == pytest.approx(np.arange(5) * period, rel=1e-3)
+
+
+def test_the_statistics_of_images_are_those_of_all_their_pixels(dataset: Dataset, tmp_path: Path) -> None:
+    material = Material.of(dataset, dataset.transitions)
+    export_lerobot(material, tmp_path / "out")
+    found = json.loads((tmp_path / "out" / "meta" / "stats.json").read_text())["observation.image"]
+    pixels = dataset.frames(material.rows).numpy().transpose(1, 0, 2, 3).reshape(3, -1) / 255
+    for name in ("mean", "std", "min", "max"):
+        assert np.array(found[name])[:, 0, 0] == pytest.approx(getattr(np, name)(pixels, axis=1), abs=1e-12)
+    assert found["count"] == [pixels.shape[1]]
 
 
 def test_steps_that_have_no_rate_in_common_are_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,19 +129,6 @@ def test_times_that_tremble_are_a_rate(tmp_path: Path, monkeypatch: pytest.Monke
         run = write_run(tmp_path / "run", 1, 59)
     export_lerobot(all_of(run), tmp_path / "out")
     assert json.loads((tmp_path / "out" / "meta" / "info.json").read_text())["fps"] == pytest.approx(2, rel=2e-3)
-
-
-def load_officially(kind: str, out: Path, folder: Path) -> Any:
-    assert PYTHON.exists(), "the official loaders are not installed: make .venv/.loaders"
-    done = subprocess.run(
-        [PYTHON, loaders.__file__, kind, out, folder / "found.npz"],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env={"HOME": str(folder), "PATH": "/usr/bin:/bin"},
-    )
-    assert done.returncode == 0, done.stderr
-    return np.load(folder / "found.npz")
 
 
 @pytest.mark.slow

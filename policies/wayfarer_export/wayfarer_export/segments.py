@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from wayfarer_core.errors import DataError
-
 from wayfarer_data.cache.dataset import Dataset
 from wayfarer_data.cache.layout import channels_last
 
+_FINEST = 1_000_000  # denominator of a rate: finer than stamps in nanoseconds tell it
 _DRIFT = 0.02  # of an episode's length, by which its steps may leave the common rate
 
 
@@ -100,8 +101,8 @@ def rate_of(dataset: Dataset, rows: NDArray[np.int64] | None = None) -> float:
     return float(1e9 / gaps.mean())
 
 
-def even_rate(material: Material) -> float:
-    """Return the rate of the steps [Hz], a whole number where it is one but for a thousandth.
+def even_rate(material: Material) -> Fraction:
+    """Return the rate of the steps [Hz]: a whole number where it is one but for a thousandth, else as it was measured.
 
     Raises DataError where one rate does not describe them all: an episode has another one, or a step comes at a time
     that is nearer to that of its neighbour.
@@ -118,8 +119,8 @@ def even_rate(material: Material) -> float:
                 f"{gaps.max() * 1e-9:.3g} s, all together they come at {material.rate:.3g} Hz: LeRobot has one rate "
                 "for all; export what was recorded at another rate apart"
             )
-    whole = round(material.rate)
-    return float(whole) if abs(material.rate - whole) < 1e-3 * material.rate else round(material.rate, 6)
+    whole, measured = round(material.rate), Fraction(material.rate).limit_denominator(_FINEST)
+    return Fraction(whole) if abs(material.rate - whole) < 1e-3 * material.rate else measured
 
 
 def _gaps(dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -6,10 +6,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 from wayfarer_core.errors import ConfigError
-
 from wayfarer_data.cache.buffer import Progress
-from wayfarer_data.export.hdf5 import new_file
-from wayfarer_data.export.segments import Material, Segment
+
+from wayfarer_export.hdf5 import new_file
+from wayfarer_export.segments import Material, Segment
 
 IMAGE, POSITION = "agentview_image", "robot0_eef_pos"  # robosuite's names, which robomimic's configurations know
 _GYM = 2  # robomimic's EnvType.GYM_TYPE: nothing of robosuite's is made of it when it is read

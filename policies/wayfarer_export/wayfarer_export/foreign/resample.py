@@ -1,0 +1,91 @@
+"""Frames at a fixed rate from values that came at any: only by stamps, and never a value from the future. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+Stamps = NDArray[np.int64]  # [ns]
+_SECOND = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Frames one behind the other, each with a value of every source."""
+
+    times: Stamps  # (F,)
+    chosen: NDArray[
+        np.int64
+    ]  # (F, S) index into each source's stamps: the latest that is not newer than the frame
+    ages: Stamps  # (F, S) of these values at the frame's time, from 0 to the source's greatest age
+
+
+def resample(
+    stamps: Sequence[Stamps],
+    max_ages: Sequence[int],
+    rate: Fraction,
+    bounds: Sequence[tuple[int, int]],
+) -> list[Stretch]:
+    """Return the stretches of frames at `rate` [Hz] in which every source has a value that is young enough.
+
+    `stamps` are each source's in order, `max_ages` [ns] theirs, `bounds` (first, before) those of the episodes, in
+    order and apart; no value crosses from one to the next. A stretch begins when the last of its sources has a value;
+    no frame lies behind the last value of all.
+    """
+    found = []
+    for first, before in bounds:
+        inside = [slice(*np.searchsorted(s, (first, before)).tolist()) for s in stamps]
+        parts = [s[part] for s, part in zip(stamps, inside, strict=True)]
+        if not all(len(part) for part in parts):
+            continue
+        last = max(int(part[-1]) for part in parts)
+        covered = [(min(int(part[0]) for part in parts), last)]
+        for part, age in zip(parts, max_ages, strict=True):
+            covered = _both(covered, _covered(part, age))
+        for start, end in covered:
+            times = frame_times(start, end, rate)
+            chosen = np.stack(
+                [np.searchsorted(part, times, side="right") - 1 for part in parts], axis=1
+            )
+            ages = times[:, None] - np.stack(
+                [part[k] for part, k in zip(parts, chosen.T, strict=True)], axis=1
+            )
+            found.append(Stretch(times, chosen + [part.start for part in inside], ages))
+    return found
+
+
+def frame_times(start: int, end: int, rate: Fraction) -> Stamps:
+    """Return the times of frames from `start` to `end` [ns]: frame k is k / rate behind the start, cut to the ns."""
+    count = (end - start) * rate.numerator // (_SECOND * rate.denominator) + 1
+    step = _SECOND * rate.denominator
+    # in Python's whole numbers: the product outgrows 64 bits within hours
+    return start + np.array([k * step // rate.numerator for k in range(count)], dtype=np.int64)
+
+
+def gaps(stamps: Stamps, max_age: int) -> Stamps:
+    """Return the indices of the stamps after which no value is young enough for a while."""
+    return np.flatnonzero(np.diff(stamps) > max_age)
+
+
+def _covered(stamps: Stamps, max_age: int) -> list[tuple[int, int]]:
+    """Return the spans, both ends included, in which the latest value is at most `max_age` old."""
+    cuts = gaps(stamps, max_age)
+    starts = stamps[np.concatenate([[0], cuts + 1])]
+    ends = stamps[np.concatenate([cuts, [len(stamps) - 1]])] + max_age
+    return list(zip(starts.tolist(), ends.tolist(), strict=True))
+
+
+def _both(some: list[tuple[int, int]], others: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the spans that lie in both."""
+    found, i, j = [], 0, 0
+    while i < len(some) and j < len(others):
+        start, end = max(some[i][0], others[j][0]), min(some[i][1], others[j][1])
+        if start <= end:
+            found.append((start, end))
+        if some[i][1] < others[j][1]:
+            i += 1
+        else:
+            j += 1
+    return found
