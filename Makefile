@@ -128,12 +128,17 @@ $(VENV)/.meshes: $(VENV)/.packages sim/wayfarer_sim/wayfarer_sim/meshes.py
 	@touch $@
 
 $(VENV)/.loaders: $(VENV)/.wheels pyproject.toml
-	@echo "installing the official readers of the export formats into $(VENV)/loaders"
+	@echo "installing LeRobot and the other official readers of the export formats into $(VENV)/loaders"
 	$(VENV_PYTHON) -m venv $(VENV)/loaders
 	echo "$(SITE)" > "$$($(VENV)/loaders/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/parent.pth"
 	$(VENV)/loaders/bin/python -m pip --quiet install pip==25.3
 	$(VENV)/loaders/bin/python -m pip --quiet install --group loaders
 	$(VENV)/loaders/bin/python -m pip --quiet install --no-deps --group loaders-alone
+	# torchvision's compiled part does not fit every torch; what is imported asks for the names of two operators of it
+	extension="$$($(VENV)/loaders/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/torchvision/extension.py"; \
+	grep -q nms "$$extension" || printf '%s\n' 'if not _has_ops():' '    for _name in ("nms", "qnms"):' \
+	  '        torch.library.define(f"torchvision::{_name}", "(Tensor dets, Tensor scores, float threshold) -> Tensor")' \
+	  >> "$$extension"
 	@touch $@
 
 $(VENV)/.rigs: $(VENV)/.wheels pyproject.toml

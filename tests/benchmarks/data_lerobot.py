@@ -8,15 +8,11 @@ from pathlib import Path
 import torch
 
 os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from fixtures.loaders import stub_torchvision
-
 BATCHES = 12
 
 if __name__ == "__main__":
     root, batch = Path(sys.argv[1]), int(sys.argv[2])
     torch.set_num_threads(1)
-    operators = stub_torchvision()
     from lerobot.datasets.lerobot_dataset import LeRobotDataset, LeRobotDatasetMetadata
 
     rate = LeRobotDatasetMetadata("wayfarer/benchmark", root=root).fps

@@ -1,5 +1,6 @@
 """The scripts in examples/ do what they say."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fixtures.episodes import write_run
+from fixtures.graph import wayfarer
 from wayfarer_bags.bag import read_episode
 from wayfarer_bags.run_directory import RunDirectory
 
@@ -23,7 +25,7 @@ def run(script: str, *words: object) -> str:
 def test_every_example_is_tested_here() -> None:
     here = Path(__file__).read_text()
     scripts = [path.name for path in EXAMPLES.glob("*.py")]
-    assert len(scripts) == 3
+    assert len(scripts) == 4
     assert all(f'"{name}"' in here for name in scripts)
 
 
@@ -53,3 +55,18 @@ def test_a_policy_of_ones_own_is_recorded_as_any_other(tmp_path: Path) -> None:
     for one in episodes:
         assert np.linalg.norm(one.requested[:, :2], axis=1) == pytest.approx(0.5)  # a circle's steps are of one length
         assert not one.requested[:, 2].any()
+
+
+@pytest.mark.slow
+def test_a_policy_of_another_process_pushes_the_cube_where_it_shall_lie(tmp_path: Path) -> None:
+    command = [sys.executable, str(EXAMPLES / "policy_server.py"), "127.0.0.1:0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            address = server.stdout.readline().split()[-1]
+            words = ["--policy", f"external:{address}", "--task", "push", "--steps", "20", "--episodes", "2"]
+            done = wayfarer("evaluate", *words, "--in-process", "--json", "--out", str(tmp_path / "run"))
+        finally:
+            server.terminate()
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["success_rate"] == 1.0

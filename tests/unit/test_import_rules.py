@@ -22,7 +22,8 @@ FLOORS: dict[str, set[str]] = {
     "wayfarer_data": {"wayfarer_core", "wayfarer_bags"},
     "wayfarer_export": {"wayfarer_core", "wayfarer_bags", "wayfarer_data"},
     "wayfarer_vision": {"wayfarer_core"},
-    "wayfarer_policies": {"wayfarer_core", "wayfarer_bags", "wayfarer_data", "wayfarer_vision"},
+    "wayfarer_serving": {"wayfarer_core"},
+    "wayfarer_policies": {"wayfarer_core", "wayfarer_bags", "wayfarer_data", "wayfarer_vision", "wayfarer_serving"},
     "wayfarer_report": {"wayfarer_core", "wayfarer_bags", "wayfarer_data", "wayfarer_vision", "wayfarer_policies"},
     "wayfarer_sim": {"wayfarer_core"},
 }
@@ -276,7 +277,8 @@ ROSDEP = {
     "yaml": "python3-yaml",
 }
 BY_PIP = {
-    *("backports", "fast_simplification", "franky", "lz4", "mcap", "mujoco", "panda_py", "pyarrow", "ray", "robosuite"),
+    *("backports", "fast_simplification", "franky", "lerobot", "lz4", "mcap", "mujoco", "panda_py"),
+    *("pyarrow", "ray", "robosuite"),
     *("rosbags", "safetensors", "tensorboard", "torch", "trimesh", "zstandard"),
 }
 

@@ -9,14 +9,14 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from wayfarer_core.errors import ConfigError
-from wayfarer_core.options import ActingOptions, LearnerOptions, NoveltyOptions
+from wayfarer_core.options import ActingOptions, ExternalOptions, LearnerOptions, NoveltyOptions
 from wayfarer_core.provenance import commit
 
 from wayfarer_bags.run_directory import configuration_digest
 
 # What may differ between the sessions of one run: how much is collected and where, not what an episode means.
 _FREE_NODES = ("replay",)
-_FREE_KEYS = ("episodes", "seed", "run", "device", "threads", "score_rate", "use_sim_time")
+_FREE_KEYS = ("episodes", "seed", "run", "device", "threads", "score_rate", "use_sim_time", "policy_address")
 _FREE_ENDING = "_timeout"
 _VERSIONS = ("wayfarer-replay", "rclpy", "torch", "numpy", "mujoco", "robosuite", "mcap")
 
@@ -24,7 +24,7 @@ _VERSIONS = ("wayfarer-replay", "rclpy", "torch", "numpy", "mujoco", "robosuite"
 _EARLIER: dict[str, dict[str, Any]] = {
     "learner": asdict(LearnerOptions()),
     "novelty": asdict(NoveltyOptions()),
-    "actor": asdict(ActingOptions()),
+    "actor": asdict(ActingOptions()) | asdict(ExternalOptions()),
     "collector": {"candidates": 0},
 }
 _GONE = {"actor": ("ee_position",)}

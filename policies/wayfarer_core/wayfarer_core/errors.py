@@ -13,5 +13,9 @@ class DataError(WayfarerError):
     """A bag, run directory or checkpoint is damaged, missing or of another kind."""
 
 
+class PolicyError(WayfarerError):
+    """A policy in another process is gone, late, or answers with what is no action."""
+
+
 class DeviceError(WayfarerError):
     """A simulator, robot, camera or display backend is missing or does not answer."""

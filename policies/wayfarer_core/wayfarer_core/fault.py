@@ -18,6 +18,7 @@ class FaultKind(IntEnum):
     CAMERA = 6
     OPERATOR = 7
     OTHER = 8
+    POLICY = 9
 
 
 @dataclass(frozen=True)

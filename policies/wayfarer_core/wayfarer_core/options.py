@@ -11,6 +11,8 @@ from wayfarer_core.parameter import param
 REACHED = ("step", "image")
 AFTER_ARRIVAL = ("continue", "play", "return")
 WHITENING = ("fits", "episodes")
+NO_SERVER = "none"  # in place of an address
+ANY_POLICY = "none"  # in place of a name
 
 
 @dataclass(frozen=True)
@@ -65,3 +67,13 @@ class ActingOptions:
     arrival_distance: float = param(0.06, "from the goal's end effector that counts as arrived [m]", 0.0, 1.0)
     play_steps: int = param(6, "random actions before it returns", 1, 100_000)
     play_from: float = param(1.0, "share of the episode from which on it plays at random; 1: never", 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class ExternalOptions:
+    """Which policy server is asked, and how long it may take."""
+
+    policy_address: str = param(NO_SERVER, "for method external: the policy server, HOST:PORT on this machine")
+    policy_name: str = param(ANY_POLICY, "what it must call its policy; none: anything")
+    policy_timeout: float = param(0.4, "time it has for an answer: less than a control period [s]", 0.001, 600.0)
+    policy_actions: int = param(0, "actions of each chunk that are carried out; 0: all", 0, 1000)

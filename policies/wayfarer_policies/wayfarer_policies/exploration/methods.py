@@ -1,11 +1,12 @@
 """The methods of the paper as choices of parts: who acts, which goal, where the reward comes from."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from wayfarer_core.errors import ConfigError
-from wayfarer_core.options import ActingOptions, LearnerOptions, NoveltyOptions
+from wayfarer_core.options import ActingOptions, ExternalOptions, LearnerOptions, NoveltyOptions
+from wayfarer_serving.client import ExternalPolicy
 
 from wayfarer_policies.acting.learned_policy import LearnedPolicy
 from wayfarer_policies.acting.offline_policy import ANY, OfflinePolicy, read_policy
@@ -58,6 +59,7 @@ METHODS = {
     "random": Method("random"),
     "random-correlated": Method("random-correlated"),
     "offline": Method("offline", explores=False),
+    "external": Method("external", explores=False),
 }
 
 
@@ -117,6 +119,7 @@ class Making:
     checkpoint: str = "none"  # file of the one learned offline
     sha256: str = ANY  # what that file must be
     device: str = "cpu"
+    external: ExternalOptions = field(default_factory=ExternalOptions)  # for the one in another process
 
 
 POLICIES: dict[str, Callable[[Making], Policy]] = {
@@ -124,6 +127,7 @@ POLICIES: dict[str, Callable[[Making], Policy]] = {
     "random-correlated": lambda _: CorrelatedPolicy(),
     "learned": lambda told: LearnedPolicy(told.options, told.device),
     "offline": lambda told: OfflinePolicy(read_policy(Path(told.checkpoint), told.sha256)),
+    "external": lambda told: ExternalPolicy(told.external),
 }
 
 

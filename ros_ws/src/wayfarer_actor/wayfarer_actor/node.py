@@ -15,7 +15,7 @@ from wayfarer_common.conversions import image_to_array, position_of, to_nanoseco
 from wayfarer_common.params import declare
 from wayfarer_common.run import RESULT_TIMEOUT, ContractNode, run
 from wayfarer_core import names
-from wayfarer_core.errors import WayfarerError
+from wayfarer_core.errors import PolicyError, WayfarerError
 from wayfarer_core.fault import FaultKind
 from wayfarer_core.reason import Reason, nothing_passed
 from wayfarer_msgs.action import RunEpisode
@@ -54,7 +54,8 @@ class Actor(ContractNode):
         p = self._params
         torch.set_num_threads(p.threads)
         device = auto_device() if p.device == "auto" else p.device
-        self._policy = make_policy(method(p.method).policy, Making(p, p.checkpoint, p.checkpoint_sha256, device))
+        told = Making(p, p.checkpoint, p.checkpoint_sha256, device, external=p)
+        self._policy = make_policy(method(p.method).policy, told)
         self._weights_version = 0
         self._running: Running | None = None
         self._latest: Image | None = None
@@ -112,15 +113,18 @@ class Actor(ContractNode):
         goal: RunEpisode.Goal = run_.handle.request
         if self._weights_version < goal.policy_version:
             return
-        run_.policy.begin_episode(
-            Start(
-                rng=np.random.default_rng([goal.seed, goal.episode, goal.attempt]),
-                goal=_goal_of(goal),
-                explore=goal.explore,
-                first_step=goal.first_step,
-                steps=goal.steps,
-            )
+        start = Start(
+            rng=np.random.default_rng([goal.seed, goal.episode, goal.attempt]),
+            goal=_goal_of(goal),
+            explore=goal.explore,
+            first_step=goal.first_step,
+            steps=goal.steps,
         )
+        try:
+            run_.policy.begin_episode(start)
+        except PolicyError as error:
+            self._give_up(error)
+            return
         run_.begun = True
         for fault in self._faults.values():
             self._abort_for(fault)
@@ -197,13 +201,22 @@ class Actor(ContractNode):
             return
         message = Action(header=observation.header, episode=goal.episode, step=run_.step)
         message.header.frame_id = names.BASE_FRAME
-        message.action = run_.policy.act(image_to_array(observation), self._position)
+        try:
+            message.action = run_.policy.act(image_to_array(observation), self._position)
+        except PolicyError as error:
+            self._give_up(error)
+            return
         message.policy_version = run_.policy.version
         run_.step += 1
         through = isinstance(run_.policy, ScriptedPolicy) and run_.policy.finished
         run_.last = message.last = through or run_.step == goal.steps
         self._action.publish(message)
         self.counts["actions"] += 1
+
+    def _give_up(self, error: PolicyError) -> None:
+        """End the episode for want of an action: control holds the arm, and the next episode asks the policy anew."""
+        self.get_logger().error(str(error))
+        self._end(Episode.ABORTED, str(error), fault=FaultKind.POLICY)
 
     def _on_tick(self) -> None:
         run_ = self._running

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from wayfarer_core.options import ActingOptions
+from wayfarer_core.options import ActingOptions, ExternalOptions
 from wayfarer_core.parameter import param
 from wayfarer_policies.exploration.methods import METHODS, THREADS
 
 
 @dataclass(frozen=True)
-class Params(ActingOptions):
+class Params(ExternalOptions, ActingOptions):
     """Which policy acts, how it explores, and how long it waits."""
 
     method: str = param("random", "collection method; decides which policy acts", choices=tuple(METHODS))

@@ -1,6 +1,7 @@
 """`wayfarer collect`: starts the nodes of a target and shows how far they are."""
 
 import sys
+from collections.abc import Callable
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
@@ -16,8 +17,11 @@ from wayfarer_msgs.msg import CollectorStatus
 from wayfarer_report.console import writer
 
 
-def collect_episodes(wanted: Collection) -> None:
-    """Run the launch file of the target to its end. Raises a WayfarerError, or exits as the launch did."""
+def collect_episodes(wanted: Collection, meanwhile: Callable[[], object] = lambda: None) -> None:
+    """Run the launch file of the target to its end. Raises a WayfarerError, or exits as the launch did.
+
+    `meanwhile` is called again and again while the nodes run; they end if it raises.
+    """
     if wanted.target not in LAUNCH_FILES:
         raise ConfigError(f"target {wanted.target!r} is not one of {', '.join(LAUNCH_FILES)}")
     said = wanted.hardware.arguments()
@@ -29,7 +33,12 @@ def collect_episodes(wanted: Collection) -> None:
     progress = progress_of(wanted)
     write = writer(progress.console)
     with StatusListener(NAMESPACE, progress) as listener:
-        code = launch_nodes(LAUNCH_FILES[wanted.target], launch_arguments(wanted), write, listener.update)
+
+        def look() -> None:
+            meanwhile()
+            listener.update()
+
+        code = launch_nodes(LAUNCH_FILES[wanted.target], launch_arguments(wanted), write, look)
     if code:
         sys.exit(code)
 

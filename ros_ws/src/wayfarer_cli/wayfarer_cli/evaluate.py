@@ -2,7 +2,10 @@
 
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +14,27 @@ from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_core.errors import ConfigError
 from wayfarer_in_process.config import Configuration, configuration_of_run
 from wayfarer_in_process.reaching import FRAMES, Distances, Trials, Tried, film, try_all
-from wayfarer_in_process.trial import Trial, try_by, try_in_process
+from wayfarer_in_process.trial import Other, Trial, try_by, try_in_process
+from wayfarer_launch.policy_server import served
+from wayfarer_policies.exploration.methods import METHODS
 from wayfarer_policies.offline.evaluation import Evaluation, Share
+from wayfarer_policies.offline.tasks import task
 from wayfarer_report.console import bars, show
 from wayfarer_report.drawings.reached import Ending, draw_reached, most_telling, write_movie
 
 from wayfarer_cli.collect import collect_episodes
 
 
-def try_over_ros(trial: Trial) -> Evaluation:
+def try_over_ros(trial: Trial, meanwhile: Callable[[], object] = lambda: None) -> Evaluation:
     """Let the nodes act out and record what the run does not hold yet, then count. Raises a WayfarerError."""
-    return try_by(trial, "ros", collect_episodes)
+    return try_by(trial, "ros", partial(collect_episodes, meanwhile=meanwhile))
 
 
-def evaluate_policy(trial: Trial, in_process: bool, as_json: bool) -> None:
-    """Print how often a policy of `wayfarer train bcq` does its task."""
-    found = try_in_process(trial) if in_process else try_over_ros(trial)
+def evaluate_policy(
+    trial: Trial, in_process: bool, as_json: bool, meanwhile: Callable[[], object] = lambda: None
+) -> None:
+    """Print how often a policy does its task; `meanwhile` is called while the nodes run."""
+    found = try_in_process(trial) if in_process else try_over_ros(trial, meanwhile)
     if as_json:
         print(json.dumps(_plain(trial, found)))
         return
@@ -37,11 +45,27 @@ def evaluate_policy(trial: Trial, in_process: bool, as_json: bool) -> None:
     print(f"mean return {found.mean_return:.2f}; recorded in {found.run}")
 
 
+@contextmanager
+def other_policy(wanted: str, task_name: str, python: Path | None) -> Iterator[tuple[Other, Callable[[], None]]]:
+    """Have a policy that is no file of ours ready meanwhile, and what raises PolicyError once it is not any more.
+
+    Raises ConfigError where it is neither a method that learns nothing nor on a policy server.
+    """
+    judged = task(task_name).name
+    if wanted in METHODS and not METHODS[wanted].learns and METHODS[wanted].explores:
+        yield Other(wanted, judged, wanted), lambda: None
+        return
+    with served(wanted, python) as server:
+        told = (server.address, server.policy)
+        yield Other("external", judged, server.policy, told, server.folder and server.folder.parent), server.check
+
+
 def _plain(trial: Trial, found: Evaluation) -> dict[str, Any]:
     """Return JSON values; the rate and its interval stand at the top."""
     end = found.at_end
     quoted = {"success_rate": end.rate, "interval": [end.low, end.high]}
-    about = {"checkpoint": str(trial.checkpoint), "steps": trial.steps, "seed": trial.seed}
+    policy = {"policy": trial.policy.name} if isinstance(trial.policy, Other) else {"checkpoint": str(trial.policy)}
+    about = {**policy, "steps": trial.steps, "seed": trial.seed}
     return {**quoted, **about, "episodes": trial.episodes, **found.to_json()}
 
 

@@ -2,9 +2,11 @@
 
 import os
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
@@ -19,6 +21,9 @@ from wayfarer_cli.export import export
 from wayfarer_cli.paper import paper
 from wayfarer_cli.recipe import Recipe
 from wayfarer_cli.train.command import train
+
+if TYPE_CHECKING:
+    from wayfarer_launch.collection import Collection
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -59,7 +64,7 @@ def wayfarer(
 
 
 Target = Literal["sim", "hardware"]
-Collecting = Literal["goal", "goal-random", "goal-min", "rnd", "random", "random-correlated"]
+Collecting = Literal["goal", "goal-random", "goal-min", "rnd", "random", "random-correlated", "external"]
 Pace = Literal["sequential", "overlapped"]
 Threads = Annotated[
     int | None,
@@ -72,6 +77,16 @@ Threads = Annotated[
 ]
 
 
+LerobotPython = Annotated[
+    Path | None,
+    typer.Option(
+        "--lerobot-python",
+        envvar="LEROBOT_PYTHON",
+        help="For lerobot:FOLDER: the Python of an environment with LeRobot; default: that of `make .venv/.loaders`.",
+    ),
+]
+
+
 @app.command()
 def collect(
     out: Annotated[Path, typer.Option(help="Directory of the run; created, or continued where it holds one.")],
@@ -80,7 +95,8 @@ def collect(
         Collecting,
         typer.Option(
             help="How to collect: [b]goal[/b] (to the most novel image seen), its ablations [b]goal-random[/b] and "
-            "[b]goal-min[/b], [b]rnd[/b] (novelty as reward), [b]random[/b], [b]random-correlated[/b]."
+            "[b]goal-min[/b], [b]rnd[/b] (novelty as reward), [b]random[/b], [b]random-correlated[/b], [b]external[/b] "
+            "(as --policy says)."
         ),
     ] = "goal",
     episodes: Annotated[
@@ -93,6 +109,11 @@ def collect(
         Pace, typer.Option(help="[b]sequential[/b]: learn after each episode; [b]overlapped[/b]: while the next runs.")
     ] = "sequential",
     config: Annotated[Path | None, typer.Option(help="Parameter file of the nodes, in place of the default.")] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(help="For method external: [b]external:HOST:PORT[/b], a policy server; [b]lerobot:FOLDER[/b]."),
+    ] = None,
+    lerobot_python: LerobotPython = None,
     threads: Threads = None,
     in_process: Annotated[
         bool, typer.Option("--in-process", help="Simulator, policy and learner in one process, without ROS between.")
@@ -108,6 +129,18 @@ def collect(
 
     hardware = Hardware(robot, robot_ip, backend)
     wanted = Collection(target, method, episodes, steps, seed, out, schedule, config, recipe, threads, hardware)
+    if (policy is not None) != (method == "external"):
+        raise ConfigError("--policy and --method external belong together: a policy server acts, and which")
+    if policy is None:
+        _collect(wanted, in_process, lambda: None)
+        return
+    from wayfarer_launch.policy_server import served
+
+    with served(policy, lerobot_python) as server:
+        _collect(replace(wanted, server=(server.address, server.policy)), in_process, server.check)
+
+
+def _collect(wanted: "Collection", in_process: bool, meanwhile: Callable[[], None]) -> None:
     if in_process:
         from wayfarer_in_process.run import collect_in_process
 
@@ -115,7 +148,7 @@ def collect(
     else:
         from wayfarer_cli.collect import collect_episodes
 
-        collect_episodes(wanted)
+        collect_episodes(wanted, meanwhile)
 
 
 @app.command()
@@ -124,6 +157,15 @@ def evaluate(
     goals: Annotated[
         Path | None, typer.Option(help="Instead, a run collected by [b]goal[/b]: its policy, and goals stored in it.")
     ] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            help="Instead, a policy from elsewhere: [b]lerobot:FOLDER[/b], a pretrained_model of LeRobot; "
+            "[b]external:HOST:PORT[/b], a policy server; or [b]random[/b], [b]random-correlated[/b] to hold it against."
+        ),
+    ] = None,
+    task: Annotated[str, typer.Option(help="With --policy: the task it is judged by, as of `train bcq`.")] = "",
+    lerobot_python: LerobotPython = None,
     episodes: Annotated[int, typer.Option(min=1, help="Episodes, or goals to set out for.")] = 20,
     steps: Annotated[int | None, typer.Option(min=1, help="Actions of each; default 200, with --goals 50.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the policy, the world and the draw of goals.")] = 0,
@@ -142,16 +184,19 @@ def evaluate(
 
     With --goals: how near a run's own policy comes to stored images, beside random actions and standing still.
     """
-    if (checkpoint is None) == (goals is None):
-        raise ConfigError("name either a checkpoint or --goals RUN")
+    if sum(named is not None for named in (checkpoint, goals, policy)) != 1:
+        raise ConfigError("name either a checkpoint or --goals RUN or --policy WHICH")
     from wayfarer_in_process.trial import Trial
 
-    from wayfarer_cli.evaluate import GoalTrial, evaluate_goals, evaluate_policy
+    from wayfarer_cli.evaluate import GoalTrial, evaluate_goals, evaluate_policy, other_policy
 
     if goals is not None:
         evaluate_goals(GoalTrial(goals, episodes, steps or 50, seed, picture), json)
     elif checkpoint is not None:
         evaluate_policy(Trial(checkpoint, episodes, steps or 200, seed, out, config), in_process, json)
+    elif policy is not None:
+        with other_policy(policy, task, lerobot_python) as (other, check):
+            evaluate_policy(Trial(other, episodes, steps or 200, seed, out, config), in_process, json, check)
 
 
 @app.command()

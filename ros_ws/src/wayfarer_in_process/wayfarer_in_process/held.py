@@ -16,7 +16,10 @@ from wayfarer_in_process.config import parameters_of
 
 _LAUNCH_FILE = "sim.launch.xml"
 _SIMULATOR = "sim_bridge"  # the node only simulated runs have
-_SAID = {"collector": ("method", "steps"), "actor": ("checkpoint", "checkpoint_sha256")}  # by whoever wants episodes
+_SAID = {  # by whoever wants episodes
+    "collector": ("method", "steps"),
+    "actor": ("checkpoint", "checkpoint_sha256", "policy_name"),
+}
 
 
 def check_held(wanted: Collection) -> None:

@@ -105,7 +105,7 @@ class Parts:
 def make_parts(configuration: Configuration, run: Path, finished: int, tell: Callable[[int], None]) -> Parts:
     """Build the parts of the configured method where `finished` episodes of a run left them."""
     actor, chosen = configuration.actor, method(configuration.collector.method)
-    told = Making(actor, actor.checkpoint, actor.checkpoint_sha256, _device(actor.device))
+    told = Making(actor, actor.checkpoint, actor.checkpoint_sha256, _device(actor.device), external=actor)
     policy = make_policy(chosen.policy, told)
     if not chosen.learns:
         return Parts(policy, CountedStore(finished), NoLearner(), NoNovelty())

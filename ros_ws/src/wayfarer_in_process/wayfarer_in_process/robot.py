@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from wayfarer_bags.episode import End
 from wayfarer_core import names, topics
 from wayfarer_core.calibration import load_optional
-from wayfarer_core.errors import DeviceError, WayfarerError
+from wayfarer_core.errors import DeviceError, PolicyError, WayfarerError
 from wayfarer_core.fault import TRIES, FaultKind, tried_in_vain
 from wayfarer_core.reason import nothing_passed
 from wayfarer_core.safety import Decision, Limits, Pose, Situation, decide
@@ -118,7 +118,8 @@ class InProcessRobot:
     def run_episode(self, goal: Goal | None) -> Any:
         """Return the end record of a closed file; what the gate aborted stays recorded and is tried again.
 
-        Raises DeviceError where one after another is.
+        Raises DeviceError where one after another is, PolicyError where the policy does not answer: nobody but the
+        user could bring it back while this process waits.
         """
         for attempt in range(TRIES):
             try:
@@ -134,9 +135,8 @@ class InProcessRobot:
         recording = self._recorder.begin(head, self._arm.now)
         try:
             self._act(recording, goal, attempt)
-        except (DeviceError, StoppedError) as error:
-            fault = FaultKind.OTHER if isinstance(error, NothingPassedError) else FaultKind.NONE
-            recording.end(End.ABORTED, str(error), self._arm.now, fault)
+        except (DeviceError, PolicyError, StoppedError) as error:
+            recording.end(End.ABORTED, str(error), self._arm.now, _kind_of(error))
             raise
         record = recording.end(End.TRUNCATED, "time limit", self._arm.now)
         self._collected.episodes += 1
@@ -183,6 +183,12 @@ class InProcessRobot:
         decision = arm.judge(action)
         recording.executed(action, decision, arm.now)
         arm.follow(decision)
+
+
+def _kind_of(error: WayfarerError) -> FaultKind:
+    if isinstance(error, PolicyError):
+        return FaultKind.POLICY
+    return FaultKind.OTHER if isinstance(error, NothingPassedError) else FaultKind.NONE
 
 
 def _policy_goal(goal: Goal) -> PolicyGoal:

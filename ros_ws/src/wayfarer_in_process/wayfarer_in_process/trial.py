@@ -1,5 +1,6 @@
-"""A learned policy tried at its task in the simulator: what is recorded for it, and how often it succeeded."""
+"""A policy tried at a task in the simulator: what is recorded for it, and how often it succeeded."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,25 +17,40 @@ from wayfarer_in_process.run import collect_in_process
 
 
 @dataclass(frozen=True)
+class Other:
+    """A policy that is no file of `wayfarer train bcq`, and the task it is judged by."""
+
+    method: str  # it is collected with
+    task: str
+    name: str  # what it is called
+    server: tuple[str, str] | None = None  # for method external: the policy server's address, and its policy's name
+    folder: Path | None = None  # where its runs go by default; None: it must be said
+
+
+@dataclass(frozen=True)
 class Trial:
     """A policy, and how it is to be tried."""
 
-    checkpoint: Path
+    policy: Path | Other
     episodes: int = 20
     steps: int = 200
     seed: int = 0
-    out: Path | None = None  # the run it is recorded in; None: beside the checkpoint
+    out: Path | None = None  # the run it is recorded in; None: beside the policy
     config: Path | None = None  # parameters of the nodes; None: the simulator's own
 
-    def run(self, policy: PolicyFile, transport: str) -> Path:
+    def run(self, policy: PolicyFile | Other, transport: str) -> Path:
         """Return the run's folder; the default one is another for whatever makes the episodes others, and transports.
 
-        Raises ConfigError where the parameter file cannot be read.
+        Raises ConfigError where the parameter file cannot be read, or there is no default one.
         """
         if self.out is not None:
             return self.out
-        name = f"evaluation-{policy.sha256[:8]}-{self.steps}-steps-seed{self.seed}-{transport}"
-        return self.checkpoint.parent / (name if self.config is None else f"{name}-config-{_digest(self.config)}")
+        folder = self.policy.folder if isinstance(self.policy, Other) else self.policy.parent
+        if folder is None:
+            raise ConfigError("this policy has no folder of its own to record beside: say --out")
+        called = policy.sha256[:8] if isinstance(policy, PolicyFile) else re.sub(r"\W+", "-", policy.name)
+        name = f"evaluation-{called}-{self.steps}-steps-seed{self.seed}-{transport}"
+        return folder / (name if self.config is None else f"{name}-config-{_digest(self.config)}")
 
 
 def try_in_process(trial: Trial) -> Evaluation:
@@ -44,7 +60,7 @@ def try_in_process(trial: Trial) -> Evaluation:
 
 def try_by(trial: Trial, transport: str, collect: Callable[[Collection], object]) -> Evaluation:
     """Record by `collect` what the run of this transport does not hold yet, then count. Raises a WayfarerError."""
-    policy = read_policy(trial.checkpoint)
+    policy = trial.policy if isinstance(trial.policy, Other) else read_policy(trial.policy)
     run = trial.run(policy, transport)
     wanted = _collection_of(trial, policy, run)
     if _held(wanted) < trial.episodes:
@@ -52,18 +68,20 @@ def try_by(trial: Trial, transport: str, collect: Callable[[Collection], object]
     return count_successes(run, policy.task, trial.episodes)
 
 
-def _collection_of(trial: Trial, policy: PolicyFile, run: Path) -> Collection:
+def _collection_of(trial: Trial, policy: PolicyFile | Other, run: Path) -> Collection:
     """Return what is to be collected for a trial."""
+    file = trial.policy if isinstance(trial.policy, Path) else None
     return Collection(
         target="sim",
-        method="offline",
+        method=policy.method if isinstance(policy, Other) else "offline",
         episodes=trial.episodes,
         steps=trial.steps,
         seed=trial.seed,
         out=run,
         schedule="sequential",
         config=trial.config,
-        checkpoint=(trial.checkpoint, policy.sha256),
+        checkpoint=(file, policy.sha256) if file and isinstance(policy, PolicyFile) else None,
+        server=policy.server if isinstance(policy, Other) else None,
     )
 
 

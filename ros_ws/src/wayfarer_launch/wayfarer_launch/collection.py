@@ -40,6 +40,7 @@ class Collection:
     threads: int | None = None  # torch's; None: as the run was begun, and a new one as its schedule allows
     hardware: Hardware = Hardware()  # for target hardware only
     checkpoint: tuple[Path, str] | None = None  # for method offline: the policy's file and its SHA-256
+    server: tuple[str, str] | None = None  # for method external: the policy server's address, and its policy's name
 
 
 def holds_all(wanted: Collection) -> bool:
@@ -68,6 +69,8 @@ def launch_arguments(wanted: Collection) -> dict[str, str]:
     if wanted.checkpoint is not None:
         file, sha256 = wanted.checkpoint
         given |= {"checkpoint": str(file.resolve()), "checkpoint_sha256": sha256}
+    if wanted.server is not None:
+        given["policy_address"], given["policy_name"] = wanted.server
     if wanted.config is not None:
         given["config"] = str(wanted.config.resolve())
     return given

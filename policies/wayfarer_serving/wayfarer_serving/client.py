@@ -1,0 +1,220 @@
+"""The actor's half: a policy that asks a policy server on this machine for chunks of actions.
+
+One connection is one episode: whatever went wrong in the last one, the next begins anew. Nothing that comes over it is
+evaluated; what is no chunk of actions is refused before the safety gate sees it. Needs wayfarer_core.
+"""
+
+import socket
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, NoReturn, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from wayfarer_core import names
+from wayfarer_core.errors import ConfigError, PolicyError
+from wayfarer_core.options import ANY_POLICY, NO_SERVER, ExternalOptions
+
+from wayfarer_serving import wire
+
+Image = NDArray[np.uint8]  # (84, 84, 3) RGB
+Action = NDArray[np.float32]  # (3,) in [-1, 1]
+
+_SHAPE = (names.OBSERVATION_SIZE, names.OBSERVATION_SIZE, 3)  # of images
+_ACTION = 3  # numbers of an action
+_LONGEST = 1000  # actions of a chunk
+_SEEDS = 1 << 53  # whole numbers that any language's JSON keeps as they are
+
+
+class Goal(Protocol):
+    """What an episode is sent to: wayfarer_policies' PolicyGoal."""
+
+    @property
+    def image(self) -> Image:
+        """The image to reach."""
+
+    @property
+    def ee_position(self) -> NDArray[np.float64]:
+        """Where the end effector was, (3,) [m], base frame; NaN where nobody knows."""
+
+
+class Start(Protocol):
+    """What is told when an episode begins: wayfarer_policies' Start."""
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """All randomness of the episode comes from here."""
+
+    @property
+    def goal(self) -> Goal | None:
+        """Where it is sent, if anywhere."""
+
+    @property
+    def steps(self) -> int:
+        """Of the episode."""
+
+
+@dataclass(frozen=True)
+class _Asking:
+    """An episode without steps: only to hear who answers."""
+
+    rng: np.random.Generator
+    goal: Goal | None = None
+    steps: int = 0
+
+
+@dataclass(frozen=True)
+class Welcome:
+    """What a server says of itself."""
+
+    policy: str  # what it calls its policy
+    version: int  # of the weights; 0 where there are none
+
+
+class ExternalPolicy:
+    """Asks for a chunk of actions, acts it out one observation at a time, and asks again."""
+
+    needs_pose = True  # the position that is sent is that of the image
+
+    def __init__(self, options: ExternalOptions) -> None:
+        """Nobody is asked yet. Raises ConfigError where the address is none of this machine."""
+        if options.policy_address == NO_SERVER:
+            raise ConfigError("method external: policy_address must say where the policy server is, as 127.0.0.1:5555")
+        _checked(options.policy_address)
+        self._options = options
+        self._talk: _Talk | None = None
+        self._chunk: deque[Action] = deque()
+        self._step = 0
+        self._version = 0
+
+    @property
+    def version(self) -> int:
+        """Version of the weights, as the server told it when the episode began."""
+        return self._version
+
+    def begin_episode(self, start: Start) -> None:
+        """Connect, and tell the server of the episode. Raises PolicyError where it does not answer as it must."""
+        self._end()
+        self._chunk.clear()
+        self._step = 0
+        self._talk = _Talk(self._options)
+        self._version = self._talk.begin(start).version
+
+    def act(self, image: Image, ee_position: NDArray[np.float64]) -> Action:
+        """Return the next action of the chunk. Raises PolicyError where a new one is needed and none comes."""
+        if not self._chunk:
+            if self._talk is None:
+                raise PolicyError("the policy server is asked for actions before an episode has begun")
+            answered = self._talk.actions(self._step, image, ee_position)
+            self._chunk.extend(answered[: self._options.policy_actions or None])
+        self._step += 1
+        return self._chunk.popleft()
+
+    def _end(self) -> None:
+        if self._talk is not None:
+            self._talk.close()
+            self._talk = None
+
+
+def ask(options: ExternalOptions) -> Welcome:
+    """Ask a server what it calls its policy. Raises PolicyError, and ConfigError for no address of this machine."""
+    _checked(options.policy_address)
+    talk = _Talk(options)
+    welcome = talk.begin(_Asking(np.random.default_rng(0)))
+    talk.close()
+    return welcome
+
+
+def _checked(address: str) -> None:
+    try:
+        wire.endpoint(address)
+    except ValueError as error:
+        raise ConfigError(f"policy_address: {error}") from error
+
+
+class _Talk:
+    """One connection. Each error closes it: what comes late can be no answer to anything else."""
+
+    def __init__(self, options: ExternalOptions) -> None:
+        self._options = options
+        self._connection: socket.socket | None = None
+
+    def begin(self, start: Start) -> Welcome:
+        deadline = self._deadline()
+        try:
+            self._connection = wire.connect(self._options.policy_address, deadline)
+        except wire.WireError as error:
+            self._fail(str(error))
+        return self._welcome(self._ask(_hello(start), deadline))
+
+    def actions(self, step: int, image: Image, ee_position: NDArray[np.float64]) -> list[Action]:
+        header = {"step": step, "ee_position": [float(v) for v in ee_position]}
+        answer = self._ask(wire.Frame(header, image.tobytes()), self._deadline())
+        if answer.get("step") != step:
+            self._fail(f"it answered step {wire.shortened(answer.get('step'))}, step {step} was asked")
+        return self._checked(answer.get("actions"))
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _ask(self, frame: wire.Frame, deadline: float) -> dict[str, Any]:
+        if self._connection is None:
+            self._fail("the connection of this episode is closed")
+        try:
+            wire.send(self._connection, frame, deadline)
+            header = wire.receive(self._connection, deadline).header
+        except wire.WireError as error:
+            self._fail(str(error))
+        if "error" in header:
+            self._fail(f"it says: {wire.shortened(header['error'])}")
+        return header
+
+    def _welcome(self, header: dict[str, Any]) -> Welcome:
+        spoken = (header.get("protocol"), header.get("version"))
+        if spoken != (wire.PROTOCOL, wire.VERSION):
+            self._fail(f"it speaks {wire.shortened(spoken)}, must speak {wire.PROTOCOL} version {wire.VERSION}")
+        for key, meant in (("image", [*_SHAPE]), ("action", _ACTION)):
+            if header.get(key) != meant:
+                self._fail(f"its {key} is {wire.shortened(header.get(key))}, ours {meant}")
+        policy, version = header.get("policy"), header.get("policy_version")
+        if not isinstance(policy, str) or not policy.isprintable() or not 0 < len(policy) <= 200:
+            self._fail(f"policy must be its name, of 1 to 200 letters, not {wire.shortened(policy)}")
+        if not isinstance(version, int) or isinstance(version, bool) or not 0 <= version < 1 << 31:
+            self._fail(f"policy_version must be a whole number, not {wire.shortened(version)}")
+        if self._options.policy_name not in (ANY_POLICY, policy):
+            self._fail(f"it serves {policy!r}, announced was {self._options.policy_name!r}")
+        return Welcome(policy, version)
+
+    def _checked(self, chunk: Any) -> list[Action]:
+        """Return the actions, (3,) each."""
+        if not isinstance(chunk, list) or not 1 <= len(chunk) <= _LONGEST:
+            self._fail(f"actions must be a list of 1 to {_LONGEST}, not {wire.shortened(chunk)}")
+        rows = [wire.numbers(row) for row in chunk]
+        for row, given in zip(rows, chunk, strict=True):
+            if row is None or len(row) != _ACTION:
+                self._fail(f"an action must be {_ACTION} finite numbers, not {wire.shortened(given)}")
+            if max(map(abs, row)) > 1.0:
+                self._fail(f"an action must lie in [-1, 1], not {wire.shortened(given)}")
+        return [np.array(row, np.float32) for row in rows]
+
+    def _deadline(self) -> float:
+        return time.monotonic() + self._options.policy_timeout
+
+    def _fail(self, what: str) -> NoReturn:
+        self.close()
+        raise PolicyError(f"policy server {self._options.policy_address}: {what}")
+
+
+def _hello(start: Start) -> wire.Frame:
+    header: dict[str, Any] = {"protocol": wire.PROTOCOL, "version": wire.VERSION, "image": [*_SHAPE]}
+    header |= {"action": _ACTION, "steps": start.steps, "seed": int(start.rng.integers(_SEEDS))}
+    if start.goal is None:
+        return wire.Frame(header)
+    return wire.Frame({**header, "goal_ee_position": _position(start.goal)}, start.goal.image.tobytes())
+
+
+def _position(goal: Goal) -> list[float] | None:
+    return [float(v) for v in goal.ee_position] if np.isfinite(goal.ee_position).all() else None

@@ -1,0 +1,113 @@
+"""Serves a policy of LeRobot; run by the Python of an environment in which lerobot is installed.
+
+python -m wayfarer_serving.lerobot_server outputs/train/checkpoints/last/pretrained_model --address 127.0.0.1:5555
+
+Weights are safetensors, read by LeRobot's own `from_pretrained` from a folder; nothing is looked up in the net.
+"""
+
+import argparse
+import os
+import sys
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wayfarer_serving.server import ACTION, Episode, Observation, serve
+
+_WEIGHTS, _CONFIG, _STATE = "model.safetensors", "config.json", "observation.state"
+_TASK = "task"  # the key of the words that policies with a language input are told
+
+
+class LeRobotPolicy:
+    """Answers as LeRobot's own loop would: one action for each observation, by the policy's `select_action`."""
+
+    version = 0
+
+    def __init__(self, folder: Path, device: str, task: str) -> None:
+        """Read the policy. Raises ValueError, in words for the user, where the folder holds none that fits."""
+        for name in (_WEIGHTS, _CONFIG):
+            if not (folder / name).is_file():
+                raise ValueError(f"{folder} is no pretrained_model of LeRobot: it holds no {name}")
+        os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}  # before lerobot is imported
+        from lerobot.configs.policies import PreTrainedConfig
+        from lerobot.policies.factory import get_policy_class, make_pre_post_processors
+
+        config = PreTrainedConfig.from_pretrained(folder)
+        config.device = device
+        self._image, self._state = _inputs(config)
+        self._device, self._task = device, task
+        self._policy = get_policy_class(config.type).from_pretrained(folder, config=config)
+        there = {"device_processor": {"device": device}}
+        self._before, self._after = make_pre_post_processors(config, str(folder), preprocessor_overrides=there)
+        self.name = f"lerobot {config.type} {digest(folder)[:16]}"
+
+    def begin(self, episode: Episode) -> None:
+        """Forget the last episode; draw from its seed."""
+        import torch
+
+        if episode.goal is not None:
+            raise ValueError(f"{self.name} takes no goal")
+        torch.manual_seed(episode.seed)
+        for part in (self._policy, self._before, self._after):
+            part.reset()
+
+    def act(self, observation: Observation) -> NDArray[np.float64]:
+        """Return one action (1, 3), clipped to [-1, 1]."""
+        import torch
+
+        image = torch.from_numpy(observation.image.copy()).permute(2, 0, 1).float() / 255.0  # (3, H, W)
+        batch: dict[str, Any] = {self._image: image[None], _TASK: [self._task]}
+        if self._state:
+            batch[_STATE] = torch.tensor([observation.ee_position])  # (1, 3) m
+        with torch.inference_mode():
+            action = self._after(self._policy.select_action(self._before(batch)))
+        found: NDArray[np.float64] = action.cpu().numpy().astype(np.float64)
+        return np.clip(found, -1.0, 1.0)
+
+
+def digest(folder: Path) -> str:
+    """Return the SHA-256 of all that makes a policy: weights, configuration, processors."""
+    found = sha256()
+    for file in sorted([*folder.glob("*.safetensors"), *folder.glob("*.json")]):
+        if file.name != "train_config.json":  # how it came about, and not what it is
+            found.update(file.name.encode() + b"\0" + file.read_bytes())
+    return found.hexdigest()
+
+
+def _inputs(config: Any) -> tuple[str, bool]:
+    """Return the image's name and whether the policy takes a state. Raises ValueError where it takes anything else."""
+    inputs = {name: tuple(feature.shape) for name, feature in (config.input_features or {}).items()}
+    images = [*(config.image_features or {})]
+    others = inputs.keys() - {*images, _STATE}
+    if len(images) != 1 or others or inputs.get(_STATE, (ACTION,)) != (ACTION,):
+        raise ValueError(
+            f"the policy takes {inputs}: it is given one image and {_STATE}, the end effector's position (3,)"
+        )
+    acts = {name: tuple(feature.shape) for name, feature in (config.output_features or {}).items()}
+    if acts.get("action") != (ACTION,):
+        raise ValueError(f"the policy gives {acts}: it must give an action (3,)")
+    return images[0], _STATE in inputs
+
+
+def main() -> None:
+    """Load, say where it listens, and answer until a signal comes."""
+    parser = argparse.ArgumentParser(description="Serve a policy of LeRobot to Wayfarer's actor.")
+    parser.add_argument("folder", type=Path, help="a pretrained_model folder of lerobot-train")
+    parser.add_argument("--address", default="127.0.0.1:5555", help="HOST:PORT on this machine; port 0: a free one")
+    parser.add_argument("--device", default="cpu", help="where to compute: cpu, cuda")
+    parser.add_argument("--task", default="", help="for a policy with a language input: what it is told to do")
+    parser.add_argument("--end-with-input", action="store_true", help="end when standard input is closed")
+    given = parser.parse_args()
+    try:
+        policy = LeRobotPolicy(given.folder, given.device, given.task)
+        serve(policy, given.address, end_with_input=given.end_with_input)
+    except (ValueError, OSError, ImportError) as error:
+        print(f"lerobot_server: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

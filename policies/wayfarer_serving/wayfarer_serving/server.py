@@ -1,0 +1,168 @@
+"""The server's half: `serve(policy, address)` lets any policy answer the actor's observations.
+
+class Mine:
+name, version = "mine", 0
+
+def begin(self, episode: Episode) -> None: ...
+def act(self, observation: Observation) -> ArrayLike: return [[0.1, 0.0, 0.0]]  # (n, 3) in [-1, 1]
+
+serve(Mine(), "127.0.0.1:5555")
+"""
+
+import os
+import select
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from wayfarer_serving import wire
+
+ACTION = 3  # numbers of an action
+LISTENING = "listening on "  # the line a server says once it can be asked, with its address behind
+
+_PATIENCE = 10.0  # s a frame may take that has begun to come, or to go
+
+
+@dataclass(frozen=True)
+class Episode:
+    """What a policy is told when an episode begins."""
+
+    steps: int  # it may take at most
+    seed: int  # in [0, 2^53): all randomness of the episode, where there is any, should come of it
+    goal: NDArray[np.uint8] | None  # (H, W, 3) RGB, the image to reach, or None
+    goal_ee_position: tuple[float, float, float] | None  # [m], base frame; None where nobody knows
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What a policy is asked to answer."""
+
+    step: int  # of the episode, from 0
+    image: NDArray[np.uint8]  # (H, W, 3) RGB
+    ee_position: tuple[float, float, float]  # [m], base frame
+
+
+class ServedPolicy(Protocol):
+    """What can be served."""
+
+    @property
+    def name(self) -> str:
+        """What it is called, in logs and in run.yaml."""
+
+    @property
+    def version(self) -> int:
+        """Version of its weights; 0 where there are none."""
+
+    def begin(self, episode: Episode) -> None:
+        """Forget the last episode. ValueError, in words for the user, where it can't act in such a one."""
+
+    def act(self, observation: Observation) -> ArrayLike:
+        """Return the next actions (n, 3), n >= 1, in [-1, 1]; they are carried out one per control period."""
+
+
+def serve(
+    policy: ServedPolicy,
+    address: str,
+    say: Callable[[str], None] = lambda line: print(line, flush=True),
+    end_with_input: bool = False,
+) -> None:
+    """Answer one actor at a time, the one that came last, until a signal ends the process.
+
+    Args:
+        policy: what answers.
+        address: HOST:PORT on this machine; port 0 takes a free one.
+        say: gets the line "listening on HOST:PORT", and one on whatever goes wrong.
+        end_with_input: return when standard input is closed: with whoever started this process.
+
+    Raises:
+        ValueError: the address is none, or not of this machine.
+        OSError: somebody listens there already.
+
+    """
+    host, port = wire.endpoint(address)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, port), family=family) as listener:
+        say(f"{LISTENING}{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}")
+        waiting: list[Any] = [listener, *([sys.stdin] if end_with_input else [])]
+        talk: _Talk | None = None
+        while True:
+            heard, _, _ = select.select([*waiting, *([talk.connection] if talk else [])], [], [])
+            if sys.stdin in heard and not os.read(sys.stdin.fileno(), 1):
+                return
+            if listener in heard:
+                if talk is not None:
+                    talk.connection.close()
+                talk = _Talk(policy, listener.accept()[0], say)
+            elif talk is not None and talk.connection in heard and not talk.answer():
+                talk = None
+
+
+class _Talk:
+    """One connection: an episode."""
+
+    def __init__(self, policy: ServedPolicy, connection: socket.socket, say: Callable[[str], None]) -> None:
+        self.connection, self._policy, self._say = connection, policy, say
+        self._shape: tuple[int, ...] = ()  # of the images, once the actor has told it
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def answer(self) -> bool:
+        """Answer one frame; False where the conversation is over."""
+        deadline = time.monotonic() + _PATIENCE
+        try:
+            if not self.connection.recv(1, socket.MSG_PEEK):  # the actor has closed it: the episode is over
+                self.connection.close()
+                return False
+            frame = wire.receive(self.connection, deadline)
+            reply = self._act(frame) if self._shape else self._begin(frame)
+            wire.send(self.connection, wire.Frame(reply), time.monotonic() + _PATIENCE)
+        except (wire.WireError, ValueError, OSError) as error:
+            self._say(f"a conversation ended: {error}")
+            with suppress(wire.WireError):
+                wire.send(self.connection, wire.Frame({"error": str(error)}), time.monotonic() + 1.0)
+            self.connection.close()
+            return False
+        return True
+
+    def _begin(self, frame: wire.Frame) -> dict[str, Any]:
+        header = frame.header
+        spoken = (header.get("protocol"), header.get("version"))
+        if spoken != (wire.PROTOCOL, wire.VERSION):
+            raise ValueError(f"this server speaks {wire.PROTOCOL} version {wire.VERSION}, not {wire.shortened(spoken)}")
+        shape = wire.numbers(header.get("image"))
+        if shape is None or len(shape) != 3 or min(shape) < 1 or header.get("action") != ACTION:
+            raise ValueError(f"image must be height, width, 3, and action {ACTION}: {wire.shortened(header)}")
+        self._shape = tuple(map(int, shape))
+        self._policy.begin(self._episode(header, frame.body))
+        told = {"protocol": wire.PROTOCOL, "version": wire.VERSION, "image": [*self._shape], "action": ACTION}
+        return {**told, "policy": self._policy.name, "policy_version": self._policy.version}
+
+    def _episode(self, header: Mapping[str, Any], goal: bytes) -> Episode:
+        at = wire.vector(header, "goal_ee_position") if header.get("goal_ee_position") is not None else None
+        return Episode(_whole(header, "steps"), _whole(header, "seed"), self._image(goal) if goal else None, at)
+
+    def _act(self, frame: wire.Frame) -> dict[str, Any]:
+        step = _whole(frame.header, "step")
+        seen = Observation(step, self._image(frame.body), wire.vector(frame.header, "ee_position"))
+        actions = np.asarray(self._policy.act(seen), np.float64)
+        if actions.ndim != 2 or actions.shape[1] != ACTION or not len(actions) or not np.isfinite(actions).all():
+            raise ValueError(f"{self._policy.name} made no actions (n, {ACTION}): {wire.shortened(actions.tolist())}")
+        return {"step": step, "actions": actions.tolist()}
+
+    def _image(self, pixels: bytes) -> NDArray[np.uint8]:
+        if len(pixels) != np.prod(self._shape):
+            raise ValueError(f"an image of {self._shape} has {np.prod(self._shape)} bytes, not {len(pixels)}")
+        return np.frombuffer(pixels, np.uint8).reshape(self._shape)
+
+
+def _whole(header: Mapping[str, Any], key: str) -> int:
+    value = header.get(key)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"{key} must be a whole number from 0, not {wire.shortened(value)}")
+    return value

@@ -1,0 +1,151 @@
+"""Policies from elsewhere, through the nodes over DDS and in process: the gate and the bag see no difference."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fixtures.graph import nodes_of, wayfarer
+from fixtures.policy_servers import free_address, policy_server
+from wayfarer_bags.bag import read_episode
+from wayfarer_bags.episode import End
+from wayfarer_bags.run_directory import RunDirectory
+from wayfarer_core.fault import FaultKind
+
+SIZE = ("--episodes", "2", "--steps", "6", "--seed", "3")
+LEROBOT = Path(sys.prefix) / "loaders" / "bin" / "python"
+
+# A policy of LeRobot with fresh weights, as lerobot-train would save it.
+MAKE = """
+import sys
+import torch
+from lerobot.configs.types import FeatureType, PolicyFeature
+from lerobot.policies.act.configuration_act import ACTConfig
+from lerobot.policies.act.modeling_act import ACTPolicy
+from lerobot.policies.factory import make_pre_post_processors
+
+torch.manual_seed(0)
+shapes = {"observation.image": ("VISUAL", (3, 84, 84)), "observation.state": ("STATE", (int(sys.argv[2]),))}
+config = ACTConfig(
+    input_features={name: PolicyFeature(FeatureType[kind], shape) for name, (kind, shape) in shapes.items()},
+    output_features={"action": PolicyFeature(FeatureType.ACTION, (3,))},
+    pretrained_backbone_weights=None, chunk_size=4, n_action_steps=2, dim_model=32, n_heads=2, dim_feedforward=32,
+    n_encoder_layers=1, n_vae_encoder_layers=1, device="cpu", push_to_hub=False,
+)
+policy = ACTPolicy(config)
+policy.save_pretrained(sys.argv[1])
+names = {"observation.image": 3, "observation.state": int(sys.argv[2]), "action": 3}
+ones = {name: torch.ones(n, 1, 1) if "image" in name else torch.ones(n) for name, n in names.items()}
+stats = {name: {"mean": 0.1 * one, "std": one} for name, one in ones.items()}
+for processor in make_pre_post_processors(config, dataset_stats=stats):
+    processor.save_pretrained(sys.argv[1])
+"""
+
+
+def make_policy(folder: Path, state: int = 3) -> Path:
+    environment = {k: v for k, v in os.environ.items() if k != "LD_LIBRARY_PATH"} | {"HF_HUB_OFFLINE": "1"}
+    words = [str(LEROBOT), "-c", MAKE, str(folder), str(state)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300.0, env=environment)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.slow
+def test_a_policy_server_acts_through_the_nodes_as_in_process(domain: int, tmp_path: Path) -> None:
+    with policy_server() as server:
+        words = ("collect", "--method", "external", "--policy", f"external:{server.address}", *SIZE)
+        for way, more in (("ros", ()), ("here", ("--in-process",))):
+            done = wayfarer(*words, "--out", str(tmp_path / way), *more)
+            assert done.returncode == 0, done.stderr
+    assert nodes_of() == {}
+    runs = {way: RunDirectory(tmp_path / way) for way in ("ros", "here")}
+    for number in (0, 1):
+        a, b = (read_episode(run.episodes()[number]) for run in runs.values())
+        assert (a.info.end, a.info.method, a.steps, a.lost_steps) == (End.TRUNCATED, "external", 6, 0)
+        for name in ("requested", "actions", "ee_positions", "object_poses", "images"):
+            np.testing.assert_array_equal(getattr(b, name), getattr(a, name), err_msg=name)
+        assert (a.requested[:, 0] * 100).round().astype(int).tolist() == [0, 0, 0, 0, 4, 4]  # chunks of four
+        assert a.requested[0, 2] == pytest.approx(a.ee_positions[0, 0])  # it was told where the hand was
+    acting = runs["ros"].description()["configuration"]["actor"]
+    assert (acting["method"], acting["policy_name"]) == ("external", "counting")
+
+
+def test_in_process_a_server_that_does_not_answer_ends_the_command_and_what_was_recorded_stays(tmp_path: Path) -> None:
+    config = tmp_path / "hurried.yaml"
+    shipped = (Path(__file__).parents[2] / "launch" / "config" / "sim.yaml").read_text()
+    config.write_text(shipped.replace("policy_timeout: 10.0", "policy_timeout: 2.0"))
+    words = ("--steps", "4", "--episodes", "1", "--in-process", "--config", str(config), "--out", str(tmp_path / "run"))
+    with policy_server("late") as server:
+        done = wayfarer("collect", "--method", "external", "--policy", f"external:{server.address}", *words)
+    assert done.returncode == 1
+    assert f"error: policy server {server.address}: nothing came in time" in " ".join(done.stderr.split())
+    (file,) = RunDirectory(tmp_path / "run").episodes().values()
+    episode = read_episode(file)
+    assert (episode.info.end, episode.info.fault, episode.steps) == (End.ABORTED, FaultKind.POLICY, 1)
+
+
+def test_what_is_no_policy_from_elsewhere_is_one_line(tmp_path: Path) -> None:
+    nobody, out = free_address(), str(tmp_path / "run")
+    for words, complaint in (
+        (("collect", "--method", "external"), "--policy and --method external belong together"),
+        (("collect", "--method", "random", "--policy", "external:x"), "--policy and --method external belong together"),
+        (("collect", "--method", "external", "--policy", f"external:{nobody}"), "nobody answers"),
+        (("collect", "--method", "external", "--policy", "external:10.0.0.1:1"), "only this machine's own"),
+        (("collect", "--method", "external", "--policy", "lerobot:nowhere"), "there is no folder nowhere"),
+        (("collect", "--method", "external", "--policy", "huggingface"), "must be external:ADDRESS or lerobot:FOLDER"),
+        (("evaluate", "--policy", "random"), "choose from flip-"),
+        (("evaluate", "--policy", "goal", "--task", "push"), "must be external:ADDRESS or lerobot:FOLDER"),
+    ):
+        refused = wayfarer(*words, "--out", out)
+        assert refused.returncode == 1
+        assert complaint in " ".join(refused.stderr.split()), refused.stderr
+    assert not Path(out).exists()
+
+
+@pytest.mark.slow
+def test_a_policy_of_lerobot_is_served_from_its_own_environment_judged_and_leaves_no_process(
+    domain: int, tmp_path: Path
+) -> None:
+    assert LEROBOT.exists(), "LeRobot is not installed: make .venv/.loaders"
+    folder = make_policy(tmp_path / "act" / "pretrained_model")
+    words = ("evaluate", "--policy", f"lerobot:{folder}", "--task", "push", "--json", *SIZE)
+    found = {}
+    for way, more in (("ros", ()), ("here", ("--in-process",))):
+        done = wayfarer(*words, *more)
+        assert done.returncode == 0, done.stderr
+        found[way] = json.loads(done.stdout)
+    assert {**found["ros"], "run": ""} == {**found["here"], "run": ""}
+    assert found["ros"]["policy"].startswith("lerobot act ")
+    assert (found["ros"]["task"], found["ros"]["episodes"]) == ("push", 2)
+    a, b = (read_episode(RunDirectory(Path(of["run"])).episodes()[0]) for of in found.values())
+    np.testing.assert_array_equal(a.requested, b.requested)
+    assert a.requested.std() > 0.001
+    assert np.abs(a.requested).max() <= 1.0
+    assert nodes_of() == {}
+    servers = [p for p in Path("/proc").glob("[0-9]*/cmdline") if str(folder).encode() in _bytes(p)]
+    assert servers == []
+
+
+def test_a_policy_of_lerobot_that_does_not_fit_is_refused_with_what_would(tmp_path: Path) -> None:
+    assert LEROBOT.exists(), "LeRobot is not installed: make .venv/.loaders"
+    (tmp_path / "empty").mkdir()
+    wide = make_policy(tmp_path / "wide", state=7)
+    for folder, complaint in (
+        (tmp_path / "empty", "it holds no model.safetensors"),
+        (wide, "it is given one image and observation.state, the end effector's position (3,)"),
+    ):
+        refused = wayfarer("evaluate", "--policy", f"lerobot:{folder}", "--task", "push", "--in-process")
+        assert refused.returncode == 1
+        assert complaint in " ".join(refused.stderr.split()), refused.stderr
+    words = ("evaluate", "--policy", f"lerobot:{wide}", "--task", "push", "--lerobot-python", "/nowhere/python")
+    assert "no Python with LeRobot at /nowhere/python" in " ".join(wayfarer(*words).stderr.split())
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:  # ended meanwhile
+        return b""
