@@ -1,8 +1,10 @@
 """Put an episode's messages together by what they say and when, wherever they were recorded."""
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,7 +14,7 @@ from wayfarer_core import names
 from wayfarer_core.errors import DataError
 from wayfarer_core.fault import FaultKind
 
-from wayfarer_bags.episode import End, Episode, EpisodeInfo
+from wayfarer_bags.episode import ARM_JOINTS, End, Episode, EpisodeInfo
 from wayfarer_bags.files.recorded import Message, UnreadableError, contract_name, header_stamp
 from wayfarer_bags.fresh import fresh
 from wayfarer_bags.message_types import CONTRACT, decoded, misfit
@@ -20,6 +22,7 @@ from wayfarer_bags.message_types import CONTRACT, decoded, misfit
 _NANOSECONDS = 1_000_000_000
 _MOST_LOST, _ALWAYS = 20, 2_000  # steps: an episode has at most 20 to an action that was recorded, or 2,000
 _UNIT, _EXACT = 0.01, 1e-6  # by how much a rotation's quaternion may differ from length 1, and stays as it is
+_ARM_JOINT = re.compile(r"(?!.*finger).*joint_?([1-7])")
 _ROOM = 256 << 20  # bytes that an episode's images may take whatever was recorded
 
 
@@ -33,6 +36,7 @@ class Parts:
     executed: dict[tuple[int, int], Any] = field(default_factory=dict)  # step and stamp -> what it says
     poses: dict[int, Message] = field(default_factory=dict)  # stamp -> as it was recorded
     objects: dict[int, Message] = field(default_factory=dict)  # stamp -> as it was recorded
+    joints: dict[int, Message] = field(default_factory=dict)  # stamp -> as it was recorded
     observed_at: dict[int, int] = field(default_factory=dict)  # stamp of an image -> log time
     answered_at: dict[int, int] = field(default_factory=dict)  # step of an action -> log time
 
@@ -58,6 +62,8 @@ class Parts:
             self.poses[header_stamp(message.cdr)] = message
         elif name == names.OBJECT_POSE:
             self.objects[header_stamp(message.cdr)] = message
+        elif name == names.JOINT_STATES:
+            self.joints[header_stamp(message.cdr)] = message
         elif name == names.REPLAY_EPISODE:
             self.records.append(decoded(message))
         elif name == names.POLICY_ACTION:
@@ -98,6 +104,7 @@ def assemble(parts: Parts, info: EpisodeInfo, final_stamp: int, path: Path, with
     seen = np.isin(np.arange(steps + 1), list(pixels))  # (T + 1,)
     hand, turned = _poses(parts.poses, stamps)
     objects, spun = _poses(parts.objects, stamps) if parts.objects else (None, [])
+    joints = _joints(parts.joints, stamps)
     complete = seen & np.isfinite(hand[:, :3]).all(axis=1)  # (T + 1,)
     return Episode(
         info=info,
@@ -117,6 +124,9 @@ def assemble(parts: Parts, info: EpisodeInfo, final_stamp: int, path: Path, with
             "an end effector's quaternion that is no rotation": turned,
             "an object's quaternion that is no rotation": spun,
         },
+        ee_orientations=hand[:, 3:].copy(),
+        joint_positions=joints[:, 0],
+        joint_velocities=joints[:, 1],
     )
 
 
@@ -218,6 +228,30 @@ def _poses(recorded: Mapping[int, Message], stamps: NDArray[np.int64]) -> tuple[
         unit = np.where(np.abs(length - 1.0) > _EXACT, poses[:, 3:] / length, poses[:, 3:])
         poses[:, 3:] = np.where(rotation, unit, np.nan)
     return poses, np.flatnonzero(there & ~rotation[:, 0]).tolist()
+
+
+def _joints(recorded: Mapping[int, Message], stamps: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return position and velocity of the arm's joints at, or less than a period before, each stamp, (T + 1, 2, 7).
+
+    NaN where there is none. A gripper's joints may be among those recorded, and the arm's in any order.
+    """
+    found = np.full((len(stamps), 2, ARM_JOINTS), np.nan)
+    times = np.array(sorted(recorded), dtype=np.int64)
+    for k, index in enumerate(fresh(times, stamps).tolist()):
+        if index >= 0:
+            said = decoded(recorded[int(times[index])])
+            places = _arm_joints(tuple(said.name))
+            for part, values in enumerate((said.position, said.velocity)):
+                if places and len(values) == len(said.name):
+                    found[k, part] = np.asarray(values)[list(places)]
+    return found
+
+
+@lru_cache(maxsize=64)
+def _arm_joints(called: tuple[str, ...]) -> tuple[int, ...]:
+    """Return where joints 1 to 7 of an arm are among names as in panda_joint1; nothing where they are not all there."""
+    numbers = {int(m[1]): k for k, name in enumerate(called) if (m := _ARM_JOINT.fullmatch(name))}
+    return tuple(numbers[k] for k in range(1, ARM_JOINTS + 1)) if len(numbers) == ARM_JOINTS else ()
 
 
 def nanoseconds(stamp: Any) -> int:

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from wayfarer_core.fault import FaultKind
 
+ARM_JOINTS = 7  # of a Panda or an FR3
+
 
 class End(IntEnum):
     """How an episode ended; the constants of wayfarer_msgs/Episode."""
@@ -57,6 +59,10 @@ class Episode:
     observed_at: NDArray[np.int64]  # (T + 1,) [ns] when an image was recorded, on the recorder's clock; 0: never
     answered_at: NDArray[np.int64]  # (T,) the same of the actions
     oddities: Mapping[str, Sequence[int]] = field(default_factory=dict)  # what in words -> observations, or steps
+    # What the arm felt; no step is lost for want of it. NaN where unknown, None where nobody asked.
+    ee_orientations: NDArray[np.float64] | None = None  # (T + 1, 4) quaternion xyzw, base frame
+    joint_positions: NDArray[np.float64] | None = None  # (T + 1, 7) [rad]
+    joint_velocities: NDArray[np.float64] | None = None  # (T + 1, 7) [rad/s]
 
     @property
     def steps(self) -> int:

@@ -162,6 +162,7 @@ class ForeignBag:
             numbers = list(range(len(numbers)))
         stamps = sorted(stream.images)
         poses, objects = sorted(stream.parts.poses), sorted(stream.parts.objects)
+        joints = sorted(stream.parts.joints)
         observed_at = {stamp: image.log_time for stamp, image in stream.images.items()}
         for number, segment, limit in zip(numbers, segments, _limits(segments), strict=True):
             final = _final_stamp(segment, stamps, limit)
@@ -175,6 +176,7 @@ class ForeignBag:
                 actions={int(action.said.step): action.said for action in segment.actions},
                 poses=_during(stream.parts.poses, poses, segment, final),
                 objects=_during(stream.parts.objects, objects, segment, final),
+                joints=_during(stream.parts.joints, joints, segment, final),
                 observed_at=observed_at,
                 answered_at={int(action.said.step): action.log_time for action in segment.actions},
             )

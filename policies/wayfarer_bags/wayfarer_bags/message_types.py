@@ -30,6 +30,7 @@ CONTRACT = {
     names.POLICY_ACTION: ("wayfarer_msgs/msg/Action", (*_STAMPED, "episode", "step", "action", "last")),
     names.EXECUTED: ("wayfarer_msgs/msg/ExecutedAction", (*_STAMPED, "step", "executed", "reasons")),
     names.CURRENT_POSE: ("geometry_msgs/msg/PoseStamped", (*_STAMPED, "pose")),
+    names.JOINT_STATES: ("sensor_msgs/msg/JointState", (*_STAMPED, "name", "position", "velocity")),
     names.OBJECT_POSE: ("geometry_msgs/msg/PoseStamped", (*_STAMPED, "pose")),
     names.REPLAY_EPISODE: ("wayfarer_msgs/msg/Episode", (*_STAMPED, "event", "episode", "end", "steps", "final_stamp")),
 }

@@ -7,13 +7,20 @@ has no place there: `next.done` marks that step.
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+from wayfarer_bags.episode import ARM_JOINTS
 from wayfarer_data.cache.buffer import Progress
 
 from wayfarer_export.lerobot_files import Column, Feature, Picture, new_dataset
-from wayfarer_export.segments import Material, Segment, even_rate
+from wayfarer_export.segments import FELT, Material, Segment, even_rate
 
 IMAGE, STATE, POSE = "observation.image", "observation.state", "object_pose"
-_XYZ = ("x", "y", "z")
+_XYZ, _QUATERNION = ("x", "y", "z"), ("qx", "qy", "qz", "qw")
+_FELT = {
+    "ee_orientations": _QUATERNION,
+    "joint_positions": tuple(f"joint{k}.position" for k in range(1, ARM_JOINTS + 1)),
+    "joint_velocities": tuple(f"joint{k}.velocity" for k in range(1, ARM_JOINTS + 1)),
+}
 
 
 def export_lerobot(
@@ -34,10 +41,11 @@ def export_lerobot(
 
 
 def _features(material: Material) -> dict[str, Feature]:
+    state = (*_XYZ, *(name for part in material.felt for name in _FELT[part]))
     return {
         IMAGE: Feature("image", material.image_shape),
-        STATE: Feature("float32", (3,), _XYZ),
-        POSE: Feature("float32", (7,), (*_XYZ, "qx", "qy", "qz", "qw")),
+        STATE: Feature("float32", (len(state),), state),
+        POSE: Feature("float32", (7,), (*_XYZ, *_QUATERNION)),
         "action": Feature("float32", (3,), _XYZ),
         "next.reward": Feature("float32", (1,)),
         "next.done": Feature("bool", (1,)),
@@ -46,9 +54,10 @@ def _features(material: Material) -> dict[str, Feature]:
 
 
 def _columns(segment: Segment) -> Mapping[str, Column]:
+    state = segment.ee_positions, *(getattr(segment, name) for name in FELT)
     return {
         IMAGE: [Picture.of(image) for image in segment.images[:-1]],
-        STATE: segment.ee_positions[:-1],
+        STATE: np.concatenate([part[:-1] for part in state if part is not None], axis=1),
         POSE: segment.object_poses[:-1],
         "action": segment.actions,
         "next.reward": segment.rewards[:, None],

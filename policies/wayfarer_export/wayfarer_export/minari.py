@@ -7,6 +7,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from wayfarer_bags.episode import ARM_JOINTS
 from wayfarer_core.atomic import make_folder, write_atomically
 from wayfarer_data.cache.buffer import Progress
 from wayfarer_data.upkeep.rewrite import new_directory
@@ -15,6 +16,11 @@ from wayfarer_export.hdf5 import new_file
 from wayfarer_export.segments import Material, Segment
 
 _MINARI = "0.5.4"  # the release whose layout this is
+_FELT = {
+    "ee_orientations": "ee_orientation",
+    "joint_positions": "joint_positions",
+    "joint_velocities": "joint_velocities",
+}
 _ID = re.compile(r"[-\w]+-v\d+")
 
 
@@ -42,6 +48,9 @@ def _write(episode: h5py.Group, number: int, segment: Segment) -> None:
         "observations/image", data=segment.images, chunks=(1, *segment.images.shape[1:]), compression="lzf"
     )
     episode.create_dataset("observations/ee_position", data=segment.ee_positions)
+    for felt, called in _FELT.items():
+        if (values := getattr(segment, felt)) is not None:
+            episode.create_dataset(f"observations/{called}", data=values)
     episode.create_dataset("infos/object_pose", data=segment.object_poses)  # truth: no observation
     episode.create_dataset("actions", data=segment.actions)
     episode.create_dataset("rewards", data=segment.rewards)
@@ -50,9 +59,11 @@ def _write(episode: h5py.Group, number: int, segment: Segment) -> None:
 
 
 def _metadata(material: Material, out: Path) -> dict[str, Any]:
+    widths = {"ee_orientations": 4, "joint_positions": ARM_JOINTS, "joint_velocities": ARM_JOINTS}
+    numbers = {"ee_position": 3, **{_FELT[felt]: widths[felt] for felt in material.felt}}
     spaces = {
         "image": _box(np.zeros(material.image_shape, np.uint8), np.full(material.image_shape, 255, np.uint8)),
-        "ee_position": _box(np.full(3, -np.inf, np.float32), np.full(3, np.inf, np.float32)),
+        **{name: _box(*(np.full(n, bound, np.float32) for bound in (-np.inf, np.inf))) for name, n in numbers.items()},
     }
     return {
         "dataset_id": out.name if _ID.fullmatch(out.name) else re.sub(r"[^-\w]", "-", out.name) + "-v0",

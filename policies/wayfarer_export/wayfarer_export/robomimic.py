@@ -12,6 +12,11 @@ from wayfarer_export.hdf5 import new_file
 from wayfarer_export.segments import Material, Segment
 
 IMAGE, POSITION = "agentview_image", "robot0_eef_pos"  # robosuite's names, which robomimic's configurations know
+_FELT = {
+    "ee_orientations": "robot0_eef_quat",  # xyzw, as robosuite's
+    "joint_positions": "robot0_joint_pos",
+    "joint_velocities": "robot0_joint_vel",
+}
 _GYM = 2  # robomimic's EnvType.GYM_TYPE: nothing of robosuite's is made of it when it is read
 
 
@@ -40,6 +45,9 @@ def _write(demo: h5py.Group, segment: Segment) -> None:
         images = segment.images[part]
         demo.create_dataset(f"{name}/{IMAGE}", data=images, chunks=(1, *images.shape[1:]), compression="lzf")
         demo.create_dataset(f"{name}/{POSITION}", data=segment.ee_positions[part])
+        for felt, called in _FELT.items():
+            if (values := getattr(segment, felt)) is not None:
+                demo.create_dataset(f"{name}/{called}", data=values[part])
         if np.isfinite(segment.object_poses).any():
             demo.create_dataset(f"{name}/object", data=segment.object_poses[part])
     demo.create_dataset("actions", data=segment.actions)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -11,6 +12,7 @@ from wayfarer_core.errors import DataError
 from wayfarer_data.cache.dataset import Dataset
 from wayfarer_data.cache.layout import channels_last
 
+FELT = ("ee_orientations", "joint_positions", "joint_velocities")
 _FINEST = 1_000_000  # denominator of a rate: finer than stamps in nanoseconds tell it
 _DRIFT = 0.02  # of an episode's length, by which its steps may leave the common rate
 
@@ -22,6 +24,9 @@ class Segment:
     source: str  # run/episode/step it begins at
     images: NDArray[np.uint8]  # (T + 1, H, W, 3)
     ee_positions: NDArray[np.float32]  # (T + 1, 3) [m], base frame
+    ee_orientations: NDArray[np.float32] | None  # (T + 1, 4) quaternion xyzw, base frame; None: not known of all
+    joint_positions: NDArray[np.float32] | None  # (T + 1, 7) [rad]; None: not known of all
+    joint_velocities: NDArray[np.float32] | None  # (T + 1, 7) [rad/s]; None: not known of all
     object_poses: NDArray[np.float32]  # (T + 1, 7) position [m] and quaternion xyzw; NaN where nobody knows
     actions: NDArray[np.float32]  # (T, 3) as executed, in [-1, 1]
     rewards: NDArray[np.float32]  # (T,) of the state each step leads to
@@ -80,6 +85,7 @@ class Material:
                 source=f"{self.dataset.runs[place.run].name}/{place.episode}/{place.step}",
                 images=channels_last(self.dataset.frames(states).numpy()),
                 ee_positions=self.dataset.ee_positions(states).numpy(),
+                **self._felt(states),
                 object_poses=self.dataset.object_poses(states).numpy(),
                 actions=self.dataset.actions(steps).numpy(),
                 rewards=self.rewards[steps + 1],
@@ -87,10 +93,32 @@ class Material:
                 truncated=truncated,
             )
 
+    def _felt(self, rows: NDArray[np.int64]) -> dict[str, NDArray[np.float32] | None]:
+        return {name: self.dataset.column(name)[rows] if name in self.felt else None for name in FELT}
+
+    @cached_property
+    def felt(self) -> tuple[str, ...]:
+        """What of hand and joints is known of every observation exported: names of FELT."""
+        return tuple(name for name in FELT if not self._unknown(name))
+
+    def _unknown(self, name: str) -> int:
+        """Count the observations exported of which nobody knows it."""
+        observations = np.unique(np.concatenate([self.rows, self.rows + 1]))
+        return int((~np.isfinite(self.dataset.column(name)[observations]).all(axis=1)).sum())
+
+    def left_out(self) -> list[str]:
+        """Say what of hand and joints is not exported, because it is not known of every observation."""
+        return [
+            f"without {name.replace('_', ' ')}: {self._unknown(name)} of the observations have none"
+            for name in FELT
+            if name not in self.felt
+        ]
+
     def provenance(self) -> dict[str, Any]:
         """Say what was exported, for the formats' own notes."""
         note = f"rewards of task {self.task}" if self.task else "without a task: all rewards are 0"
-        return {"recorded_by": "wayfarer", "runs": [str(run) for run in self.dataset.runs], "rewards": note}
+        runs = [str(run) for run in self.dataset.runs]
+        return {"recorded_by": "wayfarer", "runs": runs, "rewards": note, "left_out": self.left_out()}
 
 
 def rate_of(dataset: Dataset, rows: NDArray[np.int64] | None = None) -> float:

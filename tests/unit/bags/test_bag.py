@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcap.reader import make_reader
 from wayfarer_bags import digests
-from wayfarer_bags.assembly import header_stamp
+from wayfarer_bags.assembly import _arm_joints, header_stamp
 from wayfarer_bags.bag import (
     OPEN_SUFFIX,
     Channel,
@@ -450,3 +450,34 @@ def test_reading_episode_after_episode_leaves_no_classes_behind(tmp_path: Path) 
         assert sum(isinstance(thing, type) for thing in gc.get_objects()) == before
     finally:
         gc.enable()
+
+
+# --- what the arm felt ---
+
+
+def test_joints_are_those_of_the_arm_by_their_numbers_at_each_observation(tmp_path: Path) -> None:
+    episode = read_episode(write_episode(tmp_path, 3, 4, joints=True, lost_joints=[2]))
+    expected = np.array([fixture.expected_joints(3, k) for k in range(5)])  # (T + 1, 2, 7)
+    there = np.arange(5) != 2
+    assert episode.joint_positions is not None
+    assert episode.joint_velocities is not None
+    assert (episode.joint_positions[there] == expected[there, 0]).all()
+    assert (episode.joint_velocities[there] == expected[there, 1]).all()
+    assert np.isnan(episode.joint_positions[2]).all()
+    assert episode.valid.all()  # no step is lost for want of them
+    assert episode.ee_orientations is not None
+    assert (episode.ee_orientations == [1, 0, 0, 0]).all()
+
+
+@pytest.mark.parametrize(
+    ("called", "there"),
+    [
+        ([f"fr3_joint{k}" for k in range(1, 8)], True),
+        ([f"joint_{k}" for k in range(7, 0, -1)], True),
+        ([f"panda_joint{k}" for k in range(1, 7)] + ["panda_finger_joint1"], False),
+        (["shoulder", "elbow"], False),
+    ],
+)
+def test_an_arm_s_joints_are_known_by_names_that_end_in_their_number(called: list[str], there: bool) -> None:
+    places = _arm_joints(tuple(called))
+    assert [called[k] for k in places] == (sorted(called) if there else [])

@@ -83,6 +83,17 @@ def test_it_agrees_with_our_own_recorder_s_files(tmp_path: Path, files: list[Pat
     assert episode.stamps.tolist() == [stamp_of(k) for k in range(6)]
 
 
+def test_the_arm_s_joints_are_read_where_they_were_recorded(tmp_path: Path) -> None:
+    files = [write_episode(tmp_path, number, 4, joints=True) for number in range(2)]
+    bag = record(tmp_path / "bag", files, topics=[*ALL, names.JOINT_STATES])
+    for number, episode in enumerate(load(bag)):
+        expected = np.array([fixture.expected_joints(number, k) for k in range(5)])
+        assert (np.stack([episode.joint_positions, episode.joint_velocities], axis=1) == expected).all()
+    (episode,) = load(record(tmp_path / "without", files[:1]))
+    assert np.isnan(episode.joint_positions).all()
+    assert episode.valid.all()
+
+
 def test_without_episode_records_the_actions_tell_the_episodes_apart(tmp_path: Path, files: list[Path]) -> None:
     bag = record(tmp_path / "bag", files, topics=[name for name in ALL if name != names.REPLAY_EPISODE])
     first, second = load(bag)

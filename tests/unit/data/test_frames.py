@@ -15,6 +15,7 @@ from wayfarer_data.cache.cache_index import INDEX, Entry, Index, Source
 from wayfarer_data.cache.frames import FrameCache, Trajectory, synchronise
 from wayfarer_data.cache.sampling import Replay
 
+FELT = ("ee_orientations", "joint_positions", "joint_velocities")
 Make = Callable[..., Trajectory]
 
 
@@ -132,7 +133,7 @@ def test_every_single_flip_in_every_file_of_a_cache_is_found(tmp_path: Path, mak
                 FrameCache(tmp_path / "cache")
             found += 1
         file.write_bytes(data)
-    assert found == 30 * 8  # seven columns and the index
+    assert found == 30 * 11  # ten columns and the index
     assert len(FrameCache(tmp_path / "cache")) == 4
 
 
@@ -167,7 +168,7 @@ def test_files_of_earlier_generations_and_versions_do_not_stay(tmp_path: Path, m
     load = Loader(make_trajectory)
     synchronise(tmp_path, sources(1, 2), load)
     cache = synchronise(tmp_path, sources(2), load)
-    columns = ("frames", "actions", "ee_positions", "object_poses", "stamps", "valid", "known")
+    columns = ("frames", "actions", "ee_positions", *FELT, "object_poses", "stamps", "valid", "known")
     assert sorted(file.name for file in tmp_path.iterdir()) == sorted(
         [INDEX, *(f"{name}-{cache.generation}.raw" for name in columns)]
     )

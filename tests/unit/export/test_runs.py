@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from fixtures import episodes as fixture
 from fixtures.episodes import write_run
 from fixtures.official import load_officially
+from numpy.typing import NDArray
 from wayfarer_bags.episode import End
 from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_data.cache.dataset import Dataset
@@ -33,8 +35,8 @@ EXPORTS: dict[str, Callable[[Material, Path], None]] = {
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    run = write_run(tmp_path_factory.mktemp("runs") / "run", 2, 6, lost_images=[2])
-    write_run(run, 2, 4, end=End.TERMINATED)
+    run = write_run(tmp_path_factory.mktemp("runs") / "run", 2, 6, lost_images=[2], joints=True)
+    write_run(run, 2, 4, end=End.TERMINATED, joints=True)
     return Dataset.open([run])
 
 
@@ -219,6 +221,7 @@ def test_the_official_loader_reads_what_was_recorded(
     assert (found["images"] == dataset.frames(rows).numpy().transpose(0, 2, 3, 1)).all()
     assert (found["actions"] == dataset.actions(rows).numpy()).all()
     assert (found["positions"] == dataset.ee_positions(rows).numpy()).all()
+    assert found["felt"] == pytest.approx(felt_at(dataset, rows), abs=1e-6)
     assert (found["rewards"] == material.rewards[rows + 1]).all()
     assert len(set(found["rewards"].tolist())) > 3
     assert (found["terminated"] == dataset.terminated(rows).numpy()).all()
@@ -230,11 +233,38 @@ def test_the_official_loader_reads_what_was_recorded(
     if kind == "lerobot":
         assert found["object_poses"] == pytest.approx(dataset.object_poses(rows).numpy())
         assert set(found["tasks"]) == {"do push"}
+        joints = [f"joint{k}.{what}" for what in ("position", "velocity") for k in range(1, 8)]
+        assert found["names"].tolist() == [*"xyz", "qx", "qy", "qz", "qw", *joints]
         assert int(found["rate"]) == 2
         assert found["mean_action"] == pytest.approx(dataset.actions(rows).numpy().mean(axis=0), abs=1e-6)
         assert found["image_stats_shape"].tolist() == [3, 1, 1]
     if kind == "minari":
         assert found["shapes"].tolist() == [12, 3]
+
+
+def felt_at(dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Orientation of the hand, positions and velocities of the joints, as they were recorded: (N, 18)."""
+    places = [dataset.place(row) for row in rows.tolist()]
+    joints = [fixture.expected_joints(place.episode, place.step).reshape(-1) for place in places]
+    return np.array([[1, 0, 0, 0, *values] for values in joints])
+
+
+def test_what_nobody_knows_of_every_observation_is_left_out_and_that_is_said(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", 1, 4, joints=True, lost_joints=[4])
+    material = all_of(run)
+    assert material.felt == ("ee_orientations",)
+    words = "without joint positions: 1 of the observations have none"
+    assert words in material.left_out()
+    export_lerobot(material, tmp_path / "out")
+    about = json.loads((tmp_path / "out" / "meta" / "info.json").read_text())
+    assert about["features"]["observation.state"]["names"] == [*"xyz", "qx", "qy", "qz", "qw"]
+    assert words in about["wayfarer"]["left_out"]
+    export_robomimic(material, tmp_path / "out.hdf5")
+    with h5py.File(tmp_path / "out.hdf5") as file:
+        assert set(file["data/demo_0/obs"]) == {"agentview_image", "robot0_eef_pos", "robot0_eef_quat", "object"}
+    export_minari(material, tmp_path / "minari")
+    with h5py.File(tmp_path / "minari" / "data" / "main_data.hdf5") as file:
+        assert set(file["episode_0/observations"]) == {"image", "ee_position", "ee_orientation"}
 
 
 @pytest.mark.parametrize("kind", EXPORTS)

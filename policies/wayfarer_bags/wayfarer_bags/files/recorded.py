@@ -32,6 +32,7 @@ CONTRACT_NAMES = (
     names.EXECUTED,
     names.CURRENT_POSE,
     names.OBJECT_POSE,
+    names.JOINT_STATES,
     names.REPLAY_EPISODE,
 )
 

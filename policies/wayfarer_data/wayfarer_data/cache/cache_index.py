@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from wayfarer_bags.episode import ARM_JOINTS
 from wayfarer_bags.files.recorded import Source
 from wayfarer_core.atomic import write_atomically
 from wayfarer_core.errors import DataError
 
-VERSION = 4  # of the files and of what they hold: 3 had one set of files, written over in place, and no checksums
+VERSION = 5  # of the files and of what they hold: 4 had no orientations and joints
 INDEX = "index.json"
 _BEFORE = b', "index": '  # what the digest is of comes last
 
@@ -43,6 +44,9 @@ class Layout:
             "frames": ("uint8", self.frame),
             "actions": (self.action_type, self.action),
             "ee_positions": ("float32", (3,)),
+            "ee_orientations": ("float32", (4,)),
+            "joint_positions": ("float32", (ARM_JOINTS,)),
+            "joint_velocities": ("float32", (ARM_JOINTS,)),
             "object_poses": ("float32", (7,)),
             "stamps": ("int64", ()),
             "valid": ("bool", ()),

@@ -29,7 +29,10 @@ from wayfarer_data.cache.sampling import Batch, Store
 B = TypeVar("B")
 
 Indices = Tensor | NDArray[np.int64]
-_IN_MEMORY = ("actions", "ee_positions", "object_poses", "stamps")  # small: 60 bytes a row
+# Small: 132 bytes a row
+_IN_MEMORY = (
+    *("actions", "ee_positions", "ee_orientations", "joint_positions", "joint_velocities", "object_poses", "stamps"),
+)
 
 
 class Place(NamedTuple):
@@ -123,7 +126,7 @@ class Dataset(Store):
     # --- by row ---
 
     def column(self, name: str) -> NDArray[Any]:
-        """Return actions, ee_positions, object_poses or stamps of all rows (R, ...)."""
+        """Return actions, stamps, or what is known of hand, joints and cube, at all rows (R, ...); NaN: unknown."""
         return self._columns[name]
 
     def frames(self, rows: Indices) -> Tensor:

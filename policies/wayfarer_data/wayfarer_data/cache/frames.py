@@ -25,6 +25,8 @@ from wayfarer_data.cache.cache_files import checksum_of, copy_to, file_of, fresh
 from wayfarer_data.cache.cache_index import INDEX, Entry, Index, Layout, read_index, write_index
 from wayfarer_data.cache.layout import channels_first
 
+_MAY_BE_UNKNOWN = ("object_poses", "ee_orientations", "joint_positions", "joint_velocities")  # columns with NaN
+
 
 @dataclass(frozen=True)
 class Trajectory:
@@ -39,6 +41,9 @@ class Trajectory:
     end: End
     object_poses: NDArray[np.float32] | None = None  # (T + 1, 7) truth for labels, NaN where unknown; None: no truth
     stamps: NDArray[np.int64] | None = None  # (T + 1,) [ns] when it was observed, 0 where unknown; None: never known
+    ee_orientations: NDArray[np.float32] | None = None  # (T + 1, 4) quaternion xyzw, base frame, NaN where unknown
+    joint_positions: NDArray[np.float32] | None = None  # (T + 1, 7) [rad], NaN where unknown
+    joint_velocities: NDArray[np.float32] | None = None  # (T + 1, 7) [rad/s], NaN where unknown
 
     @classmethod
     def of(cls, episode: Episode) -> Self:
@@ -54,8 +59,11 @@ class Trajectory:
             valid=episode.valid & known[:-1] & known[1:] & np.isfinite(episode.actions).all(axis=1),
             known=known,
             end=episode.info.end,
-            object_poses=None if episode.object_poses is None else episode.object_poses.astype(np.float32),
+            object_poses=_float32(episode.object_poses),
             stamps=episode.stamps,
+            ee_orientations=_float32(episode.ee_orientations),
+            joint_positions=_float32(episode.joint_positions),
+            joint_velocities=_float32(episode.joint_velocities),
         )
 
 
@@ -136,7 +144,7 @@ class FrameCache:
         return file_of(self.folder, name, self.generation)
 
     def column(self, name: str) -> NDArray[Any]:
-        """Return frames, actions, ee_positions, object_poses, stamps, valid or known: (rows, ...), read-only."""
+        """Return a column of the layout, as in frames or actions: (rows, ...), read-only."""
         if name not in self._columns:
             raise DataError(f"frame cache {self.folder} has no {name!r} yet: it holds {len(self)} episodes")
         return self._columns[name]
@@ -240,6 +248,10 @@ def _opened(folder: Path, sources: Sequence[Source], checked: set[tuple[str, Ent
     return cache
 
 
+def _float32(values: NDArray[np.float64] | None) -> NDArray[np.float32] | None:
+    return None if values is None else values.astype(np.float32)
+
+
 def _rows(entries: Sequence[Entry]) -> int:
     return entries[-1].start + entries[-1].steps + 1 if entries else 0
 
@@ -260,7 +272,7 @@ def _columns(trajectory: Trajectory, layout: Layout) -> dict[str, NDArray[Any]]:
     """Return an episode's rows in each file, (T + 1, ...)."""
     steps, found = len(trajectory.actions), {}
     for name, (dtype, shape) in layout.columns.items():
-        column = np.full((steps + 1, *shape), np.nan if name == "object_poses" else 0, dtype)
+        column = np.full((steps + 1, *shape), np.nan if name in _MAY_BE_UNKNOWN else 0, dtype)
         values = getattr(trajectory, name)
         if values is not None:
             column[: len(values)] = values  # actions and valid have T rows: the last one stays 0, not valid

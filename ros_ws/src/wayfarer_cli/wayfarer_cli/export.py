@@ -105,3 +105,5 @@ def _export_runs(to: Format, runs: list[Path], out: Path, task: str) -> None:
         bar = progress.add_task(f"writing {out.name}")
         write(material, out, lambda done, total: progress.update(bar, completed=done, total=total))
     print(f"{out}: {len(material.rows)} steps in {len(material)} unbroken stretches, {note}")
+    for text in material.left_out():
+        print(f"  {text}")

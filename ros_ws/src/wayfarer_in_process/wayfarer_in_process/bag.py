@@ -1,6 +1,7 @@
 """Writes an episode's messages in CDR without ROS: the same topics, types and records as the recorder's."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ _RECORDED = (
     topics.POLICY_ACTION,
     topics.EXECUTED,
     topics.CURRENT_POSE,
+    topics.JOINT_STATES,
     topics.OBJECT_POSE,
     topics.TARGET_POSE,
     topics.ACKNOWLEDGEMENT,
@@ -137,6 +139,12 @@ class Recording:
         """Write where something is, or shall be: (3,) [m] and xyzw (4,), base frame."""
         pose = self._messages.pose(position, quaternion)
         self._write(topic, self._messages.make("geometry_msgs/msg/PoseStamped", self._messages.header(stamp), pose))
+
+    def joints(self, called: Sequence[str], position: Vector, velocity: Vector, effort: Vector, stamp: int) -> None:
+        """Write the joints' angles [rad], velocities [rad/s] and torques [N m], each (7,)."""
+        values = [list(called), *(np.asarray(v, dtype=np.float64) for v in (position, velocity, effort))]
+        kind = "sensor_msgs/msg/JointState"
+        self._write(topics.JOINT_STATES, self._messages.make(kind, self._messages.header(stamp), *values))
 
     def action(self, action: NDArray[np.float32], version: int, last: bool, stamp: int) -> None:
         """Write what the policy (its weights of `version`) answers to the observation of time `stamp`."""

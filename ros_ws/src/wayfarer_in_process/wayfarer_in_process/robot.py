@@ -173,7 +173,14 @@ class InProcessRobot:
         recording.image(image, arm.now)
         recording.pose(topics.CURRENT_POSE, *arm.world.ee_pose, arm.now)
         recording.pose(topics.OBJECT_POSE, *arm.world.cube_pose, arm.now)
+        self._feel(recording)
         return image
+
+    def _feel(self, recording: Recording) -> None:
+        """Record the joints as they are now."""
+        world = self._arm.world
+        felt = world.joint_positions, world.joint_velocities, world.joint_torques
+        recording.joints(world.joint_names, *felt, self._arm.now)
 
     def _step(self, recording: Recording, image: NDArray[np.uint8], last: bool) -> None:
         """Answer an observation with an action, pass it through the gate, and follow for one control period."""
