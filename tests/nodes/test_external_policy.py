@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fixtures.graph import nodes_of, wayfarer
-from fixtures.policy_servers import free_address, policy_server
+from fixtures.policy_servers import policy_server
 from wayfarer_bags.bag import read_episode
 from wayfarer_bags.episode import End
 from wayfarer_bags.run_directory import RunDirectory
@@ -18,7 +18,7 @@ from wayfarer_core.fault import FaultKind
 SIZE = ("--episodes", "2", "--steps", "6", "--seed", "3")
 LEROBOT = Path(sys.prefix) / "loaders" / "bin" / "python"
 
-# A policy of LeRobot with fresh weights, as lerobot-train would save it.
+# Policies of LeRobot with fresh weights, as lerobot-train would save them: FOLDER NUMBERS_OF_STATE ...
 MAKE = """
 import sys
 import torch
@@ -28,29 +28,33 @@ from lerobot.policies.act.modeling_act import ACTPolicy
 from lerobot.policies.factory import make_pre_post_processors
 
 torch.manual_seed(0)
-shapes = {"observation.image": ("VISUAL", (3, 84, 84)), "observation.state": ("STATE", (int(sys.argv[2]),))}
-config = ACTConfig(
-    input_features={name: PolicyFeature(FeatureType[kind], shape) for name, (kind, shape) in shapes.items()},
-    output_features={"action": PolicyFeature(FeatureType.ACTION, (3,))},
-    pretrained_backbone_weights=None, chunk_size=4, n_action_steps=2, dim_model=32, n_heads=2, dim_feedforward=32,
-    n_encoder_layers=1, n_vae_encoder_layers=1, device="cpu", push_to_hub=False,
-)
-policy = ACTPolicy(config)
-policy.save_pretrained(sys.argv[1])
-names = {"observation.image": 3, "observation.state": int(sys.argv[2]), "action": 3}
-ones = {name: torch.ones(n, 1, 1) if "image" in name else torch.ones(n) for name, n in names.items()}
-stats = {name: {"mean": 0.1 * one, "std": one} for name, one in ones.items()}
-for processor in make_pre_post_processors(config, dataset_stats=stats):
-    processor.save_pretrained(sys.argv[1])
+for folder, state in zip(sys.argv[1::2], map(int, sys.argv[2::2])):
+    shapes = {"observation.image": ("VISUAL", (3, 84, 84)), "observation.state": ("STATE", (state,))}
+    config = ACTConfig(
+        input_features={name: PolicyFeature(FeatureType[kind], shape) for name, (kind, shape) in shapes.items()},
+        output_features={"action": PolicyFeature(FeatureType.ACTION, (3,))},
+        pretrained_backbone_weights=None, chunk_size=4, n_action_steps=2, dim_model=32, n_heads=2, dim_feedforward=32,
+        n_encoder_layers=1, n_vae_encoder_layers=1, device="cpu", push_to_hub=False,
+    )
+    ACTPolicy(config).save_pretrained(folder)
+    ones = {"observation.image": torch.ones(3, 1, 1), "observation.state": torch.ones(state), "action": torch.ones(3)}
+    stats = {name: {"mean": 0.1 * one, "std": one} for name, one in ones.items()}
+    for processor in make_pre_post_processors(config, dataset_stats=stats):
+        processor.save_pretrained(folder)
 """
 
 
-def make_policy(folder: Path, state: int = 3) -> Path:
+@pytest.fixture(scope="module")
+def policies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """One that fits, and one that asks for more than it is given."""
+    assert LEROBOT.exists(), "LeRobot is not installed: make .venv/.loaders"
+    folder = tmp_path_factory.mktemp("lerobot")
+    made = {"fits": folder / "fits" / "pretrained_model", "wide": folder / "wide" / "pretrained_model"}
     environment = {k: v for k, v in os.environ.items() if k != "LD_LIBRARY_PATH"} | {"HF_HUB_OFFLINE": "1"}
-    words = [str(LEROBOT), "-c", MAKE, str(folder), str(state)]
+    words = [str(LEROBOT), "-c", MAKE, str(made["fits"]), "3", str(made["wide"]), "7"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=300.0, env=environment)
     assert done.returncode == 0, done.stderr
-    return folder
+    return made
 
 
 @pytest.mark.slow
@@ -73,6 +77,7 @@ def test_a_policy_server_acts_through_the_nodes_as_in_process(domain: int, tmp_p
     assert (acting["method"], acting["policy_name"]) == ("external", "counting")
 
 
+@pytest.mark.slow
 def test_in_process_a_server_that_does_not_answer_ends_the_command_and_what_was_recorded_stays(tmp_path: Path) -> None:
     config = tmp_path / "hurried.yaml"
     shipped = (Path(__file__).parents[2] / "launch" / "config" / "sim.yaml").read_text()
@@ -87,61 +92,42 @@ def test_in_process_a_server_that_does_not_answer_ends_the_command_and_what_was_
     assert (episode.info.end, episode.info.fault, episode.steps) == (End.ABORTED, FaultKind.POLICY, 1)
 
 
-def test_what_is_no_policy_from_elsewhere_is_one_line(tmp_path: Path) -> None:
-    nobody, out = free_address(), str(tmp_path / "run")
-    for words, complaint in (
-        (("collect", "--method", "external"), "--policy and --method external belong together"),
-        (("collect", "--method", "random", "--policy", "external:x"), "--policy and --method external belong together"),
-        (("collect", "--method", "external", "--policy", f"external:{nobody}"), "nobody answers"),
-        (("collect", "--method", "external", "--policy", "external:10.0.0.1:1"), "only this machine's own"),
-        (("collect", "--method", "external", "--policy", "lerobot:nowhere"), "there is no folder nowhere"),
-        (("collect", "--method", "external", "--policy", "huggingface"), "must be external:ADDRESS or lerobot:FOLDER"),
-        (("evaluate", "--policy", "random"), "choose from flip-"),
-        (("evaluate", "--policy", "goal", "--task", "push"), "must be external:ADDRESS or lerobot:FOLDER"),
-    ):
-        refused = wayfarer(*words, "--out", out)
-        assert refused.returncode == 1
-        assert complaint in " ".join(refused.stderr.split()), refused.stderr
-    assert not Path(out).exists()
+@pytest.mark.slow
+def test_a_policy_of_lerobot_is_served_from_its_own_environment_judged_and_leaves_no_process(
+    domain: int, policies: dict[str, Path]
+) -> None:
+    folder = policies["fits"]
+    done = wayfarer("evaluate", "--policy", f"lerobot:{folder}", "--task", "push", "--json", *SIZE, timeout=400.0)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["policy"].startswith("lerobot act ")
+    assert (found["task"], found["episodes"]) == ("push", 2)
+    run = RunDirectory(Path(found["run"]))
+    assert run.path.parent == folder.parent
+    assert run.description()["configuration"]["actor"]["policy_name"] == found["policy"]
+    for file in run.episodes().values():
+        episode = read_episode(file)
+        assert (episode.info.end, episode.info.method, episode.steps) == (End.TRUNCATED, "external", 6)
+        assert episode.requested.std() > 0.001
+        assert np.abs(episode.requested).max() <= 1.0
+    assert nodes_of() == {}
+    assert [p for p in Path("/proc").glob("[0-9]*/cmdline") if str(folder).encode() in _bytes(p)] == []
 
 
 @pytest.mark.slow
-def test_a_policy_of_lerobot_is_served_from_its_own_environment_judged_and_leaves_no_process(
-    domain: int, tmp_path: Path
+def test_a_policy_of_lerobot_that_does_not_fit_is_refused_with_what_would(
+    tmp_path: Path, policies: dict[str, Path]
 ) -> None:
-    assert LEROBOT.exists(), "LeRobot is not installed: make .venv/.loaders"
-    folder = make_policy(tmp_path / "act" / "pretrained_model")
-    words = ("evaluate", "--policy", f"lerobot:{folder}", "--task", "push", "--json", *SIZE)
-    found = {}
-    for way, more in (("ros", ()), ("here", ("--in-process",))):
-        done = wayfarer(*words, *more)
-        assert done.returncode == 0, done.stderr
-        found[way] = json.loads(done.stdout)
-    assert {**found["ros"], "run": ""} == {**found["here"], "run": ""}
-    assert found["ros"]["policy"].startswith("lerobot act ")
-    assert (found["ros"]["task"], found["ros"]["episodes"]) == ("push", 2)
-    a, b = (read_episode(RunDirectory(Path(of["run"])).episodes()[0]) for of in found.values())
-    np.testing.assert_array_equal(a.requested, b.requested)
-    assert a.requested.std() > 0.001
-    assert np.abs(a.requested).max() <= 1.0
-    assert nodes_of() == {}
-    servers = [p for p in Path("/proc").glob("[0-9]*/cmdline") if str(folder).encode() in _bytes(p)]
-    assert servers == []
-
-
-def test_a_policy_of_lerobot_that_does_not_fit_is_refused_with_what_would(tmp_path: Path) -> None:
-    assert LEROBOT.exists(), "LeRobot is not installed: make .venv/.loaders"
-    (tmp_path / "empty").mkdir()
-    wide = make_policy(tmp_path / "wide", state=7)
-    for folder, complaint in (
-        (tmp_path / "empty", "it holds no model.safetensors"),
-        (wide, "it is given one image and observation.state, the end effector's position (3,)"),
+    for folder, python, complaint in (
+        (tmp_path, LEROBOT, "it holds no model.safetensors"),
+        (policies["wide"], LEROBOT, "it is given one image and observation.state, the end effector's position (3,)"),
+        (policies["fits"], Path("/nowhere/python"), "no Python with LeRobot at /nowhere/python"),
+        (policies["fits"], Path(sys.executable), "No module named 'lerobot'"),
     ):
-        refused = wayfarer("evaluate", "--policy", f"lerobot:{folder}", "--task", "push", "--in-process")
+        words = ("--policy", f"lerobot:{folder}", "--lerobot-python", str(python), "--task", "push", "--in-process")
+        refused = wayfarer("evaluate", *words, timeout=400.0)
         assert refused.returncode == 1
         assert complaint in " ".join(refused.stderr.split()), refused.stderr
-    words = ("evaluate", "--policy", f"lerobot:{wide}", "--task", "push", "--lerobot-python", "/nowhere/python")
-    assert "no Python with LeRobot at /nowhere/python" in " ".join(wayfarer(*words).stderr.split())
 
 
 def _bytes(path: Path) -> bytes:

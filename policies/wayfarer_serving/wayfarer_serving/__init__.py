@@ -1,0 +1,1 @@
+"""A policy in another process: the protocol by which it is asked, the actor's half and the server's."""

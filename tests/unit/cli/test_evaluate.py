@@ -13,7 +13,7 @@ from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_cli.evaluate import try_over_ros
 from wayfarer_core.errors import ConfigError
 from wayfarer_in_process.config import configuration_of
-from wayfarer_in_process.trial import Trial, try_in_process
+from wayfarer_in_process.trial import Other, Trial, try_in_process
 from wayfarer_launch.collection import Collection, launch_arguments
 from wayfarer_launch.launch_file import read_launch_file
 from wayfarer_launch.nodes import find_launch_file, share_of
@@ -72,13 +72,14 @@ def test_a_policy_may_have_been_moved_since(tmp_path: Path, policy: Path) -> Non
     ("change", "complaint"),
     [
         (of("actor", checkpoint_sha256="0" * 64), "actor.checkpoint_sha256 was '0000"),
+        (of("actor", policy_name="lerobot act 1"), "actor.policy_name was 'lerobot act 1', is 'none'"),
         (of("collector", method="random"), "collector.method was 'random', is 'offline'"),
         (of("collector", steps=9), "collector.steps was 9, is 8"),
         (of("sim_bridge", hide_robot=True), "sim_bridge.hide_robot was True, is False"),
         (lambda run: run["sessions"][0]["collector"].update(seed=4), "collector.seed was 4, is 3"),
         (lambda run: run.update(configuration={}), "collector.method was None, is 'offline'"),
     ],
-    ids=["policy", "method", "steps", "config", "seed", "unknown"],
+    ids=["policy", "server", "method", "steps", "config", "seed", "unknown"],
 )
 def test_another_trial_s_run_is_not_counted(tmp_path: Path, policy: Path, change: Change, complaint: str) -> None:
     trial = held(tmp_path / "run", policy, change)
@@ -116,5 +117,10 @@ def test_the_folder_a_trial_is_recorded_in_tells_configurations_apart(tmp_path: 
         (copy := tmp_path / f"copy{k}.yaml").write_text(text)
         names.add(replace(trial, config=copy).run(read, "ros").name)
     assert len(names) == 3
+    elsewhere = Other("external", "push", "lerobot act 0a/b", ("127.0.0.1:5555", "lerobot act 0a/b"), tmp_path)
+    assert Trial(elsewhere).run(elsewhere, "ros") == tmp_path / "evaluation-lerobot-act-0a-b-200-steps-seed0-ros"
+    nowhere = replace(elsewhere, folder=None)
+    with pytest.raises(ConfigError, match="say --out"):
+        Trial(nowhere).run(nowhere, "ros")
     with pytest.raises(ConfigError, match=r"cannot read the parameter file .*none.yaml"):
         replace(trial, config=tmp_path / "none.yaml").run(read, "ros")
