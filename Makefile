@@ -31,8 +31,8 @@ RIG := runs/rig
 ROBOT := fr3
 DEMO_SIZE := --episodes 15 --steps 200 --seed 0 --config launch/config/demo.yaml
 
-PACKAGE_DIRS := ros_ws/src policies sim launch
-INTERFACES := $(shell find ros_ws/src/*_msgs -type f)
+PACKAGE_DIRS := ros_ws/src ros_ws/stand_ins policies sim launch
+INTERFACES := $(shell find ros_ws/*/*_msgs -type f)
 PACKAGE_FILES := $(shell find $(PACKAGE_DIRS) -name package.xml -o -name setup.py -o -name setup.cfg -o -name CMakeLists.txt)
 
 .PHONY: help setup demo test unit bench lint docs rig lock clean FORCE
@@ -51,7 +51,7 @@ demo: setup  ## explore over ROS in the simulator, beside random actions; show h
 	$(VENV)/bin/wayfarer bag draw $(DEMO)/goal
 
 ifeq ($(ROS_DISTRO),jazzy)
-test: lint $(VENV)/.browser $(VENV)/.rigs $(VENV)/.loaders  ## everything: style, types, all tests; ROS_DISTRO=kilted: nodes and contracts on the Kilted wheels
+test: lint $(VENV)/.browser $(VENV)/.rigs $(VENV)/.loaders $(VENV)/.view  ## everything: style, types, all tests; ROS_DISTRO=kilted: nodes and contracts on the Kilted wheels
 	$(VENV)/bin/pytest --hypothesis-profile=repeat tests
 else
 test: setup $(VENV)/.rigs
@@ -125,6 +125,10 @@ $(VENV)/.packages: $(VENV)/.wheels $(INTERFACES) $(PACKAGE_FILES) ros_ws/wayfare
 
 $(VENV)/.meshes: $(VENV)/.packages sim/wayfarer_sim/wayfarer_sim/meshes.py
 	$(VENV_PYTHON) -m wayfarer_sim.meshes
+	@touch $@
+
+$(VENV)/.view: $(VENV)/.wheels pyproject.toml
+	$(PIP) install -c $(VENV)/constraints.txt --group view
 	@touch $@
 
 $(VENV)/.loaders: $(VENV)/.wheels pyproject.toml

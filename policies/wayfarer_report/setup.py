@@ -9,6 +9,7 @@ setup(
         "wayfarer_report.live",
         "wayfarer_report.numbers",
         "wayfarer_report.page",
+        "wayfarer_report.view",
     ],
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/wayfarer_report"]),

@@ -96,7 +96,7 @@ def writing(run: Path, folder: Path) -> Figures:
         began = time.process_time()
         writer = EpisodeWriter(folder / f"written_{k}.mcap", channels, types)
         for message in recorded:
-            writer.write(message.topic, message.cdr, message.log_time)
+            writer.write(message.topic, message.cdr, message.log_time, message.publish_time)
         writer.close()
         spent.append(time.process_time() - began)
     return {"write_msgs_per_s": len(recorded) / float(np.median(spent))}

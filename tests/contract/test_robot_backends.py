@@ -12,7 +12,7 @@ from fixtures.backends import BACKENDS, DOWN, PUBLISHED, Robot, running
 from fixtures.graph import wait_for
 from franka_msgs.msg import FrankaRobotState
 from wayfarer_common import contract
-from wayfarer_common.conversions import active_errors, image_to_array, position_of, quaternion_of
+from wayfarer_common.conversions import active_errors, image_to_array, position_of, quaternion_of, to_nanoseconds
 from wayfarer_core import names
 from wayfarer_core.reason import Reason
 from wayfarer_msgs.msg import Fault
@@ -87,6 +87,17 @@ def test_images_are_rgb_and_match_the_camera_info(robot: Robot) -> None:
     assert image_to_array(image).std() > 10.0, "the image shows nothing"
     assert info.k[0] > 0.0
     assert 0.0 < info.k[2] < info.width
+
+
+def test_every_image_comes_with_what_is_known_of_the_lens_at_its_stamp(robot: Robot) -> None:
+    robot.go(robot.position())
+    images = {to_nanoseconds(m.header.stamp) for m in robot.peer.heard[contract.CAMERA_IMAGE.name]}
+
+    def said() -> set[int]:
+        return {to_nanoseconds(m.header.stamp) for m in robot.peer.heard[contract.CAMERA_INFO.name]}
+
+    assert len(images) >= 2
+    wait_for(lambda: images <= said(), "a camera_info of each image's stamp")
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])

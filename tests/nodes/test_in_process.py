@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ import torch
 from fixtures.configs import write_config
 from fixtures.graph import VENV, wait_for, wayfarer
 from rosbags.highlevel import AnyReader
-from wayfarer_bags.bag import read_episode
+from wayfarer_bags.bag import messages, read_episode
 from wayfarer_bags.episode import End
 from wayfarer_bags.run_directory import RunDirectory
+from wayfarer_core import names
 from wayfarer_core.fault import TRIES, FaultKind
 from wayfarer_core.reason import Reason
 from wayfarer_core.safety import Decision
@@ -88,7 +90,22 @@ def test_the_process_without_ros_loads_no_rclpy(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "loaded:"
 
 
-@pytest.mark.slow
+def test_its_bag_goes_at_the_robots_pace_and_on_behind_its_end_when_it_is_continued(tmp_path: Path) -> None:
+    run, before = tmp_path / "run", -1
+    for episodes in ("1", "2"):
+        words = ("--method", "random", "--episodes", episodes, "--steps", "4", "--seed", "3")
+        assert (done := collect(run, "--in-process", *words)).returncode == 0, done.stderr
+    for file in RunDirectory(run).episodes().values():
+        heard = [m for m in messages(file) if m.name == names.OBSERVATION_IMAGE]
+        assert len(heard) == 5
+        assert [m.log_time for m in heard] == [m.stamp for m in heard]
+        everything = [m.log_time for m in messages(file)]
+        assert everything == sorted(everything)
+        assert before <= everything[0]
+        before = everything[-1]
+        assert max(m.publish_time for m in heard) > time.time_ns() - 600 * 10**9  # the wall clock
+
+
 def test_its_bag_is_read_by_other_tools_and_continued_by_the_same_command(tmp_path: Path) -> None:
     run = tmp_path / "run"
     collect(run, "--episodes", "1", "--steps", "5", "--in-process")

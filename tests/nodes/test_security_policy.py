@@ -14,7 +14,7 @@ from wayfarer_core import names
 
 SECURITY = Path(__file__).parents[2] / "launch" / "security"
 NAMESPACE = "/wayfarer"
-NODES = ("sim_bridge", "camera", "control", "actor", "replay", "novelty", "learner", "collector")
+NODES = ("sim_bridge", "camera", "control", "view", "actor", "replay", "novelty", "learner", "collector")
 RULES = ("publish", "subscribe", "reply", "request", "execute", "call")
 
 Allowed = dict[str, set[str]]  # rule -> names
@@ -70,7 +70,8 @@ def seen(me: Peer, node: str, namespace: str = NAMESPACE) -> Allowed:
 def test_each_topic_has_its_publisher_and_only_the_robots_machine_commands_the_arm() -> None:
     bridges = {"franka_bridge", "sim_bridge"}
     for topic in contract.TOPICS:
-        publishers = {node for node, (_, may) in policy().items() if f"{NAMESPACE}/{topic.name}" in may["publish"]}
+        name = topic.name if topic.name.startswith("/") else f"{NAMESPACE}/{topic.name}"
+        publishers = {node for node, (_, may) in policy().items() if name in may["publish"]}
         wanted = bridges if topic.publisher == "bridge" else {topic.publisher}
         assert publishers, topic.name
         assert publishers <= wanted | {"camera"} if topic.publisher == "bridge" else publishers == wanted

@@ -68,7 +68,7 @@ class RigCamera(ContractNode):
         self._world = World(folder)
         self._image = self.publish_to(contract.CAMERA_IMAGE)
         self._info = self.publish_to(contract.CAMERA_INFO)
-        self._info.publish(camera_info())
+        self._about = camera_info()
         self.create_timer(1.0 / RATE, self._on_tick, clock=self.steady)
 
     def close(self) -> None:
@@ -80,6 +80,8 @@ class RigCamera(ContractNode):
         if taken is not None:
             stamp, pixels = taken
             self._image.publish(array_to_image(pixels, to_stamp(stamp), names.CAMERA_FRAME))
+            self._about.header.stamp = to_stamp(stamp)
+            self._info.publish(self._about)
             self.counts["images"] += 1
 
 

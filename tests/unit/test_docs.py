@@ -54,8 +54,9 @@ def test_the_services_and_actions_named_are_those_there_are() -> None:
 
 
 def test_the_qualities_of_service_named_are_those_there_are() -> None:
-    rows = re.findall(r"^\| (step|state|latched) \| (\d+) \| (volatile|transient local) \|", CONTRACT, re.MULTILINE)
-    assert len(rows) == 3
+    row = r"^\| (step|state|latched|standing) \| (\d+) \| (volatile|transient local) \|"
+    rows = re.findall(row, CONTRACT, re.MULTILINE)
+    assert len(rows) == 4
     for kind, depth, durability in rows:
         profile = getattr(contract.qos, kind.upper())
         assert (str(profile.depth), profile.durability.name.lower().replace("_", " ")) == (depth, durability)

@@ -36,6 +36,7 @@ SPEAK_ROS = {
     "wayfarer_collector/collaborators.py",  # services and actions of the other nodes
     "wayfarer_ros2_control/panda.py",  # a second node, for the Panda's driver only
     "wayfarer_sim_bridge/sensors.py",  # the bridge's publishers
+    "wayfarer_view/markers.py",  # builds the view's messages
 }
 # Packages of ros_ws that are neither nodes nor commands, and load no rclpy.
 LIBRARIES = ("wayfarer_launch", "wayfarer_in_process", "wayfarer_paper")
@@ -278,7 +279,7 @@ ROSDEP = {
 }
 BY_PIP = {
     *("backports", "fast_simplification", "franky", "lerobot", "lz4", "mcap", "mujoco", "panda_py"),
-    *("pyarrow", "ray", "robosuite"),
+    *("pyarrow", "ray", "rerun", "robosuite"),
     *("rosbags", "safetensors", "tensorboard", "torch", "trimesh", "zstandard"),
 }
 

@@ -37,8 +37,8 @@ class Parts:
     poses: dict[int, Message] = field(default_factory=dict)  # stamp -> as it was recorded
     objects: dict[int, Message] = field(default_factory=dict)  # stamp -> as it was recorded
     joints: dict[int, Message] = field(default_factory=dict)  # stamp -> as it was recorded
-    observed_at: dict[int, int] = field(default_factory=dict)  # stamp of an image -> log time
-    answered_at: dict[int, int] = field(default_factory=dict)  # step of an action -> log time
+    observed_at: dict[int, int] = field(default_factory=dict)  # stamp of an image -> when it was recorded [ns]
+    answered_at: dict[int, int] = field(default_factory=dict)  # step of an action -> the same
 
     @classmethod
     def of(cls, messages: Iterable[Message]) -> Self:
@@ -57,7 +57,7 @@ class Parts:
             raise UnreadableError(f"cannot be read: {wrong}")
         if name == names.OBSERVATION_IMAGE:
             stamp = header_stamp(message.cdr)
-            self.images[stamp], self.observed_at[stamp] = message, message.log_time
+            self.images[stamp], self.observed_at[stamp] = message, message.publish_time
         elif name == names.CURRENT_POSE:
             self.poses[header_stamp(message.cdr)] = message
         elif name == names.OBJECT_POSE:
@@ -69,7 +69,7 @@ class Parts:
         elif name == names.POLICY_ACTION:
             action = decoded(message)
             self.actions[action.step] = action
-            self.answered_at[action.step] = message.log_time
+            self.answered_at[action.step] = message.publish_time
         else:
             executed = decoded(message)
             key = executed.step, nanoseconds(executed.header.stamp)  # one between episodes names an older step

@@ -48,11 +48,19 @@ class EpisodeWriter:
             self._topics = {channel.topic: self._id(channel) for channel in channels}
         self._counts = dict.fromkeys(self._topics, 0)
 
-    def write(self, topic: str, cdr: bytes, log_time: int) -> None:
-        """Append one serialised message; `log_time` in nanoseconds. Raises DataError when the disk refuses."""
+    def write(self, topic: str, cdr: bytes, log_time: int, written: int) -> None:
+        """Append one serialised message. Raises DataError when the disk refuses.
+
+        Args:
+            topic: one of the channels.
+            cdr: the message.
+            log_time: when it was heard, on the robot's clock [ns]: at its pace players play.
+            written: the same on the wall clock [ns], MCAP's publish time: by it rates and latencies are reckoned.
+
+        """
         try:
             self._counts[topic] += 1
-            self._writer.add_message(self._topics[topic], log_time, cdr, log_time, self._counts[topic])
+            self._writer.add_message(self._topics[topic], log_time, cdr, written, self._counts[topic])
         except OSError as error:
             raise DataError(f"cannot write {self._open_path}: {error.strerror or error}") from error
 

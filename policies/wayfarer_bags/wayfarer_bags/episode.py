@@ -56,7 +56,7 @@ class Episode:
     valid: NDArray[np.bool_]  # (T,)
     ee_positions: NDArray[np.float64]  # (T + 1, 3)
     object_poses: NDArray[np.float64] | None  # (T + 1, 7) position and quaternion xyzw; None without a truth topic
-    observed_at: NDArray[np.int64]  # (T + 1,) [ns] when an image was recorded, on the recorder's clock; 0: never
+    observed_at: NDArray[np.int64]  # (T + 1,) [ns] when an image was recorded, on the wall clock; 0: never
     answered_at: NDArray[np.int64]  # (T,) the same of the actions
     oddities: Mapping[str, Sequence[int]] = field(default_factory=dict)  # what in words -> observations, or steps
     # What the arm felt; no step is lost for want of it. NaN where unknown, None where nobody asked.

@@ -20,6 +20,7 @@ from wayfarer_bags.metadata import summarise
 DESCRIPTION = "run.yaml"
 CHANGING = (DESCRIPTION, metadata.NAME)  # what is written again and again beside the episodes
 _LOCK = "run.lock"
+_BETWEEN_SESSIONS = 1_000_000_000  # ns in a bag
 _EPISODE = re.compile(rf"episode_(\d{{6,}})\.mcap({re.escape(OPEN_SUFFIX)})?")
 
 
@@ -122,6 +123,14 @@ class RunWriter(RunDirectory):
         except BaseException:  # which keeps its frames alive, and in them the lock
             self.release()
             raise
+
+    def shift(self, now: int) -> int:
+        """Return what is to be added to a clock that stands at `now` so that its times follow those of the run [ns].
+
+        A simulator's clock begins anew when the run is continued; in a bag time must not go back.
+        """
+        end = max((summary.end for summary in self._summaries), default=0)
+        return 0 if now >= end else end + _BETWEEN_SESSIONS - now
 
     def describe(self, description: Mapping[str, Any]) -> None:
         """Replace run.yaml, and note its digest."""

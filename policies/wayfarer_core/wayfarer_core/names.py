@@ -3,6 +3,7 @@
 BASE_FRAME = "base"  # origin of the robot's link 0; x forward, z up (REP-103)
 BASE_FRAMES = (BASE_FRAME, "fr3_link0", "panda_link0")  # the same frame by Franka's own names, which CRISP publishes
 CAMERA_FRAME = "camera_optical_frame"  # z forward, y down (REP-103)
+END_EFFECTOR_FRAME = "end_effector"  # the point that is controlled, as robot/current_pose has it
 
 OBSERVATION_SIZE = 84  # pixels, width and height of what the policy sees
 
@@ -21,9 +22,13 @@ ROBOT_STATE = "robot/robot_state"
 OBJECT_POSE = "sim/object_pose"
 NOVELTY_SCORE = "novelty/score"
 NOVELTY_GOAL = "novelty/goal"
+GOAL_POSITION = "novelty/goal_position"
 WEIGHTS = "learner/weights"
 REPLAY_EPISODE = "replay/episode"
 COLLECTOR_STATUS = "collector/status"
+TF = "/tf"  # this and the next are everybody's, in no namespace
+TF_STATIC = "/tf_static"
+MARKERS = "view/markers"
 
 RESET = "robot/reset"  # wayfarer_msgs/srv/Reset
 BEGIN_EPISODE = "replay/begin_episode"  # wayfarer_msgs/srv/BeginEpisode

@@ -17,6 +17,25 @@ def is_rotation(quaternion: Vector) -> bool:
     )
 
 
+def quaternion_of_matrix(R: Vector) -> Vector:
+    """Return a rotation matrix (3, 3) as a unit quaternion (4,) with w >= 0.
+
+    Of the four expressions for it, the one with the largest divisor is taken
+    (Shepperd, "Quaternion from rotation matrix", Journal of Guidance and Control 1, 1978).
+    """
+    trace = float(np.trace(R))
+    squares = np.array([*(2.0 * np.diag(R) - trace), trace]) + 1.0  # four times those of x, y, z, w
+    largest = int(np.argmax(squares))
+    if largest == 3:
+        q = np.array([R[2, 1] - R[1, 2], R[0, 2] - R[2, 0], R[1, 0] - R[0, 1], squares[3]])
+    else:
+        i, j, k = largest, (largest + 1) % 3, (largest + 2) % 3
+        q = np.empty(4)
+        q[[i, j, k, 3]] = squares[i], R[i, j] + R[j, i], R[k, i] + R[i, k], R[k, j] - R[j, k]
+    q /= np.linalg.norm(q)
+    return np.asarray(q if q[3] >= 0.0 else -q)
+
+
 def angle_between(a: Vector, b: Vector) -> float:
     """Return the angle [rad], 0 to pi, of the turn from one unit quaternion (4,) to another."""
     nearer = b if float(a @ b) >= 0.0 else -b

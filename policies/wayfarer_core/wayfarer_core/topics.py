@@ -34,11 +34,14 @@ STEP = Quality(depth=200)
 # Fast state, of which the newest matters; reliable because the recorder keeps it.
 STATE = Quality(depth=1000)
 
-# What a late joiner must still get: camera calibration, weights, the collector's status.
+# What a late joiner must still get: faults, weights, the collector's status.
 LATCHED = Quality(depth=1, latched=True)
 
+# What holds for good and comes from several publishers, none of which may displace another's.
+STANDING = Quality(depth=100, latched=True)
+
 CAMERA_IMAGE = Topic(names.CAMERA_IMAGE, "sensor_msgs/msg/Image", STEP, "bridge", ("camera",))
-CAMERA_INFO = Topic(names.CAMERA_INFO, "sensor_msgs/msg/CameraInfo", LATCHED, "bridge")
+CAMERA_INFO = Topic(names.CAMERA_INFO, "sensor_msgs/msg/CameraInfo", STEP, "bridge")
 CAMERA_FAULT = Topic(names.CAMERA_FAULT, "wayfarer_msgs/msg/Fault", LATCHED, "camera", ("actor",))
 OBSERVATION_IMAGE = Topic(names.OBSERVATION_IMAGE, "sensor_msgs/msg/Image", STEP, "camera", ("actor", "replay"))
 POLICY_ACTION = Topic(names.POLICY_ACTION, "wayfarer_msgs/msg/Action", STEP, "actor", ("control", "replay"))
@@ -52,6 +55,10 @@ ROBOT_STATE = Topic(names.ROBOT_STATE, "franka_msgs/msg/FrankaRobotState", STATE
 OBJECT_POSE = Topic(names.OBJECT_POSE, "geometry_msgs/msg/PoseStamped", STATE, "sim_bridge")
 NOVELTY_SCORE = Topic(names.NOVELTY_SCORE, "wayfarer_msgs/msg/Novelty", STATE, "novelty")
 NOVELTY_GOAL = Topic(names.NOVELTY_GOAL, "sensor_msgs/msg/Image", LATCHED, "novelty")
+GOAL_POSITION = Topic(names.GOAL_POSITION, "geometry_msgs/msg/PointStamped", LATCHED, "novelty")
 WEIGHTS = Topic(names.WEIGHTS, "wayfarer_msgs/msg/Weights", LATCHED, "learner", ("actor",))
 REPLAY_EPISODE = Topic(names.REPLAY_EPISODE, "wayfarer_msgs/msg/Episode", LATCHED, "replay")
 COLLECTOR_STATUS = Topic(names.COLLECTOR_STATUS, "wayfarer_msgs/msg/CollectorStatus", LATCHED, "collector")
+TF = Topic(names.TF, "tf2_msgs/msg/TFMessage", STATE, "view")
+TF_STATIC = Topic(names.TF_STATIC, "tf2_msgs/msg/TFMessage", STANDING, "bridge")
+MARKERS = Topic(names.MARKERS, "visualization_msgs/msg/MarkerArray", LATCHED, "view")

@@ -307,10 +307,10 @@ def test_a_disk_that_is_full_is_an_error_with_the_file_s_name(tmp_path: Path) ->
     path = tmp_path / "episode_000000.mcap"
     writer = EpisodeWriter(path, [channel()], fixture.types())
     incompressible = np.random.default_rng(0).bytes(300_000)
-    writer.write("/wayfarer/replay/episode", incompressible, 1)
+    writer.write("/wayfarer/replay/episode", incompressible, 1, 1)
     with at_most(400_000):
         with pytest.raises(DataError, match=r"cannot write .*episode_000000\.mcap\.part: File too large"):
-            writer.write("/wayfarer/replay/episode", incompressible, 2)
+            writer.write("/wayfarer/replay/episode", incompressible, 2, 2)
         with pytest.raises(DataError, match=r"cannot finish .*episode_000000\.mcap\.part: File too large"):
             writer.close()
     assert not path.exists()

@@ -8,6 +8,7 @@ import yaml
 from fixtures.episodes import PERIOD, START, stamp_of, write_episode, write_run
 from mcap.reader import make_reader
 from rosbags.highlevel import AnyReader
+from wayfarer_bags.bag import messages
 from wayfarer_bags.episode import End
 from wayfarer_bags.run_directory import (
     RunDirectory,
@@ -309,3 +310,18 @@ def test_what_all_files_of_a_run_say_alike_is_kept_once(tmp_path: Path) -> None:
     for topic, (kind, qos, _) in one.channels.items():
         assert kind is other.channels[topic][0], topic
         assert qos is other.channels[topic][1], topic
+
+
+def test_a_clock_that_begins_anew_is_shifted_behind_the_end_of_the_run_and_another_is_not(tmp_path: Path) -> None:
+    run = RunWriter(write_run(tmp_path / "run", 2, 3))
+    end = max(message.log_time for file in run.episodes().values() for message in messages(file))
+    assert run.shift(0) == end + 1_000_000_000
+    assert run.shift(end - 1) == 1_000_000_001
+    assert run.shift(end) == run.shift(end + 1) == 0
+    run.release()
+
+
+def test_the_clock_of_a_new_run_is_taken_as_it_is(tmp_path: Path) -> None:
+    run = RunWriter(tmp_path / "run")
+    assert (run.shift(0), run.shift(7)) == (0, 0)
+    run.release()

@@ -6,7 +6,7 @@ from wayfarer_common import contract, qos
 from wayfarer_common.contract import TOPICS, Topic
 from wayfarer_core import names
 
-NODES = {"bridge", "sim_bridge", "camera", "control", "actor", "replay", "collector", "novelty", "learner"}
+NODES = {"bridge", "sim_bridge", "camera", "control", "actor", "replay", "collector", "novelty", "learner", "view"}
 NOT_TOPICS = {  # services, actions and constants of names.py
     *(
         "RESET",
@@ -22,7 +22,7 @@ NOT_TOPICS = {  # services, actions and constants of names.py
         "STOP",
     ),
     *("SELECT_GOAL", "FIT_NOVELTY", "TRAIN"),
-    *("BASE_FRAME", "BASE_FRAMES", "CAMERA_FRAME", "OBSERVATION_SIZE", "ACTION_SIZE"),
+    *("BASE_FRAME", "BASE_FRAMES", "CAMERA_FRAME", "END_EFFECTOR_FRAME", "OBSERVATION_SIZE", "ACTION_SIZE"),
 }
 each_topic = pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
 
@@ -43,10 +43,11 @@ def test_the_list_of_topics_is_complete_and_has_each_once() -> None:
     assert len({t.name for t in TOPICS}) == len(TOPICS) >= 12
 
 
-def test_all_names_are_relative_distinct_and_legal_in_ros() -> None:
+def test_all_names_but_tfs_are_relative_and_all_distinct_and_legal_in_ros() -> None:
     paths = [value for key, value in constants(names).items() if isinstance(value, str) and not key.endswith("FRAME")]
     assert len(paths) == len(set(paths)) >= 21
-    for path in paths:
+    assert {names.TF, names.TF_STATIC} == {"/tf", "/tf_static"}  # where tf2 looks, whatever the namespace
+    for path in {*paths} - {names.TF, names.TF_STATIC}:
         assert re.fullmatch(r"[a-z]+(/[a-z][a-z_]*)+", path), path
 
 
@@ -71,13 +72,15 @@ def test_every_topic_is_reliable_with_a_bounded_history(topic: Topic) -> None:
 
 @each_topic
 def test_only_what_a_late_joiner_must_get_is_kept_for_it(topic: Topic) -> None:
-    kept = {names.CAMERA_INFO, names.REPLAY_EPISODE, names.COLLECTOR_STATUS, "novelty/goal", "learner/weights"}
-    kept |= {names.CAMERA_FAULT, names.CONTROL_FAULT}
+    kept = {names.REPLAY_EPISODE, names.COLLECTOR_STATUS, "novelty/goal", "novelty/goal_position", "learner/weights"}
+    kept |= {names.CAMERA_FAULT, names.CONTROL_FAULT, names.TF_STATIC, names.MARKERS}
     assert (topic.qos.durability == DurabilityPolicy.TRANSIENT_LOCAL) == (topic.name in kept)
 
 
 @each_topic
 def test_what_is_joined_by_stamps_has_a_header(topic: Topic) -> None:
+    if topic in (contract.TF, contract.TF_STATIC, contract.MARKERS):  # lists, of which each entry has one
+        return
     assert topic.type.get_fields_and_field_types()["header"] == "std_msgs/Header"
 
 
@@ -100,9 +103,13 @@ def test_commands_to_the_robot_have_one_publisher() -> None:
     assert contract.TARGET_POSE.subscribers == ("bridge",)
 
 
-def test_the_profiles_are_the_three_of_qos() -> None:
+def test_one_publisher_of_standing_frames_displaces_no_other_s() -> None:
+    assert contract.TF_STATIC.qos.depth >= 10
+
+
+def test_the_profiles_are_the_four_of_qos() -> None:
     profiles = [value for value in constants(qos).values() if isinstance(value, QoSProfile)]
-    assert len(profiles) == 3
+    assert len(profiles) == 4
     assert all(topic.qos in profiles for topic in TOPICS)
 
 
@@ -122,6 +129,9 @@ def test_the_types_are_those_of_the_design() -> None:
         "sim/object_pose": "geometry_msgs/PoseStamped",
         "replay/episode": "wayfarer_msgs/Episode",
         "collector/status": "wayfarer_msgs/CollectorStatus",
+        "/tf": "tf2_msgs/TFMessage",
+        "/tf_static": "tf2_msgs/TFMessage",
+        "view/markers": "visualization_msgs/MarkerArray",
     }
     assert {name: kinds.get(name) for name in of_the_design} == of_the_design
 

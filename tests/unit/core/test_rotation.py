@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wayfarer_core.rotation import angle_between, is_rotation, turned
+from scipy.spatial.transform import Rotation
+from wayfarer_core.rotation import angle_between, is_rotation, quaternion_of_matrix, turned
 
 unit = (
     st.tuples(*[st.floats(-1.0, 1.0)] * 4)
@@ -50,3 +51,16 @@ def test_what_is_near_enough_is_returned_bit_for_bit(a: np.ndarray, b: np.ndarra
 @given(unit, unit)
 def test_no_turn_at_all_is_a_turn_of_nothing(a: np.ndarray, b: np.ndarray) -> None:
     assert angle_between(a, turned(a, b, 0.0)) < 1e-7
+
+
+@given(unit)
+def test_a_matrix_and_its_quaternion_are_the_same_rotation(q: np.ndarray) -> None:
+    found = quaternion_of_matrix(Rotation.from_quat(q).as_matrix())
+    assert is_rotation(found)
+    assert found[3] >= 0.0
+    assert angle_between(q / np.linalg.norm(q), found) < 1e-6
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_half_a_turn_has_no_w_to_divide_by(axis: int) -> None:
+    np.testing.assert_allclose(quaternion_of_matrix(2.0 * np.diag(np.eye(3)[axis]) - np.eye(3)), np.eye(4)[axis])

@@ -29,7 +29,7 @@ def test_hardware_starts_the_simulators_nodes_but_for_the_bridge(robot: str) -> 
     ours = [node for node in sim.nodes if node.name not in BRIDGES]
     theirs = [node for node in hardware.nodes if node.name not in BRIDGES]
     assert [node.name for node in ours] == [
-        "camera", "control", "actor", "replay", "novelty", "learner", "collector"
+        "camera", "control", "view", "actor", "replay", "novelty", "learner", "collector"
     ]  # fmt: skip
     assert len(theirs) == len(ours)
     for a, b in zip(ours, theirs, strict=True):

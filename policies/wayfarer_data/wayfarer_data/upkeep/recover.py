@@ -189,9 +189,9 @@ def recover_file(source: Path, target: Path) -> Recovered:
     for message in messages:
         if id(message) not in ends:
             writer.copy(message, message.channel)
-    last = max(message.log_time for message in messages) + 1
+    last, written = (max(getattr(message, of) for message in messages) + 1 for of in ("log_time", "publish_time"))
     cdr = bytes(types_of(records[-1].channel).serialize_cdr(end, end.__msgtype__))
-    writer.copy(records[-1]._replace(cdr=cdr, log_time=last, publish_time=last), records[-1].channel)
+    writer.copy(records[-1]._replace(cdr=cdr, log_time=last, publish_time=written), records[-1].channel)
     writer.close()
     problems = [f for f in verify_file(target, digests.read(target.parent).get(target.name)) if f.damage]
     if problems:

@@ -12,8 +12,15 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, Image
+from tf2_msgs.msg import TFMessage
 from wayfarer_common import contract
-from wayfarer_common.conversions import array_to_image, image_to_array, to_nanoseconds, to_stamp
+from wayfarer_common.conversions import (
+    array_to_image,
+    image_to_array,
+    standing_transform,
+    to_nanoseconds,
+    to_stamp,
+)
 from wayfarer_common.params import declare
 from wayfarer_common.run import ContractNode, run
 from wayfarer_core import names
@@ -41,6 +48,8 @@ class Camera(ContractNode):
         p = declare(self, Params)
         calibration = load_optional(p.calibration)
         self._rectify = Rectifier(calibration) if calibration else None
+        self._T_base_camera = calibration.T_base_camera if calibration else None  # (4, 4) [m]
+        self._placed = ""  # the camera's frame that was last said to stand there
         self._crop = Crop(p.crop_left, p.crop_top, p.crop_size, p.quarter_turns)
         self._spacing = int((1.0 - _EARLY) * p.control_period * 1e9)  # ns
         self._last = -self._spacing  # ns
@@ -50,6 +59,7 @@ class Camera(ContractNode):
         self.counts.update(images=0, observations=0)
         self._observation = self.publish_to(contract.OBSERVATION_IMAGE)
         self._fault = self.publish_to(contract.CAMERA_FAULT)
+        self._frames = self.publish_to(contract.TF_STATIC)
         self.create_timer(_TICK, self._on_tick, clock=self.steady)
         self._own: OwnSource | None = None
         if p.source == "topic":
@@ -83,10 +93,17 @@ class Camera(ContractNode):
         with self._watching:
             self._health.picture(pixels, taken * 1e-9, *self._times())
         self.counts["images"] += 1
+        self._place(frame)
         if upright is not None:
             self._last = taken
             self._observation.publish(array_to_image(upright, stamp, frame))
             self.counts["observations"] += 1
+
+    def _place(self, frame: str) -> None:
+        """Say where the calibration has found the camera, by the frame that its images name."""
+        if self._T_base_camera is not None and frame != self._placed:
+            self._placed = frame
+            self._frames.publish(TFMessage(transforms=[standing_transform(frame, self._T_base_camera)]))
 
     def skip(self, why: str) -> None:
         """Pass over a picture that cannot be used. Drivers send one now and then; it is a fault only where it lasts."""
@@ -141,7 +158,6 @@ class OwnSource:
         self._infos = camera.create_publisher(
             contract.CAMERA_INFO.type, contract.CAMERA_INFO.name, contract.CAMERA_INFO.qos
         )
-        self._infos.publish(self._info)
         self._thread = threading.Thread(target=self._run, name="camera source", daemon=True)
         self._thread.start()
 
@@ -192,6 +208,8 @@ class OwnSource:
     def _hand_on(self, pixels: NDArray[np.uint8], stamp: int) -> None:
         if self._raw.get_subscription_count():
             self._raw.publish(array_to_image(pixels, to_stamp(stamp), names.CAMERA_FRAME))
+        self._info.header.stamp = to_stamp(stamp)
+        self._infos.publish(self._info)
         self._camera.see(pixels, to_stamp(stamp), names.CAMERA_FRAME)
 
 

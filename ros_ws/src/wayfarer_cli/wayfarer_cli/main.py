@@ -211,6 +211,23 @@ def report(
 
 
 Namespace = Annotated[str, typer.Option(help="Namespace of the nodes.")]
+
+
+@app.command()
+def view(
+    what: Annotated[str, typer.Argument(metavar="RUN|live", help="A run, or [b]live[/b]: the nodes that are running.")],
+    save: Annotated[Path | None, typer.Option(help="Write a recording (.rrd) instead of opening the viewer.")] = None,
+    namespace: Namespace = "wayfarer",
+) -> None:
+    """Open rerun on a run, or on the running nodes: pictures, end effector, box, targets, goal and novelty.
+
+    RViz and Foxglove show the same by the files in launch/config; docs/view.md has all three.
+    """
+    from wayfarer_cli.view import view_live, view_run
+
+    print(view_live(namespace, save) if what == "live" else view_run(Path(what), save))
+
+
 Deadline = Annotated[float, typer.Option(min=0.1, help="Seconds within which control must confirm.")]
 
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from franka_msgs.msg import FrankaRobotState
-from geometry_msgs.msg import PoseStamped
+from geometry_msgs.msg import PointStamped, PoseStamped
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image, JointState
+from tf2_msgs.msg import TFMessage
+from visualization_msgs.msg import MarkerArray
 from wayfarer_core import topics
 from wayfarer_msgs.msg import (
     Acknowledgement,
@@ -68,9 +70,13 @@ ROBOT_STATE = _spoken(topics.ROBOT_STATE, FrankaRobotState)
 OBJECT_POSE = _spoken(topics.OBJECT_POSE, PoseStamped)
 NOVELTY_SCORE = _spoken(topics.NOVELTY_SCORE, Novelty)
 NOVELTY_GOAL = _spoken(topics.NOVELTY_GOAL, Image)
+GOAL_POSITION = _spoken(topics.GOAL_POSITION, PointStamped)
 WEIGHTS = _spoken(topics.WEIGHTS, Weights)
 REPLAY_EPISODE = _spoken(topics.REPLAY_EPISODE, Episode)
 COLLECTOR_STATUS = _spoken(topics.COLLECTOR_STATUS, CollectorStatus)
+TF = _spoken(topics.TF, TFMessage)
+TF_STATIC = _spoken(topics.TF_STATIC, TFMessage)
+MARKERS = _spoken(topics.MARKERS, MarkerArray)
 
 TOPICS = (
     CAMERA_IMAGE,
@@ -88,7 +94,11 @@ TOPICS = (
     OBJECT_POSE,
     NOVELTY_SCORE,
     NOVELTY_GOAL,
+    GOAL_POSITION,
     WEIGHTS,
     REPLAY_EPISODE,
     COLLECTOR_STATUS,
+    TF,
+    TF_STATIC,
+    MARKERS,
 )

@@ -4,11 +4,12 @@ from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import Pose, PoseStamped
+from geometry_msgs.msg import Pose, PoseStamped, TransformStamped
 from numpy.typing import NDArray
 from sensor_msgs.msg import Image
 from wayfarer_core import names
 from wayfarer_core.errors import DataError
+from wayfarer_core.rotation import quaternion_of_matrix
 
 _CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1}
 
@@ -71,6 +72,23 @@ def base_pose(position: NDArray[np.float64], quaternion: NDArray[np.float64], st
     message.header.stamp, message.header.frame_id = to_stamp(stamp), names.BASE_FRAME
     set_pose(message.pose, position, quaternion)
     return message
+
+
+def transform(
+    child: str, position: NDArray[np.float64], quaternion: NDArray[np.float64], stamp: int
+) -> TransformStamped:
+    """Return where a frame stands in the base frame: (3,) [m] and quaternion xyzw (4,), at a time [ns]."""
+    message = TransformStamped(child_frame_id=child)
+    message.header.stamp, message.header.frame_id = to_stamp(stamp), names.BASE_FRAME
+    t, q = message.transform.translation, message.transform.rotation
+    t.x, t.y, t.z = (float(v) for v in position)
+    q.x, q.y, q.z, q.w = (float(v) for v in quaternion)
+    return message
+
+
+def standing_transform(child: str, T_base_child: NDArray[np.float64]) -> TransformStamped:
+    """Return the same of a frame that does not move, by its pose (4, 4) [m]."""
+    return transform(child, T_base_child[:3, 3], quaternion_of_matrix(T_base_child[:3, :3]), 0)
 
 
 def position_of(pose: Pose) -> NDArray[np.float64]:

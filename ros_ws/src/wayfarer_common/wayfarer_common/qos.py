@@ -15,4 +15,6 @@ def profile(quality: topics.Quality) -> QoSProfile:
     )
 
 
-STEP, STATE, LATCHED = (profile(of) for of in (topics.STEP, topics.STATE, topics.LATCHED))
+STEP, STATE, LATCHED, STANDING = (
+    profile(of) for of in (topics.STEP, topics.STATE, topics.LATCHED, topics.STANDING)
+)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from wayfarer_bags.bag import EpisodeWriter
 from wayfarer_bags.channels import channel_of
 from wayfarer_bags.episode import End
+from wayfarer_bags.files.recorded import header_stamp
 from wayfarer_bags.message_types import types_of_packages
 from wayfarer_bags.run_directory import RunWriter
 from wayfarer_core import names, topics
@@ -82,11 +83,14 @@ class Recorder:
 
     def __init__(self, run: RunWriter, namespace: str) -> None:
         self._run, self._messages = run, Messages()
+        self._shift: int | None = None  # ns between the robot's clock and the bag's; known once an episode begins
         self._names = {topic.name: f"{namespace}/{topic.name}" for topic in _RECORDED}
         self._channels = [channel_of(topic, self._names[topic.name]) for topic in _RECORDED]
 
     def begin(self, head: Head, now: int) -> "Recording":
         """Open the next file; `now` in nanoseconds."""
+        if self._shift is None:
+            self._shift = self._run.shift(now)
         path = self._run.episode_path(number := self._run.next_number())
         writer = EpisodeWriter(path, self._channels, self._messages.types)
         kind = "wayfarer_msgs/msg/Episode"
@@ -109,17 +113,24 @@ class Recorder:
             lost_steps=0,
             final_stamp=self._messages.time(0),
         )
-        return Recording(self._run, writer, self._messages, self._names, head.number, begin)
+        return Recording(self._run, writer, self._messages, self._names, head.number, begin, self._shift)
 
 
 class Recording:
     """One open episode file."""
 
     def __init__(
-        self, run: RunWriter, writer: EpisodeWriter, messages: Messages, named: dict[str, str], number: int, begin: Any
+        self,
+        run: RunWriter,
+        writer: EpisodeWriter,
+        messages: Messages,
+        named: dict[str, str],
+        number: int,
+        begin: Any,
+        shift: int,
     ) -> None:
         self._run, self._writer, self._messages, self._names = run, writer, messages, named
-        self._number, self._begin = number, begin
+        self._number, self._begin, self._shift = number, begin, shift
         self.steps = 0
         self._last_image = self._last_action = 0  # ns
         self._write(topics.REPLAY_EPISODE, begin)
@@ -196,4 +207,5 @@ class Recording:
         return record
 
     def _write(self, topic: Topic, message: Any) -> None:
-        self._writer.write(self._names[topic.name], self._messages.cdr(message), time.time_ns())
+        cdr = self._messages.cdr(message)
+        self._writer.write(self._names[topic.name], cdr, header_stamp(cdr) + self._shift, time.time_ns())

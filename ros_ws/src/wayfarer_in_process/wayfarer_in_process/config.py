@@ -20,7 +20,7 @@ from wayfarer_sim_bridge.params import Params as BridgeParams
 P = TypeVar("P")
 
 _OF_ROS_ITSELF = "use_sim_time"
-_RECORDER = "replay"
+_RECORDER, _VIEW = "replay", "view"
 _COMPUTING = ("actor", "learner", "novelty")  # the nodes that use torch
 # Of runs that were recorded before there was this limit; the simulated hand points down all the time.
 _NO_LIMIT_YET = {"control": {"max_turn": 3.2}}
@@ -52,8 +52,11 @@ class Configuration:
 
 
 def parameters_of(launch: Launch) -> Configuration:
-    """Return the parameters a launch gives the nodes but the recorder. Raises ConfigError for what they must not be."""
-    given = {spec.name: _values(spec) for spec in launch.nodes if spec.name != _RECORDER}
+    """Return the parameters a launch gives the nodes but recorder and view.
+
+    Raises ConfigError for what they must not be.
+    """
+    given = {spec.name: _values(spec) for spec in launch.nodes if spec.name not in (_RECORDER, _VIEW)}
 
     def of(kind: type[P], node: str) -> P:
         return checked(kind, node, given.get(node, {}))

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from geometry_msgs.msg import PointStamped
 from rclpy.action import ActionServer, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from sensor_msgs.msg import Image
@@ -46,6 +47,7 @@ class Novelty(ContractNode):
         self._busy = False
         self._last_score = 0.0  # monotonic s
         self._goal = self.publish_to(contract.NOVELTY_GOAL)
+        self._goal_position = self.publish_to(contract.GOAL_POSITION)
         self._score = self.publish_to(contract.NOVELTY_SCORE)
         if self._params.score_rate > 0.0:
             self.subscribe_to(contract.OBSERVATION_IMAGE, self._on_observation)
@@ -82,6 +84,7 @@ class Novelty(ContractNode):
         response.success, response.novelty = True, goal.novelty
         response.episode, response.step, response.ee_position = goal.episode, goal.step, goal.ee_position
         self._goal.publish(response.goal)
+        self._goal_position.publish(_position(response))
         self.counts["goals"] += 1
         return response
 
@@ -115,6 +118,14 @@ class Novelty(ContractNode):
 
     def _fit(self, request: FitNovelty.Goal) -> dict[str, float]:
         return self._novelty.fit(self._buffer.open().last(request.episodes), request.epochs)
+
+
+def _position(chosen: SelectGoal.Response) -> PointStamped:
+    """Return where the end effector was in the goal image, at the time of its choice."""
+    message = PointStamped()
+    message.header.stamp, message.header.frame_id = chosen.goal.header.stamp, names.BASE_FRAME
+    message.point.x, message.point.y, message.point.z = (float(v) for v in chosen.ee_position)
+    return message
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ Messages are written as they came over the wire; only the small ones are looked 
 """
 
 import time
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,7 +41,10 @@ _WHERE_PRESENT = (
     contract.ACKNOWLEDGEMENT,
     contract.CONTROL_FAULT,
     contract.CAMERA_FAULT,
+    contract.CAMERA_INFO,
+    contract.TF,
 )
+_STANDING = (contract.TF_STATIC, contract.MARKERS)  # said once: each episode's file begins with what holds
 
 
 @dataclass
@@ -64,9 +68,13 @@ class Replay(ContractNode):
         self._run = RunWriter(Path(self._params.run).resolve())
         self._types = types_of_packages(Path(get_package_share_directory(p)) for p in ("wayfarer_msgs", "franka_msgs"))
         self._recording: Recording | None = None
+        self._standing: dict[str, deque[bytes]] = {}  # topic -> what was said last, as many as its history keeps
+        self._shift: int | None = None  # ns between the ROS clock and the bag's; known once an episode begins
         self._described = False
         self._closed = self.publish_to(contract.REPLAY_EPISODE)
-        recorded = [*_REQUIRED, *_WHERE_PRESENT, *([contract.CAMERA_IMAGE] if self._params.camera_images else [])]
+        recorded = [*_REQUIRED, *_WHERE_PRESENT, *_STANDING]
+        if self._params.camera_images:
+            recorded.append(contract.CAMERA_IMAGE)
         for topic in recorded:
             self._record(topic, required=topic in _REQUIRED)
         self._channels = [channel_of(t.plain, self._name_in_bag(t.name)) for t in [*recorded, contract.REPLAY_EPISODE]]
@@ -92,13 +100,18 @@ class Replay(ContractNode):
             names.EXECUTED: self._note_executed,
             names.CURRENT_POSE: self._note_pose,
         }.get(topic.name)
+        said: deque[bytes] = deque(maxlen=topic.plain.quality.depth)
+        if topic in _STANDING:
+            self._standing[resolved] = said
 
         def write(raw: bytes) -> None:
+            if topic in _STANDING:
+                said.append(raw)
             recording = self._recording
             if recording is None:
                 return
             try:
-                recording.writer.write(resolved, raw, time.time_ns())
+                self._write(recording, resolved, raw)
             except DataError:
                 self._recording = None  # the file stays as it is; what it holds can be recovered
                 raise
@@ -140,6 +153,9 @@ class Replay(ContractNode):
             begin.file = path.name
             recording = Recording(EpisodeWriter(path, self._channels, self._types), begin, Arrivals())
             self._write_record(recording, begin)
+            for topic, said in self._standing.items():
+                for raw in said:
+                    self._write(recording, topic, raw)
             self._recording = recording
         except WayfarerError as error:
             response.message = str(error)
@@ -195,8 +211,14 @@ class Replay(ContractNode):
 
     def _write_record(self, recording: Recording, record: Episode) -> None:
         record.header.stamp = self.get_clock().now().to_msg()
-        topic = self._name_in_bag(names.REPLAY_EPISODE)
-        recording.writer.write(topic, serialize_message(record), time.time_ns())
+        self._write(recording, self._name_in_bag(names.REPLAY_EPISODE), serialize_message(record))
+
+    def _write(self, recording: Recording, topic: str, raw: bytes) -> None:
+        """Write a message at the time of the robot's clock, and note that of the wall clock."""
+        now = self.get_clock().now().nanoseconds
+        if self._shift is None:
+            self._shift = self._run.shift(now)
+        recording.writer.write(topic, raw, now + self._shift, time.time_ns())
 
 
 def main() -> None:

@@ -4,8 +4,9 @@ import numpy as np
 from franka_msgs.msg import FrankaRobotState
 from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, JointState
+from tf2_msgs.msg import TFMessage
 from wayfarer_common import contract
-from wayfarer_common.conversions import array_to_image, base_pose, to_stamp
+from wayfarer_common.conversions import array_to_image, base_pose, standing_transform, to_stamp
 from wayfarer_common.run import ContractNode
 from wayfarer_core import names
 from wayfarer_sim.cube_world import CubeWorld
@@ -28,7 +29,9 @@ class Sensors:
         self._robot_message = FrankaRobotState(
             robot_mode=FrankaRobotState.ROBOT_MODE_MOVE, control_command_success_rate=1.0
         )
-        self._info.publish(self._camera_info())
+        self._info_message = self._camera_info()
+        self._frames = node.publish_to(contract.TF_STATIC)
+        self._frames.publish(TFMessage(transforms=[standing_transform(names.CAMERA_FRAME, world.T_base_camera)]))
 
     def publish_state(self, stamp: int) -> None:
         """Publish where arm and cube are; `stamp` in nanoseconds."""
@@ -52,8 +55,11 @@ class Sensors:
         self._robot.publish(robot)
 
     def publish_image(self, stamp: int) -> None:
-        """Render and publish; `stamp` in nanoseconds."""
-        self._image.publish(array_to_image(self._world.render(*self._size), to_stamp(stamp), names.CAMERA_FRAME))
+        """Render and publish, with what is known of the lens; `stamp` in nanoseconds."""
+        image = array_to_image(self._world.render(*self._size), to_stamp(stamp), names.CAMERA_FRAME)
+        self._image.publish(image)
+        self._info_message.header.stamp = image.header.stamp
+        self._info.publish(self._info_message)
 
     def _camera_info(self) -> CameraInfo:
         width, height = self._size

@@ -1,0 +1,209 @@
+"""A rerun recording of what the arm sees and does: of a run on disk, or while it runs. Positions in the base frame [m].
+
+rerun is installed by whoever wants it; it is imported when a recording is opened.
+"""
+
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from wayfarer_core.errors import ConfigError, DeviceError
+from wayfarer_core.reason import Reason
+
+if TYPE_CHECKING:
+    import rerun as rr
+
+Vector = NDArray[np.float64]
+
+INSTALL = "pip install --group view"  # where pyproject.toml lies
+CUBE_EDGE = 0.05  # m, the paper's
+STEP, TIME = "step", "time"  # timelines: steps counted over all episodes, and the robot's clock
+
+_GREEN, _BLUE, _ORANGE, _RED, _GREY = (
+    (30, 200, 60), (30, 100, 255), (255, 150, 0), (230, 30, 30), (150, 150, 150)
+)  # fmt: skip
+_YELLOW = (240, 220, 40)
+_RADIUS = 0.012  # m
+_HOST = "127.0.0.1"
+_END = 10.0  # s in which the viewer must end
+_EYE, _LOOKS_AT = (1.5, 0.9, 0.8), (0.55, 0.0, 0.1)  # m
+
+
+class Recording:
+    """What is told is logged at the moment that was set last."""
+
+    def __init__(self, title: str, save: Path | None, timeline: str) -> None:
+        """Open rerun's viewer, or write to the file `save`; ConfigError where either is not possible.
+
+        Args:
+            title: what the viewer calls it.
+            save: a new file *.rrd; None: open the viewer.
+            timeline: the one that is shown first, STEP or TIME.
+
+        """
+        self._rr: Any = _rerun()
+        self._viewer: subprocess.Popen[bytes] | None = None
+        self._stream: rr.RecordingStream = self._rr.RecordingStream("wayfarer")
+        if save is None:
+            self._open_viewer()
+        else:
+            _check_new(save)
+            self._stream.save(save)
+        self._stream.send_blueprint(blueprint(timeline))
+        self._stream.send_recording_name(title)
+        self._stream.log("base", self._rr.ViewCoordinates.RIGHT_HAND_Z_UP, static=True)
+
+    def _open_viewer(self) -> None:
+        """Start rerun's viewer; it listens to this machine alone, which rerun's own `spawn` does not see to."""
+        port = _free_port()
+        where = ["--bind", _HOST, "--port", str(port)]
+        self._viewer = subprocess.Popen([sys.executable, "-m", "rerun", *where])
+        self._stream.connect_grpc(f"rerun+http://{_HOST}:{port}/proxy")
+
+    @property
+    def closed(self) -> bool:
+        """Whether the viewer's window has been closed. Raises DeviceError where it could not be opened."""
+        code = self._viewer.poll() if self._viewer else None
+        if code:
+            raise DeviceError(
+                f"rerun's viewer ended with code {code}; without a display: --save FILE.rrd"
+            )
+        return code is not None
+
+    def wait(self, seconds: float) -> None:
+        """Stay until the viewer's window is closed, or for some seconds."""
+        if self._viewer is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self._viewer.wait(seconds)
+
+    def close(self) -> None:
+        """Hand over or write what has been told, and end the viewer."""
+        self._stream.disconnect()
+        if self._viewer is not None:
+            self._viewer.terminate()
+            self._viewer.wait(_END)
+
+    def at(self, stamp: int, step: int | None = None) -> None:
+        """Set the moment: time on the robot's clock [ns], and the step counted over all episodes."""
+        self._stream.set_time(TIME, timestamp=np.datetime64(stamp, "ns"))
+        if step is not None:
+            self._stream.set_time(STEP, sequence=step)
+
+    def observation(self, pixels: NDArray[np.uint8]) -> None:
+        """Tell what is seen, RGB (H, W, 3)."""
+        self._stream.log("observation", self._rr.Image(pixels))
+
+    def goal_image(self, pixels: NDArray[np.uint8]) -> None:
+        """Tell what the goal looks like, RGB (H, W, 3)."""
+        self._stream.log("goal", self._rr.Image(pixels))
+
+    def box(self, low: Vector, high: Vector) -> None:
+        """Tell the box that control holds the arm in, by two corners (3,)."""
+        box = self._rr.Boxes3D(
+            mins=[low], sizes=[high - low], colors=[_GREY], fill_mode="MajorWireframe"
+        )
+        self._stream.log("base/box", box, static=True)
+
+    def end_effector(self, position: Vector) -> None:
+        """Tell where the end effector is, (3,)."""
+        self._ball("end_effector", position, _GREY, "")
+
+    def target(self, position: Vector) -> None:
+        """Tell where control sends it, (3,)."""
+        self._ball("target", position, _GREEN, "")
+
+    def goal(self, position: Vector) -> None:
+        """Tell where it was in the goal image, (3,)."""
+        self._ball("goal", position, _BLUE, "")
+
+    def wanted(self, position: Vector, refused: bool, why: str) -> None:
+        """Tell where an action would have led (3,) that was changed or refused, and why it did not."""
+        self._ball("wanted", position, _RED if refused else _ORANGE, why)
+
+    def as_meant(self) -> None:
+        """Tell that the action is done as it was meant."""
+        self._stream.log("base/wanted", self._rr.Clear(recursive=False))
+
+    def cube(self, position: Vector) -> None:
+        """Tell where the simulated cube is, (3,); how it is turned is seen in the picture."""
+        half = [CUBE_EDGE / 2.0] * 3
+        box = self._rr.Boxes3D(centers=[position], half_sizes=[half], colors=[_YELLOW])
+        self._stream.log("base/cube", box)
+
+    def action(self, requested: Vector, reasons: Reason) -> None:
+        """Tell an action (3,) in [-1, 1] as the policy sent it, and why it was not done so."""
+        for axis, value in zip("xyz", requested, strict=True):
+            self._stream.log(f"action/{axis}", self._rr.Scalars(float(value)))
+        if reasons:
+            self._stream.log("reasons", self._rr.TextLog(words_of(reasons)))
+
+    def novelty(self, value: float) -> None:
+        """Tell how new an image, or the goal, is."""
+        self._stream.log("novelty", self._rr.Scalars(value))
+
+    def _ball(self, name: str, position: Vector, colour: tuple[int, int, int], label: str) -> None:
+        labels = [label] if label else None
+        ball = self._rr.Points3D([position], radii=[_RADIUS], colors=[colour], labels=labels)
+        self._stream.log(f"base/{name}", ball)
+
+
+def blueprint(timeline: str) -> Any:
+    """Return how rerun lays it out: the scene, both pictures, and the curves below."""
+    _rerun()
+    import rerun.blueprint as rrb
+
+    pictures = rrb.Horizontal(
+        rrb.Spatial2DView(origin="observation", name="observation"),
+        rrb.Spatial2DView(origin="goal", name="goal"),
+    )
+    curves = rrb.Vertical(
+        rrb.TimeSeriesView(origin="novelty", name="novelty"),
+        rrb.TimeSeriesView(origin="action", name="action"),
+        rrb.TextLogView(origin="reasons", name="reasons"),
+    )
+    scene = rrb.Spatial3DView(
+        origin="base",
+        name="base frame",
+        eye_controls=rrb.EyeControls3D(
+            position=_EYE, look_target=_LOOKS_AT, eye_up=(0.0, 0.0, 1.0)
+        ),
+    )
+    return rrb.Blueprint(
+        rrb.Horizontal(scene, rrb.Vertical(pictures, curves)),
+        rrb.TimePanel(timeline=timeline),
+        collapse_panels=True,
+    )
+
+
+def words_of(reasons: Reason) -> str:
+    """Return reasons by their names."""
+    return ", ".join(reason.name or "" for reason in reasons)
+
+
+def _rerun() -> Any:
+    """Import rerun, or raise ConfigError with the line that installs it."""
+    try:
+        import rerun
+    except ImportError as error:
+        raise ConfigError(f"`wayfarer view` needs rerun: {INSTALL}") from error
+    return rerun
+
+
+def _free_port() -> int:
+    with socket.socket() as asking:
+        asking.bind((_HOST, 0))
+        return int(asking.getsockname()[1])
+
+
+def _check_new(file: Path) -> None:
+    if file.suffix != ".rrd":
+        raise ConfigError(f"{file} must end in .rrd, as rerun names its recordings")
+    if file.exists():
+        raise ConfigError(f"{file} exists: choose another name")
+    if not file.parent.is_dir():
+        raise ConfigError(f"there is no folder {file.parent} to write {file.name} into")

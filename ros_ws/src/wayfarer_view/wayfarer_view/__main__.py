@@ -1,0 +1,15 @@
+"""The entry point: signals are heeded before anything heavy is imported."""
+
+from wayfarer_common.lifetime import begin_node
+
+
+def main() -> None:
+    """Run the node."""
+    begin_node()
+    from wayfarer_view.node import main as run_node
+
+    run_node()
+
+
+if __name__ == "__main__":
+    main()
