@@ -10,10 +10,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from wayfarer_in_process.run import collect_in_process
 from wayfarer_launch.collection import Collection
-from wayfarer_policies.acting.policy import Action, Image, Start
+from wayfarer_policies.acting.policy import Action, Image, RobotState, Start
 from wayfarer_policies.exploration.methods import POLICIES
 
 
@@ -22,12 +21,13 @@ class Circle:
 
     version = 0  # of its weights: it has none
     needs_pose = False  # it does not ask where the hand is
+    needs_joints = False  # nor how the arm stands
 
     def begin_episode(self, start: Start) -> None:
         """Draw where on the circle to begin."""
         self._angle = start.rng.uniform(0.0, 2.0 * np.pi)
 
-    def act(self, image: Image, ee_position: NDArray[np.float64]) -> Action:  # noqa: ARG002
+    def act(self, image: Image, robot: RobotState) -> Action:  # noqa: ARG002
         """Return the next action, in [-1, 1]^3."""
         self._angle += 0.5
         return np.array([0.5 * np.cos(self._angle), 0.5 * np.sin(self._angle), 0.0], np.float32)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from wayfarer_core.safety import Limits, Pose, Situation, decide
-from wayfarer_policies.acting.policy import Start
+from wayfarer_policies.acting.policy import RobotState, Start
 from wayfarer_policies.acting.scripts import Box, ScriptedPolicy, steps_needed
 from wayfarer_sim.cube_world import CubeWorld
 
@@ -21,7 +21,7 @@ def sweep(world: CubeWorld) -> None:
     last = -np.inf
     for step in range(steps_needed("sweep", BOX)):
         now, pose = 0.5 * step, Pose(*world.ee_pose)
-        action = policy.act(np.zeros((84, 84, 3), np.uint8), pose.position).astype(float)
+        action = policy.act(np.zeros((84, 84, 3), np.uint8), RobotState(pose.position)).astype(float)
         if not action.any():
             return
         decision = decide(LIMITS, action, now, Situation(now, pose, False, False, last))

@@ -1,10 +1,8 @@
 """Put an episode's messages together by what they say and when, wherever they were recorded."""
 
 import math
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,15 +12,15 @@ from wayfarer_core import names
 from wayfarer_core.errors import DataError
 from wayfarer_core.fault import FaultKind
 
-from wayfarer_bags.episode import ARM_JOINTS, End, Episode, EpisodeInfo
+from wayfarer_bags.episode import End, Episode, EpisodeInfo
 from wayfarer_bags.files.recorded import Message, UnreadableError, contract_name, header_stamp
 from wayfarer_bags.fresh import fresh
+from wayfarer_bags.joints import ARM_JOINTS, arm_joints
 from wayfarer_bags.message_types import CONTRACT, decoded, misfit
 
 _NANOSECONDS = 1_000_000_000
 _MOST_LOST, _ALWAYS = 20, 2_000  # steps: an episode has at most 20 to an action that was recorded, or 2,000
 _UNIT, _EXACT = 0.01, 1e-6  # by how much a rotation's quaternion may differ from length 1, and stays as it is
-_ARM_JOINT = re.compile(r"(?!.*finger).*joint_?([1-7])")
 _ROOM = 256 << 20  # bytes that an episode's images may take whatever was recorded
 
 
@@ -240,18 +238,11 @@ def _joints(recorded: Mapping[int, Message], stamps: NDArray[np.int64]) -> NDArr
     for k, index in enumerate(fresh(times, stamps).tolist()):
         if index >= 0:
             said = decoded(recorded[int(times[index])])
-            places = _arm_joints(tuple(said.name))
+            places = arm_joints(tuple(said.name))
             for part, values in enumerate((said.position, said.velocity)):
                 if places and len(values) == len(said.name):
                     found[k, part] = np.asarray(values)[list(places)]
     return found
-
-
-@lru_cache(maxsize=64)
-def _arm_joints(called: tuple[str, ...]) -> tuple[int, ...]:
-    """Return where joints 1 to 7 of an arm are among names as in panda_joint1; nothing where they are not all there."""
-    numbers = {int(m[1]): k for k, name in enumerate(called) if (m := _ARM_JOINT.fullmatch(name))}
-    return tuple(numbers[k] for k in range(1, ARM_JOINTS + 1)) if len(numbers) == ARM_JOINTS else ()
 
 
 def nanoseconds(stamp: Any) -> int:

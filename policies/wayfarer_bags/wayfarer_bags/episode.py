@@ -8,8 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from wayfarer_core.fault import FaultKind
 
-ARM_JOINTS = 7  # of a Panda or an FR3
-
 
 class End(IntEnum):
     """How an episode ended; the constants of wayfarer_msgs/Episode."""

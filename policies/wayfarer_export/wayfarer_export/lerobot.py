@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from wayfarer_bags.episode import ARM_JOINTS
+from wayfarer_bags.joints import ARM_JOINTS
 from wayfarer_data.cache.buffer import Progress
 
 from wayfarer_export.lerobot_files import Column, Feature, Picture, new_dataset

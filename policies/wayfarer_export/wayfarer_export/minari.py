@@ -7,7 +7,7 @@ from typing import Any
 
 import h5py
 import numpy as np
-from wayfarer_bags.episode import ARM_JOINTS
+from wayfarer_bags.joints import ARM_JOINTS
 from wayfarer_core.atomic import make_folder, write_atomically
 from wayfarer_data.cache.buffer import Progress
 from wayfarer_data.upkeep.rewrite import new_directory

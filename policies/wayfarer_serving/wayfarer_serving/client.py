@@ -39,6 +39,26 @@ class Goal(Protocol):
         """Where the end effector was, (3,) [m], base frame; NaN where nobody knows."""
 
 
+class Robot(Protocol):
+    """What the arm feels: wayfarer_policies' RobotState. NaN where nobody knows."""
+
+    @property
+    def ee_position(self) -> NDArray[np.float64]:
+        """Where the end effector is, (3,) [m], base frame."""
+
+    @property
+    def ee_orientation(self) -> NDArray[np.float64]:
+        """How it is turned, (4,) quaternion xyzw, base frame."""
+
+    @property
+    def joint_positions(self) -> NDArray[np.float64]:
+        """Of the arm, (7,) [rad]."""
+
+    @property
+    def joint_velocities(self) -> NDArray[np.float64]:
+        """Of the arm, (7,) [rad/s]."""
+
+
 class Start(Protocol):
     """What is told when an episode begins: wayfarer_policies' Start."""
 
@@ -75,7 +95,8 @@ class Welcome:
 class ExternalPolicy:
     """Asks for a chunk of actions, acts it out one observation at a time, and asks again."""
 
-    needs_pose = True  # the position that is sent is that of the image
+    needs_pose = True  # what is sent is of the image's time
+    needs_joints = True
 
     def __init__(self, options: ExternalOptions) -> None:
         """Nobody is asked yet. Raises ConfigError where the address is none of this machine."""
@@ -101,12 +122,12 @@ class ExternalPolicy:
         self._talk = _Talk(self._options)
         self._version = self._talk.begin(start).version
 
-    def act(self, image: Image, ee_position: NDArray[np.float64]) -> Action:
+    def act(self, image: Image, robot: Robot) -> Action:
         """Return the next action of the chunk. Raises PolicyError where a new one is needed and none comes."""
         if not self._chunk:
             if self._talk is None:
                 raise PolicyError("the policy server is asked for actions before an episode has begun")
-            answered = self._talk.actions(self._step, image, ee_position)
+            answered = self._talk.actions(self._step, image, robot)
             self._chunk.extend(answered[: self._options.policy_actions or None])
         self._step += 1
         return self._chunk.popleft()
@@ -148,8 +169,9 @@ class _Talk:
             self._fail(str(error))
         return self._welcome(self._ask(_hello(start), deadline))
 
-    def actions(self, step: int, image: Image, ee_position: NDArray[np.float64]) -> list[Action]:
-        header = {"step": step, "ee_position": [float(v) for v in ee_position]}
+    def actions(self, step: int, image: Image, robot: Robot) -> list[Action]:
+        felt = {name: _known(getattr(robot, name)) for name in wire.FELT}
+        header = {"step": step, "ee_position": [float(v) for v in robot.ee_position], **felt}
         answer = self._ask(wire.Frame(header, image.tobytes()), self._deadline())
         if answer.get("step") != step:
             self._fail(f"it answered step {wire.shortened(answer.get('step'))}, step {step} was asked")
@@ -213,8 +235,9 @@ def _hello(start: Start) -> wire.Frame:
     header |= {"action": _ACTION, "steps": start.steps, "seed": int(start.rng.integers(_SEEDS))}
     if start.goal is None:
         return wire.Frame(header)
-    return wire.Frame({**header, "goal_ee_position": _position(start.goal)}, start.goal.image.tobytes())
+    goal = {"goal_ee_position": _known(start.goal.ee_position)}
+    return wire.Frame({**header, **goal}, start.goal.image.tobytes())
 
 
-def _position(goal: Goal) -> list[float] | None:
-    return [float(v) for v in goal.ee_position] if np.isfinite(goal.ee_position).all() else None
+def _known(values: NDArray[np.float64]) -> list[float] | None:
+    return [float(v) for v in values] if np.isfinite(values).all() else None

@@ -18,6 +18,14 @@ from numpy.typing import NDArray
 from wayfarer_serving.server import ACTION, Episode, Observation, serve
 
 _WEIGHTS, _CONFIG, _STATE = "model.safetensors", "config.json", "observation.state"
+# What `wayfarer export lerobot` writes as a state, by how many numbers it has.
+_STATES: dict[int, tuple[str, ...]] = {
+    0: (),
+    3: ("ee_position",),
+    7: ("ee_position", "ee_orientation"),
+    17: ("ee_position", "joint_positions", "joint_velocities"),
+    21: ("ee_position", "ee_orientation", "joint_positions", "joint_velocities"),
+}
 _TASK = "task"  # the key of the words that policies with a language input are told
 
 
@@ -61,11 +69,22 @@ class LeRobotPolicy:
         image = torch.from_numpy(observation.image.copy()).permute(2, 0, 1).float() / 255.0  # (3, H, W)
         batch: dict[str, Any] = {self._image: image[None], _TASK: [self._task]}
         if self._state:
-            batch[_STATE] = torch.tensor([observation.ee_position])  # (1, 3) m
+            batch[_STATE] = torch.tensor([self._felt(observation)])  # (1, N)
         with torch.inference_mode():
             action = self._after(self._policy.select_action(self._before(batch)))
         found: NDArray[np.float64] = action.cpu().numpy().astype(np.float64)
         return np.clip(found, -1.0, 1.0)
+
+
+    def _felt(self, observation: Observation) -> list[float]:
+        """Return the state as the export has it. Raises ValueError where the robot does not tell all of it."""
+        felt: list[float] = []
+        for name in _STATES[self._state]:
+            values = getattr(observation, name)
+            if values is None:
+                raise ValueError(f"{self.name} takes {name.replace('_', ' ')}: the robot does not tell them")
+            felt.extend(values)
+        return felt
 
 
 def digest(folder: Path) -> str:
@@ -77,19 +96,22 @@ def digest(folder: Path) -> str:
     return found.hexdigest()
 
 
-def _inputs(config: Any) -> tuple[str, bool]:
-    """Return the image's name and whether the policy takes a state. Raises ValueError where it takes anything else."""
+def _inputs(config: Any) -> tuple[str, int]:
+    """Return the image's name and how many numbers of state the policy takes.
+
+    Raises ValueError where it takes anything else.
+    """
     inputs = {name: tuple(feature.shape) for name, feature in (config.input_features or {}).items()}
     images = [*(config.image_features or {})]
     others = inputs.keys() - {*images, _STATE}
-    if len(images) != 1 or others or inputs.get(_STATE, (ACTION,)) != (ACTION,):
-        raise ValueError(
-            f"the policy takes {inputs}: it is given one image and {_STATE}, the end effector's position (3,)"
-        )
+    state = inputs.get(_STATE, (0,))
+    if len(images) != 1 or others or len(state) != 1 or state[0] not in _STATES:
+        sizes = ", ".join(f"{size}: {' and '.join(names)}" for size, names in _STATES.items() if size)
+        raise ValueError(f"the policy takes {inputs}: it is given one image and {_STATE} ({sizes})")
     acts = {name: tuple(feature.shape) for name, feature in (config.output_features or {}).items()}
     if acts.get("action") != (ACTION,):
         raise ValueError(f"the policy gives {acts}: it must give an action (3,)")
-    return images[0], _STATE in inputs
+    return images[0], state[0]
 
 
 def main() -> None:

@@ -37,7 +37,7 @@ class Episode:
     steps: int  # it may take at most
     seed: int  # in [0, 2^53): all randomness of the episode, where there is any, should come of it
     goal: NDArray[np.uint8] | None  # (H, W, 3) RGB, the image to reach, or None
-    goal_ee_position: tuple[float, float, float] | None  # [m], base frame; None where nobody knows
+    goal_ee_position: tuple[float, ...] | None  # [m], base frame; None where nobody knows
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,10 @@ class Observation:
 
     step: int  # of the episode, from 0
     image: NDArray[np.uint8]  # (H, W, 3) RGB
-    ee_position: tuple[float, float, float]  # [m], base frame
+    ee_position: tuple[float, ...]  # (3,) [m], base frame
+    ee_orientation: tuple[float, ...] | None  # (4,) quaternion xyzw; None: nobody knows, here and below
+    joint_positions: tuple[float, ...] | None  # (7,) [rad]
+    joint_velocities: tuple[float, ...] | None  # (7,) [rad/s]
 
 
 class ServedPolicy(Protocol):
@@ -144,12 +147,17 @@ class _Talk:
         return {**told, "policy": self._policy.name, "policy_version": self._policy.version}
 
     def _episode(self, header: Mapping[str, Any], goal: bytes) -> Episode:
-        at = wire.vector(header, "goal_ee_position") if header.get("goal_ee_position") is not None else None
+        at = wire.optional_vector(header, "goal_ee_position", 3)
         return Episode(_whole(header, "steps"), _whole(header, "seed"), self._image(goal) if goal else None, at)
 
     def _act(self, frame: wire.Frame) -> dict[str, Any]:
         step = _whole(frame.header, "step")
-        seen = Observation(step, self._image(frame.body), wire.vector(frame.header, "ee_position"))
+        seen = Observation(
+            step,
+            self._image(frame.body),
+            wire.vector(frame.header, "ee_position"),
+            **{name: wire.optional_vector(frame.header, name, n) for name, n in wire.FELT.items()},
+        )
         actions = np.asarray(self._policy.act(seen), np.float64)
         if actions.ndim != 2 or actions.shape[1] != ACTION or not len(actions) or not np.isfinite(actions).all():
             raise ValueError(f"{self._policy.name} made no actions (n, {ACTION}): {wire.shortened(actions.tolist())}")

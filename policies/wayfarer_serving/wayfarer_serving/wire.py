@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 PROTOCOL, VERSION = "wayfarer-policy", 1
+FELT = {"ee_orientation": 4, "joint_positions": 7, "joint_velocities": 7}  # numbers of each
 
 _LENGTHS = struct.Struct(">II")
 _LONGEST = (1 << 20, 1 << 26)  # bytes of header and body; more is no frame of this protocol
@@ -126,12 +127,17 @@ def _left(deadline: float) -> float:
     return max(deadline - time.monotonic(), 1e-3)
 
 
-def vector(header: Mapping[str, Any], key: str) -> tuple[float, float, float]:
-    """Return three finite numbers of a header. Raises WireError where they are none."""
+def vector(header: Mapping[str, Any], key: str, length: int = 3) -> tuple[float, ...]:
+    """Return so many finite numbers of a header. Raises WireError where they are none."""
     found = numbers(header.get(key))
-    if found is None or len(found) != 3:
-        raise WireError(f"{key} must be three finite numbers, not {shortened(header.get(key))}")
-    return (found[0], found[1], found[2])
+    if found is None or len(found) != length:
+        raise WireError(f"{key} must be {length} finite numbers, not {shortened(header.get(key))}")
+    return tuple(found)
+
+
+def optional_vector(header: Mapping[str, Any], key: str, length: int) -> tuple[float, ...] | None:
+    """Return what `vector` does, or None for null."""
+    return None if header.get(key) is None else vector(header, key, length)
 
 
 def numbers(value: Any) -> list[float] | None:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcap.reader import make_reader
 from wayfarer_bags import digests
-from wayfarer_bags.assembly import _arm_joints, header_stamp
+from wayfarer_bags.assembly import header_stamp
 from wayfarer_bags.bag import (
     OPEN_SUFFIX,
     Channel,
@@ -24,6 +24,7 @@ from wayfarer_bags.bag import (
     read_info,
 )
 from wayfarer_bags.episode import End, Episode
+from wayfarer_bags.joints import arm_joints
 from wayfarer_bags.message_types import base_types, decoded
 from wayfarer_core import names
 from wayfarer_core.errors import DataError
@@ -479,5 +480,5 @@ def test_joints_are_those_of_the_arm_by_their_numbers_at_each_observation(tmp_pa
     ],
 )
 def test_an_arm_s_joints_are_known_by_names_that_end_in_their_number(called: list[str], there: bool) -> None:
-    places = _arm_joints(tuple(called))
+    places = arm_joints(tuple(called))
     assert [called[k] for k in places] == (sorted(called) if there else [])

@@ -8,7 +8,7 @@ import pytest
 from fixtures.policy_servers import FAULTS, Server, free_address, policy_server
 from wayfarer_core.errors import ConfigError, PolicyError
 from wayfarer_core.options import ExternalOptions
-from wayfarer_policies.acting.policy import PolicyGoal, Start
+from wayfarer_policies.acting.policy import PolicyGoal, RobotState, Start
 from wayfarer_serving.client import ExternalPolicy, Welcome, ask
 
 HAND = np.array([0.5, 0.0, 0.1])
@@ -36,7 +36,7 @@ def test_so_many_actions_of_a_chunk_are_used_before_the_next_is_asked_for(used: 
     with policy_server() as server:
         acting = policy(server, policy_actions=used)
         acting.begin_episode(start())
-        actions = np.array([acting.act(image(51 * (k % 2)), HAND) for k in range(6)])
+        actions = np.array([acting.act(image(51 * (k % 2)), RobotState(HAND)) for k in range(6)])
     assert acting.version == 5
     assert actions.dtype == np.float32
     assert (actions[:, 0] * 100).round().astype(int).tolist() == asked_at
@@ -44,13 +44,22 @@ def test_so_many_actions_of_a_chunk_are_used_before_the_next_is_asked_for(used: 
     assert actions[:, 2] == pytest.approx(0.5)
 
 
+def test_joints_come_along_where_the_robot_tells_of_them() -> None:
+    joints = np.array([0.1, 0.0, 0.0, -0.05, 0.0, 0.0, 0.2])
+    robot = RobotState(HAND, joint_positions=joints, joint_velocities=np.zeros(7))
+    with policy_server() as server:
+        acting = policy(server)
+        acting.begin_episode(start())
+        assert acting.act(image(0), robot)[2] == pytest.approx(HAND[0] + joints.sum())
+
+
 def test_an_episode_begins_with_a_new_chunk_and_takes_a_goal_along() -> None:
     with policy_server() as server:
         acting = policy(server)
         for where in (np.array([0.4, 0.0, 0.1]), np.full(3, np.nan)):
             acting.begin_episode(start(goal=PolicyGoal(image(7), where)))
-            assert acting.act(image(0), HAND)[0] == 0.0
-            acting.act(image(0), HAND)
+            assert acting.act(image(0), RobotState(HAND))[0] == 0.0
+            acting.act(image(0), RobotState(HAND))
 
 
 def test_a_server_says_who_it_is_and_another_than_announced_is_refused() -> None:
@@ -69,7 +78,7 @@ def test_a_faulty_server_is_one_error_that_names_it_and_what_is_wrong(kind: str)
 
         def acted() -> None:
             acting.begin_episode(start())
-            acting.act(image(0), HAND)
+            acting.act(image(0), RobotState(HAND))
 
         with pytest.raises(PolicyError, match=re.escape(FAULTS[kind][2])) as caught:
             acted()
@@ -81,10 +90,10 @@ def test_a_late_answer_is_no_answer_and_the_wait_ends_with_the_deadline() -> Non
     with policy_server("late") as server:
         acting = policy(server, timeout=2.0)
         acting.begin_episode(start())
-        acting.act(image(0), HAND)
+        acting.act(image(0), RobotState(HAND))
         began = time.monotonic()
         with pytest.raises(PolicyError, match="nothing came in time"):
-            acting.act(image(0), HAND)
+            acting.act(image(0), RobotState(HAND))
         assert 2.0 <= time.monotonic() - began < 20.0
 
 
@@ -92,18 +101,18 @@ def test_a_dead_server_is_told_and_one_that_came_back_is_asked_by_the_next_episo
     with policy_server() as server:
         acting = policy(server, policy_actions=1)
         acting.begin_episode(start())
-        acting.act(image(0), HAND)
+        acting.act(image(0), RobotState(HAND))
         server.kill()
         with pytest.raises(PolicyError, match="the connection"):
-            acting.act(image(0), HAND)
+            acting.act(image(0), RobotState(HAND))
         with pytest.raises(PolicyError, match="the connection of this episode is closed"):
-            acting.act(image(0), HAND)
+            acting.act(image(0), RobotState(HAND))
         with pytest.raises(PolicyError, match="nobody answers"):
             acting.begin_episode(start())
         with policy_server() as another:
             acting._options = ExternalOptions(policy_address=another.address, policy_timeout=PATIENT)
             acting.begin_episode(start())
-            acting.act(image(0), HAND)
+            acting.act(image(0), RobotState(HAND))
 
 
 def test_an_address_must_be_told_and_be_of_this_machine() -> None:

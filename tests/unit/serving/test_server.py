@@ -46,7 +46,7 @@ def test_a_conversation_is_a_welcome_and_an_answer_to_each_observation() -> None
         ([Frame({**HELLO, "steps": None})], "steps must be a whole number"),
         ([Frame(HELLO, IMAGE[1:])], "has 21168 bytes, not 21167"),
         ([Frame(HELLO), Frame({"step": 0, "ee_position": [0, 0, 0]})], "has 21168 bytes, not 0"),
-        ([Frame(HELLO), Frame({"step": 0}, IMAGE)], "ee_position must be three finite numbers"),
+        ([Frame(HELLO), Frame({"step": 0}, IMAGE)], "ee_position must be 3 finite numbers"),
         ([Frame(HELLO), Frame({"ee_position": [0, 0, 0]}, IMAGE)], "step must be a whole number"),
     ],
 )

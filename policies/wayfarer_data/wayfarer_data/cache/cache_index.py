@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from wayfarer_bags.episode import ARM_JOINTS
 from wayfarer_bags.files.recorded import Source
+from wayfarer_bags.joints import ARM_JOINTS
 from wayfarer_core.atomic import write_atomically
 from wayfarer_core.errors import DataError
 

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from wayfarer_core.options import ActingOptions
 from wayfarer_data.cache.layout import channels_first
 
-from wayfarer_policies.acting.policy import Action, Image, Start
+from wayfarer_policies.acting.policy import Action, Image, RobotState, Start
 from wayfarer_policies.acting.schedules import GaussianNoise, LinearSchedule
 from wayfarer_policies.algorithms.algorithm import GoalPixels, one_observation
 from wayfarer_policies.algorithms.networks import Actor
@@ -17,6 +17,8 @@ class LearnedPolicy:
 
     Goes to the goal with noise; what it does once it is there, or from some part of the episode on, the options say.
     """
+
+    needs_joints = False
 
     def __init__(self, options: ActingOptions, device: str = "cpu") -> None:
         self._options, self._device = options, torch.device(device)
@@ -50,17 +52,17 @@ class LearnedPolicy:
         goal = start.goal
         self._goal = None if goal is None else GoalPixels(channels_first(goal.image), goal.ee_position)
 
-    def act(self, image: Image, ee_position: NDArray[np.float64]) -> Action:
+    def act(self, image: Image, robot: RobotState) -> Action:
         """Return pi(s, g), with the noise of this step when exploring, or what is played in its place."""
         taken, self._taken = self._taken, self._taken + 1
         step, explore, rng = self._start.first_step + taken, self._start.explore, self._start.rng
 
         early = explore and step < self._options.random_steps
-        if self._actor is None or early or (explore and self._plays(taken, ee_position)):
+        if self._actor is None or early or (explore and self._plays(taken, robot.ee_position)):
             return rng.uniform(-1.0, 1.0, 3).astype(np.float32)
 
         channels = self._actor.encoder.config.channels
-        seen = one_observation(channels_first(image), self._goal, ee_position, channels)
+        seen = one_observation(channels_first(image), self._goal, robot.ee_position, channels)
         with torch.no_grad():
             action: Action = self._actor(seen.to(self._device))[0].cpu().numpy()  # (3,)
         if not explore:

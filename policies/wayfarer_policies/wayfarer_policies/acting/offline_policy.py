@@ -4,13 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import nn
 from wayfarer_core.errors import DataError
 from wayfarer_data.cache.layout import channels_first
 
-from wayfarer_policies.acting.policy import Action, Image, Start
+from wayfarer_policies.acting.policy import Action, Image, RobotState, Start
 from wayfarer_policies.algorithms import checkpoint
 from wayfarer_policies.algorithms.algorithm import one_observation
 from wayfarer_policies.algorithms.bcq import ACTING_CANDIDATES, choose, draw_latents
@@ -54,6 +52,8 @@ def read_policy(file: Path, sha256: str = ANY) -> PolicyFile:
 class OfflinePolicy:
     """Of freshly proposed actions takes the one that is valued most, as BCQ does; there is no noise to add."""
 
+    needs_joints = False
+
     def __init__(self, file: PolicyFile) -> None:
         self._networks, self._version = file.networks, file.updates
 
@@ -71,9 +71,9 @@ class OfflinePolicy:
         """Take the episode's randomness, which the proposals are drawn from; a goal means nothing to this policy."""
         self._rng = start.rng
 
-    def act(self, image: Image, ee_position: NDArray[np.float64]) -> Action:
+    def act(self, image: Image, robot: RobotState) -> Action:
         """Return the action (3,) for an image (84, 84, 3)."""
         pixels = channels_first(image)
         channels = self._networks.encoder_config.channels
-        seen = one_observation(pixels, None, ee_position, channels)
+        seen = one_observation(pixels, None, robot.ee_position, channels)
         return choose(self._networks, seen, draw_latents(self._rng, ACTING_CANDIDATES, self._networks.heads.latent))

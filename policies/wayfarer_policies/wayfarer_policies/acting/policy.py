@@ -1,13 +1,28 @@
 """What acts: answers observations with actions. The actor node runs any of these without knowing which."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from wayfarer_bags.joints import ARM_JOINTS
 
 Image = NDArray[np.uint8]  # (84, 84, 3) RGB
 Action = NDArray[np.float32]  # (3,) in [-1, 1]
+
+
+
+@dataclass(frozen=True)
+class RobotState:
+    """What the arm feels at an observation; NaN where nobody knows."""
+
+    ee_position: NDArray[np.float64]  # (3,) [m], base frame
+    # (4,) quaternion xyzw, base frame
+    ee_orientation: NDArray[np.float64] = field(default_factory=lambda: np.full(4, np.nan))
+    # (7,) [rad]
+    joint_positions: NDArray[np.float64] = field(default_factory=lambda: np.full(ARM_JOINTS, np.nan))
+    # (7,) [rad/s]
+    joint_velocities: NDArray[np.float64] = field(default_factory=lambda: np.full(ARM_JOINTS, np.nan))
 
 
 @dataclass(frozen=True)
@@ -40,8 +55,12 @@ class Policy(Protocol):
     def needs_pose(self) -> bool:
         """Whether the end effector's position must be that of the image, and not one of a moment before."""
 
+    @property
+    def needs_joints(self) -> bool:
+        """Whether the joints must be those of the image, too, where the robot tells of them."""
+
     def begin_episode(self, start: Start) -> None:
         """Forget the last episode."""
 
-    def act(self, image: Image, ee_position: NDArray[np.float64]) -> Action:
-        """Return the action for one observation; the end effector's position is in metres, base frame (3,)."""
+    def act(self, image: Image, robot: RobotState) -> Action:
+        """Return the action for one observation."""

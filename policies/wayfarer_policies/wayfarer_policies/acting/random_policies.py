@@ -1,9 +1,8 @@
 """Policies that learn nothing: the paper's baseline, and one whose actions hang together in time."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-from wayfarer_policies.acting.policy import Action, Image, Start
+from wayfarer_policies.acting.policy import Action, Image, RobotState, Start
 
 
 class UniformPolicy:
@@ -11,14 +10,15 @@ class UniformPolicy:
 
     version = 0
     needs_pose = False
+    needs_joints = False
 
     def begin_episode(self, start: Start) -> None:
         """Take the episode's randomness; a goal means nothing to this policy."""
         self._rng = start.rng
 
-    def act(self, image: Image, ee_position: NDArray[np.float64]) -> Action:
+    def act(self, image: Image, robot: RobotState) -> Action:
         """Return three independent uniform numbers."""
-        del image, ee_position
+        del image, robot
         return self._rng.uniform(-1.0, 1.0, 3).astype(np.float32)
 
 
@@ -27,6 +27,7 @@ class CorrelatedPolicy:
 
     version = 0
     needs_pose = False
+    needs_joints = False
     _KEPT = 0.8  # correlation of successive actions; half-life of about three steps
     _SPREAD = 0.7  # stationary standard deviation, in action units
 
@@ -35,9 +36,9 @@ class CorrelatedPolicy:
         self._rng = start.rng
         self._walk = self._SPREAD * start.rng.standard_normal(3)  # (3,)
 
-    def act(self, image: Image, ee_position: NDArray[np.float64]) -> Action:
+    def act(self, image: Image, robot: RobotState) -> Action:
         """Return the next point of the walk, clipped to the action space."""
-        del image, ee_position
+        del image, robot
         fresh = self._SPREAD * np.sqrt(1.0 - self._KEPT**2) * self._rng.standard_normal(3)
         self._walk = self._KEPT * self._walk + fresh
         return np.clip(self._walk, -1.0, 1.0).astype(np.float32)
@@ -48,12 +49,13 @@ class StillPolicy:
 
     version = 0
     needs_pose = False
+    needs_joints = False
 
     def begin_episode(self, start: Start) -> None:
         """There is nothing to begin."""
         del start
 
-    def act(self, image: Image, ee_position: NDArray[np.float64]) -> Action:
+    def act(self, image: Image, robot: RobotState) -> Action:
         """Return zeros."""
-        del image, ee_position
+        del image, robot
         return np.zeros(3, dtype=np.float32)

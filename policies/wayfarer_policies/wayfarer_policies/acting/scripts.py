@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from wayfarer_core.errors import ConfigError
 
-from wayfarer_policies.acting.policy import Action, Image, Start
+from wayfarer_policies.acting.policy import Action, Image, RobotState, Start
 
 Vector = NDArray[np.float64]
 
@@ -107,6 +107,7 @@ class ScriptedPolicy:
 
     version = 0
     needs_pose = True
+    needs_joints = False
 
     def __init__(self, script: str, box: Box) -> None:
         self._script, self._box = SCRIPTS[script], box
@@ -123,15 +124,15 @@ class ScriptedPolicy:
         """Whether all way points are behind it."""
         return self._way is None
 
-    def act(self, image: Image, ee_position: NDArray[np.float64]) -> Action:
+    def act(self, image: Image, robot: RobotState) -> Action:
         """Return the next action towards the way point the arm has not reached yet."""
         del image
-        while self._way is not None and self._done(self._way, ee_position):
+        while self._way is not None and self._done(self._way, robot.ee_position):
             self._way, self._taken = next(self._ways, None), 0
         if self._way is None:
             return np.zeros(3, np.float32)
         self._taken += 1
-        step = self._way.point - ee_position  # (3,) m
+        step = self._way.point - robot.ee_position  # (3,) m
         step *= min(1.0, self._way.longest / max(float(np.abs(step).max()), 1e-9))
         return (step / self._box.action_scale).astype(np.float32)
 

@@ -1,7 +1,7 @@
 """The policy's node: during an episode it answers each observation with an action; between episodes it is silent."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -9,9 +9,10 @@ import torch
 from geometry_msgs.msg import PoseStamped
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import Image, JointState
+from wayfarer_bags.joints import arm_joints
 from wayfarer_common import contract
-from wayfarer_common.conversions import image_to_array, position_of, to_nanoseconds
+from wayfarer_common.conversions import image_to_array, position_of, quaternion_of, to_nanoseconds
 from wayfarer_common.params import declare
 from wayfarer_common.run import RESULT_TIMEOUT, ContractNode, run
 from wayfarer_core import names
@@ -21,7 +22,7 @@ from wayfarer_core.reason import Reason, nothing_passed
 from wayfarer_msgs.action import RunEpisode
 from wayfarer_msgs.msg import Action, Episode, ExecutedAction, Fault, Weights
 from wayfarer_policies.acting.learned_policy import LearnedPolicy
-from wayfarer_policies.acting.policy import Policy, PolicyGoal, Start
+from wayfarer_policies.acting.policy import Policy, PolicyGoal, RobotState, Start
 from wayfarer_policies.acting.scripts import SCRIPTS, Box, ScriptedPolicy
 from wayfarer_policies.algorithms.networks import auto_device, weights_from_bytes
 from wayfarer_policies.exploration.methods import Making, make_policy, method
@@ -60,14 +61,16 @@ class Actor(ContractNode):
         self._running: Running | None = None
         self._latest: Image | None = None
         self._faults: dict[str, Fault] = {}  # topic -> what it last said
-        self._position = np.zeros(3)  # (3,) m, base frame
-        self._pose_stamp = -1  # ns
+        self._robot = RobotState(np.zeros(3))
+        self._pose_stamp, self._joints_stamp = -1, -1  # ns
         self._action = self.publish_to(contract.POLICY_ACTION)
         self.subscribe_to(contract.OBSERVATION_IMAGE, self._on_observation)
         for topic in (contract.CONTROL_FAULT, contract.CAMERA_FAULT):
             self.subscribe_to(topic, partial(self._on_fault, topic.name))
         self.subscribe_to(contract.EXECUTED, self._on_executed)
         self.subscribe_to(contract.CURRENT_POSE, self._on_pose)
+        if self._policy.needs_joints:
+            self.subscribe_to(contract.JOINT_STATES, self._on_joints)
         if isinstance(self._policy, LearnedPolicy):
             self.subscribe_to(contract.WEIGHTS, self._on_weights)
         self._server = ActionServer(
@@ -167,10 +170,31 @@ class Actor(ContractNode):
         self._consider(message)
 
     def _on_pose(self, message: PoseStamped) -> None:
-        waited = self._latest is not None and self._pose_stamp < to_nanoseconds(self._latest.header.stamp)
-        self._position, self._pose_stamp = position_of(message.pose), to_nanoseconds(message.header.stamp)
-        if waited and self._latest is not None:
-            self._consider(self._latest)
+        waiting = self._awaited()
+        hand = {"ee_position": position_of(message.pose), "ee_orientation": quaternion_of(message.pose)}
+        self._robot = replace(self._robot, **hand)
+        self._pose_stamp = to_nanoseconds(message.header.stamp)
+        if waiting is not None:
+            self._consider(waiting)
+
+    def _on_joints(self, message: JointState) -> None:
+        places = list(arm_joints(tuple(message.name)))
+        if not places or not len(message.position) == len(message.velocity) == len(message.name):
+            return
+        waiting = self._awaited()
+        felt = {"joint_positions": message.position, "joint_velocities": message.velocity}
+        self._robot = replace(self._robot, **{name: np.array(values)[places] for name, values in felt.items()})
+        self._joints_stamp = to_nanoseconds(message.header.stamp)
+        if waiting is not None:
+            self._consider(waiting)
+
+    def _awaited(self) -> Image | None:
+        """Return the latest observation if the robot has not told of its time yet."""
+        if self._latest is None:
+            return None
+        stamp = to_nanoseconds(self._latest.header.stamp)
+        late = self._pose_stamp < stamp or 0 <= self._joints_stamp < stamp
+        return self._latest if late else None
 
     def _on_weights(self, message: Weights) -> None:
         """Take new weights for the next episode; what cannot be used ends the node rather than act on as before."""
@@ -182,13 +206,15 @@ class Actor(ContractNode):
     def _consider(self, observation: Image) -> None:
         """Answer an observation that belongs to the running episode; the one after the last action ends it.
 
-        A policy that needs the pose, too, waits for that of the moment, or the first one after it.
+        A policy that needs pose or joints, too, waits for those of the moment, or the first ones after it.
         """
         run_ = self._running
         stamp = to_nanoseconds(observation.header.stamp)
         if run_ is None or not run_.begun or run_.result is not None or stamp <= run_.answered:
             return
         if run_.policy.needs_pose and self._pose_stamp < stamp:
+            return
+        if run_.policy.needs_joints and 0 <= self._joints_stamp < stamp:
             return
         goal: RunEpisode.Goal = run_.handle.request
         if stamp < to_nanoseconds(goal.not_before):
@@ -202,7 +228,7 @@ class Actor(ContractNode):
         message = Action(header=observation.header, episode=goal.episode, step=run_.step)
         message.header.frame_id = names.BASE_FRAME
         try:
-            message.action = run_.policy.act(image_to_array(observation), self._position)
+            message.action = run_.policy.act(image_to_array(observation), self._robot)
         except PolicyError as error:
             self._give_up(error)
             return

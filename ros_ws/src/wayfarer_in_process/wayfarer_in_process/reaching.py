@@ -120,7 +120,7 @@ def try_goals(
         rng = np.random.default_rng([seed, number])
         policy.begin_episode(Start(rng, goal.for_policy(), explore=False, steps=steps))
         for _ in range(steps):
-            action = np.asarray(policy.act(arm.observe(), arm.world.ee_pose[0]), dtype=np.float32)
+            action = np.asarray(policy.act(arm.observe(), arm.feel()), dtype=np.float32)
             arm.follow(arm.judge(action))
         places.append(arm.world.ee_pose[0])
         cubes.append(float(np.linalg.norm(arm.world.cube_pose[0] - goal.cube_position)))
@@ -148,7 +148,7 @@ def film(
             goal, rng = goals[number], np.random.default_rng(number)
             learned.begin_episode(Start(rng, goal.for_policy(), explore=False, steps=steps))
             for _ in range(steps):
-                action = np.asarray(learned.act(arm.observe(), arm.world.ee_pose[0]), dtype=np.float32)
+                action = np.asarray(learned.act(arm.observe(), arm.feel()), dtype=np.float32)
                 decision, before = arm.judge(action), arm.world.state()
                 arm.follow(decision)
                 after = arm.world.state()

@@ -17,7 +17,7 @@ from wayfarer_core.fault import TRIES, FaultKind, tried_in_vain
 from wayfarer_core.reason import nothing_passed
 from wayfarer_core.safety import Decision, Limits, Pose, Situation, decide
 from wayfarer_data.cache.layout import channels_last
-from wayfarer_policies.acting.policy import Policy, PolicyGoal, Start
+from wayfarer_policies.acting.policy import Policy, PolicyGoal, RobotState, Start
 from wayfarer_policies.exploration.goals import Goal
 from wayfarer_policies.exploration.methods import method
 from wayfarer_sim.cube_world import CubeWorld, CubeWorldConfig
@@ -81,6 +81,11 @@ class Arm:
         """Return what is seen now, (84, 84, 3)."""
         pixels = self.world.render(*self._size)
         return observe(self._rectify(pixels) if self._rectify else pixels, self._crop, names.OBSERVATION_SIZE)
+
+    def feel(self) -> RobotState:
+        """Return what the arm feels now."""
+        world = self.world
+        return RobotState(*world.ee_pose, world.joint_positions, world.joint_velocities)
 
     def judge(self, action: NDArray[np.float32]) -> Decision:
         """Let the safety gate look at the action (3,) that answers what is seen now."""
@@ -185,7 +190,7 @@ class InProcessRobot:
     def _step(self, recording: Recording, image: NDArray[np.uint8], last: bool) -> None:
         """Answer an observation with an action, pass it through the gate, and follow for one control period."""
         arm = self._arm
-        action = np.asarray(self._policy.act(image, arm.world.ee_pose[0]), dtype=np.float32)  # (3,)
+        action = np.asarray(self._policy.act(image, arm.feel()), dtype=np.float32)  # (3,)
         recording.action(action, self._policy.version, last, arm.now)
         decision = arm.judge(action)
         recording.executed(action, decision, arm.now)

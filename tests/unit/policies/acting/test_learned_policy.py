@@ -3,7 +3,7 @@ import pytest
 from numpy.typing import NDArray
 from wayfarer_core.options import ActingOptions
 from wayfarer_policies.acting.learned_policy import LearnedPolicy
-from wayfarer_policies.acting.policy import PolicyGoal, Start
+from wayfarer_policies.acting.policy import PolicyGoal, RobotState, Start
 from wayfarer_policies.algorithms.networks import EncoderConfig
 from wayfarer_policies.algorithms.td3 import TD3, TD3Config
 
@@ -23,9 +23,9 @@ def policy(ee_position: bool = False, **options: object) -> LearnedPolicy:
 def played(made: LearnedPolicy, places: list[NDArray[np.float64]], explore: bool = True) -> list[bool]:
     """Which of an episode's actions are not the network's, which gives the same for the same image."""
     made.begin_episode(Start(np.random.default_rng(0), GOAL, explore=False))
-    own = made.act(IMAGE, HERE)
+    own = made.act(IMAGE, RobotState(HERE))
     made.begin_episode(Start(np.random.default_rng(0), GOAL, explore, steps=len(places)))
-    return [bool((made.act(IMAGE, place) != own).any()) for place in places]
+    return [bool((made.act(IMAGE, RobotState(place)) != own).any()) for place in places]
 
 
 def test_the_papers_policy_goes_on_as_before_at_its_goal() -> None:
@@ -61,7 +61,7 @@ def test_the_first_steps_of_a_run_are_random_and_so_are_those_before_there_are_w
     assert played(made, [HERE] * 5) == [True, True, True, False, False]
     fresh = LearnedPolicy(ActingOptions(random_steps=0))
     fresh.begin_episode(Start(np.random.default_rng(0), GOAL))
-    assert (fresh.act(IMAGE, HERE) != fresh.act(IMAGE, HERE)).any()
+    assert (fresh.act(IMAGE, RobotState(HERE)) != fresh.act(IMAGE, RobotState(HERE))).any()
     assert fresh.version == 0
 
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from wayfarer_core.errors import ConfigError
 from wayfarer_core.options import ActingOptions
-from wayfarer_policies.acting.policy import Policy, PolicyGoal, Start
+from wayfarer_policies.acting.policy import Policy, PolicyGoal, RobotState, Start
 from wayfarer_policies.acting.random_policies import CorrelatedPolicy, UniformPolicy
 from wayfarer_policies.exploration.methods import Making, make_policy
 
@@ -17,7 +17,7 @@ each_policy = pytest.mark.parametrize("name", ["random", "random-correlated"])
 
 def actions(policy: Policy, seed: int, steps: int, explore: bool = True) -> NDArray[np.float32]:
     policy.begin_episode(Start(np.random.default_rng(seed), explore=explore))
-    return np.array([policy.act(IMAGE, POSITION) for _ in range(steps)])  # (steps, 3)
+    return np.array([policy.act(IMAGE, RobotState(POSITION)) for _ in range(steps)])  # (steps, 3)
 
 
 @each_policy
@@ -50,7 +50,8 @@ def test_neither_image_nor_goal_nor_exploration_matters(name: str) -> None:
     policy = make_policy(name, Making(PAPER))
     goal = PolicyGoal(np.full((84, 84, 3), 7, np.uint8), np.ones(3))
     policy.begin_episode(Start(np.random.default_rng(5), goal, explore=False))
-    assert (plain == [policy.act(np.full((84, 84, 3), 200, np.uint8), POSITION + 1.0) for _ in range(10)]).all()
+    image, robot = np.full((84, 84, 3), 200, np.uint8), RobotState(POSITION + 1.0)
+    assert (plain == [policy.act(image, robot) for _ in range(10)]).all()
 
 
 @each_policy

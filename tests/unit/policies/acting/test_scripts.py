@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from wayfarer_core.errors import ConfigError
-from wayfarer_policies.acting.policy import Start
+from wayfarer_policies.acting.policy import RobotState, Start
 from wayfarer_policies.acting.scripts import SCRIPTS, Box, ScriptedPolicy, steps_needed, sweep
 
 BOX = Box((0.36, -0.35, -0.08), (0.80, 0.35, 0.388), 0.125)
@@ -23,7 +23,7 @@ def follow(script: str, box: Box, start: np.ndarray, steps: int) -> np.ndarray:
     policy.begin_episode(Start(np.random.default_rng(0), explore=False))
     positions = [start]
     for _ in range(steps):
-        action = policy.act(IMAGE, positions[-1])
+        action = policy.act(IMAGE, RobotState(positions[-1]))
         assert action.dtype == np.float32
         assert np.abs(action).max() <= 1.0 + 1e-6
         positions.append(positions[-1] + box.action_scale * action.astype(float))
@@ -79,7 +79,7 @@ def test_a_way_that_is_blocked_is_given_up_after_a_while() -> None:
     policy.begin_episode(Start(np.random.default_rng(0), explore=False))
     stuck = np.array([0.5, 0.1, 0.1])
     assert not policy.finished
-    actions = [policy.act(IMAGE, stuck) for _ in range(steps_needed("sweep", BOX) + 1)]
+    actions = [policy.act(IMAGE, RobotState(stuck)) for _ in range(steps_needed("sweep", BOX) + 1)]
     assert len({tuple(a) for a in actions}) > 50, "it tries the other strokes"
     assert not actions[-1].any(), "and comes to its end"
     assert policy.finished

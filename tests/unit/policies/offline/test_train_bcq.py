@@ -10,7 +10,7 @@ from wayfarer_bags.episode import End
 from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_data.cache.dataset import Dataset
 from wayfarer_policies.acting.offline_policy import OfflinePolicy, read_policy
-from wayfarer_policies.acting.policy import Start
+from wayfarer_policies.acting.policy import RobotState, Start
 from wayfarer_policies.algorithms import checkpoint
 from wayfarer_policies.algorithms.algorithm import LearningError
 from wayfarer_policies.algorithms.bcq import BCQConfig
@@ -71,7 +71,7 @@ def test_a_policy_learns_to_push_where_the_reward_is(tmp_path: Path) -> None:
     policy = OfflinePolicy(file)
     policy.begin_episode(Start(np.random.default_rng(0), explore=False))
     pictures = [paint(y, "green").transpose(1, 2, 0) for y in (-0.1, 0.0, 0.1)]
-    actions = np.stack([policy.act(picture, np.zeros(3)) for picture in pictures for _ in range(5)])
+    actions = np.stack([policy.act(picture, RobotState(np.zeros(3))) for picture in pictures for _ in range(5)])
     assert actions[:, 1].mean() > 0.2  # along y; the data's mean is 0
     assert np.abs(actions).max() <= 1.0
     assert (file.task, file.updates, policy.version) == ("push", 250, 250)
@@ -161,7 +161,7 @@ def test_a_policy_draws_its_proposals_from_the_episodes_randomness(data: Dataset
 
     def episode(seed: int) -> list[float]:
         policy.begin_episode(Start(np.random.default_rng(seed), explore=False))
-        return [float(value) for _ in range(4) for value in policy.act(picture, np.zeros(3))]
+        return [float(value) for _ in range(4) for value in policy.act(picture, RobotState(np.zeros(3)))]
 
     assert episode(0) == episode(0)
     assert episode(0) != episode(1)
