@@ -46,12 +46,12 @@ for folder, state in zip(sys.argv[1::2], map(int, sys.argv[2::2])):
 
 @pytest.fixture(scope="module")
 def policies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """One that fits, and one that asks for more than it is given."""
+    """One that takes the state of an export, and one whose state nobody gives."""
     assert LEROBOT.exists(), "LeRobot is not installed: make .venv/.loaders"
     folder = tmp_path_factory.mktemp("lerobot")
     made = {"fits": folder / "fits" / "pretrained_model", "wide": folder / "wide" / "pretrained_model"}
     environment = {k: v for k, v in os.environ.items() if k != "LD_LIBRARY_PATH"} | {"HF_HUB_OFFLINE": "1"}
-    words = [str(LEROBOT), "-c", MAKE, str(made["fits"]), "3", str(made["wide"]), "7"]
+    words = [str(LEROBOT), "-c", MAKE, str(made["fits"]), "21", str(made["wide"]), "5"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=300.0, env=environment)
     assert done.returncode == 0, done.stderr
     return made
@@ -72,7 +72,8 @@ def test_a_policy_server_acts_through_the_nodes_as_in_process(domain: int, tmp_p
         for name in ("requested", "actions", "ee_positions", "object_poses", "images"):
             np.testing.assert_array_equal(getattr(b, name), getattr(a, name), err_msg=name)
         assert (a.requested[:, 0] * 100).round().astype(int).tolist() == [0, 0, 0, 0, 4, 4]  # chunks of four
-        assert a.requested[0, 2] == pytest.approx(a.ee_positions[0, 0])  # it was told where the hand was
+        told = a.ee_positions[0, 0] + 0.01 * a.joint_positions[0].sum()  # where the hand was, and the joints
+        assert a.requested[0, 2] == pytest.approx(told)
     acting = runs["ros"].description()["configuration"]["actor"]
     assert (acting["method"], acting["policy_name"]) == ("external", "counting")
 
@@ -120,7 +121,7 @@ def test_a_policy_of_lerobot_that_does_not_fit_is_refused_with_what_would(
 ) -> None:
     for folder, python, complaint in (
         (tmp_path, LEROBOT, "it holds no model.safetensors"),
-        (policies["wide"], LEROBOT, "it is given one image and observation.state, the end effector's position (3,)"),
+        (policies["wide"], LEROBOT, "it is given one image and observation.state (3: ee_position, 7: "),
         (policies["fits"], Path("/nowhere/python"), "no Python with LeRobot at /nowhere/python"),
         (policies["fits"], Path(sys.executable), "No module named 'lerobot'"),
     ):

@@ -121,6 +121,6 @@ def test_numbers_are_finite_numbers_and_nothing_else(value: Any) -> None:
 
 @pytest.mark.parametrize("value", [None, 1.0, [1.0, 2.0], [1.0, 2.0, "3"], [1.0, 2.0, True], [1, 2, 10**400]])
 def test_a_vector_has_three_numbers(value: Any) -> None:
-    with pytest.raises(WireError, match="where must be three finite numbers"):
+    with pytest.raises(WireError, match="where must be 3 finite numbers"):
         vector({"where": value}, "where")
     assert vector({"where": [1, 2.5, -3]}, "where") == (1.0, 2.5, -3.0)
