@@ -26,7 +26,7 @@ from wayfarer_policies.algorithms import checkpoint
 WORDS = ["collect", "--seed", "3", "--method", "random-correlated"]  # a method given later wins
 TOPICS = {
     *("observation/image", "policy/action", "control/executed", "robot/current_pose"),
-    *("sim/object_pose", "robot/target_pose", "robot/acknowledgement", "replay/episode"),
+    *("sim/object_pose", "robot/joint_states", "robot/target_pose", "robot/acknowledgement", "replay/episode"),
 }
 
 
@@ -41,9 +41,12 @@ def assert_equal_episodes(ros: Path, here: Path, episodes: int, steps: int) -> N
         a, b = (read_episode(RunDirectory(run).episodes()[number]) for run in (ros, here))
         assert a.steps == b.steps == steps
         assert a.lost_steps == b.lost_steps == 0
-        for name in ("stamps", "requested", "actions", "reasons", "ee_positions", "object_poses", "images"):
+        felt = ("ee_positions", "ee_orientations", "joint_positions", "joint_velocities")
+        for name in ("stamps", "requested", "actions", "reasons", *felt, "object_poses", "images"):
             np.testing.assert_array_equal(getattr(b, name), getattr(a, name), err_msg=name)
         assert b.images.std() > 10.0
+        assert np.isfinite(b.joint_velocities).all()
+        assert np.ptp(b.joint_positions, axis=0).min() > 0
         assert repr(b.info) == repr(a.info)  # repr: NaN is the novelty of no goal
 
 

@@ -84,6 +84,18 @@ def test_what_is_not_used_is_listed_with_its_reason(tmp_path: Path) -> None:
     assert "#   /chatter: std_msgs/msg/String is not read" in text
 
 
+def test_names_that_never_end_do_not_fill_the_map(tmp_path: Path) -> None:
+    session = arm_and_cameras(1.0)
+    for k in range(40):
+        now = START + k * SECOND // 50
+        session.add("/endless", JOINTS, bags.joints(now, [k], [f"joint_{k}"]), now)
+        session.add("/wide", "std_msgs/msg/Float64MultiArray", bags.numbers(*range(1001)), now)
+    found, text = suggested(tmp_path, session)
+    assert not {"/endless", "/wide"} & found.topics
+    assert "#   /endless: /endless has other names in every message" in text
+    assert "#   /wide: /wide has 1001 numbers in a message" in text
+
+
 def test_a_bag_with_nothing_to_read_is_refused(tmp_path: Path) -> None:
     session = Session()
     session.add("/chatter", "std_msgs/msg/String", bags.T["std_msgs/msg/String"]("a"), START)

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -45,6 +46,7 @@ _OF_DRIVERS = (
 _SHARE = 0.01  # by which a rate may be off the plain one that is suggested for it
 _PERIODS = 3.0  # of a topic: its suggested greatest age
 _OLDEST = 86_400.0  # s
+_WIDEST, _PUBLISHERS = 1_000, 32  # numbers in a message, and kinds of messages on a topic, that make sense in a map
 
 
 @dataclass
@@ -102,6 +104,7 @@ def _listen(
     """Hear all messages; return what came, and of topics that cannot be read after all why not."""
     heard: dict[tuple[str, tuple[str, ...]], _Heard] = {}
     unfit: dict[str, str] = {}
+    kinds = defaultdict[str, set[tuple[str, ...]]](set)  # topic -> names of its messages
     for message in messages:
         kind, topic = full_name(message.type), message.topic
         if topic in unfit:
@@ -114,7 +117,13 @@ def _listen(
             unfit[topic] = str(error)
             continue
         names = _names_in(kind, said)
+        if len(names) > _WIDEST:
+            unfit[topic] = f"{topic} has {len(names)} numbers in a message"
+            continue
         heard.setdefault((topic, names), _Heard(topic, kind, names)).hear(message, said)
+        kinds[topic].add(names)
+        if len(kinds[topic]) > _PUBLISHERS:
+            unfit[topic] = f"{topic} has other names in every message"
     return {key: h for key, h in heard.items() if h.topic not in unfit and not h.is_empty}, unfit
 
 
