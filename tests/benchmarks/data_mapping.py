@@ -3,7 +3,8 @@
     .venv/bin/python tests/benchmarks/data_mapping.py [--megabytes 1000]
 
 Two cameras of 640x480 rgb8 at 30 Hz, with the noise of a real one; joints at 500 Hz, a pose at 100 Hz; MCAP without
-compression. Rates are bytes of messages per second of the CPU time of a process that does this and nothing else.
+compression. A second bag has the same images as JPEGs. Rates are bytes of messages per second of the CPU time of a
+process that does this and nothing else.
 """
 
 import argparse
@@ -36,14 +37,15 @@ features:
 """
 
 
-def record(path: Path, megabytes: float) -> Path:
-    """Write a bag of so many megabytes."""
+def record(path: Path, megabytes: float, jpeg: bool = False) -> Path:
+    """Write a bag of so many megabytes of images as they come from a camera, or of the same as JPEGs."""
     rng, (y, x) = np.random.default_rng(0), np.mgrid[0:480, 0:640]
     still = np.stack([90 + x // 8, 80 + y // 8, 70 + (x + y) // 16], -1)
     noisy = [np.clip(still + rng.normal(0, 3, still.shape), 0, 255).astype(np.uint8) for _ in range(16)]
+    images = f"sensor_msgs/msg/{'CompressedImage' if jpeg else 'Image'}"
     topics = {
-        "/front/image_raw": ("sensor_msgs/msg/Image", 30),
-        "/wrist/image_raw": ("sensor_msgs/msg/Image", 30),
+        "/front/image_raw": (images, 30),
+        "/wrist/image_raw": (images, 30),
         "/joint_states": ("sensor_msgs/msg/JointState", 500),
         "/ee_pose": ("geometry_msgs/msg/PoseStamped", 100),
     }
@@ -54,7 +56,8 @@ def record(path: Path, megabytes: float) -> Path:
         for number, (time_, topic) in enumerate(times):
             now, kind = START + time_, topics[topic][0]
             if kind.endswith("Image"):
-                message = bags.image(noisy[number % 16], now)
+                pixels = noisy[number % 16]
+                message = bags.compressed(pixels, now, "jpg") if jpeg else bags.image(pixels, now)
             elif kind.endswith("JointState"):
                 message = bags.joints(now, rng.normal(size=7).tolist(), NAMES)
             else:
@@ -102,6 +105,9 @@ def measure(megabytes: float) -> Figures:
         at_10, most = _alone(large, 10)
         at_30, _ = _alone(large, 30)
         _, less = _alone(small, 10)
+        packed = record(Path(name) / "jpeg", megabytes, jpeg=True)
+        jpeg_at_10, _ = _alone(packed, 10)
+        jpeg_at_30, _ = _alone(packed, 30)
     return {
         "mapping_bag_mb": megabytes,
         "mapping_plain_read_mb_per_s": plain,
@@ -109,6 +115,8 @@ def measure(megabytes: float) -> Figures:
         "mapping_30_hz_mb_per_s": at_30,
         "mapping_10_hz_ratio": plain / at_10,
         "mapping_30_hz_ratio": plain / at_30,
+        "mapping_jpeg_10_hz_mb_per_s": jpeg_at_10,
+        "mapping_jpeg_30_hz_mb_per_s": jpeg_at_30,
         "mapping_memory_mib": most,
         "mapping_memory_of_a_quarter_mib": less,
     }
