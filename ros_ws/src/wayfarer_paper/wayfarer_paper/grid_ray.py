@@ -2,17 +2,20 @@
 
 import logging
 import os
+import signal
 import socket
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from wayfarer_common import lifetime
 from wayfarer_core.errors import ConfigError, DeviceError, WayfarerError
 
 from wayfarer_paper.grid import Cell, do
 
 _STORE = 80_000_000  # bytes of shared memory, Ray's least: cells pass plain data and files, no objects
 _CONNECT = 10.0  # s
+_POLL = 0.2  # s between two looks at whether a signal has come
 _ATTEMPTS = 2  # of a cell whose process died (killed, out of memory); an error it raises is final
 
 
@@ -27,12 +30,21 @@ def _check_that_it_answers(address: str) -> None:
         raise DeviceError(f"no Ray cluster answers at {address}: {error}") from error
 
 
+class StoppedError(WayfarerError):
+    """A signal asked for an end."""
+
+    def __init__(self, number: int) -> None:
+        word = signal.Signals(number).name
+        super().__init__(f"stopped by {word}: what is finished is kept, the same command goes on")
+        self.signal = number
+
+
 class CellError(WayfarerError):
     """A cell raised something that nobody foresaw: the message has its whole trace."""
 
 
 class RayWorkers:
-    """One core for each cell. A context: leaving it ends what is under way.
+    """One core for each cell. A context: leaving it ends what is under way, and signals end the waiting.
 
     On a cluster every machine must have this Wayfarer installed and see the grid's folder under the same path.
     """
@@ -64,14 +76,19 @@ class RayWorkers:
             raise DeviceError(f"Ray does not start{where}: {error}") from error
         self._do = ray.remote(num_cpus=1, max_retries=_ATTEMPTS - 1)(do)
         self._under_way: dict[Any, str] = {}
+        self._signals: list[int] = []
+        # from here on: Ray's own handler prints where in Ray the signal came, and aborts
+        self._caught = lifetime.caught(lambda number, _: self._signals.append(number))
 
     def __enter__(self) -> Self:
+        self._caught.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ray.shutdown()
+        self._caught.__exit__(kind, error, trace)
 
     @property
     def slots(self) -> int:
@@ -83,8 +100,12 @@ class RayWorkers:
         self._under_way[self._do.remote(cell, folder.resolve())] = cell.name
 
     def wait(self) -> tuple[str, WayfarerError | None]:
-        """Return a cell that has ended, and its error if it failed."""
-        [ended], _ = self._ray.wait(list(self._under_way), num_returns=1)
+        """Return a cell that has ended, and its error if it failed. Raises StoppedError once a signal has come."""
+        ended = None
+        while ended is None:
+            if self._signals:
+                raise StoppedError(self._signals[0])
+            ended = next(iter(self._ray.wait(list(self._under_way), num_returns=1, timeout=_POLL)[0]), None)
         name = self._under_way.pop(ended)
         try:
             self._ray.get(ended)

@@ -1,5 +1,6 @@
 """Does what is left of the paper's experiments, and writes tables and page."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from wayfarer_paper import outcome
 from wayfarer_paper.document import paper_page
 from wayfarer_paper.figures import growth_png
 from wayfarer_paper.grid import Cell, GridError, State, run_grid
-from wayfarer_paper.grid_ray import RayWorkers
+from wayfarer_paper.grid_ray import RayWorkers, StoppedError
 from wayfarer_paper.outcome import Colours, Coverage, Growth, Positions, Trial
 from wayfarer_paper.plan import cells_of
 from wayfarer_paper.scales import Scale
@@ -32,7 +33,8 @@ def run_paper(stage: str, size: Scale, out: Path, workers: int | None, address: 
     """Do the cells of a stage that are not finished, then write the tables and the page of all that is.
 
     Raises ConfigError for an unknown stage or a folder of another scale, in which nothing is written then; GridError
-    for cells that failed: the others are kept, and the page shows what there is.
+    for cells that failed: the others are kept, and the page shows what there is. A signal ends it with the exit code
+    that a shell would make of it, and nothing it has started lives on.
     """
     cells = cells_of(stage, size)
     out.mkdir(parents=True, exist_ok=True)
@@ -43,6 +45,9 @@ def run_paper(stage: str, size: Scale, out: Path, workers: int | None, address: 
             run_grid(cells, out, processes, bar.tell)
         except GridError as error:
             failure = error
+        except StoppedError as error:
+            bar.stopped(str(error))
+            sys.exit(128 + error.signal)
         for path in write_results(size, out):
             bar.written(path)
         if failure is not None:
@@ -102,6 +107,10 @@ class _Bar:
             self._progress.console.print(words)
         done = state in (State.KEPT, State.FINISHED)
         self._progress.update(self._task, advance=int(done), description=", ".join(self._under_way) or "done")
+
+    def stopped(self, words: str) -> None:
+        """Say why it ends."""
+        self._progress.console.print(words, markup=False)
 
     def written(self, path: Path) -> None:
         """Say where something was written."""
