@@ -49,6 +49,7 @@ class Material:
     task: str  # what the rewards pay for; empty: they are all 0
     rate: float  # [Hz] of the steps, in the mean
     bounds: NDArray[np.int64]  # (segments + 1,) where in `rows` each segment begins
+    wanted: tuple[str, ...] = FELT  # what of hand and joints is exported beside the position, if it is known
 
     @classmethod
     def of(
@@ -98,8 +99,8 @@ class Material:
 
     @cached_property
     def felt(self) -> tuple[str, ...]:
-        """What of hand and joints is known of every observation exported: names of FELT."""
-        return tuple(name for name in FELT if not self._unknown(name))
+        """What is wanted of hand and joints and known of every observation exported: names of FELT."""
+        return tuple(name for name in self.wanted if not self._unknown(name))
 
     def _unknown(self, name: str) -> int:
         """Count the observations exported of which nobody knows it."""
@@ -110,7 +111,7 @@ class Material:
         """Say what of hand and joints is not exported, because it is not known of every observation."""
         return [
             f"without {name.replace('_', ' ')}: {self._unknown(name)} of the observations have none"
-            for name in FELT
+            for name in self.wanted
             if name not in self.felt
         ]
 

@@ -54,6 +54,23 @@ def test_without_a_task_all_rewards_are_0_and_that_is_said(tmp_path: Path, run: 
         assert not file["data/demo_0/rewards"][:].any()
 
 
+@pytest.mark.parametrize(("words", "names"), [([], 21), (["--state", "position"], 3)])
+def test_of_the_arm_is_told_all_that_was_recorded_or_its_position_alone(
+    tmp_path: Path, words: list[str], names: int
+) -> None:
+    run = write_run(tmp_path / "run", 1, 4, joints=True)
+    done = CliRunner().invoke(app, ["export", "lerobot", str(run), str(tmp_path / "out"), *words])
+    assert done.exit_code == 0, done.output
+    assert "without" not in done.output
+    info = json.loads((tmp_path / "out" / "meta" / "info.json").read_text())
+    state = info["features"]["observation.state"]
+    assert (state["shape"], state["names"][:3], len(state["names"])) == ([names], [*"xyz"], names)
+    mapped = ["--map", str(tmp_path / "none.yaml"), *words]
+    refused = CliRunner().invoke(app, ["export", "lerobot", str(run), str(tmp_path / "mapped"), *mapped])
+    assert isinstance(refused.exception, ConfigError if words else DataError)
+    assert ("--state chooses of runs" in str(refused.exception)) == bool(words)
+
+
 def test_a_task_without_labels_and_an_existing_name_are_refused(tmp_path: Path, run: Path) -> None:
     blind = write_run(tmp_path / "blind", 1, 3, truth=False)
     done = CliRunner().invoke(app, ["export", "minari", str(blind), str(tmp_path / "out"), "--task", "push"])

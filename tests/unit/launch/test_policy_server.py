@@ -1,9 +1,12 @@
 """Policies in other processes as the command line names them: what is none is refused before anything starts."""
 
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from fixtures import policy_servers
+from fixtures.graph import wait_for
 from fixtures.policy_servers import free_address, policy_server
 from wayfarer_core.errors import ConfigError, PolicyError
 from wayfarer_launch.policy_server import served
@@ -50,14 +53,43 @@ def test_a_server_that_ends_while_it_loads_is_told_with_its_last_words(tmp_path:
         enter(f"lerobot:{tmp_path}", python)
 
 
-def test_a_server_that_dies_later_is_noticed(tmp_path: Path) -> None:
-    """A stand-in for LeRobot's environment, in which the protocol's own server dies when it is told to."""
+@pytest.fixture
+def stand_in(tmp_path: Path) -> Path:
+    """What stands in for the Python of LeRobot's environment: the protocol's own server, without LeRobot."""
     python = tmp_path / "python"
-    fixture = Path(__file__).parents[2] / "fixtures" / "policy_servers.py"
-    python.write_text(f"#!/bin/sh\nexec {sys.executable} {fixture} counting 0\n")
+    python.write_text(f"#!/bin/sh\nexec {sys.executable} {policy_servers.__file__} counting 0\n")
     python.chmod(0o755)
-    with served(f"lerobot:{tmp_path}", python) as found:
+    return python
+
+
+def test_a_server_that_was_started_has_ended_afterwards_and_its_end_is_noticed(tmp_path: Path, stand_in: Path) -> None:
+    with served(f"lerobot:{tmp_path}", stand_in) as found:
         found.check()
-        assert found.policy == "counting"
+        assert (found.policy, found.folder) == ("counting", tmp_path)
     with pytest.raises(PolicyError, match="LeRobot's server ended with exit code"):
         found.check()
+    with pytest.raises(PolicyError, match="nobody answers"):
+        enter(f"external:{found.address}")
+
+
+def test_a_command_that_is_killed_takes_its_server_along(tmp_path: Path, stand_in: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from wayfarer_launch.policy_server import served\n"
+        f"with served('lerobot:{tmp_path}', Path('{stand_in}')) as found:\n"
+        "    print(found.address, flush=True); sys.stdin.read()"
+    )
+    words = [sys.executable, "-c", code]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as command:
+        assert command.stdout is not None
+        address = command.stdout.readline().strip()
+        enter(f"external:{address}")
+        command.kill()
+
+    def gone() -> bool:
+        try:
+            enter(f"external:{address}")
+        except PolicyError:
+            return True
+        return False
+
+    wait_for(gone, "the server to end")

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 import pytest
 from fixtures.policy_servers import WELCOME, policy_server
@@ -27,10 +28,16 @@ def said(address: str, *frames: Frame) -> list[dict]:
     return found
 
 
-def test_a_conversation_is_a_welcome_and_an_answer_to_each_observation() -> None:
-    seen = [Frame({"step": k, "ee_position": [0.5, 0, 0]}, bytes([51]) + IMAGE[1:]) for k in (0, 4)]
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Of a server that is well."""
     with policy_server() as server:
-        welcome, *answers = said(server.address, Frame(HELLO), *seen)
+        yield server.address
+
+
+def test_a_conversation_is_a_welcome_and_an_answer_to_each_observation(address: str) -> None:
+    seen = [Frame({"step": k, "ee_position": [0.5, 0, 0]}, bytes([51]) + IMAGE[1:]) for k in (0, 4)]
+    welcome, *answers = said(address, Frame(HELLO), *seen)
     assert welcome == WELCOME
     assert answers == [{"step": k, "actions": [[k / 100, 0.2, 0.5]] * 4} for k in (0, 4)]
 
@@ -50,17 +57,18 @@ def test_a_conversation_is_a_welcome_and_an_answer_to_each_observation() -> None
         ([Frame(HELLO), Frame({"ee_position": [0, 0, 0]}, IMAGE)], "step must be a whole number"),
     ],
 )
-def test_what_it_does_not_understand_is_said_and_the_next_is_served(frames: list[Frame], complaint: str) -> None:
-    with policy_server() as server:
-        assert complaint in said(server.address, *frames)[-1]["error"]
-        assert said(server.address, Frame(HELLO)) == [WELCOME]
+def test_what_it_does_not_understand_is_said_and_the_next_is_served(
+    frames: list[Frame], complaint: str, address: str
+) -> None:
+    assert complaint in said(address, *frames)[-1]["error"]
+    assert said(address, Frame(HELLO)) == [WELCOME]
 
 
-def test_the_actor_that_came_last_is_the_one_that_is_served() -> None:
-    with policy_server() as server, wire.connect(server.address, soon()) as old:
+def test_the_actor_that_came_last_is_the_one_that_is_served(address: str) -> None:
+    with wire.connect(address, soon()) as old:
         wire.send(old, Frame(HELLO), soon())
         assert wire.receive(old, soon()).header == WELCOME
-        assert said(server.address, Frame(HELLO)) == [WELCOME]
+        assert said(address, Frame(HELLO)) == [WELCOME]
         with pytest.raises(wire.WireError, match="connection"):
             wire.receive(old, soon())
 

@@ -17,6 +17,13 @@ class Format(StrEnum):
     MINARI = "minari"
 
 
+class State(StrEnum):
+    """What is exported of the arm."""
+
+    ALL = "all"
+    POSITION = "position"
+
+
 def export(
     to: Annotated[
         Format,
@@ -32,6 +39,12 @@ def export(
     task: Annotated[
         str, typer.Option(help="Whose rewards to write, as in flip-green or push; without it all are 0.")
     ] = "",
+    state: Annotated[
+        State,
+        typer.Option(
+            help="What is told of the arm: [b]all[/b] that was recorded, or the end effector's [b]position[/b] alone."
+        ),
+    ] = State.ALL,
     map_: Annotated[
         Path | None, typer.Option("--map", help="Which topics become which features: a YAML file, for lerobot.")
     ] = None,
@@ -45,6 +58,8 @@ def export(
     """
     if (map_ is not None or suggest_map) and (to is not Format.LEROBOT or task):
         raise ConfigError("a map is for `wayfarer export lerobot`, without --task: bags of any topics have no rewards")
+    if (map_ is not None or suggest_map) and state is not State.ALL:
+        raise ConfigError("--state chooses of runs: with a map, the map says what of the arm is exported")
     if suggest_map and (map_ is not None or len(bags) > 1):
         raise ConfigError("--suggest-map makes a map of one bag: wayfarer export lerobot BAG map.yaml --suggest-map")
     if out.exists():
@@ -56,7 +71,7 @@ def export(
     elif map_ is not None:
         _export_mapped(bags, map_, out)
     else:
-        _export_runs(to, bags, out, task)
+        _export_runs(to, bags, out, task, state)
 
 
 def _export_mapped(bags: list[Path], map_: Path, out: Path) -> None:
@@ -80,7 +95,9 @@ def _export_mapped(bags: list[Path], map_: Path, out: Path) -> None:
         print(f"  {bag}: at no time was there a young value of every feature; nothing of it is in the dataset")
 
 
-def _export_runs(to: Format, runs: list[Path], out: Path, task: str) -> None:
+def _export_runs(to: Format, runs: list[Path], out: Path, task: str, state: State) -> None:
+    from dataclasses import replace
+
     import numpy as np
     from wayfarer_export.lerobot import export_lerobot
     from wayfarer_export.minari import export_minari
@@ -102,6 +119,8 @@ def _export_runs(to: Format, runs: list[Path], out: Path, task: str) -> None:
             rewards = wanted.reward(labels.poses).astype(np.float32)
             material = Material.of(dataset, labels.transitions(dataset), rewards, wanted.name)
             note = f"rewards of {wanted.name} by the {' and the '.join(sorted(set(labels.sources.values())))}"
+        if state is State.POSITION:
+            material = replace(material, wanted=())
         bar = progress.add_task(f"writing {out.name}")
         write(material, out, lambda done, total: progress.update(bar, completed=done, total=total))
     print(f"{out}: {len(material.rows)} steps in {len(material)} unbroken stretches, {note}")
