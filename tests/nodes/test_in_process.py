@@ -24,6 +24,7 @@ from wayfarer_launch.collection import Collection
 from wayfarer_policies.algorithms import checkpoint
 
 WORDS = ["collect", "--seed", "3", "--method", "random-correlated"]  # a method given later wins
+DEADLINE = 600.0  # s, for a collection on a busy machine
 TOPICS = {
     *("observation/image", "policy/action", "control/executed", "robot/current_pose"),
     *("sim/object_pose", "robot/joint_states", "robot/target_pose", "robot/acknowledgement", "replay/episode"),
@@ -31,7 +32,7 @@ TOPICS = {
 
 
 def collect(out: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    done = wayfarer(*WORDS, "--out", str(out), *words)
+    done = wayfarer(*WORDS, "--out", str(out), *words, timeout=DEADLINE)
     assert done.returncode == 0, done.stderr
     return done
 
@@ -48,6 +49,14 @@ def assert_equal_episodes(ros: Path, here: Path, episodes: int, steps: int) -> N
         assert np.isfinite(b.joint_velocities).all()
         assert np.ptp(b.joint_positions, axis=0).min() > 0
         assert repr(b.info) == repr(a.info)  # repr: NaN is the novelty of no goal
+
+
+def assert_equal_networks(one: Path, other: Path) -> None:
+    for kind in ("learner", "novelty"):
+        file = Path("checkpoints") / f"{kind}.safetensors"
+        a, b = (checkpoint.read(run / file, kind).tensors for run in (one, other))
+        assert a.keys() == b.keys()
+        assert [name for name in a if not torch.equal(a[name], b[name])] == []
 
 
 @pytest.mark.slow
@@ -74,11 +83,37 @@ def test_a_run_that_learns_also_learns_the_same(recipe: str, domain: int, tmp_pa
     collect(ros, *words)
     collect(here, *words, "--in-process")
     assert_equal_episodes(ros, here, episodes=4, steps=12)
-    for kind in ("learner", "novelty"):
-        file = Path("checkpoints") / f"{kind}.safetensors"
-        one, other = (checkpoint.read(run / file, kind).tensors for run in (ros, here))
-        assert one.keys() == other.keys()
-        assert [name for name in one if not torch.equal(one[name], other[name])] == []
+    assert_equal_networks(ros, here)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", [("ros", "here"), ("here", "ros")], ids=lambda way: " to ".join(way))
+def test_a_run_of_one_transport_goes_on_over_the_other_as_if_nothing_had_changed(
+    way: tuple[str, str], domain: int, tmp_path: Path
+) -> None:
+    transport: dict[str, tuple[str, ...]] = {"ros": (), "here": ("--in-process",)}
+    config = write_config(
+        tmp_path / "config.yaml",
+        learner={"actor_start": 10},
+        actor={"random_steps": 6},
+        collector={"episodes_per_cycle": 2, "epochs": 1},
+    )
+    words = ("--method", "goal", "--steps", "6", "--threads", "1", "--config", str(config))
+    straight, crossed = tmp_path / "straight", tmp_path / "crossed"
+    collect(straight, *words, "--episodes", "4", "--in-process")
+    for which, episodes in zip(way, ("2", "4"), strict=True):
+        collect(crossed, *words, "--episodes", episodes, *transport[which])
+
+    for number in range(4):
+        a, b = (read_episode(RunDirectory(run).episodes()[number]) for run in (straight, crossed))
+        for name in ("requested", "actions", "reasons", "ee_positions", "object_poses", "images"):
+            np.testing.assert_array_equal(getattr(b, name), getattr(a, name), err_msg=name)
+        assert repr(b.info) == repr(a.info)
+    assert_equal_networks(straight, crossed)
+    sessions = RunDirectory(crossed).description()["sessions"]
+    assert [session["collector"].get("transport", "ROS") for session in sessions] == [
+        "in process" if which == "here" else "ROS" for which in way
+    ]
 
 
 @pytest.mark.slow
@@ -123,7 +158,8 @@ def test_its_bag_is_read_by_other_tools_and_continued_by_the_same_command(tmp_pa
         assert {c.topic for c in reader.connections} == {f"/wayfarer/{name}" for name in TOPICS}
         targets = [c for c in reader.connections if c.topic.endswith("target_pose")]
         assert sum(1 for _ in reader.messages(targets)) == 10
-    assert RunDirectory(run).description()["configuration"]["collector"]["transport"] == "in process"
+    sessions = RunDirectory(run).description()["sessions"]
+    assert [session["collector"]["transport"] for session in sessions] == ["in process"] * 2
     assert "holds 2 finished episodes already" in collect(run, "--episodes", "2", "--steps", "5", "--in-process").stdout
 
 

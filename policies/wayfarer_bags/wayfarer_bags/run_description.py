@@ -14,9 +14,20 @@ from wayfarer_core.provenance import commit
 
 from wayfarer_bags.run_directory import configuration_digest
 
-# What may differ between the sessions of one run: how much is collected and where, not what an episode means.
+# What may differ between the sessions of one run: how much is collected and where, not what an episode means. Over ROS
+# or in one process (transport) the episodes are the same, bit for bit; each session says which it was.
 _FREE_NODES = ("replay",)
-_FREE_KEYS = ("episodes", "seed", "run", "device", "threads", "score_rate", "use_sim_time", "policy_address")
+_FREE_KEYS = (
+    "episodes",
+    "seed",
+    "run",
+    "device",
+    "threads",
+    "score_rate",
+    "transport",
+    "use_sim_time",
+    "policy_address",
+)
 _FREE_ENDING = "_timeout"
 _VERSIONS = ("wayfarer-replay", "rclpy", "torch", "numpy", "mujoco", "robosuite", "mcap")
 

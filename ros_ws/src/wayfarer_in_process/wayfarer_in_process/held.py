@@ -50,8 +50,6 @@ def _compared(configuration: Configuration, whole: bool, by_path: bool) -> dict[
         for node, values in configuration.items()
         if whole or node in _SAID
     }
-    if "collector" in parts:
-        parts["collector"].pop("transport", None)  # over ROS or not, the episodes are the same
     actor = parts.get("actor", {})
     actor.pop("checkpoint_sha256" if by_path else "checkpoint", None)
     if "checkpoint" in actor:
