@@ -1,4 +1,4 @@
-"""Dockerfile and devcontainer against docs/install.md: the same steps in the same order. They are built by nobody here."""
+"""Dockerfile and devcontainer against docs/install.md: the same steps in the same order. None is built here."""
 
 import json
 import re

@@ -66,15 +66,24 @@ class Caller:
         """Return an action's result; cancel it when this collector is told to stop."""
         client = self._actions[name]
         self.patience.until(client.server_is_ready, self.timeout, lambda: f"nobody offers {name}")
-        sent = client.send_goal_async(goal, lambda message: tell(message.feedback))
+        sent = self._asked(lambda: client.send_goal_async(goal, lambda message: tell(message.feedback)), name)
         handle = self.patience.result_of(sent, self.timeout, name)
         if not handle.accepted:
             raise DeviceError(f"{name} rejected the goal: see that node's log")
-        future = handle.get_result_async()
+        future = self._asked(handle.get_result_async, name)
         self.patience.until(lambda: future.done() or self.patience.stopped, timeout, lambda: f"{name} did not end")
         if not future.done():
-            handle.cancel_goal_async()
+            self._asked(handle.cancel_goal_async, name)
         return self.patience.result_of(future, timeout, f"the end of {name}").result
+
+    def _asked(self, ask: Callable[[], Any], name: str) -> Any:
+        """Let the executor's thread ask an action's server; return the future of the answer.
+
+        Jazzy's ActionClient notes what it has asked only once it is sent. In another thread than the executor's the
+        answer may be there before that, and would be dropped.
+        """
+        task = self._node.executor.create_task(ask)  # type: ignore[union-attr]  # the node spins
+        return self.patience.result_of(task, self.timeout, name)
 
 
 @dataclass(frozen=True)
