@@ -28,6 +28,7 @@ DEADLINE = 600.0  # s, for a collection on a busy machine
 TOPICS = {
     *("observation/image", "policy/action", "control/executed", "robot/current_pose"),
     *("sim/object_pose", "robot/joint_states", "robot/target_pose", "robot/acknowledgement", "replay/episode"),
+    "teleop/command",
 }
 
 

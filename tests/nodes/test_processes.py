@@ -120,11 +120,11 @@ LAUNCH_WITHOUT_CARE = """
 import subprocess, sys
 from pathlib import Path
 from wayfarer_launch.launch_file import read_launch_file
-from wayfarer_launch.nodes import _executable, find_launch_file, share_of
+from wayfarer_launch.nodes import executable, find_launch_file, share_of
 given = dict(word.split(":=") for word in sys.argv[3:])
 launch = read_launch_file(find_launch_file(sys.argv[2]), given, share_of)
 pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-commands = [[_executable(n.package, n.executable), *n.arguments()] for n in launch.nodes]
+commands = [[executable(n.package, n.executable), *n.arguments()] for n in launch.nodes]
 nodes = [subprocess.Popen(command, **pipes) for command in commands]
 nodes[0].wait()
 """

@@ -14,7 +14,7 @@ from wayfarer_core import names
 
 SECURITY = Path(__file__).parents[2] / "launch" / "security"
 NAMESPACE = "/wayfarer"
-NODES = ("sim_bridge", "camera", "control", "view", "actor", "replay", "novelty", "learner", "collector")
+NODES = ("sim_bridge", "camera", "control", "view", "actor", "replay", "novelty", "learner", "collector", "teleop")
 RULES = ("publish", "subscribe", "reply", "request", "execute", "call")
 
 Allowed = dict[str, set[str]]  # rule -> names
@@ -82,7 +82,7 @@ def test_each_topic_has_its_publisher_and_only_the_robots_machine_commands_the_a
 @pytest.mark.slow
 def test_the_policy_allows_what_the_nodes_of_a_run_do_and_nothing_else(domain: int, tmp_path: Path) -> None:
     words = ["launch", "sim.launch.xml", f"run:={tmp_path}/run", "episodes:=1000", "steps:=5"]
-    words += ["method:=goal", "learning:=true"]
+    words += ["method:=goal", "learning:=true", "device:=topic"]
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(
             [VENV / "bin" / "wayfarer", *words], stdout=log, stderr=subprocess.STDOUT, env=os.environ
@@ -103,6 +103,8 @@ def test_the_policy_allows_what_the_nodes_of_a_run_do_and_nothing_else(domain: i
                         rule: {n for n in may[rule] if "franka_bridge" not in n} - {f"{NAMESPACE}/{names.SCENE}"}
                         for rule in RULES
                     }
+                if node == "teleop":  # the other devices' topic
+                    may = {rule: may[rule] - {"/spacenav/joy"} for rule in RULES}
                 assert does == may, node
     finally:
         process.send_signal(signal.SIGTERM)

@@ -12,7 +12,7 @@ from wayfarer_core import names
 from wayfarer_core.errors import DataError
 from wayfarer_core.fault import FaultKind
 
-from wayfarer_bags.episode import End, Episode, EpisodeInfo
+from wayfarer_bags.episode import ActionSource, End, Episode, EpisodeInfo
 from wayfarer_bags.files.recorded import Message, UnreadableError, contract_name, header_stamp
 from wayfarer_bags.fresh import fresh
 from wayfarer_bags.joints import ARM_JOINTS, arm_joints
@@ -93,8 +93,11 @@ def assemble(parts: Parts, info: EpisodeInfo, final_stamp: int, path: Path, with
     requested = np.full((steps, 3), np.nan, dtype=np.float32)
     executed = np.full((steps, 3), np.nan, dtype=np.float32)
     reasons = np.zeros(steps, dtype=np.uint16)
+    sources = np.full(steps, ActionSource.POLICY, dtype=np.uint8)
     for k, action in parts.actions.items():
         requested[k] = action.action
+        if getattr(action, "source", None) == ActionSource.HUMAN:  # the field came after the first bags
+            sources[k] = ActionSource.HUMAN
         record = parts.executed.get((k, int(stamps[k])))
         if record is not None:
             executed[k], reasons[k] = record.executed, record.reasons
@@ -111,6 +114,7 @@ def assemble(parts: Parts, info: EpisodeInfo, final_stamp: int, path: Path, with
         requested=requested,
         actions=executed,
         reasons=reasons,
+        sources=sources,
         seen=seen,
         valid=complete[:-1] & complete[1:] & np.isfinite(executed).all(axis=1),
         ee_positions=hand[:, :3].copy(),

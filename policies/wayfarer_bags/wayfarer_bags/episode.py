@@ -18,6 +18,13 @@ class End(IntEnum):
     ABORTED = 3
 
 
+class ActionSource(IntEnum):
+    """Who chose an action; the constants of wayfarer_msgs/Action."""
+
+    POLICY = 0
+    HUMAN = 1
+
+
 @dataclass(frozen=True)
 class EpisodeInfo:
     """The begin and end records of one episode, merged."""
@@ -50,6 +57,7 @@ class Episode:
     requested: NDArray[np.float32]  # (T, 3) actions as the policy sent them
     actions: NDArray[np.float32]  # (T, 3) actions as executed, normalised to [-1, 1]
     reasons: NDArray[np.uint16]  # (T,) bits of wayfarer_msgs/ExecutedAction
+    sources: NDArray[np.uint8]  # (T,) who chose the action: ActionSource; the policy, of bags that do not say
     seen: NDArray[np.bool_]  # (T + 1,) observations whose image was recorded
     valid: NDArray[np.bool_]  # (T,)
     ee_positions: NDArray[np.float64]  # (T + 1, 3)

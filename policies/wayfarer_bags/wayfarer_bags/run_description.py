@@ -9,7 +9,14 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from wayfarer_core.errors import ConfigError
-from wayfarer_core.options import ActingOptions, ExternalOptions, LearnerOptions, NoveltyOptions
+from wayfarer_core.options import (
+    NO_DEVICE,
+    ActingOptions,
+    ExternalOptions,
+    LearnerOptions,
+    NoveltyOptions,
+    TeleopOptions,
+)
 from wayfarer_core.provenance import commit
 
 from wayfarer_bags.run_directory import configuration_digest
@@ -27,6 +34,7 @@ _FREE_KEYS = (
     "transport",
     "use_sim_time",
     "policy_address",
+    "teleop_device",
 )
 _FREE_ENDING = "_timeout"
 _VERSIONS = ("wayfarer-replay", "rclpy", "torch", "numpy", "mujoco", "robosuite", "mcap")
@@ -35,7 +43,7 @@ _VERSIONS = ("wayfarer-replay", "rclpy", "torch", "numpy", "mujoco", "robosuite"
 _EARLIER: dict[str, dict[str, Any]] = {
     "learner": asdict(LearnerOptions()),
     "novelty": asdict(NoveltyOptions()),
-    "actor": asdict(ActingOptions()) | asdict(ExternalOptions()),
+    "actor": asdict(ActingOptions()) | asdict(ExternalOptions()) | asdict(TeleopOptions()),
     "collector": {"candidates": 0},
 }
 _GONE = {"actor": ("ee_position",)}
@@ -62,6 +70,7 @@ def describe(existing: Mapping[str, Any], configuration: Configuration) -> dict[
         "commit": commit(),
         "python": platform.python_version(),
         "threads": configuration.get("actor", {}).get("threads", 1),
+        "teleop_device": configuration.get("actor", {}).get("teleop_device", NO_DEVICE),
         "versions": {name: _version(name) for name in _VERSIONS},
         "collector": dict(configuration.get("collector", {})),
     }

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 TRIES = 20  # attempts at one episode in a row that may be aborted by faults which end by themselves
+DISCARDED = "discarded by the operator"  # reason of an episode that a person has taken back, without any fault
 
 
 class FaultKind(IntEnum):

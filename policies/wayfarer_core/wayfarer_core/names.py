@@ -26,6 +26,7 @@ GOAL_POSITION = "novelty/goal_position"
 WEIGHTS = "learner/weights"
 REPLAY_EPISODE = "replay/episode"
 COLLECTOR_STATUS = "collector/status"
+TELEOP_COMMAND = "teleop/command"
 TF = "/tf"  # this and the next are everybody's, in no namespace
 TF_STATIC = "/tf_static"
 MARKERS = "view/markers"

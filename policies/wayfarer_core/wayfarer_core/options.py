@@ -13,6 +13,8 @@ AFTER_ARRIVAL = ("continue", "play", "return")
 WHITENING = ("fits", "episodes")
 NO_SERVER = "none"  # in place of an address
 ANY_POLICY = "none"  # in place of a name
+NO_DEVICE, KEYBOARD = "none", "keyboard"
+DEVICES = (KEYBOARD, "gamepad", "spacemouse", "topic")
 
 
 @dataclass(frozen=True)
@@ -77,3 +79,14 @@ class ExternalOptions:
     policy_name: str = param(ANY_POLICY, "what it must call its policy; none: anything")
     policy_timeout: float = param(0.4, "time it has for an answer: less than a control period [s]", 0.001, 600.0)
     policy_actions: int = param(0, "actions of each chunk that are carried out; 0: all", 0, 1000)
+
+
+@dataclass(frozen=True)
+class TeleopOptions:
+    """Whether a person may take over, and how long their wish counts."""
+
+    teleop_device: str = param(NO_DEVICE, "what a person takes over with", choices=(NO_DEVICE, *DEVICES))
+    command_age: float = param(
+        0.2, "oldest teleop/command that moves the arm; half a control period or less [s]", 0.01, 2.0
+    )
+    device_timeout: float = param(1.0, "silence on teleop/command after which the device is lost [s]", 0.1, 60.0)

@@ -58,6 +58,7 @@ NOVELTY_GOAL = Topic(names.NOVELTY_GOAL, "sensor_msgs/msg/Image", LATCHED, "nove
 GOAL_POSITION = Topic(names.GOAL_POSITION, "geometry_msgs/msg/PointStamped", LATCHED, "novelty")
 WEIGHTS = Topic(names.WEIGHTS, "wayfarer_msgs/msg/Weights", LATCHED, "learner", ("actor",))
 REPLAY_EPISODE = Topic(names.REPLAY_EPISODE, "wayfarer_msgs/msg/Episode", LATCHED, "replay")
+TELEOP_COMMAND = Topic(names.TELEOP_COMMAND, "wayfarer_msgs/msg/TeleopCommand", STEP, "teleop", ("actor",))
 COLLECTOR_STATUS = Topic(names.COLLECTOR_STATUS, "wayfarer_msgs/msg/CollectorStatus", LATCHED, "collector")
 TF = Topic(names.TF, "tf2_msgs/msg/TFMessage", STATE, "view")
 TF_STATIC = Topic(names.TF_STATIC, "tf2_msgs/msg/TFMessage", STANDING, "bridge")

@@ -15,6 +15,8 @@ from wayfarer_export.lerobot_files import Column, Feature, Picture, new_dataset
 from wayfarer_export.segments import FELT, Material, Segment, even_rate
 
 IMAGE, STATE, POSE = "observation.image", "observation.state", "object_pose"
+LABEL = "label"  # of the episode, as people say: 1 success, 0 failure, -1 nobody has said
+SOURCE = "source"  # who chose the action: 0 the policy, 1 a person
 _XYZ, _QUATERNION = ("x", "y", "z"), ("qx", "qy", "qz", "qw")
 _FELT = {
     "ee_orientations": _QUATERNION,
@@ -32,12 +34,15 @@ def export_lerobot(
     """
     rate = even_rate(material)
     task = f"do {material.task}" if material.task else "explore"
+    notes: dict[int, str] = {}  # LeRobot's episode -> what a person wrote of it
     with new_dataset(out, _features(material), rate, task, robot="franka") as writer:
         for k, segment in enumerate(material.segments()):
             writer.begin(segment.source)
             writer.add(_columns(segment))
+            if segment.note:
+                notes[k] = segment.note
             progress(k + 1, len(material))
-        writer.note = {**material.provenance(), "measured_rate_hz": material.rate}
+        writer.note = {**material.provenance(), "measured_rate_hz": material.rate, "notes": notes}
 
 
 def _features(material: Material) -> dict[str, Feature]:
@@ -47,6 +52,8 @@ def _features(material: Material) -> dict[str, Feature]:
         STATE: Feature("float32", (len(state),), state),
         POSE: Feature("float32", (7,), (*_XYZ, *_QUATERNION)),
         "action": Feature("float32", (3,), _XYZ),
+        SOURCE: Feature("int64", (1,)),
+        LABEL: Feature("int64", (1,)),
         "next.reward": Feature("float32", (1,)),
         "next.done": Feature("bool", (1,)),
         "next.terminated": Feature("bool", (1,)),
@@ -60,6 +67,8 @@ def _columns(segment: Segment) -> Mapping[str, Column]:
         STATE: np.concatenate([part[:-1] for part in state if part is not None], axis=1),
         POSE: segment.object_poses[:-1],
         "action": segment.actions,
+        SOURCE: segment.sources.astype(np.int64)[:, None],
+        LABEL: np.full((segment.steps, 1), segment.label),
         "next.reward": segment.rewards[:, None],
         "next.done": (segment.terminated | segment.truncated)[:, None],
         "next.terminated": segment.terminated[:, None],

@@ -44,6 +44,7 @@ def _write(episode: h5py.Group, number: int, segment: Segment) -> None:
     episode.attrs["id"] = number
     episode.attrs["total_steps"] = segment.steps
     episode.attrs["source"] = segment.source
+    episode.attrs["label"], episode.attrs["note"] = segment.label, segment.note
     episode.create_dataset(
         "observations/image", data=segment.images, chunks=(1, *segment.images.shape[1:]), compression="lzf"
     )
@@ -52,6 +53,7 @@ def _write(episode: h5py.Group, number: int, segment: Segment) -> None:
         if (values := getattr(segment, felt)) is not None:
             episode.create_dataset(f"observations/{called}", data=values)
     episode.create_dataset("infos/object_pose", data=segment.object_poses)  # truth: no observation
+    episode.create_dataset("infos/source", data=segment.sources)  # who chose the action: 0 the policy, 1 a person
     episode.create_dataset("actions", data=segment.actions)
     episode.create_dataset("rewards", data=segment.rewards)
     episode.create_dataset("terminations", data=segment.terminated)

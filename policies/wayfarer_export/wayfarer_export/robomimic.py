@@ -41,6 +41,7 @@ def export_robomimic(material: Material, out: Path, progress: Progress = lambda 
 def _write(demo: h5py.Group, segment: Segment) -> None:
     demo.attrs["num_samples"] = segment.steps
     demo.attrs["source"] = segment.source
+    demo.attrs["label"], demo.attrs["note"] = segment.label, segment.note
     for name, part in (("obs", slice(None, -1)), ("next_obs", slice(1, None))):
         images = segment.images[part]
         demo.create_dataset(f"{name}/{IMAGE}", data=images, chunks=(1, *images.shape[1:]), compression="lzf")
@@ -51,6 +52,7 @@ def _write(demo: h5py.Group, segment: Segment) -> None:
         if np.isfinite(segment.object_poses).any():
             demo.create_dataset(f"{name}/object", data=segment.object_poses[part])
     demo.create_dataset("actions", data=segment.actions)
+    demo.create_dataset("source", data=segment.sources)  # 0 the policy, 1 a person; robomimic ignores it
     demo.create_dataset("rewards", data=segment.rewards)
     demo.create_dataset("dones", data=segment.terminated.astype(np.int64))
     demo.create_dataset("truncated", data=segment.truncated.astype(np.int64))

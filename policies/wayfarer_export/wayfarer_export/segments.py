@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from wayfarer_bags.labels import Label, read_labels
 from wayfarer_core.errors import DataError
 from wayfarer_data.cache.dataset import Dataset
 from wayfarer_data.cache.layout import channels_last
@@ -29,9 +30,12 @@ class Segment:
     joint_velocities: NDArray[np.float32] | None  # (T + 1, 7) [rad/s]; None: not known of all
     object_poses: NDArray[np.float32]  # (T + 1, 7) position [m] and quaternion xyzw; NaN where nobody knows
     actions: NDArray[np.float32]  # (T, 3) as executed, in [-1, 1]
+    sources: NDArray[np.uint8]  # (T,) who chose the action: 0 the policy, 1 a person
     rewards: NDArray[np.float32]  # (T,) of the state each step leads to
     terminated: NDArray[np.bool_]  # (T,) the task ended with this step
     truncated: NDArray[np.bool_]  # (T,) the record ends with this step, and not the task
+    label: int  # of its episode: 1 success, 0 failure, -1 nobody has said
+    note: str  # what a person has written of it
 
     @property
     def steps(self) -> int:
@@ -46,7 +50,7 @@ class Material:
     dataset: Dataset
     rows: NDArray[np.int64]  # (N,) the steps to export
     rewards: NDArray[np.float32]  # (R,) of each state
-    task: str  # what the rewards pay for; empty: they are all 0
+    task: str  # what the rewards pay for; empty: an end by success alone
     rate: float  # [Hz] of the steps, in the mean
     bounds: NDArray[np.int64]  # (segments + 1,) where in `rows` each segment begins
     wanted: tuple[str, ...] = FELT  # what of hand and joints is exported beside the position, if it is known
@@ -60,7 +64,7 @@ class Material:
             raise DataError(f"{', '.join(map(str, dataset.runs))}: there is no valid step to export")
         episodes = dataset.index.place[rows]
         cuts = np.flatnonzero((np.diff(rows) != 1) | (np.diff(episodes) != 0)) + 1
-        paid = np.zeros(dataset.rows, np.float32) if rewards is None else rewards
+        paid = success_rewards(dataset) if rewards is None else rewards
         return cls(dataset, rows, paid, task, rate_of(dataset, rows), np.concatenate([[0], cuts, [len(rows)]]))
 
     def __len__(self) -> int:
@@ -75,6 +79,7 @@ class Material:
 
     def segments(self) -> Iterator[Segment]:
         """Yield the segments in order."""
+        said, labels = _said(self.dataset), labels_of(self.dataset)
         for start, behind in zip(self.bounds[:-1], self.bounds[1:], strict=True):
             steps = self.rows[start:behind]
             states = np.append(steps, steps[-1] + 1)
@@ -89,9 +94,12 @@ class Material:
                 **self._felt(states),
                 object_poses=self.dataset.object_poses(states).numpy(),
                 actions=self.dataset.actions(steps).numpy(),
+                sources=self.dataset.sources(steps).numpy(),
                 rewards=self.rewards[steps + 1],
                 terminated=terminated,
                 truncated=truncated,
+                label=int(labels[self.dataset.index.place[steps[0]]]),
+                note=said[place.run].get(place.episode, Label()).note,
             )
 
     def _felt(self, rows: NDArray[np.int64]) -> dict[str, NDArray[np.float32] | None]:
@@ -117,9 +125,42 @@ class Material:
 
     def provenance(self) -> dict[str, Any]:
         """Say what was exported, for the formats' own notes."""
-        note = f"rewards of task {self.task}" if self.task else "without a task: all rewards are 0"
         runs = [str(run) for run in self.dataset.runs]
+        note = self.rewards_in_words
         return {"recorded_by": "wayfarer", "runs": runs, "rewards": note, "left_out": self.left_out()}
+
+    @property
+    def rewards_in_words(self) -> str:
+        """What is paid for."""
+        if self.task:
+            return f"rewards of task {self.task}"
+        if self.rewards.any():
+            return "without a task: 1 where an episode ended in success, else 0"
+        return "without a task: all rewards are 0"
+
+
+def success_rewards(dataset: Dataset) -> NDArray[np.float32]:
+    """Return 1 for each state (R,) in which an episode ended by success, as a person said, and 0 for all others."""
+    rewards = np.zeros(dataset.rows, np.float32)
+    rewards[dataset.lasts[labels_of(dataset) == 1]] = 1.0
+    return rewards
+
+
+def labels_of(dataset: Dataset) -> NDArray[np.int64]:
+    """Return of each episode (E,) 1 for success, 0 for failure, -1 where nobody has said.
+
+    What `wayfarer label` was told counts, else that an episode ended by success. DataError where it cannot be read.
+    """
+    said, labels = _said(dataset), np.where(dataset.index.terminal, 1, -1)
+    for k, (run, number) in enumerate(zip(dataset.episode_runs.tolist(), dataset.index.numbers.tolist(), strict=True)):
+        label = said[run].get(number, Label())
+        if label.success is not None:
+            labels[k] = int(label.success)
+    return labels
+
+
+def _said(dataset: Dataset) -> list[dict[int, Label]]:
+    return [read_labels(run) for run in dataset.runs]
 
 
 def rate_of(dataset: Dataset, rows: NDArray[np.int64] | None = None) -> float:

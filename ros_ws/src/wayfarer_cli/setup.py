@@ -3,7 +3,7 @@ from setuptools import setup
 setup(
     name="wayfarer_cli",
     version="0.1.0",
-    packages=["wayfarer_cli", "wayfarer_cli.doctor", "wayfarer_cli.train"],
+    packages=["wayfarer_cli", "wayfarer_cli.doctor", "wayfarer_cli.label", "wayfarer_cli.train"],
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/wayfarer_cli"]),
         ("share/wayfarer_cli", ["package.xml"]),

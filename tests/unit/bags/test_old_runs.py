@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from wayfarer_bags import digests
 from wayfarer_bags.bag import read_episode
+from wayfarer_bags.episode import ActionSource
 from wayfarer_bags.run_directory import RunDirectory, RunWriter, finished
 from wayfarer_data.cache.dataset import Dataset
 from wayfarer_data.upkeep.recover import recover_in_place
@@ -36,6 +37,7 @@ def test_it_reads_as_it_did() -> None:
         columns = [np.ascontiguousarray(of).tobytes() for of in (*found, episode.observed_at)]
         assert [zlib.crc32(column) for column in columns] == checksums
         assert episode.valid.all()
+        assert (episode.sources == ActionSource.POLICY).all()
 
 
 def test_it_is_good_and_what_it_has_no_digests_of_is_said(run: Path) -> None:

@@ -30,13 +30,19 @@ def test_a_new_run_keeps_its_configuration_and_its_first_session() -> None:
     (session,) = description["sessions"]
     assert session["collector"] == CONFIGURATION["collector"]
     assert session["versions"]["numpy"][0].isdigit()
-    assert set(session) == {"started", "host", "commit", "python", "threads", "versions", "collector"}
+    assert set(session) == {"started", "host", "commit", "python", "threads", "teleop_device", "versions", "collector"}
 
 
 def test_a_session_tells_the_number_of_threads_which_the_next_may_change() -> None:
     first = describe({}, changed("actor", "threads", 3))
     assert first["sessions"][0]["threads"] == 3
     assert describe(first, changed("actor", "threads", 1))["sessions"][1]["threads"] == 1
+
+
+def test_a_session_tells_the_device_which_the_next_may_change_and_old_runs_had_none() -> None:
+    assert describe({}, CONFIGURATION)["sessions"][0]["teleop_device"] == "none"
+    first = describe({}, changed("actor", "teleop_device", "keyboard"))
+    assert describe(first, changed("actor", "teleop_device", "gamepad"))["sessions"][1]["teleop_device"] == "gamepad"
 
 
 def test_a_package_that_is_missing_is_named_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,14 @@ def test_the_launch_file_of_a_target_takes_all_that_it_is_told(target: str, hard
     assert set(launch_arguments(wanted(target, hardware))) <= set(declared_arguments(LAUNCH / f"{target}.launch.xml"))
 
 
+def test_a_device_is_told_to_the_launch_file_where_there_is_one() -> None:
+    assert "device" not in launch_arguments(wanted("sim"))
+    by_hand = Collection("sim", "teleop", 3, 20, 1, Path("never-made"), "sequential", None, device="gamepad")
+    assert launch_arguments(by_hand)["device"] == "gamepad"
+    with pytest.raises(ConfigError, match="--method teleop needs --device keyboard, gamepad, spacemouse or topic"):
+        Collection("sim", "teleop", 3, 20, 1, Path("never-made"), "sequential", None)
+
+
 def test_the_simulator_has_no_arm_to_choose() -> None:
     with pytest.raises(ConfigError, match="robot, robot_ip, backend: only --target hardware has a robot to choose"):
         collect_episodes(wanted("sim", PANDA))

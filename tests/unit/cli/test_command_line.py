@@ -8,6 +8,7 @@ import pytest
 from wayfarer_cli import main
 from wayfarer_cli.paper import paper
 from wayfarer_collector.params import SCHEDULES
+from wayfarer_core.options import DEVICES
 from wayfarer_paper.plan import STAGES
 from wayfarer_paper.scales import SCALES
 from wayfarer_policies.exploration.methods import METHODS
@@ -36,6 +37,12 @@ def wayfarer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     [
         (["collect", "--schedule", "foo"], ["--schedule", "'sequential', 'overlapped'"]),
         (["collect", "--method", "offline"], ["--method", "'goal', 'goal-random'"]),
+        (["collect", "--method", "teleop"], ["--method teleop needs --device keyboard", "topic"]),
+        (["collect", "--device", "foot"], ["--device", "'keyboard', 'gamepad'"]),
+        (
+            ["collect", "--method", "teleop", "--device", "gamepad", "--in-process"],
+            ["--in-process has no ROS for a gamepad", "--device keyboard"],
+        ),
         (["collect", "--target", "moon"], ["--target", "'sim', 'hardware'"]),
         (["collect", "--recipe", "foo"], ["--recipe", "'practical', 'paper'"]),
         (["collect", "--episodes", "0"], ["--episodes"]),
@@ -86,6 +93,7 @@ def test_a_wrong_word_is_one_line_and_exit_code_1_before_anything_starts(
 def test_what_the_command_line_offers_is_all_there_is() -> None:
     assert {*get_args(main.Collecting), "offline"} == set(METHODS)
     assert get_args(main.Pace) == SCHEDULES
+    assert get_args(get_args(get_args(main.Device)[0])[0]) == DEVICES
 
 
 @pytest.mark.parametrize(("option", "there_is"), [("stage", STAGES), ("size", SCALES)])

@@ -49,7 +49,7 @@ def test_where_nobody_recorded_the_cube_the_tracker_s_word_is_exported(
 def test_without_a_task_all_rewards_are_0_and_that_is_said(tmp_path: Path, run: Path) -> None:
     out = tmp_path / "out.hdf5"
     done = CliRunner().invoke(app, ["export", "robomimic", str(run), str(out)])
-    assert "no task: all rewards are 0" in done.output
+    assert "without a task: all rewards are 0" in done.output
     with h5py.File(out) as file:
         assert not file["data/demo_0/rewards"][:].any()
 

@@ -8,7 +8,7 @@ from wayfarer_collector.scene import NoScene
 from wayfarer_collector.waiting import InterruptedWaitError, Patience, RefusedError, SilenceError
 from wayfarer_core import names
 from wayfarer_core.errors import DeviceError
-from wayfarer_core.fault import FaultKind
+from wayfarer_core.fault import DISCARDED, TRIES, FaultKind
 from wayfarer_msgs.action import RunEpisode
 from wayfarer_msgs.msg import Episode
 
@@ -115,3 +115,26 @@ def test_an_operators_stop_of_the_collector_ends_it_before_the_next_episode() ->
     with pytest.raises(InterruptedWaitError):
         robot(nodes).run_episode(None)
     assert nodes.ended == []
+
+
+class Discarding(Nodes):
+    """Somebody discards so many episodes before one is let through."""
+
+    def __init__(self, discarded: int) -> None:
+        super().__init__([])
+        self._discarded = discarded
+
+    def action(self, name: str, goal: Any, timeout: float, tell: Any = None) -> Any:
+        super().action(name, goal, timeout, tell)
+        if len(self.asked) > self._discarded:
+            return self._result
+        return RunEpisode.Result(end=Episode.ABORTED, steps=4, reason=DISCARDED)
+
+
+def test_what_a_person_discards_is_done_once_more_at_once_and_as_often_as_they_like(pauses: list[float]) -> None:
+    nodes = Discarding(TRIES + 5)
+    assert robot(nodes).run_episode(None).end == Episode.TRUNCATED
+    assert len(nodes.ended) == TRIES + 6
+    assert [goal.attempt for goal in nodes.asked] == list(range(TRIES + 6)), "each with its own randomness"
+    assert {goal.episode for goal in nodes.asked} == {0}
+    assert pauses == []

@@ -28,3 +28,12 @@ def test_a_bridge_keeps_to_controls_box_and_orientation() -> None:
     for other in ({**control, **OTHER}, {**control, "orientation": [0.0, 1.0, 0.0, 0.0]}):
         with pytest.raises(ConfigError, match="the bridge would refuse what control commands"):
             check_agreement({"control": control, "franka_bridge": other})
+
+
+def test_a_wish_moves_the_arm_for_half_a_control_period_at_most() -> None:
+    control = {**CONTROL, "control_period": 0.5}
+    actor = {"teleop_device": "gamepad", "command_age": 0.25}
+    check_agreement({"control": control, "actor": actor})
+    check_agreement({"control": control, "actor": {"teleop_device": "none", "command_age": 2.0}})
+    with pytest.raises(ConfigError, match=r"actor.command_age is 0.3 s, more than half .* give 0.25 s or less"):
+        check_agreement({"control": control, "actor": {**actor, "command_age": 0.3}})

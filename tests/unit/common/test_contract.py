@@ -6,7 +6,10 @@ from wayfarer_common import contract, qos
 from wayfarer_common.contract import TOPICS, Topic
 from wayfarer_core import names
 
-NODES = {"bridge", "sim_bridge", "camera", "control", "actor", "replay", "collector", "novelty", "learner", "view"}
+NODES = {
+    *("bridge", "sim_bridge", "camera", "control", "actor", "replay", "collector", "novelty", "learner", "view"),
+    "teleop",
+}
 NOT_TOPICS = {  # services, actions and constants of names.py
     *(
         "RESET",

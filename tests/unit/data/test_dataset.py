@@ -11,16 +11,18 @@ import numpy as np
 import pytest
 import torch
 from fixtures import episodes as fixture
-from fixtures.episodes import write_run
+from fixtures.episodes import write_episode, write_run
 from torch.utils.data import DataLoader
 from wayfarer_bags import digests
 from wayfarer_bags.episode import End
 from wayfarer_bags.run_directory import RunWriter
 from wayfarer_core.errors import DataError
+from wayfarer_core.fault import DISCARDED
 from wayfarer_data.cache.buffer import RunBuffer
 from wayfarer_data.cache.cache_index import INDEX
 from wayfarer_data.cache.dataset import Dataset, Place, Transitions, as_it_is
 from wayfarer_data.cache.sampling import Batch
+from wayfarer_data.upkeep.rewrite import merge
 from wayfarer_policies.algorithms.algorithm import LabelledBatch
 from wayfarer_policies.exploration.relabel import FutureGoals
 
@@ -75,6 +77,24 @@ def test_a_lost_image_loses_its_steps_and_nothing_else(two_runs: list[Path]) -> 
     data = Dataset.open(two_runs[:1])
     steps = {data.place(row).step for row in data.transitions.tolist()}
     assert steps == {0, 3, 4}
+
+
+def test_who_chose_each_action_is_a_column_and_stays_when_runs_are_merged(tmp_path: Path) -> None:
+    a = write_run(tmp_path / "a", 2, 3, human=[1])
+    b = write_run(tmp_path / "b", 1, 3, human=[0, 2])
+    merged = Path(merge([a, b], tmp_path / "both").run)
+    for dataset in (Dataset.open([a, b]), Dataset.open([merged])):
+        assert dataset.sources(dataset.transitions).tolist() == [0, 1, 0, 0, 1, 0, 1, 0, 1]
+        assert dataset.column("sources")[dataset.lasts].tolist() == [0, 0, 0], "no action belongs to the last row"
+
+
+def test_what_a_person_discarded_is_left_out_and_what_a_fault_aborted_is_not(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", 1, 4)
+    write_episode(run, 1, 4, end=End.ABORTED, record={"reason": DISCARDED})
+    write_episode(run, 2, 4, end=End.ABORTED, record={"reason": "no observation for 10.0 s"})
+    dataset = Dataset.open([run])
+    assert dataset.index.numbers.tolist() == [0, 2]
+    assert len(list(run.glob("*.mcap"))) == 3
 
 
 def test_random_batches_hold_transitions_of_every_run(two_runs: list[Path]) -> None:
@@ -225,7 +245,7 @@ def test_a_flip_anywhere_in_the_cache_is_never_trained_on(tmp_path: Path) -> Non
             assert all((a == b).all() for a, b in zip(whole, found, strict=True))
             shutil.rmtree(kept)
             looked_at += 1
-    assert looked_at == 4 * 11
+    assert looked_at == 4 * 12
 
 
 # --- what is refused ---

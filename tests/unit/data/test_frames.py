@@ -28,6 +28,7 @@ def recorded_episode(steps: int = 4) -> Episode:
         requested=np.zeros((steps, 3), np.float32),
         actions=rng.uniform(-1, 1, (steps, 3)).astype(np.float32),
         reasons=np.zeros(steps, np.uint16),
+        sources=np.zeros(steps, np.uint8),
         seen=np.ones(steps + 1, bool),
         valid=np.ones(steps, bool),
         ee_positions=rng.uniform(size=(steps + 1, 3)),
@@ -133,7 +134,7 @@ def test_every_single_flip_in_every_file_of_a_cache_is_found(tmp_path: Path, mak
                 FrameCache(tmp_path / "cache")
             found += 1
         file.write_bytes(data)
-    assert found == 30 * 11  # ten columns and the index
+    assert found == 30 * 12  # eleven columns and the index
     assert len(FrameCache(tmp_path / "cache")) == 4
 
 
@@ -168,7 +169,7 @@ def test_files_of_earlier_generations_and_versions_do_not_stay(tmp_path: Path, m
     load = Loader(make_trajectory)
     synchronise(tmp_path, sources(1, 2), load)
     cache = synchronise(tmp_path, sources(2), load)
-    columns = ("frames", "actions", "ee_positions", *FELT, "object_poses", "stamps", "valid", "known")
+    columns = ("frames", "actions", "ee_positions", *FELT, "object_poses", "stamps", "sources", "valid", "known")
     assert sorted(file.name for file in tmp_path.iterdir()) == sorted(
         [INDEX, *(f"{name}-{cache.generation}.raw" for name in columns)]
     )

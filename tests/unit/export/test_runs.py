@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from fixtures import episodes as fixture
-from fixtures.episodes import write_run
+from fixtures.episodes import write_episode, write_run
 from fixtures.official import load_officially
 from numpy.typing import NDArray
 from wayfarer_bags.episode import End
@@ -35,7 +35,7 @@ EXPORTS: dict[str, Callable[[Material, Path], None]] = {
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    run = write_run(tmp_path_factory.mktemp("runs") / "run", 2, 6, lost_images=[2], joints=True)
+    run = write_run(tmp_path_factory.mktemp("runs") / "run", 2, 6, lost_images=[2], joints=True, human=[0, 4])
     write_run(run, 2, 4, end=End.TERMINATED, joints=True)
     return Dataset.open([run])
 
@@ -61,7 +61,7 @@ def test_a_lost_step_ends_a_segment_and_what_lies_behind_it_begins_another(datas
     assert [segment.truncated.tolist()[-1] for segment in segments] == [True] * 4 + [False] * 2
     assert [segment.terminated.tolist()[-1] for segment in segments] == [False] * 4 + [True] * 2
     assert all(not segment.truncated[:-1].any() for segment in segments)
-    assert all(not segment.rewards.any() for segment in segments)
+    assert [segment.rewards.sum() for segment in segments] == [0.0] * 4 + [1.0] * 2
     assert (segments[1].images[3] == fixture.expected_image(0, 6)).all()
 
 
@@ -222,6 +222,7 @@ def test_the_official_loader_reads_what_was_recorded(
     assert (found["actions"] == dataset.actions(rows).numpy()).all()
     assert (found["positions"] == dataset.ee_positions(rows).numpy()).all()
     assert found["felt"] == pytest.approx(felt_at(dataset, rows), abs=1e-6)
+    assert found["sources"].tolist() == [1, 0, 1, 0] * 2 + [0] * 8
     assert (found["rewards"] == material.rewards[rows + 1]).all()
     assert len(set(found["rewards"].tolist())) > 3
     assert (found["terminated"] == dataset.terminated(rows).numpy()).all()
@@ -284,3 +285,14 @@ def test_what_exists_is_never_written_over(material: Material, tmp_path: Path, k
 def test_nothing_to_export_is_an_error(dataset: Dataset) -> None:
     with pytest.raises(DataError, match="no valid step to export"):
         Material.of(dataset, dataset.transitions[:0])
+
+
+def test_without_a_task_1_is_paid_for_an_end_by_success_and_for_nothing_else(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", 1, 4, end=End.TRUNCATED)
+    for number, end in ((1, End.TERMINATED), (2, End.ABORTED)):
+        write_episode(run, number, 4, end=end)
+    material = Material.of(dataset := Dataset.open([run]), dataset.transitions)
+    paid = [segment.rewards.tolist() for segment in material.segments()]
+    assert paid == [[0.0] * 4, [0.0, 0.0, 0.0, 1.0], [0.0] * 4]
+    assert [segment.terminated.tolist() for segment in material.segments()][1] == [False, False, False, True]
+    assert material.provenance()["rewards"] == "without a task: 1 where an episode ended in success, else 0"

@@ -229,6 +229,12 @@ def test_losses_and_the_gate_are_told(tmp_path: Path) -> None:
     assert "workspace 100.0 %" in text
 
 
+def test_what_a_person_chose_is_told_beside_what_a_policy_did(tmp_path: Path) -> None:
+    page = Reader(page_of(run_with(tmp_path / "a", human=[1, 2]), run_with(tmp_path / "b")))
+    assert "steps chosen by a person" in page.text
+    assert "4 of 10 (40.0 %): episode/steps 0/1 to 2, 1/1 to 2" in page.text
+
+
 def test_a_run_without_episodes_has_a_page_too(tmp_path: Path) -> None:
     text = Reader(page_of(run_with(tmp_path / "empty", episodes=0))).text
     assert "1 run, 0 episodes, 0 steps" in text

@@ -4,12 +4,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fixtures.episodes import write_episode, write_run
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
-from wayfarer_bags.episode import End
+from wayfarer_bags.episode import ActionSource, End
 from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_core.errors import DataError
 from wayfarer_core.reason import Reason
 from wayfarer_report.drawings.draw import draw_contact_sheet, draw_cube_positions
+from wayfarer_report.numbers.hands import Hands, Stretch
 from wayfarer_report.numbers.summary import summarise_run
 
 
@@ -113,3 +116,23 @@ def test_a_picture_that_cannot_be_written_is_an_error_with_its_name(tmp_path: Pa
     run = RunDirectory(write_run(tmp_path / "run", 1, 2))
     with pytest.raises(DataError, match=r"cannot write .*gone/sheet\.png: No such file"):
         draw_contact_sheet(run, tmp_path / "gone" / "sheet.png")
+
+
+def test_what_a_person_chose_is_told_with_its_share_and_its_places(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", 1, 8, human=[0, 1, 4, 7])
+    write_run(run, 1, 4)
+    write_run(run, 1, 4, human=[0, 1, 2, 3])
+    summary = summarise_run(RunDirectory(run))
+    assert summary.human == [Stretch(0, 0, 1), Stretch(0, 4, 4), Stretch(0, 7, 7), Stretch(2, 0, 3)]
+    hands = Hands(summary.human_steps, summary.human)
+    assert hands.in_words(summary.steps) == "8 of 16 (50.0 %): episode/steps 0/0 to 1, 0/4 to 4, 0/7 to 7, 2/0 to 3"
+    assert Hands.of([(0, np.zeros(3, np.uint8)), (1, np.zeros(0, np.uint8))]).in_words(3) == "none"
+
+
+@given(st.lists(st.lists(st.sampled_from(ActionSource), max_size=30), max_size=5))
+def test_every_step_of_a_person_lies_in_one_stretch_and_no_other_does(episodes: list[list[ActionSource]]) -> None:
+    hands = Hands.of((number, np.array(sources, np.uint8)) for number, sources in enumerate(episodes))
+    inside = [(of.episode, step) for of in hands.stretches for step in range(of.first, of.last + 1)]
+    human = [(e, k) for e, sources in enumerate(episodes) for k, by in enumerate(sources) if by is ActionSource.HUMAN]
+    assert inside == human
+    assert hands.steps == len(human)

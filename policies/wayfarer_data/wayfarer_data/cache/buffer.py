@@ -15,6 +15,7 @@ from wayfarer_bags.files.recorded import Source
 from wayfarer_bags.foreign import ForeignBag
 from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_core.errors import DataError
+from wayfarer_core.fault import DISCARDED
 
 from wayfarer_data.cache.cache_index import Entry
 from wayfarer_data.cache.frames import FrameCache, synchronise
@@ -88,9 +89,14 @@ class RunBuffer:
             folder.mkdir(parents=True, exist_ok=True)
             with (folder / "lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                return synchronise(folder, bags.sources(), bags.load, progress, self._checked)
+                return synchronise(folder, bags.sources(), lambda of: _kept(bags.load(of)), progress, self._checked)
         except OSError as error:
             raise DataError(f"frame cache {folder}: {error.strerror}") from error
+
+
+def _kept(episodes: Iterable[Episode]) -> Iterable[Episode]:
+    """Leave out what a person has discarded: its file stays, and nothing is learned from it."""
+    return (episode for episode in episodes if episode.info.reason != DISCARDED)
 
 
 def cache_folder(run: Path) -> Path:

@@ -12,7 +12,7 @@ from wayfarer_bags.joints import ARM_JOINTS
 from wayfarer_core.atomic import write_atomically
 from wayfarer_core.errors import DataError
 
-VERSION = 5  # of the files and of what they hold: 4 had no orientations and joints
+VERSION = 6  # of the files and of what they hold: 5 did not say who chose the actions
 INDEX = "index.json"
 _BEFORE = b', "index": '  # what the digest is of comes last
 
@@ -49,6 +49,7 @@ class Layout:
             "joint_velocities": ("float32", (ARM_JOINTS,)),
             "object_poses": ("float32", (7,)),
             "stamps": ("int64", ()),
+            "sources": ("uint8", ()),
             "valid": ("bool", ()),
             "known": ("bool", ()),
         }

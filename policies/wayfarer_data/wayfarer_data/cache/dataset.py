@@ -29,9 +29,10 @@ from wayfarer_data.cache.sampling import Batch, Store
 B = TypeVar("B")
 
 Indices = Tensor | NDArray[np.int64]
-# Small: 132 bytes a row
+# Small: 133 bytes a row
 _IN_MEMORY = (
     *("actions", "ee_positions", "ee_orientations", "joint_positions", "joint_velocities", "object_poses", "stamps"),
+    "sources",
 )
 
 
@@ -126,7 +127,7 @@ class Dataset(Store):
     # --- by row ---
 
     def column(self, name: str) -> NDArray[Any]:
-        """Return actions, stamps, or what is known of hand, joints and cube, at all rows (R, ...); NaN: unknown."""
+        """Return actions, sources, stamps, what is known of hand, joints, cube, at all rows (R, ...); NaN: unknown."""
         return self._columns[name]
 
     def frames(self, rows: Indices) -> Tensor:
@@ -144,6 +145,10 @@ class Dataset(Store):
     def object_poses(self, rows: Indices) -> Tensor:
         """Return the cube's true pose, position [m] and quaternion xyzw, (B, 7) float32; NaN where nobody knows it."""
         return torch.from_numpy(self._columns["object_poses"][_array(rows)])
+
+    def sources(self, rows: Indices) -> Tensor:
+        """Say who chose the action of each step, of ActionSource (B,) uint8."""
+        return torch.from_numpy(self._columns["sources"][_array(rows)])
 
     def terminated(self, rows: Indices) -> Tensor:
         """Say of each step whether the task ended with it (B,) bool."""

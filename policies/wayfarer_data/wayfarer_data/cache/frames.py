@@ -44,6 +44,7 @@ class Trajectory:
     ee_orientations: NDArray[np.float32] | None = None  # (T + 1, 4) quaternion xyzw, base frame, NaN where unknown
     joint_positions: NDArray[np.float32] | None = None  # (T + 1, 7) [rad], NaN where unknown
     joint_velocities: NDArray[np.float32] | None = None  # (T + 1, 7) [rad/s], NaN where unknown
+    sources: NDArray[np.uint8] | None = None  # (T,) who chose the action: ActionSource; None: the policy all of them
 
     @classmethod
     def of(cls, episode: Episode) -> Self:
@@ -64,6 +65,7 @@ class Trajectory:
             ee_orientations=_float32(episode.ee_orientations),
             joint_positions=_float32(episode.joint_positions),
             joint_velocities=_float32(episode.joint_velocities),
+            sources=episode.sources,
         )
 
 
@@ -275,6 +277,6 @@ def _columns(trajectory: Trajectory, layout: Layout) -> dict[str, NDArray[Any]]:
         column = np.full((steps + 1, *shape), np.nan if name in _MAY_BE_UNKNOWN else 0, dtype)
         values = getattr(trajectory, name)
         if values is not None:
-            column[: len(values)] = values  # actions and valid have T rows: the last one stays 0, not valid
+            column[: len(values)] = values  # actions, sources and valid have T rows: the last one stays 0, not valid
         found[name] = column
     return found

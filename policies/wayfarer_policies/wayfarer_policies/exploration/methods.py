@@ -11,7 +11,7 @@ from wayfarer_serving.client import ExternalPolicy
 from wayfarer_policies.acting.learned_policy import LearnedPolicy
 from wayfarer_policies.acting.offline_policy import ANY, OfflinePolicy, read_policy
 from wayfarer_policies.acting.policy import Policy
-from wayfarer_policies.acting.random_policies import CorrelatedPolicy, UniformPolicy
+from wayfarer_policies.acting.random_policies import CorrelatedPolicy, StillPolicy, UniformPolicy
 from wayfarer_policies.algorithms.networks import EncoderConfig, SharedEncoder, fast_precision
 from wayfarer_policies.algorithms.rnd import RND, RNDConfig
 from wayfarer_policies.algorithms.td3 import TD3, TD3Config
@@ -34,6 +34,7 @@ class Method:
     goal_choice: str = ""  # of goals.CHOICES; "": no goals
     labels: MakeLabels | None = None  # where the learner's rewards come from; None: nothing is learned
     explores: bool = True  # whether it acts to gather data, or as well as it can
+    by_hand: bool = False  # a person acts: an episode begins at their word, and not without their device
 
     @property
     def learns(self) -> bool:
@@ -60,6 +61,7 @@ METHODS = {
     "random-correlated": Method("random-correlated"),
     "offline": Method("offline", explores=False),
     "external": Method("external", explores=False),
+    "teleop": Method("still", explores=False, by_hand=True),
 }
 
 
@@ -125,6 +127,7 @@ class Making:
 POLICIES: dict[str, Callable[[Making], Policy]] = {
     "random": lambda _: UniformPolicy(),
     "random-correlated": lambda _: CorrelatedPolicy(),
+    "still": lambda _: StillPolicy(),
     "learned": lambda told: LearnedPolicy(told.options, told.device),
     "offline": lambda told: OfflinePolicy(read_policy(Path(told.checkpoint), told.sha256)),
     "external": lambda told: ExternalPolicy(told.external),

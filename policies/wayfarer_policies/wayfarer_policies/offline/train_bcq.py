@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_core.provenance import refuse_another_training
 from wayfarer_data.cache.dataset import Dataset
+from wayfarer_data.cache.sources import ALL, SOURCES, draw, rows_by_source
 
 from wayfarer_policies.acting.offline_policy import write_policy
 from wayfarer_policies.algorithms import checkpoint
@@ -46,9 +47,12 @@ class OfflineConfig:
     bcq: BCQConfig = field(default_factory=fast_bcq)  # its seed is the training's
     save_every: int = 250  # updates
     curve_points: int = 200  # at most; each the mean over the updates since the last
+    sources: str = ALL  # of SOURCES: whose steps are learned from
 
     def __post_init__(self) -> None:
         task(self.task)
+        if self.sources not in SOURCES:
+            raise ConfigError(f"sources {self.sources!r}: choose from {', '.join(SOURCES)}")
         if min(self.steps, self.batch, self.save_every, self.curve_points) < 1:
             raise ConfigError(f"steps, batch, save_every and curve_points must be at least 1, not {self}")
 
@@ -60,16 +64,18 @@ class TaskRewards:
     where only the time ended, the value of the next state goes on.
     """
 
-    def __init__(self, dataset: Dataset, labels: PoseLabels, name: str) -> None:
-        """Raises DataError where no step is labelled, TaskDataError where all pay the same."""
+    def __init__(self, dataset: Dataset, labels: PoseLabels, name: str, sources: str = ALL) -> None:
+        """Raises DataError where no step is labelled, or of these sources; TaskDataError where all pay the same."""
         self.dataset, self.sources = dataset, labels.sources
-        self.rows = labels.transitions(dataset)  # (N,)
+        self._halves = rows_by_source(dataset, labels.transitions(dataset), sources)
+        self.rows = np.concatenate(self._halves)  # (N,)
+        self._chosen = sources
         self._rewards = labels.rewards(dataset, task(name))  # (R,)
         self.successes = int(task(name).success(labels.poses[self.rows + 1]).sum())
 
     def sample(self, size: int, rng: np.random.Generator) -> LabelledBatch:
-        """Draw steps uniformly, with replacement."""
-        return self.batch(self.rows[rng.integers(len(self.rows), size=size)])
+        """Draw steps uniformly, with replacement; where both sources count alike, half of them of each."""
+        return self.batch(draw(self._halves, size, rng))
 
     def batch(self, rows: NDArray[np.int64]) -> LabelledBatch:
         """Return the steps that begin at these rows (B,), which are some of `rows`."""
@@ -84,7 +90,8 @@ class TaskRewards:
 
     def description(self) -> dict[str, Any]:
         """Return what the data is, as JSON values."""
-        return {"steps": len(self.rows), "successes": self.successes, "labels": self.sources}
+        described = {"steps": len(self.rows), "successes": self.successes, "labels": self.sources}
+        return described if self._chosen == ALL else {**described, "sources": self._chosen}
 
 
 def train_bcq(
@@ -101,7 +108,7 @@ def train_bcq(
     the recorded truth, or what a calibrated camera's tracker sees. DataError for data without labels, TaskDataError for
     data that never shows the task, LearningError for a loss that is not finite: what was saved before it stays.
     """
-    data = TaskRewards(dataset, labels or PoseLabels.of(dataset), config.task)
+    data = TaskRewards(dataset, labels or PoseLabels.of(dataset), config.task, config.sources)
     _check_images(dataset, config.bcq.networks.encoder)
     training = _Training(config, data, seed, out)
     while training.step < config.steps:

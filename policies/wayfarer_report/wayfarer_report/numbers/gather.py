@@ -111,6 +111,7 @@ def _record(episode: Episode, tracker: Tracker | None) -> EpisodeRecord:
         requested=episode.requested,
         executed=episode.actions,
         reasons=episode.reasons,
+        sources=episode.sources,
         valid=episode.valid,
         ee_positions=episode.ee_positions,
         object_poses=unknown if poses is None else poses,

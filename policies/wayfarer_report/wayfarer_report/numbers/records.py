@@ -22,6 +22,7 @@ class EpisodeRecord:
     requested: NDArray[np.float32]  # (T, 3)
     executed: NDArray[np.float32]  # (T, 3)
     reasons: NDArray[np.uint16]  # (T,)
+    sources: NDArray[np.uint8]  # (T,) who chose the action: ActionSource
     valid: NDArray[np.bool_]  # (T,)
     ee_positions: NDArray[np.float64]  # (T + 1, 3) [m]
     object_poses: NDArray[np.float64]  # (T + 1, 7) of the cube; NaN where nobody knows it

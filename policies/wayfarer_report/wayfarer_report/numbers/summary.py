@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from wayfarer_bags.bag import read_episode
 from wayfarer_bags.episode import Episode
+from wayfarer_bags.labels import read_labels
 from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_core.cube import FACES, top_faces
 from wayfarer_core.errors import DataError
 
+from wayfarer_report.numbers.hands import Hands, Stretch
 from wayfarer_report.numbers.statistics import cells_of, entropy, known_poses, moves, named_reasons, seconds_between
 
 
@@ -41,6 +44,9 @@ class RunSummary:
     goal_novelties: list[float]  # of the goals in order, when they were chosen
     size_bytes: int
     torn: list[TornEpisode]
+    human_steps: int  # chosen by a person
+    human: list[Stretch]  # where
+    labels: dict[str, int]  # what people say of episodes: success, failure, notes
 
 
 def summarise_run(run: RunDirectory) -> RunSummary:
@@ -52,6 +58,7 @@ def summarise_run(run: RunDirectory) -> RunSummary:
     duration = 0.0
     cells: set[tuple[int, int]] = set()
     novelties: list[float] = []
+    sources: list[tuple[int, NDArray[np.uint8]]] = []
     for episode in _episodes(run):
         if np.isfinite(episode.info.goal_novelty):
             novelties.append(episode.info.goal_novelty)
@@ -59,11 +66,13 @@ def summarise_run(run: RunDirectory) -> RunSummary:
         steps += episode.steps
         lost += episode.lost_steps
         duration += seconds_between(episode.stamps)
+        sources.append((episode.info.number, episode.sources))
         reasons.update(named_reasons(episode.reasons))
         poses = known_poses(episode)
         faces.update(FACES[k] for k in top_faces(poses[:, 3:]))
         cells.update(map(tuple, cells_of(poses).tolist()))
         moved += int(moves(poses).sum())
+    hands = Hands.of(sources)
     return RunSummary(
         run=str(run.path),
         episodes=len(run.episodes()),
@@ -79,7 +88,21 @@ def summarise_run(run: RunDirectory) -> RunSummary:
         goal_novelties=novelties,
         size_bytes=sum(f.stat().st_size for f in run.path.iterdir() if f.is_file()),
         torn=[_torn(path) for path in run.torn().values()],
+        human_steps=hands.steps,
+        human=hands.stretches,
+        labels=count_labels(run.path),
     )
+
+
+def count_labels(run: Path) -> dict[str, int]:
+    """Return how many episodes people call a success or a failure, and how many have a note."""
+    said = read_labels(run).values()
+    counts = {
+        "success": sum(label.success is True for label in said),
+        "failure": sum(label.success is False for label in said),
+        "notes": sum(bool(label.note) for label in said),
+    }
+    return {name: count for name, count in counts.items() if count}
 
 
 def _episodes(run: RunDirectory) -> Iterator[Episode]:

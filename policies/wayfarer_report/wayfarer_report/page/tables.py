@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from wayfarer_report.numbers.hands import Hands
+from wayfarer_report.numbers.summary import count_labels
 from wayfarer_report.page.gathered import UNKNOWN, Gathered, chip
 from wayfarer_report.page.markup import Markup, join, table, tag
 
@@ -47,6 +49,8 @@ def _rows(run: Gathered) -> dict[str, object]:
         "steps lost": f"{n.lost_steps:,} ({_share(n.lost_steps, n.steps)})",
         "torn by a killed recorder": "; ".join(f"{file}: {steps} steps readable" for file, steps in record.torn)
         or "none",
+        "steps chosen by a person": Hands.of((e.info.number, e.sources) for e in record.episodes).in_words(n.steps),
+        "labels by people": counted(count_labels(record.path)),
         "duration on the robot's clock": duration(n.robot_s),
         "duration on the recorder's clock": f"{duration(n.wall_s)}, "
         f"{n.steps / max(n.wall_s, 1e-9):.1f} steps/s",

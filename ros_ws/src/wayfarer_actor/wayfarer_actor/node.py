@@ -15,12 +15,14 @@ from wayfarer_common import contract
 from wayfarer_common.conversions import image_to_array, position_of, quaternion_of, to_nanoseconds
 from wayfarer_common.params import declare
 from wayfarer_common.run import RESULT_TIMEOUT, ContractNode, run
+from wayfarer_common.teleop import ENDINGS, Command, Mark, Teleoperator
 from wayfarer_core import names
-from wayfarer_core.errors import PolicyError, WayfarerError
+from wayfarer_core.errors import ConfigError, DataError, PolicyError, WayfarerError
 from wayfarer_core.fault import FaultKind
+from wayfarer_core.options import NO_DEVICE
 from wayfarer_core.reason import Reason, nothing_passed
 from wayfarer_msgs.action import RunEpisode
-from wayfarer_msgs.msg import Action, Episode, ExecutedAction, Fault, Weights
+from wayfarer_msgs.msg import Action, Episode, ExecutedAction, Fault, TeleopCommand, Weights
 from wayfarer_policies.acting.learned_policy import LearnedPolicy
 from wayfarer_policies.acting.policy import Policy, PolicyGoal, RobotState, Start
 from wayfarer_policies.acting.scripts import SCRIPTS, Box, ScriptedPolicy
@@ -42,6 +44,8 @@ class Running:
     result: RunEpisode.Result | None = None  # once it has ended
     step: int = 0
     last: bool = False  # the last action has been sent
+    awaited: bool = False  # it begins once the person at the device says so
+    ending: tuple[int, str] | None = None  # how the person ended it; the next observation is the last
     answered: int = -1  # ns, stamp of the last observation it saw
     last_event: float = 0.0  # monotonic s
 
@@ -73,6 +77,12 @@ class Actor(ContractNode):
             self.subscribe_to(contract.JOINT_STATES, self._on_joints)
         if isinstance(self._policy, LearnedPolicy):
             self.subscribe_to(contract.WEIGHTS, self._on_weights)
+        self._by_hand = method(p.method).by_hand
+        self._person = Teleoperator(p)
+        if p.teleop_device != NO_DEVICE:
+            self.subscribe_to(contract.TELEOP_COMMAND, self._on_command)
+        elif self._by_hand:
+            raise ConfigError(f"node actor: method {p.method} needs a device: give the parameter teleop_device")
         self._server = ActionServer(
             self,
             RunEpisode,
@@ -104,18 +114,20 @@ class Actor(ContractNode):
         script: str = handle.request.policy
         try:
             policy = self._scripted(script) if script else self._policy
-            self._running = Running(handle, policy, last_event=time.monotonic())
+            awaited = self._by_hand and not script
+            self._running = Running(handle, policy, last_event=time.monotonic(), awaited=awaited)
             self._begin()
         except WayfarerError as error:  # rclpy would only log what comes out of here
             self.fail(error)
 
     def _begin(self) -> None:
         run_ = self._running
-        if run_ is None or run_.begun or run_.result is not None:
+        if run_ is None or run_.begun or run_.awaited or run_.result is not None:
             return
         goal: RunEpisode.Goal = run_.handle.request
         if self._weights_version < goal.policy_version:
             return
+        self._person.begin_episode(time.time())
         start = Start(
             rng=np.random.default_rng([goal.seed, goal.episode, goal.attempt]),
             goal=_goal_of(goal),
@@ -203,6 +215,40 @@ class Actor(ContractNode):
         self._weights_version = message.version
         self._begin()
 
+    def _on_command(self, message: TeleopCommand) -> None:
+        """Hear the person; what is no wish is not heeded, and the arm then holds as if the device were silent."""
+        try:
+            stamp = to_nanoseconds(message.header.stamp) * 1e-9
+            command = Command(stamp, np.asarray(message.action), message.engaged, message.mark)
+        except DataError as error:
+            self.counts["commands refused"] += 1
+            self.get_logger().warning(str(error), throttle_duration_sec=1.0)
+            return
+        self._person.hear(command)
+        self._heed(command.mark)
+
+    def _heed(self, mark: Mark) -> None:
+        """Begin the episode that waits for the person's word, or end the running one: at once, or with an image."""
+        run_ = self._running
+        if run_ is None or run_.result is not None or mark is Mark.NONE or run_.handle.request.policy:
+            return
+        if run_.awaited and mark.begins:
+            run_.awaited, run_.last_event = False, time.monotonic()
+            self._begin()
+        elif mark in ENDINGS and run_.step > 0:  # before that there is nothing to judge
+            run_.ending = ENDINGS[mark]
+            if mark is Mark.DISCARD:
+                self._end(*run_.ending)
+
+    def _abort_for_loss(self) -> None:
+        """End an episode whose person is not heard of any more while the arm is in their hands."""
+        run_ = self._running
+        if run_ is None or not run_.begun or run_.ending is not None:
+            return
+        in_hand = self._person.engaged or (self._by_hand and not run_.handle.request.policy)
+        if in_hand and self._person.lost(time.time()):
+            self._end(Episode.ABORTED, self._person.loss(time.time()), fault=FaultKind.CONNECTION)
+
     def _consider(self, observation: Image) -> None:
         """Answer an observation that belongs to the running episode; the one after the last action ends it.
 
@@ -221,23 +267,28 @@ class Actor(ContractNode):
             return
         run_.answered = stamp
         run_.last_event = time.monotonic()
+        if run_.ending is not None:
+            self._end(*run_.ending, observation)
+            return
         if run_.last:
             end = "time limit" if run_.step == goal.steps else "through"
             self._end(Episode.TRUNCATED, end, observation)
             return
         message = Action(header=observation.header, episode=goal.episode, step=run_.step)
         message.header.frame_id = names.BASE_FRAME
-        try:
-            message.action = run_.policy.act(image_to_array(observation), self._robot)
+        try:  # the policy goes on while a person acts
+            own = run_.policy.act(image_to_array(observation), self._robot)
         except PolicyError as error:
             self._give_up(error)
             return
+        message.action, message.source = self._person.answer(own, time.time())
         message.policy_version = run_.policy.version
         run_.step += 1
         through = isinstance(run_.policy, ScriptedPolicy) and run_.policy.finished
         run_.last = message.last = through or run_.step == goal.steps
         self._action.publish(message)
         self.counts["actions"] += 1
+        self.counts["actions by hand"] += message.source == Action.HUMAN
 
     def _give_up(self, error: PolicyError) -> None:
         """End the episode for want of an action: control holds the arm, and the next episode asks the policy anew."""
@@ -249,6 +300,9 @@ class Actor(ContractNode):
         if run_ is None or run_.result is not None:
             return
         run_.handle.publish_feedback(RunEpisode.Feedback(step=run_.step))
+        if run_.awaited:
+            return
+        self._abort_for_loss()
         if time.monotonic() - run_.last_event > self._params.observation_timeout:
             goal: RunEpisode.Goal = run_.handle.request
             missing = "observation" if run_.begun else f"weights of version {goal.policy_version}"

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from wayfarer_core.options import ActingOptions, ExternalOptions
+from wayfarer_core.options import ActingOptions, ExternalOptions, TeleopOptions
 from wayfarer_core.parameter import param
 from wayfarer_policies.exploration.methods import METHODS, THREADS
 
 
 @dataclass(frozen=True)
-class Params(ExternalOptions, ActingOptions):
-    """Which policy acts, how it explores, and how long it waits."""
+class Params(TeleopOptions, ExternalOptions, ActingOptions):
+    """Which policy acts, how it explores, who may take over, and how long it waits."""
 
     method: str = param("random", "collection method; decides which policy acts", choices=tuple(METHODS))
     checkpoint: str = param("none", "for method offline: the policy, a file of wayfarer train bcq")

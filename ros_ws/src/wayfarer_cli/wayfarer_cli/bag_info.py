@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.table import Table
 from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_report.console import show
+from wayfarer_report.numbers.hands import Hands
 from wayfarer_report.numbers.summary import RunSummary, summarise_run
 
 
@@ -30,6 +31,8 @@ def _rows(s: RunSummary) -> dict[str, str]:
         "episodes": f"{s.episodes} ({_counts(s.ends)})",
         "steps": f"{s.steps}, of which {s.lost_steps} lost",
         "actions changed by the safety gate": _counts(s.reasons),
+        "steps chosen by a person": Hands(s.human_steps, s.human).in_words(s.steps),
+        "labels by people": _counts(s.labels),
         "duration": f"{s.duration_s:.1f} s recorded, {s.duration_s / max(s.episodes, 1):.1f} s per episode",
         "size": f"{s.size_bytes / 1e6:.1f} MB, {s.size_bytes / max(s.steps, 1) / 1e3:.2f} kB per step",
         "torn by a killed recorder": "; ".join(f"{t.file}: {t.steps} steps readable" for t in s.torn) or "none",

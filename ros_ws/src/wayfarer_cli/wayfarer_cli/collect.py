@@ -1,7 +1,9 @@
 """`wayfarer collect`: starts the nodes of a target and shows how far they are."""
 
+import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
@@ -9,12 +11,15 @@ from rclpy.node import Node
 from wayfarer_bags.run_directory import RunWriter
 from wayfarer_common import contract
 from wayfarer_common.ros import start_ros
-from wayfarer_core.errors import ConfigError
+from wayfarer_core.errors import ConfigError, DeviceError
+from wayfarer_core.options import KEYBOARD, NO_DEVICE
 from wayfarer_in_process.progress import CollectionProgress, progress_of
 from wayfarer_launch.collection import LAUNCH_FILES, NAMESPACE, Collection, holds_all, launch_arguments
-from wayfarer_launch.nodes import launch_nodes
+from wayfarer_launch.nodes import executable, launch_nodes
 from wayfarer_msgs.msg import CollectorStatus
 from wayfarer_report.console import writer
+
+_PATIENCE = 4.0  # s the keyboard's node is given to end
 
 
 def collect_episodes(wanted: Collection, meanwhile: Callable[[], object] = lambda: None) -> None:
@@ -32,15 +37,52 @@ def collect_episodes(wanted: Collection, meanwhile: Callable[[], object] = lambd
         return
     progress = progress_of(wanted)
     write = writer(progress.console)
-    with StatusListener(NAMESPACE, progress) as listener:
+    arguments = launch_arguments(wanted)
+    if wanted.target == "sim" and wanted.device != NO_DEVICE:
+        arguments["lockstep"] = "false"  # a person needs the time that passes
+    keyboard = Keyboard(NAMESPACE) if wanted.device == KEYBOARD else None
+    with StatusListener(NAMESPACE, progress) as listener, keyboard or nullcontext():
 
         def look() -> None:
             meanwhile()
             listener.update()
+            if keyboard is not None:
+                keyboard.update()
 
-        code = launch_nodes(LAUNCH_FILES[wanted.target], launch_arguments(wanted), write, look)
+        code = launch_nodes(LAUNCH_FILES[wanted.target], arguments, write, look)
     if code:
         sys.exit(code)
+
+
+class Keyboard:
+    """The terminal's keyboard as a device: a node in a process of its own, on the same terminal as this one."""
+
+    def __init__(self, namespace: str) -> None:
+        """Raises ConfigError where standard input is no terminal."""
+        if not sys.stdin.isatty():
+            raise ConfigError("--device keyboard needs a terminal: standard input is none")
+        self._words = [str(executable("wayfarer_teleop", "keyboard")), "--ros-args", "-r", f"__ns:=/{namespace}"]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> "Keyboard":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def update(self) -> None:
+        """Start it, once; called while the nodes run, whose environment is then in force. DeviceError if it ended."""
+        if self._process is None:
+            self._process = subprocess.Popen(self._words)
+        elif (code := self._process.poll()) not in (None, 0):
+            raise DeviceError(f"the keyboard's node ended with exit code {code}: the run was ended")
 
 
 class StatusListener:

@@ -37,7 +37,7 @@ def export(
     ],
     out: Annotated[Path, typer.Argument(help="What to write; something that exists is refused.")],
     task: Annotated[
-        str, typer.Option(help="Whose rewards to write, as in flip-green or push; without it all are 0.")
+        str, typer.Option(help="Whose rewards to write, as in flip-green or push; without it 1 for an end in success.")
     ] = "",
     state: Annotated[
         State,
@@ -109,11 +109,11 @@ def _export_runs(to: Format, runs: list[Path], out: Path, task: str, state: Stat
 
     wanted = task_named(task) if task else None
     write = {Format.LEROBOT: export_lerobot, Format.ROBOMIMIC: export_robomimic, Format.MINARI: export_minari}[to]
-    note = "no task: all rewards are 0"
     with bars(transient=True) as progress:
         dataset = open_runs(runs, progress)
         if wanted is None:
             material = Material.of(dataset, dataset.transitions)
+            note = material.rewards_in_words
         else:
             labels = label(dataset, progress)
             rewards = wanted.reward(labels.poses).astype(np.float32)

@@ -13,6 +13,7 @@ from rich.markup import escape
 from wayfarer_common import lifetime
 from wayfarer_common.surroundings import RANGE
 from wayfarer_core.errors import ConfigError, WayfarerError
+from wayfarer_core.options import NO_DEVICE
 from wayfarer_report.console import plain
 
 from wayfarer_cli.bag import bag
@@ -64,8 +65,26 @@ def wayfarer(
 
 
 Target = Literal["sim", "hardware"]
-Collecting = Literal["goal", "goal-random", "goal-min", "rnd", "random", "random-correlated", "external"]
+Collecting = Literal[
+    "goal", "goal-random", "goal-min", "rnd", "random", "random-correlated", "external", "teleop"
+]
 Pace = Literal["sequential", "overlapped"]
+Method = Annotated[
+    Collecting,
+    typer.Option(
+        help="How to collect: [b]goal[/b] (to the most novel image seen), its ablations [b]goal-random[/b] and "
+        "[b]goal-min[/b], [b]rnd[/b] (novelty as reward), [b]random[/b], [b]random-correlated[/b], [b]external[/b] "
+        "(as --policy says), [b]teleop[/b] (a person acts, with --device)."
+    ),
+]
+Device = Annotated[
+    Literal["keyboard", "gamepad", "spacemouse", "topic"] | None,
+    typer.Option(
+        help="What a person acts with, or takes over from the policy: [b]keyboard[/b] (of this terminal), "
+        "[b]gamepad[/b], [b]spacemouse[/b] (by ROS's drivers), [b]topic[/b] (teleop/twist). The simulator then keeps "
+        "to the wall clock."
+    ),
+]
 Threads = Annotated[
     int | None,
     typer.Option(
@@ -91,14 +110,7 @@ LerobotPython = Annotated[
 def collect(
     out: Annotated[Path, typer.Option(help="Directory of the run; created, or continued where it holds one.")],
     target: Annotated[Target, typer.Option(help="What acts: the simulator, or an arm.")] = "sim",
-    method: Annotated[
-        Collecting,
-        typer.Option(
-            help="How to collect: [b]goal[/b] (to the most novel image seen), its ablations [b]goal-random[/b] and "
-            "[b]goal-min[/b], [b]rnd[/b] (novelty as reward), [b]random[/b], [b]random-correlated[/b], [b]external[/b] "
-            "(as --policy says)."
-        ),
-    ] = "goal",
+    method: Method = "goal",
     episodes: Annotated[
         int, typer.Option(min=1, help="Episodes the run shall hold in the end, those it has already included.")
     ] = 8,
@@ -115,6 +127,7 @@ def collect(
     ] = None,
     lerobot_python: LerobotPython = None,
     threads: Threads = None,
+    device: Device = None,
     in_process: Annotated[
         bool, typer.Option("--in-process", help="Simulator, policy and learner in one process, without ROS between.")
     ] = False,
@@ -127,8 +140,8 @@ def collect(
     """Collect episodes into a rosbag. Ctrl-C ends it cleanly; the same command again continues the run."""
     from wayfarer_launch.collection import Collection, Hardware
 
-    hardware = Hardware(robot, robot_ip, backend)
-    wanted = Collection(target, method, episodes, steps, seed, out, schedule, config, recipe, threads, hardware)
+    hardware, hand = Hardware(robot, robot_ip, backend), device or NO_DEVICE
+    wanted = Collection(target, method, episodes, steps, seed, out, schedule, config, recipe, threads, hardware, hand)
     if (policy is not None) != (method == "external"):
         raise ConfigError("--policy and --method external belong together: a policy server acts, and which")
     if policy is None:
@@ -208,6 +221,39 @@ def report(
     from wayfarer_cli.report import write_report
 
     write_report(runs, out)
+
+
+@app.command()
+def label(
+    run: Annotated[Path, typer.Argument(help="A run: the directory given to `wayfarer collect --out`.")],
+    episode: Annotated[
+        int | None, typer.Option(min=0, help="Which episode; with nothing else, the one to begin with by keys.")
+    ] = None,
+    success: Annotated[
+        bool | None, typer.Option("--success/--failure", help="Whether it did what it was meant to do.")
+    ] = None,
+    unjudged: Annotated[bool, typer.Option("--unjudged", help="Take such a word back.")] = False,
+    note: Annotated[str | None, typer.Option(help="Some words about it; empty takes them back.")] = None,
+) -> None:
+    """Say of episodes whether they succeeded, and what there is to note: by options, or by keys while they play.
+
+    It is kept beside the bag, in RUN/labels.json; `bag info`, the report and exports tell it.
+    """
+    from wayfarer_cli.label.command import label_by_keys, label_one
+
+    if unjudged and success is not None:
+        raise ConfigError("--unjudged takes a word back: give it without --success and --failure")
+    said: dict[str, Any] = {}
+    if success is not None or unjudged:
+        said["success"] = success
+    if note is not None:
+        said["note"] = note
+    if not said:
+        label_by_keys(run, episode or 0)
+    elif episode is None:
+        raise ConfigError("--episode says which episode that is; without --success, --failure and --note go by keys")
+    else:
+        print(label_one(run, episode, said))
 
 
 Namespace = Annotated[str, typer.Option(help="Namespace of the nodes.")]

@@ -12,7 +12,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image
 from wayfarer_core import names
 from wayfarer_core.errors import DataError, DeviceError
-from wayfarer_core.fault import TRIES, FaultKind, tried_in_vain
+from wayfarer_core.fault import DISCARDED, TRIES, FaultKind, tried_in_vain
 from wayfarer_msgs.action import FitNovelty, RunEpisode, Train
 from wayfarer_msgs.msg import Episode
 from wayfarer_msgs.srv import BeginEpisode, EndEpisode, Reset, SelectGoal
@@ -128,22 +128,29 @@ class RosRobot:
     def run_episode(self, goal: Goal | None) -> Episode:
         """Return the end record of a closed file; what a fault aborted stays recorded and is tried again.
 
-        Raises DeviceError where a fault does not end, or one after another comes.
+        So does what a person discarded, as often as they like. Raises DeviceError where a fault does not end, or one
+        after another comes.
         """
         episode = None
-        for attempt in range(TRIES):
-            if attempt > 0:  # what spoiled the last one may last for seconds
-                self._caller.patience.pause(min(2.0 ** (attempt - 1), _LONGEST_PAUSE))
+        failed = discarded = 0
+        while failed < TRIES:
+            if failed > 0:  # what spoiled the last one may last for seconds
+                self._caller.patience.pause(min(2.0 ** (failed - 1), _LONGEST_PAUSE))
             if self._caller.patience.stopped:
                 raise InterruptedWaitError("stopped by the operator")
             self._healthy()
             if not self._scene.reset():
+                failed += 1
                 continue
-            episode = self._try_episode(goal, attempt)
+            episode = self._try_episode(goal, failed + discarded)
             if episode.end != Episode.ABORTED:
                 self._finished += 1
                 self._collected += episode.steps
                 return episode
+            if episode.reason == DISCARDED:
+                failed, discarded = 0, discarded + failed + 1  # whatever failed before has ended
+                continue
+            failed += 1
             if episode.fault == FaultKind.NONE and not self._caller.patience.stopped:
                 raise DeviceError(f"episode {episode.episode} was aborted: {episode.reason}")
         last = episode.reason if episode is not None else "a scripted motion that did not come to its end"

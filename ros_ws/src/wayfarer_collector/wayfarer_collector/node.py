@@ -158,6 +158,8 @@ class Collector(ContractNode):
         if progress.stage is Stage.STORING:
             self._now.episodes_done += 1
         detail = f"for {progress.detail.name}" if progress.stage is Stage.ACTING and progress.detail else ""
+        if progress.stage is Stage.ACTING and method(self._params.method).by_hand:
+            detail = "by hand: start, then success, failure or discard"
         self._tell(stage=progress.stage.value, episode=progress.episode, step=0, detail=detail)
 
     def _tell(self, **news: Any) -> None:

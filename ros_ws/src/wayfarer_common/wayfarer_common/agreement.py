@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wayfarer_core.errors import ConfigError
+from wayfarer_core.options import NO_DEVICE
 
 _BOX = ("workspace_min", "workspace_max")
 
@@ -13,6 +14,14 @@ def check_agreement(nodes: Mapping[str, Mapping[str, Any]]) -> None:
     learner = nodes.get("learner", {})
     if learner.get("ee_position") or learner.get("goal_ee_position"):
         must_agree(nodes, "learner", _BOX, "positions would be scaled by another box than the arm's")
+    actor, control = nodes.get("actor", {}), nodes.get("control", {})
+    if actor.get("teleop_device", NO_DEVICE) != NO_DEVICE:
+        longest = control["control_period"] / 2  # an arm whose device is lost holds within one and a half
+        if actor["command_age"] > longest:
+            raise ConfigError(
+                f"actor.command_age is {actor['command_age']} s, more than half of control.control_period: a device "
+                f"that is lost would move the arm for too long; give {longest:g} s or less, section /**/actor"
+            )
     bridge = nodes.get("franka_bridge", {})
     if set(_BOX) <= bridge.keys():  # ours; the node in its place on ros2_control has no box
         keys = (*_BOX, "orientation")

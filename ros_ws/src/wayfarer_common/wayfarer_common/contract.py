@@ -21,6 +21,7 @@ from wayfarer_msgs.msg import (
     ExecutedAction,
     Fault,
     Novelty,
+    TeleopCommand,
     Weights,
 )
 
@@ -73,6 +74,7 @@ NOVELTY_GOAL = _spoken(topics.NOVELTY_GOAL, Image)
 GOAL_POSITION = _spoken(topics.GOAL_POSITION, PointStamped)
 WEIGHTS = _spoken(topics.WEIGHTS, Weights)
 REPLAY_EPISODE = _spoken(topics.REPLAY_EPISODE, Episode)
+TELEOP_COMMAND = _spoken(topics.TELEOP_COMMAND, TeleopCommand)
 COLLECTOR_STATUS = _spoken(topics.COLLECTOR_STATUS, CollectorStatus)
 TF = _spoken(topics.TF, TFMessage)
 TF_STATIC = _spoken(topics.TF_STATIC, TFMessage)
@@ -97,6 +99,7 @@ TOPICS = (
     GOAL_POSITION,
     WEIGHTS,
     REPLAY_EPISODE,
+    TELEOP_COMMAND,
     COLLECTOR_STATUS,
     TF,
     TF_STATIC,

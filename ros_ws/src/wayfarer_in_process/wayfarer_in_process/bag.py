@@ -11,10 +11,11 @@ from ament_index_python.packages import get_package_share_directory
 from numpy.typing import NDArray
 from wayfarer_bags.bag import EpisodeWriter
 from wayfarer_bags.channels import channel_of
-from wayfarer_bags.episode import End
+from wayfarer_bags.episode import ActionSource, End
 from wayfarer_bags.files.recorded import header_stamp
 from wayfarer_bags.message_types import types_of_packages
 from wayfarer_bags.run_directory import RunWriter
+from wayfarer_common.teleop import Command
 from wayfarer_core import names, topics
 from wayfarer_core.fault import FaultKind
 from wayfarer_core.safety import Decision
@@ -31,6 +32,7 @@ _RECORDED = (
     topics.OBJECT_POSE,
     topics.TARGET_POSE,
     topics.ACKNOWLEDGEMENT,
+    topics.TELEOP_COMMAND,
     topics.REPLAY_EPISODE,
 )
 _NOWHERE = np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0])  # an empty Pose message
@@ -157,14 +159,23 @@ class Recording:
         kind = "sensor_msgs/msg/JointState"
         self._write(topics.JOINT_STATES, self._messages.make(kind, self._messages.header(stamp), *values))
 
-    def action(self, action: NDArray[np.float32], version: int, last: bool, stamp: int) -> None:
-        """Write what the policy (its weights of `version`) answers to the observation of time `stamp`."""
+    def action(
+        self, action: NDArray[np.float32], version: int, last: bool, stamp: int, source: ActionSource
+    ) -> None:
+        """Write what the policy (its weights of `version`) or a person answers to the observation of time `stamp`."""
         header, kind = self._messages.header(stamp), "wayfarer_msgs/msg/Action"
         self._write(
             topics.POLICY_ACTION,
-            self._messages.make(kind, header, self._number, self.steps, action, version, last),
+            self._messages.make(kind, header, self._number, self.steps, action, version, last, int(source)),
         )
         self.steps, self._last_action = self.steps + 1, stamp
+
+    def command(self, command: Command, now: int) -> None:
+        """Write what a person asks for. It is stamped by the wall clock; `now` is the simulator's [ns]."""
+        header = self._messages.header(round(command.stamp * 1e9))
+        kind = "wayfarer_msgs/msg/TeleopCommand"
+        message = self._messages.make(kind, header, command.action, command.engaged, int(command.mark))
+        self._write(topics.TELEOP_COMMAND, message, now)
 
     def executed(self, requested: NDArray[np.float32], decision: Decision, stamp: int) -> None:
         """Write what the safety gate made of the last action, the command, and that the simulator takes it."""
@@ -206,6 +217,7 @@ class Recording:
         self._run.add(self._writer.path)
         return record
 
-    def _write(self, topic: Topic, message: Any) -> None:
+    def _write(self, topic: Topic, message: Any, now: int | None = None) -> None:
         cdr = self._messages.cdr(message)
-        self._writer.write(self._names[topic.name], cdr, header_stamp(cdr) + self._shift, time.time_ns())
+        log_time = (header_stamp(cdr) if now is None else now) + self._shift
+        self._writer.write(self._names[topic.name], cdr, log_time, time.time_ns())

@@ -11,6 +11,7 @@ from wayfarer_camera.params import Params as CameraParams
 from wayfarer_collector.params import Params as CollectorParams
 from wayfarer_control.params import Params as ControlParams
 from wayfarer_core.errors import ConfigError
+from wayfarer_core.options import KEYBOARD, NO_DEVICE
 from wayfarer_core.parameter import checked
 from wayfarer_launch.launch_file import Launch, NodeSpec
 from wayfarer_learner.params import Params as LearnerParams
@@ -86,6 +87,8 @@ def configuration_of(launch: Launch) -> Configuration:
         raise ConfigError("--in-process puts the cube back itself: collector.scene_reset must be none")
     if configuration.camera.source != "topic":
         raise ConfigError("--in-process sees what the simulator renders: camera.source must be topic")
+    if (device := configuration.actor.teleop_device) not in (NO_DEVICE, KEYBOARD):
+        raise ConfigError(f"--in-process has no ROS for a {device}: give --device {KEYBOARD}")
     numbers = {node: getattr(configuration, node).threads for node in _COMPUTING if node in configuration.nodes}
     if len(set(numbers.values())) > 1:
         said = ", ".join(f"{node}.threads is {number}" for node, number in numbers.items())

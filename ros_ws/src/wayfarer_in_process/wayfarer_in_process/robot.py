@@ -5,6 +5,7 @@ The order of things and every number are those of the nodes in lock-step, so tha
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from wayfarer_vision.picture import Crop, Rectifier, observe
 
 from wayfarer_in_process.bag import Head, Recorder, Recording
 from wayfarer_in_process.config import Configuration
+from wayfarer_in_process.hand import DiscardedError, Hand
 
 _HOMING = 5_000_000_000  # ns of simulated time that a reset takes, the bridge's
 
@@ -113,9 +115,10 @@ class InProcessRobot:
         recorder: Recorder,
         collected: Collected,
         tell: Callable[[int], None],
+        hand: Hand,
     ) -> None:
         """`tell` hears the number of steps taken so far, and may raise StoppedError."""
-        self._plan, self._policy, self._recorder = configuration.collector, policy, recorder
+        self._plan, self._policy, self._recorder, self._hand = configuration.collector, policy, recorder, hand
         self._collected, self._tell = collected, tell
         self._arm = Arm(configuration)
         self._arm.now = collected.episodes * _HOMING + collected.steps * self._arm.period_ns
@@ -123,14 +126,17 @@ class InProcessRobot:
     def run_episode(self, goal: Goal | None) -> Any:
         """Return the end record of a closed file; what the gate aborted stays recorded and is tried again.
 
-        Raises DeviceError where one after another is, PolicyError where the policy does not answer: nobody but the
-        user could bring it back while this process waits.
+        So does what a person discarded, as often as they like. Raises DeviceError where one after another is aborted,
+        PolicyError where the policy does not answer: nobody but the user could bring it back while this process waits.
         """
-        for attempt in range(TRIES):
+        failed = discarded = 0
+        while failed < TRIES:
             try:
-                return self._try_episode(goal, attempt)
+                return self._try_episode(goal, failed + discarded)
+            except DiscardedError:
+                failed, discarded = 0, discarded + failed + 1
             except NothingPassedError as error:
-                last = error
+                failed, last = failed + 1, error
         raise DeviceError(tried_in_vain(str(last)))
 
     def _try_episode(self, goal: Goal | None, attempt: int) -> Any:
@@ -139,11 +145,11 @@ class InProcessRobot:
         head = Head(plan.method, plan.seed, plan.steps, self._collected.episodes, name, novelty)
         recording = self._recorder.begin(head, self._arm.now)
         try:
-            self._act(recording, goal, attempt)
-        except (DeviceError, PolicyError, StoppedError) as error:
+            end, reason = self._act(recording, goal, attempt)
+        except (DeviceError, PolicyError, StoppedError, DiscardedError) as error:
             recording.end(End.ABORTED, str(error), self._arm.now, _kind_of(error))
             raise
-        record = recording.end(End.TRUNCATED, "time limit", self._arm.now)
+        record = recording.end(end, reason, self._arm.now)
         self._collected.episodes += 1
         self._collected.steps += recording.steps
         return record
@@ -152,8 +158,8 @@ class InProcessRobot:
         """Free the renderer."""
         self._arm.world.close()
 
-    def _act(self, recording: Recording, goal: Goal | None, attempt: int) -> None:
-        """Reset, then act for T steps towards the goal."""
+    def _act(self, recording: Recording, goal: Goal | None, attempt: int) -> tuple[End, str]:
+        """Reset, then act for T steps towards the goal, or until a person says how it ended; return how."""
         number = self._collected.episodes
         self._arm.reset(self._plan.seed + number)
         self._policy.begin_episode(
@@ -165,11 +171,16 @@ class InProcessRobot:
                 steps=self._plan.steps,
             )
         )
+        self._hand.begin(lambda command: recording.command(command, self._arm.now), lambda: self._tell(0))
         for step in range(self._plan.steps):
             image = self._observe(recording)
             self._tell(step)
+            if step > 0 and self._hand.ending is not None:
+                return self._hand.ending
             self._step(recording, image, last=step + 1 == self._plan.steps)
+            self._hand.wait(partial(self._tell, step + 1))
         self._observe(recording)
+        return self._hand.ending or (End.TRUNCATED, "time limit")
 
     def _observe(self, recording: Recording) -> NDArray[np.uint8]:
         """Record and return what is seen now, (84, 84, 3)."""
@@ -190,8 +201,9 @@ class InProcessRobot:
     def _step(self, recording: Recording, image: NDArray[np.uint8], last: bool) -> None:
         """Answer an observation with an action, pass it through the gate, and follow for one control period."""
         arm = self._arm
-        action = np.asarray(self._policy.act(image, arm.feel()), dtype=np.float32)  # (3,)
-        recording.action(action, self._policy.version, last, arm.now)
+        own = np.asarray(self._policy.act(image, arm.feel()), dtype=np.float32)  # (3,)
+        action, source = self._hand.answer(own)
+        recording.action(action, self._policy.version, last, arm.now, source)
         decision = arm.judge(action)
         recording.executed(action, decision, arm.now)
         arm.follow(decision)

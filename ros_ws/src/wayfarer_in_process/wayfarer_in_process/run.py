@@ -2,24 +2,29 @@
 
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 
 import torch
 from wayfarer_bags.run_description import describe
 from wayfarer_bags.run_directory import RunWriter, finished
 from wayfarer_common import lifetime
 from wayfarer_common.agreement import check_agreement
+from wayfarer_common.keyboard import HELP
+from wayfarer_common.terminal import keys_of_terminal
 from wayfarer_core.errors import ConfigError
+from wayfarer_core.options import NO_DEVICE
 from wayfarer_launch.collection import Collection, holds_all, launch_arguments
 from wayfarer_launch.launch_file import read_launch_file
 from wayfarer_launch.nodes import find_launch_file, share_of
 from wayfarer_policies.exploration.algorithm_1 import Overlapped, Pace, Progress, Schedule, Sequential, Stage, explore
+from wayfarer_policies.exploration.methods import method
 from wayfarer_report.live.policy_watch import PolicyWatch, in_words
 from wayfarer_report.live.scalars import Scalars
 
 from wayfarer_in_process.bag import Recorder
 from wayfarer_in_process.config import Configuration, configuration_of
+from wayfarer_in_process.hand import Hand, KeyboardHand, NobodysHand
 from wayfarer_in_process.learning import make_parts
 from wayfarer_in_process.progress import progress_of
 from wayfarer_in_process.robot import Collected, InProcessRobot, StoppedError
@@ -55,15 +60,28 @@ def _collect(configuration: Configuration, run: RunWriter, watch: "_Watch") -> N
     parts = make_parts(configuration, run.path, collected.episodes, watch.check)
     recorder = Recorder(run, configuration.namespace)
     schedule = Schedule(plan.episodes, plan.episodes_per_cycle, plan.steps, plan.epochs)
-    robot = InProcessRobot(configuration, parts.policy, recorder, collected, watch.step)
     run.describe(describe(run.description(), configuration.description()))
-    with closing(robot), Scalars(run.path) as scalars:
+    with _hand_of(configuration) as hand, Scalars(run.path) as scalars, ExitStack() as open_:
+        robot = InProcessRobot(configuration, parts.policy, recorder, collected, watch.step, hand)
+        open_.enter_context(closing(robot))
 
         def observe(progress: Progress) -> None:
             scalars.write(progress)
             watch.observe(progress)
 
         explore(schedule, robot, parts.store, parts.learner, parts.novelty, observe, _PACES[plan.schedule]())
+
+
+@contextmanager
+def _hand_of(configuration: Configuration) -> Iterator[Hand]:
+    """Give whoever takes over, with the terminal where it is its keyboard. ConfigError where there is no terminal."""
+    actor, by_hand = configuration.actor, method(configuration.collector.method).by_hand
+    if actor.teleop_device == NO_DEVICE:
+        yield NobodysHand()
+        return
+    with keys_of_terminal() as terminal:
+        print(HELP, file=sys.stderr)
+        yield KeyboardHand(actor, terminal, configuration.sim_bridge.control_period, by_hand)
 
 
 class _Watch:

@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from wayfarer_bags.run_directory import RunDirectory, finished
+from wayfarer_core.errors import ConfigError
+from wayfarer_core.options import DEVICES, NO_DEVICE
 from wayfarer_policies.exploration.methods import method
 
 LAUNCH_FILES = {"sim": "sim.launch.xml", "hardware": "hardware.launch.xml"}
@@ -39,8 +41,13 @@ class Collection:
     recipe: str = "practical"
     threads: int | None = None  # torch's; None: as the run was begun, and a new one as its schedule allows
     hardware: Hardware = Hardware()  # for target hardware only
+    device: str = NO_DEVICE  # what a person acts with, or takes over from the policy
     checkpoint: tuple[Path, str] | None = None  # for method offline: the policy's file and its SHA-256
     server: tuple[str, str] | None = None  # for method external: the policy server's address, and its policy's name
+
+    def __post_init__(self) -> None:
+        if method(self.method).by_hand and self.device == NO_DEVICE:
+            raise ConfigError(f"--method {self.method} needs --device {', '.join(DEVICES[:-1])} or {DEVICES[-1]}")
 
 
 def holds_all(wanted: Collection) -> bool:
@@ -66,6 +73,8 @@ def launch_arguments(wanted: Collection) -> dict[str, str]:
         "namespace": NAMESPACE,
         **wanted.hardware.arguments(),
     }
+    if wanted.device != NO_DEVICE:
+        given["device"] = wanted.device
     if wanted.checkpoint is not None:
         file, sha256 = wanted.checkpoint
         given |= {"checkpoint": str(file.resolve()), "checkpoint_sha256": sha256}

@@ -36,7 +36,7 @@ def launch_nodes(
     launch = read_launch_file(find_launch_file(file), given, share_of)
     os.environ.update(launch.environment)  # what listens in this process shall hear the nodes
     surroundings.settle()
-    return Supervisor(launch, _executable, write).run(meanwhile)
+    return Supervisor(launch, executable, write).run(meanwhile)
 
 
 def share_of(package: str) -> Path:
@@ -47,7 +47,8 @@ def share_of(package: str) -> Path:
         raise ConfigError(f"package {package} is not installed: run make, or source your ROS workspace") from error
 
 
-def _executable(package: str, name: str) -> Path:
+def executable(package: str, name: str) -> Path:
+    """Return a package's program; ConfigError where it is not installed."""
     try:
         path = Path(get_package_prefix(package)) / "lib" / package / name
     except PackageNotFoundError as error:

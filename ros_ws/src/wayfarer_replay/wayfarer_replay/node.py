@@ -41,6 +41,7 @@ _WHERE_PRESENT = (
     contract.ACKNOWLEDGEMENT,
     contract.CONTROL_FAULT,
     contract.CAMERA_FAULT,
+    contract.TELEOP_COMMAND,
     contract.CAMERA_INFO,
     contract.TF,
 )

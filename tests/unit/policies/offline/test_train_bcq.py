@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from fixtures.painted import SIDE, dataset, paint, painted, trajectory
-from wayfarer_bags.episode import End
+from wayfarer_bags.episode import ActionSource, End
 from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_data.cache.dataset import Dataset
 from wayfarer_policies.acting.offline_policy import OfflinePolicy, read_policy
@@ -172,3 +172,42 @@ def test_settings_out_of_range_are_refused() -> None:
         OfflineConfig("fly")
     with pytest.raises(ConfigError, match="at least 1"):
         OfflineConfig("push", steps=0)
+
+
+def by_hand(run: Path) -> Dataset:
+    """Six episodes, of which a person chose the first three steps of each."""
+    sources = np.repeat([ActionSource.HUMAN, ActionSource.POLICY], [3, 9]).astype(np.uint8)
+    return dataset(run, *(dataclasses.replace(trajectory(k), sources=sources) for k in range(6)))
+
+
+@pytest.mark.parametrize(
+    ("sources", "steps", "by"), [("all", 72, {0, 1}), ("policy", 54, {0}), ("human", 18, {1}), ("balanced", 72, {0, 1})]
+)
+def test_the_steps_of_one_source_or_of_both_are_learned_from(
+    tmp_path: Path, sources: str, steps: int, by: set[int]
+) -> None:
+    data = by_hand(tmp_path / "run")
+    rewards = TaskRewards(data, PoseLabels.of(data), "push", sources)
+    assert len(rewards.rows) == steps == rewards.description()["steps"]
+    assert set(data.sources(rewards.rows).tolist()) == by
+    assert ("sources" in rewards.description()) == (sources != "all"), "an earlier training goes on"
+
+
+def test_balanced_batches_are_half_a_persons_whatever_their_share(tmp_path: Path) -> None:
+    data = by_hand(tmp_path / "run")
+    rewards = TaskRewards(data, PoseLabels.of(data), "push", "balanced")
+    batch = rewards.sample(101, np.random.default_rng(0))
+    starts = {tuple(action) for action in data.actions(rewards.rows[data.sources(rewards.rows).numpy() == 1]).tolist()}
+    assert sum(tuple(action) in starts for action in batch.actions.tolist()) == 51
+
+
+def test_a_source_without_a_step_is_told_and_another_choice_is_another_training(data: Dataset, tmp_path: Path) -> None:
+    for sources in ("human", "balanced"):
+        with pytest.raises(DataError, match="none was chosen by the human"):
+            TaskRewards(data, PoseLabels.of(data), "push", sources)
+    with pytest.raises(ConfigError, match="choose from all, policy, human, balanced"):
+        OfflineConfig("push", sources="both")
+    mixed = by_hand(tmp_path / "mixed")
+    train_bcq(CONFIG, mixed, 0, tmp_path / "out")
+    with pytest.raises(ConfigError, match="sources"):
+        train_bcq(dataclasses.replace(CONFIG, sources="human"), mixed, 0, tmp_path / "out")

@@ -74,6 +74,12 @@ def bcq(
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Updates of each training.")] = 50_000,
     seeds: Seeds = 3,
+    sources: Annotated[
+        Literal["all", "policy", "human", "balanced"],
+        typer.Option(
+            help="Whose steps to learn from; [b]balanced[/b]: half of each batch the policy's, half a person's."
+        ),
+    ] = "all",
     threads: Threads = 1,
     json: Json = False,
 ) -> None:
@@ -81,6 +87,9 @@ def bcq(
 
     Each policy lies in OUT/seedK/policy.safetensors; `wayfarer evaluate` runs it.
     """
+    from wayfarer_policies.offline.train_bcq import OfflineConfig
+
     from wayfarer_cli.train.policies import train_policies
 
-    train_policies(task, runs, out or Path("runs") / task, steps, seeds, threads, json)
+    config = OfflineConfig(task, steps, sources=sources)
+    train_policies(config, runs, out or Path("runs") / task, seeds, threads, json)

@@ -19,11 +19,10 @@ from wayfarer_cli.opening import label, open_runs
 
 
 def train_policies(
-    task: str, runs: Sequence[Path], out: Path, steps: int, seeds: int, threads: int, as_json: bool
+    config: OfflineConfig, runs: Sequence[Path], out: Path, seeds: int, threads: int, as_json: bool
 ) -> None:
     """Train one policy for each seed on all runs together; print what came of it and leave it in `out`."""
     torch.set_num_threads(threads)
-    config = OfflineConfig(task, steps)
     with bars() as progress:
         dataset = open_runs(runs, progress)
         labels = label(dataset, progress)
@@ -31,13 +30,13 @@ def train_policies(
     curves = {file.parent.name: json.loads((file.parent / "curve.json").read_text()) for file in files}
     results = [_result(file, curves[file.parent.name]) for file in files]
     (out / "results.json").write_text(json.dumps(results, indent=1))
-    picture = draw_curves(curves, f"BCQ, {task}, {len(dataset)} steps", out / "curves.png")
+    picture = draw_curves(curves, f"BCQ, {config.task}, {len(dataset)} steps", out / "curves.png")
     if as_json:
-        print(json.dumps({"task": task, "policies": results}))
+        print(json.dumps({"task": config.task, "policies": results}))
         return
     data = results[0]["data"]
     table = Table("policy", "updates", "critics' loss", "autoencoder's loss", "value")
-    table.title = f"{task}: learned from {data['steps']} steps, {data['successes']} of them into a success"
+    table.title = f"{config.task}: learned from {data['steps']} steps, {data['successes']} of them into a success"
     for result in results:
         last = result["last"]
         losses = (f"{last[key]:.3g}" for key in ("critic_loss", "vae_loss", "q"))

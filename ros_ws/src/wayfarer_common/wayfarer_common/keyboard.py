@@ -1,0 +1,60 @@
+"""A terminal's keys as a device: what is held down, though a terminal tells of repeats only. Pure.
+
+A key that is held repeats: for the first time after the keyboard's own delay, then fast. So one counts as held for
+`first` seconds after it went down, and for `repeat` seconds after each repeat. Holding a key is the dead-man button:
+let go of all, and the arm is let go.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from wayfarer_common.teleop import Command, Mark
+
+_DIRECTIONS = {
+    "w": (0, 1.0),  # axis of the base frame, and which way
+    "s": (0, -1.0),
+    "a": (1, 1.0),
+    "d": (1, -1.0),
+    "r": (2, 1.0),
+    "f": (2, -1.0),
+}
+_MARKS = {"\n": Mark.START, "\r": Mark.START, "y": Mark.SUCCESS, "n": Mark.FAILURE, "x": Mark.DISCARD}
+_STOP = " "
+HELP = (
+    "w/s forward, back · a/d left, right · r/f up, down (hold) · space stop · 1 to 9, 0: 10 to 90, 100 % of a full "
+    "action · Enter start · y success · n failure · x discard"
+)
+
+
+@dataclass
+class Keys:
+    """The keys of one keyboard. Times are seconds on any steady clock, stamps on the wall clock."""
+
+    first: float = 0.7  # s: longer than a keyboard's delay before its first repeat
+    repeat: float = 0.2  # s: longer than the time between two repeats
+    scale: float = 0.5  # share of a full action
+    _until: dict[str, float] = field(default_factory=dict)  # key -> when it counts as let go
+    _marks: list[Mark] = field(default_factory=list)  # said, and not told yet
+
+    def press(self, key: str, now: float) -> None:
+        """Hear one key."""
+        if key in _DIRECTIONS:
+            held = now <= self._until.get(key, -np.inf)
+            self._until[key] = now + (self.repeat if held else self.first)
+        elif key in _MARKS:
+            if self._marks[-1:] != [_MARKS[key]]:  # one that repeats is said once
+                self._marks.append(_MARKS[key])
+        elif key == _STOP:
+            self._until.clear()
+        elif key.isdecimal() and key.isascii():
+            self.scale = (int(key) or 10) / 10
+
+    def command(self, stamp: float, now: float) -> Command:
+        """Return what is asked for now; a mark is told once."""
+        held = [key for key, until in self._until.items() if now <= until]
+        action = np.zeros(3, np.float32)
+        for axis, way in (_DIRECTIONS[key] for key in held):
+            action[axis] += way * self.scale
+        mark = self._marks.pop(0) if self._marks else Mark.NONE
+        return Command(stamp, np.clip(action, -1.0, 1.0), bool(held), mark)

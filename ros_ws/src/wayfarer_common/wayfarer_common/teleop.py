@@ -1,0 +1,116 @@
+"""A person's hand on the arm: what a device last asked for, and whether it still counts. Pure.
+
+The person takes over from whatever policy acts while the dead-man button is held. Everything they ask for is an action
+like any other: the safety gate stands before it.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+from wayfarer_bags.episode import ActionSource, End
+from wayfarer_core.errors import DataError
+from wayfarer_core.fault import DISCARDED
+from wayfarer_core.options import TeleopOptions
+
+Action = NDArray[np.float32]  # (3,) in [-1, 1]
+
+
+class Mark(IntEnum):
+    """What a person says of an episode; the constants of wayfarer_msgs/TeleopCommand."""
+
+    NONE = 0
+    START = 1
+    SUCCESS = 2
+    FAILURE = 3
+    DISCARD = 4
+
+    @property
+    def begins(self) -> bool:
+        """Whether it begins an episode that waits. A device of two buttons has one for both beginning and success."""
+        return self in (Mark.START, Mark.SUCCESS)
+
+
+ENDINGS = {
+    Mark.SUCCESS: (End.TERMINATED, "success, said the operator"),
+    Mark.FAILURE: (End.TRUNCATED, "failure, said the operator"),
+    Mark.DISCARD: (End.ABORTED, DISCARDED),
+}
+
+
+@dataclass(frozen=True)
+class Command:
+    """What a device asks for at a time.
+
+    Raises:
+        DataError: the action is not three finite numbers from -1 to 1, or the mark is none.
+
+    """
+
+    stamp: float  # s, on the wall clock
+    action: Action  # (3,)
+    engaged: bool  # the dead-man button is held
+    mark: Mark = Mark.NONE
+
+    def __post_init__(self) -> None:
+        action = np.asarray(self.action, dtype=np.float32)
+        if action.shape != (3,) or not (np.abs(action) <= 1.0).all():  # NaN is refused, too
+            raise DataError(f"a command of {action.tolist()} was ignored: three numbers from -1 to 1 are right")
+        object.__setattr__(self, "action", action)
+        object.__setattr__(self, "mark", _mark(self.mark))
+
+
+def _mark(number: int) -> Mark:
+    try:
+        return Mark(number)
+    except ValueError as error:
+        raise DataError(f"a command with mark {number} was ignored: {len(Mark)} marks are known") from error
+
+
+class Teleoperator:
+    """Whoever is at the device. Times are seconds on the wall clock; one that jumps ends what was asked for."""
+
+    def __init__(self, options: TeleopOptions) -> None:
+        self._options = options
+        self._last: Command | None = None
+
+    def hear(self, command: Command) -> None:
+        """Take the newest wish."""
+        self._last = command
+
+    def begin_episode(self, now: float) -> None:
+        """Let no hand of an earlier episode count whose device is lost."""
+        if self.lost(now):
+            self._last = None
+
+    @property
+    def engaged(self) -> bool:
+        """Whether the dead-man button was held when the device was last heard of."""
+        return self._last is not None and self._last.engaged
+
+    def silence(self, now: float) -> float:
+        """Return how long ago the device spoke [s], or how far its clock is ahead; infinite before its first word."""
+        return np.inf if self._last is None else abs(now - self._last.stamp)
+
+    def lost(self, now: float) -> bool:
+        """Say whether the device is not heard of any more."""
+        return self.silence(now) > self._options.device_timeout
+
+    def answer(self, own: Action, now: float) -> tuple[Action, ActionSource]:
+        """Return what the arm is to do, and who says so: the person while engaged, else the policy's `own` action.
+
+        A wish that has become too old moves nothing: the arm holds, and is not given back to the policy unasked.
+        """
+        if self._last is None or not self._last.engaged:
+            return own, ActionSource.POLICY
+        if self.silence(now) > self._options.command_age:
+            return np.zeros(3, np.float32), ActionSource.HUMAN
+        return self._last.action, ActionSource.HUMAN
+
+    def loss(self, now: float) -> str:
+        """Say in words that the device is lost."""
+        silence, limit = self.silence(now), self._options.device_timeout
+        if not np.isfinite(silence):
+            return "nothing was ever heard on teleop/command: is the device's driver running?"
+        return f"teleop/command is {silence:.1f} s old, more than {limit:g} s: the device is lost, or clocks differ"

@@ -1,0 +1,87 @@
+"""A person at this terminal's keyboard in the one process: what over ROS the keyboard's node and the actor do."""
+
+import time
+from collections.abc import Callable
+
+from wayfarer_bags.episode import ActionSource, End
+from wayfarer_common.keyboard import Keys
+from wayfarer_common.teleop import ENDINGS, Command, Mark, Teleoperator
+from wayfarer_common.terminal import Terminal
+from wayfarer_core.errors import WayfarerError
+from wayfarer_core.fault import DISCARDED
+from wayfarer_core.options import TeleopOptions
+from wayfarer_policies.acting.policy import Action
+
+_LOOK = 0.05  # s between two looks at the keys, as often as the keyboard's node says what is pressed
+
+Hear = Callable[[Command], None]
+
+
+class DiscardedError(WayfarerError):
+    """The person has taken the episode back."""
+
+
+class NobodysHand:
+    """Nobody takes over."""
+
+    def begin(self, hear: Hear, tell: Callable[[], None]) -> None:
+        """Let the episode begin at once."""
+
+    def wait(self, tell: Callable[[], None]) -> None:
+        """Let time be that of the simulator."""
+
+    def answer(self, own: Action) -> tuple[Action, ActionSource]:
+        """Return the policy's own action."""
+        return own, ActionSource.POLICY
+
+    @property
+    def ending(self) -> tuple[End, str] | None:
+        """Nobody ends an episode."""
+        return None
+
+
+class KeyboardHand:
+    """Keeps the simulator to the wall clock, and hears the keys meanwhile."""
+
+    def __init__(self, options: TeleopOptions, terminal: Terminal, period: float, by_hand: bool) -> None:
+        """`period` is that of control [s]; `by_hand` lets an episode wait for the person's word."""
+        self._terminal, self._period, self._by_hand = terminal, period, by_hand
+        self._keys, self._person = Keys(), Teleoperator(options)
+        self._hear: Hear = lambda _: None
+        self._due = 0.0  # monotonic s, when the next action is
+        self.ending: tuple[End, str] | None = None
+
+    def begin(self, hear: Hear, tell: Callable[[], None]) -> None:
+        """Return once the person starts. `hear` records what is pressed; `tell` is called meanwhile, and may raise."""
+        self._hear, self.ending = hear, None
+        mark = Mark.NONE
+        while self._by_hand and not mark.begins:
+            tell()
+            mark = self._look(time.monotonic() + _LOOK)
+        self._due = time.monotonic()
+
+    def wait(self, tell: Callable[[], None]) -> None:
+        """Return when the next action is due; `ending` says if the person ended it. Raises DiscardedError."""
+        self._due = max(self._due + self._period, time.monotonic())
+        while (now := time.monotonic()) < self._due:
+            tell()
+            mark = self._look(min(now + _LOOK, self._due))
+            if mark is Mark.DISCARD:
+                raise DiscardedError(DISCARDED)
+            self.ending = ENDINGS.get(mark, self.ending)
+
+    def answer(self, own: Action) -> tuple[Action, ActionSource]:
+        """Return what the arm is to do, and who says so."""
+        return self._person.answer(own, time.time())
+
+    def _look(self, until: float) -> Mark:
+        """Wait for keys until a time [monotonic s]; return what they mark."""
+        for key in self._terminal.read(until - time.monotonic()):
+            self._keys.press(key, time.monotonic())
+        command = self._keys.command(time.time(), time.monotonic())
+        self._person.hear(command)
+        self._hear(command)
+        return command.mark
+
+
+Hand = NobodysHand | KeyboardHand
