@@ -15,6 +15,7 @@ from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import StoragePlugin
 from wayfarer_bags.bag import EpisodeWriter, messages, read_episode, read_info
 from wayfarer_bags.files.recorded import Channel, Message
+from wayfarer_bags.labels import Label, read_labels, write_label
 from wayfarer_bags.run_description import describe
 from wayfarer_bags.run_directory import RunDirectory, RunWriter
 from wayfarer_core.errors import ConfigError, DataError
@@ -290,3 +291,18 @@ def test_a_run_that_is_not_whole_is_recovered_first(
     assert not (tmp_path / "out").exists()
     recover(runs[0], tmp_path / "recovered")
     act(tmp_path / "recovered", tmp_path / "out")
+
+
+def test_labels_go_along_with_their_episodes_whatever_their_new_numbers(tmp_path: Path) -> None:
+    a, b = (write_run(tmp_path / name, 2, 3) for name in "ab")
+    write_label(a, 1, success=True, note="first")
+    write_label(b, 0, success=False)
+    merge([a, b], tmp_path / "both")
+    assert read_labels(tmp_path / "both") == {1: Label(True, "first"), 2: Label(False)}
+    split(tmp_path / "both", tmp_path / "parts", 2)
+    assert read_labels(tmp_path / "parts" / "part_000") == {1: Label(True, "first")}
+    assert read_labels(tmp_path / "parts" / "part_001") == {2: Label(False)}
+    relabel_topics(a, tmp_path / "renamed", {"/wayfarer": "/left"})
+    assert read_labels(tmp_path / "renamed") == read_labels(a)
+    merge([a], tmp_path / "one")
+    assert read_labels(tmp_path / "one") == read_labels(a)

@@ -16,6 +16,7 @@ from wayfarer_bags.files.damage import reading
 from wayfarer_bags.files.mcap_files import McapFile
 from wayfarer_bags.files.recorded import Message
 from wayfarer_bags.foreign import ForeignBag
+from wayfarer_bags.labels import read_labels, write_labels
 from wayfarer_bags.message_types import decoded, full_name, types_of
 from wayfarer_bags.run_directory import RunDirectory, RunWriter, configuration_digest, refuse_repeats
 from wayfarer_core import names
@@ -57,6 +58,9 @@ def merge(runs: Sequence[Path], out: Path, progress: Progress = lambda _done, _a
                 numbers = {old: new for (source, old), new in fresh.items() if source == k}
                 written.append(run.episode_path(numbers[number]))
                 write_again(file, written[-1], of_file, record=partial(_renumbered, numbers))
+        kept = {place: place[1] for place in fresh} if len(set(used)) == len(used) else fresh
+        for k, source in enumerate(sources):
+            take_labels(source.path, out, {old: new for (of, old), new in kept.items() if of == k})
         return _finish(run, written, progress)
 
 
@@ -66,7 +70,7 @@ def split(source: Path, out: Path, every: int, progress: Progress = lambda _done
     Raises ConfigError where `out` exists, DataError for a damaged or incomplete source: recover it first.
     """
     run = RunDirectory(source)
-    files = list(run.episodes().values())
+    numbers, files = list(run.episodes()), list(run.episodes().values())
     noted = _noted(run)
     made = []
     with new_directory(out):
@@ -76,6 +80,7 @@ def split(source: Path, out: Path, every: int, progress: Progress = lambda _done
             for k, file in enumerate(files[start : start + every]):
                 progress(start + k, len(files))
                 written.append(adopt(file, target.path, noted.get(file.name)))
+            take_labels(source, target.path, {number: number for number in numbers[start : start + every]})
             made.append(_finish(target, written))
     progress(len(files), len(files))
     return made
@@ -114,6 +119,7 @@ def _relabel_run(source: Path, out: Path, rename: Callable[[str], str], progress
         progress(k, len(run.episodes()))
         written.append(target.episode_path(number))
         write_again(file, written[-1], noted.get(file.name), topic=rename)
+    take_labels(source, out, {number: number for number in run.episodes()})
     return _finish(target, written, progress)
 
 
@@ -153,6 +159,13 @@ def _noted(run: RunDirectory) -> dict[str, str]:
             f"`wayfarer bag recover {run.path}` first, and take the new run it writes"
         )
     return noted
+
+
+def take_labels(source: Path, out: Path, numbers: Mapping[int, int]) -> None:
+    """Say of a new run's episodes what people say of those they were made of, by old number -> new one."""
+    said = {numbers[old]: label for old, label in read_labels(source).items() if old in numbers}
+    if said:
+        write_labels(out, {**read_labels(out), **said})
 
 
 # --- one file ---
