@@ -61,7 +61,7 @@ def test_of_the_arm_is_told_all_that_was_recorded_or_its_position_alone(
     run = write_run(tmp_path / "run", 1, 4, joints=True)
     done = CliRunner().invoke(app, ["export", "lerobot", str(run), str(tmp_path / "out"), *words])
     assert done.exit_code == 0, done.output
-    assert "without" not in done.output
+    assert "of the observations have none" not in done.output
     info = json.loads((tmp_path / "out" / "meta" / "info.json").read_text())
     state = info["features"]["observation.state"]
     assert (state["shape"], state["names"][:3], len(state["names"])) == ([names], [*"xyz"], names)
