@@ -51,6 +51,9 @@ class LeRobotPolicy:
         there = {"device_processor": {"device": device}}
         self._before, self._after = make_pre_post_processors(config, str(folder), preprocessor_overrides=there)
         self.name = f"lerobot {config.type} {digest(folder)[:16]}"
+        _, *size = config.input_features[self._image].shape
+        self.begin(Episode(0, 0, None, None))  # the first inference of a process takes longest: now, and not on the arm
+        self.act(Observation(0, np.zeros((*size, 3), np.uint8), (0.0, 0.0, 0.0)))
 
     def begin(self, episode: Episode) -> None:
         """Forget the last episode; draw from its seed."""

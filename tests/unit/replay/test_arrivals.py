@@ -97,3 +97,12 @@ def test_two_episodes_do_not_share_what_has_arrived() -> None:
     first = Arrivals()
     first.images.add(1)
     assert Arrivals().images == set()
+
+
+def test_a_state_beside_that_is_published_is_waited_for_to_the_end_and_one_that_is_not_is_not() -> None:
+    arrivals = complete(5)
+    assert not arrivals.behind(FINAL)
+    arrivals.beside["sim/object_pose"] = FINAL - 1
+    assert arrivals.behind(FINAL)
+    arrivals.beside["sim/object_pose"] = FINAL
+    assert not arrivals.behind(FINAL)

@@ -14,6 +14,7 @@ class Arrivals:
     actions: dict[int, int] = field(default_factory=dict)  # step -> stamp of the observation it answers
     executed: set[int] = field(default_factory=set)
     poses: set[int] = field(default_factory=set)  # of the end effector
+    beside: dict[str, int] = field(default_factory=dict)  # topic of other states -> the newest stamp of it
 
     def lost(self, steps: int, final_stamp: int) -> int:
         """Count the steps of which the action, its executed record, or image or pose at either end is missing."""
@@ -21,6 +22,10 @@ class Arrivals:
         posed = fresh(np.array(sorted(self.poses), dtype=np.int64), stamps) >= 0  # (steps + 1,)
         here = [stamp in self.images and has_pose for stamp, has_pose in zip(stamps.tolist(), posed, strict=True)]
         return sum(k not in self.executed or not here[k] or not here[k + 1] for k in range(steps))
+
+    def behind(self, final_stamp: int) -> bool:
+        """Say whether another state that is published in this episode has not been told of its end yet."""
+        return any(stamp < final_stamp for stamp in self.beside.values())
 
     def after_last_action(self) -> int:
         """Return the stamp of the first image after the last action; 0 where there is none."""

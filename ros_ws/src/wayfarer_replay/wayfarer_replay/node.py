@@ -6,6 +6,7 @@ Messages are written as they came over the wire; only the small ones are looked 
 import time
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -100,6 +101,8 @@ class Replay(ContractNode):
             names.POLICY_ACTION: self._note_action,
             names.EXECUTED: self._note_executed,
             names.CURRENT_POSE: self._note_pose,
+            names.OBJECT_POSE: partial(self._note_beside, topic.name),
+            names.JOINT_STATES: partial(self._note_beside, topic.name),
         }.get(topic.name)
         said: deque[bytes] = deque(maxlen=topic.plain.quality.depth)
         if topic in _STANDING:
@@ -138,6 +141,10 @@ class Replay(ContractNode):
     @staticmethod
     def _note_pose(raw: bytes, arrivals: Arrivals) -> None:
         arrivals.poses.add(header_stamp(raw))
+
+    @staticmethod
+    def _note_beside(name: str, raw: bytes, arrivals: Arrivals) -> None:
+        arrivals.beside[name] = max(header_stamp(raw), arrivals.beside.get(name, 0))
 
     def _on_begin(self, request: BeginEpisode.Request, response: BeginEpisode.Response) -> BeginEpisode.Response:
         if self._recording is not None:
@@ -181,7 +188,8 @@ class Replay(ContractNode):
             return
         request, deadline, done = self._recording.ending
         final = to_nanoseconds(request.final_stamp)
-        incomplete = request.end != Episode.ABORTED and self._recording.arrivals.lost(request.steps, final) > 0
+        arrivals = self._recording.arrivals
+        incomplete = request.end != Episode.ABORTED and (arrivals.lost(request.steps, final) or arrivals.behind(final))
         if incomplete and time.monotonic() < deadline:
             return
         try:
