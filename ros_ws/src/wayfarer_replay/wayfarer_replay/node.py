@@ -5,6 +5,7 @@ Messages are written as they came over the wire; only the small ones are looked 
 
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -96,14 +97,15 @@ class Replay(ContractNode):
 
     def _record(self, topic: Topic, required: bool) -> None:
         resolved = self._name_in_bag(topic.name)
-        note = {
+        notes: dict[str, Callable[[bytes, Arrivals], None]] = {
             names.OBSERVATION_IMAGE: self._note_image,
             names.POLICY_ACTION: self._note_action,
             names.EXECUTED: self._note_executed,
             names.CURRENT_POSE: self._note_pose,
             names.OBJECT_POSE: partial(self._note_beside, topic.name),
             names.JOINT_STATES: partial(self._note_beside, topic.name),
-        }.get(topic.name)
+        }
+        note = notes.get(topic.name)
         said: deque[bytes] = deque(maxlen=topic.plain.quality.depth)
         if topic in _STANDING:
             self._standing[resolved] = said
