@@ -53,7 +53,8 @@ class LeRobotPolicy:
         self.name = f"lerobot {config.type} {digest(folder)[:16]}"
         _, *size = config.input_features[self._image].shape
         self.begin(Episode(0, 0, None, None))  # the first inference of a process takes longest: now, and not on the arm
-        self.act(Observation(0, np.zeros((*size, 3), np.uint8), (0.0, 0.0, 0.0)))
+        still, none = (0.0, 0.0, 0.0, 1.0), (0.0,) * 7
+        self.act(Observation(0, np.zeros((*size, 3), np.uint8), none[:3], still, none, none))
 
     def begin(self, episode: Episode) -> None:
         """Forget the last episode; draw from its seed."""
