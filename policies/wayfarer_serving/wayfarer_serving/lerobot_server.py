@@ -79,7 +79,6 @@ class LeRobotPolicy:
         found: NDArray[np.float64] = action.cpu().numpy().astype(np.float64)
         return np.clip(found, -1.0, 1.0)
 
-
     def _felt(self, observation: Observation) -> list[float]:
         """Return the state as the export has it. Raises ValueError where the robot does not tell all of it."""
         felt: list[float] = []
