@@ -41,3 +41,14 @@ def refuse_another_training(kept: Path, found: Mapping[str, Any], wanted: Mappin
     if keys:
         differ = "; ".join(f"{key} was {found.get(key)}, is {wanted.get(key)}" for key in keys)
         raise ConfigError(f"{kept} holds another training: {differ}; choose a new folder")
+
+
+def completed(found: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a saved description with the defaults of what its version did not know yet."""
+    known = dict(found)
+    for key, value in defaults.items():
+        if isinstance(value, dict) and isinstance(known.get(key), dict):
+            known[key] = completed(known[key], value)
+        elif key not in known and not isinstance(value, dict):
+            known[key] = value
+    return known

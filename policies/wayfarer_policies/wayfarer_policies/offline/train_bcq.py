@@ -4,7 +4,7 @@ Killed at any point and started again, a training goes on from its last save and
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from wayfarer_core.errors import ConfigError, DataError
-from wayfarer_core.provenance import refuse_another_training
+from wayfarer_core.provenance import completed, refuse_another_training
 from wayfarer_data.cache.dataset import Dataset
 from wayfarer_data.cache.sources import ALL, SOURCES, draw, rows_by_source
 
@@ -186,22 +186,10 @@ class _Training:
     def _restore(self, state: State) -> None:
         own = state.part("self")
         defaults = json.loads(json.dumps(asdict(OfflineConfig(self._config.task))))
-        found = _completed(
-            own.value("identity"), {key: defaults[key] for key in self._identity.keys() & defaults.keys()}
-        )
+        known = {key: defaults[key] for key in self._identity.keys() & defaults.keys()}
+        found = completed(own.value("identity"), known)
         refuse_another_training(self._file.parent, found, self._identity)
         self.bcq.restore(state.part("bcq"))
         checkpoint.restore_rng(self._rng, state.part("rng"))
         self.step, self.curve = int(own.value("step")), own.value("curve")
         self._sums, self._sum_of = own.value("sums"), int(own.value("sum_of"))
-
-
-def _completed(found: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a saved description with the defaults of what its version did not know yet."""
-    known = dict(found)
-    for key, value in defaults.items():
-        if isinstance(value, dict) and isinstance(known.get(key), dict):
-            known[key] = _completed(known[key], value)
-        elif key not in known and not isinstance(value, dict):
-            known[key] = value
-    return known
