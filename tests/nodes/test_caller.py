@@ -12,7 +12,7 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from wayfarer_collector.collaborators import Caller
-from wayfarer_collector.waiting import Patience
+from wayfarer_collector.waiting import Waiter
 from wayfarer_core import names
 from wayfarer_msgs.action import Train
 
@@ -77,7 +77,7 @@ def test_an_answer_that_comes_before_the_sender_has_gone_on_is_heard(domain: int
 
     with spinning(domain, "server") as (server, serve), spinning(domain, "caller") as (node, listen):
         actions = ActionServer(server, Train, names.TRAIN, execute)
-        caller = Caller(node, Patience(), 20.0, {names.TRAIN: Train})
+        caller = Caller(node, Waiter(), 20.0, {names.TRAIN: Train})
         client = caller._actions[names.TRAIN]
         client._client_handle = HeldUp(client._client_handle)
         serve.set()

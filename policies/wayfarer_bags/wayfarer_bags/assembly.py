@@ -14,8 +14,8 @@ from wayfarer_core.fault import FaultKind
 
 from wayfarer_bags.episode import ActionSource, End, Episode, EpisodeInfo
 from wayfarer_bags.files.recorded import Message, UnreadableError, contract_name, header_stamp
-from wayfarer_bags.fresh import fresh
 from wayfarer_bags.joints import ARM_JOINTS, arm_joints
+from wayfarer_bags.latest_pose import latest_pose
 from wayfarer_bags.message_types import CONTRACT, decoded, misfit
 
 _NANOSECONDS = 1_000_000_000
@@ -218,7 +218,7 @@ def _poses(recorded: Mapping[int, Message], stamps: NDArray[np.int64]) -> tuple[
     """
     poses = np.full((len(stamps), 7), np.nan)
     times = np.array(sorted(recorded), dtype=np.int64)
-    for k, index in enumerate(fresh(times, stamps).tolist()):
+    for k, index in enumerate(latest_pose(times, stamps).tolist()):
         if index >= 0:
             pose = decoded(recorded[int(times[index])]).pose
             p, q = pose.position, pose.orientation
@@ -239,7 +239,7 @@ def _joints(recorded: Mapping[int, Message], stamps: NDArray[np.int64]) -> NDArr
     """
     found = np.full((len(stamps), 2, ARM_JOINTS), np.nan)
     times = np.array(sorted(recorded), dtype=np.int64)
-    for k, index in enumerate(fresh(times, stamps).tolist()):
+    for k, index in enumerate(latest_pose(times, stamps).tolist()):
         if index >= 0:
             said = decoded(recorded[int(times[index])])
             places = arm_joints(tuple(said.name))

@@ -221,6 +221,6 @@ class Watchdog:
         """Stop waiting: the arm holds already."""
         self._last_action = None
 
-    def barks(self, now: float) -> bool:
+    def expired(self, now: float) -> bool:
         """Say whether actions came once and then stopped coming; a clock that went back counts as silence."""
         return self._last_action is not None and not 0.0 <= now - self._last_action <= self._silence

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from wayfarer_collector.collaborators import Plan, RosRobot
 from wayfarer_collector.scene import NoScene
-from wayfarer_collector.waiting import InterruptedWaitError, Patience, RefusedError, SilenceError
+from wayfarer_collector.waiting import InterruptedWaitError, RefusedError, SilenceError, Waiter
 from wayfarer_core import names
 from wayfarer_core.errors import DeviceError
 from wayfarer_core.fault import DISCARDED, TRIES, FaultKind
@@ -19,7 +19,7 @@ PLAN = Plan("random", 10, 0, 1.0, "")
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses [s] between two tries, which nobody sits out here."""
     sat_out: list[float] = []
-    monkeypatch.setattr(Patience, "pause", lambda _, seconds: sat_out.append(seconds))
+    monkeypatch.setattr(Waiter, "pause", lambda _, seconds: sat_out.append(seconds))
     return sat_out
 
 
@@ -27,7 +27,7 @@ class Nodes:
     """Answers as the other nodes would; `resets` are raised one after the other, where they are errors."""
 
     def __init__(self, resets: list[DeviceError | None], fault: int = 0, end: int = Episode.TRUNCATED) -> None:
-        self.patience, self.timeout = Patience(), 1.0
+        self.waiter, self.timeout = Waiter(), 1.0
         self.ended: list[Episode] = []
         self.asked: list[RunEpisode.Goal] = []
         self._resets, self._result = resets, RunEpisode.Result(end=end, steps=10, fault=fault)
@@ -111,7 +111,7 @@ def test_an_aborted_episode_without_a_fault_is_not_tried_again() -> None:
 
 def test_an_operators_stop_of_the_collector_ends_it_before_the_next_episode() -> None:
     nodes = Nodes([])
-    nodes.patience.stop()
+    nodes.waiter.stop()
     with pytest.raises(InterruptedWaitError):
         robot(nodes).run_episode(None)
     assert nodes.ended == []

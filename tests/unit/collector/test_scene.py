@@ -12,7 +12,7 @@ from wayfarer_collector.scene import (
     box_of,
     make_scene,
 )
-from wayfarer_collector.waiting import Patience, RefusedError, SilenceError
+from wayfarer_collector.waiting import RefusedError, SilenceError, Waiter
 from wayfarer_core import names
 from wayfarer_core.errors import ConfigError, DeviceError
 from wayfarer_core.fault import FaultKind
@@ -30,7 +30,7 @@ class Robot:
     def __init__(
         self, end: int = Episode.TRUNCATED, silent: str = "", on_hold: Any = None, refused: str = ""
     ) -> None:
-        self.patience, self.timeout = Patience(), 5.0
+        self.waiter, self.timeout = Waiter(), 5.0
         self.fault, self.stopped = FaultKind.NONE, False  # stopped: by an operator, explicitly
         self.told: list[str] = []
         self.goals: list[RunEpisode.Goal] = []
@@ -129,7 +129,7 @@ def test_a_user_stop_is_no_word_that_the_scene_is_put_back() -> None:
 
 
 def test_a_stop_of_the_collector_leaves_the_arm_holding() -> None:
-    robot = Robot(on_hold=lambda r: threading.Timer(0.2, r.patience.stop).start())
+    robot = Robot(on_hold=lambda r: threading.Timer(0.2, r.waiter.stop).start())
     assert not OperatorScene(around(robot)[0]).reset()
     assert robot.fault is FaultKind.OPERATOR
 

@@ -455,41 +455,41 @@ def test_a_workspace_that_is_no_box_is_refused(low: tuple[float, ...], high: tup
 
 
 def test_the_watchdog_is_quiet_before_the_first_action() -> None:
-    assert not Watchdog(0.75).barks(1e9)
+    assert not Watchdog(0.75).expired(1e9)
 
 
 def test_the_watchdog_barks_once_the_silence_has_lasted_too_long() -> None:
     watchdog = Watchdog(0.75)
     watchdog.action_arrived(10.0)
-    assert not watchdog.barks(10.75)
-    assert watchdog.barks(10.751)
+    assert not watchdog.expired(10.75)
+    assert watchdog.expired(10.751)
 
 
 def test_each_action_quiets_the_watchdog_anew() -> None:
     watchdog = Watchdog(0.75)
     watchdog.action_arrived(10.0)
     watchdog.action_arrived(10.7)
-    assert not watchdog.barks(11.4)
-    assert watchdog.barks(11.5)
+    assert not watchdog.expired(11.4)
+    assert watchdog.expired(11.5)
 
 
 def test_a_disarmed_watchdog_stays_quiet_until_the_next_action() -> None:
     watchdog = Watchdog(0.75)
     watchdog.action_arrived(10.0)
     watchdog.disarm()
-    assert not watchdog.barks(100.0)
+    assert not watchdog.expired(100.0)
     watchdog.action_arrived(100.0)
-    assert watchdog.barks(101.0)
+    assert watchdog.expired(101.0)
 
 
 def test_a_clock_that_goes_back_makes_the_watchdog_bark() -> None:
     watchdog = Watchdog(0.75)
     watchdog.action_arrived(10.0)
-    assert watchdog.barks(3.0)
+    assert watchdog.expired(3.0)
 
 
 @given(st.floats(0.0, 20.0), st.floats(0.0, 1e6), st.floats(0.0, 40.0))
 def test_the_watchdog_barks_exactly_after_its_time(silence: float, start: float, later: float) -> None:
     watchdog = Watchdog(silence)
     watchdog.action_arrived(start)
-    assert watchdog.barks(start + later) == ((start + later) - start > silence)
+    assert watchdog.expired(start + later) == ((start + later) - start > silence)

@@ -3,7 +3,7 @@ import pytest
 from wayfarer_core.errors import ConfigError
 from wayfarer_core.reason import Reason
 from wayfarer_franka_bridge.box import Box
-from wayfarer_franka_bridge.follower import Goal
+from wayfarer_franka_bridge.follower import TargetPose
 
 DOWN, OFFSET = np.array([1.0, 0.0, 0.0, 0.0]), np.array([0.0, 0.0, -0.007])
 LOW, HIGH = (0.36, -0.30, 0.05), (0.68, 0.30, 0.37)
@@ -42,13 +42,13 @@ def test_an_orientation_that_is_no_rotation_is_refused_at_the_start() -> None:
 
 def test_a_target_in_the_box_is_taken_its_surface_included() -> None:
     for place in (LOW, HIGH, (0.5, 0.0, 0.2)):
-        assert not box().refusal(Goal(np.array(place), DOWN))
+        assert not box().refusal(TargetPose(np.array(place), DOWN))
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_a_target_outside_the_box_is_refused_whoever_commands(axis: int) -> None:
     for corner, sign in ((LOW, -1.0), (HIGH, 1.0)):
-        refused = box().refusal(Goal(np.array(corner) + sign * 1e-4 * np.eye(3)[axis], DOWN))
+        refused = box().refusal(TargetPose(np.array(corner) + sign * 1e-4 * np.eye(3)[axis], DOWN))
         assert refused.reasons == Reason.REFUSED | Reason.WORKSPACE
 
 
@@ -58,5 +58,5 @@ def test_a_hand_turned_so_that_the_arm_cannot_bring_it_there_is_refused() -> Non
     )  # the flange lies 21 cm behind the tool point
     assert (
         "out of the arm's range"
-        in box().refusal(Goal(np.array([0.68, 0.0, 0.06]), towards_the_base)).text
+        in box().refusal(TargetPose(np.array([0.68, 0.0, 0.06]), towards_the_base)).text
     )

@@ -16,7 +16,7 @@ from wayfarer_franka_bridge.drivers.driver import (
     RobotState,
     UnusableError,
 )
-from wayfarer_franka_bridge.follower import STEP, Follower, Goal
+from wayfarer_franka_bridge.follower import STEP, Follower, TargetPose
 from wayfarer_franka_bridge.geometry import rotation
 from wayfarer_franka_bridge.link import Link
 from wayfarer_franka_bridge.report import Reading
@@ -52,7 +52,7 @@ def connected(link: Link) -> None:
 
 def told(link: Link, position: np.ndarray) -> str:
     """Pass a target on; return why it is refused."""
-    return link.track(Goal(position, DOWN)).text
+    return link.track(TargetPose(position, DOWN)).text
 
 
 def test_before_it_is_connected_nothing_is_sent(arm: Arm, link: Link) -> None:
@@ -365,7 +365,7 @@ def test_a_stop_drops_the_target_and_the_spring_brakes_where_it_is(arm: Arm, lin
 def test_from_a_stop_on_only_a_target_where_the_arm_is_is_taken(arm: Arm, link: Link) -> None:
     connected(link)
     link.hold("stopped by the operator")
-    refused = link.track(Goal(HERE + [0.0, 0.15, 0.0], DOWN))
+    refused = link.track(TargetPose(HERE + [0.0, 0.15, 0.0], DOWN))
     assert (refused.text, refused.reasons) == ("stopped by the operator", Reason.REFUSED | Reason.STOPPED)
     assert told(link, HERE + [0.0, 0.01, 0.0]) == "", "a hold"
     link.hold("")
@@ -380,7 +380,7 @@ def test_the_tool_point_is_what_targets_mean_however_the_hand_is_turned(arm: Arm
     try:
         connected(link)
         place, turned = np.array([0.5, 0.1, 0.1]), np.array([np.cos(0.3), np.sin(0.3), 0.0, 0.0])
-        assert not link.track(Goal(place, turned))
+        assert not link.track(TargetPose(place, turned))
         wait_for(lambda: np.array_equal(arm.quaternion, turned), "the hand to be turned")
         tool = rotation(turned) @ offset
         wait_for(lambda: np.allclose(arm.position + tool, place, atol=1e-9), "the tool point to be there")

@@ -10,7 +10,7 @@ from fixtures.workers import Here
 from hypothesis import given
 from hypothesis import strategies as st
 from wayfarer_core.errors import ConfigError, DataError, WayfarerError
-from wayfarer_paper.grid import Cell, GridError, State, error_file, file_of, read_result, run_grid
+from wayfarer_paper.grid import Cell, CellState, GridError, error_file, file_of, read_result, run_grid
 
 
 def count_up(folder: Path, number: int) -> dict[str, int]:
@@ -32,7 +32,7 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self.folder, self.file = folder, folder / "journal"
         folder.mkdir(exist_ok=True)
-        self.told: list[tuple[str, State]] = []
+        self.told: list[tuple[str, CellState]] = []
         self.errors: list[str] = []
 
     def cell(self, name: str, number: int, *after: str) -> Cell:
@@ -43,7 +43,7 @@ class Journal:
         found = run_grid(cells, self.folder, workers or Here(), self.tell)
         return {name: result.value for name, result in found.items()}
 
-    def tell(self, cell: Cell, state: State, error: WayfarerError | None) -> None:
+    def tell(self, cell: Cell, state: CellState, error: WayfarerError | None) -> None:
         self.told.append((cell.name, state))
         self.errors += [] if error is None else [f"{cell.name}: {error}"]
 
@@ -73,14 +73,14 @@ def test_finished_cells_are_kept_and_missing_ones_are_done(tmp_path: Path) -> No
     (tmp_path / "cells" / "one.json.123").write_text("{")  # what it might have left
     journal.run(*cells)
     assert sorted(journal.done) == [1, 1, 2]
-    assert ("two", State.KEPT) in journal.told
-    assert ("one", State.FINISHED) in journal.told
+    assert ("two", CellState.KEPT) in journal.told
+    assert ("one", CellState.FINISHED) in journal.told
 
 
 def test_a_cell_waits_for_those_it_needs(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.run(journal.cell("one", 1), journal.cell("two", 2), journal.cell("three", 3, "one", "two"))
-    order = [name for name, state in journal.told if state in (State.STARTED, State.FINISHED)]
+    order = [name for name, state in journal.told if state in (CellState.STARTED, CellState.FINISHED)]
     assert order.index("three") > max(k for k, name in enumerate(order) if name in ("one", "two"))
 
 
@@ -102,7 +102,7 @@ def test_a_failure_keeps_only_what_needs_it_from_being_done(tmp_path: Path) -> N
     with pytest.raises(GridError, match=r"1 of .* bad: -1 is negative; not begun, because they need those: behind"):
         journal.run(*cells)
     assert sorted(journal.done) == [-1, 1, 3]
-    assert ("bad", State.FAILED) in journal.told
+    assert ("bad", CellState.FAILED) in journal.told
     assert not file_of(tmp_path, "bad").exists()
 
 

@@ -22,7 +22,7 @@ from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_paper import cells, run
 from wayfarer_paper.cells import policy_folder
 from wayfarer_paper.document import paper_page
-from wayfarer_paper.grid import GridError, Result, State, file_of, run_grid
+from wayfarer_paper.grid import CellState, GridError, Result, file_of, run_grid
 from wayfarer_paper.outcome import Score, Standing, finished, in_words, standings
 from wayfarer_paper.plan import STAGES, cells_of, run_name
 from wayfarer_paper.run import run_paper, write_results
@@ -265,9 +265,9 @@ def test_the_whole_paper_is_done_shown_and_kept(tmp_path: Path) -> None:
     assert (shown.pixels < 100).all(axis=2).mean() > 0.002  # words and axes
     assert "Not done" not in (tmp_path / "paper.html").read_text()
 
-    told: list[tuple[str, State]] = []
+    told: list[tuple[str, CellState]] = []
     file_of(tmp_path, "describe/goal-0").unlink()  # as if killed there
     run_grid(planned, tmp_path, Here(), lambda cell, state, _: told.append((cell.name, state)))
-    assert [name for name, state in told if state is not State.KEPT] == ["describe/goal-0"] * 2
+    assert [name for name, state in told if state is not CellState.KEPT] == ["describe/goal-0"] * 2
     with pytest.raises(ConfigError, match=r"done with other arguments .epochs was 1, is 2."):
         run_grid(cells_of("supervised", replace(TINY, epochs=2)), tmp_path, Here())

@@ -26,7 +26,7 @@ FORMAT = 1  # of run.yaml
 Progress = Callable[[int, int], None]  # files done, files in all
 
 
-class Recording(Protocol):
+class EpisodeSources(Protocol):
     """Bag files and the episodes in them."""
 
     def sources(self) -> list[Source]:
@@ -61,7 +61,7 @@ class _Run:
         return [episode] if episode.steps and episode.seen.any() else []
 
 
-def recording(path: Path) -> Recording:
+def recording(path: Path) -> EpisodeSources:
     """Return the run in the directory `path`, or the rosbag2 bag another recorder left there. DataError if none."""
     return ForeignBag(path) if ForeignBag.holds(path) else _Run(path)
 

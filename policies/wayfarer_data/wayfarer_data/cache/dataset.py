@@ -24,7 +24,7 @@ from wayfarer_core.errors import DataError
 from wayfarer_data.cache.buffer import Progress, RunBuffer, recording
 from wayfarer_data.cache.frames import FrameCache
 from wayfarer_data.cache.rows import Rows
-from wayfarer_data.cache.sampling import Batch, Store
+from wayfarer_data.cache.sampling import Batch, FrameStore
 
 B = TypeVar("B")
 
@@ -62,7 +62,7 @@ class _Frames:
         return images
 
 
-class Dataset(Store):
+class Dataset(FrameStore):
     """Every step of some recordings, by a global row: r and r + 1 are s and s' of one episode. Read-only."""
 
     def __init__(self, runs: Sequence[Path], caches: Sequence[FrameCache]) -> None:
@@ -203,7 +203,7 @@ class Dataset(Store):
 class Labels(Protocol):
     """What gives a batch its goals and rewards, as FutureGoals of wayfarer_policies does."""
 
-    def label(self, batch: Batch, store: Store, rng: np.random.Generator) -> Any:
+    def label(self, batch: Batch, store: FrameStore, rng: np.random.Generator) -> Any:
         """Return the batch as an algorithm learns from it."""
 
 

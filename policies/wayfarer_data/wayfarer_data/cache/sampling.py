@@ -57,7 +57,7 @@ class Images:
     ee_positions: NDArray[np.float32]  # (B, 3) [m], base frame
 
 
-class Store(ABC):
+class FrameStore(ABC):
     """Stored episodes to draw from: the growing buffer of one run (Replay), or several finished runs (Dataset)."""
 
     index: Rows
@@ -108,7 +108,7 @@ class Store(ABC):
         return both[:, 0], both[:, 1]
 
 
-class Replay(Store):
+class Replay(FrameStore):
     """The replay buffer R over a frame cache. `refresh` (or `add`, in the process that owns the cache) brings news."""
 
     def __init__(self, cache: FrameCache, resident: ResidentFrames | None = None) -> None:

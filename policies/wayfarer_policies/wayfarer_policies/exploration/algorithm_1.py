@@ -34,7 +34,7 @@ class Robot(Protocol[G_contra, E_co]):
         """Reset and act for T steps towards the goal (without one: as the method does)."""
 
 
-class Store(Protocol[E_contra, W_co]):
+class EpisodeStore(Protocol[E_contra, W_co]):
     """The replay buffer R."""
 
     @property
@@ -130,7 +130,7 @@ class Schedule:
         within("steps", self.steps, 1, 10**6)
         within("epochs", self.epochs, 1, 10**4)
 
-    def remaining(self, store: Store[Any, Any]) -> Iterator[tuple[int, int]]:
+    def remaining(self, store: EpisodeStore[Any, Any]) -> Iterator[tuple[int, int]]:
         """Yield (cycle, episode) of everything that is still to be collected, counted from 0."""
         for episode in range(store.episodes, self.episodes):
             yield episode // self.episodes_per_cycle, episode
@@ -140,7 +140,7 @@ class Schedule:
         return (episode + 1) % self.episodes_per_cycle == 0
 
 
-class Pace(Protocol):
+class LearningSchedule(Protocol):
     """When learning happens. Used as a context that ends when all learning has."""
 
     def start(self, learning: Callable[[], object]) -> None:
@@ -208,11 +208,11 @@ class Overlapped:
 def explore(
     schedule: Schedule,
     robot: Robot[G, E],
-    store: Store[E, W],
+    store: EpisodeStore[E, W],
     learner: Learner[Any],
     novelty: Novelty[Any, G, W],
     observer: Observer | None = None,
-    pace: Pace | None = None,
+    pace: LearningSchedule | None = None,
 ) -> None:
     """Collect until the schedule's end. Algorithm 1."""
     tell = observer or (lambda _: None)
@@ -245,7 +245,7 @@ def explore(
 
 def _catch_up(
     schedule: Schedule,
-    store: Store[Any, Any],
+    store: EpisodeStore[Any, Any],
     learner: Learner[Any],
     novelty: Novelty[Any, Any, Any],
     learn: Callable[[int, int], None],

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from wayfarer_core.errors import DataError
 from wayfarer_data.cache.rows import Ints
-from wayfarer_data.cache.sampling import Batch, Store
+from wayfarer_data.cache.sampling import Batch, FrameStore
 
 from wayfarer_policies.algorithms.algorithm import LabelledBatch, Observation, within
 from wayfarer_policies.algorithms.checkpoint import State
@@ -94,10 +94,10 @@ class FutureGoals:
         self.self_goals, self.reached = self_goals, reached or SameStep()
         self.near, self.lookahead, self.gamma = near or Nearness(), lookahead, gamma
 
-    def prepare(self, store: Store) -> None:
+    def prepare(self, store: FrameStore) -> None:
         """Nothing has to be known beforehand."""
 
-    def label(self, batch: Batch, store: Store, rng: np.random.Generator) -> LabelledBatch:
+    def label(self, batch: Batch, store: FrameStore, rng: np.random.Generator) -> LabelledBatch:
         """Return ((s, g), a, r, (s', g), done). What is small is done by numpy, whose calls cost less than torch's."""
         rows = batch.rows.numpy()  # (B,)
         goal_rows = self._goals(store, rows, rng)  # (B,)
@@ -117,7 +117,7 @@ class FutureGoals:
             spans=None if self.lookahead == 1 else torch.from_numpy(spans),
         )
 
-    def _goals(self, store: Store, rows: Ints, rng: np.random.Generator) -> Ints:
+    def _goals(self, store: FrameStore, rows: Ints, rng: np.random.Generator) -> Ints:
         """Draw the goals' rows (B,)."""
         goal_rows = store.index.future(rows, rng)  # (B,)
         if self.near.share > 0.0:
@@ -127,7 +127,7 @@ class FutureGoals:
         itself = rng.random(len(rows)) < self.self_goals  # (B,)
         return np.where(itself, rows, goal_rows)
 
-    def _spans(self, store: Store, rows: Ints, goal_rows: Ints) -> Ints:
+    def _spans(self, store: FrameStore, rows: Ints, goal_rows: Ints) -> Ints:
         """Return how many steps of reward are summed (B,): `lookahead`, less at the goal or before a lost step."""
         if self.lookahead == 1:
             return np.ones(len(rows), dtype=np.int64)

@@ -27,7 +27,7 @@ TARGETS = ("color", "position")
 _CHUNK = 500  # images looked at together when testing
 _LEAST_SPREAD = 1e-3  # m: positions that differ less are not scaled up further
 
-Tell = Callable[[int, int], None]  # updates made, updates in all
+OnProgress = Callable[[int, int], None]  # updates made, updates in all
 Scores = ColourScores | PositionScores
 
 
@@ -121,7 +121,7 @@ def train_predictor(
     which: int,
     seed: int,
     file: Path | None = None,
-    tell: Tell = lambda _done, _all: None,
+    on_progress: OnProgress = lambda _done, _all: None,
     labels: Sequence[PoseLabels] | None = None,
 ) -> PredictorResult:
     """Train on dataset `which` of `datasets`, test on the common test set of all of them.
@@ -136,7 +136,7 @@ def train_predictor(
     split = draw_split(datasets, usable, which, config.split, config.test_share, config.split_seed)
     targets = [_targets(config.target, of.poses) for of in known]  # each (R,) or (R, 3)
     predictor = _build(config, datasets[which].frames(split.train[:1]), seed)
-    losses = _train(config, predictor, datasets[which], split.train, targets[which], seed, tell)
+    losses = _train(config, predictor, datasets[which], split.train, targets[which], seed, on_progress)
     outputs, truth = _test(predictor, datasets, split.test, targets)
     trained_on = targets[which][split.train].numpy()
 
@@ -213,7 +213,7 @@ def _train(
     rows: NDArray[np.int64],
     targets: Tensor,
     seed: int,
-    tell: Tell,
+    on_progress: OnProgress,
 ) -> tuple[float, ...]:
     """Go through the rows `epochs` times, each time in a new order; return the mean loss of each epoch."""
     if config.target == "position":
@@ -231,7 +231,7 @@ def _train(
             guard.step(optimizer, loss, f"the {config.target} loss")
             guard.check()
             total += float(loss.detach()) * len(here)
-            tell(epoch * batches + k + 1, config.epochs * batches)
+            on_progress(epoch * batches + k + 1, config.epochs * batches)
         losses.append(total / len(rows))
     return tuple(losses)
 

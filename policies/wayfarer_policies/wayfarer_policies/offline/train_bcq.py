@@ -29,7 +29,7 @@ from wayfarer_policies.offline.tasks import task
 
 POLICY, TRAINING = "policy.safetensors", "training.safetensors"
 
-Tell = Callable[[int, dict[str, float]], None]  # updates made, and the metrics of the last
+OnProgress = Callable[[int, dict[str, float]], None]  # updates made, and the metrics of the last
 
 
 def fast_bcq() -> BCQConfig:
@@ -99,7 +99,7 @@ def train_bcq(
     dataset: Dataset,
     seed: int,
     out: Path,
-    tell: Tell = lambda _done, _metrics: None,
+    on_progress: OnProgress = lambda _done, _metrics: None,
     labels: PoseLabels | None = None,
 ) -> Path:
     """Train to `config.steps` updates and return the policy's file in the folder `out`.
@@ -112,7 +112,7 @@ def train_bcq(
     _check_images(dataset, config.bcq.networks.encoder)
     training = _Training(config, data, seed, out)
     while training.step < config.steps:
-        tell(training.step + 1, training.update())
+        on_progress(training.step + 1, training.update())
         if training.step % config.save_every == 0 or training.step == config.steps:
             training.save()
     about = {"task": config.task, "updates": training.step, "seed": seed, "data": data.description()}

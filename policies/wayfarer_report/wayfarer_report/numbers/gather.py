@@ -20,7 +20,7 @@ from wayfarer_policies.offline.pose_labels import TRACKER, TRUTH, Tracker, Track
 
 from wayfarer_report.numbers.records import EpisodeRecord, Frame, GoalPictures, RunRecord
 
-Tell = Callable[[int, int], None]  # files read, of all
+OnProgress = Callable[[int, int], None]  # files read, of all
 SAMPLE = 2000  # images kept of a run, evenly spread over it: enough for a contact sheet and for RND
 GOALS = 24  # goals shown
 
@@ -40,13 +40,13 @@ class _Bags:
     torn: list[Path]
 
 
-def read_run(path: Path, tell: Tell = quiet, tracker_of: TrackerOf = calibrated_tracker) -> RunRecord:
+def read_run(path: Path, on_progress: OnProgress = quiet, tracker_of: TrackerOf = calibrated_tracker) -> RunRecord:
     """Read a run, or another recorder's bag, whole. `tell` hears of files read.
 
     Where nobody recorded the cube, the tracker of the run's camera says where it was. Raises DataError where `path` is
     neither, or damaged.
     """
-    bags = _of_bag(ForeignBag(path)) if ForeignBag.holds(path) else _of_run(RunDirectory(path), tell)
+    bags = _of_bag(ForeignBag(path)) if ForeignBag.holds(path) else _of_run(RunDirectory(path), on_progress)
     every = max(1, -(-bags.counts.get(names.OBSERVATION_IMAGE, 0) // SAMPLE))  # of so many observations, one is kept
     tracker, blind = (None, "") if bags.counts.get(names.OBJECT_POSE) else _tracker(path, tracker_of)
     records: list[EpisodeRecord] = []
@@ -71,18 +71,18 @@ def read_run(path: Path, tell: Tell = quiet, tracker_of: TrackerOf = calibrated_
     )
 
 
-def _of_run(run: RunDirectory, tell: Tell) -> _Bags:
+def _of_run(run: RunDirectory, on_progress: OnProgress) -> _Bags:
     files = run.episodes()
     counts: Counter[str] = Counter()
     for file in files.values():
         counts.update({contract_name(topic): count for topic, (_, _, count) in summarise(file).channels.items()})
-    return _Bags(counts, _told(files.values(), tell), run.description(), files, list(run.torn().values()))
+    return _Bags(counts, _told(files.values(), on_progress), run.description(), files, list(run.torn().values()))
 
 
-def _told(files: Collection[Path], tell: Tell) -> Iterator[Episode]:
+def _told(files: Collection[Path], on_progress: OnProgress) -> Iterator[Episode]:
     for done, file in enumerate(files, start=1):
         yield read_episode(file)
-        tell(done, len(files))
+        on_progress(done, len(files))
 
 
 def _of_bag(bag: ForeignBag) -> _Bags:

@@ -8,7 +8,7 @@ from typing import Any
 from wayfarer_policies.offline.pose_labels import TRACKER, TrackerOf, calibrated_tracker
 
 from wayfarer_report.drawings.drawing import colour, letter
-from wayfarer_report.numbers.gather import Tell, quiet, read_run
+from wayfarer_report.numbers.gather import OnProgress, quiet, read_run
 from wayfarer_report.numbers.novelty import Scores, score
 from wayfarer_report.numbers.records import RunRecord
 from wayfarer_report.numbers.scalars import Curve, read_scalars
@@ -49,9 +49,9 @@ class Gathered:
         return last.get(key, UNKNOWN) if isinstance(last, Mapping) else UNKNOWN
 
 
-def gather(path: Path, tell: Tell = quiet, tracker_of: TrackerOf = calibrated_tracker) -> Gathered:
+def gather(path: Path, on_progress: OnProgress = quiet, tracker_of: TrackerOf = calibrated_tracker) -> Gathered:
     """Read a run, or another recorder's bag, and work its numbers out. Raises DataError as `read_run` does."""
-    record = read_run(path, tell, tracker_of)
+    record = read_run(path, on_progress, tracker_of)
     return Gathered(record, statistics(record), score(record), read_scalars(path))
 
 

@@ -68,7 +68,7 @@ Target = Literal["sim", "hardware"]
 Collecting = Literal[
     "goal", "goal-random", "goal-min", "rnd", "random", "random-correlated", "external", "teleop"
 ]
-Pace = Literal["sequential", "overlapped"]
+LearningSchedule = Literal["sequential", "overlapped"]
 Method = Annotated[
     Collecting,
     typer.Option(
@@ -118,7 +118,7 @@ def collect(
     seed: Annotated[int, typer.Option(min=0, help="Seed of policy and world; episode k draws from (seed, k).")] = 0,
     recipe: Recipe = "practical",
     schedule: Annotated[
-        Pace, typer.Option(help="[b]sequential[/b]: learn after each episode; [b]overlapped[/b]: while the next runs.")
+        LearningSchedule, typer.Option(help="[b]sequential[/b]: learn after each episode; [b]overlapped[/b]: while the next runs.")
     ] = "sequential",
     config: Annotated[Path | None, typer.Option(help="Parameter file of the nodes, in place of the default.")] = None,
     policy: Annotated[

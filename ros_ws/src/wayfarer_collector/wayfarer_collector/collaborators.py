@@ -20,14 +20,14 @@ from wayfarer_policies.exploration.algorithm_1 import CountedStore
 from wayfarer_policies.exploration.methods import method
 
 from wayfarer_collector.scene import Scene
-from wayfarer_collector.waiting import InterruptedWaitError, Patience, RefusedError, SilenceError, Tell
+from wayfarer_collector.waiting import InterruptedWaitError, OnFeedback, RefusedError, SilenceError, Waiter
 
 _LONGEST_PAUSE = 5.0  # s between two tries of an episode; the first is 1 s, and each twice the one before
 _WORD_OF_CONTROL = 1.0  # s; what control says of a fault may come after the answer that the same fault spoiled
 
 
 @dataclass(frozen=True)
-class Goal:
+class SentGoal:
     """A stored image, as the novelty node sent it."""
 
     image: Image
@@ -42,9 +42,9 @@ class Caller:
     To be made before the node spins: rclpy tells the executor of an action's client before it has its lock.
     """
 
-    def __init__(self, node: Node, patience: Patience, timeout: float, actions: Mapping[str, Any]) -> None:
+    def __init__(self, node: Node, waiter: Waiter, timeout: float, actions: Mapping[str, Any]) -> None:
         """`actions` are name -> type of those that will be called."""
-        self.patience, self.timeout = patience, timeout
+        self.waiter, self.timeout = waiter, timeout
         self._node = node
         self._clients: dict[str, Client[Any, Any]] = {}
         self._actions: dict[str, ActionClient[Any, Any, Any]] = {
@@ -56,25 +56,25 @@ class Caller:
         if name not in self._clients:
             self._clients[name] = self._node.create_client(kind, name)
         client = self._clients[name]
-        self.patience.until(client.service_is_ready, self.timeout, lambda: f"nobody offers {name}")
-        response = self.patience.result_of(client.call_async(request), self.timeout, name)
+        self.waiter.until(client.service_is_ready, self.timeout, lambda: f"nobody offers {name}")
+        response = self.waiter.result_of(client.call_async(request), self.timeout, name)
         if not response.success:
             raise RefusedError(f"{name}: {response.message}")
         return response
 
-    def action(self, name: str, goal: Any, timeout: float, tell: Tell = lambda _: None) -> Any:
+    def action(self, name: str, goal: Any, timeout: float, tell: OnFeedback = lambda _: None) -> Any:
         """Return an action's result; cancel it when this collector is told to stop."""
         client = self._actions[name]
-        self.patience.until(client.server_is_ready, self.timeout, lambda: f"nobody offers {name}")
+        self.waiter.until(client.server_is_ready, self.timeout, lambda: f"nobody offers {name}")
         sent = self._asked(lambda: client.send_goal_async(goal, lambda message: tell(message.feedback)), name)
-        handle = self.patience.result_of(sent, self.timeout, name)
+        handle = self.waiter.result_of(sent, self.timeout, name)
         if not handle.accepted:
             raise DeviceError(f"{name} rejected the goal: see that node's log")
         future = self._asked(handle.get_result_async, name)
-        self.patience.until(lambda: future.done() or self.patience.stopped, timeout, lambda: f"{name} did not end")
+        self.waiter.until(lambda: future.done() or self.waiter.stopped, timeout, lambda: f"{name} did not end")
         if not future.done():
             self._asked(handle.cancel_goal_async, name)
-        return self.patience.result_of(future, timeout, f"the end of {name}").result
+        return self.waiter.result_of(future, timeout, f"the end of {name}").result
 
     def _asked(self, ask: Callable[[], Any], name: str) -> Any:
         """Let the executor's thread ask an action's server; return the future of the answer.
@@ -83,7 +83,7 @@ class Caller:
         answer may be there before that, and would be dropped.
         """
         task = self._node.executor.create_task(ask)  # type: ignore[union-attr]  # the node spins
-        return self.patience.result_of(task, self.timeout, name)
+        return self.waiter.result_of(task, self.timeout, name)
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class RosRobot:
         plan: Plan,
         finished: int,
         collected: int,
-        tell: Tell,
+        tell: OnFeedback,
         healthy: Callable[[], None],
         fault: Callable[[], FaultKind],
         policy_version: Callable[[], int],
@@ -125,7 +125,7 @@ class RosRobot:
         self._healthy, self._fault, self._policy_version = healthy, fault, policy_version
         self._finished, self._collected = finished, collected
 
-    def run_episode(self, goal: Goal | None) -> Episode:
+    def run_episode(self, goal: SentGoal | None) -> Episode:
         """Return the end record of a closed file; what a fault aborted stays recorded and is tried again.
 
         So does what a person discarded, as often as they like. Raises DeviceError where a fault does not end, or one
@@ -135,8 +135,8 @@ class RosRobot:
         failed = discarded = 0
         while failed < TRIES:
             if failed > 0:  # what spoiled the last one may last for seconds
-                self._caller.patience.pause(min(2.0 ** (failed - 1), _LONGEST_PAUSE))
-            if self._caller.patience.stopped:
+                self._caller.waiter.pause(min(2.0 ** (failed - 1), _LONGEST_PAUSE))
+            if self._caller.waiter.stopped:
                 raise InterruptedWaitError("stopped by the operator")
             self._healthy()
             if not self._scene.reset():
@@ -151,12 +151,12 @@ class RosRobot:
                 failed, discarded = 0, discarded + failed + 1  # whatever failed before has ended
                 continue
             failed += 1
-            if episode.fault == FaultKind.NONE and not self._caller.patience.stopped:
+            if episode.fault == FaultKind.NONE and not self._caller.waiter.stopped:
                 raise DeviceError(f"episode {episode.episode} was aborted: {episode.reason}")
         last = episode.reason if episode is not None else "a scripted motion that did not come to its end"
         raise DeviceError(tried_in_vain(last))
 
-    def _try_episode(self, goal: Goal | None, attempt: int) -> Episode:
+    def _try_episode(self, goal: SentGoal | None, attempt: int) -> Episode:
         plan = self._plan
         begin = Episode(method=plan.method, seed=plan.seed, max_steps=plan.steps, goal_novelty=float("nan"))
         if goal is not None:
@@ -183,11 +183,11 @@ class RosRobot:
             return FaultKind.CONNECTION
         if isinstance(error, RefusedError):  # the arm could not go home: control mostly knows why, or soon will
             with suppress(SilenceError):
-                self._caller.patience.until(lambda: bool(self._fault()), _WORD_OF_CONTROL, lambda: "")
+                self._caller.waiter.until(lambda: bool(self._fault()), _WORD_OF_CONTROL, lambda: "")
             return self._fault() or FaultKind.OTHER
         return FaultKind.NONE
 
-    def _act(self, start: Time, goal: Goal | None, attempt: int) -> RunEpisode.Result:
+    def _act(self, start: Time, goal: SentGoal | None, attempt: int) -> RunEpisode.Result:
         plan = self._plan
         request = RunEpisode.Goal(steps=plan.steps, seed=plan.seed, not_before=start)
         request.explore = method(plan.method).explores
@@ -228,13 +228,13 @@ class RosNovelty:
         self._seed, self._fit_timeout = seed, fit_timeout
         self.cycles_fitted: int = self._fit(0, 0).cycles_fitted
 
-    def select_goal(self, store: CountedStore) -> Goal | None:
+    def select_goal(self, store: CountedStore) -> SentGoal | None:
         """Choose a stored image; None for a method without goals and before the first episode."""
         if not self._choice or store.episodes == 0:
             return None
         request = SelectGoal.Request(choice=self._choice, candidates=self._candidates, seed=self._seed)
         chosen = self._caller.service(SelectGoal, names.SELECT_GOAL, request)
-        return Goal(chosen.goal, chosen.ee_position, f"{chosen.episode}/{chosen.step}", chosen.novelty)
+        return SentGoal(chosen.goal, chosen.ee_position, f"{chosen.episode}/{chosen.step}", chosen.novelty)
 
     def fit(self, images: int, epochs: int) -> dict[str, float]:
         """Fit to the images of the last episodes."""

@@ -28,9 +28,9 @@ from wayfarer_msgs.msg import CollectorStatus, Fault
 from wayfarer_policies.exploration.algorithm_1 import (
     CountedStore,
     Learner,
+    LearningSchedule,
     Novelty,
     Overlapped,
-    Pace,
     Progress,
     Schedule,
     Sequential,
@@ -47,9 +47,9 @@ from wayfarer_collector.collaborators import Caller, Plan, RosLearner, RosNovelt
 from wayfarer_collector.configuration import read_configuration
 from wayfarer_collector.params import Params
 from wayfarer_collector.scene import Scene, Surroundings, make_scene
-from wayfarer_collector.waiting import InterruptedWaitError, Patience
+from wayfarer_collector.waiting import InterruptedWaitError, Waiter
 
-_PACES: dict[str, Callable[[], Pace]] = {"sequential": Sequential, "overlapped": Overlapped}
+_PACES: dict[str, Callable[[], LearningSchedule]] = {"sequential": Sequential, "overlapped": Overlapped}
 _QUIET = 10.0  # s for which nothing changes at the start before the log tells what is waited for
 _PAUSE = 30 * 24 * 3600.0  # s; even a pause ends one day
 
@@ -68,7 +68,7 @@ class Collector(ContractNode):
         self._waiting_for: str | None = None
         self._say_at = math.inf  # monotonic s, when the log is to tell of it
         self._faults: dict[str, Fault] = {}  # topic -> what it last said
-        self._patience = Patience()
+        self._waiter = Waiter()
         self._watch = PolicyWatch()
         self._unpaused = threading.Event()
         self._unpaused.set()
@@ -84,13 +84,13 @@ class Collector(ContractNode):
         actions = {names.RUN_EPISODE: RunEpisode}
         if learning:
             actions |= {names.TRAIN: Train, names.FIT_NOVELTY: FitNovelty}
-        self._caller = Caller(self, self._patience, p.service_timeout, actions)
+        self._caller = Caller(self, self._waiter, p.service_timeout, actions)
         self._thread = threading.Thread(target=self._work, name="algorithm", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Let the algorithm's thread end."""
-        self._patience.close()
+        self._waiter.close()
         self._thread.join(timeout=2.0)
 
     # --- the algorithm's thread ---
@@ -99,7 +99,7 @@ class Collector(ContractNode):
         try:
             self._collect()
         except InterruptedWaitError:
-            if self._patience.stopped:
+            if self._waiter.stopped:
                 self._tell(stage="stopped")
         except BaseException as error:  # noqa: BLE001  not hidden: the process ends with it
             self.fail(error)
@@ -108,13 +108,13 @@ class Collector(ContractNode):
 
     def _collect(self) -> None:
         p = self._params
-        self._patience.until(self._ready, p.startup_timeout, self._unready)
+        self._waiter.until(self._ready, p.startup_timeout, self._unready)
         caller = self._caller
         chosen = method(p.method)
         schedule = Schedule(p.episodes, p.episodes_per_cycle, p.steps, p.epochs)
         done, steps = finished(Path(p.run))
         self._now.episodes_done = done
-        configuration = read_configuration(self, self._others, self._patience, p.service_timeout)
+        configuration = read_configuration(self, self._others, self._waiter, p.service_timeout)
         check_agreement(yaml.safe_load(configuration))
         plan = Plan(p.method, p.steps, p.seed, p.step_timeout, configuration)
         around = Surroundings(caller, self._tell, self._control_fault, self._resumed, p.scene_timeout, p.step_timeout)
@@ -145,8 +145,8 @@ class Collector(ContractNode):
         if progress.stage is Stage.SELECTING:
             if not self._unpaused.is_set():
                 self._tell(stage="paused")
-                self._patience.until(self._unpaused.is_set, _PAUSE, lambda: "paused for too long")
-            if self._patience.stopped:
+                self._waiter.until(self._unpaused.is_set, _PAUSE, lambda: "paused for too long")
+            if self._waiter.stopped:
                 raise InterruptedWaitError("stopped by the operator")
         if progress.stage in (Stage.LEARNED, Stage.FITTED):
             if progress.detail:
@@ -170,7 +170,7 @@ class Collector(ContractNode):
 
     def _healthy(self) -> None:
         """Wait until control and camera report no fault; meanwhile the status says whom it waits for."""
-        patience, said = self._patience, ""
+        waiter, said = self._waiter, ""
 
         def well() -> bool:
             nonlocal said
@@ -179,11 +179,11 @@ class Collector(ContractNode):
                 said = wrong
                 self._tell(stage="faulted", detail=wrong)
                 self.get_logger().warning(f"waiting: {wrong}")
-            return not wrong or patience.stopped
+            return not wrong or waiter.stopped
 
         with self.restored_status():
-            patience.until(well, self._params.fault_timeout, self._wrong)
-        if patience.stopped:
+            waiter.until(well, self._params.fault_timeout, self._wrong)
+        if waiter.stopped:
             raise InterruptedWaitError("stopped by the operator")
 
     @contextmanager
@@ -238,7 +238,7 @@ class Collector(ContractNode):
         return response
 
     def _on_stop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self._patience.stop()
+        self._waiter.stop()
         self._unpaused.set()
         response.success, response.message = True, "ending this episode, then stopping"
         return response

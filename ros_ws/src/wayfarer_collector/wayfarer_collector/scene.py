@@ -21,7 +21,7 @@ from wayfarer_msgs.srv import Reset
 from wayfarer_policies.acting.scripts import SCRIPTS, Box, steps_needed
 
 from wayfarer_collector.params import SCENES
-from wayfarer_collector.waiting import Patience, RefusedError, SilenceError
+from wayfarer_collector.waiting import RefusedError, SilenceError, Waiter
 
 _OF_THE_BOX = ("workspace_min", "workspace_max", "action_scale")  # parameters the actor must share with control
 
@@ -40,7 +40,7 @@ class Calls(Protocol):
     """What a scene needs of the collector's caller."""
 
     @property
-    def patience(self) -> Patience:
+    def waiter(self) -> Waiter:
         """How it waits."""
 
     @property
@@ -111,20 +111,20 @@ class OperatorScene:
             calls.service(SetBool, names.SCENE, SetBool.Request(data=True))
         except (SilenceError, RefusedError):
             return False
-        calls.patience.until(self._held, calls.timeout, lambda: f"{names.CONTROL_FAULT} does not tell of the hold")
+        calls.waiter.until(self._held, calls.timeout, lambda: f"{names.CONTROL_FAULT} does not tell of the hold")
         around.tell(stage="waiting", detail="put the scene back, then say `wayfarer ack`")
-        calls.patience.until(
-            lambda: around.resumed.is_set() or not self._held() or calls.patience.stopped,
+        calls.waiter.until(
+            lambda: around.resumed.is_set() or not self._held() or calls.waiter.stopped,
             around.timeout,
             lambda: "nobody put the scene back and said `wayfarer ack`; the arm holds",
         )
-        if calls.patience.stopped:
+        if calls.waiter.stopped:
             return False  # the arm goes on holding
         if self._held():
             calls.service(SetBool, names.SCENE, SetBool.Request(data=False))
             around.tell(stage="waiting", detail="say `wayfarer ack` if the arm was stopped")
-            calls.patience.until(
-                lambda: not self._held() or calls.patience.stopped,
+            calls.waiter.until(
+                lambda: not self._held() or calls.waiter.stopped,
                 around.timeout,
                 lambda: "the arm was stopped, and nobody said `wayfarer ack`",
             )

@@ -10,7 +10,7 @@ from wayfarer_core.errors import DeviceError, WayfarerError
 
 _POLL = 0.05  # s
 
-Tell = Callable[[Any], None]  # hears an action's feedback
+OnFeedback = Callable[[Any], None]  # hears an action's feedback
 
 
 class InterruptedWaitError(WayfarerError):
@@ -25,7 +25,7 @@ class RefusedError(DeviceError):
     """A node answered that it cannot do what it was asked for."""
 
 
-class Patience:
+class Waiter:
     """Waits until the deadline, or until the node ends; knows whether an operator has asked to stop."""
 
     def __init__(self) -> None:

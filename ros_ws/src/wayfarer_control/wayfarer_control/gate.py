@@ -104,7 +104,7 @@ class Gate:
             self._outlet.warn("the bridge has not acknowledged a command in time")
             text = "the bridge has not acknowledged it"
             self._conclude(sent, False, Reason.UNACKNOWLEDGED, text)
-        if self._watchdog.barks(self._seconds(now)) and self._last is not None:
+        if self._watchdog.expired(self._seconds(now)) and self._last is not None:
             self._watchdog.disarm()
             self._outlet.warn(f"no action for {self._limits.silence} s: holding")
             due = self._last.stamp + int(self._limits.silence * 1e9)

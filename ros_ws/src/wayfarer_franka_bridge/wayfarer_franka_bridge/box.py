@@ -7,7 +7,7 @@ from wayfarer_core.rotation import is_rotation
 from wayfarer_core.targets import TAKEN, Refusal
 
 from wayfarer_franka_bridge.drivers.driver import Vector
-from wayfarer_franka_bridge.follower import Goal
+from wayfarer_franka_bridge.follower import TargetPose
 from wayfarer_franka_bridge.geometry import from_tool, out_of_reach
 
 _GRID = 9  # points along each edge that are looked at
@@ -38,13 +38,13 @@ class Box:
             )
         sides = (np.linspace(low[axis], high[axis], _GRID) for axis in range(3))
         for point in np.stack(np.meshgrid(*sides, indexing="ij"), axis=-1).reshape(-1, 3):
-            if why := self._out_of_reach(Goal(point, orientation)):
+            if why := self._out_of_reach(TargetPose(point, orientation)):
                 raise ConfigError(
                     f"workspace from {low.tolist()} to {high.tolist()} m: the arm does not reach "
                     f"{np.round(point, 3).tolist()}: {why}; make the box smaller, control's as well"
                 )
 
-    def refusal(self, target: Goal) -> Refusal:
+    def refusal(self, target: TargetPose) -> Refusal:
         """Say why a target lies where the arm must not, or cannot, go; false where it may."""
         nearest = np.clip(target.position, self._low, self._high)
         if np.abs(nearest - target.position).max() > _ROUNDING:
@@ -54,6 +54,6 @@ class Box:
         why = self._out_of_reach(target)
         return Refusal(f"target out of the arm's range: {why}") if why else TAKEN
 
-    def _out_of_reach(self, target: Goal) -> str:
+    def _out_of_reach(self, target: TargetPose) -> str:
         hand = from_tool(target.position, target.quaternion, self._offset)
         return out_of_reach(hand, target.quaternion, self._reach)

@@ -18,7 +18,7 @@ _TURNED = 1e-4  # rad, within which the hand is turned as it shall be
 
 
 @dataclass(frozen=True)
-class Goal:
+class TargetPose:
     """Where the tool point shall be, and how the hand shall be turned; base frame."""
 
     position: Vector  # (3,) m
@@ -61,7 +61,7 @@ class Follower:
         self._traveller.rest()
         self._quaternion = None
 
-    def go(self, T_base_ee: Vector, goal: Goal, now: float) -> tuple[Told, bool]:
+    def go(self, T_base_ee: Vector, goal: TargetPose, now: float) -> tuple[Told, bool]:
         """Return what to tell the arm now [s], and whether that is the end.
 
         It begins where the arm is, (4, 4).
@@ -96,7 +96,7 @@ class Course:
 
     def __init__(self, follower: Follower) -> None:
         self._follower = follower
-        self._target: Goal | None = None
+        self._target: TargetPose | None = None
         self._braking = False  # a stop has met it on its way
         self.held = ""  # why the arm must not be led anywhere
 
@@ -106,11 +106,11 @@ class Course:
         return self._target is not None or self._braking
 
     @property
-    def target(self) -> Goal | None:
+    def target(self) -> TargetPose | None:
         """Where the arm is led to."""
         return self._target
 
-    def take(self, target: Goal, T_base_ee: Vector) -> Refusal:
+    def take(self, target: TargetPose, T_base_ee: Vector) -> Refusal:
         """Take a target, or say why not; the arm is at a pose (4, 4)."""
         here = to_tool(T_base_ee, self._follower.tool_offset)
         if self.held and float(np.linalg.norm(target.position - here)) > _HERE:

@@ -21,7 +21,7 @@ from wayfarer_franka_bridge.drivers.driver import (
     StoppedError,
     UnusableError,
 )
-from wayfarer_franka_bridge.follower import STEP, Course, Follower, Goal
+from wayfarer_franka_bridge.follower import STEP, Course, Follower, TargetPose
 from wayfarer_franka_bridge.report import Reading, Report
 from wayfarer_franka_bridge.threads import Job, Threads
 
@@ -81,7 +81,7 @@ class Link:
             if waiting and self._monotonic() - self._heard > self._reading.stale:
                 self._fail(f"no new state of the robot for {self._reading.stale:g} s", unseen=False)
 
-    def track(self, target: Goal) -> Refusal:
+    def track(self, target: TargetPose) -> Refusal:
         """Pass a target of the tool point on, or return why not; from a stop on, only one that is where the arm is."""
         with self._change:
             self.watch()

@@ -25,7 +25,7 @@ from wayfarer_franka_bridge.box import Box
 from wayfarer_franka_bridge.drivers.driver import OTHER, ConnectionLostError, Driver, RobotState, Settings
 from wayfarer_franka_bridge.drivers.franky_driver import FrankyDriver
 from wayfarer_franka_bridge.drivers.panda_py_driver import PandaPyDriver
-from wayfarer_franka_bridge.follower import Follower, Goal
+from wayfarer_franka_bridge.follower import Follower, TargetPose
 from wayfarer_franka_bridge.geometry import quaternion, to_tool
 from wayfarer_franka_bridge.link import Link
 from wayfarer_franka_bridge.params import Params
@@ -83,7 +83,7 @@ class FrankaBridge(ContractNode):
         self._link.close()
 
     def _on_target(self, message: PoseStamped) -> None:
-        target = Goal(position_of(message.pose), quaternion_of(message.pose))
+        target = TargetPose(position_of(message.pose), quaternion_of(message.pose))
         commanders = self.count_publishers(contract.TARGET_POSE.name)
         refused = refusal(commanders, message.header.frame_id, target.position, target.quaternion)
         refused = refused or self._box.refusal(target) or self._link.track(target)

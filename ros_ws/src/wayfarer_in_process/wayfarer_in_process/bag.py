@@ -89,7 +89,7 @@ class Recorder:
         self._names = {topic.name: f"{namespace}/{topic.name}" for topic in _RECORDED}
         self._channels = [channel_of(topic, self._names[topic.name]) for topic in _RECORDED]
 
-    def begin(self, head: Head, now: int) -> "Recording":
+    def begin(self, head: Head, now: int) -> "EpisodeRecording":
         """Open the next file; `now` in nanoseconds."""
         if self._shift is None:
             self._shift = self._run.shift(now)
@@ -115,10 +115,10 @@ class Recorder:
             lost_steps=0,
             final_stamp=self._messages.time(0),
         )
-        return Recording(self._run, writer, self._messages, self._names, head.number, begin, self._shift)
+        return EpisodeRecording(self._run, writer, self._messages, self._names, head.number, begin, self._shift)
 
 
-class Recording:
+class EpisodeRecording:
     """One open episode file."""
 
     def __init__(

@@ -12,7 +12,7 @@ from wayfarer_policies.acting.learned_policy import LearnedPolicy
 from wayfarer_policies.acting.policy import Policy
 from wayfarer_policies.algorithms.networks import auto_device, weights_from_bytes, weights_to_bytes
 from wayfarer_policies.algorithms.td3 import TD3
-from wayfarer_policies.exploration.algorithm_1 import CountedStore, Learner, Novelty, Store
+from wayfarer_policies.exploration.algorithm_1 import CountedStore, EpisodeStore, Learner, Novelty
 from wayfarer_policies.exploration.goals import CheckpointedNovelty, FitOnly, Goal, ImageNovelty, NoNovelty, choice
 from wayfarer_policies.exploration.learners import Checkpointed, NoLearner
 from wayfarer_policies.exploration.methods import (
@@ -97,7 +97,7 @@ class Parts:
     """What a method is made of, ready to explore with."""
 
     policy: Policy
-    store: Store[Any, Any]
+    store: EpisodeStore[Any, Any]
     learner: Learner[Any]
     novelty: Novelty[Any, Any, Any]
 

@@ -24,7 +24,7 @@ from wayfarer_policies.exploration.methods import method
 from wayfarer_sim.cube_world import CubeWorld, CubeWorldConfig
 from wayfarer_vision.picture import Crop, Rectifier, observe
 
-from wayfarer_in_process.bag import Head, Recorder, Recording
+from wayfarer_in_process.bag import EpisodeRecording, Head, Recorder
 from wayfarer_in_process.config import Configuration
 from wayfarer_in_process.hand import DiscardedError, Hand
 
@@ -158,7 +158,7 @@ class InProcessRobot:
         """Free the renderer."""
         self._arm.world.close()
 
-    def _act(self, recording: Recording, goal: Goal | None, attempt: int) -> tuple[End, str]:
+    def _act(self, recording: EpisodeRecording, goal: Goal | None, attempt: int) -> tuple[End, str]:
         """Reset, then act for T steps towards the goal, or until a person says how it ended; return how."""
         number = self._collected.episodes
         self._arm.reset(self._plan.seed + number)
@@ -182,7 +182,7 @@ class InProcessRobot:
         self._observe(recording)
         return self._hand.ending or (End.TRUNCATED, "time limit")
 
-    def _observe(self, recording: Recording) -> NDArray[np.uint8]:
+    def _observe(self, recording: EpisodeRecording) -> NDArray[np.uint8]:
         """Record and return what is seen now, (84, 84, 3)."""
         arm = self._arm
         image = arm.observe()
@@ -192,13 +192,13 @@ class InProcessRobot:
         self._feel(recording)
         return image
 
-    def _feel(self, recording: Recording) -> None:
+    def _feel(self, recording: EpisodeRecording) -> None:
         """Record the joints as they are now."""
         world = self._arm.world
         felt = world.joint_positions, world.joint_velocities, world.joint_torques
         recording.joints(world.joint_names, *felt, self._arm.now)
 
-    def _step(self, recording: Recording, image: NDArray[np.uint8], last: bool) -> None:
+    def _step(self, recording: EpisodeRecording, image: NDArray[np.uint8], last: bool) -> None:
         """Answer an observation with an action, pass it through the gate, and follow for one control period."""
         arm = self._arm
         own = np.asarray(self._policy.act(image, arm.feel()), dtype=np.float32)  # (3,)

@@ -17,7 +17,15 @@ from wayfarer_core.options import NO_DEVICE
 from wayfarer_launch.collection import Collection, holds_all, launch_arguments
 from wayfarer_launch.launch_file import read_launch_file
 from wayfarer_launch.nodes import find_launch_file, share_of
-from wayfarer_policies.exploration.algorithm_1 import Overlapped, Pace, Progress, Schedule, Sequential, Stage, explore
+from wayfarer_policies.exploration.algorithm_1 import (
+    LearningSchedule,
+    Overlapped,
+    Progress,
+    Schedule,
+    Sequential,
+    Stage,
+    explore,
+)
 from wayfarer_policies.exploration.methods import method
 from wayfarer_report.live.policy_watch import PolicyWatch, in_words
 from wayfarer_report.live.scalars import Scalars
@@ -30,7 +38,7 @@ from wayfarer_in_process.progress import progress_of
 from wayfarer_in_process.robot import Collected, InProcessRobot, StoppedError
 
 _LAUNCH_FILE = "sim.launch.xml"  # what each node would be told is read off the file that would start it
-_PACES: dict[str, Callable[[], Pace]] = {"sequential": Sequential, "overlapped": Overlapped}
+_PACES: dict[str, Callable[[], LearningSchedule]] = {"sequential": Sequential, "overlapped": Overlapped}
 
 
 def collect_in_process(wanted: Collection) -> None:

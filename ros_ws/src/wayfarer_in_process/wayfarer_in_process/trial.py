@@ -12,8 +12,8 @@ from wayfarer_policies.acting.offline_policy import PolicyFile, read_policy
 from wayfarer_policies.algorithms.checkpoint import digest
 from wayfarer_policies.offline.evaluation import Evaluation, count_successes
 
-from wayfarer_in_process.held import check_held
 from wayfarer_in_process.run import collect_in_process
+from wayfarer_in_process.run_check import check_run
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def _held(wanted: Collection) -> int:
     """Count the episodes that are there. Raises ConfigError where they are another trial's."""
     held, _ = finished(wanted.out)
     if held:
-        check_held(wanted)
+        check_run(wanted)
     return held
 
 

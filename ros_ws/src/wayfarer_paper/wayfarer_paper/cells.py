@@ -12,8 +12,8 @@ import numpy as np
 import yaml
 from wayfarer_core.provenance import made_by
 from wayfarer_data.cache.dataset import Dataset
-from wayfarer_in_process.held import check_held
 from wayfarer_in_process.run import collect_in_process
+from wayfarer_in_process.run_check import check_run
 from wayfarer_in_process.trial import Trial, try_in_process
 from wayfarer_launch.collection import Collection
 from wayfarer_launch.nodes import share_of
@@ -149,7 +149,7 @@ def attempt_at_random(folder: Path, tasks: Sequence[str], trials: int, steps: in
     out.parent.mkdir(parents=True, exist_ok=True)
     wanted = Collection("sim", "random", trials, steps, TRIAL_SEED, out, "sequential", None, threads=1)
     collect_in_process(wanted)
-    check_held(wanted)
+    check_run(wanted)
     return {task: _counts(count_successes(out, task, trials)) for task in tasks}
 
 

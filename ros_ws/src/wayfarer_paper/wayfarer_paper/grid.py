@@ -45,7 +45,7 @@ class Result:
     seconds: float  # the cell's own work, waiting not counted
 
 
-class State(StrEnum):
+class CellState(StrEnum):
     """What has become of a cell."""
 
     KEPT = "kept"  # finished by an earlier call
@@ -72,7 +72,7 @@ class Workers(Protocol):
         """Return the name of a cell that has ended, and its error if it failed; blocks until there is one."""
 
 
-Tell = Callable[[Cell, State, WayfarerError | None], None]  # with the error of a failed one
+OnChange = Callable[[Cell, CellState, WayfarerError | None], None]  # with the error of a failed one
 
 
 def do(cell: Cell, folder: Path) -> None:
@@ -98,7 +98,7 @@ class _Progress:
 
 
 def run_grid(
-    cells: Sequence[Cell], folder: Path, workers: Workers, tell: Tell = lambda _cell, _state, _error: None
+    cells: Sequence[Cell], folder: Path, workers: Workers, on_change: OnChange = lambda _cell, _state, _error: None
 ) -> dict[str, Result]:
     """Do all cells; return their results by name.
 
@@ -108,7 +108,7 @@ def run_grid(
     """
     _check(cells)
     with _alone(folder):
-        return _run(cells, folder, workers, tell)
+        return _run(cells, folder, workers, on_change)
 
 
 @contextmanager
@@ -125,19 +125,19 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _run(cells: Sequence[Cell], folder: Path, workers: Workers, tell: Tell) -> dict[str, Result]:
+def _run(cells: Sequence[Cell], folder: Path, workers: Workers, on_change: OnChange) -> dict[str, Result]:
     kept = {cell.name for cell in cells if _kept(cell, folder)}
     progress = _Progress({cell.name: cell for cell in cells if cell.name not in kept}, set(kept))
     for cell in cells:
         if cell.name in kept:
-            tell(cell, State.KEPT, None)
+            on_change(cell, CellState.KEPT, None)
     while True:
         for cell in progress.ready():
             if len(progress.under_way) < workers.slots:
                 error_file(folder, cell.name).unlink(missing_ok=True)
                 workers.start(cell, folder)
                 progress.under_way[cell.name] = progress.waiting.pop(cell.name)
-                tell(cell, State.STARTED, None)
+                on_change(cell, CellState.STARTED, None)
         if not progress.under_way:
             break
         name, error = workers.wait()
@@ -147,7 +147,7 @@ def _run(cells: Sequence[Cell], folder: Path, workers: Workers, tell: Tell) -> d
         else:
             progress.failed[name] = error
             _write(error_file(folder, name), f"{error}\n")
-        tell(cell, State.FINISHED if error is None else State.FAILED, error)
+        on_change(cell, CellState.FINISHED if error is None else CellState.FAILED, error)
     if progress.failed:
         raise GridError(_failures(progress))
     return {cell.name: read_result(folder, cell.name) for cell in cells}

@@ -16,7 +16,7 @@ from wayfarer_report.page.page import write_page
 from wayfarer_paper import outcome
 from wayfarer_paper.document import paper_page
 from wayfarer_paper.figures import growth_png
-from wayfarer_paper.grid import Cell, GridError, State, run_grid
+from wayfarer_paper.grid import Cell, CellState, GridError, run_grid
 from wayfarer_paper.grid_ray import RayWorkers, StoppedError
 from wayfarer_paper.outcome import Colours, Coverage, Growth, Positions, Trial
 from wayfarer_paper.plan import cells_of
@@ -96,16 +96,16 @@ class _Bar:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def tell(self, cell: Cell, state: State, error: WayfarerError | None) -> None:
+    def tell(self, cell: Cell, state: CellState, error: WayfarerError | None) -> None:
         """Hear what has become of a cell."""
-        if state is State.STARTED:
+        if state is CellState.STARTED:
             self._under_way.append(cell.name)
         elif cell.name in self._under_way:
             self._under_way.remove(cell.name)
-        if state is State.FAILED:
+        if state is CellState.FAILED:
             words = f"[red]failed:[/] {escape(cell.name)}: {escape(str(error))}"
             self._progress.console.print(words)
-        done = state in (State.KEPT, State.FINISHED)
+        done = state in (CellState.KEPT, CellState.FINISHED)
         self._progress.update(self._task, advance=int(done), description=", ".join(self._under_way) or "done")
 
     def stopped(self, words: str) -> None:

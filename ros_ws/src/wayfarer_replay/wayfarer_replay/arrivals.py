@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-from wayfarer_bags.fresh import fresh
+from wayfarer_bags.latest_pose import latest_pose
 
 
 @dataclass
@@ -19,7 +19,7 @@ class Arrivals:
     def lost(self, steps: int, final_stamp: int) -> int:
         """Count the steps of which the action, its executed record, or image or pose at either end is missing."""
         stamps = np.array([*(self.actions.get(k, 0) for k in range(steps)), final_stamp], dtype=np.int64)
-        posed = fresh(np.array(sorted(self.poses), dtype=np.int64), stamps) >= 0  # (steps + 1,)
+        posed = latest_pose(np.array(sorted(self.poses), dtype=np.int64), stamps) >= 0  # (steps + 1,)
         here = [stamp in self.images and has_pose for stamp, has_pose in zip(stamps.tolist(), posed, strict=True)]
         return sum(k not in self.executed or not here[k] or not here[k + 1] for k in range(steps))
 

@@ -51,7 +51,7 @@ _STANDING = (contract.TF_STATIC, contract.MARKERS)  # said once: each episode's 
 
 
 @dataclass
-class Recording:
+class OpenEpisode:
     """The open episode."""
 
     writer: EpisodeWriter
@@ -60,7 +60,7 @@ class Recording:
     ending: tuple[EndEpisode.Request, float, Future] | None = None  # type: ignore[type-arg]  # request, deadline
 
 
-class Replay(ContractNode):
+class Recorder(ContractNode):
     """Offers replay/begin_episode and replay/end_episode; announces closed files on replay/episode."""
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class Replay(ContractNode):
             raise ConfigError("node replay: parameter run is empty: name the directory to record into")
         self._run = RunWriter(Path(self._params.run).resolve())
         self._types = types_of_packages(Path(get_package_share_directory(p)) for p in ("wayfarer_msgs", "franka_msgs"))
-        self._recording: Recording | None = None
+        self._recording: OpenEpisode | None = None
         self._standing: dict[str, deque[bytes]] = {}  # topic -> what was said last, as many as its history keeps
         self._shift: int | None = None  # ns between the ROS clock and the bag's; known once an episode begins
         self._described = False
@@ -161,7 +161,7 @@ class Replay(ContractNode):
             begin.episode = self._run.next_number()
             path = self._run.episode_path(begin.episode)
             begin.file = path.name
-            recording = Recording(EpisodeWriter(path, self._channels, self._types), begin, Arrivals())
+            recording = OpenEpisode(EpisodeWriter(path, self._channels, self._types), begin, Arrivals())
             self._write_record(recording, begin)
             for topic, said in self._standing.items():
                 for raw in said:
@@ -215,16 +215,16 @@ class Replay(ContractNode):
         self._closed.publish(end)
         return end
 
-    def _take(self) -> Recording:
+    def _take(self) -> OpenEpisode:
         if self._recording is None:
             raise DataError("no episode is open")
         return self._recording
 
-    def _write_record(self, recording: Recording, record: Episode) -> None:
+    def _write_record(self, recording: OpenEpisode, record: Episode) -> None:
         record.header.stamp = self.get_clock().now().to_msg()
         self._write(recording, self._name_in_bag(names.REPLAY_EPISODE), serialize_message(record))
 
-    def _write(self, recording: Recording, topic: str, raw: bytes) -> None:
+    def _write(self, recording: OpenEpisode, topic: str, raw: bytes) -> None:
         """Write a message at the time of the robot's clock, and note that of the wall clock."""
         now = self.get_clock().now().nanoseconds
         if self._shift is None:
@@ -234,4 +234,4 @@ class Replay(ContractNode):
 
 def main() -> None:
     """Run the node."""
-    run(Replay)
+    run(Recorder)

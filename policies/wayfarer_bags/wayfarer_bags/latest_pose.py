@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 _SHARE = 0.9  # of the period between observations: in lock-step the pose before a lost one is a whole period old
 
 
-def fresh(poses: NDArray[np.int64], stamps: NDArray[np.int64]) -> NDArray[np.int64]:
+def latest_pose(poses: NDArray[np.int64], stamps: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the index of the last pose at or before each observation, (N,); -1 where none is younger than a period.
 
     `poses` (M,) are stamps in order, `stamps` (N,) those of successive observations, 0 where unknown; all [ns].

@@ -22,7 +22,7 @@ _SAID = {  # by whoever wants episodes
 }
 
 
-def check_held(wanted: Collection) -> None:
+def check_run(wanted: Collection) -> None:
     """Compare what the run of a simulated collection was recorded with to what is wanted.
 
     A robot's run need only be of the same method, length, seed and policy: the rest is as its launch file had it.
