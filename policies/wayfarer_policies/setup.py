@@ -8,7 +8,6 @@ setup(
         "wayfarer_policies.acting",
         "wayfarer_policies.algorithms",
         "wayfarer_policies.exploration",
-        "wayfarer_policies.offline",
     ],
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/wayfarer_policies"]),

@@ -26,13 +26,13 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the tests' fixtures
 sys.path.append(str(Path(sys.prefix) / "bench"))  # last: only what .venv itself does not have
 from fixtures.painted import PUSH, SIDE, paint, painted, pose
+from wayfarer_offline.pose_labels import PoseLabels
+from wayfarer_offline.tasks import task
+from wayfarer_offline.train_bcq import TaskRewards
 from wayfarer_policies.algorithms.algorithm import LabelledBatch, Observation, one_observation
 from wayfarer_policies.algorithms.bcq import BCQ, BCQConfig
 from wayfarer_policies.algorithms.bcq_networks import BCQHeads, Description
 from wayfarer_policies.algorithms.networks import EncoderConfig, fast_precision
-from wayfarer_policies.offline.pose_labels import PoseLabels
-from wayfarer_policies.offline.tasks import task
-from wayfarer_policies.offline.train_bcq import TaskRewards
 
 EPISODES, STEPS, TRIALS = 60, 12, 20
 GAMMA, BATCH, FEATURES = 0.9, 100, 64

@@ -24,7 +24,21 @@ FLOORS: dict[str, set[str]] = {
     "wayfarer_vision": {"wayfarer_core"},
     "wayfarer_serving": {"wayfarer_core"},
     "wayfarer_policies": {"wayfarer_core", "wayfarer_bags", "wayfarer_data", "wayfarer_vision", "wayfarer_serving"},
-    "wayfarer_report": {"wayfarer_core", "wayfarer_bags", "wayfarer_data", "wayfarer_vision", "wayfarer_policies"},
+    "wayfarer_offline": {
+        "wayfarer_core",
+        "wayfarer_bags",
+        "wayfarer_data",
+        "wayfarer_vision",
+        "wayfarer_policies",
+    },
+    "wayfarer_report": {
+        "wayfarer_core",
+        "wayfarer_bags",
+        "wayfarer_data",
+        "wayfarer_vision",
+        "wayfarer_policies",
+        "wayfarer_offline",
+    },
     "wayfarer_sim": {"wayfarer_core"},
 }
 # Parts of a node that stand beside its node.py and speak to rclpy for it; everything else beside it is pure or

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from wayfarer_cli import opening
 from wayfarer_cli.main import app
 from wayfarer_core.errors import ConfigError, DataError
-from wayfarer_policies.offline.pose_labels import PoseLabels
-from wayfarer_policies.offline.tasks import task
+from wayfarer_offline.pose_labels import PoseLabels
+from wayfarer_offline.tasks import task
 
 
 @pytest.fixture(scope="module")

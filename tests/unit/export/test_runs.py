@@ -24,7 +24,7 @@ from wayfarer_export.lerobot import export_lerobot
 from wayfarer_export.minari import export_minari
 from wayfarer_export.robomimic import export_robomimic
 from wayfarer_export.segments import Material, rate_of
-from wayfarer_policies.offline.tasks import task
+from wayfarer_offline.tasks import task
 
 EXPORTS: dict[str, Callable[[Material, Path], None]] = {
     "lerobot": export_lerobot,

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from wayfarer_cli.evaluate import Trial as EvaluatedTrial
 from wayfarer_core.errors import ConfigError, DataError
+from wayfarer_offline.evaluation import Evaluation, wilson
 from wayfarer_paper import cells, run
 from wayfarer_paper.cells import policy_folder
 from wayfarer_paper.document import paper_page
@@ -31,7 +32,6 @@ from wayfarer_paper.toy import STRATEGIES
 from wayfarer_policies.acting.offline_policy import write_policy
 from wayfarer_policies.algorithms.bcq_networks import Description
 from wayfarer_policies.exploration.algorithm_1 import Schedule
-from wayfarer_policies.offline.evaluation import Evaluation, wilson
 
 TINY = replace(
     SMALL,

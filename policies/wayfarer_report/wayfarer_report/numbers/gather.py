@@ -16,7 +16,7 @@ from wayfarer_bags.metadata import summarise
 from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_core import names
 from wayfarer_core.errors import ConfigError, DataError
-from wayfarer_policies.offline.pose_labels import TRACKER, TRUTH, Tracker, TrackerOf, calibrated_tracker, tracked
+from wayfarer_offline.pose_labels import TRACKER, TRUTH, Tracker, TrackerOf, calibrated_tracker, tracked
 
 from wayfarer_report.numbers.records import EpisodeRecord, Frame, GoalPictures, RunRecord
 

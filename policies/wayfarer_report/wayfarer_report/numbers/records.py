@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from wayfarer_bags.episode import EpisodeInfo
-from wayfarer_policies.offline.pose_labels import TRACKER
+from wayfarer_offline.pose_labels import TRACKER
 
 MOVED = 1e-3  # [m] a step that shifts the cube by more has touched it
 MOVED_TRACKED = 1e-2  # [m] the same where a tracker looked, which errs by some millimetres (docs/cameras.md)

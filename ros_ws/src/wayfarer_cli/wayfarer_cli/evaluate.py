@@ -16,9 +16,9 @@ from wayfarer_in_process.config import Configuration, configuration_of_run
 from wayfarer_in_process.reaching import FRAMES, Distances, Trials, Tried, film, try_all
 from wayfarer_in_process.trial import Other, Trial, try_by, try_in_process
 from wayfarer_launch.policy_server import served
+from wayfarer_offline.evaluation import Evaluation, Share
+from wayfarer_offline.tasks import task
 from wayfarer_policies.exploration.methods import METHODS
-from wayfarer_policies.offline.evaluation import Evaluation, Share
-from wayfarer_policies.offline.tasks import task
 from wayfarer_report.console import bars, show
 from wayfarer_report.drawings.reached import Ending, draw_reached, most_telling, write_movie
 

@@ -103,7 +103,7 @@ def _export_runs(to: Format, runs: list[Path], out: Path, task: str, state: Stat
     from wayfarer_export.minari import export_minari
     from wayfarer_export.robomimic import export_robomimic
     from wayfarer_export.segments import Material
-    from wayfarer_policies.offline.tasks import task as task_named
+    from wayfarer_offline.tasks import task as task_named
 
     from wayfarer_cli.opening import label, open_runs
 

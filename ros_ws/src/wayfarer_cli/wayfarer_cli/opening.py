@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.progress import Progress
 from wayfarer_data.cache.dataset import Dataset
-from wayfarer_policies.offline.pose_labels import PoseLabels
+from wayfarer_offline.pose_labels import PoseLabels
 
 
 def open_runs(runs: Sequence[Path], progress: Progress) -> Dataset:

@@ -8,9 +8,9 @@ from pathlib import Path
 from wayfarer_bags.run_directory import finished
 from wayfarer_core.errors import ConfigError
 from wayfarer_launch.collection import Collection
+from wayfarer_offline.evaluation import Evaluation, count_successes
 from wayfarer_policies.acting.offline_policy import PolicyFile, read_policy
 from wayfarer_policies.algorithms.checkpoint import digest
-from wayfarer_policies.offline.evaluation import Evaluation, count_successes
 
 from wayfarer_in_process.run import collect_in_process
 from wayfarer_in_process.run_check import check_run

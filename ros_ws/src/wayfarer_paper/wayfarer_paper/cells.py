@@ -17,11 +17,11 @@ from wayfarer_in_process.run_check import check_run
 from wayfarer_in_process.trial import Trial, try_in_process
 from wayfarer_launch.collection import Collection
 from wayfarer_launch.nodes import share_of
+from wayfarer_offline.evaluation import Evaluation, count_successes
+from wayfarer_offline.pose_labels import TaskDataError
+from wayfarer_offline.supervised import PredictorConfig, train_predictor
+from wayfarer_offline.train_bcq import POLICY, OfflineConfig, train_bcq
 from wayfarer_policies.acting.offline_policy import read_policy
-from wayfarer_policies.offline.evaluation import Evaluation, count_successes
-from wayfarer_policies.offline.pose_labels import TaskDataError
-from wayfarer_policies.offline.supervised import PredictorConfig, train_predictor
-from wayfarer_policies.offline.train_bcq import POLICY, OfflineConfig, train_bcq
 from wayfarer_report.drawings import figures
 from wayfarer_report.numbers.gather import read_run
 from wayfarer_report.numbers.statistics import growth, statistics

@@ -87,7 +87,7 @@ def bcq(
 
     Each policy lies in OUT/seedK/policy.safetensors; `wayfarer evaluate` runs it.
     """
-    from wayfarer_policies.offline.train_bcq import OfflineConfig
+    from wayfarer_offline.train_bcq import OfflineConfig
 
     from wayfarer_cli.train.policies import train_policies
 

@@ -9,9 +9,9 @@ import torch
 from rich.progress import Progress
 from rich.table import Table
 from wayfarer_data.cache.dataset import Dataset
+from wayfarer_offline.pose_labels import PoseLabels
+from wayfarer_offline.train_bcq import OfflineConfig, train_bcq
 from wayfarer_policies.acting.offline_policy import read_policy
-from wayfarer_policies.offline.pose_labels import PoseLabels
-from wayfarer_policies.offline.train_bcq import OfflineConfig, train_bcq
 from wayfarer_report.console import bars, show
 from wayfarer_report.drawings.offline_figures import draw_curves
 

@@ -13,7 +13,7 @@ from wayfarer_bags.run_directory import refuse_repeats
 from wayfarer_core.cube import FACES
 from wayfarer_core.provenance import refuse_another_training
 from wayfarer_data.cache.dataset import Dataset
-from wayfarer_policies.offline.supervised import PredictorConfig, read_predictor, train_predictor
+from wayfarer_offline.supervised import PredictorConfig, read_predictor, train_predictor
 from wayfarer_report.console import bars, show
 from wayfarer_report.drawings.offline_figures import draw_scores
 

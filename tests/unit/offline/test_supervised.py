@@ -8,9 +8,9 @@ import torch
 from fixtures.painted import dataset, painted, trajectory
 from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_data.cache.dataset import Dataset
-from wayfarer_policies.offline.pose_labels import TRUTH
-from wayfarer_policies.offline.predictor_scores import ColourScores, PositionScores, score_colours, score_positions
-from wayfarer_policies.offline.supervised import PredictorConfig, PredictorResult, read_predictor, train_predictor
+from wayfarer_offline.pose_labels import TRUTH
+from wayfarer_offline.predictor_scores import ColourScores, PositionScores, score_colours, score_positions
+from wayfarer_offline.supervised import PredictorConfig, PredictorResult, read_predictor, train_predictor
 
 COLOR = PredictorConfig("color", epochs=20, batch=16, learning_rate=3e-3, features=16, test_share=0.2)
 POSITION = dataclasses.replace(COLOR, target="position")

@@ -12,8 +12,8 @@ from wayfarer_bags.episode import End
 from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_core.errors import DataError
 
-from wayfarer_policies.offline.pose_labels import TrackerOf, calibrated_tracker, tracked
-from wayfarer_policies.offline.tasks import task
+from wayfarer_offline.pose_labels import TrackerOf, calibrated_tracker, tracked
+from wayfarer_offline.tasks import task
 
 _Z = 1.959963984540054  # of the normal distribution: 95 % lie within
 

@@ -16,7 +16,7 @@ from wayfarer_data.cache.layout import channels_last
 from wayfarer_vision.camera import observation_camera
 from wayfarer_vision.cube_tracker import CubeTracker
 
-from wayfarer_policies.offline.tasks import Task
+from wayfarer_offline.tasks import Task
 
 TRUTH, TRACKER = "recorded truth", "cube tracker"
 

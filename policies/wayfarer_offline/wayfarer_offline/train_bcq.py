@@ -16,7 +16,6 @@ from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_core.provenance import completed, refuse_another_training
 from wayfarer_data.cache.dataset import Dataset
 from wayfarer_data.cache.sources import ALL, SOURCES, draw, rows_by_source
-
 from wayfarer_policies.acting.offline_policy import write_policy
 from wayfarer_policies.algorithms import checkpoint
 from wayfarer_policies.algorithms.algorithm import LabelledBatch, LearningError, Observation
@@ -24,8 +23,9 @@ from wayfarer_policies.algorithms.bcq import BCQ, BCQConfig
 from wayfarer_policies.algorithms.bcq_networks import Description
 from wayfarer_policies.algorithms.checkpoint import State
 from wayfarer_policies.algorithms.networks import EncoderConfig, fast_precision
-from wayfarer_policies.offline.pose_labels import PoseLabels
-from wayfarer_policies.offline.tasks import task
+
+from wayfarer_offline.pose_labels import PoseLabels
+from wayfarer_offline.tasks import task
 
 POLICY, TRAINING = "policy.safetensors", "training.safetensors"
 

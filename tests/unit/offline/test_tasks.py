@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from wayfarer_core.cube import FACE_NORMALS, FACES, top_face
 from wayfarer_core.errors import ConfigError
-from wayfarer_policies.offline.tasks import TASKS, Flip, Push, PushAndFlip, task
+from wayfarer_offline.tasks import TASKS, Flip, Push, PushAndFlip, task
 
 
 def unknown() -> NDArray[np.float64]:

@@ -14,14 +14,14 @@ from torch.nn.functional import cross_entropy, mse_loss
 from wayfarer_core.cube import FACES, top_faces
 from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_data.cache.dataset import Dataset
-
 from wayfarer_policies.algorithms import checkpoint
 from wayfarer_policies.algorithms.algorithm import Guard, Observation, positive, within
 from wayfarer_policies.algorithms.checkpoint import State
 from wayfarer_policies.algorithms.networks import Encoder, EncoderConfig, described, fast_precision
-from wayfarer_policies.offline.pose_labels import PoseLabels
-from wayfarer_policies.offline.predictor_scores import ColourScores, PositionScores, score_colours, score_positions
-from wayfarer_policies.offline.splits import SPLITS, draw_split
+
+from wayfarer_offline.pose_labels import PoseLabels
+from wayfarer_offline.predictor_scores import ColourScores, PositionScores, score_colours, score_positions
+from wayfarer_offline.splits import SPLITS, draw_split
 
 TARGETS = ("color", "position")
 _CHUNK = 500  # images looked at together when testing

@@ -9,6 +9,9 @@ from fixtures.painted import SIDE, dataset, paint, painted, trajectory
 from wayfarer_bags.episode import ActionSource, End
 from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_data.cache.dataset import Dataset
+from wayfarer_offline.pose_labels import PoseLabels, TaskDataError
+from wayfarer_offline.tasks import task
+from wayfarer_offline.train_bcq import POLICY, TRAINING, OfflineConfig, TaskRewards, train_bcq
 from wayfarer_policies.acting.offline_policy import OfflinePolicy, read_policy
 from wayfarer_policies.acting.policy import RobotState, Start
 from wayfarer_policies.algorithms import checkpoint
@@ -16,9 +19,6 @@ from wayfarer_policies.algorithms.algorithm import LearningError
 from wayfarer_policies.algorithms.bcq import BCQConfig
 from wayfarer_policies.algorithms.bcq_networks import BCQHeads, Description
 from wayfarer_policies.algorithms.networks import EncoderConfig
-from wayfarer_policies.offline.pose_labels import PoseLabels, TaskDataError
-from wayfarer_policies.offline.tasks import task
-from wayfarer_policies.offline.train_bcq import POLICY, TRAINING, OfflineConfig, TaskRewards, train_bcq
 
 NETWORKS = Description(
     "shared",

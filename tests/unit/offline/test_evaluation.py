@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from wayfarer_bags.episode import End
 from wayfarer_core.errors import DataError
-from wayfarer_policies.offline.evaluation import count_successes, wilson
+from wayfarer_offline.evaluation import count_successes, wilson
 
 
 @pytest.mark.parametrize(  # Newcombe 1998, table I: Wilson's score interval without correction

@@ -10,8 +10,8 @@ from wayfarer_core.calibration import Calibration, save_calibration
 from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_data.cache.dataset import Dataset
 from wayfarer_data.cache.frames import FrameCache
-from wayfarer_policies.offline.pose_labels import TRACKER, TRUTH, PoseLabels, TaskDataError, calibrated_tracker
-from wayfarer_policies.offline.tasks import task
+from wayfarer_offline.pose_labels import TRACKER, TRUTH, PoseLabels, TaskDataError, calibrated_tracker
+from wayfarer_offline.tasks import task
 
 
 def two_runs(tmp_path: Path) -> Dataset:

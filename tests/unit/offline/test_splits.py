@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_data.cache.dataset import Dataset
-from wayfarer_policies.offline.splits import SPLITS, Split, draw_split
+from wayfarer_offline.splits import SPLITS, Split, draw_split
 
 datasets_of = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
