@@ -66,6 +66,7 @@ bench: setup $(VENV)/.bench $(VENV)/.loaders  ## every benchmark, one after the 
 
 lint: setup
 	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check --quiet .
 	$(VENV)/bin/mypy
 
 docs: setup  ## all pages and the API's, from the docstrings, as a site in build/site; a warning is an error

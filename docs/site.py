@@ -1,8 +1,11 @@
-"""Puts the site together that `make docs` builds: the repository's pages where they are, and a page of each package.
+"""Puts the site together that `make docs` builds.
+
+The repository's pages where they are, and a page of each package.
 
     python docs/site.py
 
-Pages link to each other and to code by their places in the repository. So the site's source has the same places.
+Pages link to each other and to code by their places in the repository. So the site's source has the
+same places.
 """
 
 import logging
@@ -41,6 +44,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     shutil.rmtree(SOURCE, ignore_errors=True)
     files = subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines()
+
     for name in files:
         if not name.startswith("."):
             (SOURCE / name).parent.mkdir(parents=True, exist_ok=True)

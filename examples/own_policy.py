@@ -1,9 +1,12 @@
-"""Put a policy of your own behind the safety gate: it circles in the plane, in the simulator, and is recorded.
+"""Put a policy of your own behind the safety gate.
+
+It circles in the plane, in the simulator, and is recorded.
 
 .venv/bin/python examples/own_policy.py runs/circles
 
-Here it stands in for the policy of the method `random`, in this process alone. For the actor node write the entry into
-wayfarer_policies/exploration/methods.py; docs/architecture.md says how a method gets a name of its own.
+Here it stands in for the policy of the method `random`, in this process alone. For the actor node
+write the entry into wayfarer_policies/exploration/methods.py; docs/architecture.md says how a
+method gets a name of its own.
 """
 
 import sys

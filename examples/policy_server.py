@@ -1,10 +1,11 @@
 """A policy in a process of its own: it looks where the yellow cube lies and pushes it to the right.
 
-.venv/bin/python examples/policy_server.py 127.0.0.1:5555 &
-.venv/bin/wayfarer collect --method external --policy external:127.0.0.1:5555 --steps 20 --out runs/pushes
+.venv/bin/python examples/policy_server.py 127.0.0.1:5555 & .venv/bin/wayfarer collect --method
+external --policy external:127.0.0.1:5555 --steps 20 --out runs/pushes
 
-It needs wayfarer_serving and nothing else of Wayfarer, so that it may live in any environment, with any libraries:
-`pip install policies/wayfarer_serving`. docs/external_policies.md has the protocol, for other languages.
+It needs wayfarer_serving and nothing else of Wayfarer, so that it may live in any environment, with
+any libraries: `pip install policies/wayfarer_serving`. docs/external_policies.md has the protocol,
+for other languages.
 """
 
 import sys
@@ -14,12 +15,15 @@ from numpy.typing import NDArray
 from wayfarer_serving.server import Episode, Observation, serve
 
 SCALE = 0.125  # m that an action of 1 goes along each axis, as the control node is told
-TO_X, TO_Y = (0.00978, 0.190), (0.00675, -0.284)  # [m per pixel, m] base frame, fitted to the simulator's camera
-BEHIND, ABOVE, LOW = 0.12, 0.03, -0.075  # m: left of the cube, and heights of the hand on the way and for the push
+# [m per pixel, m] base frame, fitted to the simulator's camera
+TO_X, TO_Y = (0.00978, 0.190), (0.00675, -0.284)
+# m: left of the cube, and heights of the hand on the way and for the push
+BEHIND, ABOVE, LOW = 0.12, 0.03, -0.075
 FAR = 0.26  # m, y where the push ends
 GENTLE = 0.6  # of an action at most: in a hurry the hand would ride over the cube
 NEAR = 0.02  # m from a way point that count as having reached it
-NOISE = 0.05  # of an action, standard deviation: demonstrations that differ show how to correct an error
+# of an action, standard deviation: demonstrations that differ show how to correct an error
+NOISE = 0.05
 
 
 class Pusher:
@@ -36,18 +40,29 @@ class Pusher:
         """Return one action (1, 3) towards the next way point."""
         if observation.step == 0:
             x, y = cube_in(observation.image)
-            self._way = [np.array(p) for p in ((x, y - BEHIND, ABOVE), (x, y - BEHIND, LOW), (x, FAR, LOW))]
+            self._way = [
+                np.array(p) for p in ((x, y - BEHIND, ABOVE), (x, y - BEHIND, LOW), (x, FAR, LOW))
+            ]
+
         hand = np.array(observation.ee_position)
         while self._way and np.abs(self._way[0] - hand).max() < NEAR:
             del self._way[0]
+
         if not self._way:
             return np.zeros((1, 3))
-        action: NDArray[np.float64] = (self._way[0] - hand) / SCALE + self._rng.normal(0.0, NOISE, 3)
+
+        action: NDArray[np.float64] = (self._way[0] - hand) / SCALE + self._rng.normal(
+            0.0, NOISE, 3
+        )
+
         return np.clip(action, -GENTLE, GENTLE)[None]
 
 
 def cube_in(image: NDArray[np.uint8]) -> tuple[float, float]:
-    """Return where the cube lies, x and y [m] in the base frame; the middle of the table where none is seen."""
+    """Return where the cube lies, x and y [m] in the base frame.
+
+    The middle of the table where none is seen.
+    """
     red, green, blue = np.moveaxis(image.astype(int), -1, 0)
     row, column = np.nonzero((red > 120) & (green > 120) & (blue < 80))  # its upper face is yellow
     if not len(row):

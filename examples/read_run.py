@@ -18,12 +18,16 @@ def main(folder: str) -> None:
         episode = read_episode(file)
         info = episode.info
 
-        # T actions as they were executed, and the T + 1 images around them; `valid` says which steps are whole.
+        # T actions as they were executed, and the T + 1 images around them; `valid` says which
+        # steps are whole.
         actions = episode.actions[episode.valid]  # (steps, 3), in units of action
         images = episode.images  # (T + 1, 84, 84, 3) uint8 RGB
         way = episode.ee_positions[-1] - episode.ee_positions[0]  # (3,) [m], base frame
 
-        print(f"episode {number}: {info.end.name.lower()} after {info.steps} steps, {episode.lost_steps} lost")
+        print(
+            f"episode {number}: {info.end.name.lower()} after {info.steps} steps, "
+            f"{episode.lost_steps} lost"
+        )
         print(f"  {len(images)} images of {images.shape[1:]}, {len(actions)} actions")
         print(f"  the hand moved by {way.round(3)} m")
 

@@ -2,7 +2,8 @@
 
 .venv/bin/python examples/train_on_two_robots.py runs/simulated runs/real
 
-Runs, and bags that `ros2 bag record` left of the contract's topics, open alike. Both must have images of one size.
+Runs, and bags that `ros2 bag record` left of the contract's topics, open alike. Both must have
+images of one size.
 """
 
 import sys
@@ -36,6 +37,7 @@ def main(*folders: str) -> None:
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             total += float(loss.detach()) * len(where)
+
         print(f"pass {epoch + 1}: mean squared error {total / len(dataset):.4f} m^2")
 
 

@@ -1,7 +1,8 @@
 """Fixtures of all tests that touch ROS: every test gets a domain of its own, on this machine only.
 
-And how hypothesis looks for examples: `make unit` draws new ones each time, `make test` the same ones, so that its
-verdict is of the commit and not of the draw. No example has a time limit: the machine may be busy.
+And how hypothesis looks for examples: `make unit` draws new ones each time, `make test` the same
+ones, so that its verdict is of the commit and not of the draw. No example has a time limit: the
+machine may be busy.
 """
 
 import itertools
@@ -24,7 +25,8 @@ def _own_domain(home: Path) -> Iterator[int]:
     number = next(_domains)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROS_DOMAIN_ID", str(number))
-        patch.setenv("ROS_HOME", str(home))  # where a stop of one test would wait for another's nodes
+        # where a stop of one test would wait for another's nodes
+        patch.setenv("ROS_HOME", str(home))
         patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
         yield number
 

@@ -3,7 +3,10 @@ from setuptools import setup
 setup(
     name="panda_sim",
     version="0.1.0",
-    packages=["panda_sim", *(f"panda_sim.{room}" for room in ("arm", "protocol", "servers", "world"))],
+    packages=[
+        "panda_sim",
+        *(f"panda_sim.{room}" for room in ("arm", "protocol", "servers", "world")),
+    ],
     package_data={"panda_sim.arm": ["model.c"], "panda_sim.world": ["scenes/*.xml"]},
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/panda_sim"]),

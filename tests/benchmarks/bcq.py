@@ -1,7 +1,8 @@
 """Our BCQ beside d3rlpy's on one small dataset: what their policies earn, and what an update costs.
 
-The world is painted: a square moves along y by the second part of the action, the reward is that of pushing. Both learn
-from the same random actions, with the same constants; both policies then act in it. d3rlpy comes with `make bench`.
+The world is painted: a square moves along y by the second part of the action, the reward is that of
+pushing. Both learn from the same random actions, with the same constants; both policies then act in
+it. d3rlpy comes with `make bench`.
 
 Usage: bcq.py [--json] [--updates N] [--seeds N] [--threads N]
 """
@@ -54,6 +55,7 @@ def mean_return(policy: Policy) -> float:
         for _ in range(STEPS):
             y = float(np.clip(y + PUSH * policy(paint(y, "green"))[1], -0.35, 0.35))
             total += float(push.reward(pose(y)))
+
     return total / TRIALS
 
 
@@ -73,7 +75,9 @@ class Ours:
 
 
 class Theirs:
-    """d3rlpy's; it proposes as many actions for a target as for acting, and its heads are single layers."""
+    """d3rlpy's; it proposes as many actions for a target as for acting, and its heads are single
+    layers.
+    """
 
     def __init__(self, data: TaskRewards, seed: int) -> None:
         d3rlpy = import_module("d3rlpy")
@@ -117,21 +121,26 @@ def learn(learner: Ours | Theirs, updates: int) -> tuple[float, float]:
         start = time.perf_counter()
         learner.update()
         times.append(time.perf_counter() - start)
+
     return mean_return(learner.policy), 1e3 * statistics.median(times)
 
 
 def full_update_ms(precision: str, rounds: int = 9) -> float:
-    """Return the processor time of an update at the paper's sizes on noise, with one shared encoder [ms]."""
+    """Return the processor time of an update at the paper's sizes on noise, with one shared encoder
+    [ms].
+    """
     bcq = BCQ(BCQConfig(Description("shared", EncoderConfig(channels=3, precision=precision))))
     pixels = torch.randint(0, 256, (2, BATCH, 3, 84, 84), dtype=torch.uint8)
     seen, following = (Observation(half, torch.zeros(BATCH, 3)) for half in pixels)
     actions, ends = torch.rand(BATCH, 3) * 2 - 1, torch.zeros(BATCH, dtype=torch.bool)
     batch = LabelledBatch(seen, actions, torch.rand(BATCH), following, ends)
     times = []
+
     for _ in range(rounds):
         start = time.process_time()
         bcq.update(batch)
         times.append(time.process_time() - start)
+
     return 1e3 * statistics.median(times)
 
 
@@ -152,6 +161,7 @@ def measure(updates: int, seeds: int) -> dict[str, Any]:
             "ours_shared": lambda seed: Ours(data, seed, "shared"),
             "d3rlpy": lambda seed: Theirs(data, seed),
         }
+
         for name, build in builds.items():
             try:
                 with contextlib.redirect_stdout(sys.stderr):  # d3rlpy tells its log there
@@ -159,8 +169,12 @@ def measure(updates: int, seeds: int) -> dict[str, Any]:
             except ImportError as error:
                 print(f"{name}: not measured, {error}", file=sys.stderr)
                 results = []
+
             found[f"{name}_returns"] = [value for value, _ in results] or None
-            found[f"{name}_update_ms"] = statistics.median(ms for _, ms in results) if results else None
+            found[f"{name}_update_ms"] = (
+                statistics.median(ms for _, ms in results) if results else None
+            )
+
     return {**found, "updates": updates}
 
 
@@ -174,6 +188,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     found = measure(arguments.updates, arguments.seeds)
+
     if arguments.json:
         print(json.dumps(found))
     else:

@@ -1,9 +1,12 @@
-"""The control node alone over DDS: from an action to its target, and from the last action to the hold.
+"""The control node alone over DDS.
+
+From an action to its target, and from the last action to the hold.
 
     .venv/bin/python tests/benchmarks/control.py [--actions 2000] [--json]
 
-The robot's pose comes at 100 Hz, as from the bridge. Actions come at 50 Hz, 2.5 times the highest rate of collections,
-in turns to control and to a node that only answers: what that one takes is the way through DDS and rclpy.
+The robot's pose comes at 100 Hz, as from the bridge. Actions come at 50 Hz, 2.5 times the highest
+rate of collections, in turns to control and to a node that only answers: what that one takes is the
+way through DDS and rclpy.
 """
 
 import argparse
@@ -39,7 +42,10 @@ HOME, DOWN = np.array([0.5, 0.0, 0.2]), np.array([1.0, 0.0, 0.0, 0.0])
 
 
 class Bench:
-    """Robot and policy of a control node, in one thread: it sends, and waits in the executor for what comes."""
+    """Robot and policy of a control node, in one thread.
+
+    It sends, and waits in the executor for what comes.
+    """
 
     def __init__(self) -> None:
         self.node, self._executor = Node("bench", enable_rosout=False), EventsExecutor()
@@ -51,8 +57,12 @@ class Bench:
         )
         self._echo = make(Action, ASKED, qos.STEP)
         self._arrived: dict[str, float] = {}  # by topic, when the newest came
+
         for name in (contract.TARGET_POSE.name, ANSWERED):
-            self.node.create_subscription(PoseStamped, name, lambda m, n=name: self._hear(n, m), qos.STEP)
+            self.node.create_subscription(
+                PoseStamped, name, lambda m, n=name: self._hear(n, m), qos.STEP
+            )
+
         self._bridge = make(Acknowledgement, contract.ACKNOWLEDGEMENT.name, qos.STEP)
         self._poses, self._due, self._stamp = 0, time.perf_counter(), 0
 
@@ -69,16 +79,22 @@ class Bench:
             if time.perf_counter() > end:
                 raise TimeoutError("the nodes under test do not listen")
             self._executor.spin_once(timeout_sec=0.01)
+
         self.live(0.5)
 
     def live(self, seconds: float, until: str = "") -> None:
-        """Let the robot tell its pose at its rate, until some time has passed or something was heard."""
+        """Let the robot tell its pose at its rate, until some time has passed or something was
+        heard.
+        """
         end = time.perf_counter() + seconds
         while (now := time.perf_counter()) < end and until not in self._arrived:
             if now >= self._due:
                 self._tell()
                 self._due = max(self._due + 1.0 / POSE_RATE, now)
-            self._executor.spin_once(timeout_sec=max(min(self._due, end) - time.perf_counter(), 0.0))
+
+            self._executor.spin_once(
+                timeout_sec=max(min(self._due, end) - time.perf_counter(), 0.0)
+            )
 
     def _tell(self) -> None:
         self._stamp = time.time_ns()
@@ -88,14 +104,20 @@ class Bench:
         self._poses += 1
 
     def ask(self, echo: bool = False) -> tuple[float, float]:
-        """Act on the newest pose; return when that was and how long the answer took [s]. Raises TimeoutError."""
+        """Act on the newest pose; return when that was and how long the answer took [s].
+
+        Raises TimeoutError.
+        """
         message = Action(action=np.array([0.1, 0.0, 0.0], dtype=np.float32))
         message.header.stamp = to_stamp(self._stamp)
-        publisher, answer = (self._echo, ANSWERED) if echo else (self._control, contract.TARGET_POSE.name)
+        publisher, answer = (
+            (self._echo, ANSWERED) if echo else (self._control, contract.TARGET_POSE.name)
+        )
         self._arrived.clear()
         sent = time.perf_counter()
         publisher.publish(message)
         self.live(DEADLINE, until=answer)
+
         return sent, self.heard(answer) - sent
 
     def heard(self, name: str) -> float:
@@ -105,12 +127,17 @@ class Bench:
         return self._arrived[name]
 
     def silence(self, rate: float) -> float:
-        """Act a few times, and then no more; return the time from the last action to the hold, in control periods."""
+        """Act a few times, and then no more.
+
+        Return the time from the last action to the hold, in control periods.
+        """
         for _ in range(3):
             sent, took = self.ask()
             self.rest(1.0 / rate - took)
+
         self._arrived.clear()
         self.live(DEADLINE, until=contract.TARGET_POSE.name)
+
         return (self.heard(contract.TARGET_POSE.name) - sent) * rate
 
     def rest(self, seconds: float) -> None:
@@ -121,7 +148,10 @@ class Bench:
 
 @contextmanager
 def control(rate: float, silence: float = 1.5) -> Iterator[None]:
-    """Run the node under test; as the configs have it, it holds after one and a half periods of silence."""
+    """Run the node under test.
+
+    As the configs have it, it holds after one and a half periods of silence.
+    """
     told = CONTROL | {"control_period": 1.0 / rate, "silence": silence / rate}
     with node_process("wayfarer_control", "control", **told):
         yield
@@ -151,7 +181,9 @@ def latency(actions: int) -> dict[str, float]:
             for echo, times in took.items():
                 times.append(1e3 * bench.ask(echo)[1])
                 bench.rest(0.5 / RATE - 1e-3 * times[-1])
+
     ours, other = np.array(took[False]), np.array(took[True])
+
     return {
         "actions": actions,
         "rate_hz": RATE,
@@ -166,23 +198,32 @@ def latency(actions: int) -> dict[str, float]:
 
 def main() -> None:
     """Measure, print a table, and with --json one line for other programs."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--actions", type=int, default=2000)
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     given = parser.parse_args()
-    os.environ |= {"ROS_DOMAIN_ID": str(COMMANDS_DOMAIN), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    os.environ |= {
+        "ROS_DOMAIN_ID": str(COMMANDS_DOMAIN),
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+    }
     rclpy.init()
     figures = latency(given.actions)
+
     for rate in HOLD_RATES:
         with control(rate), measuring(echo=False) as bench:
             periods = [bench.silence(rate) for _ in range(HOLDS)]
         figures |= {f"hold_periods_median_{rate:g}hz": float(np.median(periods))}
         figures |= {f"hold_periods_max_{rate:g}hz": max(periods)}
+
     figures["load"] = os.getloadavg()[0]
     for name, value in figures.items():
         print(f"{name:32} {value:10.2f}")
+
     if given.json:
         print(json.dumps(figures))
+
     rclpy.shutdown()
 
 

@@ -1,4 +1,7 @@
-"""The least that a node of ours could do: answer an action by a pose, at once. `control.py` runs it as its baseline."""
+"""The least that a node of ours could do: answer an action by a pose, at once.
+
+`control.py` runs it as its baseline.
+"""
 
 from contextlib import suppress
 
@@ -18,9 +21,12 @@ def main() -> None:
     rclpy.init()
     node = Node("echo")
     answers = node.create_publisher(PoseStamped, ANSWERED, qos.STEP)
-    node.create_subscription(Action, ASKED, lambda action: answers.publish(PoseStamped(header=action.header)), qos.STEP)
+    node.create_subscription(
+        Action, ASKED, lambda action: answers.publish(PoseStamped(header=action.header)), qos.STEP
+    )
     executor = EventsExecutor()
     executor.add_node(node)
+
     with suppress(ExternalShutdownException):
         while rclpy.ok():
             executor.spin_once(timeout_sec=1.0)

@@ -1,14 +1,17 @@
 """How fast bags are written, read and learned from, and what recording costs.
 
-    .venv/bin/python tests/benchmarks/data.py [--frames 100000] [--seconds 30] [--mapped 1000] [--run RUN ...] [--json]
+    .venv/bin/python tests/benchmarks/data.py [--frames 100000] [--seconds 30] [--mapped 1000]
+    [--run RUN ...] [--json]
 
-Batches are 128 random transitions, page cache warm, one thread. Ours have a future goal for each. `memmap_ratio` is
-their time over that of a bare gather which delivers what a learner is given: (s, g) and (s', g), 512 images indexed
-out of the memory map. `memmap_unpaired_ratio` is their time over that of indexing s, s' and g once each: 384 images
-that somebody would still have to put together. LeRobot's are of the same frames, exported, read by its own DataLoader
-with the next image and without a goal (make .venv/.loaders).
+Batches are 128 random transitions, page cache warm, one thread. Ours have a future goal for each.
+`memmap_ratio` is their time over that of a bare gather which delivers what a learner is given: (s,
+g) and (s', g), 512 images indexed out of the memory map. `memmap_unpaired_ratio` is their time over
+that of indexing s, s' and g once each: 384 images that somebody would still have to put together.
+LeRobot's are of the same frames, exported, read by its own DataLoader with the next image and
+without a goal (make .venv/.loaders).
 
-All rates but the recorder's are per second of the process's own CPU time: what else the machine does is not in them.
+All rates but the recorder's are per second of the process's own CPU time: what else the machine
+does is not in them.
 """
 
 import argparse
@@ -47,13 +50,17 @@ Figures = dict[str, float]
 
 
 def scene(number: int, step: int, size: int = SIZE) -> NDArray[np.uint8]:
-    """A still background with an arm and a cube that move, as the camera of a simulator sees them: (size, size, 3)."""
+    """A still background with an arm and a cube that move, as the camera of a simulator sees them.
+
+    (size, size, 3).
+    """
     y, x = np.mgrid[0:size, 0:size]
     image = np.stack([90 + x // 2, 80 + y // 2, 70 + (x + y) // 4], axis=-1).astype(np.uint8)
     rng = np.random.default_rng([number, step])
     for colour, edge in (((230, 230, 230), 22), ((220, 190, 20), 7), ((30, 30, 30), 4)):
         top, left = rng.integers(0, size - edge, 2)
         image[top : top + edge, left : left + edge] = np.array(colour) - (x[:edge, :edge, None] % 5)
+
     return image
 
 
@@ -66,11 +73,14 @@ def record(folder: Path) -> tuple[Path, Figures]:
     run.add_all(files)
     run.release()
     size = sum(file.stat().st_size for file in files)
+
     return run.path, {"synthetic_kb_per_step": size / len(files) / STEPS / 1e3}
 
 
 def repeated(run: Path, folder: Path, frames: int) -> tuple[Dataset, Path]:
-    """Return a dataset of so many frames, the run's own, drawn anew for every episode, and the file they lie in."""
+    """Return a dataset of so many frames, the run's own, drawn anew for every episode, and the file
+    they lie in.
+    """
     few, rng = Dataset.open([run]), np.random.default_rng(1)
     cache = FrameCache(folder / "repeated")
     for number in range(frames // (STEPS + 1)):
@@ -79,8 +89,11 @@ def repeated(run: Path, folder: Path, frames: int) -> tuple[Dataset, Path]:
         positions, actions = few.ee_positions(rows).numpy(), few.actions(rows[:-1]).numpy()
         images = few.frames(rows).numpy()
         stamps = np.array([fixture.stamp_of(step) for step in range(STEPS + 1)])
-        one = Trajectory(number, images, actions, positions, known[:-1], known, End.TRUNCATED, stamps=stamps)
+        one = Trajectory(
+            number, images, actions, positions, known[:-1], known, End.TRUNCATED, stamps=stamps
+        )
         cache.append(one)
+
     return Dataset([run], [cache]), cache.file("frames")
 
 
@@ -92,13 +105,16 @@ def writing(run: Path, folder: Path) -> Figures:
     kinds = {message.topic: message.type for message in recorded}
     channels = [Channel(topic, kind, "") for topic, kind in kinds.items()]
     spent = []
+
     for k in range(8):
         began = time.process_time()
         writer = EpisodeWriter(folder / f"written_{k}.mcap", channels, types)
         for message in recorded:
             writer.write(message.topic, message.cdr, message.log_time, message.publish_time)
+
         writer.close()
         spent.append(time.process_time() - began)
+
     return {"write_msgs_per_s": len(recorded) / float(np.median(spent))}
 
 
@@ -108,6 +124,7 @@ def reading(run: Path) -> Figures:
     began, count = time.process_time(), 0
     for file in files:
         count += sum(1 for _ in messages(file, base_types()))
+
     rate = count / (time.process_time() - began)
     rng, spent = np.random.default_rng(0), []
     for file in files:
@@ -115,12 +132,16 @@ def reading(run: Path) -> Figures:
             reader = make_reader(stream)
             reader.get_summary()
             topic = f"{fixture.NAMESPACE}/{names.OBSERVATION_IMAGE}"
+
             for _ in range(5):
                 stamp = fixture.stamp_of(int(rng.integers(STEPS)))
                 before = time.process_time()
-                found = list(reader.iter_messages([topic], starting_at=stamp, ending_before=stamp + 1))
+                found = list(
+                    reader.iter_messages([topic], starting_at=stamp, ending_before=stamp + 1)
+                )
                 spent.append(time.process_time() - before)
                 assert len(found) == 1
+
     return {"read_msgs_per_s": rate, "random_image_ms": 1e3 * float(np.median(spent))}
 
 
@@ -129,6 +150,7 @@ def loading(data: Dataset, mapped: Path) -> Figures:
     torch.set_num_threads(1)
     goals, rng = FutureGoals(), np.random.default_rng(0)
     bare = np.memmap(mapped, np.uint8, "r", shape=(data.rows, 3, SIZE, SIZE))
+
     for start in range(0, data.rows, 1024):  # every page into the cache, and into both maps
         rows = np.arange(start, min(start + 1024, data.rows))
         assert (bare[rows] == data.frames(rows).numpy()).all()
@@ -149,6 +171,7 @@ def loading(data: Dataset, mapped: Path) -> Figures:
         _ = bare[rows], bare[rows + 1], bare[future]
 
     batch, same, apart = _in_turns(ours, paired, unpaired)
+
     return {
         "batches_per_s": 1 / batch,
         "batch_ms": 1e3 * batch,
@@ -158,13 +181,16 @@ def loading(data: Dataset, mapped: Path) -> Figures:
 
 
 def _in_turns(*work: Callable[[], None]) -> list[float]:
-    """Return the median time of each [s], called one after the other so that a busy machine slows all alike."""
+    """Return the median time of each [s], called one after the other so that a busy machine slows
+    all alike.
+    """
     spent: list[list[float]] = [[] for _ in work]
     for _ in range(ROUNDS):
         for one, times in zip(work, spent, strict=True):
             before = time.process_time()
             one()
             times.append(time.process_time() - before)
+
     return [float(np.median(times)) for times in spent]
 
 
@@ -177,6 +203,7 @@ def lerobot(data: Dataset, folder: Path) -> Figures:
     done = subprocess.run(words, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
         raise SystemExit(done.stderr)
+
     return {"lerobot_batches_per_s": float(done.stdout.split()[-1])}
 
 
@@ -188,20 +215,38 @@ def stored(runs: list[Path]) -> Figures:
             size += file.stat().st_size
         data = Dataset.open([run])
         steps += int((data.lasts - data.starts).sum())
+
     return {"bytes_per_step": size / steps, "gb_per_300k_steps": size / steps * 300_000 / 1e9}
 
 
 def main() -> None:
     """Measure, print a table, and with --json one line for other programs."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--frames", type=int, default=100_000, help="frames to load batches from")
-    parser.add_argument("--seconds", type=float, default=30.0, help="how long the recorder is fed at each rate; 0: not")
-    parser.add_argument("--mapped", type=float, default=1000.0, help="megabytes of a bag that is mapped; 0: not")
-    parser.add_argument("--run", type=Path, nargs="*", default=[], help="recorded runs whose bytes per step to measure")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=30.0,
+        help="how long the recorder is fed at each rate; 0: not",
+    )
+    parser.add_argument(
+        "--mapped", type=float, default=1000.0, help="megabytes of a bag that is mapped; 0: not"
+    )
+    parser.add_argument(
+        "--run",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="recorded runs whose bytes per step to measure",
+    )
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     arguments = parser.parse_args()
+
     if arguments.frames < 20 * BATCH:
         parser.error(f"--frames {arguments.frames}: at least {20 * BATCH} are needed")
+
     figures: Figures = {"load_average": os.getloadavg()[0]}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -215,19 +260,24 @@ def main() -> None:
         data, mapped = repeated(run, folder, arguments.frames)
         figures.update({"frames": data.rows, **loading(data, mapped)})
         figures.update(lerobot(data, folder))
+
     figures["loader_ratio"] = figures["batches_per_s"] / figures["lerobot_batches_per_s"]
     if arguments.run:
         figures.update(stored(arguments.run))
+
     if arguments.seconds:
         import data_recorder
 
         figures.update(data_recorder.measure(arguments.seconds))
+
     if arguments.mapped:
         import data_mapping
 
         figures.update(data_mapping.measure(arguments.mapped))
+
     for key, value in figures.items():
         print(f"{key:32} {value:12.3f}")
+
     if arguments.json:
         print(json.dumps(figures))
 

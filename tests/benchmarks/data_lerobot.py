@@ -1,4 +1,7 @@
-"""Batches of a LeRobot dataset per second of CPU time; data.py runs it in .venv/loaders: data_lerobot.py DATA SIZE."""
+"""Batches of a LeRobot dataset per second of CPU time.
+
+Data.py runs it in .venv/loaders: data_lerobot.py DATA SIZE.
+"""
 
 import os
 import sys
@@ -16,7 +19,9 @@ if __name__ == "__main__":
     from lerobot.datasets.lerobot_dataset import LeRobotDataset, LeRobotDatasetMetadata
 
     rate = LeRobotDatasetMetadata("wayfarer/benchmark", root=root).fps
-    data = LeRobotDataset("wayfarer/benchmark", root=root, delta_timestamps={"observation.image": [0.0, 1.0 / rate]})
+    data = LeRobotDataset(
+        "wayfarer/benchmark", root=root, delta_timestamps={"observation.image": [0.0, 1.0 / rate]}
+    )
     loader = iter(torch.utils.data.DataLoader(data, batch_size=batch, shuffle=True))
     next(loader)
     began = time.process_time()

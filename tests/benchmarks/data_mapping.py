@@ -1,10 +1,11 @@
-"""How fast bags of any topics become a LeRobot dataset, beside a plain reading of the same bag, and in what memory.
+"""How fast bags of any topics become a LeRobot dataset, beside a plain reading of the same bag, and
+in what memory.
 
     .venv/bin/python tests/benchmarks/data_mapping.py [--megabytes 1000]
 
-Two cameras of 640x480 rgb8 at 30 Hz, with the noise of a real one; joints at 500 Hz, a pose at 100 Hz; MCAP without
-compression. A second bag has the same images as JPEGs. Rates are bytes of messages per second of the CPU time of a
-process that does this and nothing else.
+Two cameras of 640x480 rgb8 at 30 Hz, with the noise of a real one; joints at 500 Hz, a pose at 100
+Hz; MCAP without compression. A second bag has the same images as JPEGs. Rates are bytes of messages
+per second of the CPU time of a process that does this and nothing else.
 """
 
 import argparse
@@ -38,10 +39,14 @@ features:
 
 
 def record(path: Path, megabytes: float, jpeg: bool = False) -> Path:
-    """Write a bag of so many megabytes of images as they come from a camera, or of the same as JPEGs."""
+    """Write a bag of so many megabytes of images as they come from a camera, or of the same as
+    JPEGs.
+    """
     rng, (y, x) = np.random.default_rng(0), np.mgrid[0:480, 0:640]
     still = np.stack([90 + x // 8, 80 + y // 8, 70 + (x + y) // 16], -1)
-    noisy = [np.clip(still + rng.normal(0, 3, still.shape), 0, 255).astype(np.uint8) for _ in range(16)]
+    noisy = [
+        np.clip(still + rng.normal(0, 3, still.shape), 0, 255).astype(np.uint8) for _ in range(16)
+    ]
     images = f"sensor_msgs/msg/{'CompressedImage' if jpeg else 'Image'}"
     topics = {
         "/front/image_raw": (images, 30),
@@ -50,9 +55,17 @@ def record(path: Path, megabytes: float, jpeg: bool = False) -> Path:
         "/ee_pose": ("geometry_msgs/msg/PoseStamped", 100),
     }
     seconds = megabytes * 1e6 / (60 * noisy[0].nbytes)
-    times = sorted((k * SECOND // hz, topic) for topic, (_, hz) in topics.items() for k in range(round(seconds * hz)))
+    times = sorted(
+        (k * SECOND // hz, topic)
+        for topic, (_, hz) in topics.items()
+        for k in range(round(seconds * hz))
+    )
+
     with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
-        connections = {t: writer.add_connection(t, kind, typestore=bags.TYPES) for t, (kind, _) in topics.items()}
+        connections = {
+            t: writer.add_connection(t, kind, typestore=bags.TYPES)
+            for t, (kind, _) in topics.items()
+        }
         for number, (time_, topic) in enumerate(times):
             now, kind = START + time_, topics[topic][0]
             if kind.endswith("Image"):
@@ -62,21 +75,28 @@ def record(path: Path, megabytes: float, jpeg: bool = False) -> Path:
                 message = bags.joints(now, rng.normal(size=7).tolist(), NAMES)
             else:
                 message = bags.pose(now, *rng.normal(size=3).tolist())
+
             writer.write(connections[topic], now, bytes(bags.TYPES.serialize_cdr(message, kind)))
+
     return path
 
 
 def map_one(bag: Path, rate: int) -> None:
-    """Export a bag; print bytes of its messages, CPU time [s] and the process's largest size [MiB]."""
+    """Export a bag.
+
+    Print bytes of its messages, CPU time [s] and the process's largest size [MiB].
+    """
     from wayfarer_export.foreign.convert import convert
     from wayfarer_export.foreign.map import read_map
 
     where = bag.parent / f"map_{rate}.yaml"
     where.write_text(MAP.format(rate=rate, names=", ".join(NAMES)))
+
     with tempfile.TemporaryDirectory(dir=bag.parent) as folder:
         began = time.process_time()
         done = convert([bag], read_map(where), where, Path(folder) / "out")
         spent = time.process_time() - began
+
     print(json.dumps([done.size, spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
 
 
@@ -87,20 +107,38 @@ def read_one(bag: Path) -> None:
     began = time.process_time()
     with opened(bag) as files:
         size = sum(len(message.cdr) for file in files for message in file.messages())
-    print(json.dumps([size, time.process_time() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+
+    print(
+        json.dumps(
+            [
+                size,
+                time.process_time() - began,
+                resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            ]
+        )
+    )
 
 
 def _alone(bag: Path, rate: int) -> tuple[float, float]:
-    """Do it in a process of its own, at `rate` Hz or for 0 the plain reading; return MB/s and MiB."""
+    """Do it in a process of its own, at `rate` Hz or for 0 the plain reading.
+
+    Return MB/s and MiB.
+    """
     words = [sys.executable, __file__, "--bag", str(bag), "--rate", str(rate)]
-    size, spent, most = json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+    size, spent, most = json.loads(
+        subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    )
+
     return size / spent / 1e6, most
 
 
 def measure(megabytes: float) -> Figures:
     """Return the figures."""
     with tempfile.TemporaryDirectory() as name:
-        small, large = record(Path(name) / "small", megabytes / 4), record(Path(name) / "large", megabytes)
+        small, large = (
+            record(Path(name) / "small", megabytes / 4),
+            record(Path(name) / "large", megabytes),
+        )
         plain, _ = _alone(large, 0)
         at_10, most = _alone(large, 10)
         at_30, _ = _alone(large, 30)
@@ -108,6 +146,7 @@ def measure(megabytes: float) -> Figures:
         packed = record(Path(name) / "jpeg", megabytes, jpeg=True)
         jpeg_at_10, _ = _alone(packed, 10)
         jpeg_at_30, _ = _alone(packed, 30)
+
     return {
         "mapping_bag_mb": megabytes,
         "mapping_plain_read_mb_per_s": plain,
@@ -124,14 +163,18 @@ def measure(megabytes: float) -> Figures:
 
 def main() -> None:
     """Measure and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--megabytes", type=float, default=1000.0, help="of the bag's messages")
     parser.add_argument("--bag", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--rate", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+
     if arguments.bag is not None:
         (map_one(arguments.bag, arguments.rate) if arguments.rate else read_one(arguments.bag))
         return
+
     for key, value in measure(arguments.megabytes).items():
         print(f"{key:32} {value:12.3f}")
 

@@ -2,8 +2,9 @@
 
     .venv/bin/python tests/benchmarks/data_recorder.py [--rate 30] [--seconds 600] [--json]
 
-Fed are 84x84 observations, 640x480 raw images, poses, actions and executed records. CPU is the recorder process's own,
-user and system, as a share of one core; losses are counted from the finished bag.
+Fed are 84x84 observations, 640x480 raw images, poses, actions and executed records. CPU is the
+recorder process's own, user and system, as a share of one core; losses are counted from the
+finished bag.
 """
 
 import argparse
@@ -31,11 +32,13 @@ def measure(seconds: float, rates: tuple[float, ...] = (10.0,)) -> dict[str, flo
     figures: dict[str, float] = {}
     domain = int(os.environ.setdefault("ROS_DOMAIN_ID", str(COMMANDS_DOMAIN)))
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+
     with tempfile.TemporaryDirectory() as name:
         for rate in rates:
             found = _record(Path(name) / f"run_{rate:g}", domain, rate, seconds)
             suffix = "" if rate == rates[0] == 10.0 else f"_{rate:g}hz"
             figures.update({f"{key}{suffix}": value for key, value in found.items()})
+
     return figures
 
 
@@ -43,6 +46,7 @@ def _record(run: Path, domain: int, rate: float, seconds: float) -> dict[str, fl
     command = [str(VENV / "lib" / "wayfarer_replay" / "replay"), "--ros-args"]
     process = subprocess.Popen([*command, "-p", f"run:={run}", "-p", "camera_images:=true"])
     steps = round(rate * seconds)
+
     try:
         with peer(domain) as it:
             feeder = Feeder(it, camera=(480, 640), smooth=True)
@@ -50,20 +54,26 @@ def _record(run: Path, domain: int, rate: float, seconds: float) -> dict[str, fl
             assert feeder.begin(lambda: process.poll() is None)
             pace = Pace(rate)
             used, began = _cpu(process.pid), time.monotonic()
+
             for step in range(steps):
                 feeder.step(step)
                 pace.wait()
+
             share = (_cpu(process.pid) - used) / (time.monotonic() - began)
             fed = steps / (time.monotonic() - began)
             assert feeder.end(steps, lambda: process.poll() is None)
     finally:
         process.terminate()
         process.wait(30.0)
+
     episode = read_episode(run / "episode_000000.mcap", with_images=False)
     topic = f"/{names.CAMERA_IMAGE}"
-    # the picture of the last moment may come when the file is closed already: the recorder waits for the steps' parts
+
+    # the picture of the last moment may come when the file is closed already: the recorder waits
+    # for the steps' parts
     pictures = messages(run / "episode_000000.mcap", base_types(), [topic])
     raw = sum(header_stamp(picture.cdr) < feeder.stamp for picture in pictures)
+
     return {
         "recorder_cpu": share,
         "recorder_fed_hz": fed,
@@ -80,14 +90,18 @@ def _cpu(pid: int) -> float:
 
 def main() -> None:
     """Measure one rate; the long form is --rate 30 --seconds 600."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rate", type=float, default=30.0, help="steps per second")
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     arguments = parser.parse_args()
     figures = {**measure(arguments.seconds, (arguments.rate,)), "load_average": os.getloadavg()[0]}
+
     for key, value in figures.items():
         print(f"{key:32} {value:12.3f}")
+
     if arguments.json:
         print(json.dumps(figures))
 

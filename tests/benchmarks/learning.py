@@ -1,6 +1,9 @@
-"""How fast the learning core is on this machine. Read times as ratios: what is compared takes turns in one run.
+"""How fast the learning core is on this machine.
 
-Usage: learning.py [--json] [--threads N]. Stable-Baselines3 and d3rlpy are measured where `make bench` has put them.
+Read times as ratios: what is compared takes turns in one run.
+
+Usage: learning.py [--json] [--threads N]. Stable-Baselines3 and d3rlpy are measured where `make
+bench` has put them.
 """
 
 import argparse
@@ -21,7 +24,12 @@ import torch
 from torch import nn
 from wayfarer_bags.bag import messages
 from wayfarer_bags.message_types import base_types
-from wayfarer_policies.algorithms.algorithm import GoalPixels, LabelledBatch, Observation, one_observation
+from wayfarer_policies.algorithms.algorithm import (
+    GoalPixels,
+    LabelledBatch,
+    Observation,
+    one_observation,
+)
 from wayfarer_policies.algorithms.networks import EncoderConfig, SeparateEncoders, fast_precision
 from wayfarer_policies.algorithms.rnd import RND, RNDConfig
 from wayfarer_policies.algorithms.td3 import TD3, TD3Config
@@ -41,11 +49,20 @@ def noise_batch() -> LabelledBatch:
 
     def observation() -> Observation:
         shape = (BATCH, CHANNELS, SIDE, SIDE)
-        return Observation(torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator), torch.zeros(BATCH, 3))
+
+        return Observation(
+            torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator),
+            torch.zeros(BATCH, 3),
+        )
 
     actions = torch.rand(BATCH, 3, generator=generator) * 2 - 1
+
     return LabelledBatch(
-        observation(), actions, -torch.ones(BATCH), observation(), torch.zeros(BATCH, dtype=torch.bool)
+        observation(),
+        actions,
+        -torch.ones(BATCH),
+        observation(),
+        torch.zeros(BATCH, dtype=torch.bool),
     )
 
 
@@ -55,12 +72,14 @@ def alternate(parts: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> d
     for call in parts.values():  # warm up
         call()
         call()
+
     for _ in range(rounds):
         for name, call in parts.items():
             start = time.perf_counter()
             call()
             call()  # two: the actor is updated every second time
             times[name].append((time.perf_counter() - start) * 500)
+
     return {name: statistics.median(values) for name, values in times.items()}
 
 
@@ -71,6 +90,7 @@ def once(call: Callable[[], object], rounds: int = 3) -> float:
         start = time.perf_counter()
         call()
         times.append(time.perf_counter() - start)
+
     return statistics.median(times)
 
 
@@ -86,7 +106,10 @@ class Trunk(nn.Module):
 
 
 def stable_baselines3() -> Callable[[], object]:
-    """TD3 of Stable-Baselines3 with the same sizes: a feature extractor for actor and critic each, its own default."""
+    """TD3 of Stable-Baselines3 with the same sizes.
+
+    A feature extractor for actor and critic each, its own default.
+    """
     gymnasium = import_module("gymnasium")
     extractor = import_module("stable_baselines3.common.torch_layers").BaseFeaturesExtractor
 
@@ -110,17 +133,24 @@ def stable_baselines3() -> Callable[[], object]:
         def step(self, _: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
             return space.sample(), -1.0, False, False, {}
 
-    policy = {"features_extractor_class": Extractor, "net_arch": {"pi": [300, 200], "qf": [400, 300]}}
+    policy = {
+        "features_extractor_class": Extractor,
+        "net_arch": {"pi": [300, 200], "qf": [400, 300]},
+    }
     learner = import_module("stable_baselines3").TD3(
         "CnnPolicy", Still(), learning_rate=1e-4, batch_size=BATCH, buffer_size=300, learning_starts=0,
         train_freq=(150, "step"), gradient_steps=1, policy_kwargs=policy,
     )  # fmt: skip
     learner.learn(150)
+
     return lambda: learner.train(gradient_steps=1, batch_size=BATCH)
 
 
 def d3rlpy() -> Callable[[], object]:
-    """TD3 of d3rlpy with the same sizes: an encoder for the actor and for each of two critics, its own default."""
+    """TD3 of d3rlpy with the same sizes.
+
+    An encoder for the actor and for each of two critics, its own default.
+    """
     theirs = import_module("d3rlpy")
 
     trunk = {"filters": [(32, 8, 4), (64, 4, 2), (64, 3, 1)], "feature_size": 256}
@@ -142,14 +172,16 @@ def d3rlpy() -> Callable[[], object]:
     )
     learner = config.create(device="cpu:0")
     learner.build_with_dataset(dataset)
+
     return lambda: learner.update(dataset.sample_transition_batch(BATCH))
 
 
 def collection_step_ms(schedule: str, threads: int, steps: int, episodes: int = 4) -> float:
-    """Return the milliseconds per step of `goal` (recipe paper) over ROS, from one episode's beginning to the next.
+    """Return the milliseconds per step of `goal` (recipe paper) over ROS, from one episode's
+    beginning to the next.
 
-    The learned policy acts from the first step on, each goal is chosen; novelty is not fitted in so few episodes: its
-    share is rnd_fit_s in every 2,000 steps.
+    The learned policy acts from the first step on, each goal is chosen; novelty is not fitted in so
+    few episodes: its share is rnd_fit_s in every 2,000 steps.
     """
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
@@ -170,18 +202,30 @@ def collection_step_ms(schedule: str, threads: int, steps: int, episodes: int = 
             "--config",
             str(config),
         ]
-        command = [str(Path(sys.executable).parent / "wayfarer"), "collect", "--method", "goal", *size]
+        command = [
+            str(Path(sys.executable).parent / "wayfarer"),
+            "collect",
+            "--method",
+            "goal",
+            *size,
+        ]
         subprocess.run(command, check=True, stdout=sys.stderr)
         began = [next(messages(path, base_types())).log_time for path in sorted(run.glob("*.mcap"))]
+
     return float(np.median(np.diff(began[1:]))) / steps * 1e-6
 
 
 def measure_collection(update_ms: float, act_ms: float, steps: int = 200) -> dict[str, float]:
-    """Hold the whole step over ROS against the sum of its parts, and the two schedules against each other."""
+    """Hold the whole step over ROS against the sum of its parts, and the two schedules against each
+    other.
+    """
     parts = 1000.0 / world.measure()["world_steps_per_s"] + update_ms + act_ms
     cores = len(os.sched_getaffinity(0))
-    sequential, overlapped = (collection_step_ms(schedule, 1, steps) for schedule in ("sequential", "overlapped"))
+    sequential, overlapped = (
+        collection_step_ms(schedule, 1, steps) for schedule in ("sequential", "overlapped")
+    )
     all_cores = collection_step_ms("sequential", cores, steps)
+
     return {
         "collect_step_ms": sequential,
         "collect_step_all_cores_ms": all_cores,
@@ -203,12 +247,18 @@ def measure() -> dict[str, float | None]:
         "update_shared_fp32_ms": lambda: shared.update(batch),
         "update_separate_fp32_ms": lambda: separate.update(batch),
     }
+
     for name, build in (("sb3_update_ms", stable_baselines3), ("d3rlpy_update_ms", d3rlpy)):
         try:
             parts[name] = build()
         except ImportError as error:
             print(f"{name}: not measured, {error}", file=sys.stderr)
-    found: dict[str, float | None] = {"sb3_update_ms": None, "d3rlpy_update_ms": None, **alternate(parts)}
+
+    found: dict[str, float | None] = {
+        "sb3_update_ms": None,
+        "d3rlpy_update_ms": None,
+        **alternate(parts),
+    }
     found["update_ratio"] = (found["update_separate_fp32_ms"] or 0.0) / (found["update_ms"] or 1.0)
     rnd = RND(RNDConfig(precision=fast_precision()))
     images = np.random.default_rng(0).integers(0, 256, (2000, 3, SIDE, SIDE), dtype=np.uint8)
@@ -219,6 +269,7 @@ def measure() -> dict[str, float | None]:
     act = {"act": lambda: fast.greedy(one_observation(zeros, goal, np.zeros(3), CHANNELS))}
     found["act_ms"] = alternate(act, 50)["act"]
     found.update(measure_collection(found["update_ms"] or 0.0, found["act_ms"] or 0.0))
+
     return found
 
 
@@ -230,6 +281,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     found = measure()
+
     if arguments.json:
         print(json.dumps({**found, "threads": arguments.threads}))
     else:

@@ -1,6 +1,9 @@
-"""Steps of 0.5 s with an 84x84 frame: the cube world against robosuite's own `env.step` of the same scene.
+"""Steps of 0.5 s with an 84x84 frame.
 
-Both take turns in one run, so that other work on the machine slows them alike. Run: python tests/benchmarks/world.py
+The cube world against robosuite's own `env.step` of the same scene.
+
+Both take turns in one run, so that other work on the machine slows them alike. Run: python
+tests/benchmarks/world.py
 """
 
 import argparse
@@ -29,6 +32,7 @@ def measure(seconds: float = 5.0) -> dict[str, float]:
     count, spent = dict.fromkeys(worlds, 0), dict.fromkeys(worlds, 0.0)
     for step in worlds.values():
         step(np.zeros(3))  # opens GL, compiles
+
     targets = random_targets()
     while sum(spent.values()) < seconds:
         for name, step in worlds.items():
@@ -36,9 +40,14 @@ def measure(seconds: float = 5.0) -> dict[str, float]:
             while (elapsed := time.perf_counter() - start) < TURN:
                 step(next(targets))
                 count[name] += 1
+
             spent[name] += elapsed
+
     rates = {name: count[name] / spent[name] for name in worlds}
-    return rates | {"world_ratio": rates["world_steps_per_s"] / rates["stock_robosuite_steps_per_s"]}
+
+    return rates | {
+        "world_ratio": rates["world_steps_per_s"] / rates["stock_robosuite_steps_per_s"]
+    }
 
 
 def random_targets() -> Iterator[NDArray[np.float64]]:
@@ -73,12 +82,16 @@ def stock_step() -> Step:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=5.0, help="how long to measure (default: %(default)s)")
+    parser.add_argument(
+        "--seconds", type=float, default=5.0, help="how long to measure (default: %(default)s)"
+    )
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     options = parser.parse_args()
     result = measure(options.seconds)
+
     for name, value in result.items():
         print(f"{name:30} {value:8.1f}")
+
     if options.json:
         print(json.dumps(result))
 

@@ -12,7 +12,13 @@ from fixtures.backends import BACKENDS, DOWN, PUBLISHED, Robot, running
 from fixtures.graph import wait_for
 from franka_msgs.msg import FrankaRobotState
 from wayfarer_common import contract
-from wayfarer_common.conversions import active_errors, image_to_array, position_of, quaternion_of, to_nanoseconds
+from wayfarer_common.conversions import (
+    active_errors,
+    image_to_array,
+    position_of,
+    quaternion_of,
+    to_nanoseconds,
+)
 from wayfarer_core import names
 from wayfarer_core.reason import Reason
 from wayfarer_msgs.msg import Fault
@@ -24,7 +30,9 @@ SETTLED = 0.015  # m; distance to the target at the end of a control period
 def backend(
     request: pytest.FixtureRequest, module_domain: int, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Robot]:
-    with running(BACKENDS[request.param], module_domain, tmp_path_factory.mktemp(request.param)) as robot:
+    with running(
+        BACKENDS[request.param], module_domain, tmp_path_factory.mktemp(request.param)
+    ) as robot:
         yield robot
 
 
@@ -45,8 +53,15 @@ def test_it_publishes_every_topic_of_the_contract_with_its_type_and_qos(robot: R
         assert info.qos_profile.durability == topic.qos.durability
 
 
-def test_it_is_the_only_one_to_publish_its_topics_and_publishes_nothing_of_others(robot: Robot) -> None:
-    others = (contract.OBSERVATION_IMAGE, contract.POLICY_ACTION, contract.EXECUTED, contract.REPLAY_EPISODE)
+def test_it_is_the_only_one_to_publish_its_topics_and_publishes_nothing_of_others(
+    robot: Robot,
+) -> None:
+    others = (
+        contract.OBSERVATION_IMAGE,
+        contract.POLICY_ACTION,
+        contract.EXECUTED,
+        contract.REPLAY_EPISODE,
+    )
     assert [robot.peer.node.count_publishers(t.name) for t in PUBLISHED] == [1] * len(PUBLISHED)
     assert [robot.peer.node.count_publishers(t.name) for t in others] == [0] * len(others)
 
@@ -66,7 +81,9 @@ def test_joint_states_are_seven_angles_in_radians_inside_a_pandas_range(robot: R
     joints = robot.peer.last(contract.JOINT_STATES)
     lower = [-2.90, -1.77, -2.90, -3.08, -2.90, -0.02, -2.90]
     upper = [2.90, 1.77, 2.90, -0.06, 2.90, 3.76, 2.90]
-    assert len(joints.name) == len(joints.position) == len(joints.velocity) == len(joints.effort) == 7
+    assert (
+        len(joints.name) == len(joints.position) == len(joints.velocity) == len(joints.effort) == 7
+    )
     assert (np.array(joints.position) > lower).all()
     assert (np.array(joints.position) < upper).all()
 
@@ -101,7 +118,9 @@ def test_every_image_comes_with_what_is_known_of_the_lens_at_its_stamp(robot: Ro
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_a_target_five_centimetres_away_is_reached_within_a_control_period(robot: Robot, axis: int) -> None:
+def test_a_target_five_centimetres_away_is_reached_within_a_control_period(
+    robot: Robot, axis: int
+) -> None:
     target = robot.position() + 0.05 * np.eye(3)[axis]
     robot.go(target)
     assert np.linalg.norm(robot.position() - target) < SETTLED
@@ -113,15 +132,20 @@ def test_the_orientation_stays_fixed_while_it_moves(robot: Robot) -> None:
 
 
 def test_the_image_is_upright_with_the_robots_left_on_the_right_side(robot: Robot) -> None:
-    """The camera faces the robot. What differs from home lies right of it for +y, and higher up for +z."""
+    """The camera faces the robot.
+
+    What differs from home lies right of it for +y, and higher up for +z.
+    """
     home, background = robot.position(), robot.picture()
 
     def centre_of_change(offset: list[float]) -> np.ndarray:
         robot.reset()
         for _ in range(2):
             robot.go(home + offset)
+
         rows, columns = np.nonzero(np.abs(robot.picture() - background) > 60)
         assert len(rows) > 10, "the arm's motion does not show"
+
         return np.array([columns.mean(), rows.mean()])
 
     right = centre_of_change([0.0, 0.18, 0.0]) - centre_of_change([0.0, -0.18, 0.0])
@@ -144,9 +168,13 @@ def test_without_targets_the_arm_holds_still(robot: Robot) -> None:
     if not robot.lockstep:
         end = robot.stamp(contract.CURRENT_POSE) + int(1e9)
         wait_for(lambda: robot.stamp(contract.CURRENT_POSE) >= end, "the target to be reached")
+
     where, poses = robot.position(), len(robot.peer.heard[contract.CURRENT_POSE.name])
     if not robot.lockstep:
-        wait_for(lambda: len(robot.peer.heard[contract.CURRENT_POSE.name]) > poses + 20, "more poses")
+        wait_for(
+            lambda: len(robot.peer.heard[contract.CURRENT_POSE.name]) > poses + 20, "more poses"
+        )
+
     np.testing.assert_allclose(robot.position(), where, atol=0.002)
 
 
@@ -157,22 +185,30 @@ def test_it_acknowledges_each_target_that_it_follows_once_by_its_stamp(robot: Ro
         stamp = robot.send(robot.position() + offset)
         answer = robot.answer(stamp)
         assert (answer.taken, answer.reasons, answer.text) == (True, 0, "")
-        wait_for(lambda stamp=stamp: robot.stamp(contract.CAMERA_IMAGE) > stamp, "the image after a target")
+        wait_for(
+            lambda stamp=stamp: robot.stamp(contract.CAMERA_IMAGE) > stamp,
+            "the image after a target",
+        )
+
     assert len(heard) == before + 2
 
 
 def test_an_operators_stop_lets_it_hold_where_it_is_and_drop_its_target(robot: Robot) -> None:
     if robot.lockstep:
         pytest.skip("in lock-step there is nothing between two targets")
+
     control = robot.peer.publisher(contract.CONTROL_FAULT)
     wait_for(lambda: control.get_subscription_count() == 1, "the back end to listen to control")
     try:
         for _ in range(3):
             robot.go(robot.position() - [0.0, 0.08, 0.0])
+
         start, way = robot.position(), 0.45  # m, long enough for a busy machine
         robot.send(start + [0.0, way, 0.0])
         wait_for(lambda: robot.position()[1] > start[1] + 0.01, "the arm to be under way")
-        control.publish(Fault(kind=Fault.OPERATOR, needs_operator=True, text="stopped by the operator"))
+        control.publish(
+            Fault(kind=Fault.OPERATOR, needs_operator=True, text="stopped by the operator")
+        )
         end = robot.stamp(contract.CURRENT_POSE) + int(2e9)
         wait_for(lambda: robot.stamp(contract.CURRENT_POSE) >= end, "two seconds to pass")
         assert robot.position()[1] < start[1] + 0.8 * way, "it went on to its target"
@@ -181,12 +217,18 @@ def test_an_operators_stop_lets_it_hold_where_it_is_and_drop_its_target(robot: R
         robot.peer.node.destroy_publisher(control)
 
 
-@pytest.mark.parametrize("bad", ["not finite", "no rotation", "another frame", "a second publisher"])
+@pytest.mark.parametrize(
+    "bad", ["not finite", "no rotation", "another frame", "a second publisher"]
+)
 def test_it_refuses_and_reports(robot: Robot, bad: str) -> None:
     name = robot.bridge
 
     def refusals() -> int:
-        return sum(int(v.value.split()[0]) for v in robot.peer.health[name].values if v.key == "refused targets")
+        return sum(
+            int(v.value.split()[0])
+            for v in robot.peer.health[name].values
+            if v.key == "refused targets"
+        )
 
     before, refused_before = robot.position(), refusals()
     target = before + [0.0, 0.1, 0.0]
@@ -198,8 +240,13 @@ def test_it_refuses_and_reports(robot: Robot, bad: str) -> None:
         stamp = robot.send(target, frame="camera_optical_frame")
     else:
         second = robot.peer.publisher(contract.TARGET_POSE)
-        wait_for(lambda: second.get_subscription_count() == 1, "the second publisher to be connected")
-        wait_for(lambda: robot.peer.node.count_publishers(contract.TARGET_POSE.name) == 2, "both to be visible")
+        wait_for(
+            lambda: second.get_subscription_count() == 1, "the second publisher to be connected"
+        )
+        wait_for(
+            lambda: robot.peer.node.count_publishers(contract.TARGET_POSE.name) == 2,
+            "both to be visible",
+        )
         stamp = robot.send(target, publisher=second)
 
     answer = robot.answer(stamp)
@@ -208,7 +255,12 @@ def test_it_refuses_and_reports(robot: Robot, bad: str) -> None:
     assert answer.text
     wait_for(lambda: refusals() > refused_before, "the refusal in the diagnostics")
     assert robot.peer.health[name].level != DiagnosticStatus.OK
+
     if bad == "a second publisher":
         robot.peer.node.destroy_publisher(second)
-        wait_for(lambda: robot.peer.node.count_publishers(contract.TARGET_POSE.name) == 1, "the second one to be gone")
+        wait_for(
+            lambda: robot.peer.node.count_publishers(contract.TARGET_POSE.name) == 1,
+            "the second one to be gone",
+        )
+
     np.testing.assert_allclose(robot.position(), before, atol=0.003)

@@ -1,4 +1,7 @@
-"""Faults really injected into whole runs: what is stored stays readable, and the message names the cause."""
+"""Faults really injected into whole runs.
+
+What is stored stays readable, and the message names the cause.
+"""
 
 import json
 import os
@@ -29,9 +32,23 @@ STEPS = 80
 
 
 def start(run: Path, episodes: int = 1000, steps: int = STEPS) -> subprocess.Popen[str]:
-    words = ["collect", "--method", "random", "--episodes", str(episodes), "--steps", str(steps), "--out", str(run)]
+    words = [
+        "collect",
+        "--method",
+        "random",
+        "--episodes",
+        str(episodes),
+        "--steps",
+        str(steps),
+        "--out",
+        str(run),
+    ]
+
     return subprocess.Popen(
-        [str(VENV / "bin" / "wayfarer"), *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [str(VENV / "bin" / "wayfarer"), *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
 
 
@@ -48,7 +65,11 @@ def running(domain: int, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str]
     run = tmp_path / "run"
     process = start(run)
     try:
-        wait_for(lambda: in_the_middle_of_an_episode(run) or process.poll() is not None, "a second episode", 120.0)
+        wait_for(
+            lambda: in_the_middle_of_an_episode(run) or process.poll() is not None,
+            "a second episode",
+            120.0,
+        )
         assert process.poll() is None, process.communicate()[0]
         yield process, run
     finally:
@@ -61,14 +82,25 @@ def check_that_the_run_can_be_trusted_and_continued(run: Path) -> None:
     closed = RunDirectory(run).episodes()
     for path in closed.values():
         read_episode(path)
+
     info = wayfarer("bag", "info", str(run), "--json")
     assert info.returncode == 0, info.stderr
     torn = RunDirectory(run).torn()
     assert [t["file"] for t in json.loads(info.stdout)["torn"]] == [p.name for p in torn.values()]
     used = [*closed, *torn]
-    finished = sum(e.end != 3 for e in (read_episode(p, with_images=False).info for p in closed.values()))
+    finished = sum(
+        e.end != 3 for e in (read_episode(p, with_images=False).info for p in closed.values())
+    )
     again = wayfarer(
-        "collect", "--method", "random", "--episodes", str(finished + 1), "--steps", str(STEPS), "--out", str(run)
+        "collect",
+        "--method",
+        "random",
+        "--episodes",
+        str(finished + 1),
+        "--steps",
+        str(STEPS),
+        "--out",
+        str(run),
     )
     assert again.returncode == 0, again.stderr
     assert max(RunDirectory(run).episodes()) == max(used) + 1
@@ -96,16 +128,22 @@ def test_killing_everything_at_once_loses_only_the_open_episode(
 ) -> None:
     process, run = running
     nodes = nodes_of()
-    process.send_signal(signal.SIGSTOP)  # it would end the others, cleanly, when it saw the first one gone
+
+    # it would end the others, cleanly, when it saw the first one gone
+    process.send_signal(signal.SIGSTOP)
+
     for pid in (*nodes.values(), process.pid):  # and so would the kernel, were it killed first
         os.kill(pid, signal.SIGKILL)
+
     process.communicate(timeout=30.0)
     wait_for(lambda: not nodes_of(), "all nodes to be gone", 10.0)
     assert len(RunDirectory(run).torn()) == 1
     check_that_the_run_can_be_trusted_and_continued(run)
 
 
-def test_killing_the_launcher_alone_leaves_no_orphan(running: tuple[subprocess.Popen[str], Path]) -> None:
+def test_killing_the_launcher_alone_leaves_no_orphan(
+    running: tuple[subprocess.Popen[str], Path],
+) -> None:
     process, run = running
     process.kill()
     wait_for(lambda: not nodes_of(), "all nodes to be gone", 10.0)
@@ -127,12 +165,16 @@ def test_a_signal_ends_everything_within_five_seconds_with_all_files_closed(
     assert RunDirectory(run).torn() == {}
 
 
-def test_a_full_disk_ends_the_run_with_a_message_and_keeps_what_is_stored(domain: int, tmp_path: Path) -> None:
+def test_a_full_disk_ends_the_run_with_a_message_and_keeps_what_is_stored(
+    domain: int, tmp_path: Path
+) -> None:
     if os.geteuid() != 0:
         pytest.skip("NOT TESTED: a full disk needs the right to mount a small tmpfs (run as root)")
+
     disk = tmp_path / "disk"
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1500k", "tmpfs", str(disk)], check=True)
+
     try:
         process = start(disk / "run", steps=100)
         output, _ = process.communicate(timeout=150.0)
@@ -146,9 +188,19 @@ def test_a_full_disk_ends_the_run_with_a_message_and_keeps_what_is_stored(domain
         subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
-def test_two_runs_in_one_domain_are_refused(running: tuple[subprocess.Popen[str], Path], tmp_path: Path) -> None:
+def test_two_runs_in_one_domain_are_refused(
+    running: tuple[subprocess.Popen[str], Path], tmp_path: Path
+) -> None:
     done = wayfarer(
-        "collect", "--method", "random", "--episodes", "1", "--steps", "5", "--out", str(tmp_path / "other")
+        "collect",
+        "--method",
+        "random",
+        "--episodes",
+        "1",
+        "--steps",
+        "5",
+        "--out",
+        str(tmp_path / "other"),
     )
     assert running[0].poll() is None, f"the first run ended: {running[0].communicate()[0]}"
     assert done.returncode == 1
@@ -186,12 +238,15 @@ def test_a_run_is_not_continued_with_another_configuration(domain: int, tmp_path
             str(tmp_path / "run"),
         )
         assert done.returncode == code, done.stderr
+
     assert "collector.steps was 10, is 11" in done.stderr
 
 
 def test_a_directory_of_something_else_is_left_alone(domain: int, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("precious")
-    done = wayfarer("collect", "--method", "random", "--episodes", "1", "--steps", "5", "--out", str(tmp_path))
+    done = wayfarer(
+        "collect", "--method", "random", "--episodes", "1", "--steps", "5", "--out", str(tmp_path)
+    )
     assert done.returncode == 1
     assert "is not a run" in done.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
@@ -200,16 +255,37 @@ def test_a_directory_of_something_else_is_left_alone(domain: int, tmp_path: Path
 def test_an_output_that_cannot_be_written_is_named(domain: int, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     done = wayfarer(
-        "collect", "--method", "random", "--episodes", "1", "--steps", "5", "--out", str(tmp_path / "file" / "run")
+        "collect",
+        "--method",
+        "random",
+        "--episodes",
+        "1",
+        "--steps",
+        "5",
+        "--out",
+        str(tmp_path / "file" / "run"),
     )
     assert done.returncode == 1
     assert "cannot write to" in done.stderr
 
 
 def test_missing_egl_is_named_with_what_to_install(domain: int, tmp_path: Path) -> None:
-    hidden = {"__EGL_VENDOR_LIBRARY_DIRS": str(tmp_path), "__EGL_VENDOR_LIBRARY_FILENAMES": "", "MUJOCO_GL": "egl"}
+    hidden = {
+        "__EGL_VENDOR_LIBRARY_DIRS": str(tmp_path),
+        "__EGL_VENDOR_LIBRARY_FILENAMES": "",
+        "MUJOCO_GL": "egl",
+    }
     done = wayfarer(
-        "collect", "--method", "random", "--episodes", "1", "--steps", "5", "--out", str(tmp_path / "run"), **hidden
+        "collect",
+        "--method",
+        "random",
+        "--episodes",
+        "1",
+        "--steps",
+        "5",
+        "--out",
+        str(tmp_path / "run"),
+        **hidden,
     )
     assert done.returncode == 1
     assert "libegl1" in done.stderr
@@ -224,11 +300,21 @@ def test_missing_egl_is_named_with_what_to_install(domain: int, tmp_path: Path) 
         ("    max_speed: fast\n", "max_speed"),
     ],
 )
-def test_a_wrong_configuration_is_named(domain: int, tmp_path: Path, change: str, complaint: str) -> None:
+def test_a_wrong_configuration_is_named(
+    domain: int, tmp_path: Path, change: str, complaint: str
+) -> None:
     config = tmp_path / "config.yaml"
     config.write_text("/**/control:\n  ros__parameters:\n" + change)
     done = wayfarer(
-        "collect", "--method", "random", "--episodes", "1", "--out", str(tmp_path / "run"), "--config", str(config)
+        "collect",
+        "--method",
+        "random",
+        "--episodes",
+        "1",
+        "--out",
+        str(tmp_path / "run"),
+        "--config",
+        str(config),
     )
     assert done.returncode == 1
     assert complaint in done.stderr
@@ -239,7 +325,15 @@ def test_a_misspelt_node_in_a_configuration_is_named(domain: int, tmp_path: Path
     config = tmp_path / "config.yaml"
     config.write_text("/**/contrl:\n  ros__parameters:\n    max_speed: 0.3\n")
     done = wayfarer(
-        "collect", "--method", "random", "--episodes", "1", "--out", str(tmp_path / "run"), "--config", str(config)
+        "collect",
+        "--method",
+        "random",
+        "--episodes",
+        "1",
+        "--out",
+        str(tmp_path / "run"),
+        "--config",
+        str(config),
     )
     assert done.returncode == 1
     assert "contrl" in done.stderr

@@ -1,4 +1,6 @@
-"""Faults injected between a real libfranka client, our bridge, and simulated arms that speak Franka's protocol."""
+"""Faults injected between a real libfranka client, our bridge, and simulated arms that speak
+Franka's protocol.
+"""
 
 import signal
 import subprocess
@@ -10,7 +12,15 @@ import pytest
 from fixtures import arm_faults as faults
 from fixtures import node_faults
 from fixtures.graph import VENV, nodes_of, peer, wait_for
-from fixtures.rigs import ARMS, config_of, franka_bridge, franka_sim, franky_sim, own_host, rig_camera
+from fixtures.rigs import (
+    ARMS,
+    config_of,
+    franka_bridge,
+    franka_sim,
+    franky_sim,
+    own_host,
+    rig_camera,
+)
 from franka_msgs.msg import FrankaRobotState
 from wayfarer_bags.bag import read_episode
 from wayfarer_bags.episode import End
@@ -26,12 +36,16 @@ from wayfarer_msgs.srv import Reset
 pytestmark = pytest.mark.slow
 
 
-def test_a_clock_that_jumps_holds_the_arm_and_moves_nothing_by_what_is_from_another_time(domain: int) -> None:
+def test_a_clock_that_jumps_holds_the_arm_and_moves_nothing_by_what_is_from_another_time(
+    domain: int,
+) -> None:
     with node_faults.clocked(domain) as rig:
         node_faults.jumping_clock(rig)
 
 
-def test_a_bridge_whose_arm_does_not_answer_ends_on_a_signal_all_the_same(domain: int, tmp_path: Path) -> None:
+def test_a_bridge_whose_arm_does_not_answer_ends_on_a_signal_all_the_same(
+    domain: int, tmp_path: Path
+) -> None:
     """Which node_process sees to: it fails where a node does not end within 10 s of SIGTERM."""
     host = own_host(2)
     with peer(domain) as me, franky_sim(host, tmp_path) as server, franka_bridge(host):
@@ -45,15 +59,23 @@ def test_a_missing_real_time_kernel_is_named(domain: int, tmp_path: Path, robot:
     flag = Path("/sys/kernel/realtime")
     if flag.exists() and flag.read_text().strip() == "1":
         pytest.skip("NOT TESTED: this machine has a real-time kernel")
+
     host, arm = own_host(3), ARMS[robot]
-    with arm.start(host, tmp_path, ()), franka_bridge(host, driver=arm.driver, realtime="enforce") as process:
+    with (
+        arm.start(host, tmp_path, ()),
+        franka_bridge(host, driver=arm.driver, realtime="enforce") as process,
+    ):
         output, _ = process.communicate(timeout=60.0)
+
     assert process.returncode == 1
     assert "realtime:=ignore is for simulators only" in output
 
 
 def test_a_reflex_is_told_and_only_recovery_clears_it(domain: int, tmp_path: Path) -> None:
-    """franka-sim aborts what breaks the arm's limits: a stiff spring that jumps breaks its joint velocities."""
+    """franka-sim aborts what breaks the arm's limits.
+
+    A stiff spring that jumps breaks its joint velocities.
+    """
     host = own_host(4)
     with peer(domain) as me, franka_sim(host, tmp_path):
         stiff = {"stiffness": 3000.0, "error_clip": 0.3, "quickness": 50.0, "top_speed": 1.0}
@@ -69,7 +91,9 @@ def test_a_reflex_is_told_and_only_recovery_clears_it(domain: int, tmp_path: Pat
             faults.stands_still_while_faulted(arm)
             assert arm.state.robot_mode == FrankaRobotState.ROBOT_MODE_REFLEX
             assert active_errors(arm.state.last_motion_errors), "the reflex's cause"
-            told = {judge(s.robot_mode, active_errors(s.current_errors)).kind for s in heard[began:]}
+            told = {
+                judge(s.robot_mode, active_errors(s.current_errors)).kind for s in heard[began:]
+            }
             assert told <= {FaultKind.NONE, FaultKind.REFLEX, FaultKind.JOINT_LIMIT}, (
                 "a reflex was told as another fault"
             )
@@ -80,7 +104,11 @@ def test_a_reflex_is_told_and_only_recovery_clears_it(domain: int, tmp_path: Pat
 
 def test_an_operators_stop_halts_an_arm_on_its_way_home(domain: int, tmp_path: Path) -> None:
     host = own_host(6)
-    with peer(domain) as me, franky_sim(host, tmp_path), franka_bridge(host, home_speed=0.02) as bridge:
+    with (
+        peer(domain) as me,
+        franky_sim(host, tmp_path),
+        franka_bridge(host, home_speed=0.02) as bridge,
+    ):
         arm = faults.Rig(me, tmp_path, bridge)
         control = me.publisher(contract.CONTROL_FAULT)
         wait_for(lambda: me.last(contract.CURRENT_POSE), "the first pose")
@@ -93,7 +121,9 @@ def test_an_operators_stop_halts_an_arm_on_its_way_home(domain: int, tmp_path: P
         wait_for(client.service_is_ready, "the reset")
         answer = client.call_async(Reset.Request(seed=0))
         wait_for(lambda: np.linalg.norm(arm.position - home) < 0.17, "the way home to begin", 20.0)
-        control.publish(Fault(kind=Fault.OPERATOR, needs_operator=True, text="stopped by the operator"))
+        control.publish(
+            Fault(kind=Fault.OPERATOR, needs_operator=True, text="stopped by the operator")
+        )
         wait_for(answer.done, "the reset to be given up", 20.0)
         assert not answer.result().success
         stopped = arm.rest()
@@ -113,17 +143,37 @@ def test_a_collection_outlives_the_death_of_its_robot(domain: int, tmp_path: Pat
     """
     host, run, folder = own_host(5), tmp_path / "run", tmp_path / "rig"
     folder.mkdir()
-    config = config_of(ARMS["fr3"], tmp_path, control={"recovery_attempts": 100}, franka_bridge={"stale": 3.0})
-    words = ["collect", "--target", "hardware", "--robot-ip", host, "--method", "random", "--episodes", "2"]
+    config = config_of(
+        ARMS["fr3"], tmp_path, control={"recovery_attempts": 100}, franka_bridge={"stale": 3.0}
+    )
+    words = [
+        "collect",
+        "--target",
+        "hardware",
+        "--robot-ip",
+        host,
+        "--method",
+        "random",
+        "--episodes",
+        "2",
+    ]
     words += ["--steps", "20", "--out", str(run), "--config", str(config)]
     log = (tmp_path / "log").open("w+")
+
     with franky_sim(host, folder) as server, rig_camera(folder, "/wayfarer"):
-        collecting = subprocess.Popen([str(VENV / "bin" / "wayfarer"), *words], stdout=log, stderr=subprocess.STDOUT)
+        collecting = subprocess.Popen(
+            [str(VENV / "bin" / "wayfarer"), *words], stdout=log, stderr=subprocess.STDOUT
+        )
         try:
-            wait_for(lambda: open_beside_another(run) or collecting.poll() is not None, "an episode", 300.0)
+            wait_for(
+                lambda: open_beside_another(run) or collecting.poll() is not None,
+                "an episode",
+                300.0,
+            )
             died_in = open_beside_another(run)
             server.kill()
             server.wait()
+
             with franky_sim(host, folder):
                 code = collecting.wait(timeout=600.0)
         finally:
@@ -131,6 +181,7 @@ def test_a_collection_outlives_the_death_of_its_robot(domain: int, tmp_path: Pat
             collecting.wait(timeout=60.0)
             log.seek(0)
             print(log.read())
+
     assert code == 0
     assert nodes_of() == {}
     episodes = {number: read_episode(path) for number, path in RunDirectory(run).episodes().items()}
@@ -141,7 +192,9 @@ def test_a_collection_outlives_the_death_of_its_robot(domain: int, tmp_path: Pat
 
 
 def open_beside_another(run: Path) -> int | None:
-    """Return the number of an episode that is being recorded, some way into it, while the run has another."""
+    """Return the number of an episode that is being recorded, some way into it, while the run has
+    another.
+    """
     if not (run / "metadata.yaml").exists() or not RunDirectory(run).episodes():
         return None
     torn = RunDirectory(run).torn()
@@ -158,7 +211,9 @@ def rig(module_domain: int, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.mark.parametrize("name", faults.FAULTS)
-def test_a_fault_is_told_stops_every_command_and_is_gone_after_recovery(rig: faults.Rig, name: str) -> None:
+def test_a_fault_is_told_stops_every_command_and_is_gone_after_recovery(
+    rig: faults.Rig, name: str
+) -> None:
     if name == faults.NEEDS_CABLE and rig.cable is None:
         pytest.skip("NOT TESTED: pulling a cable needs the right to make network namespaces")
     faults.inject(rig, name)

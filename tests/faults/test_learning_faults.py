@@ -1,4 +1,7 @@
-"""Faults in a run that learns: the run ends by name, nothing recorded is lost, and the same command continues it."""
+"""Faults in a run that learns.
+
+The run ends by name, nothing recorded is lost, and the same command continues it.
+"""
 
 import os
 import signal
@@ -19,12 +22,18 @@ def test_a_killed_learner_or_novelty_ends_the_run_and_the_same_command_continues
     domain: int, tmp_path: Path, name: str
 ) -> None:
     run = tmp_path / "run"
-    config = write_config(tmp_path / "config.yaml", actor={"random_steps": 15}, collector={"episodes_per_cycle": 2})
+    config = write_config(
+        tmp_path / "config.yaml", actor={"random_steps": 15}, collector={"episodes_per_cycle": 2}
+    )
     words = ["collect", "--method", "goal", "--episodes", "4", "--steps", "10", "--out", str(run)]
     words += ["--config", str(config)]
     command = [str(VENV / "bin" / "wayfarer"), *words]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    wait_for(lambda: len(list(run.glob("*.mcap"))) >= 1 or process.poll() is not None, "an episode", 180.0)
+    wait_for(
+        lambda: len(list(run.glob("*.mcap"))) >= 1 or process.poll() is not None,
+        "an episode",
+        180.0,
+    )
     os.kill(nodes_of()[f"wayfarer_{name}"], signal.SIGKILL)
     output, _ = process.communicate(timeout=60.0)
     assert process.returncode == 1

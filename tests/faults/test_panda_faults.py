@@ -1,4 +1,7 @@
-"""What ends a Panda's motion, from libfranka 0.9.2 to robot/robot_state: its kind, and the arm's words."""
+"""What ends a Panda's motion, from libfranka 0.9.2 to robot/robot_state.
+
+Its kind, and the arm's words.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,9 +67,11 @@ def moving(rig: Heard) -> Heard:
     """An arm that is well, at home, and follows targets."""
     if not rig.healthy():
         rig.recover_and_move()
+
     rig.home()
     rig.send(rig.position + np.array([0.0, 0.05, 0.0]))
     wait_for(lambda: tell("state")["commanded"], "the arm to be commanded", 20.0)
+
     return rig
 
 

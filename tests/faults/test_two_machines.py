@@ -1,4 +1,6 @@
-"""Robot PC and workstation in two network namespaces over real DDS, and the link between them cut in an episode."""
+"""Robot PC and workstation in two network namespaces over real DDS, and the link between them cut
+in an episode.
+"""
 
 import json
 import sys
@@ -45,7 +47,11 @@ def heard_by(witness: Path) -> list[dict[str, Any]]:
 def ends(run: Path) -> list[End]:
     if not (run / "metadata.yaml").exists():
         return []
-    return [read_episode(path, with_images=False).info.end for path in RunDirectory(run).episodes().values()]
+
+    return [
+        read_episode(path, with_images=False).info.end
+        for path in RunDirectory(run).episodes().values()
+    ]
 
 
 def test_a_link_cut_in_an_episode_holds_the_arm_types_the_end_and_collection_goes_on(
@@ -53,23 +59,42 @@ def test_a_link_cut_in_an_episode_holds_the_arm_types_the_end_and_collection_goe
 ) -> None:
     run = tmp_path / "run"
     with two_machines(tmp_path) as (robot_pc, workstation):
-        robot_side, _ = robot_pc.wayfarer("launch", "robot_pc.launch.xml", "backend:=sim", f"config:={CONFIG}")
-        _, witness = robot_pc.start(sys.executable, "-c", WITNESS, ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST")
+        robot_side, _ = robot_pc.wayfarer(
+            "launch", "robot_pc.launch.xml", "backend:=sim", f"config:={CONFIG}"
+        )
+        _, witness = robot_pc.start(
+            sys.executable, "-c", WITNESS, ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST"
+        )
         words = ["episodes:=3", "steps:=16", "seed:=1", f"config:={CONFIG}"]
-        learning_side, output = workstation.wayfarer("launch", "workstation.launch.xml", f"run:={run}", *words)
+        learning_side, output = workstation.wayfarer(
+            "launch", "workstation.launch.xml", f"run:={run}", *words
+        )
 
-        wait_for(lambda: End.TRUNCATED in ends(run) or learning_side.poll() is not None, "a whole episode", 120.0)
+        wait_for(
+            lambda: End.TRUNCATED in ends(run) or learning_side.poll() is not None,
+            "a whole episode",
+            120.0,
+        )
         assert learning_side.poll() is None, output.read_text()
         seen = len(heard_by(witness))
         wait_for(lambda: len(heard_by(witness)) >= seen + 4, "the middle of the next")
 
         robot_pc.set_link("down")
         cut = time.time()
-        wait_for(lambda: any(h["reasons"] & Reason.SILENT and h["at"] > cut for h in heard_by(witness)), "the hold")
-        (hold, *_) = (h for h in heard_by(witness) if h["reasons"] & Reason.SILENT and h["at"] > cut)
+        wait_for(
+            lambda: any(h["reasons"] & Reason.SILENT and h["at"] > cut for h in heard_by(witness)),
+            "the hold",
+        )
+        (hold, *_) = (
+            h for h in heard_by(witness) if h["reasons"] & Reason.SILENT and h["at"] > cut
+        )
         assert hold["commanded"]
         assert hold["at"] - cut < 2 * CONTROL_PERIOD + BUSY
-        wait_for(lambda: End.ABORTED in ends(run) or learning_side.poll() is not None, "the typed end", 120.0)
+        wait_for(
+            lambda: End.ABORTED in ends(run) or learning_side.poll() is not None,
+            "the typed end",
+            120.0,
+        )
         after_hold = [h for h in heard_by(witness) if h["at"] > hold["at"]]
         assert after_hold == [], "nothing is commanded while the link is cut"
         assert robot_side.poll() is None, "the robot's side stays up"
@@ -101,12 +126,24 @@ def test_dds_stays_on_its_machine_unless_it_is_opened(
     domain: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("ROS_AUTOMATIC_DISCOVERY_RANGE")
-    closed = [str(VENV / "bin" / "wayfarer"), "launch", "robot_pc.launch.xml", "backend:=sim", f"config:={CONFIG}"]
+    closed = [
+        str(VENV / "bin" / "wayfarer"),
+        "launch",
+        "robot_pc.launch.xml",
+        "backend:=sim",
+        f"config:={CONFIG}",
+    ]
     with two_machines(tmp_path) as (robot_pc, workstation):
-        _, at_home = robot_pc.start(sys.executable, "-c", WATCHER, ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST")
-        _, outside = workstation.start(sys.executable, "-c", WATCHER, ROS_AUTOMATIC_DISCOVERY_RANGE="SUBNET")
+        _, at_home = robot_pc.start(
+            sys.executable, "-c", WATCHER, ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST"
+        )
+        _, outside = workstation.start(
+            sys.executable, "-c", WATCHER, ROS_AUTOMATIC_DISCOVERY_RANGE="SUBNET"
+        )
         robot_pc.start(*closed)
         wait_for(lambda: "control" in at_home.read_text(), "control, seen from its own machine")
         robot_pc.start(sys.executable, "-c", STRANGER, ROS_AUTOMATIC_DISCOVERY_RANGE="SUBNET")
-        wait_for(lambda: "opened" in outside.read_text(), "an opened node, seen from the other machine")
+        wait_for(
+            lambda: "opened" in outside.read_text(), "an opened node, seen from the other machine"
+        )
         assert {"control", "camera", "sim_bridge"}.isdisjoint(outside.read_text().split())

@@ -1,4 +1,7 @@
-"""Faults that end by themselves or by an operator's word, in a whole run: typed in the bag, and the run goes on."""
+"""Faults that end by themselves or by an operator's word, in a whole run.
+
+Typed in the bag, and the run goes on.
+"""
 
 import subprocess
 from collections.abc import Iterator
@@ -33,7 +36,11 @@ class Collection:
         return self.peer.last(contract.COLLECTOR_STATUS) or CollectorStatus()
 
     def wait_for_stage(self, stage: str, steps: int = 0) -> None:
-        wait_for(lambda: self.status.stage == stage and self.status.step >= steps, f"stage {stage}", 120.0)
+        wait_for(
+            lambda: self.status.stage == stage and self.status.step >= steps,
+            f"stage {stage}",
+            120.0,
+        )
 
     def end(self) -> list[EpisodeInfo]:
         output, _ = self.process.communicate(timeout=180.0)
@@ -47,6 +54,7 @@ def collection(domain: int, tmp_path: Path) -> Iterator[Collection]:
     words = ["--episodes", str(EPISODES), "--steps", str(STEPS), "--out", str(tmp_path / "run")]
     command = [str(VENV / "bin" / "wayfarer"), "collect", "--method", "random", *words]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
     try:
         with peer(domain, "/wayfarer") as me:
             yield Collection(tmp_path / "run", me, process)
@@ -56,7 +64,9 @@ def collection(domain: int, tmp_path: Path) -> Iterator[Collection]:
         process.communicate(timeout=30.0)
 
 
-def test_an_operators_stop_ends_the_episode_typed_and_the_run_goes_on_after_the_word(collection: Collection) -> None:
+def test_an_operators_stop_ends_the_episode_typed_and_the_run_goes_on_after_the_word(
+    collection: Collection,
+) -> None:
     collection.wait_for_stage("acting", steps=20)
     assert collection.peer.call(Trigger, names.HOLD, Trigger.Request()).success
     collection.wait_for_stage("faulted")
@@ -65,17 +75,24 @@ def test_an_operators_stop_ends_the_episode_typed_and_the_run_goes_on_after_the_
     first, *others = collection.end()
     assert (first.end, first.fault) == (End.ABORTED, FaultKind.OPERATOR)
     assert 20 <= first.steps < STEPS
-    assert [(info.end, info.fault, info.steps) for info in others] == [(End.TRUNCATED, FaultKind.NONE, STEPS)] * 2
+    assert [(info.end, info.fault, info.steps) for info in others] == [
+        (End.TRUNCATED, FaultKind.NONE, STEPS)
+    ] * 2
 
 
-def test_a_reflex_ends_the_episode_typed_and_the_next_one_follows_by_itself(collection: Collection) -> None:
+def test_a_reflex_ends_the_episode_typed_and_the_next_one_follows_by_itself(
+    collection: Collection,
+) -> None:
     collection.wait_for_stage("acting", steps=20)
     robot = collection.peer.publisher(contract.ROBOT_STATE)
     collection.peer.listen(contract.CONTROL_FAULT)
     wait_for(lambda: robot.get_subscription_count() >= 2, "control and recorder to listen")
-    wait_for(lambda: collection.peer.last(contract.CONTROL_FAULT), "control's word that all is well")
+    wait_for(
+        lambda: collection.peer.last(contract.CONTROL_FAULT), "control's word that all is well"
+    )
 
-    def told() -> bool:  # the bridge's next state may take a reflex's place before control looks, and ends it after
+    # the bridge's next state may take a reflex's place before control looks, and ends it after
+    def told() -> bool:
         robot.publish(FrankaRobotState(robot_mode=FrankaRobotState.ROBOT_MODE_REFLEX))
         faults = collection.peer.heard[contract.CONTROL_FAULT.name]
         return any(fault.kind == Fault.REFLEX for fault in faults)

@@ -1,4 +1,7 @@
-"""`ros2 launch hardware.launch.xml`: start, ready, one episode, clean end. The robot is faked behind ros2_control."""
+"""`ros2 launch hardware.launch.xml`: start, ready, one episode, clean end.
+
+The robot is faked behind ros2_control.
+"""
 
 import tempfile
 import unittest
@@ -34,6 +37,7 @@ class TestWhileItRuns(unittest.TestCase):
             me.listen(contract.REPLAY_EPISODE)
             for node in NODES:
                 me.wait_ready(node)
+
             wait_for(lambda: me.last(contract.REPLAY_EPISODE) is not None, "a closed episode")
             episode = me.last(contract.REPLAY_EPISODE)
             assert (episode.end, episode.steps, episode.lost_steps) == (Episode.TRUNCATED, 5, 0)
@@ -41,7 +45,9 @@ class TestWhileItRuns(unittest.TestCase):
 
 @launch_testing.post_shutdown_test()
 class TestAfterwards(unittest.TestCase):
-    def test_every_node_ended_cleanly_and_every_file_is_closed(self, proc_info: Any, run: Path) -> None:
+    def test_every_node_ended_cleanly_and_every_file_is_closed(
+        self, proc_info: Any, run: Path
+    ) -> None:
         assert len(proc_info.process_names()) == len(NODES) + 1
         launch_testing.asserts.assertExitCodes(proc_info, allowable_exit_codes=CLEAN)
         assert RunDirectory(run).torn() == {}

@@ -13,19 +13,25 @@ from wayfarer_common import contract
 from wayfarer_vision.charuco import Board
 
 
-def test_pictures_are_taken_where_the_board_rests_and_with_the_hand_s_pose(domain: int, tmp_path: Path) -> None:
+def test_pictures_are_taken_where_the_board_rests_and_with_the_hand_s_pose(
+    domain: int, tmp_path: Path
+) -> None:
     shown = tmp_path / "shown"
     shown.mkdir()
     drawn = texture(Board())
+
     for k, T in enumerate(VIEWS[:3]):
         pixels = photograph(T, drawn)
         for again in range(6):  # rests for 1.5 s
             cv2.imwrite(str(shown / f"{k}{again}.png"), pixels)
+
     out = tmp_path / "taken"
     ended = threading.Event()
     with (
         peer(domain) as me,
-        node_process("wayfarer_camera", "camera", source="folder", source_path=shown, source_rate=4.0),
+        node_process(
+            "wayfarer_camera", "camera", source="folder", source_path=shown, source_rate=4.0
+        ),
     ):
         hand = me.publisher(contract.CURRENT_POSE)
 
@@ -39,11 +45,23 @@ def test_pictures_are_taken_where_the_board_rests_and_with_the_hand_s_pose(domai
         teller = threading.Thread(target=tell)
         teller.start()
         try:
-            words = ["calibrate", "camera", "record", str(out), "--views", "3", "--namespace", "", "--timeout", "150"]
+            words = [
+                "calibrate",
+                "camera",
+                "record",
+                str(out),
+                "--views",
+                "3",
+                "--namespace",
+                "",
+                "--timeout",
+                "150",
+            ]
             done = wayfarer(*words)
         finally:
             ended.set()
             teller.join()
+
     assert done.returncode == 0, done.stdout + done.stderr
     assert sorted(p.name for p in out.glob("*.png")) == ["000.png", "001.png", "002.png"]
     poses = read_poses(out / "poses.csv")

@@ -75,7 +75,10 @@ def test_an_answer_that_comes_before_the_sender_has_gone_on_is_heard(domain: int
         handle.succeed()
         return Train.Result(success=True, message="learned")
 
-    with spinning(domain, "server") as (server, serve), spinning(domain, "caller") as (node, listen):
+    with (
+        spinning(domain, "server") as (server, serve),
+        spinning(domain, "caller") as (node, listen),
+    ):
         actions = ActionServer(server, Train, names.TRAIN, execute)
         caller = Caller(node, Waiter(), 20.0, {names.TRAIN: Train})
         client = caller._actions[names.TRAIN]

@@ -23,19 +23,28 @@ from wayfarer_msgs.action import RunEpisode
 from wayfarer_msgs.msg import Action, Episode, ExecutedAction, Fault
 
 
-def test_the_camera_node_makes_upright_observations_of_any_image_once_per_period(domain: int) -> None:
+def test_the_camera_node_makes_upright_observations_of_any_image_once_per_period(
+    domain: int,
+) -> None:
     picture = np.zeros((480, 640, 3), dtype=np.uint8)
     picture[:240, :, 2] = 200  # bgr: the upper half is red
-    with node_process("wayfarer_camera", "camera", control_period=0.5, silence=600.0), peer(domain) as me:
+    with (
+        node_process("wayfarer_camera", "camera", control_period=0.5, silence=600.0),
+        peer(domain) as me,
+    ):
         me.listen(contract.OBSERVATION_IMAGE, contract.CAMERA_FAULT)
         camera = me.publisher(contract.CAMERA_IMAGE)
         wait_for(lambda: camera.get_subscription_count() == 1, "the camera node to listen")
-        me.node.create_subscription(Image, names.OBSERVATION_IMAGE, lambda _: None, 10)  # stands for the recorder
+
+        # stands for the recorder
+        me.node.create_subscription(Image, names.OBSERVATION_IMAGE, lambda _: None, 10)
         me.wait_ready("camera")
+
         for k in range(10):
             message = array_to_image(picture, to_stamp(int(k * 0.125e9) + 1), "camera")
             message.encoding = "bgr8"
             camera.publish(message)
+
         seen = me.heard[contract.OBSERVATION_IMAGE.name]
         wait_for(lambda: len(seen) == 3, "three observations in 1.125 s of images")
         assert [to_nanoseconds(m.header.stamp) for m in seen] == [1, int(0.5e9) + 1, int(1e9) + 1]
@@ -50,19 +59,29 @@ BAD_PICTURES = {
     "empty": NOTHING,
     "short": Image(width=640, height=480, encoding="rgb8", step=1920, data=bytes(1000)),
     "of step 0": Image(width=640, height=480, encoding="rgb8", step=0, data=bytes(640 * 480 * 3)),
-    "of an encoding nobody knows": Image(width=64, height=48, encoding="bayer_rggb8", step=64, data=bytes(64 * 48)),
-    "smaller than the crop": Image(width=64, height=48, encoding="rgb8", step=192, data=bytes(64 * 48 * 3)),
+    "of an encoding nobody knows": Image(
+        width=64, height=48, encoding="bayer_rggb8", step=64, data=bytes(64 * 48)
+    ),
+    "smaller than the crop": Image(
+        width=64, height=48, encoding="rgb8", step=192, data=bytes(64 * 48 * 3)
+    ),
 }
 
 
 @pytest.mark.parametrize("bad", BAD_PICTURES.values(), ids=BAD_PICTURES)
-def test_one_bad_picture_is_passed_over_and_counted_and_only_what_lasts_is_a_fault(domain: int, bad: Image) -> None:
+def test_one_bad_picture_is_passed_over_and_counted_and_only_what_lasts_is_a_fault(
+    domain: int, bad: Image
+) -> None:
     good = np.random.default_rng(0).integers(60, 200, (5, 480, 640, 3), dtype=np.uint8)
     tick, count = threading.Event(), itertools.count()
     node = node_process("wayfarer_camera", "camera", control_period=0.1, silence=1.0, crop_size=480)
+
     with node as camera_node, peer(domain) as me:
         me.listen(contract.OBSERVATION_IMAGE, contract.CAMERA_FAULT)
-        camera, seen = me.publisher(contract.CAMERA_IMAGE), me.heard[contract.OBSERVATION_IMAGE.name]
+        camera, seen = (
+            me.publisher(contract.CAMERA_IMAGE),
+            me.heard[contract.OBSERVATION_IMAGE.name],
+        )
 
         def show(picture: Image | None = None) -> None:
             message = picture or array_to_image(good[next(count) % len(good)], Time(), "camera")
@@ -83,8 +102,14 @@ def test_one_bad_picture_is_passed_over_and_counted_and_only_what_lasts_is_a_fau
         wait_for(lambda: (show(), len(seen) > before + 3)[1], "observations after another")
         assert len(me.heard[contract.CAMERA_FAULT.name]) == faults, "one bad picture is no fault"
         counted = "unusable images"
-        wait_for(lambda: (show(), _values(me, "camera").get(counted, ""))[1].startswith("2 "), "both to be counted")
-        wait_for(lambda: (show(bad), says(Fault.CAMERA))[1], "the fault of a camera that sends nothing of use")
+        wait_for(
+            lambda: (show(), _values(me, "camera").get(counted, ""))[1].startswith("2 "),
+            "both to be counted",
+        )
+        wait_for(
+            lambda: (show(bad), says(Fault.CAMERA))[1],
+            "the fault of a camera that sends nothing of use",
+        )
         assert me.last(contract.CAMERA_FAULT).text.startswith("no picture of use (")
         wait_for(lambda: (show(), says(Fault.NONE))[1], "the end of the fault")
         assert camera_node.poll() is None
@@ -111,14 +136,20 @@ class Episodes:
         me.listen(contract.POLICY_ACTION)
         self._camera = me.publisher(contract.OBSERVATION_IMAGE)
         self._pose = me.publisher(contract.CURRENT_POSE)
-        self._faults = {topic.name: me.publisher(topic) for topic in (contract.CAMERA_FAULT, contract.CONTROL_FAULT)}
+        self._faults = {
+            topic.name: me.publisher(topic)
+            for topic in (contract.CAMERA_FAULT, contract.CONTROL_FAULT)
+        }
         self.control = me.publisher(contract.EXECUTED)
         me.publisher(contract.WEIGHTS)
         self.client = ActionClient(me.node, RunEpisode, names.RUN_EPISODE)
         wait_for(self.client.server_is_ready, "the actor's action server")
+
         for publisher in (self._camera, self._pose, self.control, *self._faults.values()):
             wait_for(lambda p=publisher: p.get_subscription_count() == 1, "the actor to listen")
-        me.node.create_subscription(Action, names.POLICY_ACTION, lambda _: None, 10)  # stands for the recorder
+
+        # stands for the recorder
+        me.node.create_subscription(Action, names.POLICY_ACTION, lambda _: None, 10)
         me.wait_ready("actor")
 
     @property
@@ -127,13 +158,18 @@ class Episodes:
 
     def show(self, pose_first: bool = False, stamp: int | None = None) -> Image:
         pixels = np.zeros((84, 84, 3), dtype=np.uint8)
-        message = array_to_image(pixels, to_stamp(time.time_ns() if stamp is None else stamp), "camera")
+        message = array_to_image(
+            pixels, to_stamp(time.time_ns() if stamp is None else stamp), "camera"
+        )
         pose = PoseStamped(header=message.header)
+
         if pose_first:
             self._pose.publish(pose)
+
         self._camera.publish(message)
         if not pose_first:
             self._pose.publish(pose)
+
         return message
 
     def report(self, topic: contract.Topic, kind: int, text: str = "") -> None:
@@ -144,6 +180,7 @@ class Episodes:
         goal.not_before = to_stamp(time.time_ns() if not_before is None else not_before)
         future = self.client.send_goal_async(goal)
         wait_for(future.done, "the goal to be answered")
+
         return future.result()
 
     def result(self, handle):
@@ -157,7 +194,9 @@ class Episodes:
             wait_for(lambda k=k: len(self.actions) > k, f"action {k}")
 
 
-def test_an_episode_answers_each_observation_once_and_ends_with_the_one_after_the_last_action(domain: int) -> None:
+def test_an_episode_answers_each_observation_once_and_ends_with_the_one_after_the_last_action(
+    domain: int,
+) -> None:
     with node_process("wayfarer_actor", "actor", **WAITS_FOR_POSES), peer(domain) as me:
         episodes = Episodes(me)
         handle = episodes.send(steps=5)
@@ -184,6 +223,7 @@ def test_a_seed_gives_the_same_actions_again_another_seed_or_attempt_others(doma
             episodes.show()
             assert episodes.result(handle).result.steps == 4
             drawn.append(np.array([m.action for m in episodes.actions]))
+
     np.testing.assert_array_equal(drawn[0], drawn[1])
     assert (drawn[0] != drawn[2]).any()
     assert (drawn[0] != drawn[3]).any()
@@ -214,7 +254,10 @@ def test_an_episode_whose_weights_do_not_come_is_aborted_with_the_reason(domain:
 
 
 def test_an_episode_without_observations_is_aborted_with_the_reason(domain: int) -> None:
-    with node_process("wayfarer_actor", "actor", **WAITS_FOR_POSES, observation_timeout=0.5), peer(domain) as me:
+    with (
+        node_process("wayfarer_actor", "actor", **WAITS_FOR_POSES, observation_timeout=0.5),
+        peer(domain) as me,
+    ):
         episodes = Episodes(me)
         handle = episodes.send(steps=5)
         episodes.act_out(1)
@@ -225,7 +268,8 @@ def test_an_episode_without_observations_is_aborted_with_the_reason(domain: int)
 
 
 @pytest.mark.parametrize(
-    ("topic", "kind"), [(contract.CAMERA_FAULT, Fault.CAMERA), (contract.CONTROL_FAULT, Fault.REFLEX)]
+    ("topic", "kind"),
+    [(contract.CAMERA_FAULT, Fault.CAMERA), (contract.CONTROL_FAULT, Fault.REFLEX)],
 )
 def test_a_fault_ends_the_running_episode_with_its_kind_and_the_next_at_once(
     domain: int, topic: contract.Topic, kind: int
@@ -256,11 +300,19 @@ def test_an_action_that_was_not_commanded_ends_its_episode(domain: int) -> None:
         handle = episodes.send(steps=5)
         seen = episodes.show()
         wait_for(lambda: episodes.actions, "the action")
-        earlier = ExecutedAction(episode=7, reasons=int(Reason.OUTSIDE))  # of a time before this episode
-        told_otherwise = ExecutedAction(header=seen.header, episode=7, reasons=int(Reason.ROBOT_ERROR))
-        refused = ExecutedAction(header=seen.header, episode=7, reasons=int(Reason.WORKSPACE | Reason.OUTSIDE))
+
+        # of a time before this episode
+        earlier = ExecutedAction(episode=7, reasons=int(Reason.OUTSIDE))
+        told_otherwise = ExecutedAction(
+            header=seen.header, episode=7, reasons=int(Reason.ROBOT_ERROR)
+        )
+        refused = ExecutedAction(
+            header=seen.header, episode=7, reasons=int(Reason.WORKSPACE | Reason.OUTSIDE)
+        )
+
         for record in (earlier, told_otherwise, refused):
             episodes.control.publish(record)
+
         result = episodes.result(handle).result
         assert (result.end, result.steps, result.fault) == (Episode.ABORTED, 1, Fault.OTHER)
         assert result.reason == "the safety gate let no command pass: WORKSPACE|OUTSIDE"
@@ -273,12 +325,16 @@ def test_a_policy_that_nobody_knows_is_rejected(domain: int) -> None:
 
 
 def test_it_is_idle_while_the_clock_stands_where_an_earlier_result_expires(domain: int) -> None:
-    """Episodes that end ten simulated seconds apart, rcl's default: without our own time-out it takes a whole core."""
+    """Episodes that end ten simulated seconds apart, rcl's default.
+
+    Without our own time-out it takes a whole core.
+    """
     actor = node_process("wayfarer_actor", "actor", use_sim_time=True, max_age=10.0)
     with actor as process, peer(domain) as me:
         clock = me.node.create_publisher(Clock, "/clock", 10)
         wait_for(lambda: clock.get_subscription_count() == 1, "the actor to listen to the clock")
         episodes = Episodes(me)
+
         for now in (10, 20, 30):
             stamps = iter(range(now * 10**9, (now + 1) * 10**9))
             result = episodes.send(steps=20, not_before=0).get_result_async()

@@ -17,7 +17,16 @@ from wayfarer_core import names
 
 
 def collect(out: Path, *, episodes: int, steps: int, seed: int = 0, method: str = "random") -> None:
-    words = ["--target", "sim", "--method", method, "--episodes", str(episodes), "--steps", str(steps)]
+    words = [
+        "--target",
+        "sim",
+        "--method",
+        method,
+        "--episodes",
+        str(episodes),
+        "--steps",
+        str(steps),
+    ]
     done = wayfarer("collect", *words, "--seed", str(seed), "--out", str(out))
     assert done.returncode == 0, done.stderr
 
@@ -27,6 +36,7 @@ def test_two_runs_with_one_seed_are_equal_step_by_step(domain: int, tmp_path: Pa
     runs = [tmp_path / "a", tmp_path / "b"]
     for run in runs:
         collect(run, episodes=2, steps=40, seed=3, method="random-correlated")
+
     for number in (0, 1):
         a, b = (read_episode(RunDirectory(run).episodes()[number]) for run in runs)
         assert a.steps == b.steps == 40
@@ -50,11 +60,14 @@ def test_no_step_is_lost_in_two_thousand(domain: int, tmp_path: Path) -> None:
     assert (info["episodes"], info["steps"], info["lost_steps"]) == (2, 2000, 0)
     assert info["ends"] == {"truncated": 2}
     assert sum(info["top_faces"].values()) == 2002
+
     with AnyReader([run]) as reader:
         counts = {c.topic: c.msgcount for c in reader.connections}
+
     assert counts["/wayfarer/" + names.POLICY_ACTION] == 2000
     assert counts["/wayfarer/" + names.EXECUTED] >= 2000
     assert counts["/wayfarer/" + names.REPLAY_EPISODE] == 4
+
     for path in RunDirectory(run).episodes().values():
         actions = read_episode(path, with_images=False).actions
         assert np.abs(actions).max() <= 1.0
@@ -64,7 +77,14 @@ def test_no_step_is_lost_in_two_thousand(domain: int, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_world_runs_against_the_wall_clock_as_well(domain: int, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    words = ["launch", "sim.launch.xml", f"run:={run}", "lockstep:=false", "episodes:=1", "steps:=8"]
+    words = [
+        "launch",
+        "sim.launch.xml",
+        f"run:={run}",
+        "lockstep:=false",
+        "episodes:=1",
+        "steps:=8",
+    ]
     done = wayfarer(*words)
     assert done.returncode == 0, done.stderr
     episode = read_episode(RunDirectory(run).episodes()[0])
@@ -75,10 +95,18 @@ def test_the_world_runs_against_the_wall_clock_as_well(domain: int, tmp_path: Pa
 @pytest.mark.slow
 def test_a_run_can_be_paused_resumed_and_stopped(domain: int, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    words = ["launch", "sim.launch.xml", f"run:={run}", "episodes:=1000", "steps:=20", "namespace:=arm"]
+    words = [
+        "launch",
+        "sim.launch.xml",
+        f"run:={run}",
+        "episodes:=1000",
+        "steps:=20",
+        "namespace:=arm",
+    ]
     outcome = {}
     thread = threading.Thread(target=lambda: outcome.update(done=wayfarer(*words)))
     thread.start()
+
     with peer(domain, namespace="arm") as me:
         me.listen(contract.COLLECTOR_STATUS)
 
@@ -93,6 +121,7 @@ def test_a_run_can_be_paused_resumed_and_stopped(domain: int, tmp_path: Path) ->
         wait_for(lambda: status().episodes_done > paused_at, "an episode after the pause")
         assert me.call(Trigger, names.STOP, Trigger.Request()).success
         thread.join(60.0)
+
     assert not thread.is_alive()
     assert outcome["done"].returncode == 0, outcome["done"].stderr
     assert RunDirectory(run).torn() == {}

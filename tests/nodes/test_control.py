@@ -27,7 +27,12 @@ HOME = np.array([0.5, 0.0, 0.2])
 DOWN = np.array([1.0, 0.0, 0.0, 0.0])
 PERIOD = 1.0  # s
 # on a busy machine
-PATIENT = CONTROL | {"control_period": PERIOD, "max_age": 5.0, "silence": 20.0, "state_timeout": 60.0}
+PATIENT = CONTROL | {
+    "control_period": PERIOD,
+    "max_age": 5.0,
+    "silence": 20.0,
+    "state_timeout": 60.0,
+}
 
 
 class Rig:
@@ -36,18 +41,29 @@ class Rig:
     def __init__(self, me: Peer, well: bool = True) -> None:
         """A robot that is well has said so."""
         self.peer = me
-        self._pose, self._state = me.publisher(contract.CURRENT_POSE), me.publisher(contract.ROBOT_STATE)
+        self._pose, self._state = (
+            me.publisher(contract.CURRENT_POSE),
+            me.publisher(contract.ROBOT_STATE),
+        )
         self._action = me.publisher(contract.POLICY_ACTION)
         me.listen(contract.TARGET_POSE, contract.EXECUTED, contract.CONTROL_FAULT)
         self.bridge = Answering(me)
         wait_for(self.bridge.connected, "the control node to listen to answers")
+
         for publisher in (self._pose, self._state, self._action):
-            wait_for(lambda p=publisher: p.get_subscription_count() == 1, "the control node to listen")
-        me.node.create_subscription(ExecutedAction, names.EXECUTED, lambda _: None, 10)  # stands for the recorder
+            wait_for(
+                lambda p=publisher: p.get_subscription_count() == 1, "the control node to listen"
+            )
+
+        # stands for the recorder
+        me.node.create_subscription(ExecutedAction, names.EXECUTED, lambda _: None, 10)
         me.wait_heard("control")
         if well:
             self.report(FrankaRobotState.ROBOT_MODE_MOVE)
-            wait_for(lambda: self.fault and self.fault.kind == Fault.NONE, "the word that the robot is well")
+            wait_for(
+                lambda: self.fault and self.fault.kind == Fault.NONE,
+                "the word that the robot is well",
+            )
 
     @property
     def targets(self) -> list[PoseStamped]:
@@ -64,13 +80,18 @@ class Rig:
     def says(self) -> str:
         return self.peer.health["control"].message if "control" in self.peer.health else ""
 
-    def be_at(self, position: np.ndarray = HOME, stamp: int | None = None, frame: str = names.BASE_FRAME) -> None:
+    def be_at(
+        self, position: np.ndarray = HOME, stamp: int | None = None, frame: str = names.BASE_FRAME
+    ) -> None:
         message = base_pose(position, DOWN, stamp or time.time_ns())
         message.header.frame_id = frame
         self._pose.publish(message)
 
     def be_placed(self) -> None:
-        """Be at home until the node knows it, which it proves by a hold; a pose may come after what is sent later."""
+        """Be at home until the node knows it, which it proves by a hold.
+
+        A pose may come after what is sent later.
+        """
 
         def held() -> bool:
             self.be_at()
@@ -91,6 +112,7 @@ class Rig:
         message.action = np.array([0.5, 0.0, 0.0], dtype=np.float32)
         self.send(message)
         self.be_at(stamp=stamp)
+
         return True
 
     def report_until(self, done: Callable[[], Any], what: str) -> None:
@@ -100,7 +122,9 @@ class Rig:
     def report(self, mode: int) -> None:
         self._state.publish(FrankaRobotState(robot_mode=mode))
 
-    def act(self, action: list[float], step: int = 0, last: bool = False, age: float = 0.0) -> ExecutedAction:
+    def act(
+        self, action: list[float], step: int = 0, last: bool = False, age: float = 0.0
+    ) -> ExecutedAction:
         """Send an action that answers an observation `age` seconds old; return the record of it."""
         stamp = time.time_ns() - int(age * 1e9)
         message = Action(step=step, last=last)
@@ -110,6 +134,7 @@ class Rig:
         self._action.publish(message)
         self.be_at(stamp=max(stamp, time.time_ns()))
         wait_for(lambda: len(self.records) > before, "the record of an action")
+
         return self.records[before]
 
 
@@ -121,7 +146,10 @@ def rig(domain: int) -> Iterator[Rig]:
 
 @pytest.fixture
 def watched(domain: int) -> Iterator[Rig]:
-    with node_process("wayfarer_control", "control", **PATIENT | {"silence": 1.5 * PERIOD}), peer(domain) as me:
+    with (
+        node_process("wayfarer_control", "control", **PATIENT | {"silence": 1.5 * PERIOD}),
+        peer(domain) as me,
+    ):
         yield Rig(me)
 
 
@@ -129,7 +157,9 @@ def test_an_action_becomes_a_displacement_from_the_measured_pose(rig: Rig) -> No
     record = rig.act([0.4, 0.0, -0.2])
     assert record.reasons == 0
     assert record.commanded
-    np.testing.assert_allclose(position_of(record.target), HOME + 0.125 * np.array([0.4, 0.0, -0.2]), atol=1e-6)
+    np.testing.assert_allclose(
+        position_of(record.target), HOME + 0.125 * np.array([0.4, 0.0, -0.2]), atol=1e-6
+    )
     np.testing.assert_allclose(record.executed, [0.4, 0.0, -0.2], atol=1e-6)
     wait_for(lambda: rig.targets, "the target")
     np.testing.assert_allclose(position_of(rig.targets[0].pose), position_of(record.target))
@@ -247,6 +277,7 @@ def test_it_leaves_the_arm_holding_when_it_is_told_to_end(domain: int) -> None:
             rig.be_at(moved)
             said = me.health["control"]
             wait_for(lambda: me.health["control"] is not said, "a word of the node after that")
+
         wait_for(lambda: len(rig.targets) == 2, "the hold at its end")
         ended = Reason.STOPPED | Reason.UNACKNOWLEDGED  # nobody is there to hear the answer
         wait_for(lambda: rig.records[-1].reasons == ended, "the record of the hold")
@@ -277,7 +308,9 @@ def test_recovery_is_asked_for_a_few_times_and_then_waits_for_the_operator(domai
 
         reflex_until_asked(2)
         wait_for(lambda: rig.fault.needs_operator, "the word that it needs an operator")
-        assert "wayfarer ack" in wait_for(lambda: "in vain" in rig.says() and rig.says(), "its diagnostics")
+        assert "wayfarer ack" in wait_for(
+            lambda: "in vain" in rig.says() and rig.says(), "its diagnostics"
+        )
         assert rig.peer.call(Trigger, names.RELEASE, Trigger.Request()).success
         reflex_until_asked(4)
         rig.report(FrankaRobotState.ROBOT_MODE_MOVE)
@@ -309,7 +342,10 @@ def test_limits_that_make_no_sense_end_the_node_with_a_message(domain: int) -> N
 
 
 def refused(**changes: Any) -> str:
-    """Start a control node of the shipped limits, but for these, which must end by itself; return what it says."""
+    """Start a control node of the shipped limits, but for these, which must end by itself.
+
+    Return what it says.
+    """
     with node_process("wayfarer_control", "control", **CONTROL | changes) as process:
         assert process.wait(60.0) == 1
         assert process.stdout is not None
@@ -317,7 +353,9 @@ def refused(**changes: Any) -> str:
 
 
 @pytest.mark.parametrize("orientation", [[0.0, 0.0, 0.0, 0.0], [0.5, 0.5, 0.0, 0.0]])
-def test_an_orientation_that_is_no_rotation_ends_the_node(domain: int, orientation: list[float]) -> None:
+def test_an_orientation_that_is_no_rotation_ends_the_node(
+    domain: int, orientation: list[float]
+) -> None:
     assert "is no rotation" in refused(orientation=orientation)
 
 
@@ -333,12 +371,23 @@ def test_no_recovery_is_counted_over_no_time(domain: int) -> None:
     ("package", "executable", "node", "lacking"),
     [
         ("wayfarer_control", "control", "control", "workspace_min, workspace_max, orientation"),
-        ("wayfarer_franka_bridge", "franka_bridge", "franka_bridge", "workspace_min, workspace_max, orientation"),
+        (
+            "wayfarer_franka_bridge",
+            "franka_bridge",
+            "franka_bridge",
+            "workspace_min, workspace_max, orientation",
+        ),
     ],
 )
 @pytest.mark.parametrize("misspelt", [True, False])
 def test_without_limits_neither_control_nor_the_bridge_starts_whatever_launches_them(
-    domain: int, tmp_path: Path, package: str, executable: str, node: str, lacking: str, misspelt: bool
+    domain: int,
+    tmp_path: Path,
+    package: str,
+    executable: str,
+    node: str,
+    lacking: str,
+    misspelt: bool,
 ) -> None:
     words = ["--params-file", str(tmp_path / "config.yaml")] if misspelt else []
     shipped_file = (ROOT / "launch" / "config" / "hardware_fr3.yaml").read_text()
@@ -362,7 +411,10 @@ def test_what_the_bridge_refuses_is_not_executed_and_says_so(rig: Rig) -> None:
 
 
 def test_what_the_bridge_does_not_answer_is_not_executed(domain: int) -> None:
-    with node_process("wayfarer_control", "control", **PATIENT | {"acknowledge_timeout": 0.5}), peer(domain) as me:
+    with (
+        node_process("wayfarer_control", "control", **PATIENT | {"acknowledge_timeout": 0.5}),
+        peer(domain) as me,
+    ):
         rig = Rig(me)
         rig.bridge.silent = True
         record = rig.act([0.4, 0.0, 0.0], last=True)
@@ -373,7 +425,10 @@ def test_what_the_bridge_does_not_answer_is_not_executed(domain: int) -> None:
 
 
 def test_a_hold_is_confirmed_only_by_the_bridge(domain: int) -> None:
-    with node_process("wayfarer_control", "control", **PATIENT | {"acknowledge_timeout": 1.0}), peer(domain) as me:
+    with (
+        node_process("wayfarer_control", "control", **PATIENT | {"acknowledge_timeout": 1.0}),
+        peer(domain) as me,
+    ):
         rig = Rig(me)
         rig.be_placed()
         rig.bridge.refuses = "the arm is on its way home"
@@ -386,12 +441,15 @@ def test_a_hold_is_confirmed_only_by_the_bridge(domain: int) -> None:
 
 
 @pytest.mark.parametrize("state", [None, FrankaRobotState.ROBOT_MODE_OTHER, 77])
-def test_a_robot_that_has_not_said_that_it_is_well_is_not_commanded(domain: int, state: int | None) -> None:
+def test_a_robot_that_has_not_said_that_it_is_well_is_not_commanded(
+    domain: int, state: int | None
+) -> None:
     with node_process("wayfarer_control", "control", **PATIENT), peer(domain) as me:
         rig = Rig(me, well=False)
         if state is not None:
             rig.report(state)
             wait_for(lambda: rig.fault and rig.fault.kind == Fault.OTHER, "the mode to be told")
+
         assert rig.act([0.3, 0.0, 0.0]).reasons == Reason.ROBOT_ERROR
         assert not me.call(Trigger, names.HOLD, Trigger.Request()).success
         assert rig.targets == []
@@ -422,7 +480,9 @@ def test_a_second_commander_stops_every_command_until_it_is_gone(rig: Rig) -> No
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_stop_outlives_its_keeper_and_only_an_ack_ends_it(domain: int, number: signal.Signals) -> None:
+def test_a_stop_outlives_its_keeper_and_only_an_ack_ends_it(
+    domain: int, number: signal.Signals
+) -> None:
     with peer(domain) as me:
 
         def control() -> Any:
@@ -435,15 +495,25 @@ def test_a_stop_outlives_its_keeper_and_only_an_ack_ends_it(domain: int, number:
             assert me.call(Trigger, names.HOLD, Trigger.Request()).success
             process.send_signal(number)
             process.wait(30.0)
+
         me.heard[names.CONTROL_FAULT].clear()
         with control():
-            rig.report_until(lambda: rig.fault and rig.fault.kind == Fault.OPERATOR, "the stop, told anew")
+            rig.report_until(
+                lambda: rig.fault and rig.fault.kind == Fault.OPERATOR, "the stop, told anew"
+            )
             moved = len(rig.targets)
-            wait_for(lambda: rig.try_to_act() and len(rig.records) > 3, "records of actions")  # or of the dead's ghost
+
+            # or of the dead's ghost
+            wait_for(lambda: rig.try_to_act() and len(rig.records) > 3, "records of actions")
             assert all(r.reasons & (Reason.STOPPED | Reason.ROBOT_ERROR) for r in rig.records[1:])
-            assert all(np.allclose(position_of(t.pose), HOME) for t in rig.targets[moved:]), "it moved"
+            assert all(np.allclose(position_of(t.pose), HOME) for t in rig.targets[moved:]), (
+                "it moved"
+            )
             assert me.call(Trigger, names.RELEASE, Trigger.Request()).success
+
         me.heard[names.CONTROL_FAULT].clear()
         with control():
-            rig.report_until(lambda: rig.fault and rig.fault.kind != Fault.CONNECTION, "the robot to be heard")
+            rig.report_until(
+                lambda: rig.fault and rig.fault.kind != Fault.CONNECTION, "the robot to be heard"
+            )
             assert rig.fault.kind != Fault.OPERATOR

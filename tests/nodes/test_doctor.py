@@ -10,23 +10,37 @@ from wayfarer_common.conversions import array_to_image
 from wayfarer_core import names
 
 
-def test_doctor_hears_the_camera_judges_it_and_ends_with_the_code_of_the_first_failure(domain: int) -> None:
+def test_doctor_hears_the_camera_judges_it_and_ends_with_the_code_of_the_first_failure(
+    domain: int,
+) -> None:
     grey, over = np.full((84, 84, 3), 120, np.uint8), threading.Event()
     with peer(domain, namespace="wayfarer") as me:
         camera = me.publisher(contract.OBSERVATION_IMAGE)
 
         def show() -> None:
             while not over.wait(0.2):
-                camera.publish(array_to_image(grey, me.node.get_clock().now().to_msg(), names.CAMERA_FRAME))
+                camera.publish(
+                    array_to_image(grey, me.node.get_clock().now().to_msg(), names.CAMERA_FRAME)
+                )
 
         thread = threading.Thread(target=show)
         thread.start()
         try:
-            words = ["--target", "hardware", "--robot-ip", "127.0.0.1", "--camera-rate", "2", "--listen", "5"]
+            words = [
+                "--target",
+                "hardware",
+                "--robot-ip",
+                "127.0.0.1",
+                "--camera-rate",
+                "2",
+                "--listen",
+                "5",
+            ]
             done = wayfarer("doctor", *words, COLUMNS="200")
         finally:
             over.set()
             thread.join(10.0)
+
     lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.stdout.splitlines()]
     rows = {line[0]: line[2:] for line in lines if len(line) == 4}
     assert set(rows) == {str(int(code)) for code in Code}

@@ -1,4 +1,7 @@
-"""The environment that `make` builds, in a shell that has sourced another ROS: its own packages come first."""
+"""The environment that `make` builds, in a shell that has sourced another ROS.
+
+Its own packages come first.
+"""
 
 import os
 import subprocess
@@ -26,19 +29,26 @@ HIDDEN = ("LD_LIBRARY_PATH", "AMENT_PREFIX_PATH", "PYTHONPATH", "_ROS_WHEELS_BOO
 
 @pytest.fixture
 def sourced(tmp_path: Path) -> dict[str, str]:
-    """What `source /opt/ros/jazzy/setup.bash` sets, with packages of another Python and libraries of another build."""
+    """What `source /opt/ros/jazzy/setup.bash` sets, with packages of another Python and libraries
+    of another build.
+    """
     ros = tmp_path / "opt" / "ros" / "jazzy"
     packages = ros / "lib" / "python3.12" / "site-packages"
     for name in PACKAGES:
         (packages / name).mkdir(parents=True)
-        (packages / name / "__init__.py").write_text(f"raise ImportError('{name} of another ROS')\n")
+        (packages / name / "__init__.py").write_text(
+            f"raise ImportError('{name} of another ROS')\n"
+        )
         index = ros / "share" / "ament_index" / "resource_index" / "packages"
         index.mkdir(parents=True, exist_ok=True)
         (index / name).touch()
+
     (packages / "only_theirs.py").touch()
     for name in LIBRARIES:
         (ros / "lib" / name).write_bytes(b"no library of this build")
+
     inherited = {name: value for name, value in os.environ.items() if name not in HIDDEN}
+
     return inherited | {
         "PYTHONPATH": str(packages),
         "AMENT_PREFIX_PATH": str(ros),
@@ -66,7 +76,12 @@ print(*os.environ["LD_LIBRARY_PATH"].split(":"))
 def test_ros_starts_from_the_environment_s_own_packages_and_libraries(
     sourced: dict[str, str], domain: int, seed: str
 ) -> None:
-    done = run(sourced | {"PYTHONHASHSEED": seed, "ROS_DOMAIN_ID": str(domain)}, str(PREFIX / "bin/python"), "-c", CODE)
+    done = run(
+        sourced | {"PYTHONHASHSEED": seed, "ROS_DOMAIN_ID": str(domain)},
+        str(PREFIX / "bin/python"),
+        "-c",
+        CODE,
+    )
     assert done.returncode == 0, done.stderr
     prefixes, libraries = done.stdout.splitlines()
     assert prefixes.split() == [str(PREFIX), str(PREFIX)]
@@ -75,7 +90,9 @@ def test_ros_starts_from_the_environment_s_own_packages_and_libraries(
     assert all(path.startswith(str(PREFIX)) for path in libraries.split()[:-1])
 
 
-def test_a_process_that_found_other_wheels_libraries_finds_ours(sourced: dict[str, str], domain: int) -> None:
+def test_a_process_that_found_other_wheels_libraries_finds_ours(
+    sourced: dict[str, str], domain: int
+) -> None:
     """As when a program of another environment of ROS wheels starts ours."""
     found = sourced | {"_ROS_WHEELS_BOOTSTRAP_COMPLETE": "1", "ROS_DOMAIN_ID": str(domain)}
     done = run(found, str(PREFIX / "bin/python"), "-c", CODE)
@@ -87,10 +104,17 @@ def test_a_process_that_found_other_wheels_libraries_finds_ours(sourced: dict[st
     [(), ("PYTHONPATH",), ("LD_LIBRARY_PATH",), ("AMENT_PREFIX_PATH",)],
     ids=lambda names: "_".join(names) or "all",
 )
-def test_wayfarer_stop_works_in_such_a_shell(sourced: dict[str, str], domain: int, left_out: tuple[str, ...]) -> None:
-    shell = {name: value for name, value in sourced.items() if name not in left_out} | {"ROS_DOMAIN_ID": str(domain)}
+def test_wayfarer_stop_works_in_such_a_shell(
+    sourced: dict[str, str], domain: int, left_out: tuple[str, ...]
+) -> None:
+    shell = {name: value for name, value in sourced.items() if name not in left_out} | {
+        "ROS_DOMAIN_ID": str(domain)
+    }
     done = run(shell, str(PREFIX / "bin/wayfarer"), "stop", "--timeout", "1")
-    assert done.stderr == "error: nobody offers /wayfarer/control/hold within 1 s: use the robot's own stop button\n"
+    assert (
+        done.stderr
+        == "error: nobody offers /wayfarer/control/hold within 1 s: use the robot's own stop button\n"
+    )
 
 
 def test_the_launch_files_are_found_in_such_a_shell(sourced: dict[str, str]) -> None:
@@ -102,10 +126,14 @@ def test_arguments_and_the_order_of_packages_otherwise_stay_as_they_are(tmp_path
     words = ["a b", "#c", "", "-x", "'", "ü"]
     bare = {name: value for name, value in os.environ.items() if name not in HIDDEN}
     code = "import sys; print(sys.argv[1:], *sys.path, sep='\\n')"
-    arguments, *plain = run(bare, str(PREFIX / "bin/python"), "-c", code, *words).stdout.splitlines()
+    arguments, *plain = run(
+        bare, str(PREFIX / "bin/python"), "-c", code, *words
+    ).stdout.splitlines()
     assert arguments == str(words)
     more = [str(tmp_path / "b"), str(tmp_path / "a")]
-    _, *path = run(bare | {"PYTHONPATH": ":".join(more)}, str(PREFIX / "bin/python"), "-c", code).stdout.splitlines()
+    _, *path = run(
+        bare | {"PYTHONPATH": ":".join(more)}, str(PREFIX / "bin/python"), "-c", code
+    ).stdout.splitlines()
     assert path == [*plain, *more]
 
 
@@ -119,7 +147,10 @@ def test_there_is_one_middleware_to_fall_back_to() -> None:
 @pytest.mark.parametrize(
     ("variables", "words"),
     [
-        ({"ROS_DOMAIN_ID": "abc"}, ["error: ROS_DOMAIN_ID='abc' must be a number from 0 to 232: use the robot's own"]),
+        (
+            {"ROS_DOMAIN_ID": "abc"},
+            ["error: ROS_DOMAIN_ID='abc' must be a number from 0 to 232: use the robot's own"],
+        ),
         (
             {"ROS_AUTOMATIC_DISCOVERY_RANGE": "OFF"},
             ["error: ROS_AUTOMATIC_DISCOVERY_RANGE=OFF: no node would find another"],
@@ -132,24 +163,41 @@ def test_there_is_one_middleware_to_fall_back_to() -> None:
             {"HOME": "/proc/nowhere", "ROS_HOME": ""},
             ["note: HOME is /proc/nowhere, where nothing can be written", "error: nobody"],
         ),
-        ({"ROS_SECURITY_ENABLE": "true"}, ["error: ROS_SECURITY_ENABLE=true: only an installed ROS"]),
-        ({"RCUTILS_LOGGING_USE_STDOUT": "maybe"}, ["error: RCUTILS_LOGGING_USE_STDOUT=maybe must be 0 or 1"]),
+        (
+            {"ROS_SECURITY_ENABLE": "true"},
+            ["error: ROS_SECURITY_ENABLE=true: only an installed ROS"],
+        ),
+        (
+            {"RCUTILS_LOGGING_USE_STDOUT": "maybe"},
+            ["error: RCUTILS_LOGGING_USE_STDOUT=maybe must be 0 or 1"],
+        ),
         ({"PYTHONIOENCODING": "ascii"}, ["error: nobody offers"]),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_bad_surroundings_get_one_line_each(domain: int, variables: dict[str, str], words: list[str]) -> None:
+def test_bad_surroundings_get_one_line_each(
+    domain: int, variables: dict[str, str], words: list[str]
+) -> None:
     done = run(os.environ | variables, str(PREFIX / "bin/wayfarer"), "stop", "--timeout", "1")
     assert done.returncode == 1
     said = done.stderr.splitlines()
     assert len(said) == len(words), done.stderr
     for line, word in zip(said, words, strict=True):
         assert line.startswith(word)
+
     assert done.stdout == ""
 
 
 def test_a_namespace_that_is_none_gets_one_line(domain: int) -> None:
-    done = run(dict(os.environ), str(PREFIX / "bin/wayfarer"), "stop", "--timeout", "1", "--namespace", "my arm")
+    done = run(
+        dict(os.environ),
+        str(PREFIX / "bin/wayfarer"),
+        "stop",
+        "--timeout",
+        "1",
+        "--namespace",
+        "my arm",
+    )
     assert done.stderr.startswith("error: namespace 'my arm' is none: ")
     assert len(done.stderr.splitlines()) == 1
 
@@ -180,7 +228,9 @@ def test_a_notebook_s_backend_for_figures_keeps_no_command_from_drawing(tmp_path
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
-def test_a_name_can_be_printed_whatever_the_terminal_s_letters(tmp_path: Path, encoding: str) -> None:
+def test_a_name_can_be_printed_whatever_the_terminal_s_letters(
+    tmp_path: Path, encoding: str
+) -> None:
     board = tmp_path / "Würfel 测试.png"
     done = subprocess.run(
         [str(PREFIX / "bin/wayfarer"), "calibrate", "camera", "board", str(board)],

@@ -1,4 +1,7 @@
-"""`wayfarer evaluate CHECKPOINT`: a policy learned offline acts through the nodes, and in process."""
+"""`wayfarer evaluate CHECKPOINT`.
+
+A policy learned offline acts through the nodes, and in process.
+"""
 
 import json
 from pathlib import Path
@@ -30,12 +33,16 @@ def test_a_policy_acts_through_the_nodes_as_in_process_and_its_successes_are_cou
 ) -> None:
     found = {}
     for way, words in (("ros", ()), ("here", ("--in-process",))):
-        done = wayfarer("evaluate", str(policy), *SIZE, "--out", str(tmp_path / way), "--json", *words)
+        done = wayfarer(
+            "evaluate", str(policy), *SIZE, "--out", str(tmp_path / way), "--json", *words
+        )
         assert done.returncode == 0, done.stderr
         found[way] = json.loads(done.stdout)
+
     assert {**found["ros"], "run": ""} == {**found["here"], "run": ""}
     assert (found["ros"]["task"], found["ros"]["episodes"]) == ("flip-yellow", 2)
     runs = {way: RunDirectory(tmp_path / way) for way in found}
+
     for number in (0, 1):
         a, b = (read_episode(run.episodes()[number]) for run in runs.values())
         assert a.steps == b.steps == 8
@@ -43,7 +50,9 @@ def test_a_policy_acts_through_the_nodes_as_in_process_and_its_successes_are_cou
         assert a.info.method == "offline"
         for name in ("requested", "actions", "ee_positions", "object_poses", "images"):
             np.testing.assert_array_equal(getattr(b, name), getattr(a, name), err_msg=name)
+
         assert a.requested.std() > 0.001
+
     first, second = (read_episode(path) for path in runs["ros"].episodes().values())
     assert (first.requested != second.requested).any()  # each episode draws proposals of its own
     described = runs["ros"].description()["configuration"]["actor"]
@@ -65,8 +74,24 @@ def test_a_finished_evaluation_is_only_counted_again_and_other_weights_do_not_go
     assert wayfarer(*words).stdout == first.stdout
     assert {path.name: path.stat().st_mtime_ns for path in run.glob("*.mcap")} == written
     description = Description()
-    write_policy(policy, description, description.build(), {"task": "push", "updates": 8, "seed": 0, "data": {}})
-    refused = wayfarer(*words[:2], "--episodes", "3", "--steps", "8", "--seed", "3", "--in-process", "--out", str(run))
+    write_policy(
+        policy,
+        description,
+        description.build(),
+        {"task": "push", "updates": 8, "seed": 0, "data": {}},
+    )
+    refused = wayfarer(
+        *words[:2],
+        "--episodes",
+        "3",
+        "--steps",
+        "8",
+        "--seed",
+        "3",
+        "--in-process",
+        "--out",
+        str(run),
+    )
     assert refused.returncode == 1
     assert "checkpoint_sha256" in refused.stderr
 

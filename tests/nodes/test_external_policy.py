@@ -1,4 +1,7 @@
-"""Policies from elsewhere, through the nodes over DDS and in process: the gate and the bag see no difference."""
+"""Policies from elsewhere, through the nodes over DDS and in process.
+
+The gate and the bag see no difference.
+"""
 
 import json
 import os
@@ -18,7 +21,8 @@ from wayfarer_core.fault import FaultKind
 SIZE = ("--episodes", "2", "--steps", "6", "--seed", "3")
 LEROBOT = Path(sys.prefix) / "loaders" / "bin" / "python"
 
-# Policies of LeRobot with fresh weights, as lerobot-train would save them: FOLDER NUMBERS_OF_STATE ...
+# Policies of LeRobot with fresh weights, as lerobot-train would save them: FOLDER NUMBERS_OF_STATE
+# ...
 MAKE = """
 import sys
 import torch
@@ -49,11 +53,17 @@ def policies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """One that takes the state of an export, and one whose state nobody gives."""
     assert LEROBOT.exists(), "LeRobot is not installed: make .venv/.loaders"
     folder = tmp_path_factory.mktemp("lerobot")
-    made = {"fits": folder / "fits" / "pretrained_model", "wide": folder / "wide" / "pretrained_model"}
-    environment = {k: v for k, v in os.environ.items() if k != "LD_LIBRARY_PATH"} | {"HF_HUB_OFFLINE": "1"}
+    made = {
+        "fits": folder / "fits" / "pretrained_model",
+        "wide": folder / "wide" / "pretrained_model",
+    }
+    environment = {k: v for k, v in os.environ.items() if k != "LD_LIBRARY_PATH"} | {
+        "HF_HUB_OFFLINE": "1"
+    }
     words = [str(LEROBOT), "-c", MAKE, str(made["fits"]), "21", str(made["wide"]), "5"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=300.0, env=environment)
     assert done.returncode == 0, done.stderr
+
     return made
 
 
@@ -64,33 +74,66 @@ def test_a_policy_server_acts_through_the_nodes_as_in_process(domain: int, tmp_p
         for way, more in (("ros", ()), ("here", ("--in-process",))):
             done = wayfarer(*words, "--out", str(tmp_path / way), *more)
             assert done.returncode == 0, done.stderr
+
     assert nodes_of() == {}
     runs = {way: RunDirectory(tmp_path / way) for way in ("ros", "here")}
     for number in (0, 1):
         a, b = (read_episode(run.episodes()[number]) for run in runs.values())
-        assert (a.info.end, a.info.method, a.steps, a.lost_steps) == (End.TRUNCATED, "external", 6, 0)
+        assert (a.info.end, a.info.method, a.steps, a.lost_steps) == (
+            End.TRUNCATED,
+            "external",
+            6,
+            0,
+        )
         for name in ("requested", "actions", "ee_positions", "object_poses", "images"):
             np.testing.assert_array_equal(getattr(b, name), getattr(a, name), err_msg=name)
-        assert (a.requested[:, 0] * 100).round().astype(int).tolist() == [0, 0, 0, 0, 4, 4]  # chunks of four
-        told = a.ee_positions[0, 0] + 0.01 * a.joint_positions[0].sum()  # where the hand was, and the joints
+
+        # chunks of four
+        assert (a.requested[:, 0] * 100).round().astype(int).tolist() == [0, 0, 0, 0, 4, 4]
+
+        # where the hand was, and the joints
+        told = a.ee_positions[0, 0] + 0.01 * a.joint_positions[0].sum()
         assert a.requested[0, 2] == pytest.approx(told)
+
     acting = runs["ros"].description()["configuration"]["actor"]
     assert (acting["method"], acting["policy_name"]) == ("external", "counting")
 
 
 @pytest.mark.slow
-def test_in_process_a_server_that_does_not_answer_ends_the_command_and_what_was_recorded_stays(tmp_path: Path) -> None:
+def test_in_process_a_server_that_does_not_answer_ends_the_command_and_what_was_recorded_stays(
+    tmp_path: Path,
+) -> None:
     config = tmp_path / "hurried.yaml"
     shipped = (Path(__file__).parents[2] / "launch" / "config" / "sim.yaml").read_text()
     config.write_text(shipped.replace("policy_timeout: 10.0", "policy_timeout: 2.0"))
-    words = ("--steps", "4", "--episodes", "1", "--in-process", "--config", str(config), "--out", str(tmp_path / "run"))
+    words = (
+        "--steps",
+        "4",
+        "--episodes",
+        "1",
+        "--in-process",
+        "--config",
+        str(config),
+        "--out",
+        str(tmp_path / "run"),
+    )
+
     with policy_server("late") as server:
-        done = wayfarer("collect", "--method", "external", "--policy", f"external:{server.address}", *words)
+        done = wayfarer(
+            "collect", "--method", "external", "--policy", f"external:{server.address}", *words
+        )
+
     assert done.returncode == 1
-    assert f"error: policy server {server.address}: nothing came in time" in " ".join(done.stderr.split())
+    assert f"error: policy server {server.address}: nothing came in time" in " ".join(
+        done.stderr.split()
+    )
     (file,) = RunDirectory(tmp_path / "run").episodes().values()
     episode = read_episode(file)
-    assert (episode.info.end, episode.info.fault, episode.steps) == (End.ABORTED, FaultKind.POLICY, 1)
+    assert (episode.info.end, episode.info.fault, episode.steps) == (
+        End.ABORTED,
+        FaultKind.POLICY,
+        1,
+    )
 
 
 @pytest.mark.slow
@@ -98,7 +141,16 @@ def test_a_policy_of_lerobot_is_served_from_its_own_environment_judged_and_leave
     domain: int, policies: dict[str, Path]
 ) -> None:
     folder = policies["fits"]
-    done = wayfarer("evaluate", "--policy", f"lerobot:{folder}", "--task", "push", "--json", *SIZE, timeout=400.0)
+    done = wayfarer(
+        "evaluate",
+        "--policy",
+        f"lerobot:{folder}",
+        "--task",
+        "push",
+        "--json",
+        *SIZE,
+        timeout=400.0,
+    )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["policy"].startswith("lerobot act ")
@@ -106,13 +158,21 @@ def test_a_policy_of_lerobot_is_served_from_its_own_environment_judged_and_leave
     run = RunDirectory(Path(found["run"]))
     assert run.path.parent == folder.parent
     assert run.description()["configuration"]["actor"]["policy_name"] == found["policy"]
+
     for file in run.episodes().values():
         episode = read_episode(file)
-        assert (episode.info.end, episode.info.method, episode.steps) == (End.TRUNCATED, "external", 6)
+        assert (episode.info.end, episode.info.method, episode.steps) == (
+            End.TRUNCATED,
+            "external",
+            6,
+        )
         assert episode.requested.std() > 0.001
         assert np.abs(episode.requested).max() <= 1.0
+
     assert nodes_of() == {}
-    assert [p for p in Path("/proc").glob("[0-9]*/cmdline") if str(folder).encode() in _bytes(p)] == []
+    assert [
+        p for p in Path("/proc").glob("[0-9]*/cmdline") if str(folder).encode() in _bytes(p)
+    ] == []
 
 
 @pytest.mark.slow
@@ -121,11 +181,23 @@ def test_a_policy_of_lerobot_that_does_not_fit_is_refused_with_what_would(
 ) -> None:
     for folder, python, complaint in (
         (tmp_path, LEROBOT, "it holds no model.safetensors"),
-        (policies["wide"], LEROBOT, "it is given one image and observation.state (3: ee_position, 7: "),
+        (
+            policies["wide"],
+            LEROBOT,
+            "it is given one image and observation.state (3: ee_position, 7: ",
+        ),
         (policies["fits"], Path("/nowhere/python"), "no Python with LeRobot at /nowhere/python"),
         (policies["fits"], Path(sys.executable), "No module named 'lerobot'"),
     ):
-        words = ("--policy", f"lerobot:{folder}", "--lerobot-python", str(python), "--task", "push", "--in-process")
+        words = (
+            "--policy",
+            f"lerobot:{folder}",
+            "--lerobot-python",
+            str(python),
+            "--task",
+            "push",
+            "--in-process",
+        )
         refused = wayfarer("evaluate", *words, timeout=400.0)
         assert refused.returncode == 1
         assert complaint in " ".join(refused.stderr.split()), refused.stderr

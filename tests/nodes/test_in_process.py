@@ -27,7 +27,13 @@ WORDS = ["collect", "--seed", "3", "--method", "random-correlated"]  # a method 
 DEADLINE = 600.0  # s, for a collection on a busy machine
 TOPICS = {
     *("observation/image", "policy/action", "control/executed", "robot/current_pose"),
-    *("sim/object_pose", "robot/joint_states", "robot/target_pose", "robot/acknowledgement", "replay/episode"),
+    *(
+        "sim/object_pose",
+        "robot/joint_states",
+        "robot/target_pose",
+        "robot/acknowledgement",
+        "replay/episode",
+    ),
     "teleop/command",
 }
 
@@ -44,8 +50,10 @@ def assert_equal_episodes(ros: Path, here: Path, episodes: int, steps: int) -> N
         assert a.steps == b.steps == steps
         assert a.lost_steps == b.lost_steps == 0
         felt = ("ee_positions", "ee_orientations", "joint_positions", "joint_velocities")
+
         for name in ("stamps", "requested", "actions", "reasons", *felt, "object_poses", "images"):
             np.testing.assert_array_equal(getattr(b, name), getattr(a, name), err_msg=name)
+
         assert b.images.std() > 10.0
         assert np.isfinite(b.joint_velocities).all()
         assert np.ptp(b.joint_positions, axis=0).min() > 0
@@ -88,7 +96,9 @@ def test_a_run_that_learns_also_learns_the_same(recipe: str, domain: int, tmp_pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("way", [("ros", "here"), ("here", "ros")], ids=lambda way: " to ".join(way))
+@pytest.mark.parametrize(
+    "way", [("ros", "here"), ("here", "ros")], ids=lambda way: " to ".join(way)
+)
 def test_a_run_of_one_transport_goes_on_over_the_other_as_if_nothing_had_changed(
     way: tuple[str, str], domain: int, tmp_path: Path
 ) -> None:
@@ -102,6 +112,7 @@ def test_a_run_of_one_transport_goes_on_over_the_other_as_if_nothing_had_changed
     words = ("--method", "goal", "--steps", "6", "--threads", "1", "--config", str(config))
     straight, crossed = tmp_path / "straight", tmp_path / "crossed"
     collect(straight, *words, "--episodes", "4", "--in-process")
+
     for which, episodes in zip(way, ("2", "4"), strict=True):
         collect(crossed, *words, "--episodes", episodes, *transport[which])
 
@@ -110,6 +121,7 @@ def test_a_run_of_one_transport_goes_on_over_the_other_as_if_nothing_had_changed
         for name in ("requested", "actions", "reasons", "ee_positions", "object_poses", "images"):
             np.testing.assert_array_equal(getattr(b, name), getattr(a, name), err_msg=name)
         assert repr(b.info) == repr(a.info)
+
     assert_equal_networks(straight, crossed)
     sessions = RunDirectory(crossed).description()["sessions"]
     assert [session["collector"].get("transport", "ROS") for session in sessions] == [
@@ -119,21 +131,37 @@ def test_a_run_of_one_transport_goes_on_over_the_other_as_if_nothing_had_changed
 
 @pytest.mark.slow
 def test_the_process_without_ros_loads_no_rclpy(tmp_path: Path) -> None:
-    words = ["collect", "--method", "goal", "--episodes", "2", "--steps", "4", "--in-process", "--out", str(tmp_path)]
+    words = [
+        "collect",
+        "--method",
+        "goal",
+        "--episodes",
+        "2",
+        "--steps",
+        "4",
+        "--in-process",
+        "--out",
+        str(tmp_path),
+    ]
     code = (
         "import sys; from wayfarer_cli.main import app; app(sys.argv[1:], standalone_mode=False); "
         "print('loaded:', *sorted({'rclpy', 'wayfarer_msgs'} & sys.modules.keys()))"
     )
-    done = subprocess.run([VENV / "bin" / "python", "-c", code, *words], capture_output=True, text=True, timeout=300.0)
+    done = subprocess.run(
+        [VENV / "bin" / "python", "-c", code, *words], capture_output=True, text=True, timeout=300.0
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "loaded:"
 
 
-def test_its_bag_goes_at_the_robots_pace_and_on_behind_its_end_when_it_is_continued(tmp_path: Path) -> None:
+def test_its_bag_goes_at_the_robots_pace_and_on_behind_its_end_when_it_is_continued(
+    tmp_path: Path,
+) -> None:
     run, before = tmp_path / "run", -1
     for episodes in ("1", "2"):
         words = ("--method", "random", "--episodes", episodes, "--steps", "4", "--seed", "3")
         assert (done := collect(run, "--in-process", *words)).returncode == 0, done.stderr
+
     for file in RunDirectory(run).episodes().values():
         heard = [m for m in messages(file) if m.name == names.OBSERVATION_IMAGE]
         assert len(heard) == 5
@@ -151,17 +179,23 @@ def test_its_bag_is_read_by_other_tools_and_continued_by_the_same_command(tmp_pa
     collect(run, "--episodes", "2", "--steps", "5", "--in-process")
     straight = tmp_path / "straight"
     collect(straight, "--episodes", "2", "--steps", "5", "--in-process")
+
     for number in (0, 1):
         a, b = (read_episode(RunDirectory(folder).episodes()[number]) for folder in (run, straight))
         np.testing.assert_array_equal(a.stamps, b.stamps)
         np.testing.assert_array_equal(a.images, b.images)
+
     with AnyReader([run]) as reader:
         assert {c.topic for c in reader.connections} == {f"/wayfarer/{name}" for name in TOPICS}
         targets = [c for c in reader.connections if c.topic.endswith("target_pose")]
         assert sum(1 for _ in reader.messages(targets)) == 10
+
     sessions = RunDirectory(run).description()["sessions"]
     assert [session["collector"]["transport"] for session in sessions] == ["in process"] * 2
-    assert "holds 2 finished episodes already" in collect(run, "--episodes", "2", "--steps", "5", "--in-process").stdout
+    assert (
+        "holds 2 finished episodes already"
+        in collect(run, "--episodes", "2", "--steps", "5", "--in-process").stdout
+    )
 
 
 @pytest.mark.slow
@@ -170,13 +204,28 @@ def test_an_arm_beyond_its_box_ends_each_attempt_typed_and_the_collection_after_
     way: tuple[str, ...], domain: int, tmp_path: Path
 ) -> None:
     config = tmp_path / "config.yaml"
-    config.write_text("/**/control:\n  ros__parameters: {workspace_min: [0.36, -0.35, 0.35]}\n")  # home is at z 0.09
-    words = (*WORDS, "--out", str(tmp_path / "run"), "--episodes", "1", "--config", str(config), *way)
+
+    # home is at z 0.09
+    config.write_text("/**/control:\n  ros__parameters: {workspace_min: [0.36, -0.35, 0.35]}\n")
+    words = (
+        *WORDS,
+        "--out",
+        str(tmp_path / "run"),
+        "--episodes",
+        "1",
+        "--config",
+        str(config),
+        *way,
+    )
     done = wayfarer(*words, timeout=600.0)  # between two tries over ROS there are seconds
     assert done.returncode != 0
     assert f"{TRIES} episodes in a row were aborted" in done.stdout + done.stderr
-    episodes = [read_episode(path).info for path in RunDirectory(tmp_path / "run").episodes().values()]
-    assert [(info.end, info.fault, info.steps) for info in episodes] == [(End.ABORTED, FaultKind.OTHER, 1)] * TRIES
+    episodes = [
+        read_episode(path).info for path in RunDirectory(tmp_path / "run").episodes().values()
+    ]
+    assert [(info.end, info.fault, info.steps) for info in episodes] == [
+        (End.ABORTED, FaultKind.OTHER, 1)
+    ] * TRIES
     assert all("the safety gate let no command pass" in info.reason for info in episodes)
 
 
@@ -188,21 +237,37 @@ def test_what_the_gate_aborted_is_tried_again_with_other_noise(
 
     def refuse_the_fourth(arm: Arm, action: np.ndarray) -> Decision:
         judged.append(action)
-        return Decision(None, np.zeros(3), Reason.OUTSIDE) if len(judged) == 4 else judge(arm, action)
+        return (
+            Decision(None, np.zeros(3), Reason.OUTSIDE) if len(judged) == 4 else judge(arm, action)
+        )
 
     monkeypatch.setattr(Arm, "judge", refuse_the_fourth)
     run = tmp_path / "run"
     collect_in_process(Collection("sim", "random-correlated", 2, 5, 3, run, "sequential", None))
     infos = [read_episode(path).info for path in RunDirectory(run).episodes().values()]
-    assert [(info.end, info.steps) for info in infos] == [(End.ABORTED, 4), (End.TRUNCATED, 5), (End.TRUNCATED, 5)]
+    assert [(info.end, info.steps) for info in infos] == [
+        (End.ABORTED, 4),
+        (End.TRUNCATED, 5),
+        (End.TRUNCATED, 5),
+    ]
     assert (judged[0] != judged[4]).any()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_it_cleanly_with_the_episode_closed(number: signal.Signals, code: int, tmp_path: Path) -> None:
+def test_a_signal_ends_it_cleanly_with_the_episode_closed(
+    number: signal.Signals, code: int, tmp_path: Path
+) -> None:
     run = tmp_path / "run"
-    words = [str(VENV / "bin" / "wayfarer"), *WORDS, "--out", str(run), "--steps", "5000", "--in-process"]
+    words = [
+        str(VENV / "bin" / "wayfarer"),
+        *WORDS,
+        "--out",
+        str(run),
+        "--steps",
+        "5000",
+        "--in-process",
+    ]
     process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
     wait_for(lambda: list(run.glob("*.part")), "the first episode")
     process.send_signal(number)

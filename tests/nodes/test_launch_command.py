@@ -8,8 +8,17 @@ from pathlib import Path
 DEADLINE = 300.0  # s
 
 
-def test_a_launch_says_where_its_run_is_how_far_and_what_to_open(domain: int, tmp_path: Path) -> None:
-    command = [Path(sys.prefix) / "bin/wayfarer", "launch", "sim.launch.xml", "run:=mine", "episodes:=2", "steps:=5"]
+def test_a_launch_says_where_its_run_is_how_far_and_what_to_open(
+    domain: int, tmp_path: Path
+) -> None:
+    command = [
+        Path(sys.prefix) / "bin/wayfarer",
+        "launch",
+        "sim.launch.xml",
+        "run:=mine",
+        "episodes:=2",
+        "steps:=5",
+    ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=DEADLINE)
     assert done.returncode == 0, done.stderr
     ours = [line for line in done.stderr.splitlines() if not line.startswith("[")]

@@ -1,4 +1,6 @@
-"""`wayfarer stop` and `wayfarer ack` against the control node, and a scene that waits for the operator's word."""
+"""`wayfarer stop` and `wayfarer ack` against the control node, and a scene that waits for the
+operator's word.
+"""
 
 import json
 import subprocess
@@ -30,10 +32,14 @@ def test_stop_is_confirmed_by_control_and_ack_lets_it_go_on(domain: int) -> None
         assert "robot: no state yet" in " ".join(done.stderr.split())
         pose = base_pose(np.array([0.5, 0.0, 0.2]), np.array([1.0, 0.0, 0.0, 0.0]))
         place, state = me.publisher(contract.CURRENT_POSE), me.publisher(contract.ROBOT_STATE)
+
         for robot in (place, state):
             wait_for(lambda robot=robot: robot.get_subscription_count() == 1, "control to listen")
+
         state.publish(FrankaRobotState(robot_mode=FrankaRobotState.ROBOT_MODE_MOVE))
-        wait_for(lambda: me.last(contract.CONTROL_FAULT).kind == Fault.OPERATOR, "the robot to be heard")
+        wait_for(
+            lambda: me.last(contract.CONTROL_FAULT).kind == Fault.OPERATOR, "the robot to be heard"
+        )
         done = wayfarer("stop", "--namespace", "/", "--timeout", "60")
         assert done.returncode == 1, "nobody knows where the arm is"
         assert "its place is not known" in " ".join(done.stderr.split())
@@ -50,10 +56,15 @@ def test_stop_is_confirmed_by_control_and_ack_lets_it_go_on(domain: int) -> None
         assert done.returncode == 0, done.stderr
         assert "holding" in done.stdout
         assert me.last(contract.TARGET_POSE) is not None
-        wait_for(lambda: any(f.text == "stopped by the operator" for f in me.heard[names.CONTROL_FAULT]), "the fault")
+        wait_for(
+            lambda: any(f.text == "stopped by the operator" for f in me.heard[names.CONTROL_FAULT]),
+            "the fault",
+        )
         done = wayfarer("ack", "--namespace", "/", "--timeout", "60")
         assert done.returncode == 0, done.stderr
-        wait_for(lambda: me.last(contract.CONTROL_FAULT).kind != Fault.OPERATOR, "the end of the fault")
+        wait_for(
+            lambda: me.last(contract.CONTROL_FAULT).kind != Fault.OPERATOR, "the end of the fault"
+        )
 
 
 @pytest.mark.parametrize("word", ["stop", "ack"])
@@ -72,6 +83,7 @@ def test_a_stop_that_is_refused_is_an_error(domain: int) -> None:
     with peer(domain, namespace="wayfarer") as me:
         me.node.create_service(Trigger, names.HOLD, refuse)
         done = wayfarer("stop", "--timeout", "60")
+
     assert done.returncode == 1
     assert "refused: no pose yet: use the robot's own stop button" in " ".join(done.stderr.split())
 
@@ -86,43 +98,60 @@ def with_scene(folder: Path, strategy: str, timeout: float = 600.0) -> str:
         )
     )
     assert "scene_reset" in written.read_text()
+
     return str(written)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("word", ["ack", "resume"])
-def test_an_episode_waits_until_the_operator_has_put_the_scene_back(domain: int, tmp_path: Path, word: str) -> None:
+def test_an_episode_waits_until_the_operator_has_put_the_scene_back(
+    domain: int, tmp_path: Path, word: str
+) -> None:
     run, outcome = tmp_path / "run", {}
     words = ["launch", "sim.launch.xml", f"run:={run}", "episodes:=2", "steps:=5"]
     words.append(f"config:={with_scene(tmp_path, 'operator')}")
     thread = threading.Thread(target=lambda: outcome.update(done=wayfarer(*words)))
     thread.start()
+
     with peer(domain, namespace="wayfarer") as me:
         me.listen(contract.COLLECTOR_STATUS, contract.CONTROL_FAULT)
 
         def asked(episodes_done: int) -> bool:
             last = me.last(contract.COLLECTOR_STATUS)
-            return bool(last and last.episodes_done == episodes_done and "put the scene back" in last.detail)
+            return bool(
+                last and last.episodes_done == episodes_done and "put the scene back" in last.detail
+            )
 
         for number in range(2):
             wait_for(lambda number=number: asked(number), f"the question before episode {number}")
-            wait_for(lambda: me.last(contract.CONTROL_FAULT).kind == Fault.OPERATOR, "the hold while hands are there")
+            wait_for(
+                lambda: me.last(contract.CONTROL_FAULT).kind == Fault.OPERATOR,
+                "the hold while hands are there",
+            )
             if word == "ack":
                 assert wayfarer("ack", "--timeout", "60").returncode == 0
             else:
                 assert me.call(Trigger, names.RESUME, Trigger.Request()).success
+
         thread.join(120.0)
+
     assert outcome["done"].returncode == 0, outcome["done"].stderr
     info = json.loads(wayfarer("bag", "info", str(run), "--json").stdout)
     assert (info["episodes"], info["ends"]) == (2, {"truncated": 2})
 
 
 @pytest.mark.slow
-def test_a_collection_ends_when_nobody_puts_the_scene_back_in_time(domain: int, tmp_path: Path) -> None:
+def test_a_collection_ends_when_nobody_puts_the_scene_back_in_time(
+    domain: int, tmp_path: Path
+) -> None:
     config = with_scene(tmp_path, "operator", timeout=2.0)
-    done = wayfarer("launch", "sim.launch.xml", f"run:={tmp_path}/run", "steps:=5", f"config:={config}")
+    done = wayfarer(
+        "launch", "sim.launch.xml", f"run:={tmp_path}/run", "steps:=5", f"config:={config}"
+    )
     assert done.returncode == 1
-    assert "nobody put the scene back and said `wayfarer ack`; the arm holds" in " ".join(done.stderr.split())
+    assert "nobody put the scene back and said `wayfarer ack`; the arm holds" in " ".join(
+        done.stderr.split()
+    )
 
 
 @pytest.mark.slow
@@ -132,11 +161,13 @@ def test_a_sweep_goes_before_each_episode_and_is_not_recorded(domain: int, tmp_p
     words.append(f"config:={with_scene(tmp_path, 'sweep')}")
     thread = threading.Thread(target=lambda: outcome.update(done=wayfarer(*words)))
     thread.start()
+
     with peer(domain, namespace="wayfarer") as me:
         me.listen(contract.COLLECTOR_STATUS, contract.EXECUTED)
         thread.join(170.0)
         stages = [(status.stage, status.detail) for status in me.heard[names.COLLECTOR_STATUS]]
         executed = len(me.heard[names.EXECUTED])
+
     assert outcome["done"].returncode == 0, outcome["done"].stderr
     assert ("resetting", "scripted motion: sweep") in stages
     assert executed > 100, "the sweep goes through control"
@@ -151,6 +182,7 @@ def test_the_collectors_resume_does_not_lift_an_operators_stop(domain: int, tmp_
     words.append(f"config:={with_scene(tmp_path, 'operator')}")
     thread = threading.Thread(target=lambda: outcome.update(done=wayfarer(*words)))
     thread.start()
+
     with peer(domain, namespace="wayfarer") as me:
         me.listen(contract.COLLECTOR_STATUS, contract.CONTROL_FAULT, contract.EXECUTED)
 
@@ -161,19 +193,34 @@ def test_the_collectors_resume_does_not_lift_an_operators_stop(domain: int, tmp_
         wait_for(asked, "the question")
         assert wayfarer("stop", "--timeout", "60").returncode == 0
         assert me.call(Trigger, names.RESUME, Trigger.Request()).success
-        wait_for(lambda: "if the arm was stopped" in me.last(contract.COLLECTOR_STATUS).detail, "the status")
+        wait_for(
+            lambda: "if the arm was stopped" in me.last(contract.COLLECTOR_STATUS).detail,
+            "the status",
+        )
         moved = [record for record in me.heard[names.EXECUTED] if np.any(record.executed != 0.0)]
         assert moved == []
         assert me.last(contract.CONTROL_FAULT).text == "stopped by the operator"
         assert wayfarer("ack", "--timeout", "60").returncode == 0
         thread.join(120.0)
+
     assert outcome["done"].returncode == 0, outcome["done"].stderr
 
 
 @pytest.mark.slow
 def test_after_an_ack_the_status_says_what_goes_on(domain: int, tmp_path: Path) -> None:
-    command = [str(VENV / "bin" / "wayfarer"), "collect", "--method", "random", "--episodes", "100", "--steps", "200"]
-    process = subprocess.Popen([*command, "--out", str(tmp_path / "run")], stderr=subprocess.DEVNULL)
+    command = [
+        str(VENV / "bin" / "wayfarer"),
+        "collect",
+        "--method",
+        "random",
+        "--episodes",
+        "100",
+        "--steps",
+        "200",
+    ]
+    process = subprocess.Popen(
+        [*command, "--out", str(tmp_path / "run")], stderr=subprocess.DEVNULL
+    )
     try:
         with peer(domain, namespace="wayfarer") as me:
             me.listen(contract.COLLECTOR_STATUS)
@@ -182,7 +229,11 @@ def test_after_an_ack_the_status_says_what_goes_on(domain: int, tmp_path: Path) 
                 last = me.last(contract.COLLECTOR_STATUS)
                 return last is not None and last.stage == stage
 
-            wait_for(lambda: says("acting") and me.last(contract.COLLECTOR_STATUS).step > 3, "actions", 120.0)
+            wait_for(
+                lambda: says("acting") and me.last(contract.COLLECTOR_STATUS).step > 3,
+                "actions",
+                120.0,
+            )
             assert wayfarer("stop", "--timeout", "60").returncode == 0
             wait_for(lambda: says("faulted"), "the stop in the status")
             assert "stopped by the operator" in me.last(contract.COLLECTOR_STATUS).detail

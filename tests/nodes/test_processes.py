@@ -24,7 +24,10 @@ from wayfarer_data.upkeep.verify import GOOD, verify
 from wayfarer_msgs.action import Train
 
 # a program that starts a node and waits for it, as any launcher does
-LAUNCHER = "import subprocess, sys; p = subprocess.Popen(sys.argv[1:]); print(p.pid, flush=True); sys.exit(p.wait())"
+LAUNCHER = (
+    "import subprocess, sys; p = subprocess.Popen(sys.argv[1:]); print(p.pid, flush=True); "
+    "sys.exit(p.wait())"
+)
 
 
 def command(package: str, executable: str, *words: str) -> list[str]:
@@ -53,6 +56,7 @@ def record_three_steps(domain: int) -> None:
         assert feeder.begin(lambda: True)
         for step in range(3):
             feeder.step(step)
+
         wait_for(lambda: "messages" in recorder_says(me), "the recorder to have written them")
 
 
@@ -81,12 +85,15 @@ def test_a_signal_ends_the_recorder_with_its_episode_closed(
         record_three_steps(domain)
         node.send_signal(number)
         output, _ = node.communicate(timeout=DEADLINE)
+
     assert node.returncode == 0, output
     assert "Traceback" not in output
     check_that_nothing_is_lost(run)
 
 
-def test_a_recorder_whose_launcher_is_killed_ends_with_its_episode_closed(domain: int, tmp_path: Path) -> None:
+def test_a_recorder_whose_launcher_is_killed_ends_with_its_episode_closed(
+    domain: int, tmp_path: Path
+) -> None:
     run = tmp_path / "run"
     with process([sys.executable, "-c", LAUNCHER, *recorder(run)]) as launcher:
         assert launcher.stdout is not None
@@ -95,6 +102,7 @@ def test_a_recorder_whose_launcher_is_killed_ends_with_its_episode_closed(domain
         assert nodes_of() == {"wayfarer_replay": node}
         launcher.kill()
         wait_for(lambda: not nodes_of(), "the node to end")
+
     check_that_nothing_is_lost(run)
 
 
@@ -103,19 +111,28 @@ def test_a_recorder_whose_launcher_is_killed_ends_with_its_episode_closed(domain
 def test_no_node_of_a_launch_outlives_its_launcher_and_every_file_is_closed(
     domain: int, tmp_path: Path, number: signal.Signals
 ) -> None:
-    """As with `ros2 launch`, which passes no SIGTERM on: all that is left to the nodes is the kernel's word."""
+    """As with `ros2 launch`, which passes no SIGTERM on.
+
+    All that is left to the nodes is the kernel's word.
+    """
     run = tmp_path / "run"
     words = ["launch", "sim.launch.xml", f"run:={run}", "episodes:=1000", "steps:=5"]
     with process([sys.executable, "-c", LAUNCH_WITHOUT_CARE, *words]) as launcher:
-        wait_for(lambda: (run / "run.yaml").exists() and RunDirectory(run).episodes(), "a closed episode", 180.0)
+        wait_for(
+            lambda: (run / "run.yaml").exists() and RunDirectory(run).episodes(),
+            "a closed episode",
+            180.0,
+        )
         assert len(nodes_of()) == 6
         launcher.send_signal(number)
         wait_for(lambda: not nodes_of(), "every node to end")
+
     assert RunDirectory(run).torn() == {}
     assert verify(run).code == GOOD
 
 
-# starts the nodes of a launch file as ros2 launch does: pipes, no session of their own, no handler of SIGTERM
+# starts the nodes of a launch file as ros2 launch does: pipes, no session of their own, no handler
+# of SIGTERM
 LAUNCH_WITHOUT_CARE = """
 import subprocess, sys
 from pathlib import Path
@@ -143,24 +160,34 @@ def test_a_learner_that_is_stopped_while_it_learns_ends_at_once_and_without_a_wo
             wait_for(client.server_is_ready, "the learner")
             client.send_goal_async(Train.Goal(steps=100_000), feedback.append)
             wait_for(lambda: feedback, "ten updates", 120.0)
+
         node.send_signal(number)
         output, _ = node.communicate(timeout=DEADLINE)
+
     assert node.returncode == 0, output
     assert output == ""
-    assert not (run / "checkpoints" / "learner.safetensors").exists(), "what was not learned to its end is learned anew"
+    assert not (run / "checkpoints" / "learner.safetensors").exists(), (
+        "what was not learned to its end is learned anew"
+    )
 
 
 # --- one of a name ---
 
 
-def test_a_second_node_of_a_name_is_refused_with_one_line_and_changes_nothing(domain: int, tmp_path: Path) -> None:
+def test_a_second_node_of_a_name_is_refused_with_one_line_and_changes_nothing(
+    domain: int, tmp_path: Path
+) -> None:
     with process(recorder(tmp_path / "first")) as first, peer(domain) as me:
         wait_for(lambda: "replay" in me.health, "the first recorder")
-        done = subprocess.run(recorder(tmp_path / "second"), capture_output=True, text=True, timeout=DEADLINE)
+        done = subprocess.run(
+            recorder(tmp_path / "second"), capture_output=True, text=True, timeout=DEADLINE
+        )
         assert first.poll() is None
+
     assert done.returncode == 1
     expected = (
-        f"replay: ConfigError: /replay is there already in ROS domain {domain} on this machine (process {first.pid})"
+        f"replay: ConfigError: /replay is there already in ROS domain {domain} on this machine "
+        f"(process {first.pid})"
     )
     assert done.stderr.startswith(expected), done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -175,20 +202,31 @@ def test_nodes_of_two_namespaces_live_in_one_domain(domain: int, tmp_path: Path)
         peer(domain) as me,
     ):
         places = set()
-        me.node.create_timer(0.1, lambda: places.add(me.health["replay"].hardware_id) if me.health else None)
+        me.node.create_timer(
+            0.1, lambda: places.add(me.health["replay"].hardware_id) if me.health else None
+        )
         wait_for(lambda: places == {"/left", "/right"}, "both recorders")
 
 
 @pytest.mark.slow
 def test_two_simulators_in_one_domain_do_not_both_make_its_time(domain: int) -> None:
-    left, right = (command("wayfarer_sim_bridge", "sim_bridge", "-r", f"__ns:=/{side}") for side in ("left", "right"))
+    left, right = (
+        command("wayfarer_sim_bridge", "sim_bridge", "-r", f"__ns:=/{side}")
+        for side in ("left", "right")
+    )
     with process(left), peer(domain) as me:
         wait_for(lambda: "sim_bridge" in me.health, "the first simulator", 120.0)
         done = subprocess.run(right, capture_output=True, text=True, timeout=120.0)
         assert done.returncode == 1
         assert "/clock is there already" in done.stderr
-        wall = subprocess.Popen([*right, "-p", "lockstep:=false"], stderr=subprocess.PIPE, text=True)
-        wait_for(lambda: me.node.get_node_names_and_namespaces().count(("sim_bridge", "/right")), "the second", 120.0)
+        wall = subprocess.Popen(
+            [*right, "-p", "lockstep:=false"], stderr=subprocess.PIPE, text=True
+        )
+        wait_for(
+            lambda: me.node.get_node_names_and_namespaces().count(("sim_bridge", "/right")),
+            "the second",
+            120.0,
+        )
         wall.terminate()
         assert wall.communicate(timeout=DEADLINE)[1] == ""
 
@@ -201,7 +239,9 @@ def test_a_launch_beside_nodes_that_somebody_started_is_refused_before_it_starts
     with process(words) as node, peer(domain) as me:
         wait_for(lambda: "replay" in me.health, "the recorder")
         out = tmp_path / "second"
-        done = wayfarer("collect", "--method", "random", "--episodes", "1", "--steps", "2", "--out", str(out))
+        done = wayfarer(
+            "collect", "--method", "random", "--episodes", "1", "--steps", "2", "--out", str(out)
+        )
         assert done.returncode == 1
         assert done.stderr.startswith("error: /wayfarer/replay is there already in ROS domain")
         assert f"(process {node.pid})" in done.stderr
@@ -213,8 +253,12 @@ def test_a_launch_beside_nodes_that_somebody_started_is_refused_before_it_starts
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["pick #2: [b] 'b' \"c\" $(env HOME) {d} \\ Würfel 测试 x:=y", "20241105"])
-def test_a_run_is_recorded_in_the_very_folder_that_was_named(domain: int, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["pick #2: [b] 'b' \"c\" $(env HOME) {d} \\ Würfel 测试 x:=y", "20241105"]
+)
+def test_a_run_is_recorded_in_the_very_folder_that_was_named(
+    domain: int, tmp_path: Path, name: str
+) -> None:
     words = ["--method", "random", "--episodes", "1", "--steps", "2"]
     done = subprocess.run(
         [str(VENV / "bin" / "wayfarer"), "collect", *words, "--out", name],
@@ -226,7 +270,9 @@ def test_a_run_is_recorded_in_the_very_folder_that_was_named(domain: int, tmp_pa
     assert done.returncode == 0, done.stderr
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert len(RunDirectory(tmp_path / name).episodes()) == 1
-    launched = wayfarer("launch", "sim.launch.xml", f"run:={tmp_path / name}", "episodes:=2", "steps:=2")
+    launched = wayfarer(
+        "launch", "sim.launch.xml", f"run:={tmp_path / name}", "episodes:=2", "steps:=2"
+    )
     assert launched.returncode == 0, launched.stderr
     assert len(RunDirectory(tmp_path / name).episodes()) == 2
     told = wayfarer("bag", "info", str(tmp_path / name), COLUMNS="400")
@@ -238,7 +284,10 @@ def test_a_text_that_ros_would_cut_off_is_refused_by_the_node(domain: int) -> No
     words = command("wayfarer_replay", "replay", "-p", "run:=pick #2")
     done = subprocess.run(words, capture_output=True, text=True, timeout=DEADLINE, env=os.environ)
     assert done.returncode == 1
-    expected = "replay: ConfigError: -p run:=pick #2: of this YAML ROS takes only 'pick'; a text is quoted, "
+    expected = (
+        "replay: ConfigError: -p run:=pick #2: of this YAML ROS takes only 'pick'; a text is "
+        "quoted, "
+    )
     assert done.stderr == f"{expected}-p 'run:=\"pick #2\"'\n"
 
 
@@ -253,10 +302,14 @@ def test_a_collection_that_waits_for_a_learner_nobody_started_says_so_within_sec
     with process([str(VENV / "bin" / "wayfarer"), *words]) as launch:
         assert launch.stdout is not None
         for line in launch.stdout:
-            if "learner: not heard of; novelty: not heard of; method goal learns: learning:=true starts them" in line:
+            if (
+                "learner: not heard of; novelty: not heard of; method goal learns: learning:=true "
+                "starts them" in line
+            ):
                 break
         else:
             raise AssertionError("the launch ended before it said what it waits for")
+
         assert launch.poll() is None
         launch.send_signal(signal.SIGINT)
         launch.communicate(timeout=DEADLINE)

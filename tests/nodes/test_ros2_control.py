@@ -1,4 +1,7 @@
-"""The endpoints of CRISP and an arm's driver, faked: what is missing is named, and an episode runs through them."""
+"""The endpoints of CRISP and an arm's driver, faked.
+
+What is missing is named, and an episode runs through them.
+"""
 
 import threading
 from pathlib import Path
@@ -18,7 +21,13 @@ from wayfarer_bags.bag import read_episode
 from wayfarer_bags.episode import End
 from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_common import contract, qos
-from wayfarer_common.conversions import active_errors, base_pose, position_of, quaternion_of, to_nanoseconds
+from wayfarer_common.conversions import (
+    active_errors,
+    base_pose,
+    position_of,
+    quaternion_of,
+    to_nanoseconds,
+)
 from wayfarer_control.faults import judge
 from wayfarer_core import names
 from wayfarer_core.fault import FaultKind
@@ -32,8 +41,13 @@ def says(me: Peer, words: str) -> bool:
 
 def test_what_is_missing_is_named_until_it_is_there(domain: int) -> None:
     with peer(domain) as me, node_process("wayfarer_ros2_control", "ros2_control"):
-        wait_for(lambda: says(me, "no subscription of /target_pose (cartesian_impedance_controller"), "the complaint")
-        assert says(me, f"no publisher of {ROBOT_STATE} (franka_robot_state_broadcaster should be it)")
+        wait_for(
+            lambda: says(me, "no subscription of /target_pose (cartesian_impedance_controller"),
+            "the complaint",
+        )
+        assert says(
+            me, f"no publisher of {ROBOT_STATE} (franka_robot_state_broadcaster should be it)"
+        )
         answer = me.call(Reset, names.RESET, Reset.Request())
         assert not answer.success
         assert "no action of /action_server/error_recovery" in answer.message
@@ -47,7 +61,10 @@ def test_a_best_effort_pose_is_named(domain: int) -> None:
     best_effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
     with peer(domain) as me, node_process("wayfarer_ros2_control", "ros2_control"):
         FakeRobot(me, pose=best_effort)
-        wait_for(lambda: says(me, "/current_pose (pose_broadcaster should be it) is best effort"), "the complaint")
+        wait_for(
+            lambda: says(me, "/current_pose (pose_broadcaster should be it) is best effort"),
+            "the complaint",
+        )
 
 
 def test_a_second_commander_is_named(domain: int) -> None:
@@ -55,9 +72,14 @@ def test_a_second_commander_is_named(domain: int) -> None:
         FakeRobot(me)
         me.listen(contract.ACKNOWLEDGEMENT)
         me.wait_ready("franka_bridge")
+
         for _ in range(2):
             me.node.create_publisher(PoseStamped, "/target_pose", qos.STEP)
-        wait_for(lambda: says(me, "/target_pose has 2 publishers, must have control alone"), "the complaint")
+
+        wait_for(
+            lambda: says(me, "/target_pose has 2 publishers, must have control alone"),
+            "the complaint",
+        )
         assert me.health["franka_bridge"].level != DiagnosticStatus.OK
 
 
@@ -67,14 +89,22 @@ def test_a_pandas_state_and_recovery_are_translated(domain: int) -> None:
         panda = FakePanda(me)
         recovery = ActionClient(me.node, ErrorRecovery, names.ERROR_RECOVERY)
         panda.mode = FrankaState.ROBOT_MODE_REFLEX
+
         with alive(panda, ""):
             wait_for(lambda: me.last(contract.ROBOT_STATE), "the first state")
             state = me.last(contract.ROBOT_STATE)
             assert active_errors(state.current_errors) == ["cartesian_reflex"]
-            assert judge(state.robot_mode, active_errors(state.current_errors)).kind is FaultKind.REFLEX
+            assert (
+                judge(state.robot_mode, active_errors(state.current_errors)).kind
+                is FaultKind.REFLEX
+            )
             np.testing.assert_allclose(position_of(state.o_t_ee.pose), panda.position)
-            np.testing.assert_allclose(np.abs(quaternion_of(state.o_t_ee.pose)), [1.0, 0.0, 0.0, 0.0], atol=1e-9)
-            assert list(state.measured_joint_state.position) == pytest.approx([0.1 * i for i in range(7)])
+            np.testing.assert_allclose(
+                np.abs(quaternion_of(state.o_t_ee.pose)), [1.0, 0.0, 0.0, 0.0], atol=1e-9
+            )
+            assert list(state.measured_joint_state.position) == pytest.approx(
+                [0.1 * i for i in range(7)]
+            )
             assert state.measured_joint_state.name[6] == "panda_joint7"
             assert (state.time, state.inertia_ee.inertia.m) == (3.5, 0.73)
             wait_for(recovery.server_is_ready, "the recovery action")
@@ -84,11 +114,17 @@ def test_a_pandas_state_and_recovery_are_translated(domain: int) -> None:
             wait_for(result.done, "the recovery to end")
             assert result.result().status == 4  # action_msgs/GoalStatus STATUS_SUCCEEDED
             assert panda.recoveries == 1
-            wait_for(lambda: not active_errors(me.last(contract.ROBOT_STATE).current_errors), "a healthy state")
+            wait_for(
+                lambda: not active_errors(me.last(contract.ROBOT_STATE).current_errors),
+                "a healthy state",
+            )
 
 
 def test_a_recovery_that_nobody_answers_is_aborted(domain: int) -> None:
-    with peer(domain) as me, node_process("wayfarer_ros2_control", "panda_names", recovery_timeout=1.0):
+    with (
+        peer(domain) as me,
+        node_process("wayfarer_ros2_control", "panda_names", recovery_timeout=1.0),
+    ):
         recovery = ActionClient(me.node, ErrorRecovery, names.ERROR_RECOVERY)
         wait_for(recovery.server_is_ready, "the recovery action")
         goal = recovery.send_goal_async(ErrorRecovery.Goal())
@@ -99,7 +135,10 @@ def test_a_recovery_that_nobody_answers_is_aborted(domain: int) -> None:
 
 
 def test_what_is_missing_of_a_pandas_driver_is_named(domain: int) -> None:
-    with peer(domain) as me, node_process("wayfarer_ros2_control", "ros2_control", driver="multipanda_ros2"):
+    with (
+        peer(domain) as me,
+        node_process("wayfarer_ros2_control", "ros2_control", driver="multipanda_ros2"),
+    ):
         wait_for(lambda: says(me, "no publisher of /franka/joint_states"), "the complaint")
         assert says(me, f"no service of {RECOVERY} (franka_hardware should be it)")
         FakePanda(me)
@@ -113,20 +152,33 @@ def test_hardware_launch_collects_through_their_names_and_the_bag_has_the_contra
     domain: int, tmp_path: Path, arm: str, fake: type[FakeRobot]
 ) -> None:
     run, outcome = tmp_path / "run", {}
-    words = ["launch", "hardware.launch.xml", "backend:=ros2_control", f"robot:={arm}", f"run:={run}", "episodes:=1"]
+    words = [
+        "launch",
+        "hardware.launch.xml",
+        "backend:=ros2_control",
+        f"robot:={arm}",
+        f"run:={run}",
+        "episodes:=1",
+    ]
     words += ["steps:=6"]
     config = tmp_path / "config.yaml"
     as_shipped = (Path(__file__).parents[2] / f"launch/config/hardware_{arm}.yaml").read_text()
     config.write_text(
-        as_shipped.replace("scene_reset: none", "scene_reset: home").replace("source: v4l2", "source: topic")
+        as_shipped.replace("scene_reset: none", "scene_reset: home").replace(
+            "source: v4l2", "source: topic"
+        )
     )
-    thread = threading.Thread(target=lambda: outcome.update(done=wayfarer(*words, f"config:={config}")))
+    thread = threading.Thread(
+        target=lambda: outcome.update(done=wayfarer(*words, f"config:={config}"))
+    )
+
     with peer(domain) as me:
         robot = fake(me)
         robot.position = np.array([0.40, -0.2, 0.3])
         with alive(robot, "/wayfarer"):
             thread.start()
             thread.join(170.0)
+
     assert outcome["done"].returncode == 0, outcome["done"].stderr
     episode = read_episode(RunDirectory(run).episodes()[0])
     assert (episode.steps, episode.lost_steps, episode.info.end) == (6, 0, End.TRUNCATED)
@@ -138,13 +190,19 @@ def test_hardware_launch_collects_through_their_names_and_the_bag_has_the_contra
     assert episode.valid.all()
 
 
-def test_a_target_is_acknowledged_where_the_arm_follows_it_and_refused_where_it_does_not(domain: int) -> None:
+def test_a_target_is_acknowledged_where_the_arm_follows_it_and_refused_where_it_does_not(
+    domain: int,
+) -> None:
     with peer(domain) as me, node_process("wayfarer_ros2_control", "ros2_control"):
         robot = FakeRobot(me)
         me.listen(contract.ACKNOWLEDGEMENT)
         control = me.node.create_publisher(PoseStamped, "/target_pose", qos.STEP)
         me.wait_ready("franka_bridge")
-        wait_for(lambda: control.get_subscription_count() == 2, "the controller, and who judges it, to listen")
+        wait_for(
+            lambda: control.get_subscription_count() == 2,
+            "the controller, and who judges it, to listen",
+        )
+
         for stamp, stuck in ((1, False), (2, True), (3, False)):
             robot.stuck = stuck
             target = base_pose(robot.position + [0.0, 0.1, 0.0], DOWN, stamp)

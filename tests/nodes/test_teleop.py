@@ -1,4 +1,7 @@
-"""A person at a device, over real DDS on the simulator: recorded messages of a gamepad stand in for hands."""
+"""A person at a device, over real DDS on the simulator.
+
+Recorded messages of a gamepad stand in for hands.
+"""
 
 import json
 import os
@@ -53,7 +56,11 @@ class Session:
     def begin(self, pad: Gamepad) -> None:
         """Press start until the arm is home and the first action has come."""
         before = len(self.actions)
-        wait_for(lambda: pad.hold("rest") or pad.hold("start") or len(self.actions) > before, "the start", 120.0)
+        wait_for(
+            lambda: pad.hold("rest") or pad.hold("start") or len(self.actions) > before,
+            "the start",
+            120.0,
+        )
         pad.hold("rest")
 
     def wait_for_actions(self, count: int, source: int) -> list[Action]:
@@ -64,21 +71,28 @@ class Session:
             return [action for action in self.actions[before:] if action.source == source]
 
         wait_for(lambda: len(of_it()) >= count, f"{count} actions of source {source}")
+
         return of_it()
 
     def end(self) -> list[Episode]:
         output, _ = self.process.communicate(timeout=180.0)
         assert self.process.returncode == 0, output
         wait_for(lambda: nodes_of() == {}, "the nodes to end")
-        return [read_episode(path, with_images=False) for path in RunDirectory(self.run).episodes().values()]
+
+        return [
+            read_episode(path, with_images=False)
+            for path in RunDirectory(self.run).episodes().values()
+        ]
 
 
 def collecting(tmp_path: Path, *words: str) -> Iterator[Session]:
-    config = write_config(tmp_path / "config.yaml", actor={"device_timeout": 5.0})  # s: the machine may be busy
+    # s: the machine may be busy
+    config = write_config(tmp_path / "config.yaml", actor={"device_timeout": 5.0})
     words = (*words, "--config", str(config), "--out", str(tmp_path / "run"))
     command = [str(VENV / "bin" / "wayfarer"), "collect", *words]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     domain = int(os.environ["ROS_DOMAIN_ID"])
+
     try:
         with peer(domain, "/wayfarer") as me:
             me.listen(contract.COLLECTOR_STATUS, contract.POLICY_ACTION)
@@ -121,6 +135,7 @@ def test_demonstrations_are_moved_held_ended_discarded_and_lost_as_the_person_an
         pad.hold("left")
         by_hand.wait_for_actions(3, Action.HUMAN)
         killed = pad.kill()
+
     wait_for((by_hand.run / "episode_000002.mcap").exists, "the lost episode's file")
     with gamepad() as pad:
         by_hand.begin(pad)
@@ -156,14 +171,19 @@ def test_demonstrations_are_moved_held_ended_discarded_and_lost_as_the_person_an
 
 
 def assert_as_asked(requested: np.ndarray, wish: list[float]) -> None:
-    """Each action of a person is their wish, or a hold where a busy machine let it grow too old; most are no hold."""
+    """Each action of a person is their wish, or a hold where a busy machine let it grow too old.
+
+    Most are no hold.
+    """
     moving = np.abs(requested).max(axis=1) > 0.0
     np.testing.assert_allclose(requested[moving], np.tile(wish, (moving.sum(), 1)), atol=1e-6)
     assert moving.mean() > 0.5
 
 
 def assert_held_in_time(lost: Episode, killed: float) -> None:
-    """The first action of a device that is gone is a hold, one and a half control periods later at most."""
+    """The first action of a device that is gone is a hold, one and a half control periods later at
+    most.
+    """
     stamps = lost.stamps[: lost.steps] * 1e-9
     period = float(np.median(np.diff(stamps)))
     moving = np.abs(lost.requested).max(axis=1) > 0.0
@@ -179,11 +199,22 @@ def assert_used_as_any_other_run(run: Path, tmp_path: Path) -> None:
     for words in (
         ["bag", "verify", str(run)],
         ["report", str(run), "--out", str(tmp_path / "page.html")],
-        ["train", "position", str(run), "--epochs", "1", "--seeds", "1", "--out", str(tmp_path / "position")],
+        [
+            "train",
+            "position",
+            str(run),
+            "--epochs",
+            "1",
+            "--seeds",
+            "1",
+            "--out",
+            str(tmp_path / "position"),
+        ],
         ["export", "minari", str(run), str(tmp_path / "hands-v0")],
     ):
         done = wayfarer(*words)
         assert done.returncode == 0, (words, done.stdout, done.stderr)
+
     assert names.TELEOP_COMMAND in (run / "metadata.yaml").read_text()
 
 
@@ -200,10 +231,15 @@ def test_velocities_of_a_program_are_wishes_and_its_silence_is_passed_on(domain:
         wait_for(lambda: program.publish(twist) or me.last(contract.TELEOP_COMMAND), "a command")
         command = me.last(contract.TELEOP_COMMAND)
         assert (command.engaged, command.action.tolist()) == (True, [0.25, -1.0, 0.0])
-        me.node.create_subscription(TeleopCommand, names.TELEOP_COMMAND, lambda _: None, 10)  # stands for the actor
+
+        # stands for the actor
+        me.node.create_subscription(TeleopCommand, names.TELEOP_COMMAND, lambda _: None, 10)
 
         def complains() -> bool:
-            return "teleop" in me.health and "nothing on /teleop/twist for 0.5 s" in me.health["teleop"].message
+            return (
+                "teleop" in me.health
+                and "nothing on /teleop/twist for 0.5 s" in me.health["teleop"].message
+            )
 
         wait_for(complains, "its complaint")
         assert all(np.isfinite(c.action).all() for c in me.heard[names.TELEOP_COMMAND])
@@ -211,10 +247,17 @@ def test_velocities_of_a_program_are_wishes_and_its_silence_is_passed_on(domain:
 
 def test_a_terminals_keys_are_wishes_and_ctrl_c_gives_the_terminal_back(domain: int) -> None:
     ours, theirs = pty.openpty()
-    words = [str(VENV / "lib" / "wayfarer_teleop" / "keyboard"), "--ros-args", "-r", "__ns:=/wayfarer"]
+    words = [
+        str(VENV / "lib" / "wayfarer_teleop" / "keyboard"),
+        "--ros-args",
+        "-r",
+        "__ns:=/wayfarer",
+    ]
     with peer(domain, "/wayfarer") as me:
         me.listen(contract.TELEOP_COMMAND)
-        process = subprocess.Popen(words, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        process = subprocess.Popen(
+            words, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
         try:
             heard = me.heard[names.TELEOP_COMMAND]
 
@@ -230,6 +273,7 @@ def test_a_terminals_keys_are_wishes_and_ctrl_c_gives_the_terminal_back(domain: 
         finally:
             process.terminate()
             output, _ = process.communicate(timeout=30.0)
+
     assert process.returncode == 0, output
     assert "space stop" in output
     os.close(theirs)
@@ -239,31 +283,57 @@ def test_a_terminals_keys_are_wishes_and_ctrl_c_gives_the_terminal_back(domain: 
 def test_a_collection_in_one_process_is_driven_by_the_keys_of_its_terminal(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     run = tmp_path / "run"
-    words = ["collect", "--method", "teleop", "--device", "keyboard", "--in-process", "--episodes", "1"]
+    words = [
+        "collect",
+        "--method",
+        "teleop",
+        "--device",
+        "keyboard",
+        "--in-process",
+        "--episodes",
+        "1",
+    ]
     command = [str(VENV / "bin" / "wayfarer"), *words, "--steps", "100", "--out", str(run)]
+
     with (tmp_path / "said").open("w") as said:
         process = subprocess.Popen(command, stdin=theirs, stdout=said, stderr=subprocess.STDOUT)
+
     try:
-        wait_for(lambda: "Enter start" in (tmp_path / "said").read_text(), "the keys to be explained", 120.0)
+        wait_for(
+            lambda: "Enter start" in (tmp_path / "said").read_text(),
+            "the keys to be explained",
+            120.0,
+        )
         for number, ending in enumerate((b"x", b"y")):  # the first is discarded
             part = run / f"episode_{number:06d}.mcap.part"
             wait_for(part.exists, "the episode's file", 120.0)
             held = time.monotonic() + 3.0  # s a person holds the key: six periods
-            wait_for(lambda held=held: os.write(ours, b"\n9d") and time.monotonic() > held, "the key to be let go")
+            wait_for(
+                lambda held=held: os.write(ours, b"\n9d") and time.monotonic() > held,
+                "the key to be let go",
+            )
             closed = part.with_suffix("")
-            wait_for(lambda end=ending, closed=closed: os.write(ours, end) and closed.exists(), "its end")
+            wait_for(
+                lambda end=ending, closed=closed: os.write(ours, end) and closed.exists(), "its end"
+            )
+
         assert process.wait(60.0) == 0, (tmp_path / "said").read_text()
     finally:
         process.kill()
         process.wait(10.0)
         os.close(theirs)
         os.close(ours)
-    discarded, kept = (read_episode(path, with_images=False) for path in RunDirectory(run).episodes().values())
+
+    discarded, kept = (
+        read_episode(path, with_images=False) for path in RunDirectory(run).episodes().values()
+    )
     assert (discarded.info.end, discarded.info.reason) == (End.ABORTED, DISCARDED)
     assert (kept.info.end, kept.lost_steps) == (End.TERMINATED, 0)
     by_hand = kept.sources == ActionSource.HUMAN
     assert by_hand.any()
-    np.testing.assert_allclose(kept.requested[by_hand], np.tile([0.0, -0.9, 0.0], (by_hand.sum(), 1)), atol=1e-6)
+    np.testing.assert_allclose(
+        kept.requested[by_hand], np.tile([0.0, -0.9, 0.0], (by_hand.sum(), 1)), atol=1e-6
+    )
     assert kept.ee_positions[-1, 1] < kept.ee_positions[0, 1]
 
 
@@ -282,7 +352,9 @@ def test_a_person_takes_over_from_a_policy_while_they_hold_the_button_and_gives_
         assisted.wait_for_actions(3, Action.HUMAN)
         pad.hold("pushed, dead man released")
         given_back = assisted.wait_for_actions(3, Action.POLICY)
-        assert all(np.abs(action.action).max() > 0.0 for action in given_back), "the policy acts, and does not hold"
+        assert all(np.abs(action.action).max() > 0.0 for action in given_back), (
+            "the policy acts, and does not hold"
+        )
         pad.hold("success")
         assisted.wait_for_stage("acting", episodes_done=1)
         pad.hold("rest")
@@ -291,8 +363,14 @@ def test_a_person_takes_over_from_a_policy_while_they_hold_the_button_and_gives_
         assisted.wait_for_actions(2, Action.HUMAN)
         killed = pad.kill()
         wait_for((assisted.run / "episode_000001.mcap").exists, "the lost episode's file")
-    first, lost, last = assisted.end()  # the policy goes on by itself, in an episode that nobody holds
-    assert (first.info.end, lost.info.end, last.info.end) == (End.TERMINATED, End.ABORTED, End.TRUNCATED)
+
+    # the policy goes on by itself, in an episode that nobody holds
+    first, lost, last = assisted.end()
+    assert (first.info.end, lost.info.end, last.info.end) == (
+        End.TERMINATED,
+        End.ABORTED,
+        End.TRUNCATED,
+    )
     assert lost.info.fault is FaultKind.CONNECTION
     assert_held_in_time(lost, killed)
     by_hand = first.sources == ActionSource.HUMAN
@@ -302,6 +380,8 @@ def test_a_person_takes_over_from_a_policy_while_they_hold_the_button_and_gives_
     assert (last.sources == ActionSource.POLICY).all()
 
     info = json.loads(wayfarer("bag", "info", str(assisted.run), "--json").stdout)
-    assert info["human_steps"] == sum(int((e.sources == ActionSource.HUMAN).sum()) for e in (first, lost, last))
+    assert info["human_steps"] == sum(
+        int((e.sources == ActionSource.HUMAN).sum()) for e in (first, lost, last)
+    )
     assert info["human"][0]["episode"] == 0
     assert "steps chosen by a person" in wayfarer("bag", "info", str(assisted.run)).stdout

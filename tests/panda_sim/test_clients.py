@@ -49,6 +49,7 @@ def client(python: str | Path, name: str, *words: str) -> Any:
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENT)
     print(done.stderr)
     assert done.returncode == 0, done.stdout
+
     return json.loads(done.stdout)
 
 
@@ -87,6 +88,7 @@ def test_libfranka_says_what_is_wrong_in_its_own_words(host: str) -> None:
         "after all": "IDLE",
     }
     assert set(said) == set(expected)
+
     for what, words in expected.items():
         assert words in said[what], what
 
@@ -99,6 +101,7 @@ def test_a_client_that_shares_no_code_with_libfranka_drives_arm_and_hand(host: s
     assert max(found["cartesian_mm"].values()) < 3.0
     assert max(found["joints_rad"].values()) < 0.03
     assert found["hand"] == [True, True, False], "there is nothing to grasp"
+
     # It has a model of the FER of its own: the simulated arm weighs about the same.
     np.testing.assert_allclose(found["gravity"], found["tau_J"], atol=0.25)
 
@@ -137,6 +140,7 @@ def test_it_starts_in_three_seconds_and_may_neither_hurry_nor_do_anything_as_roo
     rights = ["setpriv", "--bounding-set", "-all"] if os.getuid() == 0 else []
     command = [*rights, str(VENV / "bin/panda-sim"), "--host", host, "--draw", str(tmp_path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
     with ended(process):
         wait_for(lambda: ready.exists() or process.poll() is not None, "it to listen")
         assert process.poll() is None, process.communicate()[0]

@@ -72,9 +72,11 @@ class Arm:
                 self.driver.state()
             except DeviceError as error:
                 found.append(error)
+
             return bool(found)
 
         wait_for(fails, "the fault to be told", SOON)
+
         return found[0]
 
     def well(self) -> RobotState:
@@ -85,6 +87,7 @@ class Arm:
             lambda: self.driver.state().T_O_EE[1, 3] > before[1] + 0.01, "the arm to follow", SOON
         )
         self.driver.stop()
+
         return self.driver.state()
 
 
@@ -100,8 +103,10 @@ def arm(simulator: None) -> Iterator[Arm]:
     ask((HOST, CONSOLE_PORT), "place")
     driver = PandaPyDriver(THIS)
     driver.connect()
+
     if driver.state().robot_mode == Mode.REFLEX:
         driver.recover()
+
     yield Arm(driver)
     try:
         driver.close()
@@ -168,6 +173,7 @@ def test_a_recovery_while_the_user_stop_is_pressed_is_refused(arm: Arm) -> None:
     arm.tell("user_stop on")
     with pytest.raises(MotionAbortedError, match="User stopped"):
         arm.driver.recover()
+
     arm.tell("user_stop off")
     arm.driver.recover()
     arm.well()
@@ -179,8 +185,10 @@ def test_an_arm_that_is_not_idle_at_first_must_be_recovered_before_it_moves(arm:
     arm.driver.connect()
     assert arm.driver.state().robot_mode == Mode.USER_STOPPED
     arm.tell("user_stop off")
+
     with pytest.raises(MotionAbortedError, match="not set yet"):
         arm.driver.home(lambda: True)
+
     arm.driver.recover()
     arm.well()
 
@@ -194,6 +202,7 @@ def test_a_lost_connection_is_told_within_seconds_and_the_next_one_works(
     arm.well()
     if moving:
         arm.track()
+
     arm.tell(line)
     began = time.monotonic()
     assert isinstance(arm.raised(), ConnectionLostError)
@@ -204,11 +213,13 @@ def test_a_lost_connection_is_told_within_seconds_and_the_next_one_works(
             arm.driver.connect()
         except ConnectionLostError:
             return False
+
         return True
 
     wait_for(connected, "the next connection", 60.0)
     if arm.driver.state().robot_mode != Mode.IDLE:
         arm.driver.recover()
+
     arm.well()
 
 
@@ -224,6 +235,7 @@ def test_a_way_home_is_given_up_when_it_is_no_longer_wanted(arm: Arm) -> None:
 
     with pytest.raises(StoppedError):
         arm.driver.home(still_wanted)
+
     stopped = arm.driver.state().q[0]
     assert 0.3 < stopped < 1.35
     arm.well()
@@ -237,10 +249,12 @@ def test_a_reflex_on_the_way_home_is_told(arm: Arm) -> None:
         if not hit.is_set() and arm.driver.state().q[0] < 1.3:
             hit.set()
             arm.tell("fault joint_reflex")
+
         return True
 
     with pytest.raises(MotionAbortedError, match="joint_reflex"):
         arm.driver.home(hit_it)
+
     arm.driver.recover()
     arm.well()
 
@@ -256,8 +270,10 @@ def test_the_state_can_be_asked_for_while_a_recovery_takes_its_time(arm: Arm) ->
     recovering = threading.Thread(target=arm.driver.recover)
     recovering.start()
     states = []
+
     while recovering.is_alive():
         states.append(arm.driver.state().robot_mode)
+
     recovering.join()
     assert set(states) <= {Mode.REFLEX, Mode.RECOVERY, Mode.IDLE}
     arm.well()
@@ -288,6 +304,7 @@ def test_what_is_told_from_memory_is_no_older_than_what_ended_the_motion(
     arm._panda, arm._controller, arm._last = Ended(), Heard(), replace(STATE, robot_mode=Mode.MOVE)
     with pytest.raises(MotionAbortedError, match="reflex"):
         arm.state()
+
     with arm._handle:  # as a recovery has it
         assert arm.state().robot_mode == Mode.REFLEX
 
@@ -314,6 +331,7 @@ def test_a_hand_that_is_pushed_away_from_its_target_is_pulled_no_harder_than_con
     for y in (0.25, 0.02):
         T[:3, 3] = [0.48, y, 0.083]
         arm._lead(replace(STATE, T_O_EE=T.copy()))
+
     springs = [
         np.linalg.norm(heard.positions[0] - [0.48, 0.25, 0.083]),
         np.linalg.norm(heard.positions[1] - T[:3, 3]),
@@ -354,6 +372,7 @@ def test_nobody_outlives_a_node_that_is_killed(arm: Arm, stuck: bool) -> None:
     node = subprocess.Popen(
         [sys.executable, "-c", LONE, HOST], stdout=subprocess.PIPE, text=True, env=environment
     )
+
     try:
         assert node.stdout is not None
         child = int(node.stdout.readline())
@@ -363,8 +382,10 @@ def test_nobody_outlives_a_node_that_is_killed(arm: Arm, stuck: bool) -> None:
         node.kill()
         node.wait()
         node.stdout.close()
+
     if stuck:
         os.kill(child, signal.SIGCONT)
+
     wait_for(
         lambda: not Path(f"/proc/{child}").exists() or is_zombie(child), "the child to end", SOON
     )

@@ -1,4 +1,6 @@
-"""The camera of a rig: draws the simulated arm's world from the files that it writes, and publishes what it sees.
+"""The camera of a rig.
+
+Draws the simulated arm's world from the files that it writes, and publishes what it sees.
 
 Runs in `.venv` as a process of its own, so that drawing never holds up the server's 1 kHz. Usage:
 
@@ -25,7 +27,8 @@ from wayfarer_sim.rendering import ROBOT_GROUP, VISUAL_GROUP, Image, Renderer
 SIZE = 168  # pixels
 RATE = 10.0  # Hz
 NOISE = 2  # of 255; a real sensor's, without which pictures of an arm at rest would count as frozen
-_SERVERS_VISUAL, _HIDDEN = 2, 5  # geom group of the simulated arms' visible meshes, and one that is never drawn
+# geom group of the simulated arms' visible meshes, and one that is never drawn
+_SERVERS_VISUAL, _HIDDEN = 2, 5
 
 
 class World:
@@ -40,19 +43,26 @@ class World:
         self._model, self._data = model, mujoco.MjData(model)
         self._state = StateReader(folder / STATE, model.nq)
         self._renderer = Renderer(model, CAMERA)
-        self._renderer.options.flags[mujoco.mjtVisFlag.mjVIS_CONVEXHULL] = True  # panda_sim's meshes are large
+
+        # panda_sim's meshes are large
+        self._renderer.options.flags[mujoco.mjtVisFlag.mjVIS_CONVEXHULL] = True
         self._rng = np.random.default_rng(0)
 
     def picture(self) -> tuple[int, Image] | None:
-        """Return the time [ns] and the picture of a state not drawn yet; None where none can be read."""
+        """Return the time [ns] and the picture of a state not drawn yet.
+
+        None where none can be read.
+        """
         read = self._state.read()
         if read is None:
             return None
+
         stamp, self._data.qpos[:] = read
         mujoco.mj_kinematics(self._model, self._data)
         mujoco.mj_camlight(self._model, self._data)
         pixels = self._renderer.render(self._data, SIZE, SIZE).astype(np.int16)
         pixels += self._rng.integers(-NOISE, NOISE + 1, pixels.shape, dtype=np.int16)
+
         return stamp, np.clip(pixels, 0, 255).astype(np.uint8)
 
     def close(self) -> None:
@@ -93,6 +103,7 @@ def camera_info() -> CameraInfo:
     info.k = [focal, 0.0, centre, 0.0, focal, centre, 0.0, 0.0, 1.0]
     info.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
     info.p = [focal, 0.0, centre, 0.0, 0.0, focal, centre, 0.0, 0.0, 0.0, 1.0, 0.0]
+
     return info
 
 

@@ -26,13 +26,22 @@ def main() -> None:
     given = parser.parse_args()
     arm, host = ARMS[given.robot], own_host()
     words = ["collect", "--target", "hardware", "--robot", given.robot, "--robot-ip", host]
-    words += ["--method", given.method, "--episodes", str(given.episodes), "--steps", str(given.steps)]
+    words += [
+        "--method",
+        given.method,
+        "--episodes",
+        str(given.episodes),
+        "--steps",
+        str(given.steps),
+    ]
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         words += ["--out", str(given.out), "--config", str(config_of(arm, folder))]
         with arm.start(host, folder, ()), rig_camera(folder, "/wayfarer"):
             done = subprocess.run([str(VENV / "bin" / "wayfarer"), *words], preexec_fn=hurry)
+
     sys.exit(done.returncode)
 
 

@@ -2,8 +2,8 @@
 
     .venv/bin/python tests/rigs/faults.py --count 30 --json [--robot panda]
 
-Every fault must be told, stop every command while it lasts, leave the nodes answering, and be gone afterwards.
-Nothing of ours may be left running in the end.
+Every fault must be told, stop every command while it lasts, leave the nodes answering, and be gone
+afterwards. Nothing of ours may be left running in the end.
 """
 
 import argparse
@@ -55,21 +55,31 @@ RIGS: tuple[tuple[Callable[[str], AbstractContextManager[Inject]], tuple[str, ..
 
 def main() -> None:
     """Inject every kind of fault many times; exit 1 where one was not borne."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--count", type=int, default=30, help="how often each kind")
     parser.add_argument("--json", action="store_true", help="print JSON only")
     every = [kind for _, kinds in RIGS for kind in kinds]
     parser.add_argument("--kind", nargs="+", choices=every, default=every, help="which kinds")
     parser.add_argument("--robot", choices=tuple(ARMS), default="fr3", help="which arm")
     given = parser.parse_args()
-    os.environ |= {"ROS_DOMAIN_ID": str(COMMANDS_DOMAIN), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
-    untested = set(every) - set(given.kind) | (set() if may_make_namespaces() else {arm_faults.NEEDS_CABLE})
+    os.environ |= {
+        "ROS_DOMAIN_ID": str(COMMANDS_DOMAIN),
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+    }
+    untested = set(every) - set(given.kind) | (
+        set() if may_make_namespaces() else {arm_faults.NEEDS_CABLE}
+    )
     borne, failures = Counter[str](), []
+
     for running, all_kinds in RIGS:
         kinds = [kind for kind in all_kinds if kind not in untested]
         if not kinds:
             continue
-        with redirect_stdout(sys.stderr), running(given.robot) as inject:  # where progress and the nodes' output go
+
+        # where progress and the nodes' output go
+        with redirect_stdout(sys.stderr), running(given.robot) as inject:
             for number in range(1, given.count + 1):
                 for name in kinds:
                     try:
@@ -77,10 +87,23 @@ def main() -> None:
                         borne[name] += 1
                     except AssertionError as error:
                         failures.append(f"{name}, number {number}: {error}")
+
                     print(f"{number}/{given.count} {name}: {borne[name]} borne", flush=True)
-    failures += [f"{package}, process {process}, was left" for package, process in nodes_of().items()]
-    result = {"count": given.count, "borne": borne, "failures": failures, "not tested": sorted(untested)}
-    print(json.dumps(result, indent=2) if given.json else "\n".join(f"{key}: {value}" for key, value in result.items()))
+
+    failures += [
+        f"{package}, process {process}, was left" for package, process in nodes_of().items()
+    ]
+    result = {
+        "count": given.count,
+        "borne": borne,
+        "failures": failures,
+        "not tested": sorted(untested),
+    }
+    print(
+        json.dumps(result, indent=2)
+        if given.json
+        else "\n".join(f"{key}: {value}" for key, value in result.items())
+    )
     sys.exit(bool(failures))
 
 

@@ -29,6 +29,7 @@ def cartesian(robot: "franka.Robot", backend: str, mode: str) -> float:
         away = np.array(arm.state().O_T_EE)[:3, 3] - begin - WAY
         arm.move_by(-WAY)
         time.sleep(SETTLED)
+
     return 1e3 * float(np.linalg.norm(away))
 
 
@@ -41,6 +42,7 @@ def joints(robot: "franka.Robot", backend: str) -> float:
         away = np.array(arm.state().q) - begin - TURN
         arm.move_by(-TURN)
         time.sleep(SETTLED)
+
     return float(np.abs(away).max())
 
 

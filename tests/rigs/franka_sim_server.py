@@ -1,4 +1,6 @@
-"""An FR3 with reflexes: franka-sim, which aborts motions that break the arm's limits, as the real robot does.
+"""An FR3 with reflexes.
+
+Franka-sim, which aborts motions that break the arm's limits, as the real robot does.
 
 Runs in `.venv/rig_limits`, knows no ROS. Usage:
 

@@ -1,6 +1,7 @@
 """An FR3 that a real libfranka client connects to: franky-sim with our table and cube in its world.
 
-Runs in `.venv/rig`, knows no ROS. Where its state is written, `camera.py` draws it from another process. Usage:
+Runs in `.venv/rig`, knows no ROS. Where its state is written, `camera.py` draws it from another
+process. Usage:
 
     .venv/rig/bin/python tests/rigs/franky_sim_server.py --host 127.0.0.11 --folder DIRECTORY
 """
@@ -22,12 +23,22 @@ from franky_sim.franka_robot_server import ControlMode
 from franky_sim.mujoco_simulator import MujocoSimulator
 
 PANDA_SIM = Path(__file__).parents[2] / "sim" / "panda_sim"
-sys.path.insert(0, str(PANDA_SIM))  # it is not installed in this environment, and what is used needs nothing else
+# it is not installed in this environment, and what is used needs nothing else
+sys.path.insert(0, str(PANDA_SIM))
 
 from panda_sim.world.picture import STATE, WORLD, StateWriter  # noqa: E402
 
 TABLE = PANDA_SIM / "panda_sim" / "world" / "scenes" / "table.xml"
-HOME = (0.0, 0.27652513678279866, 0.0, -2.4624608341966336, 0.0, 2.7389859697547383, 0.7858533022745215)  # [rad]
+# [rad]
+HOME = (
+    0.0,
+    0.27652513678279866,
+    0.0,
+    -2.4624608341966336,
+    0.0,
+    2.7389859697547383,
+    0.7858533022745215,
+)
 STATE_EVERY = 20  # ticks between two states for the camera
 PATIENCE = 0.02  # s
 LATE = 0.05  # s behind its time table at which the server starts a new one instead of hurrying
@@ -41,7 +52,9 @@ def build_world(simulator: MujocoSimulator) -> None:
 
 
 class Pace:
-    """Absolute deadlines at 1 kHz, so that a late tick is caught up and the arm's time keeps to the wall's."""
+    """Absolute deadlines at 1 kHz, so that a late tick is caught up and the arm's time keeps to the
+    wall's.
+    """
 
     def __init__(self) -> None:
         self._due = time.perf_counter()
@@ -59,8 +72,9 @@ class Pace:
 def wait_for_command(robot: Any) -> None:
     """Wait for the torques that answer the last state, for a while.
 
-    A torque controller whose client was held up by a busy machine would otherwise act on an old state, and swing. The
-    real arm has a real-time client; with this the simulated one only goes slower. franky-sim has no public access.
+    A torque controller whose client was held up by a busy machine would otherwise act on an old
+    state, and swing. The real arm has a real-time client; with this the simulated one only goes
+    slower. franky-sim has no public access.
     """
     udp = robot._FrankaServer__udp_socket
     if udp is not None and robot._FrankaRobotServer__control_mode == ControlMode.TORQUE:
@@ -72,6 +86,7 @@ def serve(server: franky_sim.SimulationServer, simulator: MujocoSimulator, folde
     ended: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda caught, _frame: ended.append(caught))
+
     state, pace, tick = StateWriter(folder / STATE, simulator.model.nq), Pace(), 0
     while not ended:
         wait_for_command(server.robot_servers[0])
@@ -79,8 +94,10 @@ def serve(server: franky_sim.SimulationServer, simulator: MujocoSimulator, folde
             server.run_once(realtime=False)
         except TimeoutError:  # the client is gone without a word; franky-sim itself would end here
             server.robot_servers[0].reset_state()
+
         if tick % STATE_EVERY == 0:
             state.write(simulator.data.qpos)
+
         tick += 1
         pace.wait()
 
@@ -99,6 +116,7 @@ def main() -> None:
     given = parser.parse_args()
     hurry()
     given.folder.mkdir(parents=True, exist_ok=True)
+
     with MujocoSimulator() as simulator:
         simulator.add_robot(initial_q=HOME, initial_hand_width=0.0)
         build_world(simulator)

@@ -38,13 +38,16 @@ def whole(rng: random.Random, gripper: bool, command: int | None = None) -> byte
     requests, header = (GRIPPER_REQUESTS, GRIPPER_HEADER) if gripper else (REQUESTS, HEADER)
     chosen = rng.choice(list(requests)) if command is None else command
     body = requests[chosen].itemsize
+
     if rng.random() < 0.5:
         filling = b"".join(struct.pack("<d", rng.choice(NUMBERS)) for _ in range(body // 8 + 1))[
             :body
         ]
     else:
         filling = rng.randbytes(body)
+
     head = np.array([(chosen, rng.getrandbits(32), header.itemsize + body)], header)
+
     return head.tobytes() + filling
 
 
@@ -171,6 +174,7 @@ class Client:
         self.udp.bind(("0.0.0.0", 0))
         self.udp.settimeout(TIMEOUT)
         end = time.monotonic() + TIMEOUT
+
         while True:
             try:
                 self.tcp = self._connected(host)
@@ -187,6 +191,7 @@ class Client:
         if len(answer) != 15 or answer[12] != 0:
             tcp.close()
             raise OSError(f"answer to Connect: {answer!r}")
+
         return tcp
 
     def state(self) -> tuple[np.void, tuple[str, int]]:
@@ -214,6 +219,7 @@ def look(host: str) -> None:
             and (state["q"] < Q_MAX + 0.1).all()
         ):
             raise OSError(f"the arm is at {state['q']}")
+
         client.tcp.sendall(np.array([(Command.AUTOMATIC_ERROR_RECOVERY, 7, 12)], HEADER).tobytes())
         client.tcp.settimeout(TIMEOUT)
         if not client.tcp.recv(13):
@@ -231,6 +237,7 @@ def main() -> None:
     given = parser.parse_args()
     fuzz, failure = Fuzz(given.host, given.seed), ""
     began = time.monotonic()
+
     for number in range(given.messages):
         fuzz.one()
         if number % BATCH == BATCH - 1:
@@ -239,6 +246,7 @@ def main() -> None:
             except OSError as error:
                 failure = f"after message {number + 1}: {error}"
                 break
+
     result = {
         "sent": dict(fuzz.sent),
         "seconds": round(time.monotonic() - began, 1),

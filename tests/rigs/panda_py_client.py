@@ -50,10 +50,13 @@ class Client:
             work()
         except RuntimeError as error:
             return str(error)
+
         raise AssertionError("it did not fail")
 
     def what_ended(self) -> str:
-        """Return what libfranka says of the end of a motion, once its thread has read the answer."""
+        """Return what libfranka says of the end of a motion, once its thread has read the
+        answer.
+        """
         said: list[str] = []
 
         def is_told() -> bool:
@@ -61,9 +64,11 @@ class Client:
                 self.panda.raise_error()
             except RuntimeError as error:
                 said.append(str(error))
+
             return bool(said)
 
         self.wait(is_told)
+
         return said[0]
 
 
@@ -73,12 +78,15 @@ def tour(client: Client, targets: int) -> Result:
     times = []
     for _ in range(100):
         times.append(panda.get_robot().read_once().time.to_msec())
+
     assert panda.move_to_joint_position(np.array(HOME), speed_factor=0.3)
     lost = {"home": client.tell("state")["answers_lost"]}
     ends = {}
+
     for rate in (2.0, 10.0, 20.0):
         ends[f"{rate:g} Hz"] = track(panda, targets, rate)
         lost[f"{rate:g} Hz"] = client.tell("state")["answers_lost"]
+
     panda.start_controller(
         controllers.CartesianImpedance(impedance=np.diag([1500.0] * 3 + [100.0] * 3))
     )
@@ -95,6 +103,7 @@ def tour(client: Client, targets: int) -> Result:
     client.panda = None
     client.panda = panda_py.Panda(client.host)
     home = float(np.abs(client.panda.get_robot().read_once().q - np.array(HOME)).max())
+
     return {
         "reads": len(set(times)),
         "answers_lost": lost,
@@ -114,6 +123,7 @@ def track(panda: Any, targets: int, rate: float) -> float:
     begin, orientation = panda.get_position(), panda.get_orientation()
     rng = np.random.default_rng(0)
     here, errors, due = begin.copy(), [], time.monotonic()
+
     for _ in range(targets):
         goal = begin + rng.uniform(-1.0, 1.0, 3) * min(0.05, 0.1 / rate)
         steps = max(1, round(100 / rate))
@@ -122,10 +132,13 @@ def track(panda: Any, targets: int, rate: float) -> float:
             controller.set_control(here + share * (goal - here), orientation, np.array(HOME))
             due += 0.01
             time.sleep(max(0.0, due - time.monotonic()))
+
         here = goal
         errors.append(1e3 * float(np.linalg.norm(panda.get_position() - goal)))
+
     panda.stop_controller()
     panda.raise_error()
+
     return float(np.median(errors))
 
 
@@ -134,6 +147,7 @@ def generators(client: Client, _: int) -> Result:
     robot = client.panda.get_robot()
     robot.set_collision_behavior([50.0] * 7, [50.0] * 7, [50.0] * 6, [50.0] * 6)
     found: Result = {}
+
     for mode in (
         libfranka.ControllerMode.kJointImpedance,
         libfranka.ControllerMode.kCartesianImpedance,
@@ -143,8 +157,10 @@ def generators(client: Client, _: int) -> Result:
         found[f"joint velocity, {name}"] = joint_velocity(robot, mode)
         found[f"pose, {name}"] = cartesian_pose(robot, mode)
         found[f"twist, {name}"] = cartesian_velocity(robot, mode)
+
     found["torques"] = torques(robot)
     found["answers_lost"] = client.tell("state")["answers_lost"]
+
     return found
 
 
@@ -167,9 +183,11 @@ def joint_position(robot: Any, mode: Any) -> float:
         worst[0] = max(worst[0], float(np.abs(np.array(state.q) - state.q_d).max()))
         made = libfranka.JointPositions(q)
         made.motion_finished = passed[0] > SECONDS + 0.2
+
         return made
 
     robot.control_joint_position(step, mode, True, 100.0)
+
     return worst[0]
 
 
@@ -182,9 +200,11 @@ def joint_velocity(robot: Any, mode: Any) -> float:
         worst[0] = max(worst[0], float(np.abs(np.array(state.q) - state.q_d).max()))
         made = libfranka.JointVelocities([0.15 * speed] * 7)
         made.motion_finished = passed[0] > SECONDS + 0.2
+
         return made
 
     robot.control_joint_velocity(step, mode, True, 100.0)
+
     return worst[0]
 
 
@@ -202,9 +222,11 @@ def cartesian_pose(robot: Any, mode: Any) -> float:
         worst[0] = max(worst[0], float(np.linalg.norm(away)))
         made = libfranka.CartesianPose(T)
         made.motion_finished = passed[0] > SECONDS + 0.2
+
         return made
 
     robot.control_cartesian_pose(step, mode, True, 100.0)
+
     return worst[0]
 
 
@@ -220,9 +242,11 @@ def cartesian_velocity(robot: Any, mode: Any) -> float:
             [0.0, 0.08 * speed, 0.04 * speed, 0.0, 0.0, 0.2 * speed]
         )
         made.motion_finished = passed[0] > SECONDS + 0.2
+
         return made
 
     robot.control_cartesian_velocity(step, mode, True, 100.0)
+
     return worst[0]
 
 
@@ -237,9 +261,11 @@ def torques(robot: Any) -> float:
         worst[0] = max(worst[0], float(np.abs(away).max()))
         made = libfranka.Torques(list(-50.0 * away - 5.0 * np.array(state.dq)))
         made.motion_finished = passed[0] > 1.0
+
         return made
 
     robot.control(step, True, 100.0)
+
     return worst[0]
 
 
@@ -283,6 +309,7 @@ def words(client: Client, _: int) -> Result:
     robot.set_guiding_mode([True] * 6, True)
     robot.set_k(list(np.eye(4).ravel()))
     said["after all"] = client.mode()
+
     return said
 
 

@@ -40,6 +40,7 @@ def test_a_run_is_read(tmp_path: Path) -> None:
 def test_one_network_is_trained_on_two_runs_and_errs_less(tmp_path: Path) -> None:
     for name in "ab":
         write_run(tmp_path / name, episodes=2, steps=24)
+
     said = run("train_on_two_robots.py", tmp_path / "a", tmp_path / "b").splitlines()
     assert "of 2 runs" in said[0]
     errors = [float(line.split()[-2]) for line in said[1:]]
@@ -53,7 +54,8 @@ def test_a_policy_of_ones_own_is_recorded_as_any_other(tmp_path: Path) -> None:
     episodes = [read_episode(file) for file in RunDirectory(tmp_path / "run").episodes().values()]
     assert [(one.info.method, one.steps) for one in episodes] == [("random", 10)] * 2
     for one in episodes:
-        assert np.linalg.norm(one.requested[:, :2], axis=1) == pytest.approx(0.5)  # a circle's steps are of one length
+        # a circle's steps are of one length
+        assert np.linalg.norm(one.requested[:, :2], axis=1) == pytest.approx(0.5)
         assert not one.requested[:, 2].any()
 
 
@@ -64,9 +66,21 @@ def test_a_policy_of_another_process_pushes_the_cube_where_it_shall_lie(tmp_path
         try:
             assert server.stdout is not None
             address = server.stdout.readline().split()[-1]
-            words = ["--policy", f"external:{address}", "--task", "push", "--steps", "20", "--episodes", "2"]
-            done = wayfarer("evaluate", *words, "--in-process", "--json", "--out", str(tmp_path / "run"))
+            words = [
+                "--policy",
+                f"external:{address}",
+                "--task",
+                "push",
+                "--steps",
+                "20",
+                "--episodes",
+                "2",
+            ]
+            done = wayfarer(
+                "evaluate", *words, "--in-process", "--json", "--out", str(tmp_path / "run")
+            )
         finally:
             server.terminate()
+
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["success_rate"] == 1.0

@@ -19,6 +19,7 @@ def test_no_promise_is_broken_whatever_happens_to_gate_and_bridge() -> None:
     total = Counter[str]()
     for seed in range(WALKS):
         total += walk(seed)
+
     for what in {
         *EVENTS,
         "executed",
@@ -28,4 +29,5 @@ def test_no_promise_is_broken_whatever_happens_to_gate_and_bridge() -> None:
         "acknowledgement lost",
     }:
         assert total[what] >= 5, f"hardly ever: {what}"
+
     assert total["steps"] > 5000, "the arm hardly moves"

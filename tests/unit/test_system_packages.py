@@ -1,4 +1,7 @@
-"""ros_ws/system.sh on machines that are not this one: apt, and what is installed, are stand-ins on PATH."""
+"""ros_ws/system.sh on machines that are not this one.
+
+Apt, and what is installed, are stand-ins on PATH.
+"""
 
 import os
 import subprocess
@@ -19,8 +22,10 @@ class Machine:
         for tool in TOOLS:
             found = next(p for p in (Path("/bin") / tool, Path("/usr/bin") / tool) if p.exists())
             (self.bin / tool).symlink_to(found)
+
         for name in ("c++", "cmake", "ip"):
             self.program(name, "true")
+
         self.program("ldconfig", "echo libEGL.so.1 libGL.so.1 libOSMesa.so.8")
         self.program("sudo", 'exec "$@"')
 
@@ -37,8 +42,9 @@ class Machine:
         known = " ".join((*packages, *snaps))
         self.program(
             "apt-cache",
-            f"for p in {known}; do [ $p = $2 ] && [ $1 = policy ] && echo '  Candidate: 1.0'; done\n"
-            f"for p in {' '.join(snaps)}; do [ $p = $2 ] && [ $1 = depends ] && echo ' PreDepends: snapd'; done; true",
+            f"for p in {known}; do [ $p = $2 ] && [ $1 = policy ] && echo '  Candidate: 1.0'; "
+            f"done\nfor p in {' '.join(snaps)}; do [ $p = $2 ] && [ $1 = depends ] && echo ' "
+            "PreDepends: snapd'; done; true",
         )
         self.program("apt-get", f'echo "noise of apt: $*"; echo "$*" >> {self.folder}/asked')
 
@@ -103,8 +109,8 @@ def test_where_nothing_fits_one_line_says_what_would(machine: Machine) -> None:
     done = machine.run("python")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        "error: there is none of python3.11 python3.12 python3.13 here, and apt offers none: install one, or say "
-        "PYTHON=/path/to/python\n"
+        "error: there is none of python3.11 python3.12 python3.13 here, and apt offers none: "
+        "install one, or say PYTHON=/path/to/python\n"
     )
 
 
@@ -121,6 +127,7 @@ def test_a_python_that_does_not_fit_is_refused_by_name(
     machine.python("python3.12", "3.12")
     if version:
         machine.python(name, version)
+
     done = machine.run("python", name)
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: PYTHON={name} ")
@@ -165,5 +172,6 @@ def test_chromium_is_installed_where_apt_has_it_and_a_snap_is_left_alone(machine
     done = machine.run("browser")
     assert (done.returncode, done.stderr) == (
         0,
-        "apt has no chromium but a snap's, which sees no file of a test: tests that look at pages skip\n",
+        "apt has no chromium but a snap's, which sees no file of a test: tests that look at pages "
+        "skip\n",
     )

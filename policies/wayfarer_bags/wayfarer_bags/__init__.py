@@ -1,1 +1,4 @@
-"""Episodes in bags: a run's files written and read without ROS, and each step put together again by its stamps."""
+"""Episodes in bags.
+
+A run's files written and read without ROS, and each step put together again by its stamps.
+"""

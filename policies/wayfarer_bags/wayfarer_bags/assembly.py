@@ -19,8 +19,10 @@ from wayfarer_bags.latest_pose import latest_pose
 from wayfarer_bags.message_types import CONTRACT, decoded, misfit
 
 _NANOSECONDS = 1_000_000_000
-_MOST_LOST, _ALWAYS = 20, 2_000  # steps: an episode has at most 20 to an action that was recorded, or 2,000
-_UNIT, _EXACT = 0.01, 1e-6  # by how much a rotation's quaternion may differ from length 1, and stays as it is
+# steps: an episode has at most 20 to an action that was recorded, or 2,000
+_MOST_LOST, _ALWAYS = 20, 2_000
+# by how much a rotation's quaternion may differ from length 1, and stays as it is
+_UNIT, _EXACT = 0.01, 1e-6
 _ROOM = 256 << 20  # bytes that an episode's images may take whatever was recorded
 
 
@@ -31,11 +33,13 @@ class Parts:
     records: list[Any] = field(default_factory=list)
     images: dict[int, Message] = field(default_factory=dict)  # stamp -> as it was recorded
     actions: dict[int, Any] = field(default_factory=dict)  # step -> what it says
-    executed: dict[tuple[int, int], Any] = field(default_factory=dict)  # step and stamp -> what it says
+    # step and stamp -> what it says
+    executed: dict[tuple[int, int], Any] = field(default_factory=dict)
     poses: dict[int, Message] = field(default_factory=dict)  # stamp -> as it was recorded
     objects: dict[int, Message] = field(default_factory=dict)  # stamp -> as it was recorded
     joints: dict[int, Message] = field(default_factory=dict)  # stamp -> as it was recorded
-    observed_at: dict[int, int] = field(default_factory=dict)  # stamp of an image -> when it was recorded [ns]
+    # stamp of an image -> when it was recorded [ns]
+    observed_at: dict[int, int] = field(default_factory=dict)
     answered_at: dict[int, int] = field(default_factory=dict)  # step of an action -> the same
 
     @classmethod
@@ -47,12 +51,16 @@ class Parts:
         return parts
 
     def add(self, message: Message) -> None:
-        """Take one message. UnreadableError where its type is not the contract's, and what `decoded` raises."""
+        """Take one message.
+
+        UnreadableError where its type is not the contract's, and what `decoded` raises.
+        """
         name = contract_name(message.topic)
         if name not in CONTRACT:
             return
         if wrong := misfit(message.channel):
             raise UnreadableError(f"cannot be read: {wrong}")
+
         if name == names.OBSERVATION_IMAGE:
             stamp = header_stamp(message.cdr)
             self.images[stamp], self.observed_at[stamp] = message, message.publish_time
@@ -70,47 +78,65 @@ class Parts:
             self.answered_at[action.step] = message.publish_time
         else:
             executed = decoded(message)
-            key = executed.step, nanoseconds(executed.header.stamp)  # one between episodes names an older step
+            # one between episodes names an older step
+            key = executed.step, nanoseconds(executed.header.stamp)
             self.executed.setdefault(key, executed)  # a later hold repeats the step it interrupts
 
 
 def put_together(parts: Parts, path: Path, with_images: bool = True) -> Episode:
-    """Make an episode of its messages. Raises DataError where no record tells which episode it is."""
+    """Make an episode of its messages.
+
+    Raises DataError where no record tells which episode it is.
+    """
     info, final_stamp = read_records(parts, path)
     return assemble(parts, info, final_stamp, path, with_images)
 
 
-def assemble(parts: Parts, info: EpisodeInfo, final_stamp: int, path: Path, with_images: bool = True) -> Episode:
-    """Join the steps of an episode by their stamps; `final_stamp` is the last observation's, 0 where it is unknown.
+def assemble(
+    parts: Parts, info: EpisodeInfo, final_stamp: int, path: Path, with_images: bool = True
+) -> Episode:
+    """Join the steps of an episode by their stamps.
 
-    Raises DataError, naming `path`, for images that are not RGB or not of one size, and for more steps than can be.
+    `final_stamp` is the last observation's, 0 where it is unknown.
+
+    Raises DataError, naming `path`, for images that are not RGB or not of one size, and for more
+    steps than can be.
     """
     steps = _steps(parts, info, path)
     stamps = np.zeros(steps + 1, dtype=np.int64)  # (T + 1,)
     for k, action in parts.actions.items():
         stamps[k] = nanoseconds(action.header.stamp)
+
     stamps[steps] = final_stamp
     requested = np.full((steps, 3), np.nan, dtype=np.float32)
     executed = np.full((steps, 3), np.nan, dtype=np.float32)
     reasons = np.zeros(steps, dtype=np.uint16)
     sources = np.full(steps, ActionSource.POLICY, dtype=np.uint8)
+
     for k, action in parts.actions.items():
         requested[k] = action.action
-        if getattr(action, "source", None) == ActionSource.HUMAN:  # the field came after the first bags
+
+        # the field came after the first bags
+        if getattr(action, "source", None) == ActionSource.HUMAN:
             sources[k] = ActionSource.HUMAN
+
         record = parts.executed.get((k, int(stamps[k])))
         if record is not None:
             executed[k], reasons[k] = record.executed, record.reasons
+
     pixels, empty = observed(parts.images, stamps, path)
     seen = np.isin(np.arange(steps + 1), list(pixels))  # (T + 1,)
     hand, turned = _poses(parts.poses, stamps)
     objects, spun = _poses(parts.objects, stamps) if parts.objects else (None, [])
     joints = _joints(parts.joints, stamps)
     complete = seen & np.isfinite(hand[:, :3]).all(axis=1)  # (T + 1,)
+
     return Episode(
         info=info,
         stamps=stamps,
-        images=_stacked(pixels, steps, path) if with_images else np.zeros((steps + 1, 0, 0, 3), np.uint8),
+        images=_stacked(pixels, steps, path)
+        if with_images
+        else np.zeros((steps + 1, 0, 0, 3), np.uint8),
         requested=requested,
         actions=executed,
         reasons=reasons,
@@ -119,7 +145,9 @@ def assemble(parts: Parts, info: EpisodeInfo, final_stamp: int, path: Path, with
         valid=complete[:-1] & complete[1:] & np.isfinite(executed).all(axis=1),
         ee_positions=hand[:, :3].copy(),
         object_poses=objects,
-        observed_at=np.array([parts.observed_at.get(s, 0) for s in stamps.tolist()], dtype=np.int64),
+        observed_at=np.array(
+            [parts.observed_at.get(s, 0) for s in stamps.tolist()], dtype=np.int64
+        ),
         answered_at=np.array([parts.answered_at.get(k, 0) for k in range(steps)], dtype=np.int64),
         oddities={
             "an image without pixels, or with fewer than it says": empty,
@@ -133,23 +161,42 @@ def assemble(parts: Parts, info: EpisodeInfo, final_stamp: int, path: Path, with
 
 
 def _steps(parts: Parts, info: EpisodeInfo, path: Path) -> int:
-    """Return how many steps the episode had. DataError where that is beyond what its messages can mean."""
+    """Return how many steps the episode had.
+
+    DataError where that is beyond what its messages can mean.
+    """
     steps = max([info.steps, *(k + 1 for k in parts.actions)])
     if steps > max(_ALWAYS, _MOST_LOST * len(parts.actions)):
         raise DataError(
-            f"{path} says that episode {info.number} has {steps} steps, and holds {len(parts.actions)} actions"
+            f"{path} says that episode {info.number} has {steps} steps, and holds "
+            f"{len(parts.actions)} actions"
         )
+
     return steps
 
 
 def read_records(parts: Parts, path: Path) -> tuple[EpisodeInfo, int]:
-    """Merge the begin and end records; also return the stamp of the final observation, 0 where it is unknown."""
+    """Merge the begin and end records.
+
+    Also return the stamp of the final observation, 0 where it is unknown.
+    """
     if not parts.records:
-        raise DataError(f"{path} holds no episode record: not written by wayfarer_replay, or torn in its first chunk")
+        raise DataError(
+            f"{path} holds no episode record: not written by wayfarer_replay, or torn in its "
+            "first chunk"
+        )
+
     last = parts.records[-1]
     if last.event == last.END:
         return info_of(last), nanoseconds(last.final_stamp)
-    killed = replace(info_of(last), end=End.UNFINISHED, reason="the recorder was killed", steps=len(parts.actions))
+
+    killed = replace(
+        info_of(last),
+        end=End.UNFINISHED,
+        reason="the recorder was killed",
+        steps=len(parts.actions),
+    )
+
     return killed, 0
 
 
@@ -176,24 +223,42 @@ def info_of(record: Any) -> EpisodeInfo:
 def observed(
     recorded: Mapping[int, Message], stamps: NDArray[np.int64], path: Path
 ) -> tuple[dict[int, NDArray[np.uint8]], list[int]]:
-    """Return the pixels (H, W, 3) of the steps' images, and the steps whose image has none. DataError as above."""
+    """Return the pixels (H, W, 3) of the steps' images, and the steps whose image has none.
+
+    DataError as above.
+    """
     found: dict[int, NDArray[np.uint8]] = {}
     empty: list[int] = []
     for k, stamp in enumerate(stamps.tolist()):
         if stamp not in recorded:
             continue
+
         image = decoded(recorded[stamp])
         height, width, step = image.height, image.width, image.step
-        if not height or not width or step < 3 * width or len(image.data) < (height - 1) * step + 3 * width:
+        if (
+            not height
+            or not width
+            or step < 3 * width
+            or len(image.data) < (height - 1) * step + 3 * width
+        ):
             empty.append(k)  # drivers send such at times: a lost image like any other
             continue
+
         if image.encoding != "rgb8":
-            raise DataError(f"{path}: the image of step {k} is {image.encoding!r}, an observation is 'rgb8'")
+            raise DataError(
+                f"{path}: the image of step {k} is {image.encoding!r}, an observation is 'rgb8'"
+            )
+
         # rows may be padded, the last one need not be
-        found[k] = np.lib.stride_tricks.as_strided(image.data, (height, width, 3), (step, 3, 1), writeable=False)
+        found[k] = np.lib.stride_tricks.as_strided(
+            image.data, (height, width, 3), (step, 3, 1), writeable=False
+        )
         shape = next(iter(found.values())).shape
         if found[k].shape != shape:
-            raise DataError(f"{path}: the image of step {k} has shape {found[k].shape}, an earlier one {shape}")
+            raise DataError(
+                f"{path}: the image of step {k} has shape {found[k].shape}, an earlier one {shape}"
+            )
+
     return found, empty
 
 
@@ -201,20 +266,29 @@ def _stacked(pixels: Mapping[int, NDArray[np.uint8]], steps: int, path: Path) ->
     """Return the images of all steps (T + 1, H, W, 3), zeros where there is none."""
     shape = next((image.shape for image in pixels.values()), (0, 0, 3))
     if (steps + 1) * math.prod(shape) > max(_ROOM, _MOST_LOST * len(pixels) * math.prod(shape)):
-        raise DataError(f"{path} holds {len(pixels)} images {shape}, and says that there were {steps + 1}")
+        raise DataError(
+            f"{path} holds {len(pixels)} images {shape}, and says that there were {steps + 1}"
+        )
+
     images = np.zeros((steps + 1, *shape), dtype=np.uint8)
     for k, image in pixels.items():
         images[k] = image
+
     return images
 
 
 # --- poses ---
 
 
-def _poses(recorded: Mapping[int, Message], stamps: NDArray[np.int64]) -> tuple[NDArray[np.float64], list[int]]:
-    """Return the pose at, or less than a period before, each stamp, (T + 1, 7); NaN where there is none.
+def _poses(
+    recorded: Mapping[int, Message], stamps: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], list[int]]:
+    """Return the pose at, or less than a period before, each stamp, (T + 1, 7).
 
-    Its quaternion is a rotation's, or NaN: the steps where it is no rotation's are the second thing returned.
+    NaN where there is none.
+
+    Its quaternion is a rotation's, or NaN: the steps where it is no rotation's are the second thing
+    returned.
     """
     poses = np.full((len(stamps), 7), np.nan)
     times = np.array(sorted(recorded), dtype=np.int64)
@@ -223,19 +297,23 @@ def _poses(recorded: Mapping[int, Message], stamps: NDArray[np.int64]) -> tuple[
             pose = decoded(recorded[int(times[index])]).pose
             p, q = pose.position, pose.orientation
             poses[k] = p.x, p.y, p.z, q.x, q.y, q.z, q.w
+
     there = np.isfinite(poses[:, :3]).all(axis=1)
     with np.errstate(invalid="ignore", over="ignore"):
         length = np.linalg.norm(poses[:, 3:], axis=1, keepdims=True)  # (T + 1, 1)
         rotation = np.abs(length - 1.0) <= _UNIT
         unit = np.where(np.abs(length - 1.0) > _EXACT, poses[:, 3:] / length, poses[:, 3:])
         poses[:, 3:] = np.where(rotation, unit, np.nan)
+
     return poses, np.flatnonzero(there & ~rotation[:, 0]).tolist()
 
 
 def _joints(recorded: Mapping[int, Message], stamps: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return position and velocity of the arm's joints at, or less than a period before, each stamp, (T + 1, 2, 7).
+    """Return position and velocity of the arm's joints at, or less than a period before, each
+    stamp, (T + 1, 2, 7).
 
-    NaN where there is none. A gripper's joints may be among those recorded, and the arm's in any order.
+    NaN where there is none. A gripper's joints may be among those recorded, and the arm's in any
+    order.
     """
     found = np.full((len(stamps), 2, ARM_JOINTS), np.nan)
     times = np.array(sorted(recorded), dtype=np.int64)
@@ -246,6 +324,7 @@ def _joints(recorded: Mapping[int, Message], stamps: NDArray[np.int64]) -> NDArr
             for part, values in enumerate((said.position, said.velocity)):
                 if places and len(values) == len(said.name):
                     found[k, part] = np.asarray(values)[list(places)]
+
     return found
 
 

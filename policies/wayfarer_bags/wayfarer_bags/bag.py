@@ -1,4 +1,7 @@
-"""One episode, one MCAP file: writing it as it happens, and putting its steps together again by their stamps."""
+"""One episode, one MCAP file.
+
+Writing it as it happens, and putting its steps together again by their stamps.
+"""
 
 import contextlib
 import os
@@ -23,18 +26,26 @@ from wayfarer_bags.files.recorded import QOS, Channel, Message
 from wayfarer_bags.message_types import add_schema
 
 OPEN_SUFFIX = ".part"  # an episode that is being written, or whose recorder was killed
-_CHUNK = 256 * 1024  # bytes: small enough for random access, large enough to compress (docs/performance.md)
+# bytes: small enough for random access, large enough to compress (docs/performance.md)
+_CHUNK = 256 * 1024
 
 
 class EpisodeWriter:
-    """Writes PATH.part and gives it its own name once it is complete, on the disk, and its digest noted beside it."""
+    """Writes PATH.part and gives it its own name once it is complete, on the disk, and its digest
+    noted beside it.
+    """
 
-    def __init__(self, path: Path, channels: Sequence[Channel], types: Typestore | None = None) -> None:
-        """Describe `channels` by their own definitions, or where they have none (a recorder's) by those of `types`."""
+    def __init__(
+        self, path: Path, channels: Sequence[Channel], types: Typestore | None = None
+    ) -> None:
+        """Describe `channels` by their own definitions, or where they have none (a recorder's) by
+        those of `types`.
+        """
         self.path, self._types = path, types
         self._open_path = path.with_name(path.name + OPEN_SUFFIX)
         self._ids: dict[Channel, int] = {}
         self._schemas: dict[tuple[str, str, bytes], int] = {}
+
         with self._writing("cannot write"):
             self._file = self._open_path.open("xb")
             self._hashing = HashingFile(self._file)
@@ -42,10 +53,12 @@ class EpisodeWriter:
                 cast(IO[bytes], self._hashing),
                 chunk_size=_CHUNK,
                 compression=CompressionType.ZSTD,
-                enable_data_crcs=True,  # with it a file is checked whole wherever it goes, without SHA256SUMS
+                # with it a file is checked whole wherever it goes, without SHA256SUMS
+                enable_data_crcs=True,
             )
             self._writer.start(profile="ros2", library="wayfarer")
             self._topics = {channel.topic: self._id(channel) for channel in channels}
+
         self._counts = dict.fromkeys(self._topics, 0)
 
     def write(self, topic: str, cdr: bytes, log_time: int, written: int) -> None:
@@ -55,12 +68,14 @@ class EpisodeWriter:
             topic: one of the channels.
             cdr: the message.
             log_time: when it was heard, on the robot's clock [ns]: at its pace players play.
-            written: the same on the wall clock [ns], MCAP's publish time: by it rates and latencies are reckoned.
-
+            written: the same on the wall clock [ns], MCAP's publish time: by it rates and latencies
+                are reckoned.
         """
         try:
             self._counts[topic] += 1
-            self._writer.add_message(self._topics[topic], log_time, cdr, written, self._counts[topic])
+            self._writer.add_message(
+                self._topics[topic], log_time, cdr, written, self._counts[topic]
+            )
         except OSError as error:
             raise DataError(f"cannot write {self._open_path}: {error.strerror or error}") from error
 
@@ -68,7 +83,9 @@ class EpisodeWriter:
         """Append a message of another bag as it is, on `channel`. DataError as above."""
         with self._writing("cannot write"):
             id_ = self._id(channel)
-            self._writer.add_message(id_, message.log_time, message.cdr, message.publish_time, message.sequence)
+            self._writer.add_message(
+                id_, message.log_time, message.cdr, message.publish_time, message.sequence
+            )
 
     def describe(self, channel: Channel) -> None:
         """Describe a channel that may have no message. DataError as above."""
@@ -108,36 +125,49 @@ class EpisodeWriter:
             metadata = {QOS: channel.qos} if channel.definition is None else dict(channel.metadata)
             about = channel.topic, channel.message_encoding, self._schema(channel), metadata
             self._ids[channel] = self._writer.register_channel(*about)
+
         return self._ids[channel]
 
     def _schema(self, channel: Channel) -> int:
         definition = channel.definition
         if definition is None:
             if self._types is None:
-                raise DataError(f"{self._open_path}: nobody says what {channel.type} of {channel.topic} is")
+                raise DataError(
+                    f"{self._open_path}: nobody says what {channel.type} of {channel.topic} is"
+                )
+
             definition = self._types.generate_msgdef(channel.type, ros_version=2)[0].encode()
+
         key = channel.type, channel.encoding, definition
         if not any(key):
             return 0  # MCAP's number for no schema
+
         if key not in self._schemas:
             self._schemas[key] = self._writer.register_schema(*key)
+
         return self._schemas[key]
 
 
-def messages(path: Path, types: Typestore | None = None, topics: Collection[str] | None = None) -> Iterator[Message]:
-    """Yield a file's messages (of some topics, by their recorded names) in the order they were written.
+def messages(
+    path: Path, types: Typestore | None = None, topics: Collection[str] | None = None
+) -> Iterator[Message]:
+    """Yield a file's messages (of some topics, by their recorded names) in the order they were
+    written.
 
-    `types`, where given, are taught their schemas. An unfinished file yields what it holds up to its torn end. Raises
-    DataError for a damaged finished file.
+    `types`, where given, are taught their schemas. An unfinished file yields what it holds up to
+    its torn end. Raises DataError for a damaged finished file.
     """
     torn, known = path.name.endswith(OPEN_SUFFIX), set[str]()
     with reading(path), McapFile(path) as file:
         try:
             places = None if torn else _places(file, topics)
-            for message in file.messages(lambda channel: topics is None or channel.topic in topics, places):
+            for message in file.messages(
+                lambda channel: topics is None or channel.topic in topics, places
+            ):
                 if types is not None and message.type and message.type not in known:
                     known.add(message.type)
                     add_schema(types, message.type, (message.channel.definition or b"").decode())
+
                 yield message
         except DAMAGE:
             if not torn:
@@ -145,32 +175,52 @@ def messages(path: Path, types: Typestore | None = None, topics: Collection[str]
 
 
 def _places(file: McapFile, topics: Collection[str] | None) -> list[int] | None:
-    """Return where the chunks with messages of these topics begin, as a finished file's index says; None: in all."""
+    """Return where the chunks with messages of these topics begin, as a finished file's index says.
+
+    None: in all.
+    """
     file.check_end()
     if topics is None:
         return None
+
     summary = file.summary()
     indexed = all(index.message_index_offsets for index in summary.chunks)
-    if summary.statistics is None or not indexed or summary.statistics.chunk_count != len(summary.chunks):
+    if (
+        summary.statistics is None
+        or not indexed
+        or summary.statistics.chunk_count != len(summary.chunks)
+    ):
         return None
+
     ids = {id_ for id_, channel in file.channels.items() if channel.topic in topics}
-    return sorted(index.chunk_start_offset for index in summary.chunks if ids & index.message_index_offsets.keys())
+
+    return sorted(
+        index.chunk_start_offset
+        for index in summary.chunks
+        if ids & index.message_index_offsets.keys()
+    )
 
 
 def read_episode(path: Path, with_images: bool = True) -> Episode:
     """Put an episode together. Raises DataError for a damaged file or one without a begin record.
 
-    Without images (they are then (T + 1, 0, 0, 3)) it is much faster; `valid` is the same either way.
+    Without images (they are then (T + 1, 0, 0, 3)) it is much faster; `valid` is the same either
+    way.
     """
     with reading(path):
         return put_together(Parts.of(messages(path)), path, with_images)
 
 
 def read_info(path: Path) -> EpisodeInfo:
-    """Return only what an episode's records say: fast, for a whole run. Raises DataError for a damaged file."""
+    """Return only what an episode's records say: fast, for a whole run.
+
+    Raises DataError for a damaged file.
+    """
     with reading(path):
         with McapFile(path) as file:
             file.summary()
             topics = {c.topic for c in file.channels.values() if c.name == names.REPLAY_EPISODE}
+
         parts = Parts.of(messages(path, topics=topics) if topics else ())
+
         return read_records(parts, path)[0]

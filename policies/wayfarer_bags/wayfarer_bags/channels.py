@@ -10,7 +10,9 @@ _FOREVER = {"sec": 9223372036, "nsec": 854775807}
 
 def channel_of(topic: Topic, resolved_name: str) -> Channel:
     """Return the bag channel of a topic recorded under its resolved name."""
-    return Channel(resolved_name, topic.type, yaml.safe_dump([_profile(topic.quality)], sort_keys=False))
+    return Channel(
+        resolved_name, topic.type, yaml.safe_dump([_profile(topic.quality)], sort_keys=False)
+    )
 
 
 def _profile(quality: Quality) -> dict[str, object]:

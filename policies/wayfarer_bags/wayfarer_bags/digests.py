@@ -1,7 +1,10 @@
-"""SHA256SUMS of a run: the digest of each closed episode, of run.yaml and of metadata.yaml, for `sha256sum -c`, too.
+"""SHA256SUMS of a run.
 
-A digest is noted before the file has its name. A file that changes, as metadata.yaml does after every episode, waits
-under NAME.new until the digest of its new content is noted: wherever a crash comes between, the noted one is there.
+The digest of each closed episode, of run.yaml and of metadata.yaml, for `sha256sum -c`, too.
+
+A digest is noted before the file has its name. A file that changes, as metadata.yaml does after
+every episode, waits under NAME.new until the digest of its new content is noted: wherever a crash
+comes between, the noted one is there.
 """
 
 import hashlib
@@ -55,6 +58,7 @@ def digest_of(file: Path) -> str:
                 found.update(block)
     except OSError as error:
         raise DataError(f"cannot read {file}: {error.strerror}") from error
+
     return found.hexdigest()
 
 
@@ -67,27 +71,40 @@ def check(file: Path, noted: str | None) -> str:
 
 
 def read(folder: Path) -> dict[str, str]:
-    """Return the noted digests by file name; none where nothing was noted. DataError for a damaged list."""
+    """Return the noted digests by file name; none where nothing was noted.
+
+    DataError for a damaged list.
+    """
     path = folder / NAME
     if not path.exists():
         return {}
+
     try:
         *lines, rest = path.read_bytes().decode().split("\n")
     except (OSError, ValueError) as error:
         raise DataError(f"cannot read {path}: {error}") from error
+
     found: dict[str, str] = {}
     for number, line in enumerate(lines, 1):
         match = _LINE.fullmatch(line)
         if match is None or match[2] in found:
-            raise DataError(f"cannot read {path}: line {number} is not a digest and the name of one file more")
+            raise DataError(
+                f"cannot read {path}: line {number} is not a digest and the name of one file more"
+            )
+
         found[match[2]] = match[1]
+
     if rest:
         raise DataError(f"cannot read {path}: its last line is torn")
+
     return found
 
 
 def read_or_say(folder: Path) -> tuple[dict[str, str], str]:
-    """Return the noted digests as `read` does; of a damaged list none, and what is wrong with it."""
+    """Return the noted digests as `read` does.
+
+    Of a damaged list none, and what is wrong with it.
+    """
     try:
         return read(folder), ""
     except DataError as error:
@@ -101,14 +118,19 @@ def note(folder: Path, digests: Mapping[str, str]) -> None:
 
 def replace(folder: Path, digests: Mapping[str, str]) -> None:
     """Write the list anew."""
-    write_atomically(folder / NAME, "".join(f"{digest}  {name}\n" for name, digest in sorted(digests.items())))
+    write_atomically(
+        folder / NAME, "".join(f"{digest}  {name}\n" for name, digest in sorted(digests.items()))
+    )
 
 
 # --- files that change ---
 
 
 def write_noted(path: Path, content: str | bytes) -> None:
-    """Replace a file, its digest noted first. A crash leaves the noted content under its name, or under NAME.new."""
+    """Replace a file, its digest noted first.
+
+    A crash leaves the noted content under its name, or under NAME.new.
+    """
     data = content.encode() if isinstance(content, str) else content
     stage(path, data)
     note(path.parent, {path.name: hashlib.sha256(data).hexdigest()})
@@ -118,8 +140,8 @@ def write_noted(path: Path, content: str | bytes) -> None:
 def content_of(path: Path) -> tuple[bytes, str]:
     """Return the noted content of a file, wherever its writer is with it, and "".
 
-    Where that is not there, return what is, and in words that it is another. A file that is not noted is taken as it
-    is. Raises DataError where there is none, or it cannot be read.
+    Where that is not there, return what is, and in words that it is another. A file that is not
+    noted is taken as it is. Raises DataError where there is none, or it cannot be read.
     """
     while True:  # another process may be writing: what was noted meanwhile is looked at again
         wanted = read(path.parent).get(path.name)
@@ -127,20 +149,27 @@ def content_of(path: Path) -> tuple[bytes, str]:
             content = _bytes_of(place)
             if content is not None and wanted in (None, hashlib.sha256(content).hexdigest()):
                 return content, ""
+
         if read(path.parent).get(path.name) == wanted:
             break
+
     content = _bytes_of(path)
     if content is None:
         raise DataError(f"cannot read {path}: it is not there")
+
     found = hashlib.sha256(content).hexdigest()
+
     return content, (
-        f"{path} is not as it was written: its SHA-256 is {found}, it was {wanted}; if it was meant to be changed, "
-        "`wayfarer bag recover --write` takes it as it is"
+        f"{path} is not as it was written: its SHA-256 is {found}, it was {wanted}; if it was "
+        "meant to be changed, `wayfarer bag recover --write` takes it as it is"
     )
 
 
 def settle(folder: Path, names: Iterable[str]) -> None:
-    """Give the files whose writer was killed in between their names. For the one process that writes to the folder."""
+    """Give the files whose writer was killed in between their names.
+
+    For the one process that writes to the folder.
+    """
     noted = read(folder)
     for path in (folder / name for name in names if name in noted):
         waiting = _bytes_of(path.with_name(path.name + NEW_SUFFIX))

@@ -46,9 +46,9 @@ class EpisodeInfo:
 class Episode:
     """T steps and the T + 1 observations around them, put together by stamps.
 
-    A step whose executed record, or at either end of which the image or the end effector's pose is missing, has
-    `valid` False; its gaps hold zeros (images) or NaN (numbers) and are never to be trained on. Positions are in the
-    robot's base frame, in metres.
+    A step whose executed record, or at either end of which the image or the end effector's pose is
+    missing, has `valid` False; its gaps hold zeros (images) or NaN (numbers) and are never to be
+    trained on. Positions are in the robot's base frame, in metres.
     """
 
     info: EpisodeInfo
@@ -57,14 +57,18 @@ class Episode:
     requested: NDArray[np.float32]  # (T, 3) actions as the policy sent them
     actions: NDArray[np.float32]  # (T, 3) actions as executed, normalised to [-1, 1]
     reasons: NDArray[np.uint16]  # (T,) bits of wayfarer_msgs/ExecutedAction
-    sources: NDArray[np.uint8]  # (T,) who chose the action: ActionSource; the policy, of bags that do not say
+    # (T,) who chose the action: ActionSource; the policy, of bags that do not say
+    sources: NDArray[np.uint8]
     seen: NDArray[np.bool_]  # (T + 1,) observations whose image was recorded
     valid: NDArray[np.bool_]  # (T,)
     ee_positions: NDArray[np.float64]  # (T + 1, 3)
-    object_poses: NDArray[np.float64] | None  # (T + 1, 7) position and quaternion xyzw; None without a truth topic
-    observed_at: NDArray[np.int64]  # (T + 1,) [ns] when an image was recorded, on the wall clock; 0: never
+    # (T + 1, 7) position and quaternion xyzw; None without a truth topic
+    object_poses: NDArray[np.float64] | None
+    # (T + 1,) [ns] when an image was recorded, on the wall clock; 0: never
+    observed_at: NDArray[np.int64]
     answered_at: NDArray[np.int64]  # (T,) the same of the actions
-    oddities: Mapping[str, Sequence[int]] = field(default_factory=dict)  # what in words -> observations, or steps
+    # what in words -> observations, or steps
+    oddities: Mapping[str, Sequence[int]] = field(default_factory=dict)
     # What the arm felt; no step is lost for want of it. NaN where unknown, None where nobody asked.
     ee_orientations: NDArray[np.float64] | None = None  # (T + 1, 4) quaternion xyzw, base frame
     joint_positions: NDArray[np.float64] | None = None  # (T + 1, 7) [rad]

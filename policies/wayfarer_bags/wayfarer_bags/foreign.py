@@ -1,9 +1,11 @@
-"""Bags of the contract's topics that another recorder wrote (`ros2 bag record`): MCAP or sqlite3, compressed or not.
+"""Bags of the contract's topics that another recorder wrote (`ros2 bag record`).
 
-Such a bag holds any number of episodes in one stream, in one file or several. The files are believed, and not the
-metadata.yaml beside them. What happened when is told by header stamps: a recorder's clock may go back, and its files be
-sorted by it. An action of another episode, or of an earlier step, begins the next one; how it ended is known where
-replay/episode was recorded, too.
+MCAP or sqlite3, compressed or not.
+
+Such a bag holds any number of episodes in one stream, in one file or several. The files are
+believed, and not the metadata.yaml beside them. What happened when is told by header stamps: a
+recorder's clock may go back, and its files be sorted by it. An action of another episode, or of an
+earlier step, begins the next one; how it ended is known where replay/episode was recorded, too.
 """
 
 import zlib
@@ -29,7 +31,8 @@ from wayfarer_bags.message_types import CONTRACT, decoded, misfit
 from wayfarer_bags.run_directory import is_run
 
 _NEEDED = (names.OBSERVATION_IMAGE, names.POLICY_ACTION, names.EXECUTED, names.CURRENT_POSE)
-_PATIENCE = 3.0  # periods of an episode within which the observation after its last action must come
+# periods of an episode within which the observation after its last action must come
+_PATIENCE = 3.0
 _NEVER = int(np.iinfo(np.int64).max)
 
 
@@ -96,14 +99,21 @@ class ForeignBag:
         return [Source(self.path.name, sum(s.st_size for s in status), newest)]
 
     def counts(self) -> dict[str, int]:
-        """Return how many messages of each topic of the contract were recorded. DataError as from `load`."""
+        """Return how many messages of each topic of the contract were recorded.
+
+        DataError as from `load`.
+        """
         with reading(self.path), opened(self.path) as files:
             found = Counter(message.name for file in files for message in file.messages(_fits))
             self._check(files)
+
         return dict(found)
 
     def load(self, source: Source) -> Iterator[Episode]:  # noqa: ARG002  there is but one
-        """Read the bag's episodes, one after the other. DataError for a damaged bag, or one without what is needed."""
+        """Read the bag's episodes, one after the other.
+
+        DataError for a damaged bag, or one without what is needed.
+        """
         with reading(self.path), opened(self.path) as files:
             stream = self._read(files)
             self._check(files)
@@ -111,48 +121,71 @@ class ForeignBag:
 
     def _read(self, files: Sequence[BagFile]) -> _Stream:
         stream, known = _Stream(), set[tuple[int, int, int]]()
-        for number, message in ((k, message) for k, file in enumerate(files) for message in file.messages(_fits)):
+        for number, message in (
+            (k, message) for k, file in enumerate(files) for message in file.messages(_fits)
+        ):
             with reading(files[number].path):
                 if message.name == names.POLICY_ACTION:
                     action = decoded(message)
                     key = message.stamp, int(action.episode), int(action.step)
-                    if key not in known:  # two recorders heard it, and somebody put their files together
+                    # two recorders heard it, and somebody put their files together
+                    if key not in known:
                         known.add(key)
                         stream.actions.append(_Action(action, message.stamp, message.log_time))
                 elif message.name == names.REPLAY_EPISODE:
                     record = decoded(message)
                     if record.event == record.END:
-                        stream.ends.append((nanoseconds(record.final_stamp) or message.stamp, record))
+                        stream.ends.append(
+                            (nanoseconds(record.final_stamp) or message.stamp, record)
+                        )
                 elif message.name == names.OBSERVATION_IMAGE:
                     self._see(stream, message, number)
                 else:
                     stream.parts.add(message)
+
         return stream
 
     def _see(self, stream: _Stream, message: Message, file: int) -> None:
         """Remember where an image lies. DataError where there is another one of its time."""
         if message.stamp <= 0:
-            raise DataError(f"{self.path} holds an image without a stamp: nothing tells which action answered it")
+            raise DataError(
+                f"{self.path} holds an image without a stamp: nothing tells which action answered "
+                "it"
+            )
+
         image = _Image(file, message.place, message.log_time, zlib.crc32(message.cdr))
         if stream.images.setdefault(message.stamp, image).checksum != image.checksum:
             raise DataError(
-                f"{self.path} holds two images of the time {message.stamp} ns: the clock was set back while it was "
-                "recorded; record one session to a bag"
+                f"{self.path} holds two images of the time {message.stamp} ns: the clock was set "
+                "back while it was recorded; record one session to a bag"
             )
 
     def _check(self, files: Sequence[BagFile]) -> None:
-        """Raise DataError where the bag lacks a topic, or has one of another type, or of two robots."""
+        """Raise DataError where the bag lacks a topic, or has one of another type, or of two
+        robots.
+        """
         channels = _of_contract(files)
-        topics = {name: sorted({c.topic for c in channels if c.name == name and not misfit(c)}) for name in CONTRACT}
+        topics = {
+            name: sorted({c.topic for c in channels if c.name == name and not misfit(c)})
+            for name in CONTRACT
+        }
         for name, found in topics.items():
             if len(found) > 1:
                 raise DataError(f"{self.path} holds {' and '.join(found)}: one robot to a bag")
-            if name in _NEEDED and not found and (wrong := [misfit(c) for c in channels if c.name == name]):
+            if (
+                name in _NEEDED
+                and not found
+                and (wrong := [misfit(c) for c in channels if c.name == name])
+            ):
                 raise DataError(f"{self.path} cannot be read: {wrong[0]}")
+
         if missing := [name for name in _NEEDED if not topics[name]]:
-            held = sorted({channel.topic for file in files for channel in file.storage.channels.values()})
+            held = sorted(
+                {channel.topic for file in files for channel in file.storage.channels.values()}
+            )
             raise DataError(
-                f"{self.path} lacks the topics {', '.join(missing)}; it holds {', '.join(held) or 'nothing'}"
+                f"{self.path} lacks the topics {', '.join(missing)}; it holds "
+                f"{', '.join(held) or 'nothing'}"
             )
 
     def _episodes(self, files: Sequence[BagFile], stream: _Stream) -> Iterator[Episode]:
@@ -160,16 +193,19 @@ class ForeignBag:
         numbers = [int(segment.actions[0].said.episode) for segment in segments]
         if len(set(numbers)) < len(numbers):  # recorded over several runs
             numbers = list(range(len(numbers)))
+
         stamps = sorted(stream.images)
         poses, objects = sorted(stream.parts.poses), sorted(stream.parts.objects)
         joints = sorted(stream.parts.joints)
         observed_at = {stamp: image.log_time for stamp, image in stream.images.items()}
+
         for number, segment, limit in zip(numbers, segments, _limits(segments), strict=True):
             final = _final_stamp(segment, stamps, limit)
             wanted = {action.stamp for action in segment.actions} | {final}
             images = _images(files, stream, wanted)
             if not images:
                 continue
+
             parts = replace(
                 stream.parts,
                 images=images,
@@ -184,20 +220,34 @@ class ForeignBag:
             yield episode if segment.record is not None else _counted(episode)
 
     def _segments(self, stream: _Stream) -> list[_Segment]:
-        """Tell the episodes apart, in the order of their stamps. DataError where those went back in between."""
+        """Tell the episodes apart, in the order of their stamps.
+
+        DataError where those went back in between.
+        """
         segments = _followed(sorted(stream.actions, key=lambda action: action.stamp))
-        if len(segments) > len(_followed(stream.actions)):  # in the order of their stamps two sessions alternate
+
+        # in the order of their stamps two sessions alternate
+        if len(segments) > len(_followed(stream.actions)):
             raise DataError(
-                f"{self.path} holds actions of two sessions at the same times: the clock was set back while it was "
-                "recorded; record one session to a bag"
+                f"{self.path} holds actions of two sessions at the same times: the clock was set "
+                "back while it was recorded; record one session to a bag"
             )
+
         for segment, limit in zip(segments, _limits(segments), strict=True):
-            segment.record = next((r for stamp, r in stream.ends if segment.last <= stamp < limit), None)
+            segment.record = next(
+                (r for stamp, r in stream.ends if segment.last <= stamp < limit), None
+            )
+
         return segments
 
 
 def _of_contract(files: Sequence[BagFile]) -> list[Channel]:
-    return [channel for file in files for channel in file.storage.channels.values() if channel.name in CONTRACT]
+    return [
+        channel
+        for file in files
+        for channel in file.storage.channels.values()
+        if channel.name in CONTRACT
+    ]
 
 
 def _fits(channel: Channel) -> bool:
@@ -213,6 +263,7 @@ def _followed(actions: Iterable[_Action]) -> list[_Segment]:
             segments.append(_Segment())
         segments[-1].actions.append(action)
         last = action.said
+
     return segments
 
 
@@ -222,16 +273,20 @@ def _limits(segments: Sequence[_Segment]) -> list[int]:
 
 
 def _final_stamp(segment: _Segment, images: Sequence[int], limit: int) -> int:
-    """Return the stamp of the observation after the last action, before `limit`; 0 where there is none in time.
+    """Return the stamp of the observation after the last action, before `limit`.
+
+    0 where there is none in time.
 
     `images` are the stamps of all, in order.
     """
     if segment.record is not None:
         return nanoseconds(segment.record.final_stamp)
+
     place = bisect_right(images, segment.last)
     after = images[place] if place < len(images) and images[place] < limit else 0
     gaps = [b.stamp - a.stamp for a, b in pairwise(segment.actions)]
     period = float(np.median(gaps)) if gaps else np.inf
+
     return after if after - segment.last <= _PATIENCE * period else 0
 
 
@@ -240,11 +295,13 @@ def _images(files: Sequence[BagFile], stream: _Stream, stamps: Iterable[int]) ->
     places: dict[int, set[int]] = {}
     for image in (stream.images[stamp] for stamp in stamps if stamp in stream.images):
         places.setdefault(image.file, set()).add(image.place)
+
     wanted, found = set(stamps), dict[int, Message]()
     for number, of_file in places.items():
         for message in files[number].messages(_is_image, sorted(of_file)):
             if message.stamp in wanted:
                 found[message.stamp] = message
+
     return found
 
 
@@ -252,8 +309,13 @@ def _is_image(channel: Channel) -> bool:
     return channel.name == names.OBSERVATION_IMAGE and not misfit(channel)
 
 
-def _during(recorded: dict[int, Message], stamps: Sequence[int], segment: _Segment, final: int) -> dict[int, Message]:
-    """Return what was recorded during an episode, and the last before it; `stamps` are all, in order."""
+def _during(
+    recorded: dict[int, Message], stamps: Sequence[int], segment: _Segment, final: int
+) -> dict[int, Message]:
+    """Return what was recorded during an episode, and the last before it.
+
+    `stamps` are all, in order.
+    """
     first = max(bisect_right(stamps, segment.first) - 1, 0)
     behind = bisect_right(stamps, max(segment.last, final))
     return {stamp: recorded[stamp] for stamp in stamps[first:behind]}
@@ -267,8 +329,10 @@ def _counted(episode: Episode) -> Episode:
 def _info(segment: _Segment, number: int, final: int) -> EpisodeInfo:
     if segment.record is not None:
         return replace(info_of(segment.record), number=number)
+
     steps = int(segment.actions[-1].said.step) + 1
     came_to_its_end = bool(segment.actions[-1].said.last) and final > 0
+
     return EpisodeInfo(
         number=number,
         method="",

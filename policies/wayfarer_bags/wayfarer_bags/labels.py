@@ -1,4 +1,7 @@
-"""What people say of episodes afterwards: success or failure, and a note. Beside the bag, never in it."""
+"""What people say of episodes afterwards: success or failure, and a note.
+
+Beside the bag, never in it.
+"""
 
 import fcntl
 import json
@@ -31,29 +34,42 @@ class Label:
 
 
 def read_labels(run: Path) -> dict[int, Label]:
-    """Return what is said of a run's episodes, by their numbers. DataError where the file is damaged."""
+    """Return what is said of a run's episodes, by their numbers.
+
+    DataError where the file is damaged.
+    """
     path = run / NAME
     if not path.is_file():
         return {}
+
     try:
         if path.stat().st_size > _LONGEST:
             raise ValueError(f"it has more than {_LONGEST} bytes")
+
         content = json.loads(path.read_bytes())
         if content["format"] != _FORMAT:
-            raise ValueError(f"it is of format {content['format']!r}, this Wayfarer reads {_FORMAT}")
+            raise ValueError(
+                f"it is of format {content['format']!r}, this Wayfarer reads {_FORMAT}"
+            )
+
         return {int(number): _label(said) for number, said in content["episodes"].items()}
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"cannot read {path}: {error}; mend or remove it") from error
 
 
 def write_label(run: Path, episode: int, **said: Any) -> Label:
-    """Say something of an episode, `success` or `note` or both; what is not said stays. Return all that is said then.
+    """Say something of an episode, `success` or `note` or both; what is not said stays.
 
-    ConfigError for an episode there is not, or a note that is too long; DataError where the file cannot be written.
+    Return all that is said then.
+
+    ConfigError for an episode there is not, or a note that is too long; DataError where the file
+    cannot be written.
     """
     numbers = RunDirectory(run).episodes()
     if episode not in numbers:
-        raise ConfigError(f"{run} has no episode {episode}; it has {', '.join(map(str, numbers)) or 'none'}")
+        raise ConfigError(
+            f"{run} has no episode {episode}; it has {', '.join(map(str, numbers)) or 'none'}"
+        )
     if len(said.get("note", "")) > _NOTE:
         raise ConfigError(f"a note has {_NOTE} letters at most")
 
@@ -65,6 +81,7 @@ def write_label(run: Path, episode: int, **said: Any) -> Label:
             write_labels(run, {**labels, episode: label})
     except OSError as error:
         raise DataError(f"cannot write {run / NAME}: {error.strerror or error}") from error
+
     return label
 
 
@@ -81,4 +98,5 @@ def _label(said: Any) -> Label:
         raise ValueError(f"success is {success!r}, and not true, false or null")
     if not isinstance(note, str) or len(note) > _NOTE:
         raise ValueError("a note is no text, or too long")
+
     return Label(success, note)

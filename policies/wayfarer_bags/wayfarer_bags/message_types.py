@@ -1,7 +1,9 @@
-"""ROS message types without ROS: for writing from .msg files, for reading from the schemas a bag carries.
+"""ROS message types without ROS.
 
-A schema is somebody else's text: it is bounded before anything is made of it, and only those of the contract's topics
-are looked at.
+For writing from .msg files, for reading from the schemas a bag carries.
+
+A schema is somebody else's text: it is bounded before anything is made of it, and only those of the
+contract's topics are looked at.
 """
 
 import os
@@ -19,32 +21,52 @@ from wayfarer_core.errors import DataError
 
 from wayfarer_bags.files.recorded import Channel, Message, UnreadableError
 
-_LONGEST = 256 * 1024  # bytes of a schema; that of franka_msgs/FrankaRobotState with all it contains has 15,000
+# bytes of a schema; that of franka_msgs/FrankaRobotState with all it contains has 15,000
+_LONGEST = 256 * 1024
 _DEEPEST = 24  # types inside one another
 _WIDEST = 10_000  # fields, those of fixed arrays and of types inside counted one by one
 
 # What is read of each topic of the contract: its type, and its fields besides the header
 _STAMPED = ("header",)
 CONTRACT = {
-    names.OBSERVATION_IMAGE: ("sensor_msgs/msg/Image", (*_STAMPED, "height", "width", "encoding", "step", "data")),
-    names.POLICY_ACTION: ("wayfarer_msgs/msg/Action", (*_STAMPED, "episode", "step", "action", "last")),
-    names.EXECUTED: ("wayfarer_msgs/msg/ExecutedAction", (*_STAMPED, "step", "executed", "reasons")),
+    names.OBSERVATION_IMAGE: (
+        "sensor_msgs/msg/Image",
+        (*_STAMPED, "height", "width", "encoding", "step", "data"),
+    ),
+    names.POLICY_ACTION: (
+        "wayfarer_msgs/msg/Action",
+        (*_STAMPED, "episode", "step", "action", "last"),
+    ),
+    names.EXECUTED: (
+        "wayfarer_msgs/msg/ExecutedAction",
+        (*_STAMPED, "step", "executed", "reasons"),
+    ),
     names.CURRENT_POSE: ("geometry_msgs/msg/PoseStamped", (*_STAMPED, "pose")),
     names.JOINT_STATES: ("sensor_msgs/msg/JointState", (*_STAMPED, "name", "position", "velocity")),
     names.OBJECT_POSE: ("geometry_msgs/msg/PoseStamped", (*_STAMPED, "pose")),
-    names.REPLAY_EPISODE: ("wayfarer_msgs/msg/Episode", (*_STAMPED, "event", "episode", "end", "steps", "final_stamp")),
+    names.REPLAY_EPISODE: (
+        "wayfarer_msgs/msg/Episode",
+        (*_STAMPED, "event", "episode", "end", "steps", "final_stamp"),
+    ),
 }
-_HEADER = [("stamp", (Nodetype.NAME, "builtin_interfaces/msg/Time")), ("frame_id", (Nodetype.BASE, ("string", 0)))]
+_HEADER = [
+    ("stamp", (Nodetype.NAME, "builtin_interfaces/msg/Time")),
+    ("frame_id", (Nodetype.BASE, ("string", 0))),
+]
 _TIME = [("sec", (Nodetype.BASE, ("int32", 0))), ("nanosec", (Nodetype.BASE, ("uint32", 0)))]
 
 
 def base_types() -> Typestore:
-    """Return a store of ROS 2's own message types; the bags we write name their distribution as jazzy."""
+    """Return a store of ROS 2's own message types.
+
+    The bags we write name their distribution as jazzy.
+    """
     return get_typestore(Stores.ROS2_JAZZY)
 
 
 def types_of_packages(share: Iterable[Path]) -> Typestore:
-    """Return ROS 2's own types and those of interface packages, by their installed folders `.../share/PACKAGE`.
+    """Return ROS 2's own types and those of interface packages, by their installed folders
+    `.../share/PACKAGE`.
 
     Raises DataError where a folder holds no .msg file.
     """
@@ -52,25 +74,35 @@ def types_of_packages(share: Iterable[Path]) -> Typestore:
     found: Typesdict = {}
     for folder in share:
         found.update(_types_in(folder))
+
     store.register(found)
+
     return store
 
 
 def _types_in(folder: Path) -> Typesdict:
     files = sorted((folder / "msg").glob("*.msg"))
     if not files:
-        raise DataError(f"{folder}/msg holds no .msg file: build the interface packages first (make)")
+        raise DataError(
+            f"{folder}/msg holds no .msg file: build the interface packages first (make)"
+        )
+
     found: Typesdict = {}
     for file in files:
         found.update(get_types_from_msg(file.read_text(), f"{folder.name}/msg/{file.stem}"))
+
     return found
 
 
 def installed_types(package: str) -> Typesdict:
-    """Return the types of an interface package installed below AMENT_PREFIX_PATH; none where it is not."""
+    """Return the types of an interface package installed below AMENT_PREFIX_PATH.
+
+    None where it is not.
+    """
     for prefix in _prefixes().split(os.pathsep):
         if prefix and (folder := Path(prefix) / "share" / package / "msg").is_dir():
             return _types_in(folder.parent)
+
     return {}
 
 
@@ -83,7 +115,12 @@ def add_schema(store: Typestore, name: str, text: str) -> None:
     """Teach the store the type `name` and all it contains, from the text of a bag's schema."""
     if name in store.fielddefs:
         return
-    fresh = {key: value for key, value in get_types_from_msg(text, name).items() if key not in store.fielddefs}
+
+    fresh = {
+        key: value
+        for key, value in get_types_from_msg(text, name).items()
+        if key not in store.fielddefs
+    }
     store.register(fresh)
 
 
@@ -93,7 +130,8 @@ def add_schema(store: Typestore, name: str, text: str) -> None:
 def decoded(message: Message) -> Any:
     """Return what a serialised message says, read by the schema it was recorded with.
 
-    Raises what rosbags raises over bytes that are not of that type; UnreadableError where its schema cannot be used.
+    Raises what rosbags raises over bytes that are not of that type; UnreadableError where its
+    schema cannot be used.
     """
     return types_of(message.channel).deserialize_cdr(message.cdr, full_name(message.type))
 
@@ -109,7 +147,9 @@ def full_name(kind: str) -> str:
 
 
 def misfit(channel: Channel) -> str:
-    """Say in words why a channel of one of the contract's topics is not what the contract says; "" where it is.
+    """Say in words why a channel of one of the contract's topics is not what the contract says.
+
+    "" where it is.
 
     Errors as above.
     """
@@ -122,11 +162,14 @@ def _misfit(channel: Channel, _where: str) -> str:
     if (full_name(channel.type), channel.message_encoding) != (expected, "cdr"):
         found = f"{channel.type or 'of no type'} in {channel.message_encoding or 'no encoding'}"
         return f"{channel.topic} is {found}, the contract's {channel.name} is {expected} in cdr"
+
     return unlike(channel, fields)
 
 
 def unlike(channel: Channel, fields: Iterable[str]) -> str:
-    """Say in words what a channel's type lacks of these fields, "" where nothing; a header is as ROS 2 has it.
+    """Say in words what a channel's type lacks of these fields, "" where nothing.
+
+    A header is as ROS 2 has it.
 
     Errors as of `types_of`.
     """
@@ -140,6 +183,7 @@ def unlike(channel: Channel, fields: Iterable[str]) -> str:
         or types.fielddefs["builtin_interfaces/msg/Time"][1] != _TIME
     ):
         return f"{channel.topic}: its {kind} does not begin with a std_msgs/Header as ROS 2 has it"
+
     return ""
 
 
@@ -150,46 +194,68 @@ def _store(kind: str, encoding: str, definition: bytes, _where: str) -> Typestor
     _gather(kind, found, needed, ())
     store = get_typestore(Stores.EMPTY)
     store.register(needed)
+
     return store
 
 
 def _parsed(kind: str, encoding: str, definition: bytes) -> Typesdict:
-    """Return the types that a schema defines; none where it defines none, as rosbag2 writes it if it found no .msg."""
+    """Return the types that a schema defines.
+
+    None where it defines none, as rosbag2 writes it if it found no .msg.
+    """
     if len(definition) > _LONGEST:
-        raise UnreadableError(f"has a schema of {kind} with {len(definition)} bytes: at most {_LONGEST} are read")
+        raise UnreadableError(
+            f"has a schema of {kind} with {len(definition)} bytes: at most {_LONGEST} are read"
+        )
+
     text = definition.decode().replace("\r\n", "\n")
     if not text.strip():
         return {}
     if encoding != "ros2msg":
         raise UnreadableError(f"has a schema of {kind} in {encoding!r}: only ros2msg can be read")
+
     return get_types_from_msg(text, kind)
 
 
 def _gather(kind: str, found: Typesdict, needed: Typesdict, around: tuple[str, ...]) -> int:
-    """Take a type and all it contains into `needed`; return how many fields that are. Errors as of `types_of`."""
+    """Take a type and all it contains into `needed`; return how many fields that are.
+
+    Errors as of `types_of`.
+    """
     outermost = (*around, kind)[0]
     if kind in around:
         raise UnreadableError(f"has a schema of {outermost} without an end: {kind} contains itself")
     if len(around) > _DEEPEST:
-        raise UnreadableError(f"has a schema of {outermost} with more than {_DEEPEST} types inside one another")
+        raise UnreadableError(
+            f"has a schema of {outermost} with more than {_DEEPEST} types inside one another"
+        )
+
     needed[kind] = definition = _definition(kind, found)
     fields = 0
     for _, about in definition[1]:
         inner, length = about[1] if about[0] in (Nodetype.ARRAY, Nodetype.SEQUENCE) else (about, 1)
         size = _gather(inner[1], found, needed, (*around, kind)) if inner[0] == Nodetype.NAME else 1
-        one_by_one = about[0] == Nodetype.ARRAY and (inner[0] == Nodetype.NAME or inner[1][0] == "string")
+        one_by_one = about[0] == Nodetype.ARRAY and (
+            inner[0] == Nodetype.NAME or inner[1][0] == "string"
+        )
         fields += size * abs(length) if one_by_one else size
         if fields > _WIDEST:
             raise UnreadableError(f"has a schema of {outermost} with more than {_WIDEST} fields")
+
     return max(fields, 1)
 
 
 def _definition(kind: str, found: Typesdict) -> Any:
-    """Return a type's definition: the bag's own, ROS 2's, or an installed package's. UnreadableError without any."""
+    """Return a type's definition: the bag's own, ROS 2's, or an installed package's.
+
+    UnreadableError without any.
+    """
     for types in (found, base_types().fielddefs):
         if kind in types:
             return types[kind]
+
     installed = installed_types(kind.split("/")[0])
     if kind not in installed:
         raise UnreadableError(f"carries no definition of {kind}, and no installed package has it")
+
     return installed[kind]

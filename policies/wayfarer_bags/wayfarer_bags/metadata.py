@@ -1,4 +1,7 @@
-"""metadata.yaml of a rosbag2 directory: what we write into it, and what anybody's says against what the files hold."""
+"""metadata.yaml of a rosbag2 directory.
+
+What we write into it, and what anybody's says against what the files hold.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +26,8 @@ _DUMPER = getattr(
     yaml, "CSafeDumper", yaml.SafeDumper
 )  # compiled where PyYAML has it: it runs after every episode
 _VERSION = 9  # of rosbag2's metadata.yaml
-# What rosbag2 up to Humble writes as numbers, and from version 9 of the file on as words: rmw's enumerations
+# What rosbag2 up to Humble writes as numbers, and from version 9 of the file on as words: rmw's
+# enumerations
 _POLICIES = {
     "history": ("system_default", "keep_last", "keep_all", "unknown"),
     "reliability": ("system_default", "reliable", "best_effort", "unknown"),
@@ -48,12 +52,15 @@ def summarise(file: Path) -> FileSummary:
         statistics = mcap.summary().statistics
         if statistics is None:
             raise DataError(f"{file} is damaged: it has no summary")
+
         channels: dict[str, tuple[str, str, int]] = {}
         for id_, channel in mcap.channels.items():
             _, _, before = channels.get(channel.topic, ("", "", 0))
             count = before + statistics.channel_message_counts.get(id_, 0)
-            words = intern(channel.type), intern(channel.qos)  # the same in every file of a run: kept once
+            # the same in every file of a run: kept once
+            words = intern(channel.type), intern(channel.qos)
             channels[intern(channel.topic)] = *words, count
+
     return FileSummary(
         file.name, statistics.message_start_time, statistics.message_end_time, channels
     )
@@ -73,9 +80,11 @@ def _content(files: Sequence[FileSummary]) -> dict[str, Any]:
     start = min((f.start for f in files), default=0)
     end = max((f.end for f in files), default=0)
     topics: dict[str, tuple[str, str, int]] = {}
+
     for file in files:
         for topic, (kind, qos, count) in file.channels.items():
             topics[topic] = (kind, qos, topics.get(topic, ("", "", 0))[2] + count)
+
     return {
         "version": _VERSION,
         "storage_identifier": "mcap",
@@ -121,8 +130,10 @@ def _profiles(qos: Any) -> list[Any]:
         profiles = plain_yaml.parse(qos) if isinstance(qos, str) else qos
     except ValueError:
         return []
+
     if not isinstance(profiles, list) or not all(isinstance(profile, dict) for profile in profiles):
         return []
+
     return [{key: _word(key, value) for key, value in profile.items()} for profile in profiles]
 
 
@@ -135,11 +146,15 @@ def _word(key: str, value: Any) -> Any:
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """Return what metadata.yaml says. Raises DataError where it cannot be read, or is not as it was noted."""
+    """Return what metadata.yaml says.
+
+    Raises DataError where it cannot be read, or is not as it was noted.
+    """
     path = folder / NAME
     content, changed = digests.content_of(path)
     if changed:
         raise DataError(changed)
+
     try:
         plain_yaml.refuse_pointer(path, content)
         whole = plain_yaml.parse(content)
@@ -147,14 +162,16 @@ def read(folder: Path) -> dict[str, Any]:
         if not isinstance(about, dict):
             raise ValueError(f"it has no {_KEY}" if content.strip() else "it is empty")
     except ValueError as error:
-        raise DataError(
-            f"cannot be read, so `ros2 bag` cannot open the bag: {error}"
-        ) from error
+        raise DataError(f"cannot be read, so `ros2 bag` cannot open the bag: {error}") from error
+
     return about
 
 
 def listed(about: Mapping[str, Any]) -> list[str]:
-    """Return the names of the files that metadata.yaml lists; older rosbag2 put the bag's name before them."""
+    """Return the names of the files that metadata.yaml lists.
+
+    Older rosbag2 put the bag's name before them.
+    """
     paths = about.get("relative_file_paths")
     return [Path(str(name)).name for name in paths] if isinstance(paths, list) else []
 
@@ -164,13 +181,15 @@ def differences(
 ) -> Iterator[tuple[str, bool]]:
     """Say what metadata.yaml has otherwise than the files of a bag, and whether that is damage.
 
-    `files` are their names before they were compressed, `held` how many messages they hold. Damage is what it lists and
-    is not there, files and messages: a metadata.yaml that its recorder could not write again knows less than the files.
+    `files` are their names before they were compressed, `held` how many messages they hold. Damage
+    is what it lists and is not there, files and messages: a metadata.yaml that its recorder could
+    not write again knows less than the files.
     """
     yield from of_files(about, files)
     counts = Counter[str]()
     for channel, count in held.items():
         counts[channel.topic] += count
+
     said = dict(_topics(about))
     told = {topic: _whole(said.get(topic, {}).get("message_count")) for topic in {*said, *counts}}
     for more, what in ((True, "more messages than the files hold"), (False, "not all messages")):
@@ -179,11 +198,14 @@ def differences(
         if topics:
             of_each = ", ".join(f"{told[topic]} for {counts[topic]} of {topic}" for topic in topics)
             yield f"counts {what}: {of_each}", more
+
     described = {topic: of["topic_metadata"] for topic, of in said.items()}
     known = [channel for channel in held if channel.topic in described]
     other = {c.topic for c in known if described[c.topic].get("type") != c.type}
+
     if other:
         yield f"says another type of {', '.join(sorted(other))} than the files", False
+
     qos = "offered_qos_profiles"
     other = {c.topic for c in known if _profiles(described[c.topic].get(qos)) != _profiles(c.qos)}
     if other:
@@ -191,7 +213,10 @@ def differences(
 
 
 def of_files(about: Mapping[str, Any], files: Sequence[str]) -> Iterator[tuple[str, bool]]:
-    """Say which files metadata.yaml does not list, and which it lists that are not there. The latter are damage."""
+    """Say which files metadata.yaml does not list, and which it lists that are not there.
+
+    The latter are damage.
+    """
     names = [name.removesuffix(PACKED) for name in listed(about)]
     if unlisted := [name for name in files if name not in names]:
         yield f"does not list {', '.join(unlisted)}: `ros2 bag` will not see it", False

@@ -21,8 +21,9 @@ from wayfarer_core.provenance import commit
 
 from wayfarer_bags.run_directory import configuration_digest
 
-# What may differ between the sessions of one run: how much is collected and where, not what an episode means. Over ROS
-# or in one process (transport) the episodes are the same, bit for bit; each session says which it was.
+# What may differ between the sessions of one run: how much is collected and where, not what an
+# episode means. Over ROS or in one process (transport) the episodes are the same, bit for bit; each
+# session says which it was.
 _FREE_NODES = ("replay",)
 _FREE_KEYS = (
     "episodes",
@@ -57,13 +58,17 @@ Configuration = Mapping[str, Mapping[str, Any]]  # node -> parameter -> value
 
 
 def describe(existing: Mapping[str, Any], configuration: Configuration) -> dict[str, Any]:
-    """Return run.yaml with this session added. Raises ConfigError where the run was recorded differently."""
+    """Return run.yaml with this session added.
+
+    Raises ConfigError where the run was recorded differently.
+    """
     first = _with_later_ones(existing.get("configuration", configuration), configuration)
     if found := differences(first, configuration):
         raise ConfigError(
-            "this run was recorded with another configuration; continue it with the same, or choose a new directory: "
-            + "; ".join(found)
+            "this run was recorded with another configuration; continue it with the same, or "
+            "choose a new directory: " + "; ".join(found)
         )
+
     session = {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "host": socket.gethostname(),
@@ -74,6 +79,7 @@ def describe(existing: Mapping[str, Any], configuration: Configuration) -> dict[
         "versions": {name: _version(name) for name in _VERSIONS},
         "collector": dict(configuration.get("collector", {})),
     }
+
     return {
         "format": 1,
         "configuration": _meaningful(first),
@@ -103,7 +109,8 @@ def _completed(node: str, values: Mapping[str, Any]) -> dict[str, Any]:
 def _with_later_ones(first: Configuration, now: Configuration) -> dict[str, dict[str, Any]]:
     """Return the first configuration, with the limits of now that did not exist yet then."""
     return {
-        node: {key: now[node][key] for key in _LATER.get(node, ()) if key in now.get(node, {})} | dict(values)
+        node: {key: now[node][key] for key in _LATER.get(node, ()) if key in now.get(node, {})}
+        | dict(values)
         for node, values in first.items()
     }
 
@@ -111,6 +118,7 @@ def _with_later_ones(first: Configuration, now: Configuration) -> dict[str, dict
 def differences(first: Configuration, now: Configuration) -> list[str]:
     """Say in words which parameters that shape an episode are not the same."""
     a, b = _meaningful(_with_later_ones(first, now)), _meaningful(now)
+
     return [
         f"{node}.{key} was {a.get(node, {}).get(key)!r}, is {b.get(node, {}).get(key)!r}"
         for node in sorted(a.keys() | b.keys())

@@ -1,4 +1,6 @@
-"""A run: a rosbag2 directory of one MCAP file per episode, with metadata.yaml and run.yaml beside them."""
+"""A run: a rosbag2 directory of one MCAP file per episode, with metadata.yaml and run.yaml beside
+them.
+"""
 
 import fcntl
 import hashlib
@@ -29,9 +31,15 @@ class RunDirectory:
 
     def __init__(self, path: Path) -> None:
         if not path.is_dir():
-            raise DataError(f"{path} is not a directory; a run is the directory given to `wayfarer collect --out`")
+            raise DataError(
+                f"{path} is not a directory; a run is the directory given to `wayfarer collect "
+                "--out`"
+            )
         if not is_run(path):
-            raise DataError(f"{path} is not a run: it has no run.yaml; see `wayfarer collect --help`")
+            raise DataError(
+                f"{path} is not a run: it has no run.yaml; see `wayfarer collect --help`"
+            )
+
         self.path = path
 
     def episodes(self) -> dict[int, Path]:
@@ -43,14 +51,19 @@ class RunDirectory:
         return self._files(closed=False)
 
     def missing(self, noted: Iterable[str]) -> list[str]:
-        """Return the episode files that `noted` or metadata.yaml names and that are not there, open or closed."""
+        """Return the episode files that `noted` or metadata.yaml names and that are not there, open
+        or closed.
+        """
         there = {file.name for file in self.episodes().values()}
-        # a recorder that is killed while it closes a file has noted the digest, and not yet given it its name
+
+        # a recorder that is killed while it closes a file has noted the digest, and not yet given
+        # it its name
         there |= {file.name.removesuffix(OPEN_SUFFIX) for file in self.torn().values()}
         try:
             listed = self.listed()
         except DataError:
             listed = []
+
         return sorted(name for name in {*noted, *listed} - there if _EPISODE.fullmatch(name))
 
     def listed(self) -> list[str]:
@@ -58,7 +71,10 @@ class RunDirectory:
         return metadata.listed(metadata.read(self.path))
 
     def next_number(self) -> int:
-        """Return the number of the next episode: one past every number in use, torn ones included."""
+        """Return the number of the next episode.
+
+        One past every number in use, torn ones included.
+        """
         return max([-1, *self.episodes(), *self.torn()]) + 1
 
     def episode_path(self, number: int) -> Path:
@@ -66,7 +82,10 @@ class RunDirectory:
         return self.path / f"episode_{number:06d}.mcap"
 
     def description(self) -> dict[str, Any]:
-        """Return run.yaml, changed or not. DataError where it cannot be read, or is not what a run says of itself."""
+        """Return run.yaml, changed or not.
+
+        DataError where it cannot be read, or is not what a run says of itself.
+        """
         found, _ = self.read_description()
         return found
 
@@ -77,18 +96,24 @@ class RunDirectory:
             raise DataError(changed)
 
     def read_description(self) -> tuple[dict[str, Any], str]:
-        """Return run.yaml, and in words that it is not as it was written; "" where it is. DataError as above."""
+        """Return run.yaml, and in words that it is not as it was written; "" where it is.
+
+        DataError as above.
+        """
         path = self.path / DESCRIPTION
         content, changed = digests.content_of(path)
         plain_yaml.refuse_pointer(path, content)
+
         try:
             found = plain_yaml.parse(content)
         except ValueError as error:
             raise DataError(f"cannot read {path}: {error}") from error
+
         if not isinstance(found, dict):
             raise DataError(f"{path} is not a mapping")
         if wrong := next(_misshapen(found), ""):
             raise DataError(f"cannot read {path}: {wrong}")
+
         return found, changed
 
     def _files(self, closed: bool) -> dict[int, Path]:
@@ -97,6 +122,7 @@ class RunDirectory:
             match = _EPISODE.fullmatch(path.name)
             if match and (match.group(2) is None) == closed:
                 found[int(match.group(1))] = path
+
         return dict(sorted(found.items()))
 
 
@@ -104,18 +130,30 @@ class RunWriter(RunDirectory):
     """A run that is being recorded: one writer at a time holds its lock."""
 
     def __init__(self, path: Path) -> None:
-        """Create the directory, or continue the run in it. Raises ConfigError for a directory of something else."""
+        """Create the directory, or continue the run in it.
+
+        Raises ConfigError for a directory of something else.
+        """
         try:
             path.mkdir(parents=True, exist_ok=True)
-            ours = {DESCRIPTION, DESCRIPTION + NEW_SUFFIX, _LOCK}  # the last two of a recorder that was killed at once
-            if not (path / DESCRIPTION).exists() and any(item.name not in ours for item in path.iterdir()):
-                raise ConfigError(f"{path} exists and is not a run: choose a new or an empty directory")
+
+            # the last two of a recorder that was killed at once
+            ours = {DESCRIPTION, DESCRIPTION + NEW_SUFFIX, _LOCK}
+            if not (path / DESCRIPTION).exists() and any(
+                item.name not in ours for item in path.iterdir()
+            ):
+                raise ConfigError(
+                    f"{path} exists and is not a run: choose a new or an empty directory"
+                )
+
             self._lock = lock(path / _LOCK)
         except OSError as error:
             raise ConfigError(f"cannot write to {path}: {error.strerror}") from error
+
         try:
             if not (path / DESCRIPTION).exists():
                 write_atomically(path / DESCRIPTION, "{}\n")
+
             super().__init__(path)
             digests.settle(path, CHANGING)
             self.check_description()
@@ -125,7 +163,8 @@ class RunWriter(RunDirectory):
             raise
 
     def shift(self, now: int) -> int:
-        """Return what is to be added to a clock that stands at `now` so that its times follow those of the run [ns].
+        """Return what is to be added to a clock that stands at `now` so that its times follow those
+        of the run [ns].
 
         A simulator's clock begins anew when the run is continued; in a bag time must not go back.
         """
@@ -134,7 +173,9 @@ class RunWriter(RunDirectory):
 
     def describe(self, description: Mapping[str, Any]) -> None:
         """Replace run.yaml, and note its digest."""
-        digests.write_noted(self.path / DESCRIPTION, yaml.safe_dump(dict(description), sort_keys=False))
+        digests.write_noted(
+            self.path / DESCRIPTION, yaml.safe_dump(dict(description), sort_keys=False)
+        )
 
     def add(self, file: Path) -> None:
         """Take a closed episode file into metadata.yaml."""
@@ -155,7 +196,10 @@ class RunWriter(RunDirectory):
 
 
 def is_run(path: Path) -> bool:
-    """Say whether a directory is a run: there is its run.yaml, or it is noted that there was one."""
+    """Say whether a directory is a run.
+
+    There is its run.yaml, or it is noted that there was one.
+    """
     if (path / DESCRIPTION).is_file():
         return True
     noted, _ = digests.read_or_say(path)
@@ -163,11 +207,15 @@ def is_run(path: Path) -> bool:
 
 
 def finished(path: Path) -> tuple[int, int]:
-    """Count a run's episodes that came to their end, and their steps, by their end records; 0 where there is no run."""
+    """Count a run's episodes that came to their end, and their steps, by their end records.
+
+    0 where there is no run.
+    """
     if not (path / "run.yaml").is_file():
         return 0, 0
     infos = [read_info(file) for file in RunDirectory(path).episodes().values()]
     steps = [info.steps for info in infos if info.end in (End.TERMINATED, End.TRUNCATED)]
+
     return len(steps), sum(steps)
 
 
@@ -185,11 +233,16 @@ def _misshapen(description: dict[str, Any]) -> Iterator[str]:
         if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
             yield f"its {name} are no list of mappings"
             return
+
     mappings = {"configuration": sections}
     if isinstance(sections, dict):
         mappings |= {f"configuration of {node!r}": of for node, of in sections.items()}
+
     for k, session in enumerate(sessions):
-        mappings |= {f"{key} of session {k}": session.get(key) or {} for key in ("versions", "collector")}
+        mappings |= {
+            f"{key} of session {k}": session.get(key) or {} for key in ("versions", "collector")
+        }
+
     for name, of in mappings.items():
         if not isinstance(of, dict) or not all(isinstance(key, str) for key in of):
             yield f"its {name} is no mapping of names"
@@ -201,11 +254,17 @@ def configuration_digest(configuration: Mapping[str, Any]) -> str:
 
 
 def lock(path: Path) -> TextIO:
-    """Keep other recorders off a run for as long as the file is open. ConfigError where one is writing to it."""
+    """Keep other recorders off a run for as long as the file is open.
+
+    ConfigError where one is writing to it.
+    """
     file = path.open("w")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         file.close()
-        raise ConfigError(f"another recorder is writing to {path.parent}: one run takes one recorder") from error
+        raise ConfigError(
+            f"another recorder is writing to {path.parent}: one run takes one recorder"
+        ) from error
+
     return file

@@ -15,9 +15,11 @@ NEW_SUFFIX = ".new"  # of what shall take a file's place
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file so that a reader, or a crash, meets either the old or the new one, and the disk has the new one.
+    """Write a file so that a reader, or a crash, meets either the old or the new one, and the disk
+    has the new one.
 
-    Raises DataError where it cannot be written: the disk is full, say. The old one is then still there.
+    Raises DataError where it cannot be written: the disk is full, say. The old one is then still
+    there.
     """
     stage(path, content.encode() if isinstance(content, str) else content)
     give_name(path)
@@ -52,11 +54,15 @@ def make_folder(folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"cannot write into {folder}: {error.strerror or error}") from error
+
     return folder
 
 
 def write_table(path: Path, kind: type[Any], lines: Iterable[Any]) -> None:
-    """Write dataclasses of one kind as a CSV file, with a head. DataError where it cannot be written."""
+    """Write dataclasses of one kind as a CSV file, with a head.
+
+    DataError where it cannot be written.
+    """
     table = io.StringIO(newline="")
     writer = csv.DictWriter(table, fieldnames=[f.name for f in fields(kind)])
     writer.writeheader()

@@ -17,7 +17,15 @@ from wayfarer_core.errors import ConfigError
 Matrix = NDArray[np.float64]
 
 FORMAT = "wayfarer camera calibration 1"
-_KEYS = ("format", "date", "image_size", "camera_matrix", "distortion", "reprojection_error", "views")
+_KEYS = (
+    "format",
+    "date",
+    "image_size",
+    "camera_matrix",
+    "distortion",
+    "reprojection_error",
+    "views",
+)
 _POSE_KEYS = ("T_base_camera", "pose_error", "table_height")
 
 
@@ -25,7 +33,8 @@ _POSE_KEYS = ("T_base_camera", "pose_error", "table_height")
 class Calibration:
     """What is known of one camera at one image size; the pose where it has been found, too.
 
-    Whole numbers of pixels are at pixels' centres. The camera's frame is OpenCV's: x right, y down, z into the picture.
+    Whole numbers of pixels are at pixels' centres. The camera's frame is OpenCV's: x right, y down,
+    z into the picture.
     """
 
     date: str  # ISO 8601, day of the intrinsics
@@ -46,10 +55,15 @@ class Calibration:
         """
         if abs(width * self.height - height * self.width) > max(self.width, self.height):
             raise ConfigError(
-                f"the calibration is of a {self.width}x{self.height} camera: {width}x{height} has another shape"
+                f"the calibration is of a {self.width}x{self.height} camera: {width}x{height} has "
+                "another shape"
             )
+
         scale = np.diag([width / self.width, height / self.height, 1.0])
-        half = np.array([[0.0, 0.0, 0.5], [0.0, 0.0, 0.5], [0.0, 0.0, 0.0]])  # from pixels' centres to their corners
+
+        # from pixels' centres to their corners
+        half = np.array([[0.0, 0.0, 0.5], [0.0, 0.0, 0.5], [0.0, 0.0, 0.0]])
+
         return np.asarray(scale @ (self.camera_matrix + half) - half, dtype=np.float64)
 
 
@@ -63,11 +77,16 @@ def load_calibration(path: Path) -> Calibration:
         ) from error
     except ValueError as error:
         raise ConfigError(f"calibration {path} is no YAML: {error}") from error
+
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ConfigError(f"{path} is no camera calibration: its `format` must be {FORMAT!r}")
+
     wrong = sorted({*_KEYS, *_POSE_KEYS} ^ content.keys())
     if wrong:
-        raise ConfigError(f"calibration {path}: {wrong[0]} is {'unknown' if wrong[0] in content else 'missing'}")
+        raise ConfigError(
+            f"calibration {path}: {wrong[0]} is {'unknown' if wrong[0] in content else 'missing'}"
+        )
+
     pose, pose_error, table = (content[key] for key in _POSE_KEYS)
     width, height = _numbers(path, content, "image_size", (2,)).astype(int).tolist()
     calibration = Calibration(
@@ -83,16 +102,23 @@ def load_calibration(path: Path) -> Calibration:
         table_height=None if table is None else float(_numbers(path, content, "table_height", ())),
     )
     _check(path, calibration)
+
     return calibration
 
 
 def load_optional(path: str) -> Calibration | None:
-    """Read the calibration a parameter names, empty for none. Raises ConfigError as `load_calibration` does."""
+    """Read the calibration a parameter names, empty for none.
+
+    Raises ConfigError as `load_calibration` does.
+    """
     return load_calibration(Path(path)) if path else None
 
 
 def save_calibration(calibration: Calibration, path: Path) -> None:
-    """Write a calibration file, whole or not at all. Raises ConfigError where that is not possible."""
+    """Write a calibration file, whole or not at all.
+
+    Raises ConfigError where that is not possible.
+    """
     c = calibration
     content = {
         "format": FORMAT,
@@ -107,6 +133,7 @@ def save_calibration(calibration: Calibration, path: Path) -> None:
         "table_height": c.table_height,
     }
     part = path.with_name(path.name + ".part")
+
     try:
         part.write_text(yaml.safe_dump(content, sort_keys=False, default_flow_style=None))
         part.replace(path)
@@ -120,9 +147,11 @@ def _numbers(path: Path, content: dict[str, Any], key: str, shape: tuple[int, ..
         numbers = np.array(content[key], dtype=np.float64)
     except (TypeError, ValueError):
         numbers = np.array(np.nan)
+
     if numbers.shape != shape or not np.isfinite(numbers).all():
         kind = " x ".join(str(n) for n in shape) + " finite numbers" if shape else "a finite number"
         raise ConfigError(f"calibration {path}: {key} must be {kind}, is {content[key]!r}")
+
     return numbers
 
 
@@ -130,8 +159,15 @@ def _check(path: Path, c: Calibration) -> None:
     K, T = c.camera_matrix, c.T_base_camera
     if c.width < 1 or c.height < 1:
         raise ConfigError(f"calibration {path}: image_size must be two positive numbers")
-    if min(K[0, 0], K[1, 1]) <= 0 or K[0, 1] != 0 or K[1, 0] != 0 or K[2].tolist() != [0.0, 0.0, 1.0]:
-        raise ConfigError(f"calibration {path}: camera_matrix must be [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]")
+    if (
+        min(K[0, 0], K[1, 1]) <= 0
+        or K[0, 1] != 0
+        or K[1, 0] != 0
+        or K[2].tolist() != [0.0, 0.0, 1.0]
+    ):
+        raise ConfigError(
+            f"calibration {path}: camera_matrix must be [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]"
+        )
     if T is not None and not (
         np.allclose(T[:3, :3] @ T[:3, :3].T, np.eye(3), atol=1e-4)
         and np.linalg.det(T[:3, :3]) > 0

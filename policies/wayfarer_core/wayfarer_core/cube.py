@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 
 EDGE = 0.05  # [m]
 
-# Outward normal of each face in the cube's own frame, as the texture layout of the simulator puts the colours.
+# Outward normal of each face in the cube's own frame, as the texture layout of the simulator puts
+# the colours.
 FACE_NORMALS: dict[str, tuple[int, int, int]] = {
     "white": (1, 0, 0),
     "red": (-1, 0, 0),
@@ -19,10 +20,13 @@ _NORMALS = np.array(list(FACE_NORMALS.values()), dtype=float)  # (6, 3)
 
 
 def top_faces(quaternions: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the index into FACES of the face that points up most, for orientations xyzw (..., 4) -> (...)."""
+    """Return the index into FACES of the face that points up most, for orientations xyzw (..., 4)
+    -> (...).
+    """
     x, y, z, w = np.moveaxis(np.asarray(quaternions, dtype=float), -1, 0)
     # third row of the rotation matrix: what each cube axis contributes to the world's z
-    up = np.stack([2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)], axis=-1)  # (..., 3)
+    # (..., 3)
+    up = np.stack([2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)], axis=-1)
     return np.asarray(np.argmax(up @ _NORMALS.T, axis=-1), dtype=np.int64)
 
 

@@ -2,7 +2,10 @@
 
 
 class WayfarerError(Exception):
-    """Something the user can put right; the message says what was wrong, where, and what would be right."""
+    """Something the user can put right.
+
+    The message says what was wrong, where, and what would be right.
+    """
 
 
 class ConfigError(WayfarerError):

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 TRIES = 20  # attempts at one episode in a row that may be aborted by faults which end by themselves
-DISCARDED = "discarded by the operator"  # reason of an episode that a person has taken back, without any fault
+# reason of an episode that a person has taken back, without any fault
+DISCARDED = "discarded by the operator"
 
 
 class FaultKind(IntEnum):
@@ -24,7 +25,10 @@ class FaultKind(IntEnum):
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault in words; `needs_operator` where nothing goes on before `wayfarer ack`. False when there is none."""
+    """A fault in words; `needs_operator` where nothing goes on before `wayfarer ack`.
+
+    False when there is none.
+    """
 
     kind: FaultKind = FaultKind.NONE
     text: str = ""

@@ -1,7 +1,8 @@
 """Every topic, service, action and frame of the contract by its relative name."""
 
 BASE_FRAME = "base"  # origin of the robot's link 0; x forward, z up (REP-103)
-BASE_FRAMES = (BASE_FRAME, "fr3_link0", "panda_link0")  # the same frame by Franka's own names, which CRISP publishes
+# the same frame by Franka's own names, which CRISP publishes
+BASE_FRAMES = (BASE_FRAME, "fr3_link0", "panda_link0")
 CAMERA_FRAME = "camera_optical_frame"  # z forward, y down (REP-103)
 END_EFFECTOR_FRAME = "end_effector"  # the point that is controlled, as robot/current_pose has it
 
@@ -41,7 +42,8 @@ TRAIN = "learner/train"  # wayfarer_msgs/action/Train
 ERROR_RECOVERY = "robot/error_recovery"  # franka_msgs/action/ErrorRecovery
 HOLD = "control/hold"  # std_srvs/srv/Trigger: stop here and stay
 RELEASE = "control/release"  # std_srvs/srv/Trigger: take actions again
-SCENE = "control/scene"  # std_srvs/srv/SetBool: hold here while somebody puts the scene back; false: it is put back
+# std_srvs/srv/SetBool: hold here while somebody puts the scene back; false: it is put back
+SCENE = "control/scene"
 PAUSE = "collector/pause"  # std_srvs/srv/Trigger
 RESUME = "collector/resume"  # std_srvs/srv/Trigger
 STOP = "collector/stop"  # std_srvs/srv/Trigger

@@ -1,7 +1,7 @@
 """What learner, novelty and actor can be told: each option once, with its meaning, unit and range.
 
-The defaults are the paper's values (`recipe: paper`). `launch/config/recipe_*.yaml` put the options together; a node's
-parameters, `run.yaml` and the checkpoints carry them.
+The defaults are the paper's values (`recipe: paper`). `launch/config/recipe_*.yaml` put the options
+together; a node's parameters, `run.yaml` and the checkpoints carry them.
 """
 
 from dataclasses import dataclass
@@ -22,26 +22,52 @@ class LearnerOptions:
     """How TD3 learns, and from which goals."""
 
     ee_position: bool = param(False, "give actor and critics the end effector's position")
-    goal_ee_position: bool = param(False, "give them the end effector's position in the goal image, too")
+    goal_ee_position: bool = param(
+        False, "give them the end effector's position in the goal image, too"
+    )
     workspace_min: tuple[float, float, float] = param(
-        (-1.0, -1.0, -1.0), "corner that these positions are scaled by: control's workspace [m]", -1.5, 1.5
+        (-1.0, -1.0, -1.0),
+        "corner that these positions are scaled by: control's workspace [m]",
+        -1.5,
+        1.5,
     )
     workspace_max: tuple[float, float, float] = param(
-        (1.0, 1.0, 1.0), "corner that these positions are scaled by: control's workspace [m]", -1.5, 1.5
+        (1.0, 1.0, 1.0),
+        "corner that these positions are scaled by: control's workspace [m]",
+        -1.5,
+        1.5,
     )
-    updates_per_step: float = param(1.0, "updates after an episode, for each of its steps", 0.001, 100.0)
-    layer_norm: bool = param(False, "put layer normalisation and tanh, not relu, behind the encoder's dense layer")
-    action_penalty: float = param(0.0, "weight of the mean squared action before its tanh in the actor's loss", 0.0, 10)
-    actor_start: int = param(0, "updates of the critics before the actor is trained", 0, 1_000_000_000)
+    updates_per_step: float = param(
+        1.0, "updates after an episode, for each of its steps", 0.001, 100.0
+    )
+    layer_norm: bool = param(
+        False, "put layer normalisation and tanh, not relu, behind the encoder's dense layer"
+    )
+    action_penalty: float = param(
+        0.0, "weight of the mean squared action before its tanh in the actor's loss", 0.0, 10
+    )
+    actor_start: int = param(
+        0, "updates of the critics before the actor is trained", 0, 1_000_000_000
+    )
     critic_learning_rate: float = param(1e-4, "Adam's, of critics and encoder", 1e-7, 1.0)
     actor_learning_rate: float = param(1e-4, "Adam's, of the actor", 1e-7, 1.0)
     tau: float = param(0.005, "share by which the target networks follow in each update", 0.0, 1.0)
-    lookahead: int = param(1, "steps of reward before the critics' own estimate (n-step returns)", 1, 50)
+    lookahead: int = param(
+        1, "steps of reward before the critics' own estimate (n-step returns)", 1, 50
+    )
     self_goals: float = param(0.04, "share of goals that are the state itself, p", 0.0, 1.0)
-    near_goals: float = param(0.0, "share of goals near in time; the others are uniform over the rest", 0.0, 1.0)
-    near_steps: float = param(5.0, "mean distance of the near goals, geometrically distributed [steps]", 1.0, 1000.0)
-    reached: str = param("step", "a goal is reached at its own step, or where the image is near", choices=REACHED)
-    reached_distance: float = param(0.5, "for reached image: mean difference that is near [grey levels]", 0.0, 255.0)
+    near_goals: float = param(
+        0.0, "share of goals near in time; the others are uniform over the rest", 0.0, 1.0
+    )
+    near_steps: float = param(
+        5.0, "mean distance of the near goals, geometrically distributed [steps]", 1.0, 1000.0
+    )
+    reached: str = param(
+        "step", "a goal is reached at its own step, or where the image is near", choices=REACHED
+    )
+    reached_distance: float = param(
+        0.5, "for reached image: mean difference that is near [grey levels]", 0.0, 255.0
+    )
 
 
 @dataclass(frozen=True)
@@ -50,34 +76,54 @@ class NoveltyOptions:
 
     learning_rate: float = param(1e-4, "Adam's, of the predictor", 1e-7, 1.0)
     batch: int = param(500, "images in a gradient step", 1, 100_000)
-    whitening: str = param("fits", "when the images' mean and spread are updated", choices=WHITENING)
-    top_share: float = param(0.0, "draw the goal from this share of the most novel images; 0: the most novel", 0.0, 1.0)
+    whitening: str = param(
+        "fits", "when the images' mean and spread are updated", choices=WHITENING
+    )
+    top_share: float = param(
+        0.0, "draw the goal from this share of the most novel images; 0: the most novel", 0.0, 1.0
+    )
 
 
 @dataclass(frozen=True)
 class ActingOptions:
     """How a learned policy explores."""
 
-    random_steps: int = param(1_000, "uniformly random steps before a learned policy acts", 0, 10_000_000)
+    random_steps: int = param(
+        1_000, "uniformly random steps before a learned policy acts", 0, 10_000_000
+    )
     noise_start: float = param(1.5, "exploration noise at step 0, std [action units]", 0.0, 10.0)
-    noise_end: float = param(0.5, "exploration noise from noise_steps on, std [action units]", 0.0, 10.0)
-    noise_steps: int = param(300_000, "steps over which the noise goes from start to end", 1, 100_000_000)
+    noise_end: float = param(
+        0.5, "exploration noise from noise_steps on, std [action units]", 0.0, 10.0
+    )
+    noise_steps: int = param(
+        300_000, "steps over which the noise goes from start to end", 1, 100_000_000
+    )
     random_share: float = param(0.0, "share of actions that are uniformly random", 0.0, 1.0)
     after_arrival: str = param(
-        "continue", "at the goal: continue as before, play at random, or play and return", choices=AFTER_ARRIVAL
+        "continue",
+        "at the goal: continue as before, play at random, or play and return",
+        choices=AFTER_ARRIVAL,
     )
-    arrival_distance: float = param(0.06, "from the goal's end effector that counts as arrived [m]", 0.0, 1.0)
+    arrival_distance: float = param(
+        0.06, "from the goal's end effector that counts as arrived [m]", 0.0, 1.0
+    )
     play_steps: int = param(6, "random actions before it returns", 1, 100_000)
-    play_from: float = param(1.0, "share of the episode from which on it plays at random; 1: never", 0.0, 1.0)
+    play_from: float = param(
+        1.0, "share of the episode from which on it plays at random; 1: never", 0.0, 1.0
+    )
 
 
 @dataclass(frozen=True)
 class ExternalOptions:
     """Which policy server is asked, and how long it may take."""
 
-    policy_address: str = param(NO_SERVER, "for method external: the policy server, HOST:PORT on this machine")
+    policy_address: str = param(
+        NO_SERVER, "for method external: the policy server, HOST:PORT on this machine"
+    )
     policy_name: str = param(ANY_POLICY, "what it must call its policy; none: anything")
-    policy_timeout: float = param(0.4, "time it has for an answer: less than a control period [s]", 0.001, 600.0)
+    policy_timeout: float = param(
+        0.4, "time it has for an answer: less than a control period [s]", 0.001, 600.0
+    )
     policy_actions: int = param(0, "actions of each chunk that are carried out; 0: all", 0, 1000)
 
 
@@ -85,8 +131,15 @@ class ExternalOptions:
 class TeleopOptions:
     """Whether a person may take over, and how long their wish counts."""
 
-    teleop_device: str = param(NO_DEVICE, "what a person takes over with", choices=(NO_DEVICE, *DEVICES))
-    command_age: float = param(
-        0.2, "oldest teleop/command that moves the arm; half a control period or less [s]", 0.01, 2.0
+    teleop_device: str = param(
+        NO_DEVICE, "what a person takes over with", choices=(NO_DEVICE, *DEVICES)
     )
-    device_timeout: float = param(1.0, "silence on teleop/command after which the device is lost [s]", 0.1, 60.0)
+    command_age: float = param(
+        0.2,
+        "oldest teleop/command that moves the arm; half a control period or less [s]",
+        0.01,
+        2.0,
+    )
+    device_timeout: float = param(
+        1.0, "silence on teleop/command after which the device is lost [s]", 0.1, 60.0
+    )

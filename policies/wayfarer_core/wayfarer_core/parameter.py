@@ -1,4 +1,6 @@
-"""A parameter as a field of a frozen dataclass: default, meaning with its unit, and what it may be. Knows no ROS.
+"""A parameter as a field of a frozen dataclass: default, meaning with its unit, and what it may be.
+
+Knows no ROS.
 
     @dataclass(frozen=True)
     class Options:
@@ -30,9 +32,16 @@ class About:
 
 
 def param(
-    default: Any, text: str, low: float | None = None, high: float | None = None, choices: tuple[str, ...] = ()
+    default: Any,
+    text: str,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
 ) -> Any:
-    """Describe a parameter: default, meaning with its unit, and either a closed range or a list of choices."""
+    """Describe a parameter.
+
+    Default, meaning with its unit, and either a closed range or a list of choices.
+    """
     return field(default=default, metadata={"about": About(text, low, high, choices, default)})
 
 
@@ -45,8 +54,13 @@ def required(like: Any, text: str, low: float | None = None, high: float | None 
 
 
 def texts(text: str, choices: tuple[str, ...] = ()) -> Any:
-    """Describe a list of any number of texts, each of `choices` where there are some; without it the list is empty."""
-    return field(default=(), metadata={"about": About(text, None, None, choices, ("",), any_length=True)})
+    """Describe a list of any number of texts, each of `choices` where there are some.
+
+    Without it the list is empty.
+    """
+    return field(
+        default=(), metadata={"about": About(text, None, None, choices, ("",), any_length=True)}
+    )
 
 
 def missing(parameters: type[Any], given: Collection[str]) -> list[Field[Any]]:
@@ -57,6 +71,7 @@ def missing(parameters: type[Any], given: Collection[str]) -> list[Field[Any]]:
 def without(node: str, lacking: Sequence[Field[Any]]) -> str:
     """Say which parameters a node was not given, what each is, and where to write them."""
     meanings = "; ".join(f"{f.name}: {f.metadata['about'].text}" for f in lacking)
+
     return (
         f"node {node} was not given {', '.join(f.name for f in lacking)}, "
         "and has no default for a limit of the arm. Write them into the parameter file, "
@@ -67,8 +82,9 @@ def without(node: str, lacking: Sequence[Field[Any]]) -> str:
 def checked(kind: type[P], node: str, values: Mapping[str, Any]) -> P:
     """Return a node's parameters with these values, and defaults for what is not given.
 
-    Raises ConfigError, naming node, key and what would be right, for a key that is not known, one that is missing, and
-    a value of another type or length, outside its range, or not among its choices.
+    Raises ConfigError, naming node, key and what would be right, for a key that is not known, one
+    that is missing, and a value of another type or length, outside its range, or not among its
+    choices.
     """
     lacking = missing(kind, values)
     if lacking and not _unknown(kind, values):
@@ -77,7 +93,8 @@ def checked(kind: type[P], node: str, values: Mapping[str, Any]) -> P:
 
 
 def made_of(kind: type[P], where: str, word: str, values: Mapping[str, Any]) -> P:
-    """Return a `kind` of what a file or a node gives for its fields, each of which is called a `word`.
+    """Return a `kind` of what a file or a node gives for its fields, each of which is called a
+    `word`.
 
     Raises ConfigError as `checked` does, which begins with `where` these values stand.
     """
@@ -86,9 +103,12 @@ def made_of(kind: type[P], where: str, word: str, values: Mapping[str, Any]) -> 
         raise ConfigError(f"{where}: unknown {word} {unknown[0]!r}; known are {known}")
 
     if lacking := missing(kind, values):
-        raise ConfigError(f"{where}: {lacking[0].name} is missing; it is: {lacking[0].metadata['about'].text}")
+        raise ConfigError(
+            f"{where}: {lacking[0].name} is missing; it is: {lacking[0].metadata['about'].text}"
+        )
 
     found = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
+
     return kind(**{key: _checked_one(where, found[key], value) for key, value in values.items()})
 
 
@@ -103,14 +123,25 @@ def _checked_one(where: str, f: Field[Any], value: Any) -> Any:
     values = value if is_list else [value]
 
     if not isinstance(values, list) or any(type(v) is not type(wanted[0]) for v in values):
-        right = "a list of texts, as in [a, b]" if about.any_length else f"of the type of {about.like!r}"
+        right = (
+            "a list of texts, as in [a, b]"
+            if about.any_length
+            else f"of the type of {about.like!r}"
+        )
         raise ConfigError(f"{where}: {f.name} = {value!r} is not {right}; it is: {about.text}")
+
     if len(values) != len(wanted) and not about.any_length:
         raise ConfigError(f"{where}: {f.name} needs {len(wanted)} numbers, got {value}")
-    if about.low is not None and about.high is not None and not all(about.low <= v <= about.high for v in values):
+    if (
+        about.low is not None
+        and about.high is not None
+        and not all(about.low <= v <= about.high for v in values)
+    ):
         raise ConfigError(
-            f"{where}: {f.name} = {value} is outside [{about.low}, {about.high}]; it is: {about.text}"
+            f"{where}: {f.name} = {value} is outside [{about.low}, {about.high}]; it is: "
+            f"{about.text}"
         )
     if about.choices and any(v not in about.choices for v in values):
         raise ConfigError(f"{where}: {f.name} = {value!r} is not one of {', '.join(about.choices)}")
+
     return tuple(values) if is_list else value

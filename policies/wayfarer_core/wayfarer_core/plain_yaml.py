@@ -1,4 +1,7 @@
-"""YAML that somebody else may have written: plain values, within bounds, and one error for all that is wrong."""
+"""YAML that somebody else may have written.
+
+Plain values, within bounds, and one error for all that is wrong.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -49,13 +52,18 @@ for _tag in _ODD:
 
 
 def parse(content: bytes | str) -> Any:
-    """Return the document in `content`. Raises ValueError, in one line, where it is none or beyond the bounds."""
+    """Return the document in `content`.
+
+    Raises ValueError, in one line, where it is none or beyond the bounds.
+    """
     try:
         text = content.decode("utf-8-sig") if isinstance(content, bytes) else content
     except UnicodeDecodeError as error:
         raise ValueError(f"byte {error.start} is not UTF-8") from error
+
     if len(text) > LARGEST:
         raise ValueError(f"it is longer than {LARGEST >> 20} MiB")
+
     try:
         _check(text)
         return yaml.load(text, Loader=_Loader)
@@ -77,7 +85,9 @@ def read(path: Path) -> Any:
 
 
 def refuse_pointer(path: Path, content: bytes) -> None:
-    """Raise DataError where a file's first bytes are those of a Git LFS pointer, which stands for the file itself."""
+    """Raise DataError where a file's first bytes are those of a Git LFS pointer, which stands for
+    the file itself.
+    """
     if content.startswith(_POINTER):
         raise DataError(
             f"{path} is a Git LFS pointer and not the file itself: `git lfs pull` fetches it"
@@ -85,10 +95,14 @@ def refuse_pointer(path: Path, content: bytes) -> None:
 
 
 def _check(text: str) -> None:
-    """Count what `text` would become, event by event, before any of it is made. Raises ValueError beyond the bounds."""
+    """Count what `text` would become, event by event, before any of it is made.
+
+    Raises ValueError beyond the bounds.
+    """
     sizes: dict[str, int] = {}  # of what has an anchor, once it is complete
     open_ones: list[tuple[str | None, int]] = []  # anchor, and the count before it
     count = 0
+
     for event in yaml.parse(text, Loader=_SAFE):
         if isinstance(event, yaml.CollectionStartEvent):
             open_ones.append((event.anchor, count))
@@ -105,6 +119,7 @@ def _check(text: str) -> None:
             if any(anchor == event.anchor for anchor, _ in open_ones):
                 raise ValueError(f"the value {event.anchor!r} holds itself")
             count += sizes.get(str(event.anchor), 1)
+
         if len(open_ones) > DEEPEST:
             raise ValueError(f"more than {DEEPEST} lists or mappings lie inside one another")
         if count > MOST:

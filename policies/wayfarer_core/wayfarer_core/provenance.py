@@ -15,7 +15,10 @@ _DEADLINE = 10.0  # s
 
 @cache
 def commit() -> str:
-    """Return the commit of the source tree this runs from, with + where files differ from it; "unknown" elsewhere."""
+    """Return the commit of the source tree this runs from, with + where files differ from it.
+
+    "unknown" elsewhere.
+    """
     try:
         found = subprocess.run(
             ["git", "describe", "--always", "--abbrev=7", "--dirty=+", "--exclude=*"],
@@ -27,6 +30,7 @@ def commit() -> str:
         )
     except (OSError, subprocess.SubprocessError):  # no git, or installed away from its source tree
         return UNKNOWN
+
     return found.stdout.strip() or UNKNOWN
 
 
@@ -35,8 +39,12 @@ def made_by() -> str:
     return f"wayfarer {version('wayfarer-core')}, commit {commit()}"
 
 
-def refuse_another_training(kept: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Raise ConfigError, naming what differs, where what `kept` holds was trained in another way than is wanted now."""
+def refuse_another_training(
+    kept: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]
+) -> None:
+    """Raise ConfigError, naming what differs, where what `kept` holds was trained in another way
+    than is wanted now.
+    """
     keys = sorted(key for key in {*found, *wanted} if found.get(key) != wanted.get(key))
     if keys:
         differ = "; ".join(f"{key} was {found.get(key)}, is {wanted.get(key)}" for key in keys)
@@ -51,4 +59,5 @@ def completed(found: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str
             known[key] = completed(known[key], value)
         elif key not in known and not isinstance(value, dict):
             known[key] = value
+
     return known

@@ -4,7 +4,10 @@ from enum import IntFlag
 
 
 class Reason(IntFlag):
-    """Why the executed action differs from the requested one; the constants of wayfarer_msgs/ExecutedAction."""
+    """Why the executed action differs from the requested one.
+
+    The constants of wayfarer_msgs/ExecutedAction.
+    """
 
     NOT_FINITE = 1
     ACTION_RANGE = 2

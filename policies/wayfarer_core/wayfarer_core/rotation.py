@@ -26,13 +26,16 @@ def quaternion_of_matrix(R: Vector) -> Vector:
     trace = float(np.trace(R))
     squares = np.array([*(2.0 * np.diag(R) - trace), trace]) + 1.0  # four times those of x, y, z, w
     largest = int(np.argmax(squares))
+
     if largest == 3:
         q = np.array([R[2, 1] - R[1, 2], R[0, 2] - R[2, 0], R[1, 0] - R[0, 1], squares[3]])
     else:
         i, j, k = largest, (largest + 1) % 3, (largest + 2) % 3
         q = np.empty(4)
         q[[i, j, k, 3]] = squares[i], R[i, j] + R[j, i], R[k, i] + R[i, k], R[k, j] - R[j, k]
+
     q /= np.linalg.norm(q)
+
     return np.asarray(q if q[3] >= 0.0 else -q)
 
 
@@ -51,7 +54,9 @@ def turned(a: Vector, b: Vector, longest: float) -> Vector:
     whole = angle_between(a, b)
     if whole <= max(longest, _PARALLEL):
         return b
+
     nearer = b if float(a @ b) >= 0.0 else -b
     half, part = whole / 2.0, max(longest, 0.0) / 2.0
     q = (np.sin(half - part) * a + np.sin(part) * nearer) / np.sin(half)
+
     return np.asarray(q / np.linalg.norm(q))

@@ -1,7 +1,10 @@
-"""The safety gate: every command to the arm, simulated or real, passes through `decide`. Pure, no ROS.
+"""The safety gate: every command to the arm, simulated or real, passes through `decide`.
 
-An action asks for a displacement of the end effector from where it measurably is. The gate turns it into a target
-inside the limits, into a hold, or into no command at all, and says why. Nothing it returns is outside the limits.
+Pure, no ROS.
+
+An action asks for a displacement of the end effector from where it measurably is. The gate turns it
+into a target inside the limits, into a hold, or into no command at all, and says why. Nothing it
+returns is outside the limits.
 """
 
 from dataclasses import dataclass
@@ -51,6 +54,7 @@ class Limits:
             value = getattr(self, name)
             if not np.isfinite(value) or value < 0.0:
                 raise ConfigError(f"safety limit {name} = {value} must be finite and not negative")
+
         if self.control_period == 0.0:
             raise ConfigError("control_period = 0.0 must be positive")
         if box.shape != (2, 3) or not np.isfinite(box).all() or (box[0] >= box[1]).any():
@@ -93,7 +97,9 @@ class Decision:
 
 
 def decide(limits: Limits, action: Vector, stamp: float, situation: Situation) -> Decision:
-    """Turn the action (3,) that answers the observation of time `stamp` into a command within the limits."""
+    """Turn the action (3,) that answers the observation of time `stamp` into a command within the
+    limits.
+    """
     if situation.robot_error:
         return nothing(Reason.ROBOT_ERROR)
     if situation.stopped:
@@ -106,7 +112,9 @@ def decide(limits: Limits, action: Vector, stamp: float, situation: Situation) -
         return hold(limits, situation.pose, Reason.STALE)
     if situation.pose is None:
         return nothing(Reason.NO_POSE)
+
     time_given = min(stamp - situation.last_stamp, limits.control_period)
+
     return _step(limits, action, situation.pose, time_given)
 
 
@@ -114,12 +122,15 @@ def hold(limits: Limits, pose: Pose | None, why: Reason) -> Decision:
     """Ask the arm to stay as it is; send nothing where it is further outside than it may stray."""
     if pose is None:
         return nothing(why | Reason.NO_POSE)
+
     held = _step(limits, np.zeros(3), pose, limits.control_period)
     if held.target is None:
         return nothing(held.reasons | why)
     if np.linalg.norm(held.target.position - pose.position) > _TRACKING_ERROR:
         return nothing(held.reasons | why | Reason.OUTSIDE)
+
     as_it_is = Pose(held.target.position, pose.quaternion)
+
     return Decision(as_it_is, held.executed, (held.reasons & ~Reason.TURNED) | why)
 
 
@@ -136,23 +147,29 @@ def _step(limits: Limits, action: Vector, pose: Pose, time_given: float) -> Deci
         or not is_rotation(pose.quaternion)
     ):
         return nothing(Reason.NOT_FINITE)
+
     displacement, reasons = _displacement(limits, action, time_given)
     free = position + displacement
     target = np.clip(free, limits.workspace_min, limits.workspace_max)
+
     if (target != free).any():
         reasons |= Reason.WORKSPACE
+
     longest = min(limits.max_step, limits.max_speed * time_given)
     if (
         np.linalg.norm(target - position) > longest + _ROUNDING
     ):  # only an arm outside the box gets here
         return nothing(reasons | Reason.OUTSIDE)
+
     wanted = np.array(limits.orientation) / np.linalg.norm(limits.orientation)  # (4,)
     quaternion = turned(pose.quaternion, wanted, limits.max_turn * time_given)
     if quaternion is not wanted:
         reasons |= Reason.TURNED
+
     executed = (
         (target - position) / limits.action_scale if limits.action_scale > 0.0 else np.zeros(3)
     )
+
     return Decision(Pose(target, quaternion), np.clip(executed, -1.0, 1.0), reasons)
 
 
@@ -162,8 +179,10 @@ def _displacement(limits: Limits, action: Vector, time_given: float) -> tuple[Ve
     clipped = np.clip(action, -1.0, 1.0)
     if (clipped != action).any():
         reasons |= Reason.ACTION_RANGE
+
     if limits.action_scale == 0.0 and clipped.any():
         reasons |= Reason.STEP_LENGTH  # no displacement at all is allowed
+
     displacement = limits.action_scale * clipped  # (3,)
     for longest, reason in (
         (limits.max_step, Reason.STEP_LENGTH),
@@ -173,11 +192,15 @@ def _displacement(limits: Limits, action: Vector, time_given: float) -> tuple[Ve
         if length > longest:
             displacement = displacement * (longest / length)
             reasons |= reason
+
     return displacement, reasons
 
 
 class RecoveryBudget:
-    """Allows a few automatic recoveries in a stretch of time; after that an operator must say so. Times in seconds."""
+    """Allows a few automatic recoveries in a stretch of time; after that an operator must say so.
+
+    Times in seconds.
+    """
 
     def __init__(self, attempts: int, window: float, pause: float) -> None:
         """Allow `attempts` within `window`, at least `pause` apart."""
@@ -186,6 +209,7 @@ class RecoveryBudget:
                 f"recovery: {attempts} attempts in {window} s, {pause} s apart: "
                 "the time must be positive, and nothing may be negative"
             )
+
         self._attempts, self._window, self._pause = attempts, window, pause
         self.spent: list[float] = []  # when
         self.exhausted = False
@@ -194,11 +218,14 @@ class RecoveryBudget:
         """Say whether a recovery may be tried now; it then counts as tried."""
         if self.exhausted or (self.spent and now - self.spent[-1] < self._pause):
             return False
+
         self.spent = [when for when in self.spent if now - when <= self._window]
         if len(self.spent) >= self._attempts:
             self.exhausted = True  # and stays so until an operator's word
             return False
+
         self.spent.append(now)
+
         return True
 
     def acknowledge(self) -> None:
@@ -207,7 +234,10 @@ class RecoveryBudget:
 
 
 class Watchdog:
-    """Knows when the policy has been silent for too long. Times in seconds on the caller's clock."""
+    """Knows when the policy has been silent for too long.
+
+    Times in seconds on the caller's clock.
+    """
 
     def __init__(self, silence: float) -> None:
         self._silence = silence
@@ -222,5 +252,8 @@ class Watchdog:
         self._last_action = None
 
     def expired(self, now: float) -> bool:
-        """Say whether actions came once and then stopped coming; a clock that went back counts as silence."""
+        """Say whether actions came once and then stopped coming.
+
+        A clock that went back counts as silence.
+        """
         return self._last_action is not None and not 0.0 <= now - self._last_action <= self._silence

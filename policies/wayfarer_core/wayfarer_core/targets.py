@@ -43,11 +43,13 @@ def refusal(
         return Refusal(f"target in frame {frame!r}, must be {names.BASE_FRAME!r}")
     if not np.isfinite(position).all():
         return Refusal("target is not finite", Reason.REFUSED | Reason.NOT_FINITE)
+
     if not is_rotation(quaternion):
         shown = np.round(quaternion, 3).tolist()
         return Refusal(
             f"target's quaternion {shown} is not of length 1", Reason.REFUSED | Reason.NOT_FINITE
         )
+
     return TAKEN
 
 

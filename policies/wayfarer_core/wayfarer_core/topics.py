@@ -1,4 +1,6 @@
-"""The contract without ROS: which node publishes what, of which type and quality, and who must listen.
+"""The contract without ROS.
+
+Which node publishes what, of which type and quality, and who must listen.
 
 `wayfarer_common.contract` speaks it, docs/contract.md shows it.
 """
@@ -10,10 +12,14 @@ from wayfarer_core import names
 
 @dataclass(frozen=True)
 class Quality:
-    """Quality of service of a kind of topic. All are reliable and keep the last `depth` messages."""
+    """Quality of service of a kind of topic.
+
+    All are reliable and keep the last `depth` messages.
+    """
 
     depth: int
-    latched: bool = False  # True: a late joiner still gets them (durability transient_local, else volatile)
+    # True: a late joiner still gets them (durability transient_local, else volatile)
+    latched: bool = False
 
 
 @dataclass(frozen=True)
@@ -27,8 +33,9 @@ class Topic:
     subscribers: tuple[str, ...] = ()
 
 
-# One message per control period, each of which counts: the lock-step loop stands still when one is lost.
-# The recorder may be held up for seconds on a busy machine, and the lock-step loop does not wait for it.
+# One message per control period, each of which counts: the lock-step loop stands still when one is
+# lost. The recorder may be held up for seconds on a busy machine, and the lock-step loop does not
+# wait for it.
 STEP = Quality(depth=200)
 
 # Fast state, of which the newest matters; reliable because the recorder keeps it.
@@ -43,23 +50,43 @@ STANDING = Quality(depth=100, latched=True)
 CAMERA_IMAGE = Topic(names.CAMERA_IMAGE, "sensor_msgs/msg/Image", STEP, "bridge", ("camera",))
 CAMERA_INFO = Topic(names.CAMERA_INFO, "sensor_msgs/msg/CameraInfo", STEP, "bridge")
 CAMERA_FAULT = Topic(names.CAMERA_FAULT, "wayfarer_msgs/msg/Fault", LATCHED, "camera", ("actor",))
-OBSERVATION_IMAGE = Topic(names.OBSERVATION_IMAGE, "sensor_msgs/msg/Image", STEP, "camera", ("actor", "replay"))
-POLICY_ACTION = Topic(names.POLICY_ACTION, "wayfarer_msgs/msg/Action", STEP, "actor", ("control", "replay"))
-EXECUTED = Topic(names.EXECUTED, "wayfarer_msgs/msg/ExecutedAction", STEP, "control", ("actor", "replay"))
-CONTROL_FAULT = Topic(names.CONTROL_FAULT, "wayfarer_msgs/msg/Fault", LATCHED, "control", ("actor",))
-TARGET_POSE = Topic(names.TARGET_POSE, "geometry_msgs/msg/PoseStamped", STEP, "control", ("bridge",))
-ACKNOWLEDGEMENT = Topic(names.ACKNOWLEDGEMENT, "wayfarer_msgs/msg/Acknowledgement", STEP, "bridge", ("control",))
-CURRENT_POSE = Topic(names.CURRENT_POSE, "geometry_msgs/msg/PoseStamped", STATE, "bridge", ("control", "replay"))
+OBSERVATION_IMAGE = Topic(
+    names.OBSERVATION_IMAGE, "sensor_msgs/msg/Image", STEP, "camera", ("actor", "replay")
+)
+POLICY_ACTION = Topic(
+    names.POLICY_ACTION, "wayfarer_msgs/msg/Action", STEP, "actor", ("control", "replay")
+)
+EXECUTED = Topic(
+    names.EXECUTED, "wayfarer_msgs/msg/ExecutedAction", STEP, "control", ("actor", "replay")
+)
+CONTROL_FAULT = Topic(
+    names.CONTROL_FAULT, "wayfarer_msgs/msg/Fault", LATCHED, "control", ("actor",)
+)
+TARGET_POSE = Topic(
+    names.TARGET_POSE, "geometry_msgs/msg/PoseStamped", STEP, "control", ("bridge",)
+)
+ACKNOWLEDGEMENT = Topic(
+    names.ACKNOWLEDGEMENT, "wayfarer_msgs/msg/Acknowledgement", STEP, "bridge", ("control",)
+)
+CURRENT_POSE = Topic(
+    names.CURRENT_POSE, "geometry_msgs/msg/PoseStamped", STATE, "bridge", ("control", "replay")
+)
 JOINT_STATES = Topic(names.JOINT_STATES, "sensor_msgs/msg/JointState", STATE, "bridge")
-ROBOT_STATE = Topic(names.ROBOT_STATE, "franka_msgs/msg/FrankaRobotState", STATE, "bridge", ("control",))
+ROBOT_STATE = Topic(
+    names.ROBOT_STATE, "franka_msgs/msg/FrankaRobotState", STATE, "bridge", ("control",)
+)
 OBJECT_POSE = Topic(names.OBJECT_POSE, "geometry_msgs/msg/PoseStamped", STATE, "sim_bridge")
 NOVELTY_SCORE = Topic(names.NOVELTY_SCORE, "wayfarer_msgs/msg/Novelty", STATE, "novelty")
 NOVELTY_GOAL = Topic(names.NOVELTY_GOAL, "sensor_msgs/msg/Image", LATCHED, "novelty")
 GOAL_POSITION = Topic(names.GOAL_POSITION, "geometry_msgs/msg/PointStamped", LATCHED, "novelty")
 WEIGHTS = Topic(names.WEIGHTS, "wayfarer_msgs/msg/Weights", LATCHED, "learner", ("actor",))
 REPLAY_EPISODE = Topic(names.REPLAY_EPISODE, "wayfarer_msgs/msg/Episode", LATCHED, "replay")
-TELEOP_COMMAND = Topic(names.TELEOP_COMMAND, "wayfarer_msgs/msg/TeleopCommand", STEP, "teleop", ("actor",))
-COLLECTOR_STATUS = Topic(names.COLLECTOR_STATUS, "wayfarer_msgs/msg/CollectorStatus", LATCHED, "collector")
+TELEOP_COMMAND = Topic(
+    names.TELEOP_COMMAND, "wayfarer_msgs/msg/TeleopCommand", STEP, "teleop", ("actor",)
+)
+COLLECTOR_STATUS = Topic(
+    names.COLLECTOR_STATUS, "wayfarer_msgs/msg/CollectorStatus", LATCHED, "collector"
+)
 TF = Topic(names.TF, "tf2_msgs/msg/TFMessage", STATE, "view")
 TF_STATIC = Topic(names.TF_STATIC, "tf2_msgs/msg/TFMessage", STANDING, "bridge")
 MARKERS = Topic(names.MARKERS, "visualization_msgs/msg/MarkerArray", LATCHED, "view")

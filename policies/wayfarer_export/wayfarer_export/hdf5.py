@@ -1,4 +1,7 @@
-"""HDF5 files that are whole in the end, or not there: on a disk that is full the HDF5 library ends the process."""
+"""HDF5 files that are whole in the end, or not there.
+
+On a disk that is full the HDF5 library ends the process.
+"""
 
 import contextlib
 import os
@@ -12,7 +15,10 @@ from wayfarer_core.errors import DataError
 
 
 class _Disk:
-    """A file as h5py writes to one. From the first write that fails on it keeps all in memory, and never fails."""
+    """A file as h5py writes to one.
+
+    From the first write that fails on it keeps all in memory, and never fails.
+    """
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("x+b", buffering=0)
@@ -49,6 +55,7 @@ class _Disk:
         done = self._put(start, content)
         if done < len(content):
             self._kept.append((start + done, content[done:]))
+
         return len(content)
 
     def _put(self, start: int, content: bytes) -> int:
@@ -59,6 +66,7 @@ class _Disk:
                 done += os.pwrite(self._file.fileno(), content[done:], start + done)
         except OSError as error:
             self.error = error
+
         return done
 
     def readinto(self, buffer: Any) -> int:
@@ -67,14 +75,19 @@ class _Disk:
         return len(buffer)
 
     def read(self, size: int) -> bytearray:
-        """Read at the place; what the disk did not take comes from memory, what was never written is 0."""
+        """Read at the place.
+
+        What the disk did not take comes from memory, what was never written is 0.
+        """
         start, behind = self._position, self._position + size
         data = bytearray(os.pread(self._file.fileno(), size, start).ljust(size, b"\0"))
         for place, content in self._kept:
             first, last = max(place, start), min(place + len(content), behind)
             if first < last:
                 data[first - start : last - start] = content[first - place : last - place]
+
         self._position = behind
+
         return data
 
     def truncate(self, size: int | None = None) -> int:
@@ -85,6 +98,7 @@ class _Disk:
                 os.ftruncate(self._file.fileno(), self._size)
         except OSError as error:
             self.error = error
+
         return self._size
 
     def flush(self) -> None:
@@ -108,7 +122,8 @@ class Writing:
 def new_file(path: Path) -> Iterator[Writing]:
     """Give an HDF5 file to write to, which takes its name once it is whole and on the disk.
 
-    Raises DataError where the disk does not take it; nothing of it is left then, nor of one that was interrupted.
+    Raises DataError where the disk does not take it; nothing of it is left then, nor of one that
+    was interrupted.
     """
     unfinished = path.with_name(path.name + ".part")
     try:
@@ -117,6 +132,7 @@ def new_file(path: Path) -> Iterator[Writing]:
             with h5py.File(disk, "w", track_order=True) as file:
                 yield Writing(file, disk)
             disk.sync()
+
         unfinished.rename(path)
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror or error}") from error

@@ -1,7 +1,7 @@
 """Runs as a LeRobot dataset: one LeRobot episode per segment.
 
-A LeRobot frame is an observation with the action that follows it, so the observation behind a segment's last action
-has no place there: `next.done` marks that step.
+A LeRobot frame is an observation with the action that follows it, so the observation behind a
+segment's last action has no place there: `next.done` marks that step.
 """
 
 from collections.abc import Mapping
@@ -28,13 +28,17 @@ _FELT = {
 def export_lerobot(
     material: Material, out: Path, progress: Progress = lambda _done, _all: None
 ) -> None:
-    """Write the dataset folder `out`: LeRobotDataset(NAME, root=out) opens it. Raises ConfigError where it exists.
+    """Write the dataset folder `out`: LeRobotDataset(NAME, root=out) opens it.
 
-    DataError where the steps have no common rate. LeRobot's times are even: what the stamps were is in the bags.
+    Raises ConfigError where it exists.
+
+    DataError where the steps have no common rate. LeRobot's times are even: what the stamps were is
+    in the bags.
     """
     rate = even_rate(material)
     task = f"do {material.task}" if material.task else "explore"
     notes: dict[int, str] = {}  # LeRobot's episode -> what a person wrote of it
+
     with new_dataset(out, _features(material), rate, task, robot="franka") as writer:
         for k, segment in enumerate(material.segments()):
             writer.begin(segment.source)
@@ -42,11 +46,13 @@ def export_lerobot(
             if segment.note:
                 notes[k] = segment.note
             progress(k + 1, len(material))
+
         writer.note = {**material.provenance(), "measured_rate_hz": material.rate, "notes": notes}
 
 
 def _features(material: Material) -> dict[str, Feature]:
     state = (*_XYZ, *(name for part in material.felt for name in _FELT[part]))
+
     return {
         IMAGE: Feature("image", material.image_shape),
         STATE: Feature("float32", (len(state),), state),
@@ -62,6 +68,7 @@ def _features(material: Material) -> dict[str, Feature]:
 
 def _columns(segment: Segment) -> Mapping[str, Column]:
     state = segment.ee_positions, *(getattr(segment, name) for name in FELT)
+
     return {
         IMAGE: [Picture.of(image) for image in segment.images[:-1]],
         STATE: np.concatenate([part[:-1] for part in state if part is not None], axis=1),

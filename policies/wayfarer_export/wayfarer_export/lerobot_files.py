@@ -1,6 +1,7 @@
 """A dataset in LeRobot's format v3.0, written part by part: parquet files with the images inside.
 
-Whoever exports says which features there are and at which rate; how they lie on the disk is known here only.
+Whoever exports says which features there are and at which rate; how they lie on the disk is known
+here only.
 """
 
 import contextlib
@@ -41,6 +42,7 @@ class Feature:
             if self.kind == "image"
             else self.names and list(self.names)
         )
+
         return {"dtype": self.kind, "shape": list(self.shape), "names": names}
 
 
@@ -77,8 +79,8 @@ def new_dataset(
 ) -> Iterator["LeRobotWriter"]:
     """Give a writer of the dataset folder `out`, which is whole in the end, or not there at all.
 
-    `rate` is that of the frames [Hz], `task` what LeRobot's policies are told in words. Raises ConfigError where `out`
-    exists, DataError where the disk does not take it.
+    `rate` is that of the frames [Hz], `task` what LeRobot's policies are told in words. Raises
+    ConfigError where `out` exists, DataError where the disk does not take it.
     """
     with new_directory(out):
         try:
@@ -87,13 +89,17 @@ def new_dataset(
                 yield writer
             finally:
                 writer.close()
+
             writer.describe(robot)
         except OSError as error:
             raise DataError(f"cannot write {out}: {error}") from error
 
 
 class LeRobotWriter:
-    """Takes episodes one after the other, each in parts of any length; no more than a part is kept in memory."""
+    """Takes episodes one after the other, each in parts of any length.
+
+    No more than a part is kept in memory.
+    """
 
     def __init__(
         self, out: Path, features: Mapping[str, Feature], rate: Fraction, task: str
@@ -114,6 +120,7 @@ class LeRobotWriter:
         if self._file is not None and self._size > _FILE_MB << 20:
             self.close()
             self._number, self._size = self._number + 1, 0
+
         chunk, place = divmod(self._number, _FILES_PER_CHUNK)
         self.episodes.append(
             {
@@ -142,10 +149,12 @@ class LeRobotWriter:
             )
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = pq.ParquetWriter(path, table.schema, compression="snappy")
+
         self._file.write_table(table)
         self._size += table.nbytes
         for name, statistics in self._statistics.items():
             statistics.add(columns[name])
+
         self.frames += len(table)
         episode["length"] += len(table)
         episode["dataset_to_index"] = self.frames
@@ -173,6 +182,7 @@ class LeRobotWriter:
     def _info(self, robot: str) -> dict[str, Any]:
         counters = {name: Feature("int64", (1,)) for name in _COUNTERS}
         features = {**self._features, "timestamp": Feature("float32", (1,)), **counters}
+
         return {
             "codebase_version": "v3.0",
             "robot_type": robot,
@@ -193,8 +203,10 @@ class LeRobotWriter:
     def _table(self, columns: Mapping[str, Column], episode: Mapping[str, Any]) -> pa.Table:
         first, length = episode["length"], len(next(iter(columns.values())))
         steps = np.arange(first, first + length)
+
         # exact up to here, and float32 because LeRobot's own are
         times = steps * self._rate.denominator / self._rate.numerator
+
         return pa.table(
             {
                 **{
@@ -216,10 +228,13 @@ def _array(feature: Feature, column: Column, first: int) -> pa.Array:
             {"bytes": p.content, "path": f"frame-{first + k:06d}.{p.suffix}"}
             for k, p in enumerate(column)
         ]
+
         return pa.array(images, pa.struct({"bytes": pa.binary(), "path": pa.string()}))
+
     kind = pa.bool_() if feature.kind == "bool" else pa.float32()
     flat = pa.array(np.ascontiguousarray(column).reshape(-1), kind)
     one = feature.shape == (1,)  # LeRobot has a single number where others have a list
+
     return flat if one else pa.FixedSizeListArray.from_arrays(flat, feature.shape[0])
 
 
@@ -236,4 +251,5 @@ def _tasks(text: str) -> pa.Table:
             {**index, "pandas_type": "unicode", "numpy_type": "object"},
         ],
     }
+
     return table.replace_schema_metadata({"pandas": json.dumps(described)})

@@ -24,11 +24,13 @@ _FELT = {
 _ID = re.compile(r"[-\w]+-v\d+")
 
 
-def export_minari(material: Material, out: Path, progress: Progress = lambda _done, _all: None) -> None:
+def export_minari(
+    material: Material, out: Path, progress: Progress = lambda _done, _all: None
+) -> None:
     """Write the dataset folder `out`: minari.MinariDataset(out / "data") opens it.
 
-    Below MINARI_DATASETS_PATH, and with a name like cube-v0, minari.load_dataset("cube-v0") finds it, too. Raises
-    ConfigError if it exists, DataError where the disk does not take it.
+    Below MINARI_DATASETS_PATH, and with a name like cube-v0, minari.load_dataset("cube-v0") finds
+    it, too. Raises ConfigError if it exists, DataError where the disk does not take it.
     """
     with new_directory(out):
         folder = make_folder(out / "data")
@@ -37,6 +39,7 @@ def export_minari(material: Material, out: Path, progress: Progress = lambda _do
                 _write(writing.file.create_group(f"episode_{k}"), k, segment)
                 writing.check()
                 progress(k + 1, len(material))
+
         write_atomically(folder / "metadata.json", json.dumps(_metadata(material, out)))
 
 
@@ -46,14 +49,21 @@ def _write(episode: h5py.Group, number: int, segment: Segment) -> None:
     episode.attrs["source"] = segment.source
     episode.attrs["label"], episode.attrs["note"] = segment.label, segment.note
     episode.create_dataset(
-        "observations/image", data=segment.images, chunks=(1, *segment.images.shape[1:]), compression="lzf"
+        "observations/image",
+        data=segment.images,
+        chunks=(1, *segment.images.shape[1:]),
+        compression="lzf",
     )
     episode.create_dataset("observations/ee_position", data=segment.ee_positions)
+
     for felt, called in _FELT.items():
         if (values := getattr(segment, felt)) is not None:
             episode.create_dataset(f"observations/{called}", data=values)
+
     episode.create_dataset("infos/object_pose", data=segment.object_poses)  # truth: no observation
-    episode.create_dataset("infos/source", data=segment.sources)  # who chose the action: 0 the policy, 1 a person
+
+    # who chose the action: 0 the policy, 1 a person
+    episode.create_dataset("infos/source", data=segment.sources)
     episode.create_dataset("actions", data=segment.actions)
     episode.create_dataset("rewards", data=segment.rewards)
     episode.create_dataset("terminations", data=segment.terminated)
@@ -64,11 +74,19 @@ def _metadata(material: Material, out: Path) -> dict[str, Any]:
     widths = {"ee_orientations": 4, "joint_positions": ARM_JOINTS, "joint_velocities": ARM_JOINTS}
     numbers = {"ee_position": 3, **{_FELT[felt]: widths[felt] for felt in material.felt}}
     spaces = {
-        "image": _box(np.zeros(material.image_shape, np.uint8), np.full(material.image_shape, 255, np.uint8)),
-        **{name: _box(*(np.full(n, bound, np.float32) for bound in (-np.inf, np.inf))) for name, n in numbers.items()},
+        "image": _box(
+            np.zeros(material.image_shape, np.uint8), np.full(material.image_shape, 255, np.uint8)
+        ),
+        **{
+            name: _box(*(np.full(n, bound, np.float32) for bound in (-np.inf, np.inf)))
+            for name, n in numbers.items()
+        },
     }
+
     return {
-        "dataset_id": out.name if _ID.fullmatch(out.name) else re.sub(r"[^-\w]", "-", out.name) + "-v0",
+        "dataset_id": out.name
+        if _ID.fullmatch(out.name)
+        else re.sub(r"[^-\w]", "-", out.name) + "-v0",
         "minari_version": _MINARI,
         "data_format": "hdf5",
         "jpeg_encoding": False,
@@ -83,4 +101,11 @@ def _metadata(material: Material, out: Path) -> dict[str, Any]:
 
 def _box(low: Any, high: Any) -> dict[str, Any]:
     shape = list(low.shape)
-    return {"type": "Box", "dtype": str(low.dtype), "shape": shape, "low": low.tolist(), "high": high.tolist()}
+
+    return {
+        "type": "Box",
+        "dtype": str(low.dtype),
+        "shape": shape,
+        "low": low.tolist(),
+        "high": high.tolist(),
+    }

@@ -1,4 +1,7 @@
-"""robomimic's HDF5: one demo per segment, images and positions as observations, `dones` where the task ended."""
+"""robomimic's HDF5.
+
+One demo per segment, images and positions as observations, `dones` where the task ended.
+"""
 
 import json
 from pathlib import Path
@@ -11,7 +14,8 @@ from wayfarer_data.cache.buffer import Progress
 from wayfarer_export.hdf5 import new_file
 from wayfarer_export.segments import Material, Segment
 
-IMAGE, POSITION = "agentview_image", "robot0_eef_pos"  # robosuite's names, which robomimic's configurations know
+# robosuite's names, which robomimic's configurations know
+IMAGE, POSITION = "agentview_image", "robot0_eef_pos"
 _FELT = {
     "ee_orientations": "robot0_eef_quat",  # xyzw, as robosuite's
     "joint_positions": "robot0_joint_pos",
@@ -20,18 +24,25 @@ _FELT = {
 _GYM = 2  # robomimic's EnvType.GYM_TYPE: nothing of robosuite's is made of it when it is read
 
 
-def export_robomimic(material: Material, out: Path, progress: Progress = lambda _done, _all: None) -> None:
-    """Write the HDF5 file `out`. Raises ConfigError where it exists, DataError where the disk does not take it.
+def export_robomimic(
+    material: Material, out: Path, progress: Progress = lambda _done, _all: None
+) -> None:
+    """Write the HDF5 file `out`.
 
-    `dones` says where there is no next value: not at time limits. Those are in `truncated`, which robomimic ignores.
+    Raises ConfigError where it exists, DataError where the disk does not take it.
+
+    `dones` says where there is no next value: not at time limits. Those are in `truncated`, which
+    robomimic ignores.
     """
     if out.exists():
         raise ConfigError(f"{out} exists already: choose a new file")
+
     with new_file(out) as writing:
         data = writing.file.create_group("data")
         data.attrs["total"] = len(material.rows)
         environment = {"env_name": "wayfarer", "type": _GYM, "env_kwargs": material.provenance()}
         data.attrs["env_args"] = json.dumps(environment)
+
         for k, segment in enumerate(material.segments()):
             _write(data.create_group(f"demo_{k}"), segment)
             writing.check()
@@ -42,17 +53,25 @@ def _write(demo: h5py.Group, segment: Segment) -> None:
     demo.attrs["num_samples"] = segment.steps
     demo.attrs["source"] = segment.source
     demo.attrs["label"], demo.attrs["note"] = segment.label, segment.note
+
     for name, part in (("obs", slice(None, -1)), ("next_obs", slice(1, None))):
         images = segment.images[part]
-        demo.create_dataset(f"{name}/{IMAGE}", data=images, chunks=(1, *images.shape[1:]), compression="lzf")
+        demo.create_dataset(
+            f"{name}/{IMAGE}", data=images, chunks=(1, *images.shape[1:]), compression="lzf"
+        )
         demo.create_dataset(f"{name}/{POSITION}", data=segment.ee_positions[part])
+
         for felt, called in _FELT.items():
             if (values := getattr(segment, felt)) is not None:
                 demo.create_dataset(f"{name}/{called}", data=values[part])
+
         if np.isfinite(segment.object_poses).any():
             demo.create_dataset(f"{name}/object", data=segment.object_poses[part])
+
     demo.create_dataset("actions", data=segment.actions)
-    demo.create_dataset("source", data=segment.sources)  # 0 the policy, 1 a person; robomimic ignores it
+
+    # 0 the policy, 1 a person; robomimic ignores it
+    demo.create_dataset("source", data=segment.sources)
     demo.create_dataset("rewards", data=segment.rewards)
     demo.create_dataset("dones", data=segment.terminated.astype(np.int64))
     demo.create_dataset("truncated", data=segment.truncated.astype(np.int64))

@@ -1,4 +1,7 @@
-"""What every export writes: unbroken stretches of valid steps. A lost step ends one; the gap is never bridged."""
+"""What every export writes: unbroken stretches of valid steps.
+
+A lost step ends one; the gap is never bridged.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,15 +23,19 @@ _DRIFT = 0.02  # of an episode's length, by which its steps may leave the common
 
 @dataclass(frozen=True)
 class Segment:
-    """T valid steps of one episode, one behind the other, with the T + 1 observations around them."""
+    """T valid steps of one episode, one behind the other, with the T + 1 observations around
+    them.
+    """
 
     source: str  # run/episode/step it begins at
     images: NDArray[np.uint8]  # (T + 1, H, W, 3)
     ee_positions: NDArray[np.float32]  # (T + 1, 3) [m], base frame
-    ee_orientations: NDArray[np.float32] | None  # (T + 1, 4) quaternion xyzw, base frame; None: not known of all
+    # (T + 1, 4) quaternion xyzw, base frame; None: not known of all
+    ee_orientations: NDArray[np.float32] | None
     joint_positions: NDArray[np.float32] | None  # (T + 1, 7) [rad]; None: not known of all
     joint_velocities: NDArray[np.float32] | None  # (T + 1, 7) [rad/s]; None: not known of all
-    object_poses: NDArray[np.float32]  # (T + 1, 7) position [m] and quaternion xyzw; NaN where nobody knows
+    # (T + 1, 7) position [m] and quaternion xyzw; NaN where nobody knows
+    object_poses: NDArray[np.float32]
     actions: NDArray[np.float32]  # (T, 3) as executed, in [-1, 1]
     sources: NDArray[np.uint8]  # (T,) who chose the action: 0 the policy, 1 a person
     rewards: NDArray[np.float32]  # (T,) of the state each step leads to
@@ -53,19 +60,35 @@ class Material:
     task: str  # what the rewards pay for; empty: an end by success alone
     rate: float  # [Hz] of the steps, in the mean
     bounds: NDArray[np.int64]  # (segments + 1,) where in `rows` each segment begins
-    wanted: tuple[str, ...] = FELT  # what of hand and joints is exported beside the position, if it is known
+    # what of hand and joints is exported beside the position, if it is known
+    wanted: tuple[str, ...] = FELT
 
     @classmethod
     def of(
-        cls, dataset: Dataset, rows: NDArray[np.int64], rewards: NDArray[np.float32] | None = None, task: str = ""
+        cls,
+        dataset: Dataset,
+        rows: NDArray[np.int64],
+        rewards: NDArray[np.float32] | None = None,
+        task: str = "",
     ) -> Self:
         """Cut the steps `rows` into segments. DataError without any."""
         if not len(rows):
-            raise DataError(f"{', '.join(map(str, dataset.runs))}: there is no valid step to export")
+            raise DataError(
+                f"{', '.join(map(str, dataset.runs))}: there is no valid step to export"
+            )
+
         episodes = dataset.index.place[rows]
         cuts = np.flatnonzero((np.diff(rows) != 1) | (np.diff(episodes) != 0)) + 1
         paid = success_rewards(dataset) if rewards is None else rewards
-        return cls(dataset, rows, paid, task, rate_of(dataset, rows), np.concatenate([[0], cuts, [len(rows)]]))
+
+        return cls(
+            dataset,
+            rows,
+            paid,
+            task,
+            rate_of(dataset, rows),
+            np.concatenate([[0], cuts, [len(rows)]]),
+        )
 
     def __len__(self) -> int:
         """Return the number of segments."""
@@ -103,11 +126,16 @@ class Material:
             )
 
     def _felt(self, rows: NDArray[np.int64]) -> dict[str, NDArray[np.float32] | None]:
-        return {name: self.dataset.column(name)[rows] if name in self.felt else None for name in FELT}
+        return {
+            name: self.dataset.column(name)[rows] if name in self.felt else None for name in FELT
+        }
 
     @cached_property
     def felt(self) -> tuple[str, ...]:
-        """What is wanted of hand and joints and known of every observation exported: names of FELT."""
+        """What is wanted of hand and joints and known of every observation exported.
+
+        Names of FELT.
+        """
         return tuple(name for name in self.wanted if not self._unknown(name))
 
     def _unknown(self, name: str) -> int:
@@ -116,7 +144,9 @@ class Material:
         return int((~np.isfinite(self.dataset.column(name)[observations]).all(axis=1)).sum())
 
     def left_out(self) -> list[str]:
-        """Say what of hand and joints is not exported, because it is not known of every observation."""
+        """Say what of hand and joints is not exported, because it is not known of every
+        observation.
+        """
         return [
             f"without {name.replace('_', ' ')}: {self._unknown(name)} of the observations have none"
             for name in self.wanted
@@ -127,7 +157,13 @@ class Material:
         """Say what was exported, for the formats' own notes."""
         runs = [str(run) for run in self.dataset.runs]
         note = self.rewards_in_words
-        return {"recorded_by": "wayfarer", "runs": runs, "rewards": note, "left_out": self.left_out()}
+
+        return {
+            "recorded_by": "wayfarer",
+            "runs": runs,
+            "rewards": note,
+            "left_out": self.left_out(),
+        }
 
     @property
     def rewards_in_words(self) -> str:
@@ -140,7 +176,9 @@ class Material:
 
 
 def success_rewards(dataset: Dataset) -> NDArray[np.float32]:
-    """Return 1 for each state (R,) in which an episode ended by success, as a person said, and 0 for all others."""
+    """Return 1 for each state (R,) in which an episode ended by success, as a person said, and 0
+    for all others.
+    """
     rewards = np.zeros(dataset.rows, np.float32)
     rewards[dataset.lasts[labels_of(dataset) == 1]] = 1.0
     return rewards
@@ -149,13 +187,17 @@ def success_rewards(dataset: Dataset) -> NDArray[np.float32]:
 def labels_of(dataset: Dataset) -> NDArray[np.int64]:
     """Return of each episode (E,) 1 for success, 0 for failure, -1 where nobody has said.
 
-    What `wayfarer label` was told counts, else that an episode ended by success. DataError where it cannot be read.
+    What `wayfarer label` was told counts, else that an episode ended by success. DataError where it
+    cannot be read.
     """
     said, labels = _said(dataset), np.where(dataset.index.terminal, 1, -1)
-    for k, (run, number) in enumerate(zip(dataset.episode_runs.tolist(), dataset.index.numbers.tolist(), strict=True)):
+    for k, (run, number) in enumerate(
+        zip(dataset.episode_runs.tolist(), dataset.index.numbers.tolist(), strict=True)
+    ):
         label = said[run].get(number, Label())
         if label.success is not None:
             labels[k] = int(label.success)
+
     return labels
 
 
@@ -164,32 +206,47 @@ def _said(dataset: Dataset) -> list[dict[int, Label]]:
 
 
 def rate_of(dataset: Dataset, rows: NDArray[np.int64] | None = None) -> float:
-    """Return the mean rate of steps [Hz], of all valid ones or those at `rows`. DataError where no stamp tells it."""
+    """Return the mean rate of steps [Hz], of all valid ones or those at `rows`.
+
+    DataError where no stamp tells it.
+    """
     gaps = _gaps(dataset, dataset.transitions if rows is None else rows)
     if not len(gaps) or (gaps <= 0).any():
-        raise DataError(f"{', '.join(map(str, dataset.runs))}: the stamps of its steps do not tell their rate")
+        raise DataError(
+            f"{', '.join(map(str, dataset.runs))}: the stamps of its steps do not tell their rate"
+        )
+
     return float(1e9 / gaps.mean())
 
 
 def even_rate(material: Material) -> Fraction:
-    """Return the rate of the steps [Hz]: a whole number where it is one but for a thousandth, else as it was measured.
+    """Return the rate of the steps [Hz].
 
-    Raises DataError where one rate does not describe them all: an episode has another one, or a step comes at a time
-    that is nearer to that of its neighbour.
+    A whole number where it is one but for a thousandth, else as it was measured.
+
+    Raises DataError where one rate does not describe them all: an episode has another one, or a
+    step comes at a time that is nearer to that of its neighbour.
     """
     period = 1e9 / material.rate
     for start, behind in zip(material.bounds[:-1], material.bounds[1:], strict=True):
         rows = material.rows[start:behind]
         gaps = _gaps(material.dataset, rows)
         off = abs(float(gaps.sum()) - len(gaps) * period)
-        if off > max(_DRIFT * len(gaps), 0.5) * period or np.abs(gaps - period).max() > 0.5 * period:
+
+        if (
+            off > max(_DRIFT * len(gaps), 0.5) * period
+            or np.abs(gaps - period).max() > 0.5 * period
+        ):
             place = material.dataset.place(int(rows[np.abs(gaps - period).argmax()]))
             raise DataError(
-                f"{material.dataset.runs[place.run]}: episode {place.episode} has steps of {gaps.min() * 1e-9:.3g} to "
-                f"{gaps.max() * 1e-9:.3g} s, all together they come at {material.rate:.3g} Hz: LeRobot has one rate "
-                "for all; export what was recorded at another rate apart"
+                f"{material.dataset.runs[place.run]}: episode {place.episode} has steps of "
+                f"{gaps.min() * 1e-9:.3g} to {gaps.max() * 1e-9:.3g} s, all together they come at "
+                f"{material.rate:.3g} Hz: LeRobot has one rate for all; export what was recorded "
+                "at another rate apart"
             )
+
     whole, measured = round(material.rate), Fraction(material.rate).limit_denominator(_FINEST)
+
     return Fraction(whole) if abs(material.rate - whole) < 1e-3 * material.rate else measured
 
 

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 
 
 class Moments:
-    """Smallest and largest value, mean and standard deviation of each component of (N, C) numbers."""
+    """Smallest and largest value, mean and standard deviation of each component of (N, C)
+    numbers.
+    """
 
     def __init__(self) -> None:
         self.count = 0
@@ -19,6 +21,7 @@ class Moments:
         values = values[np.isfinite(values).all(axis=1)].astype(np.float64)
         if not len(values):
             return
+
         parts = values.sum(axis=0), (values**2).sum(axis=0), values.min(axis=0), values.max(axis=0)
         if self.count:
             parts = (
@@ -27,6 +30,7 @@ class Moments:
                 np.minimum(self._least, parts[2]),
                 np.maximum(self._most, parts[3]),
             )
+
         self._sum, self._squares, self._least, self._most = parts
         self.count += len(values)
 
@@ -44,7 +48,10 @@ class _Shaded(Protocol):
 
 
 class Shades:
-    """The same of images' pixels, from 0 to 1, by how often each shade occurs: exact, whatever their number."""
+    """The same of images' pixels, from 0 to 1, by how often each shade occurs.
+
+    Exact, whatever their number.
+    """
 
     def __init__(self) -> None:
         self._counts = np.zeros((3, 256), np.int64)
@@ -68,6 +75,7 @@ class Shades:
         least = np.where(there, shade, np.inf).min(axis=1)
         most = np.where(there, shade, -np.inf).max(axis=1)
         found = {"min": least, "max": most, "mean": mean, "std": np.sqrt(spread)}
+
         return _json(self.count, **{name: value.reshape(3, 1, 1) for name, value in found.items()})
 
 

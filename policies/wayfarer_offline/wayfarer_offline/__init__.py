@@ -1,1 +1,4 @@
-"""Learning from what is recorded: predictors, tasks with their rewards, offline policies and their successes."""
+"""Learning from what is recorded.
+
+Predictors, tasks with their rewards, offline policies and their successes.
+"""

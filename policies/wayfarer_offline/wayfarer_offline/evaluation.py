@@ -50,36 +50,53 @@ def wilson(outcomes: Sequence[bool]) -> Share:
     n, k = len(outcomes), sum(outcomes)
     if n == 0:
         raise DataError("there is no episode to judge a policy by")
+
     share = k / n
     centre = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
     half = _Z / (1 + _Z**2 / n) * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
+
     # rounding alone could put an end on the wrong side of the share, or beyond 0 and 1
-    return Share(k, n, share, min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half)))
+    return Share(
+        k, n, share, min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half))
+    )
 
 
-def count_successes(run: Path, name: str, episodes: int, tracker_of: TrackerOf = calibrated_tracker) -> Evaluation:
+def count_successes(
+    run: Path, name: str, episodes: int, tracker_of: TrackerOf = calibrated_tracker
+) -> Evaluation:
     """Judge the first `episodes` episodes of a run that came to their end.
 
-    Where nobody recorded the cube, the run's tracker says where it was. Raises DataError for fewer episodes, or one
-    whose last state is not known.
+    Where nobody recorded the cube, the run's tracker says where it was. Raises DataError for fewer
+    episodes, or one whose last state is not known.
     """
     wanted = task(name)
     at_end: list[bool] = []
     at_any_time: list[bool] = []
     returns: list[float] = []
+
     for path in RunDirectory(run).episodes().values():
         episode = read_episode(path, with_images=False)
         if episode.info.end not in (End.TERMINATED, End.TRUNCATED) or len(at_end) == episodes:
             continue
+
         poses = episode.object_poses
         if poses is None and (tracker := tracker_of(run)) is not None:
             poses = tracked(read_episode(path), tracker)
+
         if poses is None or not np.isfinite(poses[-1]).all():
-            raise DataError(f"{path} does not tell where the cube was at the end: nobody can say whether it succeeded")
+            raise DataError(
+                f"{path} does not tell where the cube was at the end: nobody can say whether it "
+                "succeeded"
+            )
+
         success = wanted.success(poses[1:])  # (T,)
         at_end.append(bool(success[-1]))
         at_any_time.append(bool(success.any()))
         returns.append(float(np.nansum(wanted.reward(poses[1:]))))
+
     if len(at_end) < episodes:
         raise DataError(f"{run} holds {len(at_end)} finished episodes, {episodes} are to be judged")
-    return Evaluation(name, str(run), wilson(at_end), wilson(at_any_time), float(np.mean(returns)), tuple(at_end))
+
+    return Evaluation(
+        name, str(run), wilson(at_end), wilson(at_any_time), float(np.mean(returns)), tuple(at_end)
+    )

@@ -1,4 +1,7 @@
-"""Where the cube was in every image of a dataset, and who says so: what rewards and predictors are labelled from."""
+"""Where the cube was in every image of a dataset, and who says so.
+
+What rewards and predictors are labelled from.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,26 +28,36 @@ class Tracker(Protocol):
     """Finds the cube in the pictures of one episode, in their order."""
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Return its poses (T + 1, 7), base frame, of images (T + 1, H, W, 3); NaN where it is not seen."""
+        """Return its poses (T + 1, 7), base frame, of images (T + 1, H, W, 3).
+
+        NaN where it is not seen.
+        """
 
 
 TrackerOf = Callable[[Path], Tracker | None]
 
 
 def calibrated_tracker(run: Path) -> Tracker | None:
-    """Return the tracker of the camera a run was recorded with; None where run.yaml names no calibration.
+    """Return the tracker of the camera a run was recorded with.
 
-    Raises ConfigError where the calibration it names is gone, or does not tell where camera and table are.
+    None where run.yaml names no calibration.
+
+    Raises ConfigError where the calibration it names is gone, or does not tell where camera and
+    table are.
     """
     if not (run / "run.yaml").is_file():  # another recorder's bag
         return None
     camera = (RunDirectory(run).description().get("configuration") or {}).get("camera", {})
     calibration = load_optional(str(camera.get("calibration", "")))
+
     return None if calibration is None else CubeTracker(observation_camera(calibration, camera))
 
 
 def tracked(episode: Episode, tracker: Tracker) -> NDArray[np.float64]:
-    """Return the cube's poses (T + 1, 7) as a tracker sees it in an episode's images; NaN where there is none."""
+    """Return the cube's poses (T + 1, 7) as a tracker sees it in an episode's images.
+
+    NaN where there is none.
+    """
     return np.where(episode.seen[:, None], tracker(episode.images), np.nan)
 
 
@@ -56,18 +69,21 @@ class TaskDataError(DataError):
 class PoseLabels:
     """The cube's pose at each row of a dataset."""
 
-    poses: NDArray[np.float64]  # (R, 7) position [m] and quaternion xyzw, base frame; NaN where nobody knows
+    # (R, 7) position [m] and quaternion xyzw, base frame; NaN where nobody knows
+    poses: NDArray[np.float64]
     sources: dict[str, str]  # run -> TRUTH or TRACKER
 
     @classmethod
     def of(cls, dataset: Dataset, tracker_of: TrackerOf = calibrated_tracker) -> Self:
-        """Take the recorded truth of each run, or where there is none what its tracker sees, frame by frame.
+        """Take the recorded truth of each run, or where there is none what its tracker sees, frame
+        by frame.
 
         Raises DataError for a run with neither.
         """
         poses = np.array(dataset.column("object_poses"), dtype=np.float64)  # (R, 7)
         run_of = dataset.run_of(np.arange(dataset.rows))  # (R,)
         sources = {}
+
         for k, run in enumerate(dataset.runs):
             if np.isfinite(poses[run_of == k]).all(axis=1).any():
                 sources[str(run)] = TRUTH
@@ -76,9 +92,11 @@ class PoseLabels:
                 _track(dataset, k, tracker, poses)
             else:
                 raise DataError(
-                    f"{run} does not tell where the cube was: record sim/object_pose with it, or its camera's "
-                    "calibration (camera node, parameter calibration) so that the cube tracker can say"
+                    f"{run} does not tell where the cube was: record sim/object_pose with it, or "
+                    "its camera's calibration (camera node, parameter calibration) so that the "
+                    "cube tracker can say"
                 )
+
         return cls(poses, sources)
 
     @property
@@ -87,21 +105,33 @@ class PoseLabels:
         return np.asarray(np.isfinite(self.poses).all(axis=1))
 
     def transitions(self, dataset: Dataset) -> NDArray[np.int64]:
-        """Return the rows of trainable steps whose next state has a label. DataError where there is none."""
+        """Return the rows of trainable steps whose next state has a label.
+
+        DataError where there is none.
+        """
         rows = dataset.transitions[self.known[dataset.transitions + 1]]
         if not len(rows):
-            raise DataError(f"{', '.join(self.sources)}: no step is complete and knows where the cube was after it")
+            raise DataError(
+                f"{', '.join(self.sources)}: no step is complete and knows where the cube was "
+                "after it"
+            )
+
         return rows
 
     def rewards(self, dataset: Dataset, task: Task) -> NDArray[np.float32]:
-        """Return what each row's state pays (R,), NaN where unknown. TaskDataError if all steps pay the same."""
+        """Return what each row's state pays (R,), NaN where unknown.
+
+        TaskDataError if all steps pay the same.
+        """
         rewards = task.reward(self.poses)  # (R,)
         paid = rewards[self.transitions(dataset) + 1]
         if paid.max() - paid.min() < 1e-3:
             raise TaskDataError(
                 f"task {task.name} pays {paid[0]:.3g} after every one of the {len(paid)} steps of "
-                f"{', '.join(self.sources)}: nothing can be learned from them; collect more, or choose another task"
+                f"{', '.join(self.sources)}: nothing can be learned from them; collect more, or "
+                "choose another task"
             )
+
         return rewards.astype(np.float32)
 
 

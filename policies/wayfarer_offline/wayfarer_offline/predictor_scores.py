@@ -31,12 +31,18 @@ class PositionScores:
     guess_error_mm: float
 
 
-def score_colours(named: NDArray[Any], truth: NDArray[Any], trained_on: NDArray[Any]) -> ColourScores:
+def score_colours(
+    named: NDArray[Any], truth: NDArray[Any], trained_on: NDArray[Any]
+) -> ColourScores:
     """Compare classes (N,), indices into FACES; `trained_on` are those of the training set (M,)."""
     right = named == truth
     counts = {face: int((truth == k).sum()) for k, face in enumerate(FACES)}
-    per = {face: float(right[truth == k].mean()) if counts[face] else None for k, face in enumerate(FACES)}
+    per = {
+        face: float(right[truth == k].mean()) if counts[face] else None
+        for k, face in enumerate(FACES)
+    }
     guess = np.bincount(trained_on, minlength=len(FACES)).argmax()
+
     return ColourScores(
         accuracy=float(right.mean()),
         balanced_accuracy=float(np.mean([share for share in per.values() if share is not None])),
@@ -47,12 +53,15 @@ def score_colours(named: NDArray[Any], truth: NDArray[Any], trained_on: NDArray[
 
 
 def score_positions(
-    named: NDArray[np.floating[Any]], truth: NDArray[np.floating[Any]], trained_on: NDArray[np.floating[Any]]
+    named: NDArray[np.floating[Any]],
+    truth: NDArray[np.floating[Any]],
+    trained_on: NDArray[np.floating[Any]],
 ) -> PositionScores:
     """Compare positions (N, 3) [m]; `trained_on` are those of the training set (M, 3)."""
     mse, error = _errors(named, truth)
     guess_mse, guess_error = _errors(trained_on.mean(axis=0, dtype=np.float64), truth)
     x, y, z = mse.tolist()
+
     return PositionScores(
         mse_m2=float(mse.mean()),
         mse_m2_xyz=(x, y, z),
@@ -63,7 +72,9 @@ def score_positions(
     )
 
 
-def _errors(named: NDArray[Any], truth: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _errors(
+    named: NDArray[Any], truth: NDArray[Any]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the squared error of each axis (3,) [m^2] and the distance of each image (N,) [mm]."""
     offset = np.asarray(named, dtype=np.float64) - np.asarray(truth, dtype=np.float64)  # (N, 3)
     return (offset**2).mean(axis=0), 1000.0 * np.linalg.norm(offset, axis=1)

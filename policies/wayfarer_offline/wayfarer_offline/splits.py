@@ -1,9 +1,12 @@
-"""Training and test rows of the supervised tasks (docs/method.md): a share of every dataset is the common test set.
+"""Training and test rows of the supervised tasks (docs/method.md).
 
-The test set is the same whichever dataset is trained on, and it is drawn from a seed, and each dataset's own rows and
-its place among the datasets alone, so that jobs given the same datasets in the same order agree on it. No row is in
-both sets. The same picture may be: with the arm out of sight and the cube at its place a simulator makes it again and
-again. Such test rows are told from unseen ones.
+A share of every dataset is the common test set.
+
+The test set is the same whichever dataset is trained on, and it is drawn from a seed, and each
+dataset's own rows and its place among the datasets alone, so that jobs given the same datasets in
+the same order agree on it. No row is in both sets. The same picture may be: with the arm out of
+sight and the cube at its place a simulator makes it again and again. Such test rows are told from
+unseen ones.
 """
 
 import hashlib
@@ -26,7 +29,8 @@ class Split:
 
     train: Rows  # of the one dataset that is trained on
     test: tuple[Rows, ...]  # of each dataset
-    unseen: NDArray[np.bool_]  # of the test rows one after the other: whether the picture is not trained on, too
+    # of the test rows one after the other: whether the picture is not trained on, too
+    unseen: NDArray[np.bool_]
 
 
 def by_frame(dataset: Dataset, rows: Rows, share: float, rng: np.random.Generator) -> Rows:
@@ -36,11 +40,15 @@ def by_frame(dataset: Dataset, rows: Rows, share: float, rng: np.random.Generato
 
 
 def by_episode(dataset: Dataset, rows: Rows, share: float, rng: np.random.Generator) -> Rows:
-    """Draw whole episodes until they hold the share: a test image has no neighbour in the training set."""
+    """Draw whole episodes until they hold the share.
+
+    A test image has no neighbour in the training set.
+    """
     episode = dataset.index.place[rows]  # (N,)
     order = rng.permutation(np.unique(episode))
     sizes = np.cumsum([(episode == one).sum() for one in order])
     taken = order[: int(np.searchsorted(sizes, _count(len(rows), share))) + 1]
+
     return rows[np.isin(episode, taken)]
 
 
@@ -51,16 +59,23 @@ SPLITS: dict[str, Callable[[Dataset, Rows, float, np.random.Generator], Rows]] =
 
 
 def draw_split(
-    datasets: Sequence[Dataset], labelled: Sequence[Rows], which: int, name: str, share: float, seed: int
+    datasets: Sequence[Dataset],
+    labelled: Sequence[Rows],
+    which: int,
+    name: str,
+    share: float,
+    seed: int,
 ) -> Split:
     """Draw the common test set of all datasets and what is left to train on of dataset `which`.
 
-    `labelled` are the rows of each dataset that may be used. Raises ConfigError for an unknown name, DataError where
-    nothing is left to train on, or a run is in two datasets: what is tested in one would be trained on in the other.
+    `labelled` are the rows of each dataset that may be used. Raises ConfigError for an unknown
+    name, DataError where nothing is left to train on, or a run is in two datasets: what is tested
+    in one would be trained on in the other.
     """
     refuse_repeats([run for dataset in datasets for run in dataset.runs])
     if name not in SPLITS:
         raise ConfigError(f"split {name!r}: choose from {', '.join(SPLITS)}")
+
     test = tuple(
         SPLITS[name](dataset, rows, share, np.random.default_rng([seed, k]))
         for k, (dataset, rows) in enumerate(zip(datasets, labelled, strict=True))
@@ -68,11 +83,17 @@ def draw_split(
     train = np.setdiff1d(labelled[which], test[which])
     if not len(train):
         raise DataError(
-            f"{', '.join(map(str, datasets[which].runs))}: of {len(labelled[which])} labelled images none is left to "
-            "train on beside the test set"
+            f"{', '.join(map(str, datasets[which].runs))}: of {len(labelled[which])} labelled "
+            "images none is left to train on beside the test set"
         )
+
     seen = set(_digests(datasets[which], train))
-    tested = [digest for dataset, rows in zip(datasets, test, strict=True) for digest in _digests(dataset, rows)]
+    tested = [
+        digest
+        for dataset, rows in zip(datasets, test, strict=True)
+        for digest in _digests(dataset, rows)
+    ]
+
     return Split(train, test, np.array([digest not in seen for digest in tested], dtype=bool))
 
 
@@ -85,4 +106,5 @@ def _digests(dataset: Dataset, rows: Rows) -> list[bytes]:
     for start in range(0, len(rows), _CHUNK):
         frames = dataset.frames(rows[start : start + _CHUNK]).numpy()
         found += [hashlib.blake2b(frame.tobytes(), digest_size=16).digest() for frame in frames]
+
     return found

@@ -1,4 +1,7 @@
-"""What can be told from an image: the upper face's colour, or where the cube is (docs/method.md, supervised tasks)."""
+"""What can be told from an image.
+
+The upper face's colour, or where the cube is (docs/method.md, supervised tasks).
+"""
 
 import time
 from collections.abc import Callable, Sequence
@@ -20,7 +23,12 @@ from wayfarer_policies.algorithms.checkpoint import State
 from wayfarer_policies.algorithms.networks import Encoder, EncoderConfig, described, fast_precision
 
 from wayfarer_offline.pose_labels import PoseLabels
-from wayfarer_offline.predictor_scores import ColourScores, PositionScores, score_colours, score_positions
+from wayfarer_offline.predictor_scores import (
+    ColourScores,
+    PositionScores,
+    score_colours,
+    score_positions,
+)
 from wayfarer_offline.splits import SPLITS, draw_split
 
 TARGETS = ("color", "position")
@@ -50,7 +58,11 @@ class PredictorConfig:
         if self.split not in SPLITS:
             raise ConfigError(f"split {self.split!r}: choose from {', '.join(SPLITS)}")
         if min(self.epochs, self.batch, self.features) < 1:
-            raise ConfigError(f"epochs {self.epochs}, batch {self.batch}, features {self.features}: at least 1 each")
+            raise ConfigError(
+                f"epochs {self.epochs}, batch {self.batch}, features {self.features}: at least 1 "
+                "each"
+            )
+
         positive("learning_rate", self.learning_rate)
         within("test_share", self.test_share, 1e-6, 0.9)
 
@@ -63,7 +75,8 @@ class PredictorResult:
     runs: tuple[str, ...]  # of the dataset that was trained on
     labels: dict[str, str]  # run -> who says where the cube was, over all datasets
     seed: int
-    datasets: tuple[str, ...]  # digest of each: with `config` and `which` they tell one training from another
+    # digest of each: with `config` and `which` they tell one training from another
+    datasets: tuple[str, ...]
     which: int  # of them was trained on
     train_images: int
     test_images: int
@@ -93,7 +106,9 @@ class Predictor(nn.Module):
         self.register_buffer("spread", torch.ones(()))  # m
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return logits (B, 6) in the order of FACES, or positions (B, 3) [m], of images (B, C, H, W) uint8."""
+        """Return logits (B, 6) in the order of FACES, or positions (B, 3) [m], of images (B, C, H,
+        W) uint8.
+        """
         outputs: Tensor = self.head(self.encoder(Observation(images, torch.zeros(len(images), 3))))
         return outputs if self.target == "color" else self.centre + self.spread * outputs
 
@@ -104,12 +119,16 @@ class Predictor(nn.Module):
         return mse_loss(self(images) / self.spread, labels / self.spread)
 
     def fit_scale(self, positions: Tensor) -> None:
-        """Learn offsets from the mean of these positions (N, 3), in units of their spread over all axes."""
+        """Learn offsets from the mean of these positions (N, 3), in units of their spread over all
+        axes.
+        """
         self.centre.copy_(positions.mean(dim=0))
         self.spread.copy_((positions - self.centre).square().mean().sqrt().clamp(min=_LEAST_SPREAD))
 
     @torch.no_grad()
-    def predict(self, images: Callable[[NDArray[np.int64]], Tensor], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    def predict(
+        self, images: Callable[[NDArray[np.int64]], Tensor], rows: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
         """Return the outputs for many rows, a chunk at a time."""
         chunks = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
         return np.concatenate([self(images(chunk)).numpy() for chunk in chunks])
@@ -126,9 +145,9 @@ def train_predictor(
 ) -> PredictorResult:
     """Train on dataset `which` of `datasets`, test on the common test set of all of them.
 
-    `file` takes the weights (safetensors). `labels` are the datasets' own, by default the recorded truth or
-    what a calibrated camera's tracker sees. Raises DataError for missing labels, too little data or a run given twice,
-    LearningError for a loss that is not finite.
+    `file` takes the weights (safetensors). `labels` are the datasets' own, by default the recorded
+    truth or what a calibrated camera's tracker sees. Raises DataError for missing labels, too
+    little data or a run given twice, LearningError for a loss that is not finite.
     """
     began = time.monotonic()
     known = list(labels) if labels is not None else [PoseLabels.of(dataset) for dataset in datasets]
@@ -136,7 +155,9 @@ def train_predictor(
     split = draw_split(datasets, usable, which, config.split, config.test_share, config.split_seed)
     targets = [_targets(config.target, of.poses) for of in known]  # each (R,) or (R, 3)
     predictor = _build(config, datasets[which].frames(split.train[:1]), seed)
-    losses = _train(config, predictor, datasets[which], split.train, targets[which], seed, on_progress)
+    losses = _train(
+        config, predictor, datasets[which], split.train, targets[which], seed, on_progress
+    )
     outputs, truth = _test(predictor, datasets, split.test, targets)
     trained_on = targets[which][split.train].numpy()
 
@@ -162,21 +183,32 @@ def train_predictor(
     )
     if file is not None:
         write_predictor(file, predictor, result)
+
     return result
 
 
 def write_predictor(file: Path, predictor: Predictor, result: PredictorResult) -> None:
     """Write weights that describe their own network, and what came of them."""
     encoder = vars(predictor.encoder.config)
-    checkpoint.write(file, "predictor", State(predictor.state_dict(), {"encoder": encoder, "result": result.to_json()}))
+    checkpoint.write(
+        file,
+        "predictor",
+        State(predictor.state_dict(), {"encoder": encoder, "result": result.to_json()}),
+    )
 
 
 def read_predictor(file: Path) -> tuple[Predictor, dict[str, Any]]:
-    """Return a predictor and its result as JSON. DataError for a file that is missing, damaged or something else."""
+    """Return a predictor and its result as JSON.
+
+    DataError for a file that is missing, damaged or something else.
+    """
     state = checkpoint.read(file, "predictor")
     result: dict[str, Any] = state.value("result")
-    predictor = Predictor(EncoderConfig(**described(state.value("encoder"))), result["config"]["target"])
+    predictor = Predictor(
+        EncoderConfig(**described(state.value("encoder"))), result["config"]["target"]
+    )
     checkpoint.restore_module(predictor, State(state.tensors), str(file))
+
     return predictor.requires_grad_(False), result
 
 
@@ -187,20 +219,32 @@ def _labelled(dataset: Dataset, labels: PoseLabels) -> NDArray[np.int64]:
     rows = dataset.known[labels.known[dataset.known]]
     if len(rows) < 2:
         raise DataError(
-            f"{', '.join(labels.sources)}: {len(rows)} images with a known cube pose, at least 2 are needed"
+            f"{', '.join(labels.sources)}: {len(rows)} images with a known cube pose, at least 2 "
+            "are needed"
         )
+
     return rows
 
 
 def _targets(target: str, poses: NDArray[np.float64]) -> Tensor:
-    """Return classes (R,) or positions (R, 3); rows without a label hold zeros and are never used."""
+    """Return classes (R,) or positions (R, 3).
+
+    Rows without a label hold zeros and are never used.
+    """
     whole = np.nan_to_num(poses)
-    return torch.from_numpy(top_faces(whole[:, 3:])) if target == "color" else torch.from_numpy(whole[:, :3]).float()
+
+    return (
+        torch.from_numpy(top_faces(whole[:, 3:]))
+        if target == "color"
+        else torch.from_numpy(whole[:, :3]).float()
+    )
 
 
 def _build(config: PredictorConfig, example: Tensor, seed: int) -> Predictor:
     channels, height, width = example.shape[1:]
-    encoder = EncoderConfig(channels, height, width, features=config.features, precision=fast_precision())
+    encoder = EncoderConfig(
+        channels, height, width, features=config.features, precision=fast_precision()
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Predictor(encoder, config.target)
@@ -215,14 +259,19 @@ def _train(
     seed: int,
     on_progress: OnProgress,
 ) -> tuple[float, ...]:
-    """Go through the rows `epochs` times, each time in a new order; return the mean loss of each epoch."""
+    """Go through the rows `epochs` times, each time in a new order.
+
+    Return the mean loss of each epoch.
+    """
     if config.target == "position":
         predictor.fit_scale(targets[rows])
+
     optimizer = torch.optim.Adam(predictor.parameters(), lr=config.learning_rate, fused=True)
     guard = Guard()
     rng = np.random.default_rng(seed)
     batches = -(-len(rows) // config.batch)
     losses = []
+
     for epoch in range(config.epochs):
         total, order = 0.0, rng.permutation(rows)
         for k in range(batches):
@@ -232,14 +281,23 @@ def _train(
             guard.check()
             total += float(loss.detach()) * len(here)
             on_progress(epoch * batches + k + 1, config.epochs * batches)
+
         losses.append(total / len(rows))
+
     return tuple(losses)
 
 
 def _test(
-    predictor: Predictor, datasets: Sequence[Dataset], test: Sequence[NDArray[np.int64]], targets: Sequence[Tensor]
+    predictor: Predictor,
+    datasets: Sequence[Dataset],
+    test: Sequence[NDArray[np.int64]],
+    targets: Sequence[Tensor],
 ) -> tuple[NDArray[np.float32], NDArray[Any]]:
     """Return outputs and truth over the common test set, each (N, ...)."""
-    outputs = [predictor.predict(dataset.frames, rows) for dataset, rows in zip(datasets, test, strict=True)]
+    outputs = [
+        predictor.predict(dataset.frames, rows)
+        for dataset, rows in zip(datasets, test, strict=True)
+    ]
     truth = [of[rows].numpy() for of, rows in zip(targets, test, strict=True)]
+
     return np.concatenate(outputs), np.concatenate(truth)

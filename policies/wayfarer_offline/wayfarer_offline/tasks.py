@@ -1,8 +1,10 @@
-"""The paper's offline tasks as rewards and successes of cube poses; they know neither images nor where poses come from.
+"""The paper's offline tasks as rewards and successes of cube poses.
 
-Poses are (..., 7): position [m] in the base frame and quaternion xyzw; NaN where nobody knows, and then there is
-neither a reward nor a success. A task never ends an episode: its reward is paid in every state, for as long as that
-lasts.
+They know neither images nor where poses come from.
+
+Poses are (..., 7): position [m] in the base frame and quaternion xyzw; NaN where nobody knows, and
+then there is neither a reward nor a success. A task never ends an episode: its reward is paid in
+every state, for as long as that lasts.
 """
 
 from dataclasses import dataclass, field
@@ -27,7 +29,10 @@ class Task(Protocol):
         """Return the reward of being in each state (...,); NaN where the pose is not known."""
 
     def success(self, poses: Poses) -> NDArray[np.bool_]:
-        """Say of each state whether the task is done in it (...,); False where the pose is not known."""
+        """Say of each state whether the task is done in it (...,).
+
+        False where the pose is not known.
+        """
 
 
 @dataclass(frozen=True)
@@ -57,11 +62,13 @@ class Flip:
 
 @dataclass(frozen=True)
 class Push:
-    """Push the cube into the region at the right of the picture, which is y >= T_y in the base frame.
+    """Push the cube into the region at the right of the picture, which is y >= T_y in the base
+    frame.
 
-    The paper prints r = 1 - tanh(rho (cube_y - T_y)), which falls towards positive y. In our base frame y grows to the
-    right of the picture, so the difference is turned round: r = 1 - tanh(rho (T_y - cube_y)). It grows with every
-    millimetre to the right: 0.05 at the table's middle, 1 on the region's border, 1.94 at the workspace's edge.
+    The paper prints r = 1 - tanh(rho (cube_y - T_y)), which falls towards positive y. In our base
+    frame y grows to the right of the picture, so the difference is turned round: r = 1 - tanh(rho
+    (T_y - cube_y)). It grows with every millimetre to the right: 0.05 at the table's middle, 1 on
+    the region's border, 1.94 at the workspace's edge.
     """
 
     border: float = 0.18  # [m] T_y
@@ -78,7 +85,9 @@ class Push:
 
     def reward(self, poses: Poses) -> NDArray[np.float64]:
         """Return a number between 0 and 2 (...,)."""
-        return np.where(_known(poses), 1.0 - np.tanh(self.slope * (self.border - poses[..., 1])), np.nan)
+        return np.where(
+            _known(poses), 1.0 - np.tanh(self.slope * (self.border - poses[..., 1])), np.nan
+        )
 
     def success(self, poses: Poses) -> NDArray[np.bool_]:
         """Say whether the cube's centre is in the region (...,)."""
@@ -106,7 +115,11 @@ class PushAndFlip:
         return self.push.success(poses) & self.flip.success(poses)
 
 
-_ALL: tuple[Task, ...] = (*map(Flip, FACES), Push(), *(PushAndFlip(Flip(colour)) for colour in FACES))
+_ALL: tuple[Task, ...] = (
+    *map(Flip, FACES),
+    Push(),
+    *(PushAndFlip(Flip(colour)) for colour in FACES),
+)
 TASKS: dict[str, Task] = {task.name: task for task in _ALL}
 
 

@@ -1,6 +1,9 @@
-"""Offline reinforcement learning: a task's rewards on recorded steps, and BCQ on them to a policy in a file.
+"""Offline reinforcement learning.
 
-Killed at any point and started again, a training goes on from its last save and ends with the same bits.
+A task's rewards on recorded steps, and BCQ on them to a policy in a file.
+
+Killed at any point and started again, a training goes on from its last save and ends with the same
+bits.
 """
 
 import json
@@ -54,18 +57,23 @@ class OfflineConfig:
         if self.sources not in SOURCES:
             raise ConfigError(f"sources {self.sources!r}: choose from {', '.join(SOURCES)}")
         if min(self.steps, self.batch, self.save_every, self.curve_points) < 1:
-            raise ConfigError(f"steps, batch, save_every and curve_points must be at least 1, not {self}")
+            raise ConfigError(
+                f"steps, batch, save_every and curve_points must be at least 1, not {self}"
+            )
 
 
 class TaskRewards:
     """Steps with the reward of the state that follows each, as BCQ learns from them.
 
-    A task ends no episode, so a step is terminal only where the recording says that the robot's world ended there;
-    where only the time ended, the value of the next state goes on.
+    A task ends no episode, so a step is terminal only where the recording says that the robot's
+    world ended there; where only the time ended, the value of the next state goes on.
     """
 
     def __init__(self, dataset: Dataset, labels: PoseLabels, name: str, sources: str = ALL) -> None:
-        """Raises DataError where no step is labelled, or of these sources; TaskDataError where all pay the same."""
+        """Raises DataError where no step is labelled, or of these sources.
+
+        TaskDataError where all pay the same.
+        """
         self.dataset, self.sources = dataset, labels.sources
         self._halves = rows_by_source(dataset, labels.transitions(dataset), sources)
         self.rows = np.concatenate(self._halves)  # (N,)
@@ -74,12 +82,16 @@ class TaskRewards:
         self.successes = int(task(name).success(labels.poses[self.rows + 1]).sum())
 
     def sample(self, size: int, rng: np.random.Generator) -> LabelledBatch:
-        """Draw steps uniformly, with replacement; where both sources count alike, half of them of each."""
+        """Draw steps uniformly, with replacement.
+
+        Where both sources count alike, half of them of each.
+        """
         return self.batch(draw(self._halves, size, rng))
 
     def batch(self, rows: NDArray[np.int64]) -> LabelledBatch:
         """Return the steps that begin at these rows (B,), which are some of `rows`."""
         batch = self.dataset.batch(rows)
+
         return LabelledBatch(
             observations=Observation(batch.states, batch.ee_positions),
             actions=batch.actions,
@@ -104,21 +116,30 @@ def train_bcq(
 ) -> Path:
     """Train to `config.steps` updates and return the policy's file in the folder `out`.
 
-    A training in `out` is continued, or found finished; ConfigError where it is another one. `labels` are by default
-    the recorded truth, or what a calibrated camera's tracker sees. DataError for data without labels, TaskDataError for
-    data that never shows the task, LearningError for a loss that is not finite: what was saved before it stays.
+    A training in `out` is continued, or found finished; ConfigError where it is another one.
+    `labels` are by default the recorded truth, or what a calibrated camera's tracker sees.
+    DataError for data without labels, TaskDataError for data that never shows the task,
+    LearningError for a loss that is not finite: what was saved before it stays.
     """
     data = TaskRewards(dataset, labels or PoseLabels.of(dataset), config.task, config.sources)
     _check_images(dataset, config.bcq.networks.encoder)
     training = _Training(config, data, seed, out)
+
     while training.step < config.steps:
         on_progress(training.step + 1, training.update())
         if training.step % config.save_every == 0 or training.step == config.steps:
             training.save()
-    about = {"task": config.task, "updates": training.step, "seed": seed, "data": data.description()}
+
+    about = {
+        "task": config.task,
+        "updates": training.step,
+        "seed": seed,
+        "data": data.description(),
+    }
     file = out / POLICY
     write_policy(file, config.bcq.networks, training.bcq.networks, about)
     (out / "curve.json").write_text(json.dumps(training.curve, sort_keys=True))
+
     return file
 
 
@@ -127,7 +148,8 @@ def _check_images(dataset: Dataset, encoder: EncoderConfig) -> None:
     wanted = (encoder.channels, encoder.height, encoder.width)
     if found != wanted:
         raise DataError(
-            f"{', '.join(map(str, dataset.runs))}: images are {found} (C, H, W), the networks take {wanted}"
+            f"{', '.join(map(str, dataset.runs))}: images are {found} (C, H, W), the networks "
+            f"take {wanted}"
         )
 
 
@@ -143,6 +165,7 @@ class _Training:
         self._sums: dict[str, float] = {}
         self._sum_of = 0  # updates in `_sums`
         self._identity = self._describe(seed)
+
         if self._file.exists():
             self._restore(checkpoint.read(self._file, "bcq training"))
 
@@ -151,7 +174,10 @@ class _Training:
         config = asdict(replace(self._config, bcq=replace(self._config.bcq, seed=seed)))
         later = ("steps", "save_every", "curve_points")
         kept = {key: value for key, value in config.items() if key not in later}
-        described: dict[str, Any] = json.loads(json.dumps({**kept, "data": self._data.description()}))
+        described: dict[str, Any] = json.loads(
+            json.dumps({**kept, "data": self._data.description()})
+        )
+
         return described
 
     def update(self) -> dict[str, float]:
@@ -160,14 +186,20 @@ class _Training:
             told = self.bcq.update(self._data.sample(self._config.batch, self._rng))
             self.bcq.check()
         except LearningError as error:
-            raise LearningError(f"update {self.step + 1}: {error}; {self._file} holds the last save, if any") from error
+            raise LearningError(
+                f"update {self.step + 1}: {error}; {self._file} holds the last save, if any"
+            ) from error
+
         metrics = {name: float(value) for name, value in told.items()}
         self.step += 1
         self._sum_of += 1
+
         for name, value in metrics.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
+
         if self._sum_of >= max(1, self._config.steps // self._config.curve_points):
             self._add_point()
+
         return metrics
 
     def _add_point(self) -> None:

@@ -1,1 +1,4 @@
-"""What is learned, from recorded runs or while they are recorded: who acts, how it explores, how it learns."""
+"""What is learned, from recorded runs or while they are recorded.
+
+Who acts, how it explores, how it learns.
+"""

@@ -1,9 +1,19 @@
-"""Tables and bars of the commands. Names, and whatever else is not of our wording, stand in them as they are."""
+"""Tables and bars of the commands.
+
+Names, and whatever else is not of our wording, stand in them as they are.
+"""
 
 from collections.abc import Callable
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 
@@ -19,7 +29,9 @@ def show(table: Table) -> None:
 
 def writer(console: Console) -> Callable[[str], None]:
     """Return what prints lines of other programs as they are."""
-    return lambda line: console.print(line, markup=False, emoji=False, highlight=False, soft_wrap=True)
+    return lambda line: console.print(
+        line, markup=False, emoji=False, highlight=False, soft_wrap=True
+    )
 
 
 def words_of(field: str) -> ProgressColumn:
@@ -29,5 +41,11 @@ def words_of(field: str) -> ProgressColumn:
 
 def bars(transient: bool = False) -> Progress:
     """Return bars on standard error, each with its description."""
-    columns = (words_of("task.description"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    columns = (
+        words_of("task.description"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+    )
+
     return Progress(*columns, console=plain(stderr=True), transient=transient)

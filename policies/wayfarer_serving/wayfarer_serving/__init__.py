@@ -1,1 +1,4 @@
-"""A policy in another process: the protocol by which it is asked, the actor's half and the server's."""
+"""A policy in another process.
+
+The protocol by which it is asked, the actor's half and the server's.
+"""

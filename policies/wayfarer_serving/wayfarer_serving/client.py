@@ -1,7 +1,8 @@
 """The actor's half: a policy that asks a policy server on this machine for chunks of actions.
 
-One connection is one episode: whatever went wrong in the last one, the next begins anew. Nothing that comes over it is
-evaluated; what is no chunk of actions is refused before the safety gate sees it. Needs wayfarer_core.
+One connection is one episode: whatever went wrong in the last one, the next begins anew. Nothing
+that comes over it is evaluated; what is no chunk of actions is refused before the safety gate sees
+it. Needs wayfarer_core.
 """
 
 import socket
@@ -101,7 +102,11 @@ class ExternalPolicy:
     def __init__(self, options: ExternalOptions) -> None:
         """Nobody is asked yet. Raises ConfigError where the address is none of this machine."""
         if options.policy_address == NO_SERVER:
-            raise ConfigError("method external: policy_address must say where the policy server is, as 127.0.0.1:5555")
+            raise ConfigError(
+                "method external: policy_address must say where the policy server is, as "
+                "127.0.0.1:5555"
+            )
+
         _checked(options.policy_address)
         self._options = options
         self._talk: _Talk | None = None
@@ -115,7 +120,10 @@ class ExternalPolicy:
         return self._version
 
     def begin_episode(self, start: Start) -> None:
-        """Connect, and tell the server of the episode. Raises PolicyError where it does not answer as it must."""
+        """Connect, and tell the server of the episode.
+
+        Raises PolicyError where it does not answer as it must.
+        """
         self._end()
         self._chunk.clear()
         self._step = 0
@@ -123,13 +131,21 @@ class ExternalPolicy:
         self._version = self._talk.begin(start).version
 
     def act(self, image: Image, robot: Robot) -> Action:
-        """Return the next action of the chunk. Raises PolicyError where a new one is needed and none comes."""
+        """Return the next action of the chunk.
+
+        Raises PolicyError where a new one is needed and none comes.
+        """
         if not self._chunk:
             if self._talk is None:
-                raise PolicyError("the policy server is asked for actions before an episode has begun")
+                raise PolicyError(
+                    "the policy server is asked for actions before an episode has begun"
+                )
+
             answered = self._talk.actions(self._step, image, robot)
             self._chunk.extend(answered[: self._options.policy_actions or None])
+
         self._step += 1
+
         return self._chunk.popleft()
 
     def _end(self) -> None:
@@ -139,11 +155,15 @@ class ExternalPolicy:
 
 
 def ask(options: ExternalOptions) -> Welcome:
-    """Ask a server what it calls its policy. Raises PolicyError, and ConfigError for no address of this machine."""
+    """Ask a server what it calls its policy.
+
+    Raises PolicyError, and ConfigError for no address of this machine.
+    """
     _checked(options.policy_address)
     talk = _Talk(options)
     welcome = talk.begin(_Asking(np.random.default_rng(0)))
     talk.close()
+
     return welcome
 
 
@@ -167,14 +187,19 @@ class _Talk:
             self._connection = wire.connect(self._options.policy_address, deadline)
         except wire.WireError as error:
             self._fail(str(error))
+
         return self._welcome(self._ask(_hello(start), deadline))
 
     def actions(self, step: int, image: Image, robot: Robot) -> list[Action]:
         felt = {name: _known(getattr(robot, name)) for name in wire.FELT}
         header = {"step": step, "ee_position": [float(v) for v in robot.ee_position], **felt}
         answer = self._ask(wire.Frame(header, image.tobytes()), self._deadline())
+
         if answer.get("step") != step:
-            self._fail(f"it answered step {wire.shortened(answer.get('step'))}, step {step} was asked")
+            self._fail(
+                f"it answered step {wire.shortened(answer.get('step'))}, step {step} was asked"
+            )
+
         return self._checked(answer.get("actions"))
 
     def close(self) -> None:
@@ -185,41 +210,59 @@ class _Talk:
     def _ask(self, frame: wire.Frame, deadline: float) -> dict[str, Any]:
         if self._connection is None:
             self._fail("the connection of this episode is closed")
+
         try:
             wire.send(self._connection, frame, deadline)
             header = wire.receive(self._connection, deadline).header
         except wire.WireError as error:
             self._fail(str(error))
+
         if "error" in header:
             self._fail(f"it says: {wire.shortened(header['error'])}")
+
         return header
 
     def _welcome(self, header: dict[str, Any]) -> Welcome:
         spoken = (header.get("protocol"), header.get("version"))
         if spoken != (wire.PROTOCOL, wire.VERSION):
-            self._fail(f"it speaks {wire.shortened(spoken)}, must speak {wire.PROTOCOL} version {wire.VERSION}")
+            self._fail(
+                f"it speaks {wire.shortened(spoken)}, must speak {wire.PROTOCOL} version "
+                f"{wire.VERSION}"
+            )
+
         for key, meant in (("image", [*_SHAPE]), ("action", _ACTION)):
             if header.get(key) != meant:
                 self._fail(f"its {key} is {wire.shortened(header.get(key))}, ours {meant}")
+
         policy, version = header.get("policy"), header.get("policy_version")
         if not isinstance(policy, str) or not policy.isprintable() or not 0 < len(policy) <= 200:
-            self._fail(f"policy must be its name, of 1 to 200 letters, not {wire.shortened(policy)}")
+            self._fail(
+                f"policy must be its name, of 1 to 200 letters, not {wire.shortened(policy)}"
+            )
+
         if not isinstance(version, int) or isinstance(version, bool) or not 0 <= version < 1 << 31:
             self._fail(f"policy_version must be a whole number, not {wire.shortened(version)}")
+
         if self._options.policy_name not in (ANY_POLICY, policy):
             self._fail(f"it serves {policy!r}, announced was {self._options.policy_name!r}")
+
         return Welcome(policy, version)
 
     def _checked(self, chunk: Any) -> list[Action]:
         """Return the actions, (3,) each."""
         if not isinstance(chunk, list) or not 1 <= len(chunk) <= _LONGEST:
             self._fail(f"actions must be a list of 1 to {_LONGEST}, not {wire.shortened(chunk)}")
+
         rows = [wire.numbers(row) for row in chunk]
         for row, given in zip(rows, chunk, strict=True):
             if row is None or len(row) != _ACTION:
-                self._fail(f"an action must be {_ACTION} finite numbers, not {wire.shortened(given)}")
+                self._fail(
+                    f"an action must be {_ACTION} finite numbers, not {wire.shortened(given)}"
+                )
+
             if max(map(abs, row)) > 1.0:
                 self._fail(f"an action must lie in [-1, 1], not {wire.shortened(given)}")
+
         return [np.array(row, np.float32) for row in rows]
 
     def _deadline(self) -> float:
@@ -231,11 +274,17 @@ class _Talk:
 
 
 def _hello(start: Start) -> wire.Frame:
-    header: dict[str, Any] = {"protocol": wire.PROTOCOL, "version": wire.VERSION, "image": [*_SHAPE]}
+    header: dict[str, Any] = {
+        "protocol": wire.PROTOCOL,
+        "version": wire.VERSION,
+        "image": [*_SHAPE],
+    }
     header |= {"action": _ACTION, "steps": start.steps, "seed": int(start.rng.integers(_SEEDS))}
     if start.goal is None:
         return wire.Frame(header)
+
     goal = {"goal_ee_position": _known(start.goal.ee_position)}
+
     return wire.Frame({**header, **goal}, start.goal.image.tobytes())
 
 

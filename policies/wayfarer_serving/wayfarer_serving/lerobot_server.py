@@ -1,8 +1,10 @@
 """Serves a policy of LeRobot; run by the Python of an environment in which lerobot is installed.
 
-python -m wayfarer_serving.lerobot_server outputs/train/checkpoints/last/pretrained_model --address 127.0.0.1:5555
+python -m wayfarer_serving.lerobot_server outputs/train/checkpoints/last/pretrained_model --address
+127.0.0.1:5555
 
-Weights are safetensors, read by LeRobot's own `from_pretrained` from a folder; nothing is looked up in the net.
+Weights are safetensors, read by LeRobot's own `from_pretrained` from a folder; nothing is looked up
+in the net.
 """
 
 import argparse
@@ -30,16 +32,24 @@ _TASK = "task"  # the key of the words that policies with a language input are t
 
 
 class LeRobotPolicy:
-    """Answers as LeRobot's own loop would: one action for each observation, by the policy's `select_action`."""
+    """Answers as LeRobot's own loop would.
+
+    One action for each observation, by the policy's `select_action`.
+    """
 
     version = 0
 
     def __init__(self, folder: Path, device: str, task: str) -> None:
-        """Read the policy. Raises ValueError, in words for the user, where the folder holds none that fits."""
+        """Read the policy.
+
+        Raises ValueError, in words for the user, where the folder holds none that fits.
+        """
         for name in (_WEIGHTS, _CONFIG):
             if not (folder / name).is_file():
                 raise ValueError(f"{folder} is no pretrained_model of LeRobot: it holds no {name}")
-        os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}  # before lerobot is imported
+
+        # before lerobot is imported
+        os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
         from lerobot.configs.policies import PreTrainedConfig
         from lerobot.policies.factory import get_policy_class, make_pre_post_processors
 
@@ -49,10 +59,14 @@ class LeRobotPolicy:
         self._device, self._task = device, task
         self._policy = get_policy_class(config.type).from_pretrained(folder, config=config)
         there = {"device_processor": {"device": device}}
-        self._before, self._after = make_pre_post_processors(config, str(folder), preprocessor_overrides=there)
+        self._before, self._after = make_pre_post_processors(
+            config, str(folder), preprocessor_overrides=there
+        )
         self.name = f"lerobot {config.type} {digest(folder)[:16]}"
         _, *size = config.input_features[self._image].shape
-        self.begin(Episode(0, 0, None, None))  # the first inference of a process takes longest: now, and not on the arm
+
+        # the first inference of a process takes longest: now, and not on the arm
+        self.begin(Episode(0, 0, None, None))
         still, none = (0.0, 0.0, 0.0, 1.0), (0.0,) * 7
         self.act(Observation(0, np.zeros((*size, 3), np.uint8), none[:3], still, none, none))
 
@@ -62,6 +76,7 @@ class LeRobotPolicy:
 
         if episode.goal is not None:
             raise ValueError(f"{self.name} takes no goal")
+
         torch.manual_seed(episode.seed)
         for part in (self._policy, self._before, self._after):
             part.reset()
@@ -70,23 +85,35 @@ class LeRobotPolicy:
         """Return one action (1, 3), clipped to [-1, 1]."""
         import torch
 
-        image = torch.from_numpy(observation.image.copy()).permute(2, 0, 1).float() / 255.0  # (3, H, W)
+        # (3, H, W)
+        image = torch.from_numpy(observation.image.copy()).permute(2, 0, 1).float() / 255.0
         batch: dict[str, Any] = {self._image: image[None], _TASK: [self._task]}
+
         if self._state:
             batch[_STATE] = torch.tensor([self._felt(observation)])  # (1, N)
+
         with torch.inference_mode():
             action = self._after(self._policy.select_action(self._before(batch)))
+
         found: NDArray[np.float64] = action.cpu().numpy().astype(np.float64)
+
         return np.clip(found, -1.0, 1.0)
 
     def _felt(self, observation: Observation) -> list[float]:
-        """Return the state as the export has it. Raises ValueError where the robot does not tell all of it."""
+        """Return the state as the export has it.
+
+        Raises ValueError where the robot does not tell all of it.
+        """
         felt: list[float] = []
         for name in _STATES[self._state]:
             values = getattr(observation, name)
             if values is None:
-                raise ValueError(f"{self.name} takes {name.replace('_', ' ')}: the robot does not tell them")
+                raise ValueError(
+                    f"{self.name} takes {name.replace('_', ' ')}: the robot does not tell them"
+                )
+
             felt.extend(values)
+
         return felt
 
 
@@ -96,6 +123,7 @@ def digest(folder: Path) -> str:
     for file in sorted([*folder.glob("*.safetensors"), *folder.glob("*.json")]):
         if file.name != "train_config.json":  # how it came about, and not what it is
             found.update(file.name.encode() + b"\0" + file.read_bytes())
+
     return found.hexdigest()
 
 
@@ -108,12 +136,17 @@ def _inputs(config: Any) -> tuple[str, int]:
     images = [*(config.image_features or {})]
     others = inputs.keys() - {*images, _STATE}
     state = inputs.get(_STATE, (0,))
+
     if len(images) != 1 or others or len(state) != 1 or state[0] not in _STATES:
-        sizes = ", ".join(f"{size}: {' and '.join(names)}" for size, names in _STATES.items() if size)
+        sizes = ", ".join(
+            f"{size}: {' and '.join(names)}" for size, names in _STATES.items() if size
+        )
         raise ValueError(f"the policy takes {inputs}: it is given one image and {_STATE} ({sizes})")
+
     acts = {name: tuple(feature.shape) for name, feature in (config.output_features or {}).items()}
     if acts.get("action") != (ACTION,):
         raise ValueError(f"the policy gives {acts}: it must give an action (3,)")
+
     return images[0], state[0]
 
 
@@ -121,11 +154,18 @@ def main() -> None:
     """Load, say where it listens, and answer until a signal comes."""
     parser = argparse.ArgumentParser(description="Serve a policy of LeRobot to Wayfarer's actor.")
     parser.add_argument("folder", type=Path, help="a pretrained_model folder of lerobot-train")
-    parser.add_argument("--address", default="127.0.0.1:5555", help="HOST:PORT on this machine; port 0: a free one")
+    parser.add_argument(
+        "--address", default="127.0.0.1:5555", help="HOST:PORT on this machine; port 0: a free one"
+    )
     parser.add_argument("--device", default="cpu", help="where to compute: cpu, cuda")
-    parser.add_argument("--task", default="", help="for a policy with a language input: what it is told to do")
-    parser.add_argument("--end-with-input", action="store_true", help="end when standard input is closed")
+    parser.add_argument(
+        "--task", default="", help="for a policy with a language input: what it is told to do"
+    )
+    parser.add_argument(
+        "--end-with-input", action="store_true", help="end when standard input is closed"
+    )
     given = parser.parse_args()
+
     try:
         policy = LeRobotPolicy(given.folder, given.device, given.task)
         serve(policy, given.address, end_with_input=given.end_with_input)

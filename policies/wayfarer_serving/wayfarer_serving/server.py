@@ -47,7 +47,8 @@ class Observation:
     step: int  # of the episode, from 0
     image: NDArray[np.uint8]  # (H, W, 3) RGB
     ee_position: tuple[float, ...]  # (3,) [m], base frame
-    ee_orientation: tuple[float, ...] | None  # (4,) quaternion xyzw; None: nobody knows, here and below
+    # (4,) quaternion xyzw; None: nobody knows, here and below
+    ee_orientation: tuple[float, ...] | None
     joint_positions: tuple[float, ...] | None  # (7,) [rad]
     joint_velocities: tuple[float, ...] | None  # (7,) [rad/s]
 
@@ -64,10 +65,16 @@ class ServedPolicy(Protocol):
         """Version of its weights; 0 where there are none."""
 
     def begin(self, episode: Episode) -> None:
-        """Forget the last episode. ValueError, in words for the user, where it can't act in such a one."""
+        """Forget the last episode.
+
+        ValueError, in words for the user, where it can't act in such a one.
+        """
 
     def act(self, observation: Observation) -> ArrayLike:
-        """Return the next actions (n, 3), n >= 1, in [-1, 1]; they are carried out one per control period."""
+        """Return the next actions (n, 3), n >= 1, in [-1, 1].
+
+        They are carried out one per control period.
+        """
 
 
 def serve(
@@ -95,10 +102,12 @@ def serve(
         say(f"{LISTENING}{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}")
         waiting: list[Any] = [listener, *([sys.stdin] if end_with_input else [])]
         talk: _Talk | None = None
+
         while True:
             heard, _, _ = select.select([*waiting, *([talk.connection] if talk else [])], [], [])
             if sys.stdin in heard and not os.read(sys.stdin.fileno(), 1):
                 return
+
             if listener in heard:
                 if talk is not None:
                     talk.connection.close()
@@ -110,7 +119,9 @@ def serve(
 class _Talk:
     """One connection: an episode."""
 
-    def __init__(self, policy: ServedPolicy, connection: socket.socket, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, policy: ServedPolicy, connection: socket.socket, say: Callable[[str], None]
+    ) -> None:
         self.connection, self._policy, self._say = connection, policy, say
         self._shape: tuple[int, ...] = ()  # of the images, once the actor has told it
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -119,36 +130,58 @@ class _Talk:
         """Answer one frame; False where the conversation is over."""
         deadline = time.monotonic() + _PATIENCE
         try:
-            if not self.connection.recv(1, socket.MSG_PEEK):  # the actor has closed it: the episode is over
+            # the actor has closed it: the episode is over
+            if not self.connection.recv(1, socket.MSG_PEEK):
                 self.connection.close()
                 return False
+
             frame = wire.receive(self.connection, deadline)
             reply = self._act(frame) if self._shape else self._begin(frame)
             wire.send(self.connection, wire.Frame(reply), time.monotonic() + _PATIENCE)
         except (wire.WireError, ValueError, OSError) as error:
             self._say(f"a conversation ended: {error}")
             with suppress(wire.WireError):
-                wire.send(self.connection, wire.Frame({"error": str(error)}), time.monotonic() + 1.0)
+                wire.send(
+                    self.connection, wire.Frame({"error": str(error)}), time.monotonic() + 1.0
+                )
+
             self.connection.close()
+
             return False
+
         return True
 
     def _begin(self, frame: wire.Frame) -> dict[str, Any]:
         header = frame.header
         spoken = (header.get("protocol"), header.get("version"))
         if spoken != (wire.PROTOCOL, wire.VERSION):
-            raise ValueError(f"this server speaks {wire.PROTOCOL} version {wire.VERSION}, not {wire.shortened(spoken)}")
+            raise ValueError(
+                f"this server speaks {wire.PROTOCOL} version {wire.VERSION}, not "
+                f"{wire.shortened(spoken)}"
+            )
+
         shape = wire.numbers(header.get("image"))
         if shape is None or len(shape) != 3 or min(shape) < 1 or header.get("action") != ACTION:
-            raise ValueError(f"image must be height, width, 3, and action {ACTION}: {wire.shortened(header)}")
+            raise ValueError(
+                f"image must be height, width, 3, and action {ACTION}: {wire.shortened(header)}"
+            )
+
         self._shape = tuple(map(int, shape))
         self._policy.begin(self._episode(header, frame.body))
-        told = {"protocol": wire.PROTOCOL, "version": wire.VERSION, "image": [*self._shape], "action": ACTION}
+        told = {
+            "protocol": wire.PROTOCOL,
+            "version": wire.VERSION,
+            "image": [*self._shape],
+            "action": ACTION,
+        }
+
         return {**told, "policy": self._policy.name, "policy_version": self._policy.version}
 
     def _episode(self, header: Mapping[str, Any], goal: bytes) -> Episode:
         at = wire.optional_vector(header, "goal_ee_position", 3)
-        return Episode(_whole(header, "steps"), _whole(header, "seed"), self._image(goal) if goal else None, at)
+        return Episode(
+            _whole(header, "steps"), _whole(header, "seed"), self._image(goal) if goal else None, at
+        )
 
     def _act(self, frame: wire.Frame) -> dict[str, Any]:
         step = _whole(frame.header, "step")
@@ -159,13 +192,25 @@ class _Talk:
             **{name: wire.optional_vector(frame.header, name, n) for name, n in wire.FELT.items()},
         )
         actions = np.asarray(self._policy.act(seen), np.float64)
-        if actions.ndim != 2 or actions.shape[1] != ACTION or not len(actions) or not np.isfinite(actions).all():
-            raise ValueError(f"{self._policy.name} made no actions (n, {ACTION}): {wire.shortened(actions.tolist())}")
+        if (
+            actions.ndim != 2
+            or actions.shape[1] != ACTION
+            or not len(actions)
+            or not np.isfinite(actions).all()
+        ):
+            raise ValueError(
+                f"{self._policy.name} made no actions (n, {ACTION}): "
+                f"{wire.shortened(actions.tolist())}"
+            )
+
         return {"step": step, "actions": actions.tolist()}
 
     def _image(self, pixels: bytes) -> NDArray[np.uint8]:
         if len(pixels) != np.prod(self._shape):
-            raise ValueError(f"an image of {self._shape} has {np.prod(self._shape)} bytes, not {len(pixels)}")
+            raise ValueError(
+                f"an image of {self._shape} has {np.prod(self._shape)} bytes, not {len(pixels)}"
+            )
+
         return np.frombuffer(pixels, np.uint8).reshape(self._shape)
 
 

@@ -1,7 +1,10 @@
-"""The wire between an actor and a policy server: frames of JSON and bytes over a TCP connection on this machine.
+"""The wire between an actor and a policy server.
 
-A frame is two big-endian uint32, the lengths of header and body; then the header, one JSON object in UTF-8; then the
-body, raw bytes. docs/external_policies.md says what the frames of a conversation are. Needs Python's own library only.
+Frames of JSON and bytes over a TCP connection on this machine.
+
+A frame is two big-endian uint32, the lengths of header and body; then the header, one JSON object
+in UTF-8; then the body, raw bytes. docs/external_policies.md says what the frames of a conversation
+are. Needs Python's own library only.
 """
 
 import ipaddress
@@ -35,7 +38,10 @@ class Frame:
 
 
 def endpoint(address: str) -> tuple[str, int]:
-    """Return host and port of HOST:PORT, as in 127.0.0.1:5555; ValueError where it is not one of this machine."""
+    """Return host and port of HOST:PORT, as in 127.0.0.1:5555.
+
+    ValueError where it is not one of this machine.
+    """
     host, _, port = address.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     number = int(port) if port.isascii() and port.isdigit() else -1
@@ -43,15 +49,17 @@ def endpoint(address: str) -> tuple[str, int]:
         raise ValueError(f"address {address!r} must be HOST:PORT, as 127.0.0.1:5555")
     if not _is_here(host):
         raise ValueError(
-            f"address {address!r}: only this machine's own, 127.0.0.1 or localhost: the protocol knows no password; "
-            "a tunnel of ssh reaches another machine"
+            f"address {address!r}: only this machine's own, 127.0.0.1 or localhost: the protocol "
+            "knows no password; a tunnel of ssh reaches another machine"
         )
+
     return host, number
 
 
 def _is_here(host: str) -> bool:
     if host == "localhost":
         return True
+
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:  # another name
@@ -59,13 +67,18 @@ def _is_here(host: str) -> bool:
 
 
 def connect(address: str, deadline: float) -> socket.socket:
-    """Connect to HOST:PORT until `deadline` [s, monotonic]. Raises WireError, and ValueError for no such address."""
+    """Connect to HOST:PORT until `deadline` [s, monotonic].
+
+    Raises WireError, and ValueError for no such address.
+    """
     where = endpoint(address)
     try:
         connection = socket.create_connection(where, timeout=_left(deadline))
     except OSError as error:
         raise WireError(f"nobody answers: {error.strerror or error}") from error
+
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
     return connection
 
 
@@ -85,8 +98,12 @@ def receive(connection: socket.socket, deadline: float) -> Frame:
     """Return the next frame, which must be whole by `deadline` [s, monotonic]. Raises WireError."""
     lengths = _LENGTHS.unpack(_read(connection, _LENGTHS.size, deadline))
     if any(length > longest for length, longest in zip(lengths, _LONGEST, strict=True)):
-        raise WireError(f"what came is no frame: lengths of {lengths} bytes, allowed are {_LONGEST}")
+        raise WireError(
+            f"what came is no frame: lengths of {lengths} bytes, allowed are {_LONGEST}"
+        )
+
     header = _parsed(_read(connection, lengths[0], deadline))
+
     return Frame(header, _read(connection, lengths[1], deadline))
 
 
@@ -95,8 +112,10 @@ def _parsed(text: bytes) -> dict[str, Any]:
         header = json.loads(text, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise WireError(f"what came is no frame: its header is no JSON ({error})") from error
+
     if not isinstance(header, dict):
         raise WireError("what came is no frame: its header is no JSON object")
+
     return header
 
 
@@ -112,18 +131,30 @@ def _read(connection: socket.socket, length: int, deadline: float) -> bytes:
             connection.settimeout(_left(deadline))
             chunk = connection.recv(min(length - len(found), _CHUNK))
         except TimeoutError as error:
-            came = "nothing came" if not found else f"half a frame came, {len(found)} of {length} bytes,"
+            came = (
+                "nothing came"
+                if not found
+                else f"half a frame came, {len(found)} of {length} bytes,"
+            )
             raise WireError(f"{came} in time") from error
         except OSError as error:
             raise WireError(f"the connection is gone: {error.strerror or error}") from error
+
         if not chunk:
-            raise WireError("the connection was closed" + (" in the middle of a frame" if found else ""))
+            raise WireError(
+                "the connection was closed" + (" in the middle of a frame" if found else "")
+            )
+
         found += chunk
+
     return bytes(found)
 
 
 def _left(deadline: float) -> float:
-    """Return how long to wait yet [s]; never 0, which would mean not to wait at all, and not a timeout."""
+    """Return how long to wait yet [s].
+
+    Never 0, which would mean not to wait at all, and not a timeout.
+    """
     return max(deadline - time.monotonic(), 1e-3)
 
 
@@ -142,12 +173,16 @@ def optional_vector(header: Mapping[str, Any], key: str, length: int) -> tuple[f
 
 def numbers(value: Any) -> list[float] | None:
     """Return a list of finite numbers as such; None where it is anything else."""
-    if not isinstance(value, list) or not all(isinstance(v, int | float) and not isinstance(v, bool) for v in value):
+    if not isinstance(value, list) or not all(
+        isinstance(v, int | float) and not isinstance(v, bool) for v in value
+    ):
         return None
+
     try:
         found = [float(v) for v in value]
     except OverflowError:  # an integer of JSON may be of any size
         return None
+
     return found if all(map(math.isfinite, found)) else None
 
 

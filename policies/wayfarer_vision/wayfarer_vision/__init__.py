@@ -1,1 +1,4 @@
-"""What a calibrated camera sees: its model and calibration, the observation cut from a picture, the cube."""
+"""What a calibrated camera sees.
+
+Its model and calibration, the observation cut from a picture, the cube.
+"""

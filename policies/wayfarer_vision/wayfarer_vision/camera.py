@@ -1,4 +1,7 @@
-"""A pinhole camera that looks at a table: between pixels and metres, through crops, turns and changes of size."""
+"""A pinhole camera that looks at a table.
+
+Between pixels and metres, through crops, turns and changes of size.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,7 +18,10 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Camera:
-    """A camera without distortion; whole numbers of pixels are at pixels' centres, z looks into the picture."""
+    """A camera without distortion.
+
+    Whole numbers of pixels are at pixels' centres, z looks into the picture.
+    """
 
     K: Array  # (3, 3) pixels
     T_base_camera: Array  # (4, 4) metres
@@ -30,11 +36,19 @@ class Camera:
         return np.asarray(seen[:, :2] / seen[:, 2:])
 
     def at_height(self, pixels: Array, z: float) -> Array:
-        """Return the points (n, 3) [m] of the level z [m] that are seen at pixels (n, 2); NaN above the horizon."""
-        rays = np.column_stack([pixels, np.ones(len(pixels))]) @ np.linalg.inv(self.K).T @ self.T_base_camera[:3, :3].T
+        """Return the points (n, 3) [m] of the level z [m] that are seen at pixels (n, 2).
+
+        NaN above the horizon.
+        """
+        rays = (
+            np.column_stack([pixels, np.ones(len(pixels))])
+            @ np.linalg.inv(self.K).T
+            @ self.T_base_camera[:3, :3].T
+        )
         p = self.T_base_camera[:3, 3]
         with np.errstate(divide="ignore", invalid="ignore"):
             along = (z - p[2]) / rays[:, 2]
+
         return np.asarray(p + np.where(along > 0, along, np.nan)[:, None] * rays)
 
     def cropped(self, left: int, top: int, width: int, height: int) -> "Camera":
@@ -50,25 +64,41 @@ class Camera:
         K[0] *= width / self.width
         K[1] *= height / self.height
         K[:2, 2] -= 0.5
+
         return replace(self, K=K, width=width, height=height)
 
     def turned(self, quarter_turns: int) -> "Camera":
         """Return the camera of the picture turned counter-clockwise, as numpy's rot90 does."""
         if quarter_turns % 4 == 0:
             return self
-        K = np.array([[self.K[1, 1], 0.0, self.K[1, 2]], [0.0, self.K[0, 0], self.width - 1 - self.K[0, 2]], [0, 0, 1]])
+
+        K = np.array(
+            [
+                [self.K[1, 1], 0.0, self.K[1, 2]],
+                [0.0, self.K[0, 0], self.width - 1 - self.K[0, 2]],
+                [0, 0, 1],
+            ]
+        )
         turn = np.eye(4)
         turn[:2, :2] = [[0.0, -1.0], [1.0, 0.0]]
-        once = replace(self, K=K, T_base_camera=self.T_base_camera @ turn, width=self.height, height=self.width)
+        once = replace(
+            self, K=K, T_base_camera=self.T_base_camera @ turn, width=self.height, height=self.width
+        )
+
         return once.turned(quarter_turns - 1)
 
 
 def camera_of(calibration: Calibration) -> Camera:
-    """Return the camera of rectified full pictures. Raises ConfigError where pose or table are not known."""
+    """Return the camera of rectified full pictures.
+
+    Raises ConfigError where pose or table are not known.
+    """
     if calibration.T_base_camera is None or calibration.table_height is None:
         raise ConfigError(
-            "the calibration knows no camera pose or no table: `wayfarer calibrate camera pose` finds both"
+            "the calibration knows no camera pose or no table: `wayfarer calibrate camera pose` "
+            "finds both"
         )
+
     return Camera(
         calibration.camera_matrix,
         calibration.T_base_camera,
@@ -81,13 +111,23 @@ def camera_of(calibration: Calibration) -> Camera:
 def observation_camera(calibration: Calibration, crop: Mapping[str, Any] | None = None) -> Camera:
     """Return the camera of the observations the policy sees.
 
-    `crop` are the camera node's parameters, as run.yaml keeps them under configuration/camera: of these crop_left,
-    crop_top, crop_size and quarter_turns count; left out, they are 0, as with the node.
+    `crop` are the camera node's parameters, as run.yaml keeps them under configuration/camera: of
+    these crop_left, crop_top, crop_size and quarter_turns count; left out, they are 0, as with the
+    node.
     """
     given = crop or {}
-    left, top, size, turns = (int(given.get(key, 0)) for key in ("crop_left", "crop_top", "crop_size", "quarter_turns"))
+    left, top, size, turns = (
+        int(given.get(key, 0)) for key in ("crop_left", "crop_top", "crop_size", "quarter_turns")
+    )
     whole = camera_of(calibration)
     edge = size or min(whole.height - top, whole.width - left)
     if edge < 1 or top + edge > whole.height or left + edge > whole.width:
-        raise ConfigError(f"crop of {size} from ({left}, {top}) does not fit {whole.width}x{whole.height} pixels")
-    return whole.cropped(left, top, edge, edge).turned(turns).resized(names.OBSERVATION_SIZE, names.OBSERVATION_SIZE)
+        raise ConfigError(
+            f"crop of {size} from ({left}, {top}) does not fit {whole.width}x{whole.height} pixels"
+        )
+
+    return (
+        whole.cropped(left, top, edge, edge)
+        .turned(turns)
+        .resized(names.OBSERVATION_SIZE, names.OBSERVATION_SIZE)
+    )

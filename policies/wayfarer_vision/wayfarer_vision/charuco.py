@@ -1,4 +1,7 @@
-"""The printed calibration board: a chessboard with a marker in each white square, so that a part of it is enough."""
+"""The printed calibration board.
+
+A chessboard with a marker in each white square, so that a part of it is enough.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +27,10 @@ COLUMNS = ("file", "x", "y", "z", "qx", "qy", "qz", "qw")  # of that table
 
 @dataclass(frozen=True)
 class Board:
-    """A ChArUco board; the default fits an A4 sheet. Its frame: top left corner, x right, y down, z into the paper."""
+    """A ChArUco board; the default fits an A4 sheet.
+
+    Its frame: top left corner, x right, y down, z into the paper.
+    """
 
     columns: int = 9  # squares
     rows: int = 6  # squares
@@ -33,9 +39,15 @@ class Board:
 
     def __post_init__(self) -> None:
         if self.columns < 3 or self.rows < 3 or self.columns * self.rows > 200:
-            raise ConfigError(f"board of {self.columns}x{self.rows} squares: 3 at least each way, 200 at most in all")
+            raise ConfigError(
+                f"board of {self.columns}x{self.rows} squares: 3 at least each way, 200 at most "
+                "in all"
+            )
         if not 0.0 < self.marker < self.square <= 0.5:
-            raise ConfigError(f"board with squares of {self.square} m and markers of {self.marker} m: smaller markers")
+            raise ConfigError(
+                f"board with squares of {self.square} m and markers of {self.marker} m: smaller "
+                "markers"
+            )
 
     @property
     def size(self) -> tuple[float, float]:
@@ -47,16 +59,27 @@ class Board:
         return np.asarray(self._charuco().getChessboardCorners(), dtype=np.float64)[ids]
 
     def find(self, pixels: NDArray[np.uint8]) -> "View | None":
-        """Return what is seen of the board in a picture (H, W, 3) RGB; None where it is no more than a few corners."""
+        """Return what is seen of the board in a picture (H, W, 3) RGB.
+
+        None where it is no more than a few corners.
+        """
         found, ids, _, _ = cv2.aruco.CharucoDetector(self._charuco()).detectBoard(
             cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
         )
         if ids is None or len(ids) < MIN_CORNERS:
             return None
+
         numbers = np.asarray(ids, dtype=np.int32).ravel()
-        if np.linalg.matrix_rank(self.corners(numbers)[:, :2] - self.corners(numbers)[0, :2], tol=1e-6) < 2:
+        if (
+            np.linalg.matrix_rank(
+                self.corners(numbers)[:, :2] - self.corners(numbers)[0, :2], tol=1e-6
+            )
+            < 2
+        ):
             return None  # all on one line: no plane
+
         height, width = pixels.shape[:2]
+
         return View(numbers, np.asarray(found, dtype=np.float64).reshape(-1, 2), width, height)
 
     def draw(self, path: Path) -> None:
@@ -66,18 +89,24 @@ class Board:
 
         if path.suffix.lower() not in FORMATS:
             raise ConfigError(f"board {path}: its name must end with {' or '.join(FORMATS)}")
+
         width, height = (1e3 * v for v in self.size)  # mm
         page = (width + 2 * _MARGIN, height + 2 * _MARGIN)
         figure = Figure(figsize=(page[0] * _MM, page[1] * _MM), dpi=_DPI)
         axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
         axes.set(xlim=(-_MARGIN, width + _MARGIN), ylim=(height + _MARGIN, -_MARGIN))
         axes.axis("off")
+
         for left, top, edge in self._black():
-            axes.add_patch(Rectangle((left, top), edge, edge, color="black", linewidth=0.0, antialiased=False))
+            axes.add_patch(
+                Rectangle((left, top), edge, edge, color="black", linewidth=0.0, antialiased=False)
+            )
+
         axes.plot((0, _RULER), (height + 4, height + 4), color="black", linewidth=0.8)
         sizes = f"squares {1e3 * self.square:g} mm, markers {1e3 * self.marker:g} mm"
         note = f"line: {_RULER} mm when printed at 100 %; {sizes}"
         axes.text(0, height + 9, note, fontsize=7)
+
         try:
             figure.savefig(path, dpi=_DPI)
         except OSError as error:
@@ -88,19 +117,29 @@ class Board:
         charuco = self._charuco()
         marked, black = set(), []
         cell = 1e3 * self.marker / _BITS
+
         for corners, number in zip(charuco.getObjPoints(), np.ravel(charuco.getIds()), strict=True):
             left, top = (1e3 * float(v) for v in np.min(corners, axis=0)[:2])
             marked.add((int(left / self.square / 1e3), int(top / self.square / 1e3)))
             bits = cv2.aruco.generateImageMarker(charuco.getDictionary(), int(number), _BITS)
-            black += [(left + x * cell, top + y * cell, cell) for y, x in np.argwhere(np.asarray(bits) == 0)]
+            black += [
+                (left + x * cell, top + y * cell, cell)
+                for y, x in np.argwhere(np.asarray(bits) == 0)
+            ]
+
         edge = 1e3 * self.square
         for y in range(self.rows):
-            black += [(x * edge, y * edge, edge) for x in range(self.columns) if (x, y) not in marked]
+            black += [
+                (x * edge, y * edge, edge) for x in range(self.columns) if (x, y) not in marked
+            ]
+
         return black
 
     def _charuco(self) -> "cv2.aruco.CharucoBoard":
         dictionary = cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_5X5_100)
-        return cv2.aruco.CharucoBoard((self.columns, self.rows), self.square, self.marker, dictionary)
+        return cv2.aruco.CharucoBoard(
+            (self.columns, self.rows), self.square, self.marker, dictionary
+        )
 
 
 @dataclass(frozen=True, eq=False)

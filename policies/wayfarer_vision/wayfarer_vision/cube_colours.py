@@ -1,4 +1,7 @@
-"""From the colours of visible faces to the cube's orientation: it must be right for all of them together."""
+"""From the colours of visible faces to the cube's orientation.
+
+It must be right for all of them together.
+"""
 
 from itertools import product
 
@@ -11,7 +14,8 @@ from wayfarer_vision.camera import Array
 HUES = {"red": 0.0, "yellow": 53.0, "green": 128.0, "cyan": 183.0, "blue": 228.0}
 _HUE_WIDTH = 20.0  # degree, how far a hue may stray
 _PALE = 0.25  # saturation, 0 to 1, about which white ends and colour begins
-_WHITE_TOP, _WHITE_SIDE = 0.75, 0.4  # brightness of a white face, as a share of the brightest white in the picture
+# brightness of a white face, as a share of the brightest white in the picture
+_WHITE_TOP, _WHITE_SIDE = 0.75, 0.4
 _DARK = 40.0  # brightness, 0 to 255, below which a colour says little
 _FLOOR = 0.02  # likelihood of any colour under any face: a shadow or the arm may lie on it
 
@@ -29,51 +33,65 @@ _SEEN_AS = np.einsum("gij,fj->gfi", TURNS, _NORMALS)  # (24, 6, 3) where each fa
 
 
 def whiteness(colours: Array, white: float) -> Array:
-    """Return how well the RGB colours of visible faces (n, 3), the top first, fit the white face, 0 to 1 (n,).
+    """Return how well the RGB colours of visible faces (n, 3), the top first, fit the white face, 0
+    to 1 (n,).
 
-    `white` is the brightness of something white in the picture: a grey top is part of the arm, not of the cube.
+    `white` is the brightness of something white in the picture: a grey top is part of the arm, not
+    of the cube.
     """
     shown = np.clip(colours, 0.0, 255.0)
     high, low = shown.max(axis=1), shown.min(axis=1)
     pale = np.exp(-np.square((high - low) / np.maximum(high, 1.0) / _PALE))
     least = np.where(np.arange(len(shown)) == 0, _WHITE_TOP, _WHITE_SIDE) * white
+
     return np.asarray(pale * (high >= least))
 
 
 def likelihoods(colours: Array, white: float) -> Array:
-    """Return how well the colours of visible faces (n, 3) fit each of FACES (n, 6), whatever the light; as above."""
+    """Return how well the colours of visible faces (n, 3) fit each of FACES (n, 6), whatever the
+    light; as above.
+    """
     shown = np.clip(colours, 0.0, 255.0)
     r, g, b = shown.T
     high = shown.max(axis=1)
     coloured = 1.0 - np.exp(-np.square((high - shown.min(axis=1)) / np.maximum(high, 1.0) / _PALE))
     coloured *= np.minimum(high / _DARK, 1.0)
-    hue = np.degrees(np.arctan2(np.sqrt(3.0) * (g - b), 2.0 * r - g - b))  # (n,) on the colour circle: red 0, green 120
+
+    # (n,) on the colour circle: red 0, green 120
+    hue = np.degrees(np.arctan2(np.sqrt(3.0) * (g - b), 2.0 * r - g - b))
     found = np.empty((len(shown), len(FACES)))
+
     for k, face in enumerate(FACES):
         if face == "white":
             found[:, k] = whiteness(colours, white)
         else:
             away = (hue - HUES[face] + 180.0) % 360.0 - 180.0
             found[:, k] = coloured * np.exp(-np.square(away / _HUE_WIDTH))
+
     return found
 
 
-def orientation(colours: Array, normals: Array, areas: Array, white: float) -> tuple[Array, str, float]:
-    """Return the likeliest of the 24 turns (3, 3), its top face, and the probability of that top, 0 to 1.
+def orientation(
+    colours: Array, normals: Array, areas: Array, white: float
+) -> tuple[Array, str, float]:
+    """Return the likeliest of the 24 turns (3, 3), its top face, and the probability of that top, 0
+    to 1.
 
     Args:
         colours: of the visible faces (n, 3) RGB, the top first.
         normals: of those faces in the frame of the cube's yaw (n, 3).
         areas: how large each is seen [pixels], (n,); a face that is hardly seen counts little.
         white: brightness of something white in the picture, 0 to 255.
-
     """
     logs = np.log(likelihoods(colours, white) + _FLOOR)  # (n, 6)
     share = np.minimum(areas / max(float(areas.max()), 1e-6), 1.0)  # (n,)
-    faces = np.argmax(np.einsum("gfi,ni->gnf", _SEEN_AS, normals), axis=2)  # (24, n) which face points there
+
+    # (24, n) which face points there
+    faces = np.argmax(np.einsum("gfi,ni->gnf", _SEEN_AS, normals), axis=2)
     score = (share * np.take_along_axis(logs, faces.T, axis=1).T).sum(axis=1)  # (24,)
     probability = np.exp(score - score.max())
     best = int(np.argmax(score))
     top = int(faces[best, 0])
     sure = probability[faces[:, 0] == top].sum() / probability.sum()
+
     return TURNS[best], FACES[top], float(sure)

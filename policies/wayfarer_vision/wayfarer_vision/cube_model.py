@@ -1,8 +1,10 @@
-"""How a cube on the table would look: explains a patch of a picture by the cube's place, turn and face colours.
+"""How a cube on the table would look.
 
-The picture is modelled as the table's colour, plus of each visible face as much as it covers of a pixel, times a
-colour of its own. So a place can be compared with the picture far below the size of a pixel, whatever the light does
-to the colours.
+Explains a patch of a picture by the cube's place, turn and face colours.
+
+The picture is modelled as the table's colour, plus of each visible face as much as it covers of a
+pixel, times a colour of its own. So a place can be compared with the picture far below the size of
+a pixel, whatever the light does to the colours.
 """
 
 from dataclasses import dataclass
@@ -19,11 +21,15 @@ _PATCH = 40  # pixels at most along a patch; larger ones are shrunk
 _REACH = 1.6 * EDGE  # m, half-width of a patch
 _FINE = 160  # pixels along the patch in which the faces are drawn, before they are averaged
 _FRACTION = 4  # bits of a pixel's fraction in OpenCV's drawing
-OUTLIER = 120.0  # colour distance, 0 to 442, from which on a pixel shows something else: the arm, a shadow
-COLOURED = 45.0  # difference of the largest and smallest of R, G, B, 0 to 255, of what may be a coloured face
+# colour distance, 0 to 442, from which on a pixel shows something else: the arm, a shadow
+OUTLIER = 120.0
+# difference of the largest and smallest of R, G, B, 0 to 255, of what may be a coloured face
+COLOURED = 45.0
 _TABLE = 60.0  # colour distance up to which a pixel shows the table
-_UNSEEN = 30.0  # colour distance up to which a side cannot be told from the table: nothing speaks for it
-_EVIDENCE = 0.2 * OUTLIER**2  # gain per pixel of the silhouette, from which on a cube is there for sure
+# colour distance up to which a side cannot be told from the table: nothing speaks for it
+_UNSEEN = 30.0
+# gain per pixel of the silhouette, from which on a cube is there for sure
+_EVIDENCE = 0.2 * OUTLIER**2
 _GREY = 0.15  # weight of pixels that are neither: the arm, or a white face in the shade
 _RIDGE = 1e-3  # keeps the colour of a face that is hardly seen finite
 _QUARTERS = np.arange(4) * np.pi / 2
@@ -36,19 +42,25 @@ _TOP = np.array([[1, 1, 1], [-1, 1, 1], [-1, -1, 1], [1, -1, 1]], dtype=float)  
 class Look:
     """How well one place explains the patch, and what the faces look like then."""
 
-    cost: float  # sum over the patch's pixels of the squared colour distance, each at most OUTLIER^2
+    # sum over the patch's pixels of the squared colour distance, each at most OUTLIER^2
+    cost: float
     gain: float  # how much larger the cost is without a cube
-    sides: tuple[int, ...]  # visible sides: k for the one whose normal is k quarter turns from the cube's +x
+    # visible sides: k for the one whose normal is k quarter turns from the cube's +x
+    sides: tuple[int, ...]
     colours: Array  # (1 + len(sides), 3) RGB, 0 to 255 about; the top first
     areas: Array  # (1 + len(sides),) pixels
-    clear: float  # share of the cube's silhouette that is in the picture, explained, and of a cube's colours; less
+    # share of the cube's silhouette that is in the picture, explained, and of a cube's colours;
+    # less
+    clear: float
     # where little speaks for a cube at all
 
 
 class Patch:
     """A part of a picture about a place on the table."""
 
-    def __init__(self, pixels: NDArray[np.uint8], camera: Camera, p_base: Array, table: Array, white: float) -> None:
+    def __init__(
+        self, pixels: NDArray[np.uint8], camera: Camera, p_base: Array, table: Array, white: float
+    ) -> None:
         """Cut the patch out.
 
         Args:
@@ -64,22 +76,29 @@ class Patch:
         half = int(np.ceil(_REACH * max(camera.K[0, 0], camera.K[1, 1]) / distance))
         size = 2 * half + 1
         left, top = (int(v) for v in np.round(centre) - half)
-        held = np.zeros((size, size, 4), np.float32)  # the fourth says how much of it is in the picture
+
+        # the fourth says how much of it is in the picture
+        held = np.zeros((size, size, 4), np.float32)
         x0, x1 = max(left, 0), min(left + size, camera.width)
         y0, y1 = max(top, 0), min(top + size, camera.height)
+
         if x0 < x1 and y0 < y1:
             held[y0 - top : y1 - top, x0 - left : x1 - left, :3] = pixels[y0:y1, x0:x1]
             held[y0 - top : y1 - top, x0 - left : x1 - left, 3] = 1.0
+
         edge = min(size, _PATCH)
         if edge < size:
             held = cv2.resize(held, (edge, edge), interpolation=cv2.INTER_AREA)
+
         self._edge, self._fine = edge, edge * max(1, round(_FINE / edge))
         colour = held[..., :3].reshape(-1, 3)  # (n, 3)
         self._rest = colour - table.astype(np.float32)  # (n, 3)
         bare = np.square(self._rest).sum(axis=1)  # (n,)
         self._grey = (np.ptp(colour, axis=1) <= COLOURED) & (bare > _TABLE**2)  # (n,)
         self._inside = (held[..., 3].ravel() > 0.99).astype(np.float32)  # (n,)
-        self._weight = np.where(self._grey, np.float32(_GREY), np.float32(1.0)) * self._inside  # (n,)
+
+        # (n,)
+        self._weight = np.where(self._grey, np.float32(_GREY), np.float32(1.0)) * self._inside
         self._bare = float((self._weight * np.minimum(bare, OUTLIER**2)).sum())
         self._table, self._white = table, white
         self._camera = camera.cropped(left, top, size, size).resized(self._fine, self._fine)
@@ -92,10 +111,13 @@ class Patch:
         for _ in range(2):
             weighted = cover * weight[:, None]
             normal = weighted.T @ cover + _RIDGE * np.eye(cover.shape[1], dtype=np.float32)
-            colours = np.linalg.solve(normal, weighted.T @ self._rest)  # differences from the table's
+
+            # differences from the table's
+            colours = np.linalg.solve(normal, weighted.T @ self._rest)
             error = np.square(self._rest - cover @ colours).sum(axis=1)  # (n,)
             good = error < OUTLIER**2
             weight = self._weight * good
+
         cost = float((self._weight * np.minimum(error, OUTLIER**2)).sum())
         seen = colours.astype(np.float64) + self._table
         silhouette = cover.sum(axis=1)
@@ -105,10 +127,13 @@ class Patch:
         white = whiteness(seen, self._white) * counts
         fitting = np.where(self._grey, cover @ white, cover @ counts) * good * self._inside
         clear = float(fitting.sum()) / area * min(1.0, max(0.0, gain / (area * _EVIDENCE)))
+
         return Look(cost, gain, sides, seen, cover.sum(axis=0).astype(np.float64), clear)
 
     def _cover(self, x: float, y: float, yaw: float) -> tuple[tuple[int, ...], NDArray[np.float32]]:
-        """Return which sides are seen, and how much of each pixel the top and each of them covers (n, 1 + sides)."""
+        """Return which sides are seen, and how much of each pixel the top and each of them covers
+        (n, 1 + sides).
+        """
         centre = np.array([x, y, self._height + EDGE / 2])
         eye = self._camera.T_base_camera[:2, 3] - centre[:2]
         angles = yaw + _QUARTERS
@@ -118,11 +143,14 @@ class Patch:
         corners = self._camera.project(np.concatenate(faces) * (EDGE / 2) + centre)  # (4 faces, 2)
         points = np.round(corners * (1 << _FRACTION)).astype(np.int32).reshape(-1, 4, 2)
         canvas = np.zeros((self._fine, self._fine, 3), np.uint8)
+
         for k, outline in enumerate(points):
             colour = [0, 0, 0]
             colour[k] = 255
             cv2.fillConvexPoly(canvas, outline, colour, cv2.LINE_8, _FRACTION)
+
         small = cv2.resize(canvas, (self._edge, self._edge), interpolation=cv2.INTER_AREA)
+
         return sides, small.reshape(-1, 3)[:, : len(points)].astype(np.float32) / 255.0
 
 

@@ -29,14 +29,20 @@ class Lens:
 
 
 def find_lens(views: Sequence[View], board: Board, today: date) -> Lens:
-    """Return the intrinsics. Raises DataError where the views are too few, too alike or do not fit together."""
+    """Return the intrinsics.
+
+    Raises DataError where the views are too few, too alike or do not fit together.
+    """
     width, height = _same_size(views)
-    covered = cv2.contourArea(cv2.convexHull(np.concatenate([v.pixels for v in views]).astype(np.float32)))
+    covered = cv2.contourArea(
+        cv2.convexHull(np.concatenate([v.pixels for v in views]).astype(np.float32))
+    )
     if covered < MIN_COVERED * width * height:
         raise DataError(
-            f"the board covers {100 * covered / width / height:.0f} % of the picture over all views, must be "
-            f"{100 * MIN_COVERED:.0f} %: also hold it into the corners"
+            f"the board covers {100 * covered / width / height:.0f} % of the picture over all "
+            f"views, must be {100 * MIN_COVERED:.0f} %: also hold it into the corners"
         )
+
     points = [board.corners(view.ids).astype(np.float32) for view in views]
     seen = [view.pixels.astype(np.float32) for view in views]
     error, K, distortion, turns, shifts, doubts, *_ = cv2.calibrateCameraExtended(
@@ -44,32 +50,43 @@ def find_lens(views: Sequence[View], board: Board, today: date) -> Lens:
     )
     if not np.isfinite(K).all() or error > MAX_ERROR:
         raise DataError(
-            f"the views do not fit together: {error:.2f} pixels of reprojection error, must be below {MAX_ERROR}: is "
-            "the printed square as long as was said, the board flat, the focus fixed, every picture sharp?"
+            f"the views do not fit together: {error:.2f} pixels of reprojection error, must be "
+            f"below {MAX_ERROR}: is the printed square as long as was said, the board flat, the "
+            "focus fixed, every picture sharp?"
         )
+
     normals = np.array([cv2.Rodrigues(turn)[0][:, 2] for turn in turns])  # (views, 3)
     tilt = np.degrees(np.arccos(np.clip((normals @ normals.T).min(), -1.0, 1.0)))
     doubt = float(np.max(np.ravel(doubts)[:2] / (K[0, 0], K[1, 1])))
     if tilt < MIN_TILT or doubt > MAX_DOUBT:
         raise DataError(
-            f"the views are too alike to tell the focal length (uncertain by {100 * doubt:.1f} %, tilts differ by "
-            f"{tilt:.0f} degrees, must be {MIN_TILT:.0f}): also hold the board aslant, to all sides"
+            f"the views are too alike to tell the focal length (uncertain by {100 * doubt:.1f} %, "
+            f"tilts differ by {tilt:.0f} degrees, must be {MIN_TILT:.0f}): also hold the board "
+            "aslant, to all sides"
         )
+
     residuals = tuple(
         s - cv2.projectPoints(p, turn, shift, K, distortion)[0].reshape(-1, 2)
         for s, p, turn, shift in zip(seen, points, turns, shifts, strict=True)
     )
-    lens = Calibration(today.isoformat(), width, height, K, np.ravel(distortion)[:5], float(error), len(views))
+    lens = Calibration(
+        today.isoformat(), width, height, K, np.ravel(distortion)[:5], float(error), len(views)
+    )
+
     return Lens(lens, residuals, doubt)
 
 
 def _same_size(views: Sequence[View]) -> tuple[int, int]:
     if len(views) < MIN_VIEWS:
         raise DataError(
-            f"the board is seen in {len(views)} pictures, must be in {MIN_VIEWS} or more, each with "
-            f"{MIN_CORNERS} corners or more"
+            f"the board is seen in {len(views)} pictures, must be in {MIN_VIEWS} or more, each "
+            f"with {MIN_CORNERS} corners or more"
         )
+
     sizes = sorted({(view.width, view.height) for view in views})
     if len(sizes) > 1:
-        raise DataError(f"the pictures are of several sizes: {', '.join(f'{w}x{h}' for w, h in sizes)}")
+        raise DataError(
+            f"the pictures are of several sizes: {', '.join(f'{w}x{h}' for w, h in sizes)}"
+        )
+
     return sizes[0]

@@ -11,7 +11,9 @@ from wayfarer_core.errors import ConfigError
 
 @dataclass(frozen=True)
 class Crop:
-    """The square of the camera image that is kept, in pixels, and how often it is turned to stand upright."""
+    """The square of the camera image that is kept, in pixels, and how often it is turned to stand
+    upright.
+    """
 
     left: int = 0
     top: int = 0
@@ -28,14 +30,22 @@ def observe(pixels: NDArray[np.uint8], crop: Crop, size: int) -> NDArray[np.uint
     edge = crop.size or min(height - crop.top, width - crop.left)
     if edge < 1 or crop.top + edge > height or crop.left + edge > width:
         raise ConfigError(
-            f"crop of {crop.size} pixels from ({crop.left}, {crop.top}) does not fit an image of {width}x{height}"
+            f"crop of {crop.size} pixels from ({crop.left}, {crop.top}) does not fit an image of "
+            f"{width}x{height}"
         )
-    square = np.rot90(pixels[crop.top : crop.top + edge, crop.left : crop.left + edge], crop.quarter_turns)
+
+    square = np.rot90(
+        pixels[crop.top : crop.top + edge, crop.left : crop.left + edge], crop.quarter_turns
+    )
     if edge == size:
         return np.ascontiguousarray(square)
+
     # area averaging when shrinking: no aliasing of the cube's small faces
     way = cv2.INTER_AREA if edge > size else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(np.ascontiguousarray(square), (size, size), interpolation=way), dtype=np.uint8)
+
+    return np.asarray(
+        cv2.resize(np.ascontiguousarray(square), (size, size), interpolation=way), dtype=np.uint8
+    )
 
 
 class Rectifier:
@@ -44,16 +54,22 @@ class Rectifier:
     def __init__(self, calibration: Calibration) -> None:
         self._size = (calibration.width, calibration.height)
         K = calibration.camera_matrix
-        self._maps = cv2.initUndistortRectifyMap(K, calibration.distortion, None, K, self._size, cv2.CV_16SC2)
+        self._maps = cv2.initUndistortRectifyMap(
+            K, calibration.distortion, None, K, self._size, cv2.CV_16SC2
+        )
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return RGB pixels (H, W, 3) as a camera without distortion would see them; black where it would see more.
+        """Return RGB pixels (H, W, 3) as a camera without distortion would see them.
+
+        Black where it would see more.
 
         Raises ConfigError for a picture of another size than the calibration's.
         """
         height, width = pixels.shape[:2]
         if (width, height) != self._size:
             raise ConfigError(
-                f"the camera sends {width}x{height} pixels, its calibration is for {self._size[0]}x{self._size[1]}"
+                f"the camera sends {width}x{height} pixels, its calibration is for "
+                f"{self._size[0]}x{self._size[1]}"
             )
+
         return np.asarray(cv2.remap(pixels, *self._maps, cv2.INTER_LINEAR), dtype=np.uint8)

@@ -1,4 +1,7 @@
-"""Where a camera stands in the robot's base frame: from a board at a known place, or one that the hand holds."""
+"""Where a camera stands in the robot's base frame.
+
+From a board at a known place, or one that the hand holds.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,61 +29,98 @@ class Placed:
     residuals: tuple[Array, ...]  # (n, 2) pixels each: seen minus expected
 
 
-def place_by_board(lens: Calibration, views: Sequence[View], board: Board, T_base_board: Array) -> Placed:
+def place_by_board(
+    lens: Calibration, views: Sequence[View], board: Board, T_base_board: Array
+) -> Placed:
     """Return the camera's pose from views of a board that lies at a known place on the table.
 
-    The table's height becomes that of the board. Raises DataError where no view shows it, or they do not agree.
+    The table's height becomes that of the board. Raises DataError where no view shows it, or they
+    do not agree.
     """
     if not views:
         raise DataError("the board is seen in no picture")
+
     T_board_camera = np.linalg.inv(_pose(lens, views[0], board))
-    return _refined(lens, views, board, [np.eye(4)] * len(views), T_base_board @ T_board_camera, T_base_board, False)
+
+    return _refined(
+        lens,
+        views,
+        board,
+        [np.eye(4)] * len(views),
+        T_base_board @ T_board_camera,
+        T_base_board,
+        False,
+    )
 
 
 def place_by_hand(
-    lens: Calibration, views: Sequence[View], board: Board, hands: Sequence[Array], table_height: float | None
+    lens: Calibration,
+    views: Sequence[View],
+    board: Board,
+    hands: Sequence[Array],
+    table_height: float | None,
 ) -> Placed:
-    """Return the camera's pose from views of a board that is fastened to the hand, at known T_base_hand (4, 4) each.
+    """Return the camera's pose from views of a board that is fastened to the hand, at known
+    T_base_hand (4, 4) each.
 
     Raises DataError where the views are too few, the hand hardly turned, or they do not agree.
     """
     if len(views) < MIN_HELD:
-        raise DataError(f"the board is seen in {len(views)} pictures with a hand pose, must be in {MIN_HELD} or more")
-    turns = Rotation.from_matrix([np.linalg.inv(hands[0])[:3, :3] @ hand[:3, :3] for hand in hands]).as_rotvec()
+        raise DataError(
+            f"the board is seen in {len(views)} pictures with a hand pose, must be in {MIN_HELD} "
+            "or more"
+        )
+
+    turns = Rotation.from_matrix(
+        [np.linalg.inv(hands[0])[:3, :3] @ hand[:3, :3] for hand in hands]
+    ).as_rotvec()
     spread = np.degrees(np.linalg.svd(turns - turns.mean(axis=0))[1][1] / np.sqrt(len(turns)) * 2)
     if spread < MIN_TURN:
         raise DataError(
-            f"the hand turned by {spread:.0f} degrees about a second axis, must be {MIN_TURN:.0f}: turn it more, about "
-            "two different axes"
+            f"the hand turned by {spread:.0f} degrees about a second axis, must be "
+            f"{MIN_TURN:.0f}: turn it more, about two different axes"
         )
+
     seen = [_pose(lens, view, board) for view in views]
     T_base_camera, T_hand_board = _by_hand(hands, seen)
     found = _refined(lens, views, board, hands, T_base_camera, T_hand_board, True)
+
     return replace(found, calibration=replace(found.calibration, table_height=table_height))
 
 
 def _pose(lens: Calibration, view: View, board: Board) -> Array:
     """Return T_camera_board (4, 4)."""
     if (view.width, view.height) != (lens.width, lens.height):
-        raise DataError(f"a picture is {view.width}x{view.height}, the calibration is of {lens.width}x{lens.height}")
+        raise DataError(
+            f"a picture is {view.width}x{view.height}, the calibration is of "
+            f"{lens.width}x{lens.height}"
+        )
+
     points, K = board.corners(view.ids), lens.camera_matrix
     _, turn, shift = cv2.solvePnP(points, view.pixels, K, lens.distortion, flags=cv2.SOLVEPNP_IPPE)
     T = np.eye(4)
     T[:3, :3], T[:3, 3] = cv2.Rodrigues(turn)[0], np.ravel(shift)
+
     return T
 
 
 def _by_hand(hands: Sequence[Array], seen: Sequence[Array]) -> tuple[Array, Array]:
-    """Solve T_base_hand T_hand_board = T_base_camera T_camera_board for all views: rotations first, then places."""
+    """Solve T_base_hand T_hand_board = T_base_camera T_camera_board for all views.
+
+    Rotations first, then places.
+    """
     rows = [np.kron(h[:3, :3], np.eye(3)) for h in hands]
     other = [-np.kron(np.eye(3), s[:3, :3].T) for s in seen]
     _, _, v = np.linalg.svd(np.vstack([np.hstack(pair) for pair in zip(rows, other, strict=True)]))
-    Y, X = v[-1][:9].reshape(3, 3), v[-1][9:].reshape(3, 3)  # of the board in the hand, of the camera; up to a scale
+
+    # of the board in the hand, of the camera; up to a scale
+    Y, X = v[-1][:9].reshape(3, 3), v[-1][9:].reshape(3, 3)
     sign = np.sign(np.linalg.det(X))
     R_camera, R_board = (_nearest_rotation(sign * M) for M in (X, Y))
     A = np.vstack([np.hstack([h[:3, :3], -np.eye(3)]) for h in hands])
     b = np.concatenate([R_camera @ s[:3, 3] - h[:3, 3] for h, s in zip(hands, seen, strict=True)])
     shifts = np.linalg.lstsq(A, b, rcond=None)[0]
+
     return _transform(R_camera, shifts[3:]), _transform(R_board, shifts[:3])
 
 
@@ -93,7 +133,9 @@ def _refined(
     T_hand_board: Array,
     board_is_free: bool,
 ) -> Placed:
-    """Move the camera, and the board in the hand where that is not known, until the reprojection error is least."""
+    """Move the camera, and the board in the hand where that is not known, until the reprojection
+    error is least.
+    """
     start = np.concatenate([_vector(T_base_camera), _vector(T_hand_board)])
     free = 12 if board_is_free else 6
 
@@ -101,24 +143,35 @@ def _refined(
         whole = np.concatenate([vector, start[free:]])
         T_camera_base, T_board = np.linalg.inv(_matrix(whole[:6])), _matrix(whole[6:])
         found = []
+
         for view, hand in zip(views, hands, strict=True):
             T = T_camera_base @ hand @ T_board
             points, _ = cv2.projectPoints(
-                board.corners(view.ids), cv2.Rodrigues(T[:3, :3])[0], T[:3, 3], lens.camera_matrix, lens.distortion
+                board.corners(view.ids),
+                cv2.Rodrigues(T[:3, :3])[0],
+                T[:3, 3],
+                lens.camera_matrix,
+                lens.distortion,
             )
             found.append(view.pixels - points.reshape(-1, 2))
+
         return found
 
-    best = least_squares(lambda v: np.concatenate(residuals(v)).ravel(), start[:free], loss="soft_l1").x
+    best = least_squares(
+        lambda v: np.concatenate(residuals(v)).ravel(), start[:free], loss="soft_l1"
+    ).x
     left = residuals(best)
     error = float(np.sqrt(np.square(np.concatenate(left)).sum(axis=1).mean()))
     if not error < MAX_ERROR:
         raise DataError(
-            f"the views do not fit together: {error:.1f} pixels of reprojection error, must be below {MAX_ERROR}: has "
-            "the camera or the board moved in between, are all poses of the same pictures, in metres and xyzw?"
+            f"the views do not fit together: {error:.1f} pixels of reprojection error, must be "
+            f"below {MAX_ERROR}: has the camera or the board moved in between, are all poses of "
+            "the same pictures, in metres and xyzw?"
         )
+
     T = _matrix(best[:6])
     table = None if board_is_free else float(T_hand_board[2, 3])
+
     return Placed(replace(lens, T_base_camera=T, pose_error=error, table_height=table), tuple(left))
 
 

@@ -45,6 +45,7 @@ def main() -> None:
         if given.tell:
             print(ask(_address(given.tell[0]), " ".join(given.tell[1:])))
             return
+
         logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s", stream=sys.stdout)
         _serve(given)
     except (PandaSimError, OSError) as error:
@@ -88,6 +89,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
         metavar=("HOST:PORT", "WORD"),
         help="say something to a console, and end",
     )
+
     return parser.parse_args(words)
 
 
@@ -95,6 +97,7 @@ def _serve(given: argparse.Namespace) -> None:
     ended: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda caught, _frame: ended.append(caught))
+
     simulation = Simulation(_options(given))
     print(f"panda-sim: {given.host}, ports {FCI_PORT} and {GRIPPER_PORT}", flush=True)
     try:
@@ -109,14 +112,18 @@ def _options(given: argparse.Namespace) -> Options:
         ipaddress.IPv4Address(given.host)
     except ValueError as error:
         raise PandaSimError(f"--host {given.host}: {error}") from error
+
     for name, q, low, high in zip(range(1, 8), given.home, Q_MIN, Q_MAX, strict=True):
         if not low <= q <= high:
             raise PandaSimError(f"--home: joint {name} at {q} rad is outside {low}..{high}")
+
     if not (math.isfinite(given.fingers) and 0.0 <= given.fingers <= WIDEST):
         raise PandaSimError(f"--fingers {given.fingers} m is outside 0..{WIDEST}")
     if not given.scene.is_file():
         raise PandaSimError(f"--scene {given.scene}: no such file")
+
     console = _address(given.console) if given.console else None
+
     return Options(
         given.host, given.lockstep, given.home, given.fingers, given.scene, given.draw, console
     )

@@ -76,6 +76,7 @@ class Simulation:
         self._console = Console(options.console, self._actions()) if options.console else None
         self._frozen_until = 0.0  # s, of the monotonic clock
         self._picture: StateWriter | None = None
+
         if options.draw is not None:
             options.draw.mkdir(parents=True, exist_ok=True)
             self.world.save(options.draw / WORLD)
@@ -90,9 +91,11 @@ class Simulation:
             if time.monotonic() < self._frozen_until:
                 self._serve_console()
                 continue
+
             self.serve()
             if self._lockstep:
                 self._await_command()
+
             self.cycle()
 
     def serve(self) -> None:
@@ -130,6 +133,7 @@ class Simulation:
 
     def _actions(self) -> dict[str, Callable[..., Any]]:
         motions = self.box.motions
+
         return {
             "state": self._tell,
             "user_stop": lambda word: motions.press_user_stop(_is_on(word)),
@@ -148,6 +152,7 @@ class Simulation:
 
     def _tell(self) -> dict[str, Any]:
         box = self.box
+
         return {
             "time_ms": box.message_id,
             "mode": box.motions.mode.name,
@@ -169,6 +174,7 @@ class Simulation:
         """
         if angles and len(angles) != len(Q_MIN):
             raise ValueError("place takes 7 angles [rad], or none")
+
         q = [
             _number(a, high, low) for a, low, high in zip(angles, Q_MIN, Q_MAX, strict=bool(angles))
         ]

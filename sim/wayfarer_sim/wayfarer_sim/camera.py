@@ -1,4 +1,6 @@
-"""Makes the simulated camera stand where a calibrated real one stands, and see what that one sees."""
+"""Makes the simulated camera stand where a calibrated real one stands, and see what that one
+sees.
+"""
 
 import mujoco
 import numpy as np
@@ -7,11 +9,15 @@ from wayfarer_core.errors import ConfigError
 
 from wayfarer_sim.osc import Array
 
-FLIP = np.diag([1.0, -1.0, -1.0])  # MuJoCo's y is up and its z backwards, OpenCV's y down and its z into the picture
+# MuJoCo's y is up and its z backwards, OpenCV's y down and its z into the picture
+FLIP = np.diag([1.0, -1.0, -1.0])
 
 
-def match_camera(model: mujoco.MjModel, camera: str, calibration: Calibration, p_world_base: Array) -> None:
-    """Give a camera of the model the pose, the focal lengths and the principal point of a calibration.
+def match_camera(
+    model: mujoco.MjModel, camera: str, calibration: Calibration, p_world_base: Array
+) -> None:
+    """Give a camera of the model the pose, the focal lengths and the principal point of a
+    calibration.
 
     Lens distortion is left out: the camera node takes it out of a real camera's pictures.
 
@@ -23,17 +29,25 @@ def match_camera(model: mujoco.MjModel, camera: str, calibration: Calibration, p
 
     Raises:
         ConfigError: the calibration knows no pose.
-
     """
     if calibration.T_base_camera is None:
-        raise ConfigError("the calibration has no T_base_camera: find it with `wayfarer calibrate camera pose`")
+        raise ConfigError(
+            "the calibration has no T_base_camera: find it with `wayfarer calibrate camera pose`"
+        )
+
     number = model.camera(camera).id
     q_wxyz = np.empty(4)
-    mujoco.mju_mat2Quat(q_wxyz, np.ascontiguousarray(calibration.T_base_camera[:3, :3] @ FLIP).ravel())
+    mujoco.mju_mat2Quat(
+        q_wxyz, np.ascontiguousarray(calibration.T_base_camera[:3, :3] @ FLIP).ravel()
+    )
     model.cam_pos[number] = calibration.T_base_camera[:3, 3] + p_world_base
     model.cam_quat[number] = q_wxyz
     K, size = calibration.camera_matrix, np.array([calibration.width, calibration.height])
-    model.cam_sensorsize[number] = size  # in any unit of length, as long as the intrinsics are in the same: here pixels
-    centre = (size - 1) / 2 - K[:2, 2]  # MuJoCo measures the principal point from the middle, to the left and up
+
+    # in any unit of length, as long as the intrinsics are in the same: here pixels
+    model.cam_sensorsize[number] = size
+
+    # MuJoCo measures the principal point from the middle, to the left and up
+    centre = (size - 1) / 2 - K[:2, 2]
     model.cam_intrinsic[number] = (K[0, 0], K[1, 1], *centre)
     model.cam_fovy[number] = np.degrees(2 * np.arctan(size[1] / 2 / K[1, 1]))

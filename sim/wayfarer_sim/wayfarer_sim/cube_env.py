@@ -1,6 +1,7 @@
 """The robosuite environment behind the cube world: it composes the MJCF, and tests compare with it.
 
-`CubeWorld` takes its compiled model and then never steps this class; robosuite's own `step` is 86 % Python.
+`CubeWorld` takes its compiled model and then never steps this class; robosuite's own `step` is 86 %
+Python.
 """
 
 import logging
@@ -23,7 +24,8 @@ from robosuite.models.tasks import ManipulationTask  # noqa: E402
 from robosuite.utils.mjcf_utils import CustomMaterial  # noqa: E402
 from wayfarer_core.cube import EDGE, FACES  # noqa: E402
 
-# World of the paper's authors (Intel coach, preset RoboSuite_CubeExp_TD3_Goal_Based); z is up, x away from the robot.
+# World of the paper's authors (Intel coach, preset RoboSuite_CubeExp_TD3_Goal_Based); z is up, x
+# away from the robot.
 TABLE_SIZE = (0.84, 1.25, 0.05)  # [m]
 TABLE_TOP = 0.82  # [m] above the floor; the table's centre is the origin of x and y
 
@@ -37,8 +39,8 @@ FACE_COLOURS = {
     "cyan": (0, 210, 220),
 }
 
-# Gripper straight down, fingertips at (0.48, 0, 0.09) m in the base frame: found by Newton's method from robosuite's
-# default pose and kept by a test.
+# Gripper straight down, fingertips at (0.48, 0, 0.09) m in the base frame: found by Newton's method
+# from robosuite's default pose and kept by a test.
 HOME_JOINTS = (
     0.00008244078232937,
     0.27652513678279866,
@@ -49,8 +51,9 @@ HOME_JOINTS = (
     0.7858533022745215,
 )  # [rad]
 
-# robosuite's own agentview, which the paper's authors used: in front of the table, looking back and down at it.
-# The cube is 7 pixels wide at 84x84; the arm leaves the picture in the upper corners of the workspace.
+# robosuite's own agentview, which the paper's authors used: in front of the table, looking back and
+# down at it. The cube is 7 pixels wide at 84x84; the arm leaves the picture in the upper corners of
+# the workspace.
 CAMERA = "agentview"
 CAMERA_POSITION = (0.5, 0.0, 1.35)  # [m] world frame
 CAMERA_PITCH = 45.0  # [degree] below the horizon, looking towards -x
@@ -58,19 +61,23 @@ CAMERA_FOV = 45.0  # [degree] vertical
 
 
 class CubeEnv(ManipulationEnv):  # type: ignore[misc]
-    """A Panda with a closed gripper at a table with a cube; actions are absolute world poses and a gripper command.
+    """A Panda with a closed gripper at a table with a cube.
+
+    Actions are absolute world poses and a gripper command.
 
     Args:
-        mesh_folder: where the thinned visual meshes lie (see `meshes.py`); None keeps robosuite's own.
+        mesh_folder: where the thinned visual meshes lie (see `meshes.py`); None keeps robosuite's
+            own.
         **options: of robosuite's ManipulationEnv, its defaults otherwise.
-
     """
 
     def __init__(self, mesh_folder: Path | None = None, **options: Any) -> None:
         self.mesh_folder = mesh_folder
         controller = load_composite_controller_config(controller="BASIC", robot="Panda")
         controller["body_parts"]["right"] |= {"input_type": "absolute", "input_ref_frame": "world"}
-        super().__init__(robots="Panda", controller_configs=controller, camera_names=CAMERA, **options)
+        super().__init__(
+            robots="Panda", controller_configs=controller, camera_names=CAMERA, **options
+        )
 
     def reward(self, action: object = None) -> float:
         """Return nothing to strive for: Wayfarer sets its own goals."""
@@ -78,15 +85,19 @@ class CubeEnv(ManipulationEnv):  # type: ignore[misc]
         return 0.0
 
     def edit_model_xml(self, xml: str) -> str:
-        """Put the thinned meshes in the place of robosuite's and leave out the floor's mirror image."""
+        """Put the thinned meshes in the place of robosuite's and leave out the floor's mirror
+        image.
+        """
         root = ET.fromstring(super().edit_model_xml(xml))
         if self.mesh_folder is not None:
             for mesh in root.iterfind("asset/mesh"):
                 thinned = self.mesh_folder / Path(mesh.attrib["file"]).with_suffix(".stl").name
                 if thinned.exists():
                     mesh.set("file", str(thinned))
+
             for material in root.iterfind("asset/material"):
                 material.attrib.pop("reflectance", None)
+
         return ET.tostring(root, encoding="unicode")
 
     def _load_model(self) -> None:
@@ -98,7 +109,9 @@ class CubeEnv(ManipulationEnv):  # type: ignore[misc]
         arena.set_origin([0, 0, 0])
         arena.set_camera(CAMERA, CAMERA_POSITION, camera_quaternion(), {"fovy": str(CAMERA_FOV)})
         self.cube = BoxObject(name="cube", size=[EDGE / 2] * 3, material=cube_material())
-        self.model = ManipulationTask(mujoco_arena=arena, mujoco_robots=[robot.robot_model], mujoco_objects=[self.cube])
+        self.model = ManipulationTask(
+            mujoco_arena=arena, mujoco_robots=[robot.robot_model], mujoco_objects=[self.cube]
+        )
 
     def _initialize_sim(self, xml_string: str | None = None) -> None:
         super()._initialize_sim(xml_string)
@@ -107,30 +120,46 @@ class CubeEnv(ManipulationEnv):  # type: ignore[misc]
     def _reset_internal(self) -> None:
         super()._reset_internal()
         gripper = self.robots[0].gripper["right"]
-        gripper.current_action = np.array([-1.0, 1.0])  # closed; from the start, for closing takes five steps
+
+        # closed; from the start, for closing takes five steps
+        gripper.current_action = np.array([-1.0, 1.0])
         for joint in gripper.joints:
             self.sim.data.set_joint_qpos(joint, 0.0)
-        start = np.array([0.0, 0.0, TABLE_TOP + EDGE / 2, 1.0, 0.0, 0.0, 0.0])  # position, quaternion wxyz
+
+        # position, quaternion wxyz
+        start = np.array([0.0, 0.0, TABLE_TOP + EDGE / 2, 1.0, 0.0, 0.0, 0.0])
         self.sim.data.set_joint_qpos(self.cube.joints[0], start)
 
 
 def camera_quaternion() -> tuple[float, float, float, float]:
-    """Return the camera's orientation, wxyz, in the world frame: towards -x, tilted down, +y to the right."""
+    """Return the camera's orientation, wxyz, in the world frame.
+
+    Towards -x, tilted down, +y to the right.
+    """
     half = math.radians(90.0 - CAMERA_PITCH) / 2
     c, s = math.sqrt(0.5) * math.cos(half), math.sqrt(0.5) * math.sin(half)
     return (c, s, s, c)
 
 
 def cube_material() -> CustomMaterial:
-    """Return a material with six separate faces, still blank: `paint_cube` colours them once the model is compiled."""
+    """Return a material with six separate faces, still blank.
+
+    `paint_cube` colours them once the model is compiled.
+    """
     blank = {"type": "cube", "builtin": "flat", "width": "8", "height": "8", "rgb1": "1 1 1"}
     matt = {"emission": "0.2", "specular": "0", "shininess": "0", "reflectance": "0"}
-    return CustomMaterial(texture=None, tex_name="faces", mat_name="faces", tex_attrib=blank, mat_attrib=matt)
+
+    return CustomMaterial(
+        texture=None, tex_name="faces", mat_name="faces", tex_attrib=blank, mat_attrib=matt
+    )
 
 
 def paint_cube(model: mujoco.MjModel) -> None:
-    """Write the six face colours into the compiled texture of the cube, which spares a picture file."""
+    """Write the six face colours into the compiled texture of the cube, which spares a picture
+    file.
+    """
     texture = model.texture("cube_faces")
     start, length = int(texture.adr[0]), int(texture.height[0] * texture.width[0])
     faces = model.tex_data[start : start + 3 * length].reshape(6, -1, 3)
-    faces[:] = np.array([FACE_COLOURS[face] for face in FACES], dtype=np.uint8)[:, None, :]  # MuJoCo's order too
+    # MuJoCo's order too
+    faces[:] = np.array([FACE_COLOURS[face] for face in FACES], dtype=np.uint8)[:, None, :]

@@ -1,8 +1,11 @@
-"""A Panda, a table and a six-coloured cube: robosuite's models, stepped by MuJoCo and our own compiled controller.
+"""A Panda, a table and a six-coloured cube.
 
-Everything given and taken is in the robot's base frame (Panda link0: x forward, z up), in metres and radians, with
-quaternions xyzw. The hand's frame is libfranka's O_T_EE in orientation (gripper straight down is a turn of pi about x)
-and robosuite's grip site in position, between the fingertips, 7 mm short of libfranka's.
+Robosuite's models, stepped by MuJoCo and our own compiled controller.
+
+Everything given and taken is in the robot's base frame (Panda link0: x forward, z up), in metres
+and radians, with quaternions xyzw. The hand's frame is libfranka's O_T_EE in orientation (gripper
+straight down is a turn of pi about x) and robosuite's grip site in position, between the
+fingertips, 7 mm short of libfranka's.
 """
 
 import math
@@ -39,8 +42,10 @@ class CubeWorldConfig:
 
     timestep: float = 0.005  # [s] of the physics, 0.002 to 0.005
     hide_robot: bool = False  # leave the robot out of the pictures
-    cube_xy_noise: float = 0.0  # [m] half-width of the cube's uniform start about the table's centre, 0 to 0.1
-    camera: Calibration | None = None  # see with this camera, pose and all; None: robosuite's agentview
+    # [m] half-width of the cube's uniform start about the table's centre, 0 to 0.1
+    cube_xy_noise: float = 0.0
+    # see with this camera, pose and all; None: robosuite's agentview
+    camera: Calibration | None = None
 
     def __post_init__(self) -> None:
         check_range("timestep", self.timestep, 0.002, 0.005)
@@ -54,7 +59,9 @@ def check_range(name: str, value: float, low: float, high: float) -> None:
 
 
 class CubeWorld:
-    """The authors' world, deterministic: the same seed and targets give bitwise the same states and pixels.
+    """The authors' world, deterministic.
+
+    The same seed and targets give bitwise the same states and pixels.
 
     Args:
         config: see CubeWorldConfig.
@@ -62,7 +69,6 @@ class CubeWorld:
     Raises:
         DeviceError: the thinned meshes are missing.
         ConfigError: the camera's calibration has no pose.
-
     """
 
     joint_names = tuple(f"panda_joint{i}" for i in range(1, JOINTS + 1))
@@ -77,28 +83,35 @@ class CubeWorld:
         self._renderer = Renderer(self.model, CAMERA, config.hide_robot)
         self._loop = ControlLoop(self.model, self.data, self._site)
         self.reset(seed=0)
+
         if config.camera is not None:
             match_camera(self.model, CAMERA, config.camera, self._p_world_base)
-        self._loop.run(np.array(self.data.site_xpos[self._site]), steps=1)  # compiles now, not in the first episode
+
+        # compiles now, not in the first episode
+        self._loop.run(np.array(self.data.site_xpos[self._site]), steps=1)
         self.reset(seed=0)
         self.home_ee_position = self.ee_pose[0]  # (3,)
         self.table_centre = np.array([0.0, 0.0, TABLE_TOP]) - self._p_world_base  # (3,)
 
     def reset(self, seed: int) -> None:
-        """Put the arm home, gripper closed, and the cube on the table, yellow up; everything at rest.
+        """Put the arm home, gripper closed, and the cube on the table, yellow up.
+
+        Everything at rest.
 
         Args:
             seed: of the cube's start, which matters where `cube_xy_noise` is above 0.
-
         """
         if seed < 0:
             raise ConfigError(f"seed is {seed}: must be 0 or more")
+
         mujoco.mj_resetData(self.model, self.data)
         self.data.qpos[:JOINTS] = HOME_JOINTS
         self.data.qpos[JOINTS : JOINTS + 2] = FINGERS_CLOSED
         noise = self.config.cube_xy_noise
         xy = np.random.default_rng(seed).uniform(-noise, noise, size=2)
-        start = [*xy, TABLE_TOP + cube.EDGE / 2 - CUBE_SINKS, 1.0, 0.0, 0.0, 0.0]  # world frame, quaternion wxyz
+
+        # world frame, quaternion wxyz
+        start = [*xy, TABLE_TOP + cube.EDGE / 2 - CUBE_SINKS, 1.0, 0.0, 0.0, 0.0]
         self.data.qpos[self._cube_qpos : self._cube_qpos + 7] = start
         mujoco.mj_forward(self.model, self.data)
 
@@ -112,30 +125,39 @@ class CubeWorld:
             seconds: how long, a whole number of timesteps.
 
         Raises:
-            ConfigError: the target is not three finite numbers, or `seconds` not a whole number of timesteps.
+            ConfigError: the target is not three finite numbers, or `seconds` not a whole number of
+                timesteps.
             DeviceError: the physics diverged.
-
         """
         target = np.asarray(p_base_target, dtype=np.float64)
         if target.shape != (3,) or not np.isfinite(target).all():
             raise ConfigError(f"p_base_target is {p_base_target}: must be 3 finite numbers [m]")
+
         steps = round(seconds / self.config.timestep) if math.isfinite(seconds) else 0
         if steps < 1 or abs(steps * self.config.timestep - seconds) > 1e-9:
-            raise ConfigError(f"seconds is {seconds}: must be a whole number of timesteps of {self.config.timestep} s")
+            raise ConfigError(
+                f"seconds is {seconds}: must be a whole number of timesteps of "
+                f"{self.config.timestep} s"
+            )
+
         for kind in DIVERGED:
             self.data.warning[kind].number = 0
+
         self._loop.run(target + self._p_world_base, steps)
-        mujoco.mj_kinematics(self.model, self.data)  # poses of the new positions, for pictures and properties
+
+        # poses of the new positions, for pictures and properties
+        mujoco.mj_kinematics(self.model, self.data)
         if any(self.data.warning[kind].number for kind in DIVERGED):
             raise DeviceError(f"the physics diverged on the way to {target} [m]: reset the world")
 
     def render(self, width: int, height: int) -> Image:
-        """Return the camera's picture, (height, width, 3) uint8, RGB, upright; always from the same thread.
+        """Return the camera's picture, (height, width, 3) uint8, RGB, upright.
+
+        Always from the same thread.
 
         Raises:
             DeviceError: no GL backend works.
             ConfigError: the picture has another shape than the calibrated camera's.
-
         """
         if self.config.camera is not None:
             self.config.camera.matrix_for(width, height)
@@ -155,7 +177,9 @@ class CubeWorld:
     @property
     def cube_pose(self) -> tuple[Array, Array]:
         """The cube's centre (3,) [m] and quaternion xyzw (4,), base frame."""
-        return self.data.xpos[self._cube] - self._p_world_base, np.roll(self.data.xquat[self._cube], -1)
+        return self.data.xpos[self._cube] - self._p_world_base, np.roll(
+            self.data.xquat[self._cube], -1
+        )
 
     @property
     def top_face(self) -> str:
@@ -179,19 +203,29 @@ class CubeWorld:
 
     @property
     def T_base_camera(self) -> Array:  # noqa: N802
-        """The camera's pose, (4, 4) [m], base frame, OpenCV's convention: x right, y down, z into the picture."""
+        """The camera's pose, (4, 4) [m], base frame, OpenCV's convention.
+
+        X right, y down, z into the picture.
+        """
         camera = self.data.camera(CAMERA)
         T = np.eye(4)
         T[:3, :3] = camera.xmat.reshape(3, 3) @ FLIP
         T[:3, 3] = camera.xpos - self._p_world_base
+
         return T
 
     def camera_intrinsics(self, width: int, height: int) -> Array:
-        """Return K of a frame of this size, (3, 3) [pixel], with whole numbers at the pixels' centres as in OpenCV."""
+        """Return K of a frame of this size, (3, 3) [pixel], with whole numbers at the pixels'
+        centres as in OpenCV.
+        """
         if self.config.camera is not None:
             return self.config.camera.matrix_for(width, height)
+
         focal = height / 2 / math.tan(math.radians(float(self.model.camera(CAMERA).fovy[0])) / 2)
-        return np.array([[focal, 0.0, (width - 1) / 2], [0.0, focal, (height - 1) / 2], [0.0, 0.0, 1.0]])
+
+        return np.array(
+            [[focal, 0.0, (width - 1) / 2], [0.0, focal, (height - 1) / 2], [0.0, 0.0, 1.0]]
+        )
 
     def place_cube(self, p_base: Array, q_xyzw: Array) -> None:
         """Put the cube somewhere, at rest; for tests and evaluation.
@@ -208,7 +242,10 @@ class CubeWorld:
         mujoco.mj_kinematics(self.model, self.data)
 
     def state(self) -> Array:
-        """Return all that the future depends on, (n,): time, positions, velocities, solver warm start, torques."""
+        """Return all that the future depends on, (n,).
+
+        Time, positions, velocities, solver warm start, torques.
+        """
         state = np.empty(mujoco.mj_stateSize(self.model, STATE))
         mujoco.mj_getState(self.model, self.data, state, STATE)
         return state
@@ -232,18 +269,26 @@ class CubeWorld:
 
 
 def build(timestep: float) -> tuple[mujoco.MjModel, mujoco.MjData]:
-    """Compose and compile the world with thinned meshes, its robot's visible geoms in ROBOT_GROUP."""
+    """Compose and compile the world with thinned meshes, its robot's visible geoms in
+    ROBOT_GROUP.
+    """
     env = CubeEnv(mesh_folder=require_meshes(), has_offscreen_renderer=False, use_camera_obs=False)
     model = env.sim.model._model
     model.opt.timestep = timestep
-    model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_SENSOR  # robosuite's force sensors: costly, unused
+
+    # robosuite's force sensors: costly, unused
+    model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_SENSOR
     robot = model.body_rootid[model.geom_bodyid] == model.body(BASE).id
     model.geom_group[robot & (model.geom_group == VISUAL_GROUP)] = ROBOT_GROUP
+
     return model, mujoco.MjData(model)
 
 
 def quaternion(R: Array) -> Array:
-    """Return a rotation as a quaternion xyzw, (4,), its largest part positive: a hand held down keeps its sign."""
+    """Return a rotation as a quaternion xyzw, (4,), its largest part positive.
+
+    A hand held down keeps its sign.
+    """
     q_wxyz = np.empty(4)
     mujoco.mju_mat2Quat(q_wxyz, np.ascontiguousarray(R).ravel())
     q = np.roll(q_wxyz, -1)

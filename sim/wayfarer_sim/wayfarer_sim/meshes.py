@@ -1,7 +1,8 @@
-"""Thin out the arm's visual meshes, once for each user, at a world's first use, or by `python -m wayfarer_sim.meshes`.
+"""Thin out the arm's visual meshes, once for each user, at a world's first use, or by `python -m
+wayfarer_sim.meshes`.
 
-robosuite's Panda has 168,000 visible faces, and on a CPU a frame costs time in proportion. A tenth of them looks the
-same at the sizes policies see. Collision meshes stay as they are.
+robosuite's Panda has 168,000 visible faces, and on a CPU a frame costs time in proportion. A tenth
+of them looks the same at the sizes policies see. Collision meshes stay as they are.
 """
 
 import argparse
@@ -25,7 +26,10 @@ STAMP = "made_from.json"
 
 
 def mesh_directory() -> Path:
-    """Return the folder the world reads thinned meshes from, in the user's cache: one for each recipe."""
+    """Return the folder the world reads thinned meshes from, in the user's cache.
+
+    One for each recipe.
+    """
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     digest = hashlib.sha256(json.dumps(recipe(), sort_keys=True).encode()).hexdigest()
     return Path(cache) / "wayfarer" / f"meshes-{digest[:12]}"
@@ -45,8 +49,10 @@ def require_meshes(folder: Path | None = None) -> Path:
         except OSError as error:
             if not up_to_date(folder):  # else another process was first
                 raise DeviceError(
-                    f"cannot keep thinned meshes in {folder}: {error}. XDG_CACHE_HOME may name another place"
+                    f"cannot keep thinned meshes in {folder}: {error}. XDG_CACHE_HOME may name "
+                    "another place"
                 ) from error
+
     return folder
 
 
@@ -55,9 +61,14 @@ def sources() -> list[Path]:
     spec = find_spec("robosuite")
     if spec is None or spec.origin is None:
         raise DeviceError("robosuite is not installed: run `make setup`")
+
     assets = Path(spec.origin).parent / "models" / "assets"
     arm = sorted((assets / "robots" / "panda" / "obj_meshes").glob("*/*.obj"))
-    gripper = [assets / "grippers" / "meshes" / "panda_gripper" / f"{name}_vis.stl" for name in ("hand", "finger")]
+    gripper = [
+        assets / "grippers" / "meshes" / "panda_gripper" / f"{name}_vis.stl"
+        for name in ("hand", "finger")
+    ]
+
     return [*arm, *gripper, assets / "bases" / "meshes" / "rethink_mount" / "pedestal.stl"]
 
 
@@ -84,22 +95,31 @@ def thin(source: Path, target: Path) -> tuple[int, int]:
     import trimesh
 
     mesh = trimesh.load(source, force="mesh", process=False)
-    mesh = trimesh.Trimesh(mesh.vertices, mesh.faces)  # merges the seams of texture and normals, or they tear open
+
+    # merges the seams of texture and normals, or they tear open
+    mesh = trimesh.Trimesh(mesh.vertices, mesh.faces)
     faces = len(mesh.faces)
     wanted = max(FEWEST, round(KEPT * faces))
+
     for _ in range(PASSES):
         if len(mesh.faces) <= wanted:
             break
+
         points, triangles = fast_simplification.simplify(
             np.asarray(mesh.vertices), np.asarray(mesh.faces), target_count=wanted, agg=CARE
         )
         mesh = trimesh.Trimesh(points, triangles)
+
     mesh.export(target, file_type="stl")
+
     return faces, len(mesh.faces)
 
 
 def make(folder: Path) -> None:
-    """Fill the folder; it appears whole or not at all. OSError where it cannot be written, or another was first."""
+    """Fill the folder; it appears whole or not at all.
+
+    OSError where it cannot be written, or another was first.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".meshes-") as scratch:
         fresh = Path(scratch) / "fresh"
@@ -108,7 +128,9 @@ def make(folder: Path) -> None:
         (fresh / STAMP).write_text(json.dumps(recipe(), indent=2))
         if folder.exists():
             folder.rename(Path(scratch) / "stale")
+
         fresh.rename(folder)
+
     before, after = np.sum(counts, axis=0)
     print(f"thinned {len(counts)} meshes from {before} to {after} faces into {folder}")
 
@@ -116,8 +138,11 @@ def make(folder: Path) -> None:
 def main() -> None:
     """Read the command line and make the meshes, unless they are there."""
     parser = argparse.ArgumentParser(description="thin out the visual meshes of robosuite's Panda")
-    parser.add_argument("--out", type=Path, default=mesh_directory(), help="folder to fill (default: %(default)s)")
+    parser.add_argument(
+        "--out", type=Path, default=mesh_directory(), help="folder to fill (default: %(default)s)"
+    )
     folder: Path = parser.parse_args().out
+
     if up_to_date(folder):
         print(f"meshes in {folder} are up to date")
     else:

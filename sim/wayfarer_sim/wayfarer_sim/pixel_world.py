@@ -1,7 +1,10 @@
-"""The toy world of the paper's Figures 2 and 3: one white rigid object on a black image, moved pixel by pixel.
+"""The toy world of the paper's Figures 2 and 3.
 
-A state is (x, y, angle): the pixel of the object's centre and one of 12 angles, size * size * 12 states in all
-(84 * 84 * 12 in the paper). The world is deterministic; every state shows a different image.
+One white rigid object on a black image, moved pixel by pixel.
+
+A state is (x, y, angle): the pixel of the object's centre and one of 12 angles, size * size * 12
+states in all (84 * 84 * 12 in the paper). The world is deterministic; every state shows a different
+image.
 """
 
 from collections.abc import Sequence
@@ -13,10 +16,14 @@ from wayfarer_core.errors import ConfigError
 
 ANGLES = 12  # of 30 degrees each
 ACTIONS = ("up", "down", "left", "right", "clockwise", "counter-clockwise")
-MOVES = np.array([(0, -1, 0), (0, 1, 0), (-1, 0, 0), (1, 0, 0), (0, 0, 1), (0, 0, -1)])  # (6, 3) change of x, y, angle
+# (6, 3) change of x, y, angle
+MOVES = np.array([(0, -1, 0), (0, 1, 0), (-1, 0, 0), (1, 0, 0), (0, 0, 1), (0, 0, -1)])
 
-# A capital F without its upper bar's left half: no rotation or mirror image of it is itself. Unit square, y down.
-SHAPE = np.array([(-1, -1), (1, -1), (1, -0.35), (0.1, -0.35), (0.1, 1), (-0.55, 1), (-0.55, 0.1), (-1, 0.1)])  # (8, 2)
+# A capital F without its upper bar's left half: no rotation or mirror image of it is itself. Unit
+# square, y down. (8, 2)
+SHAPE = np.array(
+    [(-1, -1), (1, -1), (1, -0.35), (0.1, -0.35), (0.1, 1), (-0.55, 1), (-0.55, 0.1), (-1, 0.1)]
+)
 SAMPLES = 4  # per pixel and axis: how finely the turned shape is rasterised
 
 
@@ -30,7 +37,9 @@ class PixelWorldConfig:
 
     def __post_init__(self) -> None:
         if not 1 <= self.object_size <= self.size:
-            raise ConfigError(f"object_size is {self.object_size}: it must lie in [1, size = {self.size}]")
+            raise ConfigError(
+                f"object_size is {self.object_size}: it must lie in [1, size = {self.size}]"
+            )
         if not 1 <= self.stride <= self.size // 2:
             raise ConfigError(f"stride is {self.stride}: it must lie in [1, {self.size // 2}]")
 
@@ -47,8 +56,12 @@ class PixelWorld:
     def __init__(self, config: PixelWorldConfig | None = None) -> None:
         self.config = config or PixelWorldConfig()
         self.size = self.config.size
-        self.places = range(self.size // 2 % self.config.stride, self.size, self.config.stride)  # of the centre
-        self._sprites = np.stack([_sprite(self.config.object_size, k * 2 * np.pi / ANGLES) for k in range(ANGLES)])
+
+        # of the centre
+        self.places = range(self.size // 2 % self.config.stride, self.size, self.config.stride)
+        self._sprites = np.stack(
+            [_sprite(self.config.object_size, k * 2 * np.pi / ANGLES) for k in range(ANGLES)]
+        )
         self._margin = self._sprites.shape[1] // 2  # [pixels] what may stick out of the image
         side = self.size + 2 * self._margin
         self._canvas = np.zeros((side, side), dtype=np.uint8)
@@ -76,12 +89,19 @@ class PixelWorld:
         return self.render(self.state)
 
     def step(self, action: int) -> NDArray[np.uint8]:
-        """Move or turn the object and return the image (1, H, W). A move out of the image does nothing."""
+        """Move or turn the object and return the image (1, H, W).
+
+        A move out of the image does nothing.
+        """
         if not 0 <= action < self.actions:
-            raise ConfigError(f"action {action}: choose 0 to {self.actions - 1}, that is {', '.join(ACTIONS)}")
+            raise ConfigError(
+                f"action {action}: choose 0 to {self.actions - 1}, that is {', '.join(ACTIONS)}"
+            )
+
         x, y, angle = (int(a + b) for a, b in zip(self.state, MOVES[action], strict=True))
         limit = len(self.places) - 1
         self.state = min(max(x, 0), limit), min(max(y, 0), limit), angle % ANGLES
+
         return self.render(self.state)
 
     def render(self, state: Sequence[int]) -> NDArray[np.uint8]:
@@ -91,18 +111,26 @@ class PixelWorld:
         self._canvas[:] = 0
         self._canvas[top : top + edge, left : left + edge] = self._sprites[angle]
         inside = slice(self._margin, self._margin + self.size)
+
         return self._canvas[inside, inside][None].copy()
 
 
 def _sprite(object_size: int, angle: float) -> NDArray[np.uint8]:
-    """Return the object turned clockwise by an angle [rad], white where at least half a pixel is covered: (K, K)."""
+    """Return the object turned clockwise by an angle [rad], white where at least half a pixel is
+    covered: (K, K).
+    """
     reach = int(np.ceil(object_size / 2 * np.sqrt(2)))
-    pixels = (np.arange((2 * reach + 1) * SAMPLES) + 0.5) / SAMPLES - reach - 0.5  # sample positions about the centre
+
+    # sample positions about the centre
+    pixels = (np.arange((2 * reach + 1) * SAMPLES) + 0.5) / SAMPLES - reach - 0.5
     x, y = np.meshgrid(pixels, pixels)
     cos, sin = np.cos(angle), np.sin(angle)
-    points = np.stack([x * cos + y * sin, -x * sin + y * cos], axis=-1) / (object_size / 2)  # turned back, unit square
+
+    # turned back, unit square
+    points = np.stack([x * cos + y * sin, -x * sin + y * cos], axis=-1) / (object_size / 2)
     covered = _inside(points, SHAPE)  # (K * SAMPLES, K * SAMPLES)
     share = covered.reshape(2 * reach + 1, SAMPLES, 2 * reach + 1, SAMPLES).mean(axis=(1, 3))
+
     return np.where(share >= 0.5, 255, 0).astype(np.uint8)
 
 
@@ -113,4 +141,5 @@ def _inside(points: NDArray[np.float64], polygon: NDArray[np.float64]) -> NDArra
     for (x0, y0), (x1, y1) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
         if y0 != y1:
             inside ^= ((y0 > y) != (y1 > y)) & (x < x0 + (y - y0) * (x1 - x0) / (y1 - y0))
+
     return inside

@@ -1,4 +1,7 @@
-"""Frames from MuJoCo without a display, as cheap as a CPU allows: no mirror images, no multisampling, no shadows."""
+"""Frames from MuJoCo without a display, as cheap as a CPU allows.
+
+No mirror images, no multisampling, no shadows.
+"""
 
 import atexit
 import os
@@ -17,12 +20,14 @@ Image = NDArray[np.uint8]  # (height, width, 3)
 
 BACKENDS = ("egl", "osmesa")
 LARGEST = 4096  # [pixel] side of a frame
-ROBOT_GROUP = 3  # geom group the robot's visible geoms are moved to; robosuite uses 0 (collision) and 1 (visual)
+# geom group the robot's visible geoms are moved to; robosuite uses 0 (collision) and 1 (visual)
+ROBOT_GROUP = 3
 VISUAL_GROUP = 1
 
 
 class Renderer:
-    """A camera of a model and the GL context it draws with, which is made at the first frame and belongs to its thread.
+    """A camera of a model and the GL context it draws with, which is made at the first frame and
+    belongs to its thread.
 
     Args:
         model: what to draw; its off-screen size grows with the largest frame asked for.
@@ -31,15 +36,16 @@ class Renderer:
 
     Raises:
         DeviceError: no GL backend works (from `render`).
-
     """
 
     def __init__(self, model: mujoco.MjModel, camera: str, hide_robot: bool = False) -> None:
         model.vis.quality.offsamples = 0
         self.model = model
         self.scene = mujoco.MjvScene(model, maxgeom=model.ngeom + 100)
+
         for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
             self.scene.flags[flag] = False
+
         self.options = mujoco.MjvOption()
         self.options.sitegroup[:] = 0
         self.options.geomgroup[:] = 0
@@ -52,15 +58,23 @@ class Renderer:
         self._context: Any = None
 
     def render(self, data: mujoco.MjData, width: int, height: int) -> Image:
-        """Return the camera's picture of the present state, (height, width, 3), RGB, first row on top."""
+        """Return the camera's picture of the present state, (height, width, 3), RGB, first row on
+        top.
+        """
         if not (0 < width <= LARGEST and 0 < height <= LARGEST):
-            raise ConfigError(f"frame of {width} x {height} pixels: each side must be within 1..{LARGEST}")
+            raise ConfigError(
+                f"frame of {width} x {height} pixels: each side must be within 1..{LARGEST}"
+            )
+
         self._prepare(width, height)
         frame = np.empty((height, width, 3), dtype=np.uint8)
         area = mujoco.MjrRect(0, 0, width, height)
-        mujoco.mjv_updateScene(self.model, data, self.options, None, self.view, mujoco.mjtCatBit.mjCAT_ALL, self.scene)
+        mujoco.mjv_updateScene(
+            self.model, data, self.options, None, self.view, mujoco.mjtCatBit.mjCAT_ALL, self.scene
+        )
         mujoco.mjr_render(area, self.scene, self._context)
         mujoco.mjr_readPixels(frame, None, area, self._context)
+
         return np.ascontiguousarray(frame[::-1])  # GL's first row is the lowest
 
     def close(self) -> None:
@@ -68,6 +82,7 @@ class Renderer:
         if self._context is not None:
             self._context.free()
             self._context = None
+
         if self._gl is not None:
             self._gl.free()
             self._gl = None
@@ -76,14 +91,18 @@ class Renderer:
         """Make the GL context current, and its buffer large enough."""
         if self._gl is None:
             self._gl = open_gl()
-            atexit.register(close_if_alive, weakref.ref(self))  # after the backend's own hook, so it runs before it
+            # after the backend's own hook, so it runs before it
+            atexit.register(close_if_alive, weakref.ref(self))
+
         self._gl.make_current()
         context = self._context
         if context is not None and width <= context.offWidth and height <= context.offHeight:
             return
+
         if context is not None:
             width, height = max(width, context.offWidth), max(height, context.offHeight)
             context.free()
+
         self.model.vis.global_.offwidth, self.model.vis.global_.offheight = width, height
         self._context = mujoco.MjrContext(self.model, mujoco.mjtFontScale.mjFONTSCALE_100)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
@@ -98,19 +117,26 @@ def open_gl() -> Any:
     """
     backend = os.environ.get("MUJOCO_GL", "egl").strip().lower()
     if backend not in BACKENDS:
-        raise DeviceError(f"MUJOCO_GL={backend}: off-screen frames need one of {', '.join(BACKENDS)}")
-    os.environ["PYOPENGL_PLATFORM"] = backend  # MuJoCo draws with PyOpenGL, and refuses where the two disagree
+        raise DeviceError(
+            f"MUJOCO_GL={backend}: off-screen frames need one of {', '.join(BACKENDS)}"
+        )
+
+    # MuJoCo draws with PyOpenGL, and refuses where the two disagree
+    os.environ["PYOPENGL_PLATFORM"] = backend
     try:
         return import_module(f"mujoco.{backend}").GLContext(LARGEST, LARGEST)
     except (ImportError, AttributeError, OSError, RuntimeError) as error:
         raise DeviceError(
-            f"no off-screen rendering with MUJOCO_GL={backend} ({error}): install libegl1 and libgl1-mesa-dri, "
-            "or libosmesa6 and set MUJOCO_GL=osmesa"
+            f"no off-screen rendering with MUJOCO_GL={backend} ({error}): install libegl1 and "
+            "libgl1-mesa-dri, or libosmesa6 and set MUJOCO_GL=osmesa"
         ) from error
 
 
 def close_if_alive(reference: "weakref.ref[Renderer]") -> None:
-    """Close a renderer the program left open: GL complains when it is freed after the interpreter's end."""
+    """Close a renderer the program left open.
+
+    GL complains when it is freed after the interpreter's end.
+    """
     renderer = reference()
     if renderer is not None:
         renderer.close()

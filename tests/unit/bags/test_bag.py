@@ -38,14 +38,17 @@ def test_an_episode_reads_back_as_it_was_recorded(tmp_path: Path) -> None:
     episode = read_episode(write_episode(tmp_path, 3, 5, reasons=4))
     assert episode.stamps.tolist() == [stamp_of(k) for k in range(6)]
     assert episode.images.shape == (6, 12, 12, 3)
+
     for k in range(6):
         assert (episode.images[k] == fixture.expected_image(3, k)).all()
         assert episode.ee_positions[k] == pytest.approx(fixture.expected_pose(3, k)[:3])
         assert episode.object_poses is not None
         assert episode.object_poses[k] == pytest.approx(fixture.expected_object(3, k))
+
     for k in range(5):
         assert (episode.actions[k] == fixture.expected_action(3, k)).all()
         assert episode.requested[k] == pytest.approx(1.5 * fixture.expected_action(3, k))
+
     assert episode.reasons.tolist() == [4] * 5
     assert episode.valid.all()
     assert (episode.steps, episode.lost_steps) == (5, 0)
@@ -66,7 +69,13 @@ def test_types_and_shapes_are_those_the_episode_promises(tmp_path: Path) -> None
 def test_how_an_episode_ended_is_kept(tmp_path: Path, end: End) -> None:
     path = write_episode(tmp_path, 8, 3, end=end)
     for info in (read_episode(path).info, read_info(path)):
-        assert (info.number, info.method, info.seed, info.max_steps, info.steps) == (8, "random", 7, 3, 3)
+        assert (info.number, info.method, info.seed, info.max_steps, info.steps) == (
+            8,
+            "random",
+            7,
+            3,
+            3,
+        )
         assert info.end is end
         assert info.reason == "time limit"
         assert (info.goal, np.isnan(info.goal_novelty)) == ("", True)
@@ -74,7 +83,9 @@ def test_how_an_episode_ended_is_kept(tmp_path: Path, end: End) -> None:
 
 def test_the_end_constants_are_those_of_the_message() -> None:
     kind = fixture.types().types["wayfarer_msgs/msg/Episode"]
-    assert {end.name: end.value for end in End} == {end.name: getattr(kind, end.name) for end in End}
+    assert {end.name: end.value for end in End} == {
+        end.name: getattr(kind, end.name) for end in End
+    }
 
 
 def test_without_images_everything_else_is_the_same(tmp_path: Path) -> None:
@@ -86,7 +97,9 @@ def test_without_images_everything_else_is_the_same(tmp_path: Path) -> None:
     assert (without.actions == whole.actions).all()
 
 
-def test_a_lost_image_loses_the_steps_from_it_and_to_it_and_is_never_guessed(tmp_path: Path) -> None:
+def test_a_lost_image_loses_the_steps_from_it_and_to_it_and_is_never_guessed(
+    tmp_path: Path,
+) -> None:
     episode = read_episode(write_episode(tmp_path, 0, 6, lost_images=[3]))
     assert lost(episode) == [2, 3]
     assert episode.lost_steps == 2
@@ -124,9 +137,18 @@ def test_a_missing_final_observation_loses_the_last_step(tmp_path: Path) -> None
 
 
 @settings(max_examples=10)
-@given(st.sets(st.integers(0, 5)), st.sets(st.integers(0, 4)), st.sets(st.integers(0, 4)), st.booleans())
+@given(
+    st.sets(st.integers(0, 5)),
+    st.sets(st.integers(0, 4)),
+    st.sets(st.integers(0, 4)),
+    st.booleans(),
+)
 def test_every_loss_is_masked_and_nothing_else(
-    tmp_path_factory: pytest.TempPathFactory, images: set[int], executed: set[int], actions: set[int], final: bool
+    tmp_path_factory: pytest.TempPathFactory,
+    images: set[int],
+    executed: set[int],
+    actions: set[int],
+    final: bool,
 ) -> None:
     path = write_episode(
         tmp_path_factory.mktemp("run"),
@@ -137,7 +159,9 @@ def test_every_loss_is_masked_and_nothing_else(
         lost_actions=actions,
         final=final,
     )
-    gone = images | actions | (set() if final else {5})  # observations without image or without a name
+
+    # observations without image or without a name
+    gone = images | actions | (set() if final else {5})
     expected = [k for k in range(5) if {k, k + 1} & gone or k in executed]
     episode = read_episode(path)
     assert lost(episode) == expected
@@ -174,7 +198,9 @@ def test_a_lost_pose_loses_the_steps_from_it_and_to_it_and_is_never_guessed(tmp_
 
 def test_a_pose_stream_that_goes_silent_gives_no_frozen_poses(tmp_path: Path) -> None:
     silent = range(4, 9)
-    episode = read_episode(write_episode(tmp_path, 1, 8, lost_poses=silent, lost_truth=silent, lost_actions=[5, 6]))
+    episode = read_episode(
+        write_episode(tmp_path, 1, 8, lost_poses=silent, lost_truth=silent, lost_actions=[5, 6])
+    )
     assert lost(episode) == [3, 4, 5, 6, 7]
     assert episode.object_poses is not None
     assert np.isfinite(episode.object_poses[:4]).all()
@@ -182,9 +208,14 @@ def test_a_pose_stream_that_goes_silent_gives_no_frozen_poses(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("rate", [50, 100])
-def test_poses_of_their_own_rate_belong_to_the_observation_behind_them(tmp_path: Path, rate: int) -> None:
+def test_poses_of_their_own_rate_belong_to_the_observation_behind_them(
+    tmp_path: Path, rate: int
+) -> None:
     late = 10**9 // rate - 1  # ns: a pose is at most its own period old
-    before = [(names.CURRENT_POSE, pose_message(fixture.expected_pose(0, k), stamp_of(k) - late)) for k in range(5)]
+    before = [
+        (names.CURRENT_POSE, pose_message(fixture.expected_pose(0, k), stamp_of(k) - late))
+        for k in range(5)
+    ]
     episode = read_episode(write_episode(tmp_path, 0, 4, lost_poses=range(5), before=before))
     assert lost(episode) == []
     assert episode.ee_positions[3] == pytest.approx(fixture.expected_pose(0, 3)[:3])
@@ -207,7 +238,9 @@ def test_topics_are_known_under_any_namespace(tmp_path: Path, namespace: str) ->
     assert read_info(path).number == 4
 
 
-def test_messages_come_in_log_order_under_their_contract_names_and_can_be_filtered(tmp_path: Path) -> None:
+def test_messages_come_in_log_order_under_their_contract_names_and_can_be_filtered(
+    tmp_path: Path,
+) -> None:
     path = write_episode(tmp_path, 0, 3)
     everything = list(messages(path, base_types()))
     assert len(everything) == 2 + 4 * 3 + 3 * 2
@@ -229,10 +262,13 @@ def test_a_header_stamp_is_read_from_the_first_bytes(seconds: int, nanoseconds: 
 def recorded_while_the_clock_went_back(
     source: Path, folder: Path, after: int, by: int, late_hold: bool = False
 ) -> Path:
-    """Write an episode's file as a recorder does whose own clock is set back behind so many messages, by ns."""
+    """Write an episode's file as a recorder does whose own clock is set back behind so many
+    messages, by ns.
+    """
     found = list(messages(source))
     folder.mkdir()
     writer = EpisodeWriter(folder / source.name, [message.channel for message in found])
+
     for k, message in enumerate(found):
         now = max(message.log_time - (by if k >= after else 0), 0)
         writer.copy(message._replace(log_time=now, publish_time=now), message.channel)
@@ -242,21 +278,30 @@ def recorded_while_the_clock_went_back(
             hold.step, hold.executed[:] = said.step, 0.0
             cdr = bytes(fixture.types().serialize_cdr(hold, message.type))
             earlier = max(now - by, 0)
-            writer.copy(message._replace(cdr=cdr, log_time=earlier, publish_time=earlier), message.channel)
+            writer.copy(
+                message._replace(cdr=cdr, log_time=earlier, publish_time=earlier), message.channel
+            )
+
     writer.close()
+
     return folder / source.name
 
 
 @pytest.mark.parametrize("back", [0.02, 0.7, 5.0])
 @pytest.mark.parametrize("late_hold", [False, True])
-def test_an_episode_is_read_in_the_order_it_was_written(tmp_path: Path, back: float, late_hold: bool) -> None:
+def test_an_episode_is_read_in_the_order_it_was_written(
+    tmp_path: Path, back: float, late_hold: bool
+) -> None:
     source = write_episode(tmp_path, 2, 4)
     whole, count = read_episode(source), len(list(messages(source)))
     for after in range(1, count, 3):
-        path = recorded_while_the_clock_went_back(source, tmp_path / str(after), after, round(back * 1e9), late_hold)
+        path = recorded_while_the_clock_went_back(
+            source, tmp_path / str(after), after, round(back * 1e9), late_hold
+        )
         episode = read_episode(path)
         for info in (episode.info, read_info(path)):
             assert (info.end, info.reason, info.steps) == (End.TRUNCATED, "time limit", 4)
+
         assert lost(episode) == []
         assert (episode.actions == whole.actions).all()
         assert episode.reasons.tolist() == [0] * 4
@@ -300,7 +345,9 @@ def test_an_open_file_of_the_same_name_is_never_overwritten(tmp_path: Path) -> N
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"cannot write .*gone/episode_000000\.mcap\.part: No such file"):
+    with pytest.raises(
+        DataError, match=r"cannot write .*gone/episode_000000\.mcap\.part: No such file"
+    ):
         EpisodeWriter(tmp_path / "gone" / "episode_000000.mcap", [channel()], fixture.types())
 
 
@@ -309,11 +356,18 @@ def test_a_disk_that_is_full_is_an_error_with_the_file_s_name(tmp_path: Path) ->
     writer = EpisodeWriter(path, [channel()], fixture.types())
     incompressible = np.random.default_rng(0).bytes(300_000)
     writer.write("/wayfarer/replay/episode", incompressible, 1, 1)
+
     with at_most(400_000):
-        with pytest.raises(DataError, match=r"cannot write .*episode_000000\.mcap\.part: File too large"):
+        with pytest.raises(
+            DataError, match=r"cannot write .*episode_000000\.mcap\.part: File too large"
+        ):
             writer.write("/wayfarer/replay/episode", incompressible, 2, 2)
-        with pytest.raises(DataError, match=r"cannot finish .*episode_000000\.mcap\.part: File too large"):
+
+        with pytest.raises(
+            DataError, match=r"cannot finish .*episode_000000\.mcap\.part: File too large"
+        ):
             writer.close()
+
     assert not path.exists()
 
 
@@ -324,7 +378,9 @@ def test_a_torn_file_gives_what_it_holds_and_no_end(tmp_path: Path) -> None:
     assert episode.info.end is End.UNFINISHED
     assert episode.info.reason == "the recorder was killed"
     assert episode.steps == 6
-    assert lost(episode) == [5]  # which observation follows the last action only the end record knows
+
+    # which observation follows the last action only the end record knows
+    assert lost(episode) == [5]
 
 
 def test_a_file_torn_anywhere_is_read_up_to_there_or_refused(tmp_path: Path) -> None:
@@ -333,6 +389,7 @@ def test_a_file_torn_anywhere_is_read_up_to_there_or_refused(tmp_path: Path) -> 
     assert len(data) > 2 * 256 * 1024  # several chunks
     rng = random.Random(0)
     readable = []
+
     for length in sorted([0, 1, 7, 8, 9, 100, *(rng.randrange(len(data)) for _ in range(25))]):
         path.write_bytes(data[:length])
         try:
@@ -340,8 +397,10 @@ def test_a_file_torn_anywhere_is_read_up_to_there_or_refused(tmp_path: Path) -> 
         except DataError:
             assert not readable  # once the first chunk is there, more bytes never mean less
             continue
+
         assert episode.info.end is End.UNFINISHED
         readable.append(episode.steps)
+
     assert readable == sorted(readable)
     assert len(readable) > 5
     assert readable[0] < readable[-1]
@@ -352,6 +411,7 @@ def test_a_torn_file_whose_tail_is_garbage_raises_nothing_but_data_errors(tmp_pa
     data = path.read_bytes()
     rng = np.random.default_rng(0)
     outcomes = set()
+
     for k in range(16):
         length = int(rng.integers(8, len(data)))
         tail = rng.bytes(int(rng.integers(1, 300))) if k % 2 else bytes(int(rng.integers(1, 300)))
@@ -360,6 +420,7 @@ def test_a_torn_file_whose_tail_is_garbage_raises_nothing_but_data_errors(tmp_pa
             outcomes.add(read_episode(path, with_images=False).info.end)
         except DataError:
             outcomes.add("refused")
+
     assert outcomes <= {End.UNFINISHED, "refused"}
     assert outcomes
 
@@ -368,7 +429,18 @@ def test_a_finished_file_cut_short_anywhere_is_refused_by_name(tmp_path: Path) -
     path = write_episode(tmp_path, 2, 4)
     data = path.read_bytes()
     rng = random.Random(0)
-    for length in [0, 1, 7, 8, 9, 20, len(data) - 8, len(data) - 1, *(rng.randrange(len(data)) for _ in range(12))]:
+
+    for length in [
+        0,
+        1,
+        7,
+        8,
+        9,
+        20,
+        len(data) - 8,
+        len(data) - 1,
+        *(rng.randrange(len(data)) for _ in range(12)),
+    ]:
         path.write_bytes(data[:length])
         for read in (read_episode, read_info):
             with pytest.raises(DataError, match=r"episode_000002\.mcap"):
@@ -380,10 +452,12 @@ def test_a_finished_file_with_a_flipped_bit_is_refused_or_read_as_it_was(tmp_pat
     data = path.read_bytes()
     rng = random.Random(0)
     refused = 0
+
     for _ in range(30):
         damaged = bytearray(data)
         damaged[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
         path.write_bytes(damaged)
+
         try:
             episode = read_episode(path)
         except DataError:
@@ -392,6 +466,7 @@ def test_a_finished_file_with_a_flipped_bit_is_refused_or_read_as_it_was(tmp_pat
             for k in np.flatnonzero(episode.valid):
                 assert (episode.images[k] == fixture.expected_image(2, int(k))).all()
                 assert (episode.actions[k] == fixture.expected_action(2, int(k))).all()
+
     assert refused > 5
 
 
@@ -400,10 +475,12 @@ def test_damage_inside_a_chunk_is_found_by_its_checksum(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     with path.open("rb") as file:
         summary = make_reader(file).get_summary()
+
     assert summary is not None
     (chunk,) = summary.chunk_indexes
     data[chunk.chunk_start_offset + chunk.chunk_length - 20] ^= 255
     path.write_bytes(data)
+
     with pytest.raises(DataError, match="is damaged"):
         read_episode(path)
 
@@ -433,21 +510,29 @@ def test_the_file_says_what_ros2_bag_and_foxglove_look_for(tmp_path: Path) -> No
         assert summary is not None
         assert {s.encoding for s in summary.schemas.values()} == {"ros2msg"}
         assert {c.message_encoding for c in summary.channels.values()} == {"cdr"}
-        assert all("reliability: reliable" in c.metadata["offered_qos_profiles"] for c in summary.channels.values())
+        assert all(
+            "reliability: reliable" in c.metadata["offered_qos_profiles"]
+            for c in summary.channels.values()
+        )
         assert len(list(reader.iter_messages())) == 20
 
 
 def test_reading_episode_after_episode_leaves_no_classes_behind(tmp_path: Path) -> None:
-    """A collector reads hundreds an hour: what Python's search for cycles has not found yet is memory, too."""
+    """A collector reads hundreds an hour.
+
+    What Python's search for cycles has not found yet is memory, too.
+    """
     files = [write_episode(tmp_path, number, 2) for number in range(4)]
     read_episode(files[0])
     gc.collect()
     gc.disable()
+
     try:
         before = sum(isinstance(thing, type) for thing in gc.get_objects())
         for file in files:
             read_episode(file)
             read_info(file)
+
         assert sum(isinstance(thing, type) for thing in gc.get_objects()) == before
     finally:
         gc.enable()
@@ -479,6 +564,8 @@ def test_joints_are_those_of_the_arm_by_their_numbers_at_each_observation(tmp_pa
         (["shoulder", "elbow"], False),
     ],
 )
-def test_an_arm_s_joints_are_known_by_names_that_end_in_their_number(called: list[str], there: bool) -> None:
+def test_an_arm_s_joints_are_known_by_names_that_end_in_their_number(
+    called: list[str], there: bool
+) -> None:
     places = arm_joints(tuple(called))
     assert [called[k] for k in places] == (sorted(called) if there else [])

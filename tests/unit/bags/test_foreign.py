@@ -35,7 +35,11 @@ from wayfarer_data.upkeep.verify import DAMAGED, GOOD, UNUSABLE, verify
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("source")
-    return [write_episode(folder, 3, 5, lost_images=[2]), write_episode(folder, 4, 4, end=End.TERMINATED)]
+
+    return [
+        write_episode(folder, 3, 5, lost_images=[2]),
+        write_episode(folder, 4, 4, end=End.TERMINATED),
+    ]
 
 
 def load(path: Path) -> list[Episode]:
@@ -65,12 +69,18 @@ def test_a_plain_bag_opens_as_a_dataset(
         *((3, step) for step in (0, 3, 4)),
         *((4, step) for step in range(4)),
     ]
+
     for row in data.transitions.tolist():
         _, number, step = data.place(row)
         one = np.array([row])
-        assert (data.frames(one)[0].numpy().transpose(1, 2, 0) == fixture.expected_image(number, step)).all()
+        assert (
+            data.frames(one)[0].numpy().transpose(1, 2, 0) == fixture.expected_image(number, step)
+        ).all()
         assert (data.actions(one)[0].numpy() == fixture.expected_action(number, step)).all()
-        assert data.object_poses(one)[0].numpy() == pytest.approx(fixture.expected_object(number, step), abs=1e-6)
+        assert data.object_poses(one)[0].numpy() == pytest.approx(
+            fixture.expected_object(number, step), abs=1e-6
+        )
+
     assert data.terminated(data.lasts - 1).tolist() == [False, True]
 
 
@@ -88,25 +98,40 @@ def test_the_arm_s_joints_are_read_where_they_were_recorded(tmp_path: Path) -> N
     bag = record(tmp_path / "bag", files, topics=[*ALL, names.JOINT_STATES])
     for number, episode in enumerate(load(bag)):
         expected = np.array([fixture.expected_joints(number, k) for k in range(5)])
-        assert (np.stack([episode.joint_positions, episode.joint_velocities], axis=1) == expected).all()
+        assert (
+            np.stack([episode.joint_positions, episode.joint_velocities], axis=1) == expected
+        ).all()
+
     (episode,) = load(record(tmp_path / "without", files[:1]))
     assert np.isnan(episode.joint_positions).all()
     assert episode.valid.all()
 
 
-def test_without_episode_records_the_actions_tell_the_episodes_apart(tmp_path: Path, files: list[Path]) -> None:
-    bag = record(tmp_path / "bag", files, topics=[name for name in ALL if name != names.REPLAY_EPISODE])
+def test_without_episode_records_the_actions_tell_the_episodes_apart(
+    tmp_path: Path, files: list[Path]
+) -> None:
+    bag = record(
+        tmp_path / "bag", files, topics=[name for name in ALL if name != names.REPLAY_EPISODE]
+    )
     first, second = load(bag)
     assert (first.steps, second.steps) == (5, 4)
-    assert (first.lost_steps, second.lost_steps) == (2, 0)  # the image after the last action is its observation
-    assert first.info.end is second.info.end is End.TRUNCATED  # the action said that it was the last
+
+    # the image after the last action is its observation
+    assert (first.lost_steps, second.lost_steps) == (2, 0)
+
+    # the action said that it was the last
+    assert first.info.end is second.info.end is End.TRUNCATED
     assert Dataset.open([bag]).terminated(np.arange(11)).sum() == 0
 
 
 def test_an_image_long_after_the_last_action_is_not_its_observation(tmp_path: Path) -> None:
     file = write_episode(tmp_path, 0, 4, final=False)
     later = write_episode(tmp_path, 1, 4)
-    bag = record(tmp_path / "bag", [file, later], topics=[name for name in ALL if name != names.REPLAY_EPISODE])
+    bag = record(
+        tmp_path / "bag",
+        [file, later],
+        topics=[name for name in ALL if name != names.REPLAY_EPISODE],
+    )
     first, second = load(bag)
     assert np.flatnonzero(~first.valid).tolist() == [3]
     assert first.info.end is End.UNFINISHED
@@ -119,20 +144,31 @@ def test_the_same_number_twice_is_two_episodes(tmp_path: Path, files: list[Path]
     assert [episode.info.number for episode in load(bag)] == [0, 1]
 
 
-def test_ends_are_found_by_time_because_files_and_actions_are_numbered_apart(tmp_path: Path) -> None:
-    ends = {5: (4, End.ABORTED), 6: (4, End.TERMINATED), 7: (5, None), 8: (5, End.TRUNCATED)}  # 7 is torn
+def test_ends_are_found_by_time_because_files_and_actions_are_numbered_apart(
+    tmp_path: Path,
+) -> None:
+    # 7 is torn
+    ends = {5: (4, End.ABORTED), 6: (4, End.TERMINATED), 7: (5, None), 8: (5, End.TRUNCATED)}
     files = []
     for file, (number, end) in ends.items():
         (tmp_path / str(file)).mkdir()
         fields = {"episode": file, "reason": f"of file {file}"}
         files.append(write_episode(tmp_path / str(file), number, 4, end=end, record=fields))
+
     found = load(record(tmp_path / "bag", files))
-    assert [e.info.end for e in found] == [End.ABORTED, End.TERMINATED, End.TRUNCATED, End.TRUNCATED]
+    assert [e.info.end for e in found] == [
+        End.ABORTED,
+        End.TERMINATED,
+        End.TRUNCATED,
+        End.TRUNCATED,
+    ]
     assert [e.info.reason for e in found] == ["of file 5", "of file 6", "", "of file 8"]
     assert [e.lost_steps for e in found] == [0, 0, 0, 0]
 
 
-def test_a_bag_is_read_once(tmp_path: Path, files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bag_is_read_once(
+    tmp_path: Path, files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     bag = record(tmp_path / "bag", files)
     heard: list[tuple[int, int]] = []
     Dataset.open([bag], lambda done, total: heard.append((done, total)))
@@ -141,9 +177,13 @@ def test_a_bag_is_read_once(tmp_path: Path, files: list[Path], monkeypatch: pyte
     assert heard == [(0, 1), (1, 1)]
 
 
-def test_one_file_of_a_bag_opens_by_itself(tmp_path: Path, files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_file_of_a_bag_opens_by_itself(
+    tmp_path: Path, files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
-    for k, (storage, compression) in enumerate(way for way in WAYS if way[1] is not CompressionMode.MESSAGE):
+    for k, (storage, compression) in enumerate(
+        way for way in WAYS if way[1] is not CompressionMode.MESSAGE
+    ):
         bag = record(tmp_path / str(k), files, storage=storage, compression=compression)
         (file,) = (path for path in bag.iterdir() if path.suffix != ".yaml")
         assert len(Dataset.open([file])) == 7
@@ -156,6 +196,7 @@ def test_sqlite_without_definitions_uses_installed_packages_or_says_so(
     (file,) = bag.glob("*.db3")
     with sqlite3.connect(file) as database:
         database.execute("delete from message_definitions")
+
     assert len(load(bag)) == 2
     monkeypatch.delenv("AMENT_PREFIX_PATH")
     with pytest.raises(DataError, match="carries no definition of wayfarer_msgs/msg/"):
@@ -169,7 +210,9 @@ def test_verify_checks_its_chunks_and_steps(tmp_path: Path, files: list[Path]) -
     assert "chunks have no checksum" in str(verdict.findings)  # rosbags' writer leaves them out
     lossy = verify(record(tmp_path / "lossy", files[:1]))  # its record says that nothing was lost
     assert lossy.code == DAMAGED
-    assert "episode 3: no image at step 2; the recorder counted 0 lost steps, there are 2" in str(lossy.findings)
+    assert "episode 3: no image at step 2; the recorder counted 0 lost steps, there are 2" in str(
+        lossy.findings
+    )
 
 
 def test_verify_sees_a_damaged_chunk_of_a_lone_file(tmp_path: Path) -> None:
@@ -182,17 +225,25 @@ def test_verify_sees_a_damaged_chunk_of_a_lone_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "compression", [CompressionMode.NONE, CompressionMode.FILE], ids=lambda value: value.name.lower()
+    "compression",
+    [CompressionMode.NONE, CompressionMode.FILE],
+    ids=lambda value: value.name.lower(),
 )
 def test_verify_lets_sqlite_check_itself_and_says_what_that_leaves(
     tmp_path: Path, files: list[Path], compression: CompressionMode
 ) -> None:
-    bag = record(tmp_path / "bag", files[1:], storage=StoragePlugin.SQLITE3, compression=compression)
+    bag = record(
+        tmp_path / "bag", files[1:], storage=StoragePlugin.SQLITE3, compression=compression
+    )
     (file,) = (path for path in bag.iterdir() if path.suffix != ".yaml")
     verdict = verify(bag)
     assert (verdict.code, verdict.episodes) == (GOOD, 1)
-    assert [finding.what for finding in verdict.findings] == ["sqlite3 bags carry no checksums: not all is seen"]
-    assert {path.name for path in bag.iterdir()} == {"metadata.yaml", file.name}  # nothing was left beside it
+    assert [finding.what for finding in verdict.findings] == [
+        "sqlite3 bags carry no checksums: not all is seen"
+    ]
+
+    # nothing was left beside it
+    assert {path.name for path in bag.iterdir()} == {"metadata.yaml", file.name}
     packed = compression is CompressionMode.FILE
     data = bytearray(zstd.decompress(file.read_bytes()) if packed else file.read_bytes())
     data[39] ^= 5  # the header's count of free pages: every message can still be read
@@ -204,12 +255,19 @@ def test_verify_lets_sqlite_check_itself_and_says_what_that_leaves(
     assert verify(bag).code == UNUSABLE
 
 
-@pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3], ids=lambda value: value.name.lower())
-def test_its_topics_can_be_given_other_names(tmp_path: Path, files: list[Path], storage: StoragePlugin) -> None:
+@pytest.mark.parametrize(
+    "storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3], ids=lambda value: value.name.lower()
+)
+def test_its_topics_can_be_given_other_names(
+    tmp_path: Path, files: list[Path], storage: StoragePlugin
+) -> None:
     bag = record(tmp_path / "bag", files, storage=storage, namespace="/odd")
     relabel_topics(bag, tmp_path / "out", {"/odd": "/wayfarer"})
     with Reader(tmp_path / "out") as reader:
-        assert {connection.topic for connection in reader.connections} == {f"/wayfarer/{name}" for name in ALL}
+        assert {connection.topic for connection in reader.connections} == {
+            f"/wayfarer/{name}" for name in ALL
+        }
+
     before, after = Dataset.open([bag]), Dataset.open([tmp_path / "out"])
     assert (before.frames(before.transitions) == after.frames(after.transitions)).all()
 
@@ -226,23 +284,35 @@ def split(tmp_path: Path) -> Callable[..., Path]:
         bag, ending = tmp_path / "bag", ".mcap" if storage is StoragePlugin.MCAP else ".db3"
         bag.mkdir()
         abouts = []
+
         for k in range(2):
             file = write_episode(tmp_path / "source", k, 4)
-            one = record(tmp_path / f"one{k}", [file], storage=storage, apart=0, later=k * 100 * PERIOD)
+            one = record(
+                tmp_path / f"one{k}", [file], storage=storage, apart=0, later=k * 100 * PERIOD
+            )
             (one / f"one{k}{ending}").rename(bag / f"bag_{k}{ending}")
-            abouts.append(yaml.safe_load((one / "metadata.yaml").read_text())["rosbag2_bagfile_information"])
+            abouts.append(
+                yaml.safe_load((one / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
+            )
+
         about, other = abouts
         about["relative_file_paths"] = [f"bag_{k}{ending}" for k in range(2)]
-        for mine, its in zip(about["topics_with_message_count"], other["topics_with_message_count"], strict=True):
+        for mine, its in zip(
+            about["topics_with_message_count"], other["topics_with_message_count"], strict=True
+        ):
             mine["message_count"] += its["message_count"]
+
         say(bag, about)
+
         return bag
 
     return make
 
 
 def say(bag: Path, about: Any) -> None:
-    (bag / "metadata.yaml").write_text(yaml.safe_dump({"rosbag2_bagfile_information": about}, sort_keys=False))
+    (bag / "metadata.yaml").write_text(
+        yaml.safe_dump({"rosbag2_bagfile_information": about}, sort_keys=False)
+    )
 
 
 def about_of(bag: Path) -> Any:
@@ -252,19 +322,27 @@ def about_of(bag: Path) -> Any:
 def told(bag: Path, damage: bool) -> list[str]:
     """What is said of metadata.yaml."""
     findings = verify(bag).findings
-    return [found.what for found in findings if found.file == "metadata.yaml" and found.damage == damage]
+    return [
+        found.what for found in findings if found.file == "metadata.yaml" and found.damage == damage
+    ]
 
 
 def whole(bag: Path) -> bool:
     verdict = verify(bag)
-    return (verdict.episodes, verdict.steps, verdict.lost_steps) == (2, 8, 0) and len(Dataset.open([bag])) == 8
+    return (verdict.episodes, verdict.steps, verdict.lost_steps) == (2, 8, 0) and len(
+        Dataset.open([bag])
+    ) == 8
 
 
-BOTH = pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3], ids=lambda one: one.name.lower())
+BOTH = pytest.mark.parametrize(
+    "storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3], ids=lambda one: one.name.lower()
+)
 
 
 @BOTH
-def test_metadata_that_agrees_is_not_spoken_of(split: Callable[..., Path], storage: StoragePlugin) -> None:
+def test_metadata_that_agrees_is_not_spoken_of(
+    split: Callable[..., Path], storage: StoragePlugin
+) -> None:
     bag = split(storage)
     assert whole(bag)
     assert told(bag, True) == told(bag, False) == []
@@ -288,13 +366,34 @@ def other_type(about: Any) -> None:
     ("change", "words"),
     [
         (lambda about: about.update(storage_identifier="", version=10), ""),
-        (lambda about: about.update(relative_file_paths=about["relative_file_paths"][:1]), "does not list bag_1."),
+        (
+            lambda about: about.update(relative_file_paths=about["relative_file_paths"][:1]),
+            "does not list bag_1.",
+        ),
         (lambda about: about.update(relative_file_paths=None), "does not list bag_0."),
-        (lambda about: about.update(relative_file_paths=["bag/" + p for p in about["relative_file_paths"]]), ""),
-        (lambda about: about.update(topics_with_message_count=[]), "counts not all messages: 0 for 8 of /wayfarer/"),
-        (lambda about: about.update(topics_with_message_count=None), "counts not all messages: 0 for 8 of /wayfarer/"),
-        (no_counts, "counts not all messages: 0 for 8 of /wayfarer/control/executed, 0 for 10 of /wayfarer/obs"),
-        (other_qos, "says another quality of service of /wayfarer/observation/image than the files"),
+        (
+            lambda about: about.update(
+                relative_file_paths=["bag/" + p for p in about["relative_file_paths"]]
+            ),
+            "",
+        ),
+        (
+            lambda about: about.update(topics_with_message_count=[]),
+            "counts not all messages: 0 for 8 of /wayfarer/",
+        ),
+        (
+            lambda about: about.update(topics_with_message_count=None),
+            "counts not all messages: 0 for 8 of /wayfarer/",
+        ),
+        (
+            no_counts,
+            "counts not all messages: 0 for 8 of /wayfarer/control/executed, 0 for 10 of "
+            "/wayfarer/obs",
+        ),
+        (
+            other_qos,
+            "says another quality of service of /wayfarer/observation/image than the files",
+        ),
         (other_type, "says another type of /wayfarer/observation/image than the files"),
     ],
 )
@@ -310,8 +409,12 @@ def test_what_the_files_hold_is_read_and_the_difference_said(
     assert not words or any(words in found for found in told(bag, False))
 
 
-@pytest.mark.parametrize("content", [None, b"", bytes(500), b"a: [", b"rosbag2_bagfile_information: 3", b"a: \xff"])
-def test_a_bag_without_metadata_that_can_be_read_is_read(split: Callable[..., Path], content: bytes | None) -> None:
+@pytest.mark.parametrize(
+    "content", [None, b"", bytes(500), b"a: [", b"rosbag2_bagfile_information: 3", b"a: \xff"]
+)
+def test_a_bag_without_metadata_that_can_be_read_is_read(
+    split: Callable[..., Path], content: bytes | None
+) -> None:
     bag = split()
     if content is None:
         (bag / "metadata.yaml").unlink()
@@ -319,20 +422,27 @@ def test_a_bag_without_metadata_that_can_be_read_is_read(split: Callable[..., Pa
     else:
         (bag / "metadata.yaml").write_bytes(content)
         assert "cannot be read, so `ros2 bag` cannot open the bag" in told(bag, True)[0]
+
     assert verify(bag).code == (GOOD if content is None else DAMAGED)
     assert whole(bag)
 
 
-def test_messages_and_files_that_it_counts_and_that_are_not_there_are_damage(split: Callable[..., Path]) -> None:
+def test_messages_and_files_that_it_counts_and_that_are_not_there_are_damage(
+    split: Callable[..., Path],
+) -> None:
     bag = split()
     (bag / "bag_0.mcap").unlink()
     assert (verify(bag).code, verify(bag).episodes) == (DAMAGED, 1)
     gone, fewer = told(bag, True)
     assert gone == "lists bag_0.mcap, which is not there"
-    assert fewer.startswith("counts more messages than the files hold: 8 for 4 of /wayfarer/control/executed")
+    assert fewer.startswith(
+        "counts more messages than the files hold: 8 for 4 of /wayfarer/control/executed"
+    )
 
 
-def test_files_are_read_in_the_order_of_their_numbers(tmp_path: Path, split: Callable[..., Path]) -> None:
+def test_files_are_read_in_the_order_of_their_numbers(
+    tmp_path: Path, split: Callable[..., Path]
+) -> None:
     bag = split()
     (bag / "bag_1.mcap").rename(bag / "bag_10.mcap")
     (bag / "bag_0.mcap").rename(bag / "bag_9.mcap")
@@ -341,7 +451,9 @@ def test_files_are_read_in_the_order_of_their_numbers(tmp_path: Path, split: Cal
     assert whole(bag)
 
 
-def test_what_a_killed_recorder_left_in_sqlite_s_journal_is_read(tmp_path: Path, files: list[Path]) -> None:
+def test_what_a_killed_recorder_left_in_sqlite_s_journal_is_read(
+    tmp_path: Path, files: list[Path]
+) -> None:
     bag = record(tmp_path / "bag", files[1:], storage=StoragePlugin.SQLITE3)
     (file,) = bag.glob("*.db3")
     database = sqlite3.connect(file)
@@ -359,13 +471,17 @@ def test_what_a_killed_recorder_left_in_sqlite_s_journal_is_read(tmp_path: Path,
     before = {path.name: path.read_bytes() for path in killed.iterdir()}
     verdict = verify(killed)
     assert (verdict.code, verdict.episodes, verdict.steps, verdict.lost_steps) == (GOOD, 1, 4, 0)
-    assert "was not closed by its recorder: it is read with bag.db3-wal beside it" in str(verdict.findings)
+    assert "was not closed by its recorder: it is read with bag.db3-wal beside it" in str(
+        verdict.findings
+    )
     assert {path.name: path.read_bytes() for path in killed.iterdir()} == before
     (killed / "bag.db3-wal").unlink()
     assert verify(killed).lost_steps > 0 or verify(killed).steps < 4
 
 
-def test_what_a_killed_recorder_had_not_committed_is_not_there(tmp_path: Path, files: list[Path]) -> None:
+def test_what_a_killed_recorder_had_not_committed_is_not_there(
+    tmp_path: Path, files: list[Path]
+) -> None:
     bag = record(tmp_path / "bag", files[1:], storage=StoragePlugin.SQLITE3)
     code = """
 import os, signal, sqlite3, sys
@@ -390,7 +506,9 @@ NAMES = ["run#3", "what?", "100%20done", "mit Leerzeichen", "Würfel_测试", "[
 
 @pytest.mark.parametrize("name", NAMES)
 @BOTH
-def test_any_path_will_do(tmp_path: Path, files: list[Path], name: str, storage: StoragePlugin) -> None:
+def test_any_path_will_do(
+    tmp_path: Path, files: list[Path], name: str, storage: StoragePlugin
+) -> None:
     (tmp_path / name).mkdir()
     bag = record(tmp_path / "bag", files[1:], storage=storage).rename(tmp_path / name / name)
     assert (verify(bag).code, verify(bag).steps) == (GOOD, 4)
@@ -398,12 +516,20 @@ def test_any_path_will_do(tmp_path: Path, files: list[Path], name: str, storage:
 
 
 @BOTH
-def test_a_git_lfs_pointer_is_named_as_such(tmp_path: Path, files: list[Path], storage: StoragePlugin) -> None:
+def test_a_git_lfs_pointer_is_named_as_such(
+    tmp_path: Path, files: list[Path], storage: StoragePlugin
+) -> None:
     bag = record(tmp_path / "bag", files, storage=storage)
     (file,) = (path for path in bag.iterdir() if path.suffix != ".yaml")
-    file.write_text(f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 12345\n")
-    with pytest.raises(DataError, match=rf"{file} is a Git LFS pointer and not the file itself: `git lfs pull`"):
+    file.write_text(
+        f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 12345\n"
+    )
+
+    with pytest.raises(
+        DataError, match=rf"{file} is a Git LFS pointer and not the file itself: `git lfs pull`"
+    ):
         Dataset.open([bag])
+
     assert verify(bag).code == UNUSABLE
     assert "is a Git LFS pointer" in str(verify(bag).findings)
 
@@ -412,7 +538,9 @@ def test_a_git_lfs_pointer_is_named_as_such(tmp_path: Path, files: list[Path], s
 
 
 def clock_set_back(said: list[Said], after: int, by: int) -> list[Said]:
-    """Return the messages as they are recorded when the recorder's clock is set back by so many ns on the way."""
+    """Return the messages as they are recorded when the recorder's clock is set back by so many ns
+    on the way.
+    """
     return [at(one, one.log_time - (by if k >= after else 0)) for k, one in enumerate(said)]
 
 
@@ -428,8 +556,14 @@ def test_a_recorder_s_clock_that_was_set_back_changes_nothing(
         set_back = clock_set_back(said, after, round(back * 1e9))
         if ordered:  # as tools leave it that sort by log time
             set_back.sort(key=lambda one: one.log_time)
+
         verdict = verify(write(tmp_path / "x.mcap", set_back))
-        assert (verdict.code, verdict.episodes, verdict.steps, verdict.lost_steps) == (GOOD, 1, 4, 0)
+        assert (verdict.code, verdict.episodes, verdict.steps, verdict.lost_steps) == (
+            GOOD,
+            1,
+            4,
+            0,
+        )
         (one,), (other,) = load(tmp_path / "x.mcap"), expected
         assert (one.info.end, one.stamps.tolist()) == (other.info.end, other.stamps.tolist())
         assert (one.images == other.images).all()
@@ -437,10 +571,16 @@ def test_a_recorder_s_clock_that_was_set_back_changes_nothing(
         assert (one.ee_positions == other.ee_positions).all()
 
 
-def test_a_robot_s_clock_that_was_set_back_between_two_sessions_is_refused(tmp_path: Path, files: list[Path]) -> None:
+def test_a_robot_s_clock_that_was_set_back_between_two_sessions_is_refused(
+    tmp_path: Path, files: list[Path]
+) -> None:
     said = said_in(files[1])
-    again = [replace(one, cdr=shifted_by(one.cdr, PERIOD // 4)) for one in said]  # at other times, in between
-    file = write(tmp_path / "x.mcap", [*said, *(at(one, one.log_time + 100 * PERIOD) for one in again)])
+
+    # at other times, in between
+    again = [replace(one, cdr=shifted_by(one.cdr, PERIOD // 4)) for one in said]
+    file = write(
+        tmp_path / "x.mcap", [*said, *(at(one, one.log_time + 100 * PERIOD) for one in again)]
+    )
     with pytest.raises(DataError, match="two sessions at the same times: the clock was set back"):
         load(file)
 
@@ -450,9 +590,15 @@ def shifted_by(cdr: bytes, by: int) -> bytes:
     return cdr[:4] + struct.pack("<iI", *divmod(stamp, 10**9)) + cdr[12:]
 
 
-def test_what_two_recorders_heard_and_somebody_put_together_is_there_once(tmp_path: Path, files: list[Path]) -> None:
+def test_what_two_recorders_heard_and_somebody_put_together_is_there_once(
+    tmp_path: Path, files: list[Path]
+) -> None:
     said = said_in(*files[1:])
-    file = write(tmp_path / "x.mcap", [*said, *(at(one, one.log_time + 7) for one in said)], Layout(again=True))
+    file = write(
+        tmp_path / "x.mcap",
+        [*said, *(at(one, one.log_time + 7) for one in said)],
+        Layout(again=True),
+    )
     verdict = verify(file)
     assert (verdict.code, verdict.episodes, verdict.steps, verdict.lost_steps) == (GOOD, 1, 4, 0)
 
@@ -462,8 +608,14 @@ def test_numbers_of_another_byte_order_are_read(tmp_path: Path, files: list[Path
     for one in said_in(files[1]):
         types = types_of(Channel(one.topic, one.type, "", one.schema))
         message = types.deserialize_cdr(one.cdr, one.type)
-        said.append(replace(one, cdr=bytes(types.serialize_cdr(message, one.type, little_endian=False))))
-    (one,), (other,) = load(write(tmp_path / "x.mcap", said)), load(write(tmp_path / "y.mcap", said_in(files[1])))
+        said.append(
+            replace(one, cdr=bytes(types.serialize_cdr(message, one.type, little_endian=False)))
+        )
+
+    (one,), (other,) = (
+        load(write(tmp_path / "x.mcap", said)),
+        load(write(tmp_path / "y.mcap", said_in(files[1]))),
+    )
     assert (one.images == other.images).all()
     assert (one.actions == other.actions).all()
     assert one.valid.all()
@@ -479,15 +631,22 @@ def test_definitions_that_changed_on_the_way_are_each_read_by_their_own(tmp_path
     field = b"uint8 fault\n"
     kind = "wayfarer_msgs/msg/Episode"
     said = []
+
     for one in said_in(old):
         if one.type == kind:  # as it was written before there were typed faults
-            schema = b"".join(line for line in one.schema.splitlines(keepends=True) if b"fault" not in line)
-            before, after = (types_of(Channel(one.topic, kind, "", of)) for of in (one.schema, schema))
+            schema = b"".join(
+                line for line in one.schema.splitlines(keepends=True) if b"fault" not in line
+            )
+            before, after = (
+                types_of(Channel(one.topic, kind, "", of)) for of in (one.schema, schema)
+            )
             values = vars(before.deserialize_cdr(one.cdr, kind))
             values.pop("fault")
             cdr = bytes(after.serialize_cdr(after.types[kind](**values), kind))
             one = replace(one, schema=schema, cdr=cdr)
+
         said.append(one)
+
     assert field not in said[-1].schema
     later = [replace(one, cdr=later_by(one, 100 * PERIOD)) for one in said_in(new)]
     first, second = load(write(tmp_path / "x.mcap", [*said, *later]))
@@ -497,9 +656,11 @@ def test_definitions_that_changed_on_the_way_are_each_read_by_their_own(tmp_path
 def later_by(one: Said, by: int) -> bytes:
     if one.type != "wayfarer_msgs/msg/Episode":
         return shifted_by(one.cdr, by)
+
     types = types_of(Channel(one.topic, one.type, "", one.schema))
     record: Any = types.deserialize_cdr(one.cdr, one.type)
     record.final_stamp.sec += by // 10**9
+
     return bytes(types.serialize_cdr(record, one.type))
 
 
@@ -515,7 +676,11 @@ def changed(one: Said, **fields: Any) -> Said:
 
 def images_changed(said: list[Said], which: Collection[int], **fields: Any) -> list[Said]:
     number = itertools.count()
-    return [changed(one, **fields) if one.topic.endswith("image") and next(number) in which else one for one in said]
+
+    return [
+        changed(one, **fields) if one.topic.endswith("image") and next(number) in which else one
+        for one in said
+    ]
 
 
 def test_padded_rows_are_read(tmp_path: Path, files: list[Path]) -> None:
@@ -524,13 +689,20 @@ def test_padded_rows_are_read(tmp_path: Path, files: list[Path]) -> None:
         if not one.topic.endswith("image"):
             padded.append(one)
             continue
+
         types = types_of(Channel(one.topic, one.type, "", one.schema))
         image: Any = types.deserialize_cdr(one.cdr, one.type)
         rows = np.full((12, 40), 99, np.uint8)
         rows[:, :36] = image.data.reshape(12, 36)
-        data = rows.reshape(-1) if k % 2 else rows.reshape(-1)[:-4]  # the last row need not be padded
+
+        # the last row need not be padded
+        data = rows.reshape(-1) if k % 2 else rows.reshape(-1)[:-4]
         padded.append(changed(one, step=40, data=data))
-    (one,), (other,) = load(write(tmp_path / "x.mcap", padded)), load(write(tmp_path / "y.mcap", said))
+
+    (one,), (other,) = (
+        load(write(tmp_path / "x.mcap", padded)),
+        load(write(tmp_path / "y.mcap", said)),
+    )
     assert (one.images == other.images).all()
     assert one.valid.all()
 
@@ -553,7 +725,9 @@ def test_an_image_without_its_pixels_is_a_lost_one_and_named(
     file = write(tmp_path / "x.mcap", images_changed(said_in(files[1]), [2], **fields))
     (episode,) = load(file)
     assert np.flatnonzero(~episode.valid).tolist() == [1, 2]
-    assert "an image without pixels, or with fewer than it says at step 2" in str(verify(file).findings)
+    assert "an image without pixels, or with fewer than it says at step 2" in str(
+        verify(file).findings
+    )
     assert len(Dataset.open([file])) == 2
 
 
@@ -577,7 +751,9 @@ def test_a_quaternion_that_is_no_rotation_is_unknown_and_named(
             pose: Any = types.deserialize_cdr(one.cdr, one.type).pose  # type: ignore[attr-defined]
             turned = types.types["geometry_msgs/msg/Quaternion"](*map(float, quaternion))
             one = changed(one, pose=replace(pose, orientation=turned))
+
         said.append(one)
+
     file = write(tmp_path / "x.mcap", said)
     (episode,) = load(file)
     assert episode.valid.all()  # where the hand is, is known
@@ -590,7 +766,9 @@ def test_a_quaternion_that_is_no_rotation_is_unknown_and_named(
     assert verify(file).code == GOOD
 
 
-def test_a_quaternion_that_is_nearly_a_rotation_becomes_one(tmp_path: Path, files: list[Path]) -> None:
+def test_a_quaternion_that_is_nearly_a_rotation_becomes_one(
+    tmp_path: Path, files: list[Path]
+) -> None:
     said = []
     for one in said_in(files[1]):
         if one.topic.endswith("object_pose"):
@@ -598,7 +776,9 @@ def test_a_quaternion_that_is_nearly_a_rotation_becomes_one(tmp_path: Path, file
             pose: Any = types.deserialize_cdr(one.cdr, one.type).pose  # type: ignore[attr-defined]
             turned = types.types["geometry_msgs/msg/Quaternion"](0.0, 0.0, 0.6 * 1.003, 0.8 * 1.003)
             one = changed(one, pose=replace(pose, orientation=turned))
+
         said.append(one)
+
     (episode,) = load(write(tmp_path / "x.mcap", said))
     assert episode.object_poses is not None
     assert episode.object_poses[:, 3:] == pytest.approx(np.tile([0, 0, 0.6, 0.8], (5, 1)))
@@ -607,10 +787,16 @@ def test_a_quaternion_that_is_nearly_a_rotation_becomes_one(tmp_path: Path, file
 # --- what is refused ---
 
 
-@pytest.mark.parametrize("topic", ["policy/action", "observation/image", "sim/object_pose", "replay/episode"])
-def test_another_type_on_a_topic_of_the_contract_is_named(tmp_path: Path, files: list[Path], topic: str) -> None:
+@pytest.mark.parametrize(
+    "topic", ["policy/action", "observation/image", "sim/object_pose", "replay/episode"]
+)
+def test_another_type_on_a_topic_of_the_contract_is_named(
+    tmp_path: Path, files: list[Path], topic: str
+) -> None:
     said = [
-        replace(one, type="std_msgs/msg/String", schema=b"string data\n", cdr=b"\0\1\0\0\2\0\0\0a\0")
+        replace(
+            one, type="std_msgs/msg/String", schema=b"string data\n", cdr=b"\0\1\0\0\2\0\0\0a\0"
+        )
         if one.topic.endswith(topic)
         else one
         for one in said_in(files[1])
@@ -618,26 +804,47 @@ def test_another_type_on_a_topic_of_the_contract_is_named(tmp_path: Path, files:
     file = write(tmp_path / "x.mcap", said)
     words = f"/wayfarer/{topic} is std_msgs/msg/String in cdr, the contract's {topic} is "
     assert words in str(verify(file).findings)
+
     if topic in ("sim/object_pose", "replay/episode"):  # a step can do without
         assert load(file)[0].valid.all()
         return
+
     with pytest.raises(DataError, match=f"{file} cannot be read: {words}"):
         Dataset.open([file])
 
 
-def test_a_type_of_the_right_name_without_what_is_read_of_it_is_named(tmp_path: Path, files: list[Path]) -> None:
+def test_a_type_of_the_right_name_without_what_is_read_of_it_is_named(
+    tmp_path: Path, files: list[Path]
+) -> None:
     def act(schema: bytes) -> None:
-        said = [replace(one, schema=schema) if one.topic.endswith("action") else one for one in said_in(files[1])]
+        said = [
+            replace(one, schema=schema) if one.topic.endswith("action") else one
+            for one in said_in(files[1])
+        ]
         load(write(tmp_path / "x.mcap", said))
 
     whole_one = next(one.schema for one in said_in(files[1]) if one.topic.endswith("action"))
-    with pytest.raises(DataError, match=r"/wayfarer/policy/action: its wayfarer_msgs/msg/Action has no action, last"):
-        act(b"\n".join(line for line in whole_one.split(b"\n") if b"action" not in line and b"last" not in line))
-    with pytest.raises(DataError, match=r"its wayfarer_msgs/msg/Action does not begin with a std_msgs/Header"):
+    with pytest.raises(
+        DataError,
+        match=r"/wayfarer/policy/action: its wayfarer_msgs/msg/Action has no action, last",
+    ):
+        act(
+            b"\n".join(
+                line
+                for line in whole_one.split(b"\n")
+                if b"action" not in line and b"last" not in line
+            )
+        )
+
+    with pytest.raises(
+        DataError, match=r"its wayfarer_msgs/msg/Action does not begin with a std_msgs/Header"
+    ):
         act(b"uint32 count\n" + whole_one)
 
 
-def test_topics_without_a_message_are_no_damage_and_there_is_no_episode(tmp_path: Path, files: list[Path]) -> None:
+def test_topics_without_a_message_are_no_damage_and_there_is_no_episode(
+    tmp_path: Path, files: list[Path]
+) -> None:
     said = said_in(files[1])
     quiet = {one.topic: one for one in said if one.topic.endswith(("action", "executed"))}
     described = [replace(one, cdr=b"") for one in quiet.values()]
@@ -648,22 +855,29 @@ def test_topics_without_a_message_are_no_damage_and_there_is_no_episode(tmp_path
     assert verdict.code == UNUSABLE
     assert not [found for found in verdict.findings if found.damage]
     assert "no action in it: 0 episodes" in str(verdict.findings)
+
     with pytest.raises(DataError, match="holds no episode with a step in it"):
         Dataset.open([bag])
 
 
 def test_images_without_stamps_are_refused(tmp_path: Path, files: list[Path]) -> None:
     said = [
-        replace(one, cdr=one.cdr[:4] + bytes(8) + one.cdr[12:]) if one.topic.endswith("image") else one
+        replace(one, cdr=one.cdr[:4] + bytes(8) + one.cdr[12:])
+        if one.topic.endswith("image")
+        else one
         for one in said_in(files[1])
     ]
     with pytest.raises(DataError, match="holds an image without a stamp"):
         load(write(tmp_path / "x.mcap", said))
 
 
-def test_a_bag_without_what_a_step_needs_names_what_is_missing(tmp_path: Path, files: list[Path]) -> None:
+def test_a_bag_without_what_a_step_needs_names_what_is_missing(
+    tmp_path: Path, files: list[Path]
+) -> None:
     bag = record(tmp_path / "bag", files, topics=[names.OBSERVATION_IMAGE, names.CURRENT_POSE])
-    with pytest.raises(DataError, match=r"lacks the topics policy/action, control/executed; it holds /wayfarer/obs"):
+    with pytest.raises(
+        DataError, match=r"lacks the topics policy/action, control/executed; it holds /wayfarer/obs"
+    ):
         Dataset.open([bag])
 
 
@@ -676,13 +890,22 @@ def test_two_robots_in_one_bag_are_refused(tmp_path: Path, files: list[Path]) ->
     bag = tmp_path / "bag"
     with Writer(bag, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
         for namespace in ("/left", "/right"):
-            writer.add_connection(f"{namespace}/observation/image", "sensor_msgs/msg/Image", typestore=fixture.types())
-    with pytest.raises(DataError, match=r"holds /left/observation/image and /right/observation/image"):
+            writer.add_connection(
+                f"{namespace}/observation/image", "sensor_msgs/msg/Image", typestore=fixture.types()
+            )
+
+    with pytest.raises(
+        DataError, match=r"holds /left/observation/image and /right/observation/image"
+    ):
         load(bag)
 
 
-@pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3], ids=lambda value: value.name.lower())
-def test_a_damaged_bag_is_a_data_error_with_its_name(tmp_path: Path, files: list[Path], storage: StoragePlugin) -> None:
+@pytest.mark.parametrize(
+    "storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3], ids=lambda value: value.name.lower()
+)
+def test_a_damaged_bag_is_a_data_error_with_its_name(
+    tmp_path: Path, files: list[Path], storage: StoragePlugin
+) -> None:
     bag = record(tmp_path / "bag", files, storage=storage)
     (file,) = (path for path in bag.iterdir() if path.suffix != ".yaml")
     data = file.read_bytes()

@@ -61,11 +61,14 @@ def test_an_episode_there_is_not_and_a_note_too_long_are_refused(run: Path) -> N
         "[" * 100_000,
     ],
 )
-def test_a_file_that_is_damaged_is_an_error_that_names_it_and_is_not_written_over(run: Path, content: str) -> None:
+def test_a_file_that_is_damaged_is_an_error_that_names_it_and_is_not_written_over(
+    run: Path, content: str
+) -> None:
     (run / NAME).write_text(content)
     for attempt in (lambda: read_labels(run), lambda: write_label(run, 0, success=True)):
         with pytest.raises(DataError, match=r"cannot read .*labels.json"):
             attempt()
+
     assert (run / NAME).read_text() == content
 
 
@@ -77,17 +80,26 @@ def test_two_people_may_label_at_once(run: Path) -> None:
     people = [threading.Thread(target=say, args=(episode,)) for episode in range(3)]
     for one in people:
         one.start()
+
     for one in people:
         one.join()
+
     assert read_labels(run) == {episode: Label(None, "19") for episode in range(3)}
 
 
-@given(st.dictionaries(st.integers(0, 10**6), st.builds(Label, st.sampled_from([True, False, None]), st.text())))
-def test_whatever_is_said_comes_back(tmp_path_factory: pytest.TempPathFactory, labels: dict[int, Label]) -> None:
+@given(
+    st.dictionaries(
+        st.integers(0, 10**6), st.builds(Label, st.sampled_from([True, False, None]), st.text())
+    )
+)
+def test_whatever_is_said_comes_back(
+    tmp_path_factory: pytest.TempPathFactory, labels: dict[int, Label]
+) -> None:
     folder = tmp_path_factory.mktemp("labels")
     try:
         write_labels(folder, labels)
     except UnicodeEncodeError:
         pytest.fail("a note that cannot be written")
+
     assert read_labels(folder) == {number: label for number, label in labels.items() if label}
     json.loads((folder / NAME).read_text())

@@ -21,7 +21,9 @@ def test_every_message_of_an_interface_package_is_read_from_its_installed_files(
     for folder in OURS:
         for file in (folder / "msg").glob("*.msg"):
             assert f"{folder.name}/msg/{file.stem}" in store.fielddefs
-    assert len(store.types["franka_msgs/msg/Errors"].__dataclass_fields__) - 1 == 36  # besides __msgtype__
+
+    # besides __msgtype__
+    assert len(store.types["franka_msgs/msg/Errors"].__dataclass_fields__) - 1 == 36
 
 
 def test_a_folder_without_messages_is_refused_with_what_to_do(tmp_path: Path) -> None:
@@ -29,7 +31,9 @@ def test_a_folder_without_messages_is_refused_with_what_to_do(tmp_path: Path) ->
         types_of_packages([tmp_path])
 
 
-@pytest.mark.parametrize("name", ["Action", "ExecutedAction", "Episode", "Weights", "CollectorStatus"])
+@pytest.mark.parametrize(
+    "name", ["Action", "ExecutedAction", "Episode", "Weights", "CollectorStatus"]
+)
 def test_the_schema_written_to_a_bag_teaches_a_reader_the_same_type(name: str) -> None:
     kind = f"wayfarer_msgs/msg/{name}"
     writer, reader = types_of_packages(OURS), base_types()
@@ -52,14 +56,23 @@ def test_bytes_are_those_of_rclpy() -> None:
     from rclpy.serialization import deserialize_message, serialize_message
     from wayfarer_msgs.msg import Action
 
-    message = Action(episode=3, step=4, action=np.array([0.5, -1.0, 0.25], np.float32), policy_version=2, last=True)
+    message = Action(
+        episode=3,
+        step=4,
+        action=np.array([0.5, -1.0, 0.25], np.float32),
+        policy_version=2,
+        last=True,
+    )
     message.header.frame_id = "base"
     message.header.stamp.sec = 12
     store = types_of_packages(OURS)
     read = store.deserialize_cdr(serialize_message(message), "wayfarer_msgs/msg/Action")
     assert (read.header.stamp.sec, read.episode, read.step, read.last) == (12, 3, 4, True)  # type: ignore[attr-defined]
     assert read.action.tolist() == [0.5, -1.0, 0.25]  # type: ignore[attr-defined]
-    assert deserialize_message(bytes(store.serialize_cdr(read, "wayfarer_msgs/msg/Action")), Action) == message
+    assert (
+        deserialize_message(bytes(store.serialize_cdr(read, "wayfarer_msgs/msg/Action")), Action)
+        == message
+    )
 
 
 def test_the_messages_in_the_sources_are_the_installed_ones() -> None:
@@ -69,4 +82,6 @@ def test_the_messages_in_the_sources_are_the_installed_ones() -> None:
             kind = f"{folder.name}/msg/{file.stem}"
             assert (folder / "msg" / file.name).is_file(), f"{kind} is not built yet: run make"
             installed = (folder / "msg" / file.name).read_text()
-            assert get_types_from_msg(file.read_text(), kind) == get_types_from_msg(installed, kind), kind
+            assert get_types_from_msg(file.read_text(), kind) == get_types_from_msg(
+                installed, kind
+            ), kind

@@ -26,11 +26,23 @@ def changed(node: str, key: str, value: Any) -> dict[str, dict[str, Any]]:
 def test_a_new_run_keeps_its_configuration_and_its_first_session() -> None:
     description = describe({}, CONFIGURATION)
     assert description["format"] == 1
-    assert description["configuration"]["control"] == {"max_step": 0.22, "workspace_min": [0.36, -0.35, -0.08]}
+    assert description["configuration"]["control"] == {
+        "max_step": 0.22,
+        "workspace_min": [0.36, -0.35, -0.08],
+    }
     (session,) = description["sessions"]
     assert session["collector"] == CONFIGURATION["collector"]
     assert session["versions"]["numpy"][0].isdigit()
-    assert set(session) == {"started", "host", "commit", "python", "threads", "teleop_device", "versions", "collector"}
+    assert set(session) == {
+        "started",
+        "host",
+        "commit",
+        "python",
+        "threads",
+        "teleop_device",
+        "versions",
+        "collector",
+    }
 
 
 def test_a_session_tells_the_number_of_threads_which_the_next_may_change() -> None:
@@ -42,7 +54,12 @@ def test_a_session_tells_the_number_of_threads_which_the_next_may_change() -> No
 def test_a_session_tells_the_device_which_the_next_may_change_and_old_runs_had_none() -> None:
     assert describe({}, CONFIGURATION)["sessions"][0]["teleop_device"] == "none"
     first = describe({}, changed("actor", "teleop_device", "keyboard"))
-    assert describe(first, changed("actor", "teleop_device", "gamepad"))["sessions"][1]["teleop_device"] == "gamepad"
+    assert (
+        describe(first, changed("actor", "teleop_device", "gamepad"))["sessions"][1][
+            "teleop_device"
+        ]
+        == "gamepad"
+    )
 
 
 def test_a_package_that_is_missing_is_named_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +97,9 @@ def test_continuing_with_the_same_configuration_adds_a_session() -> None:
 def test_what_may_differ_between_sessions_may_differ(node: str, key: str, value: Any) -> None:
     description = describe(describe({}, CONFIGURATION), changed(node, key, value))
     assert len(description["sessions"]) == 2
-    assert description["configuration_sha256"] == describe({}, CONFIGURATION)["configuration_sha256"]
+    assert (
+        description["configuration_sha256"] == describe({}, CONFIGURATION)["configuration_sha256"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -93,19 +112,32 @@ def test_what_may_differ_between_sessions_may_differ(node: str, key: str, value:
         ("control", "workspace_min", [0.3, -0.35, -0.08], "control.workspace_min was"),
     ],
 )
-def test_what_changes_the_meaning_of_an_episode_is_refused_by_name(node: str, key: str, value: Any, words: str) -> None:
+def test_what_changes_the_meaning_of_an_episode_is_refused_by_name(
+    node: str, key: str, value: Any, words: str
+) -> None:
     first = describe({}, CONFIGURATION)
     with pytest.raises(ConfigError, match=words.replace(".", r"\.")):
         describe(first, changed(node, key, value))
 
 
 def test_a_run_that_was_begun_before_there_were_recipes_goes_on_with_the_papers() -> None:
-    earlier = {**CONFIGURATION, "actor": {"method": "goal", "ee_position": False}, "learner": {"method": "goal"}}
+    earlier = {
+        **CONFIGURATION,
+        "actor": {"method": "goal", "ee_position": False},
+        "learner": {"method": "goal"},
+    }
     first = {"configuration": earlier, "sessions": [{}]}
-    actor, learner = (yaml.safe_load(json.dumps(asdict(of()))) for of in (ActingOptions, LearnerOptions))
-    paper = {**CONFIGURATION, "actor": {"method": "goal", **actor}, "learner": {"method": "goal", **learner}}
+    actor, learner = (
+        yaml.safe_load(json.dumps(asdict(of()))) for of in (ActingOptions, LearnerOptions)
+    )
+    paper = {
+        **CONFIGURATION,
+        "actor": {"method": "goal", **actor},
+        "learner": {"method": "goal", **learner},
+    }
     assert len(describe(first, paper)["sessions"]) == 2
     practical = {**paper, "learner": {**paper["learner"], "tau": 0.01}}
+
     with pytest.raises(ConfigError, match=r"learner\.tau was 0\.005, is 0\.01"):
         describe(first, practical)
 
@@ -122,13 +154,16 @@ def test_every_difference_is_listed() -> None:
     other["collector"]["method"] = "goal"
     with pytest.raises(ConfigError) as caught:
         describe(describe({}, CONFIGURATION), other)
+
     assert "control.max_step" in str(caught.value)
     assert "collector.method" in str(caught.value)
 
 
 def test_the_digest_follows_the_configuration_and_not_the_order_of_its_keys() -> None:
     digest = describe({}, CONFIGURATION)["configuration_sha256"]
-    backwards = {node: dict(reversed(values.items())) for node, values in reversed(CONFIGURATION.items())}
+    backwards = {
+        node: dict(reversed(values.items())) for node, values in reversed(CONFIGURATION.items())
+    }
     assert describe({}, backwards)["configuration_sha256"] == digest
     assert describe({}, changed("control", "max_step", 0.3))["configuration_sha256"] != digest
     assert len(digest) == 64
@@ -149,13 +184,21 @@ def test_describing_leaves_what_it_was_given_alone() -> None:
     assert configuration == CONFIGURATION
 
 
-@pytest.mark.parametrize(("node", "key"), [("control", "max_turn"), ("franka_bridge", "workspace_min")])
-def test_a_run_from_before_a_limit_there_is_now_goes_on_and_from_then_on_keeps_it(node: str, key: str) -> None:
-    old, now = changed("franka_bridge", "top_speed", 0.45), changed("franka_bridge", "top_speed", 0.45)
+@pytest.mark.parametrize(
+    ("node", "key"), [("control", "max_turn"), ("franka_bridge", "workspace_min")]
+)
+def test_a_run_from_before_a_limit_there_is_now_goes_on_and_from_then_on_keeps_it(
+    node: str, key: str
+) -> None:
+    old, now = (
+        changed("franka_bridge", "top_speed", 0.45),
+        changed("franka_bridge", "top_speed", 0.45),
+    )
     now[node][key] = 0.5
     description = describe(describe({}, old), now)
     assert description["configuration"][node][key] == 0.5
     assert description["configuration_sha256"] == configuration_digest(description["configuration"])
     now[node][key] = 0.6
+
     with pytest.raises(ConfigError, match=f"{node}.{key} was 0.5, is 0.6"):
         describe(description, now)

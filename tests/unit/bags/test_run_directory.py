@@ -62,7 +62,9 @@ def test_numbers_beyond_a_million_and_gaps_are_in_order(tmp_path: Path) -> None:
     assert run.next_number() == 1_000_001
 
 
-@pytest.mark.parametrize("stray", ["episode_1.mcap", "episode_000001.mcap.bak", "xepisode_000001.mcap", "notes.txt"])
+@pytest.mark.parametrize(
+    "stray", ["episode_1.mcap", "episode_000001.mcap.bak", "xepisode_000001.mcap", "notes.txt"]
+)
 def test_other_files_in_a_run_are_left_alone(tmp_path: Path, stray: str) -> None:
     run = RunWriter(tmp_path / "run")
     (run.path / stray).touch()
@@ -102,18 +104,26 @@ def test_the_description_reads_back_as_written(tmp_path: Path) -> None:
 
 def test_a_second_recorder_is_refused_until_the_first_lets_go(tmp_path: Path) -> None:
     first = RunWriter(tmp_path / "run")
-    with pytest.raises(ConfigError, match=r"another recorder is writing to .*run: one run takes one recorder"):
+    with pytest.raises(
+        ConfigError, match=r"another recorder is writing to .*run: one run takes one recorder"
+    ):
         RunWriter(tmp_path / "run")
+
     first.release()
     RunWriter(tmp_path / "run").release()
 
 
-def test_a_recorder_of_another_process_is_noticed_and_its_death_frees_the_run(tmp_path: Path) -> None:
+def test_a_recorder_of_another_process_is_noticed_and_its_death_frees_the_run(
+    tmp_path: Path,
+) -> None:
     code = "import sys, pathlib; from wayfarer_bags.run_directory import RunWriter as W\n"
     code += "run = W(pathlib.Path(sys.argv[1])); print('locked', flush=True); sys.stdin.read()"
     other = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path / "run")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", code, str(tmp_path / "run")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
+
     try:
         assert other.stdout is not None
         assert other.stdout.readline() == b"locked\n"
@@ -122,6 +132,7 @@ def test_a_recorder_of_another_process_is_noticed_and_its_death_frees_the_run(tm
     finally:
         other.kill()
         other.communicate(timeout=10)
+
     RunWriter(tmp_path / "run").release()
 
 
@@ -132,8 +143,11 @@ def test_reading_needs_no_lock(tmp_path: Path) -> None:
 
 def test_a_directory_of_something_else_is_refused_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(ConfigError, match="exists and is not a run: choose a new or an empty directory"):
+    with pytest.raises(
+        ConfigError, match="exists and is not a run: choose a new or an empty directory"
+    ):
         RunWriter(tmp_path)
+
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
 
 
@@ -151,7 +165,8 @@ def test_a_path_through_a_file_is_refused(tmp_path: Path, below: str) -> None:
 
 
 def test_a_directory_that_takes_no_files_is_refused() -> None:
-    with pytest.raises((ConfigError, DataError), match=r"cannot write( to)? /proc/"):  # root may write anywhere else
+    # root may write anywhere else
+    with pytest.raises((ConfigError, DataError), match=r"cannot write( to)? /proc/"):
         RunWriter(Path("/proc/wayfarer_test_run"))
 
 
@@ -167,7 +182,10 @@ def test_metadata_adds_up_over_the_files(tmp_path: Path) -> None:
     assert [f["message_count"] for f in information["files"]] == [MESSAGES, MESSAGES]
     assert information["starting_time"]["nanoseconds_since_epoch"] == START - PERIOD
     assert information["duration"]["nanoseconds"] == stamp_of(3) + PERIOD - (START - PERIOD)
-    counts = {t["topic_metadata"]["name"]: t["message_count"] for t in information["topics_with_message_count"]}
+    counts = {
+        t["topic_metadata"]["name"]: t["message_count"]
+        for t in information["topics_with_message_count"]
+    }
     assert counts == {
         "/wayfarer/observation/image": 8,
         "/wayfarer/policy/action": 6,
@@ -180,7 +198,9 @@ def test_metadata_adds_up_over_the_files(tmp_path: Path) -> None:
 
 def test_metadata_names_type_and_quality_of_service_of_each_topic(tmp_path: Path) -> None:
     topics = metadata(write_run(tmp_path / "run", 1, 2))["topics_with_message_count"]
-    about = {t["topic_metadata"]["name"]: t["topic_metadata"] for t in topics}["/wayfarer/policy/action"]
+    about = {t["topic_metadata"]["name"]: t["topic_metadata"] for t in topics}[
+        "/wayfarer/policy/action"
+    ]
     assert about["type"] == "wayfarer_msgs/msg/Action"
     assert about["serialization_format"] == "cdr"
     (profile,) = about["offered_qos_profiles"]
@@ -200,7 +220,10 @@ def test_the_run_opens_with_rosbags(tmp_path: Path) -> None:
         assert reader.message_count == 2 * MESSAGES
         assert "/wayfarer/observation/image" in reader.topics
         connections = [c for c in reader.connections if c.topic == "/wayfarer/policy/action"]
-        steps = [reader.deserialize(raw, c.msgtype).step for c, _, raw in reader.messages(connections)]
+        steps = [
+            reader.deserialize(raw, c.msgtype).step for c, _, raw in reader.messages(connections)
+        ]
+
     assert sorted(steps) == [0, 0, 1, 1, 2, 2]
 
 
@@ -217,7 +240,9 @@ def test_a_run_without_files_has_valid_metadata(tmp_path: Path) -> None:
     assert metadata(run.path)["files"] == []
 
 
-def test_a_crash_while_writing_leaves_the_old_text_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_while_writing_leaves_the_old_text_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "metadata.yaml"
     write_atomically(file, "old: whole\n")
 
@@ -227,6 +252,7 @@ def test_a_crash_while_writing_leaves_the_old_text_whole(tmp_path: Path, monkeyp
     monkeypatch.setattr(atomic.os, "fsync", crash)
     with pytest.raises(KeyboardInterrupt):
         write_atomically(file, "new: torn\n")
+
     assert file.read_text() == "old: whole\n"
     monkeypatch.undo()
     write_atomically(file, "new: whole\n")
@@ -265,14 +291,22 @@ def test_a_summary_says_what_the_file_holds(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("run.yaml", b"format: 1\n"), ("run.yaml", b"a: \xff"), ("SHA256SUMS", b"\xff"), ("SHA256SUMS", b"no digest\n")],
+    [
+        ("run.yaml", b"format: 1\n"),
+        ("run.yaml", b"a: \xff"),
+        ("SHA256SUMS", b"\xff"),
+        ("SHA256SUMS", b"no digest\n"),
+    ],
 )
-def test_a_run_is_not_continued_whose_words_are_not_its_own(tmp_path: Path, name: str, content: bytes) -> None:
+def test_a_run_is_not_continued_whose_words_are_not_its_own(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
     path = write_run(tmp_path / "run", 1, 2)
     before = (path / name).read_bytes()
     (path / name).write_bytes(content)
     with pytest.raises(DataError, match=name.replace(".", r"\.")):
         RunWriter(path)
+
     (path / name).write_bytes(before)
     RunWriter(path).release()  # the failed attempt holds no lock
 
@@ -281,24 +315,30 @@ def test_a_damaged_file_is_refused_by_name_when_the_run_is_continued(tmp_path: P
     path = write_run(tmp_path / "run", 2, 2)
     file = path / "episode_000001.mcap"
     data = file.read_bytes()
+
     for length in (0, 8, 9, 200, len(data) // 2, len(data) - 1):
         file.write_bytes(data[:length])
         with pytest.raises(DataError, match=r"episode_000001\.mcap"):
             RunWriter(path)
         with pytest.raises(DataError, match=r"episode_000001\.mcap"):
             finished(path)
+
     file.write_bytes(data)
     RunWriter(path).release()  # the failed attempts hold no lock
 
 
-def test_a_run_that_cannot_be_continued_is_free_again_while_the_error_is_still_looked_at(tmp_path: Path) -> None:
+def test_a_run_that_cannot_be_continued_is_free_again_while_the_error_is_still_looked_at(
+    tmp_path: Path,
+) -> None:
     """The error keeps the constructor's frame alive, and in it what that had opened."""
     path = write_run(tmp_path / "run", 1, 2)
     file = path / "episode_000000.mcap"
     data = file.read_bytes()
     file.write_bytes(data[:-1])
+
     with pytest.raises(DataError) as kept:
         RunWriter(path)
+
     file.write_bytes(data)
     RunWriter(path).release()
     assert "episode_000000.mcap" in str(kept.value)
@@ -312,7 +352,9 @@ def test_what_all_files_of_a_run_say_alike_is_kept_once(tmp_path: Path) -> None:
         assert qos is other.channels[topic][1], topic
 
 
-def test_a_clock_that_begins_anew_is_shifted_behind_the_end_of_the_run_and_another_is_not(tmp_path: Path) -> None:
+def test_a_clock_that_begins_anew_is_shifted_behind_the_end_of_the_run_and_another_is_not(
+    tmp_path: Path,
+) -> None:
     run = RunWriter(write_run(tmp_path / "run", 2, 3))
     end = max(message.log_time for file in run.episodes().values() for message in messages(file))
     assert run.shift(0) == end + 1_000_000_000

@@ -26,24 +26,30 @@ STEPS = 6
 
 @pytest.fixture
 def bag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two episodes in two files with checksums in their chunks, as rosbag2's own writer makes them, then packed."""
+    """Two episodes in two files with checksums in their chunks, as rosbag2's own writer makes them,
+    then packed.
+    """
     run = RunWriter(tmp_path / "bag")
     run.add(write_episode(run.path, 0, STEPS))
     with monkeypatch.context() as patch:
         patch.setattr(fixture, "START", fixture.START + 100 * fixture.PERIOD)
         run.add(write_episode(run.path, 1, STEPS))
+
     run.release()
     for name in ("run.yaml", "SHA256SUMS", "run.lock"):
         (run.path / name).unlink(missing_ok=True)
+
     for file in run.path.glob("*.mcap"):
         file.with_name(file.name + ".zstd").write_bytes(zstd.compress(file.read_bytes()))
         file.unlink()
+
     path = run.path / "metadata.yaml"
     content = yaml.safe_load(path.read_text())
     about = content["rosbag2_bagfile_information"]
     about |= {"compression_format": "zstd", "compression_mode": "FILE"}
     about["relative_file_paths"] = [f"bag/{name}.zstd" for name in about["relative_file_paths"]]
     path.write_text(yaml.safe_dump(content))
+
     return run.path
 
 
@@ -66,15 +72,22 @@ def spoil_a_chunk(file: Path) -> None:
 
 def same(a: list[Episode], b: list[Episode]) -> bool:
     return len(a) == len(b) and all(
-        np.array_equal(one.images, other.images) and np.array_equal(one.actions, other.actions, equal_nan=True)
+        np.array_equal(one.images, other.images)
+        and np.array_equal(one.actions, other.actions, equal_nan=True)
         for one, other in zip(a, b, strict=True)
     )
 
 
 def test_a_sound_one_is_good_as_a_whole_and_file_by_file(bag: Path) -> None:
     verdict = verify(bag)
-    assert (verdict.code, verdict.episodes, verdict.steps, verdict.lost_steps) == (GOOD, 2, 2 * STEPS, 0)
+    assert (verdict.code, verdict.episodes, verdict.steps, verdict.lost_steps) == (
+        GOOD,
+        2,
+        2 * STEPS,
+        0,
+    )
     assert verdict.findings == ()
+
     for number, file in enumerate(files(bag)):
         alone = verify(file)
         assert (alone.code, alone.steps, alone.findings) == (GOOD, STEPS, ())
@@ -82,7 +95,9 @@ def test_a_sound_one_is_good_as_a_whole_and_file_by_file(bag: Path) -> None:
 
 
 @pytest.mark.slow
-def test_none_of_200_random_single_byte_corruptions_passes_for_good_and_reads_otherwise(bag: Path) -> None:
+def test_none_of_200_random_single_byte_corruptions_passes_for_good_and_reads_otherwise(
+    bag: Path,
+) -> None:
     (file, _), whole, rng = files(bag), load(files(bag)[0]), random.Random(3)
     data, found, harmless = file.read_bytes(), 0, 0
     for _ in range(200):
@@ -90,12 +105,15 @@ def test_none_of_200_random_single_byte_corruptions_passes_for_good_and_reads_ot
         damaged[rng.randrange(len(data))] ^= rng.randrange(1, 256)
         file.write_bytes(damaged)
         verdict = verify(file)
-        if verdict.code == GOOD:  # a byte that no message depends on: packed, it has no checksum of its own
+
+        # a byte that no message depends on: packed, it has no checksum of its own
+        if verdict.code == GOOD:
             assert same(load(file), whole)
             harmless += 1
         else:
             assert file.name in str(verdict.findings)
             found += 1
+
     assert (found + harmless, found > 180) == (200, True)
     file.write_bytes(data)
     assert verify(file).code == GOOD
@@ -116,31 +134,46 @@ def test_damage_inside_a_file_that_unpacks_is_named_with_its_chunk(bag: Path) ->
     _, second = files(bag)
     spoil_a_chunk(second)
     verdict = verify(bag)
-    assert (verdict.code, verdict.episodes) == (UNUSABLE, 0)  # a bag's episodes are told apart by all that is in it
+    # a bag's episodes are told apart by all that is in it
+    assert (verdict.code, verdict.episodes) == (UNUSABLE, 0)
     assert f"file='{second.name}', what='chunk 1 of" in str(verdict.findings)
 
 
-def test_no_more_is_unpacked_than_there_is_room_for(bag: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_is_unpacked_than_there_is_room_for(
+    bag: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = files(bag)[0]
     file.write_bytes(zstd.compress(bytes(80_000_000)))
     assert file.stat().st_size < 10_000
     usage = shutil.disk_usage(bag)
     monkeypatch.setattr(unpacking.shutil, "disk_usage", lambda _: usage._replace(free=20_000_000))
-    with pytest.raises(DataError, match=r"zstd unpacks to more than 0\.01 GB, half of what is free in .*TMPDIR"):
+
+    with pytest.raises(
+        DataError, match=r"zstd unpacks to more than 0\.01 GB, half of what is free in .*TMPDIR"
+    ):
         load(bag)
+
     assert verify(bag).code == UNUSABLE
 
 
-def test_a_disk_that_stands_still_is_not_waited_for_for_ever(bag: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_stands_still_is_not_waited_for_for_ever(
+    bag: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     times = iter([0.0, unpacking.LONGEST + 1])
     monkeypatch.setattr(unpacking, "time", SimpleNamespace(monotonic=lambda: next(times)))
     with pytest.raises(DataError, match="is not unpacked after 3600 s, "):
         load(bag)
 
 
-def test_a_full_disk_is_an_error_that_names_the_folder(bag: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unpacking.zstd, "open", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
-    with pytest.raises(DataError, match=rf"cannot unpack .*zstd into {tempfile.gettempdir()}: No space left"):
+def test_a_full_disk_is_an_error_that_names_the_folder(
+    bag: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        unpacking.zstd, "open", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left"))
+    )
+    with pytest.raises(
+        DataError, match=rf"cannot unpack .*zstd into {tempfile.gettempdir()}: No space left"
+    ):
         load(bag)
 
 
@@ -150,8 +183,13 @@ def test_nothing_stays_behind_and_a_file_that_is_gone_is_named(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
     (tmp_path / "scratch").mkdir()
     before = {path.name: path.read_bytes() for path in bag.iterdir()}
+
     with plain_file(files(bag)[0]) as plain:
-        assert (plain.name, plain.read_bytes()) == ("episode_000000.mcap", zstd.decompress(files(bag)[0].read_bytes()))
+        assert (plain.name, plain.read_bytes()) == (
+            "episode_000000.mcap",
+            zstd.decompress(files(bag)[0].read_bytes()),
+        )
+
     assert verify(bag).code == GOOD
     assert list((tmp_path / "scratch").iterdir()) == []
     assert {path.name: path.read_bytes() for path in bag.iterdir()} == before

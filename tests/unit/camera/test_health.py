@@ -22,7 +22,10 @@ BLACK = np.random.default_rng(0).integers(0, 8, (7, 24, 32, 3), dtype=np.uint8)
 
 
 class Camera:
-    """A camera whose clocks the test moves: `ros` and `steady` seconds pass together unless told otherwise."""
+    """A camera whose clocks the test moves.
+
+    `ros` and `steady` seconds pass together unless told otherwise.
+    """
 
     def __init__(self, limits: Thresholds = LIMITS) -> None:
         self.health = Health(limits)
@@ -43,7 +46,9 @@ class Camera:
     def spoil(self, why: str = "image of 0x0 pixels") -> None:
         self.health.unusable(why, self.ros, self.steady)
 
-    def film(self, seconds: float, pixels: NDArray[np.uint8] | None = None, age: float = 0.01) -> None:
+    def film(
+        self, seconds: float, pixels: NDArray[np.uint8] | None = None, age: float = 0.01
+    ) -> None:
         """Ten pictures a second."""
         for _ in range(round(seconds * 10)):
             self.wait(0.1)
@@ -97,6 +102,7 @@ def test_dark_pictures_are_black_and_one_light_one_ends_it() -> None:
     camera.film(5.0)
     for k in range(15):
         camera.film(0.1, BLACK[k % 7])
+
     assert camera.problem == "black: pictures darker than 8 for more than 1 s"
     camera.show()
     assert camera.problem == ""
@@ -118,7 +124,10 @@ def test_too_few_pictures_are_reported_once_a_whole_window_has_passed() -> None:
     for second in range(12):
         camera.wait(0.5)
         camera.show()
-        assert camera.problem == ("slow: less than 5 pictures a second over 4 s" if second >= 8 else ""), second
+        assert camera.problem == (
+            "slow: less than 5 pictures a second over 4 s" if second >= 8 else ""
+        ), second
+
     camera.film(4.1)
     assert camera.problem == ""
 
@@ -127,7 +136,11 @@ def test_several_ills_are_told_together() -> None:
     camera = Camera()
     camera.film(5.0)
     camera.film(3.0, BLACK[0], age=3.0)
-    assert [part.split(":")[0] for part in camera.problem.split("; ")] == ["frozen", "black", "stale"]
+    assert [part.split(":")[0] for part in camera.problem.split("; ")] == [
+        "frozen",
+        "black",
+        "stale",
+    ]
 
 
 def test_the_words_stay_the_same_while_the_problem_does() -> None:
@@ -137,6 +150,7 @@ def test_the_words_stay_the_same_while_the_problem_does() -> None:
     for _ in range(30):
         camera.film(0.1, BLACK[0])
         heard.add(camera.problem)
+
     assert len(heard) == 3  # nothing, black, frozen and black
 
 
@@ -148,6 +162,7 @@ def test_lock_step_never_misleads_it_while_the_learner_works_and_when_the_clock_
             camera.steady += 0.01
             camera.show(NOISE[0], age=0.0)
             assert camera.problem == ""
+
         camera.wait(60.0, ros=0.0)  # the learner works
         assert camera.problem == ""
         camera.ros += 5.0  # the arm is put home
@@ -188,11 +203,17 @@ def test_a_clock_that_is_set_back_does_not_hide_a_silent_camera() -> None:
 @settings(max_examples=100)
 @given(
     st.lists(
-        st.tuples(st.floats(0.0, 3.0), st.floats(0.0, 3.0), st.sampled_from(["wait", "good", "black", "stale"])),
+        st.tuples(
+            st.floats(0.0, 3.0),
+            st.floats(0.0, 3.0),
+            st.sampled_from(["wait", "good", "black", "stale"]),
+        ),
         max_size=40,
     )
 )
-def test_whatever_the_clocks_do_a_well_second_of_pictures_makes_it_well(events: list[tuple[float, float, str]]) -> None:
+def test_whatever_the_clocks_do_a_well_second_of_pictures_makes_it_well(
+    events: list[tuple[float, float, str]],
+) -> None:
     camera = Camera(replace(LIMITS, min_rate=0.01))
     for ros, steady, kind in events:
         camera.ros += ros - 1.0  # also backwards
@@ -201,7 +222,9 @@ def test_whatever_the_clocks_do_a_well_second_of_pictures_makes_it_well(events: 
             camera.health.tick(camera.ros, camera.steady)
         else:
             camera.show(BLACK[0] if kind == "black" else None, age=9.0 if kind == "stale" else 0.0)
+
         assert isinstance(camera.problem, str)
+
     camera.film(1.0)
     assert camera.problem == ""
 
@@ -224,6 +247,7 @@ def test_a_few_pictures_of_no_use_are_no_fault(count: int) -> None:
             camera.wait(0.1)
             camera.spoil()
             assert camera.problem == ""
+
         camera.film(1.5)
         assert camera.problem == ""
 
@@ -242,6 +266,7 @@ def test_useless_pictures_alone_are_a_fault_that_names_the_first_and_ends_with_a
     for k in range(30):
         camera.wait(0.1)
         camera.spoil(f"picture {k} is bad")
+
     assert camera.problem == "no picture of use (picture 0 is bad) for more than 2 s"
     camera.film(0.1)
     assert camera.problem == ""
@@ -255,4 +280,5 @@ def test_too_few_good_ones_among_pictures_of_no_use_is_slow() -> None:
         for _ in range(9):
             camera.wait(0.1)
             camera.spoil()
+
     assert camera.problem.startswith("slow")

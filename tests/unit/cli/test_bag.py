@@ -18,9 +18,14 @@ def run(tmp_path: Path) -> Path:
     return write_run(tmp_path / "run", 2, 5)
 
 
-def test_verify_ends_with_0_for_a_good_run_1_for_a_damaged_and_2_for_none(tmp_path: Path, run: Path) -> None:
+def test_verify_ends_with_0_for_a_good_run_1_for_a_damaged_and_2_for_none(
+    tmp_path: Path, run: Path
+) -> None:
     good = call("verify", run)
-    assert (good.exit_code, good.stdout) == (0, "2 of 2 episodes can be read: 10 steps, 0 of them lost. Good.\n")
+    assert (good.exit_code, good.stdout) == (
+        0,
+        "2 of 2 episodes can be read: 10 steps, 0 of them lost. Good.\n",
+    )
     file = run / "episode_000001.mcap"
     file.write_bytes(file.read_bytes()[:-1] + b"\0")
     damaged = call("verify", run)
@@ -60,10 +65,16 @@ def test_recover_takes_one_of_write_and_out(tmp_path: Path, run: Path) -> None:
 @pytest.mark.slow
 def test_merge_split_and_relabel_make_new_runs_that_verify(tmp_path: Path, run: Path) -> None:
     other = write_run(tmp_path / "other", 1, 3)
-    assert json.loads(call("merge", run, other, "--out", tmp_path / "m", "--json").stdout)["episodes"] == 3
-    parts = json.loads(call("split", tmp_path / "m", "--every", 2, "--out", tmp_path / "s", "--json").stdout)
+    assert (
+        json.loads(call("merge", run, other, "--out", tmp_path / "m", "--json").stdout)["episodes"]
+        == 3
+    )
+    parts = json.loads(
+        call("split", tmp_path / "m", "--every", 2, "--out", tmp_path / "s", "--json").stdout
+    )
     assert [part["episodes"] for part in parts] == [2, 1]
     assert call("relabel-topics", run, "/wayfarer=/lab", "--out", tmp_path / "r").exit_code == 0
+
     for made in (tmp_path / "m", *(part["run"] for part in parts), tmp_path / "r"):
         assert call("verify", made).exit_code == 0
 
@@ -75,12 +86,18 @@ def test_a_renaming_that_is_none_is_refused(tmp_path: Path, run: Path, word: str
     assert "/old=/new" in str(done.exception)
 
 
-@pytest.mark.parametrize("words", [["info"], ["merge", "--out", "new"], ["split", "--out", "new"]], ids=lambda w: w[0])
+@pytest.mark.parametrize(
+    "words", [["info"], ["merge", "--out", "new"], ["split", "--out", "new"]], ids=lambda w: w[0]
+)
 def test_what_is_no_run_ends_with_2_and_json_says_why(
     tmp_path: Path, run: Path, words: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for runs in ([tmp_path / "nowhere"],) if words[0] == "split" else ([tmp_path / "nowhere"], [run, tmp_path]):
+    for runs in (
+        ([tmp_path / "nowhere"],)
+        if words[0] == "split"
+        else ([tmp_path / "nowhere"], [run, tmp_path])
+    ):
         done = call(words[0], *runs, *words[1:], "--json")
         assert done.exit_code == 2
         told = json.loads(done.stdout)

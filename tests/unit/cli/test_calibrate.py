@@ -1,4 +1,6 @@
-"""`wayfarer calibrate camera` from the printed board to the calibration file, on pictures of a known camera."""
+"""`wayfarer calibrate camera` from the printed board to the calibration file, on pictures of a
+known camera.
+"""
 
 import csv
 from pathlib import Path
@@ -25,21 +27,32 @@ def run(*words: object) -> Result:
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The board as `wayfarer calibrate camera board` prints it, photographed; one picture shows no board."""
+    """The board as `wayfarer calibrate camera board` prints it, photographed.
+
+    One picture shows no board.
+    """
     folder = tmp_path_factory.mktemp("pictures")
     assert run("board", folder / "board.png").exit_code == 0
-    page = cv2.resize(cv2.imread(str(folder / "board.png")), (294 * 4, 204 * 4), interpolation=cv2.INTER_AREA)
+    page = cv2.resize(
+        cv2.imread(str(folder / "board.png")), (294 * 4, 204 * 4), interpolation=cv2.INTER_AREA
+    )
     (folder / "board.png").unlink()
     drawn = np.ascontiguousarray(page[48:-48, 48:-48])  # without its margin of 12 mm
+
     for k, T in enumerate(VIEWS):
         cv2.imwrite(str(folder / f"{k:03d}.png"), photograph(T, drawn))
+
     cv2.imwrite(str(folder / "empty.png"), np.full((480, 640, 3), 90, np.uint8))
+
     return folder
 
 
 def hand_poses(path: Path, hands: list[NDArray[np.float64]]) -> None:
     with path.open("w", newline="") as file:
-        rows = [[f"{k:03d}.png", *T[:3, 3], *Rotation.from_matrix(T[:3, :3]).as_quat()] for k, T in enumerate(hands)]
+        rows = [
+            [f"{k:03d}.png", *T[:3, 3], *Rotation.from_matrix(T[:3, :3]).as_quat()]
+            for k, T in enumerate(hands)
+        ]
         csv.writer(file).writerows([COLUMNS, *rows])
 
 
@@ -65,7 +78,9 @@ def test_from_the_printed_board_to_lens_and_pose(pictures: Path, tmp_path: Path)
     assert (tmp_path / "camera_pose.png").exists()
 
     T_hand_board = board_on_table(0.02, 0.03, 0.05, 30.0)
-    hand_poses(tmp_path / "poses.csv", [T_base_camera @ T @ np.linalg.inv(T_hand_board) for T in VIEWS])
+    hand_poses(
+        tmp_path / "poses.csv", [T_base_camera @ T @ np.linalg.inv(T_hand_board) for T in VIEWS]
+    )
     done = run("pose", file, pictures, "--poses", tmp_path / "poses.csv")
     assert done.exit_code == 0, done.output
     assert "give --table-height" in done.output
@@ -85,8 +100,10 @@ def test_what_is_missing_is_said_with_what_to_do(pictures: Path, tmp_path: Path)
     assert isinstance(error, DataError)
     assert "seen in 1 pictures, must be in 8" in str(error)
     assert not (tmp_path / "c.yaml").exists()
+
     with pytest.raises(ConfigError, match="give --poses, or --board-at"):
         read_poses(tmp_path / "poses.csv")
+
     (tmp_path / "poses.csv").write_text("file,x,y\n000.png,1,2\n")
     with pytest.raises(ConfigError, match="must be a table with the columns file,x,y,z,qx"):
         read_poses(tmp_path / "poses.csv")
@@ -94,6 +111,8 @@ def test_what_is_missing_is_said_with_what_to_do(pictures: Path, tmp_path: Path)
 
 def test_a_board_on_the_table_lies_face_up_along_its_heading() -> None:
     T = board_on_table(0.5, -0.1, 0.0, 90.0)
-    np.testing.assert_allclose(T[:3, :3] @ [1, 0, 0], [0, 1, 0], atol=1e-12)  # its top edge along +y of the base
-    np.testing.assert_allclose(T[:3, :3] @ [0, 0, 1], [0, 0, -1], atol=1e-12)  # z goes into the paper
+    # its top edge along +y of the base
+    np.testing.assert_allclose(T[:3, :3] @ [1, 0, 0], [0, 1, 0], atol=1e-12)
+    # z goes into the paper
+    np.testing.assert_allclose(T[:3, :3] @ [0, 0, 1], [0, 0, -1], atol=1e-12)
     np.testing.assert_allclose(T[:3, :3] @ [0, 1, 0], [1, 0, 0], atol=1e-12)

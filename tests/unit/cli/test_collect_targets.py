@@ -14,7 +14,9 @@ PANDA = Hardware(robot="panda", robot_ip="10.0.0.2", backend="bridge")
 
 
 def wanted(target: str, hardware: Hardware = NOT_SAID) -> Collection:
-    return Collection(target, "goal", 3, 20, 1, Path("never-made"), "sequential", None, hardware=hardware)
+    return Collection(
+        target, "goal", 3, 20, 1, Path("never-made"), "sequential", None, hardware=hardware
+    )
 
 
 def test_a_target_there_is_not_is_refused_with_those_there_are() -> None:
@@ -29,20 +31,31 @@ def test_hardware_is_told_which_arm_is_meant_and_only_what_was_said() -> None:
 
 
 @pytest.mark.parametrize(("target", "hardware"), [("sim", NOT_SAID), ("hardware", PANDA)])
-def test_the_launch_file_of_a_target_takes_all_that_it_is_told(target: str, hardware: Hardware) -> None:
-    assert set(launch_arguments(wanted(target, hardware))) <= set(declared_arguments(LAUNCH / f"{target}.launch.xml"))
+def test_the_launch_file_of_a_target_takes_all_that_it_is_told(
+    target: str, hardware: Hardware
+) -> None:
+    assert set(launch_arguments(wanted(target, hardware))) <= set(
+        declared_arguments(LAUNCH / f"{target}.launch.xml")
+    )
 
 
 def test_a_device_is_told_to_the_launch_file_where_there_is_one() -> None:
     assert "device" not in launch_arguments(wanted("sim"))
-    by_hand = Collection("sim", "teleop", 3, 20, 1, Path("never-made"), "sequential", None, device="gamepad")
+    by_hand = Collection(
+        "sim", "teleop", 3, 20, 1, Path("never-made"), "sequential", None, device="gamepad"
+    )
     assert launch_arguments(by_hand)["device"] == "gamepad"
-    with pytest.raises(ConfigError, match="--method teleop needs --device keyboard, gamepad, spacemouse or topic"):
+
+    with pytest.raises(
+        ConfigError, match="--method teleop needs --device keyboard, gamepad, spacemouse or topic"
+    ):
         Collection("sim", "teleop", 3, 20, 1, Path("never-made"), "sequential", None)
 
 
 def test_the_simulator_has_no_arm_to_choose() -> None:
-    with pytest.raises(ConfigError, match="robot, robot_ip, backend: only --target hardware has a robot to choose"):
+    with pytest.raises(
+        ConfigError, match="robot, robot_ip, backend: only --target hardware has a robot to choose"
+    ):
         collect_episodes(wanted("sim", PANDA))
 
 
@@ -74,5 +87,7 @@ def test_the_number_of_threads_is_the_runs_own_or_what_the_schedule_allows(
 
 
 def test_hardware_does_not_run_in_one_process() -> None:
-    with pytest.raises(ConfigError, match="--in-process runs the simulator only, not target 'hardware'"):
+    with pytest.raises(
+        ConfigError, match="--in-process runs the simulator only, not target 'hardware'"
+    ):
         collect_in_process(wanted("hardware"))

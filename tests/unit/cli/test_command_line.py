@@ -1,4 +1,7 @@
-"""What the command line itself promises: choices, help, version, completion, one exit code for what is wrong."""
+"""What the command line itself promises.
+
+Choices, help, version, completion, one exit code for what is wrong.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +16,8 @@ from wayfarer_paper.plan import STAGES
 from wayfarer_paper.scales import SCALES
 from wayfarer_policies.exploration.methods import METHODS
 
-Run = Callable[..., tuple[int, str, str]]  # words of the command -> exit code, standard output, standard error
+# words of the command -> exit code, standard output, standard error
+Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -27,6 +31,7 @@ def wayfarer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
         with pytest.raises(SystemExit) as ended:
             main.main()
         said = capsys.readouterr()
+
         return int(ended.value.code or 0), said.out, said.err
 
     return run
@@ -71,16 +76,29 @@ def wayfarer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
         (["paper", "every", "--out", "out"], ["every", "'collect', 'report'"]),
         (["train", "color", "out", "--split", "foo"], ["--split", "'frames', 'episodes'"]),
         (["collect", "--method", "external"], ["--policy and --method external belong together"]),
-        (["collect", "--method", "random", "--policy", "x"], ["--policy and --method external belong together"]),
-        (["collect", "--method", "external", "--policy", "x"], ["must be external:ADDRESS or lerobot:FOLDER"]),
+        (
+            ["collect", "--method", "random", "--policy", "x"],
+            ["--policy and --method external belong together"],
+        ),
+        (
+            ["collect", "--method", "external", "--policy", "x"],
+            ["must be external:ADDRESS or lerobot:FOLDER"],
+        ),
         (["evaluate", "--policy", "random"], ["choose from flip-"]),
-        (["evaluate", "--policy", "goal", "--task", "push"], ["must be external:ADDRESS or lerobot:FOLDER"]),
+        (
+            ["evaluate", "--policy", "goal", "--task", "push"],
+            ["must be external:ADDRESS or lerobot:FOLDER"],
+        ),
         (["nonsense"], ["nonsense"]),
     ],
     ids=lambda value: "_".join(value[:1] + value[-1:]),
 )
 def test_a_wrong_word_is_one_line_and_exit_code_1_before_anything_starts(
-    wayfarer: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], said: list[str]
+    wayfarer: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    said: list[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     code, out, err = wayfarer(*words, *(["--out", "out"] if words[0] == "collect" else []))

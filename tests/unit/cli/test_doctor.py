@@ -50,7 +50,10 @@ BAD: dict[Code, list[Finding]] = {
         checks.clock_offset("pc", None),
     ],
     Code.REALTIME_KERNEL: [checks.realtime_kernel(False, "6.8")],
-    Code.REALTIME_LIMITS: [checks.realtime_limits(0, float("inf")), checks.realtime_limits(99, 8.0)],
+    Code.REALTIME_LIMITS: [
+        checks.realtime_limits(0, float("inf")),
+        checks.realtime_limits(99, 8.0),
+    ],
     Code.ROBOT_REACHABLE: [checks.robot_reachable("10.0.0.2", "Connection refused")],
     Code.FIRMWARE: [
         checks.firmware(None, {"panda-python": "1.1.1"}),
@@ -58,12 +61,17 @@ BAD: dict[Code, list[Finding]] = {
         checks.firmware(5, {}),
         checks.firmware(77, {"franky-control": "2.0.0"}),
     ],
-    Code.CAMERA_RATE: [checks.camera_rate(np.array([]), 2.0), checks.camera_rate(np.arange(10) * 1.0, 2.0)],
+    Code.CAMERA_RATE: [
+        checks.camera_rate(np.array([]), 2.0),
+        checks.camera_rate(np.arange(10) * 1.0, 2.0),
+    ],
     Code.CAMERA_EXPOSURE: [
         checks.camera_exposure(None),
         checks.camera_exposure(GREY // 20),
         checks.camera_exposure(np.full_like(GREY, 255)),
-        checks.camera_exposure(np.where(np.arange(84)[:, None, None] < 40, 255, GREY).astype(np.uint8)),
+        checks.camera_exposure(
+            np.where(np.arange(84)[:, None, None] < 40, 255, GREY).astype(np.uint8)
+        ),
     ],
     Code.CALIBRATION_AGE: [
         checks.calibration_age("c.yaml", "2025-01-01", TODAY),
@@ -79,7 +87,9 @@ def test_what_is_good_passes(code: Code) -> None:
     assert checks.exit_code([GOOD[code]]) == 0
 
 
-@pytest.mark.parametrize("finding", [f for findings in BAD.values() for f in findings], ids=lambda f: f.code.name)
+@pytest.mark.parametrize(
+    "finding", [f for findings in BAD.values() for f in findings], ids=lambda f: f.code.name
+)
 def test_what_is_bad_fails_with_its_own_code_and_says_what_to_do(finding: Finding) -> None:
     assert finding.ok is False
     assert finding.found
@@ -93,11 +103,20 @@ def test_every_check_is_tried_both_ways() -> None:
         assert {f.code for f in findings} == {code}
 
 
-def test_of_several_failures_the_first_gives_the_code_and_what_was_not_looked_at_gives_none() -> None:
-    skipped = [checks.clock_offset("", None), checks.calibration_age("", "", TODAY), checks.bridge_runs(Code.FIRMWARE)]
+def test_of_several_failures_the_first_gives_the_code_and_what_was_not_looked_at_gives_none() -> (
+    None
+):
+    skipped = [
+        checks.clock_offset("", None),
+        checks.calibration_age("", "", TODAY),
+        checks.bridge_runs(Code.FIRMWARE),
+    ]
     assert [f.ok for f in skipped] == [None, None, None]
     assert checks.exit_code(skipped) == 0
-    assert checks.exit_code([*skipped, BAD[Code.FIRMWARE][0], BAD[Code.CAMERA_RATE][0]]) == Code.FIRMWARE
+    assert (
+        checks.exit_code([*skipped, BAD[Code.FIRMWARE][0], BAD[Code.CAMERA_RATE][0]])
+        == Code.FIRMWARE
+    )
 
 
 def test_the_codes_in_the_guide_are_those_there_are() -> None:
@@ -163,6 +182,7 @@ def test_a_robot_tells_its_server_version(answered: bytes, told: int | None) -> 
         thread.start()
         assert machine.reach_robot("127.0.0.1", server.getsockname()[1], timeout=10.0) == ("", told)
         thread.join(10.0)
+
     command, _, size, version, udp_port = struct.unpack("<IIIHH", asked[0])
     assert (command, size, version) == (0, 16, 0)
     assert udp_port != 0
@@ -191,7 +211,9 @@ def test_the_dds_profile_in_force_is_found(tmp_path: Path, monkeypatch: pytest.M
     assert machine.dds_profile() == ("", "")
     monkeypatch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", str(tmp_path / "gone.xml"))
     assert machine.dds_profile() == (str(tmp_path / "gone.xml"), None)
-    monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", str(SHIPPED_PROFILE))  # what Jazzy reads goes first
+
+    # what Jazzy reads goes first
+    monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", str(SHIPPED_PROFILE))
     assert machine.dds_profile() == (str(SHIPPED_PROFILE), SHIPPED_PROFILE.read_text())
 
 

@@ -21,15 +21,21 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_run(tmp_path_factory.mktemp("runs") / "run", 2, 4)
 
 
-def test_the_rewards_of_a_task_are_those_of_the_states_its_steps_lead_to(tmp_path: Path, run: Path) -> None:
+def test_the_rewards_of_a_task_are_those_of_the_states_its_steps_lead_to(
+    tmp_path: Path, run: Path
+) -> None:
     out = tmp_path / "out.hdf5"
     done = CliRunner().invoke(app, ["export", "robomimic", str(run), str(out), "--task", "push"])
     assert done.exit_code == 0, done.output
     assert "8 steps in 2 unbroken stretches, rewards of push by the recorded truth" in done.output
     poses = np.array([fixture.expected_object(1, step) for step in range(1, 5)])
+
     with h5py.File(out) as file:
         assert file["data/demo_1/rewards"][:] == pytest.approx(task("push").reward(poses), abs=1e-6)
-        assert json.loads(file["data"].attrs["env_args"])["env_kwargs"]["rewards"] == "rewards of task push"
+        assert (
+            json.loads(file["data"].attrs["env_args"])["env_kwargs"]["rewards"]
+            == "rewards of task push"
+        )
 
 
 def test_where_nobody_recorded_the_cube_the_tracker_s_word_is_exported(
@@ -39,9 +45,12 @@ def test_where_nobody_recorded_the_cube_the_tracker_s_word_is_exported(
         return np.tile([0.58, 0.18, -0.067, 0, 0, 0, 1.0], (len(images), 1))
 
     run, out = write_run(tmp_path / "run", 1, 3, truth=False), tmp_path / "out.hdf5"
-    monkeypatch.setattr(opening, "label", lambda dataset, _: PoseLabels.of(dataset, lambda _: track))
+    monkeypatch.setattr(
+        opening, "label", lambda dataset, _: PoseLabels.of(dataset, lambda _: track)
+    )
     done = CliRunner().invoke(app, ["export", "robomimic", str(run), str(out), "--task", "push"])
     assert "3 steps in 1 unbroken stretches, rewards of push by the cube tracker" in done.output
+
     with h5py.File(out) as file:
         assert file["data/demo_0/rewards"][:].tolist() == [1.0] * 3
 
@@ -66,14 +75,18 @@ def test_of_the_arm_is_told_all_that_was_recorded_or_its_position_alone(
     state = info["features"]["observation.state"]
     assert (state["shape"], state["names"][:3], len(state["names"])) == ([names], [*"xyz"], names)
     mapped = ["--map", str(tmp_path / "none.yaml"), *words]
-    refused = CliRunner().invoke(app, ["export", "lerobot", str(run), str(tmp_path / "mapped"), *mapped])
+    refused = CliRunner().invoke(
+        app, ["export", "lerobot", str(run), str(tmp_path / "mapped"), *mapped]
+    )
     assert isinstance(refused.exception, ConfigError if words else DataError)
     assert ("--state chooses of runs" in str(refused.exception)) == bool(words)
 
 
 def test_a_task_without_labels_and_an_existing_name_are_refused(tmp_path: Path, run: Path) -> None:
     blind = write_run(tmp_path / "blind", 1, 3, truth=False)
-    done = CliRunner().invoke(app, ["export", "minari", str(blind), str(tmp_path / "out"), "--task", "push"])
+    done = CliRunner().invoke(
+        app, ["export", "minari", str(blind), str(tmp_path / "out"), "--task", "push"]
+    )
     assert isinstance(done.exception, DataError)
     assert not (tmp_path / "out").exists()
     done = CliRunner().invoke(app, ["export", "minari", str(run), str(tmp_path)])
@@ -92,8 +105,13 @@ def test_the_map_that_is_suggested_runs_as_it_is(tmp_path: Path, bag: Path) -> N
     map_, out = tmp_path / "map.yaml", tmp_path / "out"
     done = CliRunner().invoke(app, ["export", "lerobot", str(bag), str(map_), "--suggest-map"])
     assert done.exit_code == 0, done.output
-    assert "observation.images.front, observation.images.wrist, observation.state, action at 10 Hz" in done.output
-    done = CliRunner().invoke(app, ["export", "lerobot", str(bag), str(bag), str(out), "--map", str(map_)])
+    assert (
+        "observation.images.front, observation.images.wrist, observation.state, action at 10 Hz"
+        in done.output
+    )
+    done = CliRunner().invoke(
+        app, ["export", "lerobot", str(bag), str(bag), str(out), "--map", str(map_)]
+    )
     assert done.exit_code == 0, done.output
     assert "80 frames in 2 episodes, at 10 Hz" in done.output
     assert "observation.state: values up to 0.020 s old, in age.observation.state" in done.output
@@ -104,12 +122,17 @@ def test_the_map_that_is_suggested_runs_as_it_is(tmp_path: Path, bag: Path) -> N
     ("arguments", "words"),
     [
         (["robomimic", "BAG", "OUT", "--map", "MAP"], "a map is for `wayfarer export lerobot`"),
-        (["lerobot", "BAG", "OUT", "--map", "MAP", "--task", "push"], "bags of any topics have no rewards"),
+        (
+            ["lerobot", "BAG", "OUT", "--map", "MAP", "--task", "push"],
+            "bags of any topics have no rewards",
+        ),
         (["lerobot", "BAG", "BAG", "OUT", "--suggest-map"], "--suggest-map makes a map of one bag"),
         (["lerobot", "BAG", "BAG", "--suggest-map"], "exists already"),
     ],
 )
-def test_what_a_map_is_not_for_is_refused(tmp_path: Path, bag: Path, arguments: list[str], words: str) -> None:
+def test_what_a_map_is_not_for_is_refused(
+    tmp_path: Path, bag: Path, arguments: list[str], words: str
+) -> None:
     named = {"BAG": str(bag), "OUT": str(tmp_path / "out"), "MAP": str(tmp_path / "map.yaml")}
     done = CliRunner().invoke(app, ["export", *(named.get(word, word) for word in arguments)])
     assert isinstance(done.exception, ConfigError)
@@ -119,5 +142,7 @@ def test_what_a_map_is_not_for_is_refused(tmp_path: Path, bag: Path, arguments: 
 
 def test_several_runs_are_one_export(tmp_path: Path, run: Path) -> None:
     other = write_run(tmp_path / "other", 1, 3)
-    done = CliRunner().invoke(app, ["export", "robomimic", str(run), str(other), str(tmp_path / "out.hdf5")])
+    done = CliRunner().invoke(
+        app, ["export", "robomimic", str(run), str(other), str(tmp_path / "out.hdf5")]
+    )
     assert "11 steps in 3 unbroken stretches" in done.output

@@ -36,8 +36,14 @@ def run(tmp_path: Path) -> Path:
 def test_options_say_it_and_take_it_back(run: Path) -> None:
     done = invoke("label", run, "--episode", 1, "--success", "--note", "at last")
     assert done.output == "episode 1: success, note: at last\n"
-    assert invoke("label", run, "--episode", 1, "--failure").output == "episode 1: failure, note: at last\n"
-    assert invoke("label", run, "--episode", 1, "--unjudged").output == "episode 1: not judged, note: at last\n"
+    assert (
+        invoke("label", run, "--episode", 1, "--failure").output
+        == "episode 1: failure, note: at last\n"
+    )
+    assert (
+        invoke("label", run, "--episode", 1, "--unjudged").output
+        == "episode 1: not judged, note: at last\n"
+    )
     assert read_labels(run) == {1: Label(None, "at last")}
 
 
@@ -50,6 +56,7 @@ def test_what_makes_no_sense_is_refused(run: Path) -> None:
     ):
         with pytest.raises(ConfigError, match=why):
             invoke("label", run, *words)
+
     assert read_labels(run) == {}
 
 
@@ -60,16 +67,22 @@ def test_bag_info_and_every_export_tell_what_was_said(run: Path, tmp_path: Path)
     assert info["labels"] == {"success": 1, "failure": 1, "notes": 1}
     assert "success 1, failure 1, notes 1" in invoke("bag", "info", run).output
 
-    labels, paid = [1, -1, 0, 1], [1.0, 0.0, 0.0, 1.0]  # the last: success by the recorded end, and not taken back
+    # the last: success by the recorded end, and not taken back
+    labels, paid = [1, -1, 0, 1], [1.0, 0.0, 0.0, 1.0]
     assert invoke("export", "robomimic", run, tmp_path / "a.hdf5").exit_code == 0
+
     with h5py.File(tmp_path / "a.hdf5") as file:
         demos = [file[f"data/demo_{k}"] for k in range(4)]
         assert [demo.attrs["label"] for demo in demos] == labels
         assert [demo.attrs["note"] for demo in demos] == ["pushed", "", "", ""]
-        assert [demo["rewards"][:].tolist() for demo in demos] == [[0.0, 0.0, 0.0, last] for last in paid]
+        assert [demo["rewards"][:].tolist() for demo in demos] == [
+            [0.0, 0.0, 0.0, last] for last in paid
+        ]
+
     assert invoke("export", "minari", run, tmp_path / "b-v0").exit_code == 0
     with h5py.File(tmp_path / "b-v0" / "data" / "main_data.hdf5") as file:
         assert [file[f"episode_{k}"].attrs["label"] for k in range(4)] == labels
+
     assert invoke("export", "lerobot", run, tmp_path / "c").exit_code == 0
     (parquet,) = (tmp_path / "c" / "data").rglob("*.parquet")
     assert pq.read_table(parquet)["label"].to_numpy().reshape(4, 4)[:, 0].tolist() == labels
@@ -102,12 +115,16 @@ def test_keys_judge_one_episode_after_the_other_while_it_plays(run: Path) -> Non
 
     try:
         for number, keys in enumerate((b"y", b"tslipped\nn", b"\n", b"q")):
-            wait_for(lambda number=number: shows(f"episode {number}:".encode()), f"episode {number}")
+            wait_for(
+                lambda number=number: shows(f"episode {number}:".encode()), f"episode {number}"
+            )
             os.write(ours, keys)
+
         wait_for(lambda: shows(b"\0") or process.poll() is not None, "its end")
     finally:
         process.kill()
         process.wait(10.0)
         os.close(ours)
         os.close(theirs)
+
     assert read_labels(run) == {0: Label(True), 1: Label(False, "slipped")}

@@ -49,7 +49,9 @@ def test_a_predictor_is_trained_for_each_run_and_seed_and_tested_on_one_test_set
     assert [result["seed"] for result in results["a"]] == [0, 1]
 
 
-def test_finished_predictors_are_kept_and_other_settings_need_another_folder(runs: list[Path], tmp_path: Path) -> None:
+def test_finished_predictors_are_kept_and_other_settings_need_another_folder(
+    runs: list[Path], tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     words = ("color", runs[0], "--epochs", 1, "--out", out, "--json")
     first = json.loads(run(*words, "--seeds", 1))
@@ -58,29 +60,38 @@ def test_finished_predictors_are_kept_and_other_settings_need_another_folder(run
     second = json.loads(run(*words, "--seeds", 2))
     assert file.stat().st_mtime_ns == before
     assert (first["datasets"]["a"]["seeds"], second["datasets"]["a"]["seeds"]) == (1, 2)
+
     with pytest.raises(ConfigError, match=r"another training: config was .*; choose a new folder"):
         run("color", runs[0], "--epochs", 2, "--out", out)
+
     with pytest.raises(ConfigError, match="another training: datasets was"):
         run("color", runs[0], runs[1], "--epochs", 1, "--out", out)
 
 
-def test_predictors_tested_on_other_images_are_not_set_beside_each_other(runs: list[Path], tmp_path: Path) -> None:
+def test_predictors_tested_on_other_images_are_not_set_beside_each_other(
+    runs: list[Path], tmp_path: Path
+) -> None:
     words = ("color", "--epochs", 1, "--seeds", 1, "--out", tmp_path / "out", "--json")
     run(*words, *runs)
     before = {file: file.stat().st_mtime_ns for file in (tmp_path / "out").glob("*.safetensors")}
     like_b = write_run(tmp_path / "c", 2, 15, size=36)  # as many images
+
     for others in ((runs[0], like_b), (runs[1], runs[0])):
         with pytest.raises(ConfigError, match="another training: datasets was"):
             run(*words, *others)
+
     run(*words, *(path.parent / "b" / ".." / path.name for path in runs))  # the same by other paths
     assert {file: file.stat().st_mtime_ns for file in before} == before
     shutil.rmtree(runs[1])
     write_run(runs[1], 2, 15, size=36)  # recorded anew under the same name
+
     with pytest.raises(ConfigError, match="another training: datasets was"):
         run(*words, *runs)
 
 
-def test_a_run_given_twice_is_refused_lest_its_test_images_be_trained_on(runs: list[Path], tmp_path: Path) -> None:
+def test_a_run_given_twice_is_refused_lest_its_test_images_be_trained_on(
+    runs: list[Path], tmp_path: Path
+) -> None:
     link = tmp_path / "link"
     link.symlink_to(runs[0])
     for again in (runs[0], link):
@@ -89,14 +100,43 @@ def test_a_run_given_twice_is_refused_lest_its_test_images_be_trained_on(runs: l
 
 
 def test_the_table_names_every_colour_and_the_blind_guess(runs: list[Path], tmp_path: Path) -> None:
-    printed = run("color", runs[0], "--epochs", 1, "--seeds", 1, "--out", tmp_path / "out", "--split", "episodes")
-    for words in ("accuracy", "on unseen pictures", "yellow", "cyan", "guess without looking", "results.png"):
+    printed = run(
+        "color",
+        runs[0],
+        "--epochs",
+        1,
+        "--seeds",
+        1,
+        "--out",
+        tmp_path / "out",
+        "--split",
+        "episodes",
+    )
+    for words in (
+        "accuracy",
+        "on unseen pictures",
+        "yellow",
+        "cyan",
+        "guess without looking",
+        "results.png",
+    ):
         assert words in printed
 
 
 def test_two_runs_of_one_name_are_told_apart(runs: list[Path], tmp_path: Path) -> None:
     other = write_run(tmp_path / "other" / "a", 2, 15, size=36)
-    words = ("color", runs[0], other, "--epochs", 1, "--seeds", 1, "--out", tmp_path / "out", "--json")
+    words = (
+        "color",
+        runs[0],
+        other,
+        "--epochs",
+        1,
+        "--seeds",
+        1,
+        "--out",
+        tmp_path / "out",
+        "--json",
+    )
     assert list(json.loads(run(*words))["datasets"]) == ["0-a", "1-a"]
 
 
@@ -108,7 +148,10 @@ def test_bcq_learns_from_all_runs_together_and_goes_on(tmp_path: Path) -> None:
     assert found["task"] == "push"
     assert [policy["updates"] for policy in found["policies"]] == [3, 3]
     assert {policy["data"]["steps"] for policy in found["policies"]} == {90}
-    assert {Path(policy["policy"]).parent.name for policy in found["policies"]} == {"seed0", "seed1"}
+    assert {Path(policy["policy"]).parent.name for policy in found["policies"]} == {
+        "seed0",
+        "seed1",
+    }
     assert (out / "curves.png").stat().st_size > 1000
     printed = run(*words, "--steps", 5)
     assert read_policy(out / "seed0" / "policy.safetensors").updates == 5
@@ -119,14 +162,21 @@ def test_bcq_learns_from_all_runs_together_and_goes_on(tmp_path: Path) -> None:
 def test_what_cannot_be_learned_is_an_error_that_says_why(runs: list[Path], tmp_path: Path) -> None:
     with pytest.raises(DataError, match="flip-green pays 0 after every one of the 60 steps"):
         run("bcq", runs[0], "--task", "flip-green", "--steps", 3, "--out", tmp_path / "x")
+
     with pytest.raises(ConfigError, match="choose from flip-white"):
         run("bcq", runs[0], "--task", "fly", "--out", tmp_path / "x")
-    with pytest.raises(DataError, match=r"images are \(3, 36, 36\) .*, the networks take \(3, 84, 84\)"):
+
+    with pytest.raises(
+        DataError, match=r"images are \(3, 36, 36\) .*, the networks take \(3, 84, 84\)"
+    ):
         run("bcq", runs[0], "--task", "push", "--out", tmp_path / "x")
+
     blind = write_run(tmp_path / "blind", 1, 5, size=36, truth=False)
     with pytest.raises(DataError, match="does not tell where the cube was"):
         run("position", blind, "--out", tmp_path / "x")
+
     empty = write_run(tmp_path / "empty", 0, 5)
     with pytest.raises(DataError, match="holds no episode"):
         run("color", empty, "--out", tmp_path / "x")
+
     assert not (tmp_path / "x").exists()

@@ -1,4 +1,7 @@
-"""RosRobot with the test as the other nodes: what a fault ends is recorded with its kind, and tried again."""
+"""RosRobot with the test as the other nodes.
+
+What a fault ends is recorded with its kind, and tried again.
+"""
 
 from typing import Any
 
@@ -24,9 +27,14 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 class Nodes:
-    """Answers as the other nodes would; `resets` are raised one after the other, where they are errors."""
+    """Answers as the other nodes would.
 
-    def __init__(self, resets: list[DeviceError | None], fault: int = 0, end: int = Episode.TRUNCATED) -> None:
+    `resets` are raised one after the other, where they are errors.
+    """
+
+    def __init__(
+        self, resets: list[DeviceError | None], fault: int = 0, end: int = Episode.TRUNCATED
+    ) -> None:
         self.waiter, self.timeout = Waiter(), 1.0
         self.ended: list[Episode] = []
         self.asked: list[RunEpisode.Goal] = []
@@ -38,11 +46,17 @@ class Nodes:
             error = self._resets.pop(0) if self._resets else None
             if error is not None:
                 raise error
+
         if name == names.END_EPISODE:
             response.episode = Episode(
-                end=request.end, fault=request.fault, reason=request.reason, steps=request.steps, episode=3
+                end=request.end,
+                fault=request.fault,
+                reason=request.reason,
+                steps=request.steps,
+                episode=3,
             )
             self.ended.append(response.episode)
+
         return response
 
     def action(self, name: str, goal: Any, timeout: float, tell: Any = None) -> Any:
@@ -54,7 +68,18 @@ class Nodes:
 def robot(nodes: Nodes, *words: FaultKind) -> RosRobot:
     """`words` is what control says, one word after the other; the last one stays."""
     said, last = iter(words[:-1]), words[-1] if words else FaultKind.NONE
-    return RosRobot(nodes, PLAN, 0, 0, lambda _: None, lambda: None, lambda: next(said, last), lambda: 3, NoScene())
+
+    return RosRobot(
+        nodes,
+        PLAN,
+        0,
+        0,
+        lambda _: None,
+        lambda: None,
+        lambda: next(said, last),
+        lambda: 3,
+        NoScene(),
+    )
 
 
 @pytest.mark.parametrize(
@@ -70,7 +95,10 @@ def test_a_reset_that_fails_ends_the_episode_typed_and_it_is_tried_again(
 ) -> None:
     nodes = Nodes([error])
     assert robot(nodes, told).run_episode(None).end == Episode.TRUNCATED
-    assert [(e.end, e.fault) for e in nodes.ended] == [(Episode.ABORTED, kind), (Episode.TRUNCATED, FaultKind.NONE)]
+    assert [(e.end, e.fault) for e in nodes.ended] == [
+        (Episode.ABORTED, kind),
+        (Episode.TRUNCATED, FaultKind.NONE),
+    ]
     assert nodes.ended[0].reason == str(error)
 
 
@@ -97,6 +125,7 @@ def test_one_fault_after_another_ends_the_collection() -> None:
     nodes = Nodes([], fault=FaultKind.REFLEX, end=Episode.ABORTED)
     with pytest.raises(DeviceError, match="20 episodes in a row"):
         robot(nodes).run_episode(None)
+
     assert len(nodes.ended) == 20
     assert [goal.attempt for goal in nodes.asked] == list(range(20))
     assert {goal.policy_version for goal in nodes.asked} == {3}
@@ -131,10 +160,14 @@ class Discarding(Nodes):
         return RunEpisode.Result(end=Episode.ABORTED, steps=4, reason=DISCARDED)
 
 
-def test_what_a_person_discards_is_done_once_more_at_once_and_as_often_as_they_like(pauses: list[float]) -> None:
+def test_what_a_person_discards_is_done_once_more_at_once_and_as_often_as_they_like(
+    pauses: list[float],
+) -> None:
     nodes = Discarding(TRIES + 5)
     assert robot(nodes).run_episode(None).end == Episode.TRUNCATED
     assert len(nodes.ended) == TRIES + 6
-    assert [goal.attempt for goal in nodes.asked] == list(range(TRIES + 6)), "each with its own randomness"
+    assert [goal.attempt for goal in nodes.asked] == list(range(TRIES + 6)), (
+        "each with its own randomness"
+    )
     assert {goal.episode for goal in nodes.asked} == {0}
     assert pauses == []

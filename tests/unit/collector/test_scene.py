@@ -42,15 +42,18 @@ class Robot:
             raise SilenceError(f"{name} gave no answer")
         if name == self._refused:
             raise RefusedError(f"{name}: not confirmed")
+
         if name == names.SCENE and request.data:
             self.fault = FaultKind.OPERATOR
             if self._on_hold:
                 self._on_hold(self)
         elif name == names.SCENE and not self.stopped:
             self.fault = FaultKind.NONE
+
         response = kind.Response(success=True)
         if kind is Reset:
             response.stamp.sec = 7
+
         return response
 
     def action(self, name: str, goal: Any, timeout: float, tell: Any = None) -> Any:
@@ -59,13 +62,19 @@ class Robot:
         self.goals.append(goal)
         if name == self._silent:
             raise SilenceError(f"{name} gave no answer")
+
         return RunEpisode.Result(end=self._end)
 
 
-def around(robot: Robot, timeout: float = 30.0) -> tuple[Surroundings, threading.Event, list[dict[str, str]]]:
+def around(
+    robot: Robot, timeout: float = 30.0
+) -> tuple[Surroundings, threading.Event, list[dict[str, str]]]:
     resumed, said = threading.Event(), []
+
     return (
-        Surroundings(robot, lambda **news: said.append(news), lambda: robot.fault, resumed, timeout, 1.0),
+        Surroundings(
+            robot, lambda **news: said.append(news), lambda: robot.fault, resumed, timeout, 1.0
+        ),
         resumed,
         said,
     )
@@ -74,7 +83,9 @@ def around(robot: Robot, timeout: float = 30.0) -> tuple[Surroundings, threading
 def test_each_strategy_makes_its_scene() -> None:
     kinds = [type(make_scene(name, CONFIGURATION, around(Robot())[0])) for name in SCENES]
     assert kinds == [NoScene, OperatorScene, ScriptedScene, ScriptedScene]
-    with pytest.raises(ConfigError, match="scene_reset 'magic' is not one of none, operator, sweep, home"):
+    with pytest.raises(
+        ConfigError, match="scene_reset 'magic' is not one of none, operator, sweep, home"
+    ):
         make_scene("magic", CONFIGURATION, around(Robot())[0])
 
 
@@ -111,6 +122,7 @@ def test_a_resume_of_the_collector_does_not_lift_an_operators_stop() -> None:
     surroundings, resumed, said = around(robot, timeout=1.0)
     with pytest.raises(DeviceError, match="the arm was stopped, and nobody said `wayfarer ack`"):
         OperatorScene(surroundings).reset()
+
     assert robot.fault is FaultKind.OPERATOR
     assert "if the arm was stopped" in said[-1]["detail"]
 
@@ -123,7 +135,11 @@ def test_a_hold_that_is_not_confirmed_is_no_scene_to_put_hands_into() -> None:
 
 
 def test_a_user_stop_is_no_word_that_the_scene_is_put_back() -> None:
-    robot = Robot(on_hold=lambda r: threading.Timer(0.2, lambda: setattr(r, "fault", FaultKind.USER_STOP)).start())
+    robot = Robot(
+        on_hold=lambda r: threading.Timer(
+            0.2, lambda: setattr(r, "fault", FaultKind.USER_STOP)
+        ).start()
+    )
     assert not OperatorScene(around(robot)[0]).reset()
     assert robot.told.count(names.SCENE) == 1
 
@@ -153,7 +169,8 @@ def test_the_sweep_goes_home_and_runs_an_episode_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    "robot", [Robot(end=Episode.ABORTED), Robot(silent=names.RESET), Robot(silent=names.RUN_EPISODE)]
+    "robot",
+    [Robot(end=Episode.ABORTED), Robot(silent=names.RESET), Robot(silent=names.RUN_EPISODE)],
 )
 def test_a_sweep_that_does_not_come_to_its_end_is_to_be_tried_again(robot: Robot) -> None:
     assert not ScriptedScene("sweep", around(robot)[0], box_of(CONFIGURATION)).reset()

@@ -24,5 +24,6 @@ def test_a_pause_is_interrupted_where_the_node_ends() -> None:
     threading.Timer(0.1, waiter.close).start()
     with pytest.raises(InterruptedWaitError):
         waiter.until(lambda: False, 600.0, lambda: "")
+
     with pytest.raises(InterruptedWaitError):
         waiter.until(lambda: False, 600.0, lambda: "")

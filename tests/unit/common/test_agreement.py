@@ -11,13 +11,18 @@ OTHER = {"workspace_min": [0.36, -0.35, 0.05], "workspace_max": [0.8, 0.35, 0.38
 @pytest.mark.parametrize("asks", ["ee_position", "goal_ee_position"])
 def test_a_policy_that_takes_positions_scales_them_by_controls_box(asks: str) -> None:
     check_agreement({"control": CONTROL, "learner": {**CONTROL, asks: True}})
-    words = "learner.workspace_min is [0.36, -0.35, 0.05], control.workspace_min is [0.36, -0.35, -0.08]"
+    words = (
+        "learner.workspace_min is [0.36, -0.35, 0.05], control.workspace_min is [0.36, -0.35, "
+        "-0.08]"
+    )
     with pytest.raises(ConfigError, match=re.escape(words)):
         check_agreement({"control": CONTROL, "learner": {**OTHER, asks: True}})
 
 
 def test_who_takes_no_positions_needs_no_box() -> None:
-    check_agreement({"control": CONTROL, "learner": {**OTHER, "ee_position": False, "goal_ee_position": False}})
+    check_agreement(
+        {"control": CONTROL, "learner": {**OTHER, "ee_position": False, "goal_ee_position": False}}
+    )
     check_agreement({"control": CONTROL})
 
 
@@ -35,5 +40,8 @@ def test_a_wish_moves_the_arm_for_half_a_control_period_at_most() -> None:
     actor = {"teleop_device": "gamepad", "command_age": 0.25}
     check_agreement({"control": control, "actor": actor})
     check_agreement({"control": control, "actor": {"teleop_device": "none", "command_age": 2.0}})
-    with pytest.raises(ConfigError, match=r"actor.command_age is 0.3 s, more than half .* give 0.25 s or less"):
+
+    with pytest.raises(
+        ConfigError, match=r"actor.command_age is 0.3 s, more than half .* give 0.25 s or less"
+    ):
         check_agreement({"control": control, "actor": {**actor, "command_age": 0.3}})

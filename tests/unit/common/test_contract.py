@@ -7,7 +7,18 @@ from wayfarer_common.contract import TOPICS, Topic
 from wayfarer_core import names
 
 NODES = {
-    *("bridge", "sim_bridge", "camera", "control", "actor", "replay", "collector", "novelty", "learner", "view"),
+    *(
+        "bridge",
+        "sim_bridge",
+        "camera",
+        "control",
+        "actor",
+        "replay",
+        "collector",
+        "novelty",
+        "learner",
+        "view",
+    ),
     "teleop",
 }
 NOT_TOPICS = {  # services, actions and constants of names.py
@@ -25,7 +36,14 @@ NOT_TOPICS = {  # services, actions and constants of names.py
         "STOP",
     ),
     *("SELECT_GOAL", "FIT_NOVELTY", "TRAIN"),
-    *("BASE_FRAME", "BASE_FRAMES", "CAMERA_FRAME", "END_EFFECTOR_FRAME", "OBSERVATION_SIZE", "ACTION_SIZE"),
+    *(
+        "BASE_FRAME",
+        "BASE_FRAMES",
+        "CAMERA_FRAME",
+        "END_EFFECTOR_FRAME",
+        "OBSERVATION_SIZE",
+        "ACTION_SIZE",
+    ),
 }
 each_topic = pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
 
@@ -47,9 +65,16 @@ def test_the_list_of_topics_is_complete_and_has_each_once() -> None:
 
 
 def test_all_names_but_tfs_are_relative_and_all_distinct_and_legal_in_ros() -> None:
-    paths = [value for key, value in constants(names).items() if isinstance(value, str) and not key.endswith("FRAME")]
+    paths = [
+        value
+        for key, value in constants(names).items()
+        if isinstance(value, str) and not key.endswith("FRAME")
+    ]
     assert len(paths) == len(set(paths)) >= 21
-    assert {names.TF, names.TF_STATIC} == {"/tf", "/tf_static"}  # where tf2 looks, whatever the namespace
+
+    # where tf2 looks, whatever the namespace
+    assert {names.TF, names.TF_STATIC} == {"/tf", "/tf_static"}
+
     for path in {*paths} - {names.TF, names.TF_STATIC}:
         assert re.fullmatch(r"[a-z]+(/[a-z][a-z_]*)+", path), path
 
@@ -75,14 +100,21 @@ def test_every_topic_is_reliable_with_a_bounded_history(topic: Topic) -> None:
 
 @each_topic
 def test_only_what_a_late_joiner_must_get_is_kept_for_it(topic: Topic) -> None:
-    kept = {names.REPLAY_EPISODE, names.COLLECTOR_STATUS, "novelty/goal", "novelty/goal_position", "learner/weights"}
+    kept = {
+        names.REPLAY_EPISODE,
+        names.COLLECTOR_STATUS,
+        "novelty/goal",
+        "novelty/goal_position",
+        "learner/weights",
+    }
     kept |= {names.CAMERA_FAULT, names.CONTROL_FAULT, names.TF_STATIC, names.MARKERS}
     assert (topic.qos.durability == DurabilityPolicy.TRANSIENT_LOCAL) == (topic.name in kept)
 
 
 @each_topic
 def test_what_is_joined_by_stamps_has_a_header(topic: Topic) -> None:
-    if topic in (contract.TF, contract.TF_STATIC, contract.MARKERS):  # lists, of which each entry has one
+    # lists, of which each entry has one
+    if topic in (contract.TF, contract.TF_STATIC, contract.MARKERS):
         return
     assert topic.type.get_fields_and_field_types()["header"] == "std_msgs/Header"
 
@@ -97,7 +129,12 @@ def test_the_truth_reaches_nobody_who_acts_or_learns() -> None:
 
 
 def test_the_recorder_must_hear_everything_a_step_is_made_of() -> None:
-    for topic in (contract.OBSERVATION_IMAGE, contract.POLICY_ACTION, contract.EXECUTED, contract.CURRENT_POSE):
+    for topic in (
+        contract.OBSERVATION_IMAGE,
+        contract.POLICY_ACTION,
+        contract.EXECUTED,
+        contract.CURRENT_POSE,
+    ):
         assert "replay" in topic.subscribers, topic.name
 
 

@@ -34,6 +34,7 @@ def message_of(pixels: NDArray[np.uint8], encoding: str, padding: int = 0) -> Im
     rows = np.pad(pixels.reshape(height, -1), ((0, 0), (0, padding)), constant_values=99)
     message = Image(height=height, width=width, encoding=encoding, step=width * channels + padding)
     message.data = rows.tobytes()
+
     return message
 
 
@@ -69,7 +70,12 @@ def test_an_rgb_message_is_read_without_a_copy() -> None:
 @pytest.mark.parametrize("padding", [0, 5])
 @pytest.mark.parametrize(
     ("encoding", "channels", "order"),
-    [("rgb8", 3, [0, 1, 2]), ("bgr8", 3, [2, 1, 0]), ("rgba8", 4, [0, 1, 2]), ("bgra8", 4, [2, 1, 0])],
+    [
+        ("rgb8", 3, [0, 1, 2]),
+        ("bgr8", 3, [2, 1, 0]),
+        ("rgba8", 4, [0, 1, 2]),
+        ("bgra8", 4, [2, 1, 0]),
+    ],
 )
 def test_every_encoding_is_read_as_rgb_with_or_without_padded_rows(
     encoding: str, channels: int, order: list[int], padding: int
@@ -90,11 +96,15 @@ def test_a_grey_image_is_read_as_three_equal_channels() -> None:
 @pytest.mark.parametrize("encoding", ["", "yuv422", "16UC1", "RGB8"])
 def test_an_unknown_encoding_is_refused_with_the_known_ones(encoding: str) -> None:
     message = message_of(noise(), encoding)
-    with pytest.raises(DataError, match=f"'{encoding}' is not one of rgb8, bgr8, rgba8, bgra8, mono8"):
+    with pytest.raises(
+        DataError, match=f"'{encoding}' is not one of rgb8, bgr8, rgba8, bgra8, mono8"
+    ):
         image_to_array(message)
 
 
-@pytest.mark.parametrize(("field", "value"), [("height", 6), ("width", 8), ("step", 22), ("step", 0)])
+@pytest.mark.parametrize(
+    ("field", "value"), [("height", 6), ("width", 8), ("step", 22), ("step", 0)]
+)
 def test_a_message_whose_size_does_not_fit_its_data_is_refused(field: str, value: int) -> None:
     message = message_of(noise(), "rgb8")
     setattr(message, field, value)
@@ -104,11 +114,15 @@ def test_a_message_whose_size_does_not_fit_its_data_is_refused(field: str, value
 
 @pytest.mark.parametrize("size", [(0, 0), (0, 4), (4, 0)])
 def test_a_picture_with_nothing_in_it_is_refused_as_such(size: tuple[int, int]) -> None:
-    with pytest.raises(DataError, match=f"image of {size[0]}x{size[1]} pixels: there is nothing in it"):
+    with pytest.raises(
+        DataError, match=f"image of {size[0]}x{size[1]} pixels: there is nothing in it"
+    ):
         image_to_array(Image(width=size[0], height=size[1], encoding="rgb8"))
 
 
-@pytest.mark.parametrize("pixels", [np.zeros((4, 4, 1), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3))])
+@pytest.mark.parametrize(
+    "pixels", [np.zeros((4, 4, 1), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3))]
+)
 def test_pixels_that_are_not_rgb_bytes_are_refused(pixels: NDArray[np.uint8]) -> None:
     with pytest.raises(DataError, match="expected RGB uint8"):
         array_to_image(pixels, Time(), "")
@@ -131,7 +145,10 @@ def test_a_pose_gives_back_its_position_and_orientation(
 
 def test_a_pose_of_the_base_frame_says_where_and_when() -> None:
     message = base_pose(np.array([0.1, 0.2, 0.3]), np.array([1.0, 0.0, 0.0, 0.0]), 1_500_000_000)
-    assert (message.header.frame_id, to_nanoseconds(message.header.stamp)) == (names.BASE_FRAME, 1_500_000_000)
+    assert (message.header.frame_id, to_nanoseconds(message.header.stamp)) == (
+        names.BASE_FRAME,
+        1_500_000_000,
+    )
     assert position_of(message.pose).tolist() == [0.1, 0.2, 0.3]
     assert quaternion_of(message.pose).tolist() == [1.0, 0.0, 0.0, 0.0]
 

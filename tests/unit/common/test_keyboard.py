@@ -16,7 +16,14 @@ def held(keys: Keys, now: float) -> list[float] | None:
 
 @pytest.mark.parametrize(
     ("key", "wish"),
-    [("w", [1, 0, 0]), ("s", [-1, 0, 0]), ("a", [0, 1, 0]), ("d", [0, -1, 0]), ("r", [0, 0, 1]), ("f", [0, 0, -1])],
+    [
+        ("w", [1, 0, 0]),
+        ("s", [-1, 0, 0]),
+        ("a", [0, 1, 0]),
+        ("d", [0, -1, 0]),
+        ("r", [0, 0, 1]),
+        ("f", [0, 0, -1]),
+    ],
 )
 def test_each_direction_has_its_key(key: str, wish: list[float]) -> None:
     keys = Keys(scale=1.0)
@@ -24,13 +31,16 @@ def test_each_direction_has_its_key(key: str, wish: list[float]) -> None:
     assert held(keys, 0.1) == wish
 
 
-def test_a_key_counts_as_held_over_the_delay_before_its_first_repeat_and_is_let_go_soon_after_its_last() -> None:
+def test_a_key_counts_as_held_over_the_delay_before_its_first_repeat_and_is_let_go_soon_after_its_last() -> (
+    None
+):
     keys = Keys(first=0.7, repeat=0.2, scale=1.0)
     keys.press("w", 0.0)
     assert held(keys, 0.65) == [1.0, 0.0, 0.0]
     for now in np.arange(0.66, 2.0, 0.03):  # it repeats
         keys.press("w", now)
         assert held(keys, now + 0.02) == [1.0, 0.0, 0.0]
+
     assert held(keys, 2.0 + 0.25) is None
 
 
@@ -55,8 +65,15 @@ def test_each_mark_is_told_once_in_the_order_of_the_keys_and_moves_nothing() -> 
     keys = Keys()
     for key in "\nynx":
         keys.press(key, 0.0)
+
     marks = [keys.command(0.0, 0.0) for _ in range(5)]
-    assert [command.mark for command in marks] == [Mark.START, Mark.SUCCESS, Mark.FAILURE, Mark.DISCARD, Mark.NONE]
+    assert [command.mark for command in marks] == [
+        Mark.START,
+        Mark.SUCCESS,
+        Mark.FAILURE,
+        Mark.DISCARD,
+        Mark.NONE,
+    ]
     assert not any(command.engaged for command in marks)
 
 
@@ -65,6 +82,7 @@ def test_whatever_is_typed_is_a_wish_in_range(typed: list[tuple[str, float]], no
     keys = Keys()
     for key, at in typed:
         keys.press(key, at)
+
     command = keys.command(0.0, now)
     assert np.isfinite(command.action).all()
     assert (np.abs(command.action) <= 1.0).all()

@@ -41,7 +41,9 @@ def soon(condition: Callable[[], bool], seconds: float = DEADLINE) -> bool:
 
 
 def python(code: str, **options: object) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, **options)  # type: ignore[call-overload, no-any-return]
+    return subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, **options
+    )  # type: ignore[call-overload, no-any-return]
 
 
 def word(process: subprocess.Popen[str]) -> str:
@@ -55,17 +57,24 @@ def word(process: subprocess.Popen[str]) -> str:
 def test_a_name_is_given_once_and_again_when_it_is_free(domain: int) -> None:
     held = claim(domain, "/arm/camera")
     with pytest.raises(
-        ConfigError, match=rf"/arm/camera is there already in ROS domain {domain} .*\(process {os.getpid()}\)"
+        ConfigError,
+        match=rf"/arm/camera is there already in ROS domain {domain} .*\(process {os.getpid()}\)",
     ):
         claim(domain, "/arm/camera")
+
     held.close()
     claim(domain, "/arm/camera").close()
 
 
 def test_names_of_other_domains_namespaces_nodes_and_kinds_do_not_meet(domain: int) -> None:
-    held = [claim(domain, "/arm/camera"), claim(domain + 100, "/arm/camera"), claim(domain, "/camera")]
+    held = [
+        claim(domain, "/arm/camera"),
+        claim(domain + 100, "/arm/camera"),
+        claim(domain, "/camera"),
+    ]
     held += [claim(domain, "/arm/control"), claim(domain, "/arm/camera", kind="launch")]
     assert len({socket.getsockname() for socket in held}) == 5
+
     for socket in held:
         socket.close()
 
@@ -79,12 +88,15 @@ def test_a_name_longer_than_a_socket_s_is_kept_apart_from_others(domain: int) ->
 
 
 def test_a_name_is_free_when_who_has_it_is_killed(domain: int) -> None:
-    code = BEGIN + f"held = claim({domain}, '/camera')\nprint('has it', flush=True)\ntime.sleep(600)"
+    code = (
+        BEGIN + f"held = claim({domain}, '/camera')\nprint('has it', flush=True)\ntime.sleep(600)"
+    )
     with python(code) as other:
         assert word(other) == "has it\n"
         with pytest.raises(ConfigError, match=rf"\(process {other.pid}\)"):
             claim(domain, "/camera")
         other.kill()
+
     claim(domain, "/camera").close()
 
 
@@ -105,7 +117,10 @@ def test_a_node_ends_when_the_program_that_started_it_is_killed() -> None:
 
 
 def test_a_node_lives_on_when_only_the_thread_that_started_it_has_ended() -> None:
-    how = "thread = threading.Thread(target=start); thread.start(); thread.join(); print('ended', flush=True)"
+    how = (
+        "thread = threading.Thread(target=start); thread.start(); thread.join(); print('ended', "
+        "flush=True)"
+    )
     parent, node = started_by(how)
     assert word(parent) == "ended\n"
     assert not soon(lambda: gone(node), 1.0)
@@ -118,8 +133,15 @@ def test_a_node_started_by_a_shell_in_the_background_outlives_it(tmp_path: Path)
     (tmp_path / "node.py").write_text(NODE)
     script = f"{sys.executable} {tmp_path}/node.py >{tmp_path}/said & read -r word"
     with subprocess.Popen(["sh", "-c", script], stdin=subprocess.PIPE, text=True) as shell:
-        assert soon(lambda: "alive" in (tmp_path / "said").read_text() if (tmp_path / "said").exists() else False)
+        assert soon(
+            lambda: (
+                "alive" in (tmp_path / "said").read_text()
+                if (tmp_path / "said").exists()
+                else False
+            )
+        )
         shell.communicate("go\n")
+
     node = int((tmp_path / "said").read_text().split()[1])
     assert not soon(lambda: gone(node), 1.0)
     os.kill(node, signal.SIGTERM)
@@ -131,9 +153,12 @@ def test_a_node_whose_launcher_died_before_it_could_look_ends_as_well() -> None:
     reader, writer = os.pipe()
     late = f"time.sleep(0.5)\n{NODE.removeprefix(BEGIN)}"
     node = [sys.executable, "-c", BEGIN + late]
-    launcher = f"import os, subprocess\nsubprocess.Popen({node!r}, stdin=subprocess.PIPE)\nos._exit(0)"
+    launcher = (
+        f"import os, subprocess\nsubprocess.Popen({node!r}, stdin=subprocess.PIPE)\nos._exit(0)"
+    )
     subprocess.run([sys.executable, "-c", launcher], stdout=writer, timeout=DEADLINE)
     os.close(writer)
+
     with os.fdopen(reader) as said:
         assert said.read() == "", "it ended before it came to be alive"
 
@@ -151,6 +176,7 @@ def test_a_signal_that_comes_early_ends_the_process_without_a_word(
         assert word(process) == "ready\n"
         process.send_signal(number)
         assert process.communicate(timeout=DEADLINE) == ("", None)
+
     assert process.returncode == (128 + number if code is None else code)
 
 
@@ -162,7 +188,9 @@ def test_nohup_keeps_a_process_from_hearing_that_its_terminal_is_gone() -> None:
 
 
 def test_a_command_gets_python_s_own_signals_back_once_it_has_begun() -> None:
-    code = BEGIN + "begin_command()\nend_as_python_does()\nprint('ready', flush=True)\ntime.sleep(600)"
+    code = (
+        BEGIN + "begin_command()\nend_as_python_does()\nprint('ready', flush=True)\ntime.sleep(600)"
+    )
     with python(code, stderr=subprocess.PIPE) as process:
         assert word(process) == "ready\n"
         process.send_signal(signal.SIGINT)

@@ -26,6 +26,7 @@ def heard(domain: int, arguments: list[str]) -> dict[str, object]:
     found = {name: parameter.value for name, parameter in node.get_parameters_by_prefix("").items()}
     node.destroy_node()
     rclpy.shutdown(context=context)
+
     return found
 
 
@@ -39,7 +40,11 @@ def test_every_name_arrives_at_a_node_as_this_very_text(domain: int) -> None:
 
 
 @settings(max_examples=20)
-@given(texts=st.lists(st.text(st.characters(exclude_characters="\0", codec="utf-8")), min_size=1, max_size=30))
+@given(
+    texts=st.lists(
+        st.text(st.characters(exclude_characters="\0", codec="utf-8")), min_size=1, max_size=30
+    )
+)
 def test_whatever_the_text_it_arrives_as_it_is(module_domain: int, texts: list[str]) -> None:
     found = heard(module_domain, as_rules(texts))
     assert [found[f"x{k}"] for k in range(len(texts))] == texts
@@ -64,9 +69,12 @@ def test_a_text_that_is_no_utf_8_is_refused_by_name() -> None:
         ("", "nothing"),
     ],
 )
-def test_a_value_of_which_ros_would_take_a_part_is_refused_with_how_to_write_it(value: str, taken: str) -> None:
+def test_a_value_of_which_ros_would_take_a_part_is_refused_with_how_to_write_it(
+    value: str, taken: str
+) -> None:
     with pytest.raises(ConfigError) as caught:
         literal(["node", "--ros-args", "-p", f"run:={value}"])
+
     assert str(caught.value).startswith(
         f"-p run:={value}: of this YAML ROS takes {taken}; a text is quoted, -p 'run:=\""
     )
@@ -74,7 +82,8 @@ def test_a_value_of_which_ros_would_take_a_part_is_refused_with_how_to_write_it(
 
 
 @pytest.mark.parametrize(
-    "value", ["3", "0.5", "true", "[0.1, 0.2]", "plain", "'quoted # all'", '"x"', "!!str 3", "/a/b c"]
+    "value",
+    ["3", "0.5", "true", "[0.1, 0.2]", "plain", "'quoted # all'", '"x"', "!!str 3", "/a/b c"],
 )
 def test_a_value_that_ros_takes_whole_is_left_as_it_is(value: str) -> None:
     words = ["node", "--ros-args", "-p", f"x:={value}", "--param", f"y:={value}"]
@@ -82,7 +91,17 @@ def test_a_value_that_ros_takes_whole_is_left_as_it_is(value: str) -> None:
 
 
 def test_arguments_that_are_none_of_ours_are_left_as_they_are() -> None:
-    words = ["node", "-p", "x:=a # b", "--ros-args", "-r", "__ns:=/a: b", "--params-file", "/my # file.yaml", "--"]
+    words = [
+        "node",
+        "-p",
+        "x:=a # b",
+        "--ros-args",
+        "-r",
+        "__ns:=/a: b",
+        "--params-file",
+        "/my # file.yaml",
+        "--",
+    ]
     words += ["-p", "y:=a # b", "--ros-args", "-p"]
     assert literal(words) == words
 
@@ -97,7 +116,9 @@ def written_by_launch(folder: Path, parameters: dict[str, object]) -> Path:
     return file
 
 
-def test_a_text_that_ros2_launch_leaves_without_quotes_arrives_all_the_same(domain: int, tmp_path: Path) -> None:
+def test_a_text_that_ros2_launch_leaves_without_quotes_arrives_all_the_same(
+    domain: int, tmp_path: Path
+) -> None:
     texts = {f"x{k}": text for k, text in enumerate(NAMES)}
     others = {"n": 3, "r": 0.5, "on": True, "list": [1.0, 2.0], "words": ["1e3", "y"]}
     file = written_by_launch(tmp_path, texts | others)
@@ -125,12 +146,18 @@ def files(tmp_path: Path, *contents: str) -> list[str]:
         file = tmp_path / f"{number}.yaml"
         file.write_text(f"/**/control:\n  ros__parameters:\n    {content}\n")
         words += ["--params-file", str(file)]
+
     return words
 
 
 @pytest.mark.parametrize("later", ["fast", "'0.3'", "1", "[0.3]", "true"])
-def test_a_parameter_that_is_given_again_in_another_type_is_refused(tmp_path: Path, later: str) -> None:
-    with pytest.raises(ConfigError, match=r"max_speed of /\*\*/control is .*1\.yaml, but 0\.45 \(float\) in .*0\.yaml"):
+def test_a_parameter_that_is_given_again_in_another_type_is_refused(
+    tmp_path: Path, later: str
+) -> None:
+    with pytest.raises(
+        ConfigError,
+        match=r"max_speed of /\*\*/control is .*1\.yaml, but 0\.45 \(float\) in .*0\.yaml",
+    ):
         literal(files(tmp_path, "max_speed: 0.45", f"max_speed: {later}"))
 
 

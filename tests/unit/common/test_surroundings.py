@@ -15,15 +15,21 @@ def at_home(folder: Path, **variables: str) -> dict[str, str]:
 # --- the domain ---
 
 
-@pytest.mark.parametrize(("text", "domain"), [("0", 0), ("7", 7), ("101", 101), ("232", 232), ("", 0)])
+@pytest.mark.parametrize(
+    ("text", "domain"), [("0", 0), ("7", 7), ("101", 101), ("232", 232), ("", 0)]
+)
 def test_a_domain_is_what_ros_takes_it_for(text: str, domain: int) -> None:
     assert domain_of({"ROS_DOMAIN_ID": text}) == domain
     assert domain_of({}) == 0
 
 
-@pytest.mark.parametrize("text", ["abc", "-1", "233", " 5", "1.0", "²", "010", "0x10", "5 ", "99999999999999999999"])
+@pytest.mark.parametrize(
+    "text", ["abc", "-1", "233", " 5", "1.0", "²", "010", "0x10", "5 ", "99999999999999999999"]
+)
 def test_a_domain_that_ros_refuses_or_reads_as_another_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match=f"^ROS_DOMAIN_ID={text!r} must be a number from 0 to 232$"):
+    with pytest.raises(
+        ConfigError, match=f"^ROS_DOMAIN_ID={text!r} must be a number from 0 to 232$"
+    ):
         settle({"ROS_DOMAIN_ID": text})
 
 
@@ -32,9 +38,15 @@ def test_a_domain_that_ros_refuses_or_reads_as_another_is_refused(text: str) -> 
 
 @pytest.mark.parametrize(
     ("reach", "words"),
-    [("OFF", "no node would find another"), ("localhost", "ROS does not know it"), ("x", "not know")],
+    [
+        ("OFF", "no node would find another"),
+        ("localhost", "ROS does not know it"),
+        ("x", "not know"),
+    ],
 )
-def test_a_discovery_range_with_which_nothing_would_work_is_refused(tmp_path: Path, reach: str, words: str) -> None:
+def test_a_discovery_range_with_which_nothing_would_work_is_refused(
+    tmp_path: Path, reach: str, words: str
+) -> None:
     with pytest.raises(ConfigError, match=f"ROS_AUTOMATIC_DISCOVERY_RANGE={reach}: .*{words}"):
         settle(at_home(tmp_path, ROS_AUTOMATIC_DISCOVERY_RANGE=reach))
 
@@ -67,8 +79,14 @@ def closed(folder: Path) -> Path:
         ({}, "HOME is not set"),
         ({"HOME": ""}, "HOME is not set"),
         ({"HOME": "{closed}"}, "HOME is {closed}, where nothing can be written"),
-        ({"HOME": "{open}", "ROS_HOME": "{closed}"}, "ROS_HOME is {closed}, where nothing can be written"),
-        ({"HOME": "{open}", "ROS_LOG_DIR": "{closed}/x"}, "ROS_LOG_DIR is {closed}/x, where nothing can be written"),
+        (
+            {"HOME": "{open}", "ROS_HOME": "{closed}"},
+            "ROS_HOME is {closed}, where nothing can be written",
+        ),
+        (
+            {"HOME": "{open}", "ROS_LOG_DIR": "{closed}/x"},
+            "ROS_LOG_DIR is {closed}/x, where nothing can be written",
+        ),
     ],
 )
 def test_where_ros_has_no_place_for_its_logs_it_gets_one_and_a_line_says_so(
@@ -85,7 +103,9 @@ def test_where_ros_has_no_place_for_its_logs_it_gets_one_and_a_line_says_so(
     Path(environment["ROS_LOG_DIR"]).rmdir()
 
 
-def test_where_ros_can_write_its_logs_nothing_is_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_where_ros_can_write_its_logs_nothing_is_changed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     environment = at_home(tmp_path / "new")
     settle(environment)
     assert environment == at_home(tmp_path / "new")
@@ -108,17 +128,24 @@ def test_keys_are_refused_where_dds_has_no_security(tmp_path: Path) -> None:
 # --- the middleware ---
 
 
-def test_a_middleware_that_the_wheels_lack_is_given_up_with_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_middleware_that_the_wheels_lack_is_given_up_with_a_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     environment = {"RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp"}
     use_own_rmw(environment)
     assert environment == {}
     assert capsys.readouterr().err == (
-        f"note: RMW_IMPLEMENTATION=rmw_cyclonedds_cpp is not installed in {sys.prefix}: rmw_fastrtps_cpp is used\n"
+        f"note: RMW_IMPLEMENTATION=rmw_cyclonedds_cpp is not installed in {sys.prefix}: "
+        "rmw_fastrtps_cpp is used\n"
     )
 
 
-@pytest.mark.parametrize("environment", [{}, {"RMW_IMPLEMENTATION": ""}, {"RMW_IMPLEMENTATION": "rmw_fastrtps_cpp"}])
-def test_a_middleware_that_is_there_is_kept(environment: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "environment", [{}, {"RMW_IMPLEMENTATION": ""}, {"RMW_IMPLEMENTATION": "rmw_fastrtps_cpp"}]
+)
+def test_a_middleware_that_is_there_is_kept(
+    environment: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
     before = dict(environment)
     use_own_rmw(environment)
     assert environment == before
@@ -136,7 +163,8 @@ def test_an_installed_ros_chooses_its_middleware_itself(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    ("text", "namespace"), [("", ""), ("/", ""), ("arm", "/arm"), ("/lab/arm_2/", "/lab/arm_2"), ("a//b", "/a/b")]
+    ("text", "namespace"),
+    [("", ""), ("/", ""), ("arm", "/arm"), ("/lab/arm_2/", "/lab/arm_2"), ("a//b", "/a/b")],
 )
 def test_a_namespace_begins_with_a_slash_and_ends_without(text: str, namespace: str) -> None:
     assert namespace_of(text) == namespace

@@ -28,11 +28,17 @@ def heard(engaged: bool = True, stamp: float = 100.0) -> Teleoperator:
 
 
 def test_the_constants_are_those_of_the_messages() -> None:
-    assert {mark.name: int(mark) for mark in Mark} == {name: getattr(TeleopCommand, name) for name in Mark.__members__}
-    assert {s.name: int(s) for s in ActionSource} == {n: getattr(ActionMessage, n) for n in ActionSource.__members__}
+    assert {mark.name: int(mark) for mark in Mark} == {
+        name: getattr(TeleopCommand, name) for name in Mark.__members__
+    }
+    assert {s.name: int(s) for s in ActionSource} == {
+        n: getattr(ActionMessage, n) for n in ActionSource.__members__
+    }
 
 
-def test_the_policy_acts_until_a_person_holds_the_dead_man_button_and_again_once_they_let_go() -> None:
+def test_the_policy_acts_until_a_person_holds_the_dead_man_button_and_again_once_they_let_go() -> (
+    None
+):
     person = Teleoperator(OPTIONS)
     for command, source, action in (
         (None, ActionSource.POLICY, OWN),
@@ -48,7 +54,9 @@ def test_the_policy_acts_until_a_person_holds_the_dead_man_button_and_again_once
 
 
 @pytest.mark.parametrize("late", [0.26, -0.26, 1e9])
-def test_a_wish_that_is_too_old_or_lies_ahead_holds_the_arm_and_does_not_give_it_back(late: float) -> None:
+def test_a_wish_that_is_too_old_or_lies_ahead_holds_the_arm_and_does_not_give_it_back(
+    late: float,
+) -> None:
     said, by = heard().answer(OWN, 100.0 + late)
     assert (said.tolist(), by) == ([0.0, 0.0, 0.0], ActionSource.HUMAN)
 
@@ -79,10 +87,14 @@ def test_success_alone_is_an_end_by_the_task() -> None:
 
 
 @given(st.lists(anything, min_size=0, max_size=5))
-def test_a_wish_is_three_finite_numbers_from_minus_one_to_one_or_refused(action: list[float]) -> None:
+def test_a_wish_is_three_finite_numbers_from_minus_one_to_one_or_refused(
+    action: list[float],
+) -> None:
     right = len(action) == 3 and all(-1.0 <= value <= 1.0 for value in action)  # false for NaN
     if right:
-        np.testing.assert_array_equal(Command(0.0, np.array(action, np.float32), True).action, action)
+        np.testing.assert_array_equal(
+            Command(0.0, np.array(action, np.float32), True).action, action
+        )
     else:
         with pytest.raises(DataError, match="was ignored"):
             Command(0.0, np.array(action, np.float32), True)
@@ -112,12 +124,16 @@ LIMITS = Limits(
 
 
 @given(
-    wishes=st.lists(st.tuples(st.tuples(anything, anything, anything), st.booleans(), near_or_far), max_size=8),
+    wishes=st.lists(
+        st.tuples(st.tuples(anything, anything, anything), st.booleans(), near_or_far), max_size=8
+    ),
     now=near_or_far,
     at=st.tuples(st.floats(0.36, 0.8), st.floats(-0.35, 0.35), st.floats(-0.08, 0.388)),
 )
 def test_whatever_a_person_sends_no_command_leaves_the_gates_limits_and_no_step_is_without_a_source(
-    wishes: list[tuple[tuple[float, float, float], bool, float]], now: float, at: tuple[float, float, float]
+    wishes: list[tuple[tuple[float, float, float], bool, float]],
+    now: float,
+    at: tuple[float, float, float],
 ) -> None:
     person = Teleoperator(OPTIONS)
     for action, engaged, stamp in wishes:
@@ -125,6 +141,7 @@ def test_whatever_a_person_sends_no_command_leaves_the_gates_limits_and_no_step_
             person.hear(Command(stamp, np.array(action, np.float32), engaged))
         except DataError:
             continue
+
     action, source = person.answer(OWN, now)
     assert source in ActionSource
     assert np.isfinite(action).all()

@@ -10,7 +10,14 @@ FLAGS = tuple(Errors.get_fields_and_field_types())
 
 
 def test_the_modes_are_frankas() -> None:
-    wanted = [faults.OTHER, faults.IDLE, faults.MOVE, faults.GUIDING, faults.REFLEX, faults.USER_STOPPED]
+    wanted = [
+        faults.OTHER,
+        faults.IDLE,
+        faults.MOVE,
+        faults.GUIDING,
+        faults.REFLEX,
+        faults.USER_STOPPED,
+    ]
     names = ("OTHER", "IDLE", "MOVE", "GUIDING", "REFLEX", "USER_STOPPED")
     assert [getattr(FrankaRobotState, f"ROBOT_MODE_{name}") for name in names] == wanted
     assert FrankaRobotState.ROBOT_MODE_AUTOMATIC_ERROR_RECOVERY == faults.RECOVERING
@@ -33,7 +40,11 @@ def test_only_a_robot_in_a_mode_that_takes_commands_and_without_a_flag_may_be_co
         (faults.REFLEX, ["cartesian_reflex"], FaultKind.REFLEX),
         (faults.REFLEX, ["joint_position_limits_violation"], FaultKind.JOINT_LIMIT),
         (faults.REFLEX, ["joint_velocity_violation"], FaultKind.JOINT_LIMIT),
-        (faults.REFLEX, ["cartesian_motion_generator_joint_position_limits_violation"], FaultKind.JOINT_LIMIT),
+        (
+            faults.REFLEX,
+            ["cartesian_motion_generator_joint_position_limits_violation"],
+            FaultKind.JOINT_LIMIT,
+        ),
         (faults.REFLEX, ["communication_constraints_violation"], FaultKind.COMMUNICATION),
         (faults.OTHER, ["communication_constraints_violation"], FaultKind.CONNECTION),
         (faults.USER_STOPPED, [], FaultKind.USER_STOP),
@@ -46,13 +57,18 @@ def test_only_a_robot_in_a_mode_that_takes_commands_and_without_a_flag_may_be_co
         (faults.MOVE, [], FaultKind.NONE),
     ],
 )
-def test_a_robot_state_means_this_kind_of_fault(mode: int, flags: list[str], kind: FaultKind) -> None:
+def test_a_robot_state_means_this_kind_of_fault(
+    mode: int, flags: list[str], kind: FaultKind
+) -> None:
     assert judge(mode, flags).kind is kind
 
 
 def test_a_robot_never_heard_of_is_not_healthy_and_one_that_falls_silent_is_lost() -> None:
     health = RobotHealth(2.0)
-    assert (health.fault(0.0).kind, health.fault(0.0).text) == (FaultKind.CONNECTION, "robot: no state yet")
+    assert (health.fault(0.0).kind, health.fault(0.0).text) == (
+        FaultKind.CONNECTION,
+        "robot: no state yet",
+    )
     assert not health.may_recover
     health.hear(faults.MOVE, [], 10.0)
     assert not health.fault(12.0)

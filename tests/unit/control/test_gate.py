@@ -171,6 +171,7 @@ def test_a_hold_that_the_bridge_refuses_is_tried_again_and_in_the_end_not_called
         if len(well.targets) > len(well.records):
             well.acknowledge(taken=False, text="the arm is on its way home")
         well.live()
+
     assert [said[0] for said in well.answers] == [False]
     assert "on its way home" in well.answers[0][1]
     assert 3 < len(well.targets) < 20
@@ -238,8 +239,10 @@ def test_poses_that_waited_while_control_was_held_up_command_nothing(well: Desk)
         (HOME + [0.01 * k, 0.0, 0.0], well.moment().stamp + k * 10_000_000) for k in range(1, 20)
     ]
     well.steady += 2.0  # SIGSTOP, say
+
     for position, stamp in old:
         well.gate.pose("base", Pose(position, DOWN), stamp)
+
     well.permission.robot(MOVE, [], True)
     well.tick()
     assert len(well.targets) == 1
@@ -258,6 +261,7 @@ def test_a_robot_that_was_not_heard_to_be_well_is_not_commanded_not_even_to_hold
     desk.be_at(HOME)
     if mode is not None:
         desk.permission.robot(mode, [], False)
+
     desk.tick()
     desk.act()
     desk.stop()
@@ -275,12 +279,14 @@ def test_nothing_is_commanded_from_a_pose_in_another_frame(desk: Desk, frame: st
         desk.permission.robot(IDLE, [], True)
         desk.be_at(HOME, frame=frame)
         desk.tick()
+
     desk.gate.act(Request(desk.moment().stamp, np.ones(3), False, None))
     for _ in range(50):
         desk.steady += 0.02
         desk.permission.robot(IDLE, [], True)
         desk.be_at(HOME, frame=frame)
         desk.tick()
+
     assert desk.targets == []
     assert Reason.NO_POSE in desk.records[0][1].reasons
     assert "frame" in desk.gate.whereabouts.complaint
@@ -318,6 +324,7 @@ def test_a_stop_outlives_its_keeper(well: Desk) -> None:
         assert all(t.position.tolist() == HOME.tolist() for t, _ in well.targets[sent:]), (
             "nothing moves before ack"
         )
+
     well.gate.release()
     well.restart()
     well.live(0.5)
@@ -372,6 +379,7 @@ def test_old_recoveries_do_not_count_for_ever_after_a_restart(well: Desk) -> Non
         well.steady += 1000.0
         well.restart()
         well.permission.robot(REFLEX, ["joint_reflex"], True)
+
     assert well.recoveries == 4
 
 
@@ -452,5 +460,6 @@ def test_what_cannot_be_lifted_on_the_disk_goes_on_holding(
     monkeypatch.setattr(Path, "unlink", denied)
     with pytest.raises(Exception, match="Permission denied"):
         lift()
+
     well.live()
     assert well.faults[-1].kind is FaultKind.OPERATOR

@@ -8,14 +8,18 @@ from wayfarer_core.safety import RecoveryBudget
 
 
 @given(st.integers(0, 5), st.lists(st.floats(0.0, 30.0), max_size=200))
-def test_there_are_never_more_recoveries_in_the_window_than_allowed(attempts: int, waits: list[float]) -> None:
+def test_there_are_never_more_recoveries_in_the_window_than_allowed(
+    attempts: int, waits: list[float]
+) -> None:
     budget, now, tried = RecoveryBudget(attempts, window=60.0, pause=1.0), 0.0, []
     for wait in waits:
         now += wait
         if budget.try_now(now):
             tried.append(now)
+
     for start in tried:
         assert sum(start <= when <= start + 60.0 for when in tried) <= attempts
+
     assert all(b - a >= 1.0 for a, b in pairwise(tried))
 
 
@@ -36,7 +40,9 @@ def test_recoveries_far_apart_do_not_add_up() -> None:
 def test_negative_limits_are_refused() -> None:
     with pytest.raises(ConfigError, match="-1 attempts"):
         RecoveryBudget(-1, 1.0, 1.0)
+
     with pytest.raises(ConfigError, match=r"0.0 s.*must be positive"):
         RecoveryBudget(1, 0.0, 1.0)  # would count none
+
     with pytest.raises(ConfigError, match="nan s"):
         RecoveryBudget(1, float("nan"), 1.0)

@@ -71,6 +71,7 @@ def test_a_stop_that_cannot_be_written_is_in_force_all_the_same(
     keeper.force(stopped="stopped by the operator")
     with pytest.raises(DataError, match="No space left"):
         keeper.save()
+
     assert keeper.stops.stopped
     monkeypatch.undo()
     keeper.save()
@@ -90,6 +91,7 @@ def test_what_cannot_be_lifted_on_the_disk_stays_in_force(
     monkeypatch.setattr(Path, "unlink", denied)
     with pytest.raises(DataError, match="Permission denied"):
         keeper.lift(stopped="")
+
     assert keeper.stops.stopped
 
 

@@ -15,6 +15,7 @@ def sent(*stamps: int, now: float = 0.0) -> Underway:
     for number, stamp in enumerate(stamps):
         decision = Decision(TARGET, np.full(3, float(number)), Reason(0))
         underway.send(stamp, request(stamp), decision, now, lambda _taken, _text: None)
+
     return underway
 
 

@@ -92,6 +92,7 @@ def test_no_pose_from_before_the_clock_was_set_back_is_taken_for_one_of_now(
     now = capture + MAX_AGE + 0.001 + age
     if now < 3.0:
         return
+
     where.watch(later(3.001, jump=-back))
     where.hear(names.BASE_FRAME, HERE, later(capture).stamp, later(max(now, 3.001), jump=-back))
     assert where.at(later(max(now, 3.001), jump=-back)) is None
@@ -105,6 +106,7 @@ def test_once_the_clock_has_passed_where_it_was_set_back_poses_are_believed_agai
             names.BASE_FRAME, HERE, later(seconds, jump=-2.0).stamp, later(seconds, jump=-2.0)
         )
         assert where.at(later(seconds, jump=-2.0)) is None
+
     where.hear(names.BASE_FRAME, HERE, later(3.4, jump=-2.0).stamp, later(3.4, jump=-2.0))
     assert where.at(later(3.4, jump=-2.0)) is HERE
 

@@ -6,9 +6,9 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from wayfarer_core.cube import FACE_NORMALS, FACES, top_face, top_faces
 
-unit_quaternions = (st.tuples(*[st.floats(-1.0, 1.0)] * 4).map(np.array).filter(lambda q: np.linalg.norm(q) > 0.1)).map(
-    lambda q: q / np.linalg.norm(q)
-)
+unit_quaternions = (
+    st.tuples(*[st.floats(-1.0, 1.0)] * 4).map(np.array).filter(lambda q: np.linalg.norm(q) > 0.1)
+).map(lambda q: q / np.linalg.norm(q))
 
 
 def face_up(face: str) -> NDArray[np.float64]:
@@ -43,7 +43,9 @@ def test_each_face_is_found_when_it_points_up(face: str) -> None:
 
 @pytest.mark.parametrize("face", FACES)
 @pytest.mark.parametrize("turn", [0.3, 1.5, 3.0])
-def test_turning_the_cube_about_the_vertical_does_not_change_its_top(face: str, turn: float) -> None:
+def test_turning_the_cube_about_the_vertical_does_not_change_its_top(
+    face: str, turn: float
+) -> None:
     turned = Rotation.from_rotvec([0, 0, turn]) * Rotation.from_quat(face_up(face))
     assert top_face(turned.as_quat()) == face
 
@@ -51,19 +53,27 @@ def test_turning_the_cube_about_the_vertical_does_not_change_its_top(face: str, 
 @pytest.mark.parametrize("face", FACES)
 @pytest.mark.parametrize("axis", [[1, 0, 0], [0, 1, 0], [-1, 0, 0], [0.7, 0.7, 0]])
 def test_a_cube_tilted_by_less_than_45_degrees_keeps_its_top(face: str, axis: list[float]) -> None:
-    tilted = Rotation.from_rotvec(np.radians(40) * np.array(axis)) * Rotation.from_quat(face_up(face))
+    tilted = Rotation.from_rotvec(np.radians(40) * np.array(axis)) * Rotation.from_quat(
+        face_up(face)
+    )
     assert top_face(tilted.as_quat()) == face
 
 
 @given(unit_quaternions)
-def test_the_top_face_is_the_one_whose_turned_normal_is_highest(quaternion: NDArray[np.float64]) -> None:
-    heights = Rotation.from_quat(quaternion).apply(np.array(list(FACE_NORMALS.values()), float))[:, 2]
+def test_the_top_face_is_the_one_whose_turned_normal_is_highest(
+    quaternion: NDArray[np.float64],
+) -> None:
+    heights = Rotation.from_quat(quaternion).apply(np.array(list(FACE_NORMALS.values()), float))[
+        :, 2
+    ]
     assume(np.sort(heights)[-1] - np.sort(heights)[-2] > 1e-6)  # a tie may go either way
     assert top_face(quaternion) == FACES[int(np.argmax(heights))]
 
 
 @given(unit_quaternions)
-def test_a_quaternion_and_its_negative_are_the_same_orientation(quaternion: NDArray[np.float64]) -> None:
+def test_a_quaternion_and_its_negative_are_the_same_orientation(
+    quaternion: NDArray[np.float64],
+) -> None:
     assert top_face(quaternion) == top_face(-quaternion)
 
 

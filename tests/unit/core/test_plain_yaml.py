@@ -1,4 +1,7 @@
-"""YAML that somebody else may have written: what hostile and damaged files cost, and what is said of them."""
+"""YAML that somebody else may have written.
+
+What hostile and damaged files cost, and what is said of them.
+"""
 
 import contextlib
 import time
@@ -30,7 +33,11 @@ def test_plain_values_are_read_and_dates_stay_text() -> None:
 
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers(-(2**64), 2**64) | st.floats(allow_nan=False) | st.text(),
+        st.none()
+        | st.booleans()
+        | st.integers(-(2**64), 2**64)
+        | st.floats(allow_nan=False)
+        | st.text(),
         lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
         max_leaves=20,
     )
@@ -61,7 +68,9 @@ def test_what_was_dumped_reads_back(content: object) -> None:
         (b"\xff\xfea\x00", "byte 0 is not UTF-8"),
     ],
 )
-def test_what_is_hostile_or_damaged_costs_little_and_is_one_error_in_one_line(text: str | bytes, words: str) -> None:
+def test_what_is_hostile_or_damaged_costs_little_and_is_one_error_in_one_line(
+    text: str | bytes, words: str
+) -> None:
     began = time.process_time()
     with pytest.raises(ValueError, match=words) as caught:
         parse(text)
@@ -79,9 +88,13 @@ def test_a_file_is_named_in_its_error(tmp_path: Path) -> None:
     file = tmp_path / "run.yaml"
     with pytest.raises(DataError, match=rf"cannot read {file}: No such file"):
         read(file)
+
     file.write_bytes(b"a: \xff")
     with pytest.raises(DataError, match=rf"cannot read {file}: byte 3 is not UTF-8"):
         read(file)
+
     file.write_text(f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 5\n")
-    with pytest.raises(DataError, match=rf"{file} is a Git LFS pointer and not the file itself: `git lfs pull`"):
+    with pytest.raises(
+        DataError, match=rf"{file} is a Git LFS pointer and not the file itself: `git lfs pull`"
+    ):
         read(file)

@@ -8,7 +8,9 @@ from wayfarer_core.provenance import UNKNOWN, commit
 
 def test_the_commit_is_the_source_tree_s() -> None:
     commit.cache_clear()
-    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True)
+    head = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True
+    )
     if head.returncode:
         assert commit() == UNKNOWN  # an unpacked archive
     else:

@@ -5,7 +5,11 @@ from wayfarer_msgs.msg import Fault as FaultMessage
 
 
 def constants(message: type) -> dict[str, int]:
-    return {name: getattr(message, name) for name in dir(type(message)) if name.isupper() and name[0] != "_"}
+    return {
+        name: getattr(message, name)
+        for name in dir(type(message))
+        if name.isupper() and name[0] != "_"
+    }
 
 
 def test_the_kinds_of_fault_are_the_messages_constants() -> None:

@@ -63,4 +63,6 @@ def test_a_matrix_and_its_quaternion_are_the_same_rotation(q: np.ndarray) -> Non
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_half_a_turn_has_no_w_to_divide_by(axis: int) -> None:
-    np.testing.assert_allclose(quaternion_of_matrix(2.0 * np.diag(np.eye(3)[axis]) - np.eye(3)), np.eye(4)[axis])
+    np.testing.assert_allclose(
+        quaternion_of_matrix(2.0 * np.diag(np.eye(3)[axis]) - np.eye(3)), np.eye(4)[axis]
+    )

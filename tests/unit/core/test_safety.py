@@ -30,14 +30,20 @@ SLACK = 1e-9  # m, as the gate's own
 HOLDS = Reason.STOPPED | Reason.NOT_FINITE | Reason.STALE | Reason.SILENT
 
 ordinary = st.floats(-2.0, 2.0)
-anything = st.one_of(ordinary, st.floats(), st.sampled_from([0.0, -0.0, 5e-324, -1e308, 1e308, math.inf, math.nan]))
+anything = st.one_of(
+    ordinary, st.floats(), st.sampled_from([0.0, -0.0, 5e-324, -1e308, 1e308, math.inf, math.nan])
+)
 not_negative = st.one_of(
-    st.floats(0.0, 2.0), st.floats(0.0, allow_nan=False, allow_infinity=False), st.sampled_from([0.0, 5e-324, 1e308])
+    st.floats(0.0, 2.0),
+    st.floats(0.0, allow_nan=False, allow_infinity=False),
+    st.sampled_from([0.0, 5e-324, 1e308]),
 )
 finite = st.one_of(ordinary, st.floats(allow_nan=False, allow_infinity=False))
 
 
-rotations = st.tuples(*[st.floats(-1.0, 1.0)] * 4).map(np.array).filter(lambda q: np.linalg.norm(q) > 0.1)
+rotations = (
+    st.tuples(*[st.floats(-1.0, 1.0)] * 4).map(np.array).filter(lambda q: np.linalg.norm(q) > 0.1)
+)
 quaternions = rotations.map(lambda q: q / np.linalg.norm(q))
 
 
@@ -52,7 +58,9 @@ def any_limits(draw: st.DrawFn) -> Limits:
     if draw(st.booleans()) or (corners[0] == corners[1]).any():
         with np.errstate(over="ignore"):
             corners[1] = np.nextafter(corners[0], np.inf)
+
     assume(np.isfinite(corners).all())
+
     return Limits(
         action_scale=draw(not_negative),
         max_step=draw(not_negative),
@@ -71,7 +79,9 @@ def any_limits(draw: st.DrawFn) -> Limits:
 def sensible_limits(draw: st.DrawFn) -> Limits:
     """Limits of an arm's size, zeros included, so that most decisions are commands."""
     zero_or = st.sampled_from([0.0, 0.01, 0.125, 1.0])
-    return replace(LIMITS, action_scale=draw(zero_or), max_step=draw(zero_or), max_speed=draw(zero_or))
+    return replace(
+        LIMITS, action_scale=draw(zero_or), max_step=draw(zero_or), max_speed=draw(zero_or)
+    )
 
 
 def poses(positions: st.SearchStrategy[NDArray[np.float64]]) -> st.SearchStrategy[Pose]:
@@ -90,7 +100,9 @@ def any_situation(draw: st.DrawFn) -> Situation:
     )
 
 
-inside = st.tuples(st.floats(0.36, 0.80), st.floats(-0.35, 0.35), st.floats(-0.08, 0.388)).map(np.array)
+inside = st.tuples(st.floats(0.36, 0.80), st.floats(-0.35, 0.35), st.floats(-0.08, 0.388)).map(
+    np.array
+)
 near = vectors(st.floats(-0.2, 1.0))  # inside the ordinary box, or not far from it
 
 
@@ -98,8 +110,12 @@ def at(position: NDArray[np.float64], quaternion: NDArray[np.float64] = DOWN) ->
     return Pose(position, quaternion)
 
 
-def situation(position: NDArray[np.float64] = CENTRE, last_stamp: float = 9.5, **changes: object) -> Situation:
-    plain = Situation(now=10.0, pose=at(position), robot_error=False, stopped=False, last_stamp=last_stamp)
+def situation(
+    position: NDArray[np.float64] = CENTRE, last_stamp: float = 9.5, **changes: object
+) -> Situation:
+    plain = Situation(
+        now=10.0, pose=at(position), robot_error=False, stopped=False, last_stamp=last_stamp
+    )
     return replace(plain, **changes)  # type: ignore[arg-type]
 
 
@@ -109,6 +125,7 @@ def assert_safe(decision: Decision, limits: Limits, pose: Pose | None, time_give
         assert decision.reasons
         assert np.isnan(decision.executed).all(), "a number for what did not happen"
         return
+
     assert pose is not None
     assert np.isfinite(decision.executed).all()
     assert (np.abs(decision.executed) <= 1.0).all()
@@ -121,13 +138,24 @@ def assert_safe(decision: Decision, limits: Limits, pose: Pose | None, time_give
     assert length <= limits.max_step * (1 + SLACK) + SLACK
     assert length <= limits.max_speed * time_given * (1 + SLACK) + SLACK
     assert abs(np.linalg.norm(decision.target.quaternion) - 1.0) < 2e-3
-    assert angle_between(pose.quaternion, decision.target.quaternion) <= limits.max_turn * time_given + 3e-3
+    assert (
+        angle_between(pose.quaternion, decision.target.quaternion)
+        <= limits.max_turn * time_given + 3e-3
+    )
 
 
 def time_given(limits: Limits, decision: Decision, stamp: float, last_stamp: float) -> float:
-    """Time [s] in which a target may be reached: since the last command, at most a period; a hold has a period."""
+    """Time [s] in which a target may be reached: since the last command, at most a period.
+
+    A hold has a period.
+    """
     since = stamp - last_stamp
-    return since if since < limits.control_period and not decision.reasons & HOLDS else limits.control_period
+
+    return (
+        since
+        if since < limits.control_period and not decision.reasons & HOLDS
+        else limits.control_period
+    )
 
 
 @settings(max_examples=150)
@@ -146,25 +174,36 @@ def test_no_input_at_all_yields_a_command_outside_the_limits(
 
 def test_the_corners_of_floating_point_are_safe_in_every_combination_tried() -> None:
     rng = np.random.default_rng(0)
-    sizes = np.array([0.0, 5e-324, 1e-308, 1e-17, 1e-9, 0.01, 0.125, 0.5, 1.0, 3.0, 1e10, 1e160, 1e308])
+    sizes = np.array(
+        [0.0, 5e-324, 1e-308, 1e-17, 1e-9, 0.01, 0.125, 0.5, 1.0, 3.0, 1e10, 1e160, 1e308]
+    )
     numbers = np.concatenate([sizes, -sizes, [math.nan, math.inf, -math.inf]])
     sent = 0
+
     with np.errstate(all="ignore"):
         for _ in range(5000):
             corners = np.sort(rng.choice(numbers[:-3], (2, 3)), axis=0)
-            corners[1] = np.where(corners[0] == corners[1], np.nextafter(corners[0], np.inf), corners[1])
+            corners[1] = np.where(
+                corners[0] == corners[1], np.nextafter(corners[0], np.inf), corners[1]
+            )
             scale, step, speed, age, silence = rng.choice(sizes, 5)
             period = rng.choice(sizes[1:])
             box = tuple(corners[0]), tuple(corners[1])
-            limits = Limits(scale, step, speed, 0.5, *box, (1.0, 0.0, 0.0, 0.0), period, age, silence)
+            limits = Limits(
+                scale, step, speed, 0.5, *box, (1.0, 0.0, 0.0, 0.0), period, age, silence
+            )
             at_corner = corners[rng.integers(2, size=3), np.arange(3)]
             position = at_corner if rng.random() < 0.5 else rng.choice(numbers, 3)
             last = rng.choice(numbers)
             decision = decide(
-                limits, rng.choice(numbers, 3), 10.0, situation(position, last, now=rng.choice([10.0, last]))
+                limits,
+                rng.choice(numbers, 3),
+                10.0,
+                situation(position, last, now=rng.choice([10.0, last])),
             )
             assert_safe(decision, limits, at(position), time_given(limits, decision, 10.0, last))
             sent += decision.target is not None
+
     assert sent > 500
 
 
@@ -175,7 +214,9 @@ def test_an_action_in_time_stays_within_every_limit_whatever_the_limits(
 ) -> None:
     with np.errstate(all="ignore"):
         decision = decide(limits, action, 10.0, situation(position, last_stamp=10.0 - since))
-        assert_safe(decision, limits, at(position), time_given(limits, decision, 10.0, 10.0 - since))
+        assert_safe(
+            decision, limits, at(position), time_given(limits, decision, 10.0, 10.0 - since)
+        )
 
 
 @settings(max_examples=150)
@@ -189,7 +230,9 @@ def test_what_is_executed_differs_from_what_was_asked_only_with_a_reason(
     if not decision.reasons:
         assert decision.target is not None
         assert decision.executed == pytest.approx(action, abs=1e-9)
-        assert decision.target.position == pytest.approx(position + limits.action_scale * action, abs=1e-12)
+        assert decision.target.position == pytest.approx(
+            position + limits.action_scale * action, abs=1e-12
+        )
 
 
 @settings(max_examples=100)
@@ -229,7 +272,11 @@ def test_nothing_is_sent_while_the_robot_reports_an_error(
 
 @given(vectors(anything), anything, inside, anything, anything)
 def test_a_stopped_arm_holds_whatever_is_asked(
-    action: NDArray[np.float64], stamp: float, position: NDArray[np.float64], now: float, last: float
+    action: NDArray[np.float64],
+    stamp: float,
+    position: NDArray[np.float64],
+    now: float,
+    last: float,
 ) -> None:
     decision = decide(LIMITS, action, stamp, situation(position, last, now=now, stopped=True))
     assert decision.reasons == Reason.STOPPED
@@ -260,11 +307,17 @@ def test_a_time_that_is_not_finite_is_answered_with_a_hold(bad: float) -> None:
 
 
 @pytest.mark.parametrize("stopped", [True, False])
-@pytest.mark.parametrize("position", [np.array([math.nan, 0, 0]), np.array([0, math.inf, 0]), np.zeros(2), np.zeros(7)])
-def test_nothing_is_sent_to_an_arm_whose_pose_is_unknown(position: NDArray[np.float64], stopped: bool) -> None:
+@pytest.mark.parametrize(
+    "position", [np.array([math.nan, 0, 0]), np.array([0, math.inf, 0]), np.zeros(2), np.zeros(7)]
+)
+def test_nothing_is_sent_to_an_arm_whose_pose_is_unknown(
+    position: NDArray[np.float64], stopped: bool
+) -> None:
     decision = decide(LIMITS, np.zeros(3), 10.0, situation(position, stopped=stopped))
     assert decision.target is None
-    assert decision.reasons == (Reason.NOT_FINITE | Reason.STOPPED if stopped else Reason.NOT_FINITE)
+    assert decision.reasons == (
+        Reason.NOT_FINITE | Reason.STOPPED if stopped else Reason.NOT_FINITE
+    )
 
 
 @pytest.mark.parametrize("last", [10.0, 10.0 + 1e-9, 11.0, math.inf, math.nan])
@@ -300,8 +353,12 @@ def test_a_step_that_is_too_long_is_shortened_and_keeps_its_direction() -> None:
     assert decision.executed == pytest.approx(0.4 * np.array([0.6, 0.8, 0.0]))
 
 
-@pytest.mark.parametrize(("since", "reach"), [(0.1, 0.045), (0.2, 0.09), (5.0, 0.125), (math.inf, 0.125)])
-def test_a_step_is_no_longer_than_the_speed_allows_in_the_time_since_the_last(since: float, reach: float) -> None:
+@pytest.mark.parametrize(
+    ("since", "reach"), [(0.1, 0.045), (0.2, 0.09), (5.0, 0.125), (math.inf, 0.125)]
+)
+def test_a_step_is_no_longer_than_the_speed_allows_in_the_time_since_the_last(
+    since: float, reach: float
+) -> None:
     decision = decide(LIMITS, np.array([0.0, 1.0, 0.0]), 10.0, situation(last_stamp=10.0 - since))
     assert decision.target is not None
     assert decision.target.position == pytest.approx(CENTRE + np.array([0.0, reach, 0.0]))
@@ -312,11 +369,14 @@ def test_a_pause_does_not_save_up_speed() -> None:
     slow = replace(LIMITS, max_speed=0.1)
     decision = decide(slow, np.array([0.0, 1.0, 0.0]), 10.0, situation(last_stamp=-1000.0))
     assert decision.target is not None
-    assert decision.target.position == pytest.approx(CENTRE + np.array([0.0, 0.05, 0.0]))  # one control period's worth
+    # one control period's worth
+    assert decision.target.position == pytest.approx(CENTRE + np.array([0.0, 0.05, 0.0]))
 
 
 def test_a_target_beyond_the_box_is_moved_onto_its_surface() -> None:
-    decision = decide(LIMITS, np.array([1.0, 0.0, 0.0]), 10.0, situation(np.array([0.75, 0.0, 0.1])))
+    decision = decide(
+        LIMITS, np.array([1.0, 0.0, 0.0]), 10.0, situation(np.array([0.75, 0.0, 0.1]))
+    )
     assert decision.reasons == Reason.WORKSPACE
     assert decision.target is not None
     assert decision.target.position == pytest.approx([0.80, 0.0, 0.1])
@@ -394,13 +454,17 @@ def test_a_turned_hand_is_led_back_at_a_bounded_rate_and_a_reason_given(angle: f
         assert turned <= LIMITS.max_turn * LIMITS.control_period + 1e-9
         if (decision.target.quaternion == DOWN).all():
             break
+
         assert decision.reasons == Reason.TURNED
         pose, turns = decision.target, turns + 1
+
     assert turns == math.ceil(abs(angle) / (LIMITS.max_turn * LIMITS.control_period)) - 1
 
 
 @given(inside, quaternions)
-def test_a_hold_keeps_the_hand_as_it_measurably_is(position: NDArray[np.float64], q: NDArray[np.float64]) -> None:
+def test_a_hold_keeps_the_hand_as_it_measurably_is(
+    position: NDArray[np.float64], q: NDArray[np.float64]
+) -> None:
     decision = hold(LIMITS, at(position, q), Reason.STOPPED)
     assert decision.target is not None
     assert (decision.target.quaternion == q).all()
@@ -408,7 +472,8 @@ def test_a_hold_keeps_the_hand_as_it_measurably_is(position: NDArray[np.float64]
 
 
 @pytest.mark.parametrize(
-    "orientation", [(0.0, 0.0, 0.0, 0.0), (0.5, 0.5, 0.0, 0.0), (math.nan, 0.0, 0.0, 1.0), (1.0, 0.0, 0.0)]
+    "orientation",
+    [(0.0, 0.0, 0.0, 0.0), (0.5, 0.5, 0.0, 0.0), (math.nan, 0.0, 0.0, 1.0), (1.0, 0.0, 0.0)],
 )
 def test_an_orientation_that_is_no_rotation_is_refused(orientation: tuple[float, ...]) -> None:
     with pytest.raises(ConfigError, match="is no rotation"):
@@ -417,7 +482,9 @@ def test_an_orientation_that_is_no_rotation_is_refused(orientation: tuple[float,
 
 def test_the_reasons_are_the_constants_of_the_message_bit_for_bit() -> None:
     of_message = {
-        key: getattr(ExecutedAction, key) for key in dir(ExecutedAction) if key.isupper() and key != "SLOT_TYPES"
+        key: getattr(ExecutedAction, key)
+        for key in dir(ExecutedAction)
+        if key.isupper() and key != "SLOT_TYPES"
     }
     assert of_message == {reason.name: reason.value for reason in Reason}
     assert len(of_message) == 15
@@ -426,7 +493,8 @@ def test_the_reasons_are_the_constants_of_the_message_bit_for_bit() -> None:
 
 @pytest.mark.parametrize("bad", [-1e-9, -1.0, math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize(
-    "name", ["action_scale", "max_step", "max_speed", "max_turn", "max_age", "silence", "control_period"]
+    "name",
+    ["action_scale", "max_step", "max_speed", "max_turn", "max_age", "silence", "control_period"],
 )
 def test_a_limit_that_is_negative_or_not_finite_is_refused_by_name(name: str, bad: float) -> None:
     with pytest.raises(ConfigError, match=name):
@@ -449,7 +517,9 @@ def test_a_control_period_of_zero_is_refused() -> None:
         ((0.1, 0.2), (0.8, 0.3)),
     ],
 )
-def test_a_workspace_that_is_no_box_is_refused(low: tuple[float, ...], high: tuple[float, ...]) -> None:
+def test_a_workspace_that_is_no_box_is_refused(
+    low: tuple[float, ...], high: tuple[float, ...]
+) -> None:
     with pytest.raises(ConfigError, match="workspace"):
         replace(LIMITS, workspace_min=low, workspace_max=high)
 
@@ -489,7 +559,9 @@ def test_a_clock_that_goes_back_makes_the_watchdog_bark() -> None:
 
 
 @given(st.floats(0.0, 20.0), st.floats(0.0, 1e6), st.floats(0.0, 40.0))
-def test_the_watchdog_barks_exactly_after_its_time(silence: float, start: float, later: float) -> None:
+def test_the_watchdog_barks_exactly_after_its_time(
+    silence: float, start: float, later: float
+) -> None:
     watchdog = Watchdog(silence)
     watchdog.action_arrived(start)
     assert watchdog.expired(start + later) == ((start + later) - start > silence)

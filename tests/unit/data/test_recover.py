@@ -34,7 +34,9 @@ def check(outcome: Outcome) -> None:
     assert verdict.readable == verdict.episodes == outcome.sound + len(outcome.recovered)
 
 
-def test_a_torn_episode_becomes_a_finished_one_in_a_new_run_and_the_old_one_stays(tmp_path: Path, run: Path) -> None:
+def test_a_torn_episode_becomes_a_finished_one_in_a_new_run_and_the_old_one_stays(
+    tmp_path: Path, run: Path
+) -> None:
     write_episode(run, 2, STEPS, end=None, size=SIZE)
     (run / "checkpoints").mkdir()
     (run / "checkpoints" / "learner.safetensors").write_bytes(b"weights")
@@ -48,6 +50,7 @@ def test_a_torn_episode_becomes_a_finished_one_in_a_new_run_and_the_old_one_stay
     assert episode.info.end is End.ABORTED
     assert "recovered" in episode.info.reason
     assert episode.steps == outcome.recovered[0].steps == STEPS
+
     for k in np.flatnonzero(episode.valid):
         assert (episode.images[k] == fixture.expected_image(2, int(k), SIZE)).all()
         assert (episode.actions[k] == fixture.expected_action(2, int(k))).all()
@@ -58,6 +61,7 @@ def test_only_the_torn_chunk_is_lost_wherever_the_file_ends(tmp_path: Path) -> N
     whole = write_episode(tmp_path, 1, STEPS, size=SIZE)
     with whole.open("rb") as file:
         summary = make_reader(file).get_summary()
+
     assert summary is not None
     ends = [chunk.chunk_start_offset + chunk.chunk_length for chunk in summary.chunk_indexes]
     times = [chunk.message_end_time for chunk in summary.chunk_indexes]
@@ -65,6 +69,7 @@ def test_only_the_torn_chunk_is_lost_wherever_the_file_ends(tmp_path: Path) -> N
     data = whole.read_bytes()
     rng = random.Random(1)
     codes = set()
+
     for k in range(12):
         length = rng.randrange(len(data))
         run = write_run(tmp_path / f"run{k}", 1, 3)
@@ -73,24 +78,31 @@ def test_only_the_torn_chunk_is_lost_wherever_the_file_ends(tmp_path: Path) -> N
         codes.add(outcome.code)
         check(outcome)
         chunks = sum(end <= length for end in ends)
+
         if chunks == 0:
             assert outcome.code == DAMAGED
             assert "its first chunk is lost" in outcome.failed[0].why
             continue
+
         assert outcome.code == GOOD
         episode = read_episode(tmp_path / f"out{k}" / "episode_000001.mcap")
         whole_steps = sum(stamp_of(step) < times[chunks - 1] for step in range(STEPS))
         assert episode.valid[: whole_steps - 1].all()
+
         for step in np.flatnonzero(episode.seen):
             assert (episode.images[step] == fixture.expected_image(1, int(step), SIZE)).all()
+
     assert codes == {GOOD, DAMAGED}
 
 
-def test_a_damaged_chunk_of_a_closed_file_is_left_out_and_its_losses_counted(tmp_path: Path) -> None:
+def test_a_damaged_chunk_of_a_closed_file_is_left_out_and_its_losses_counted(
+    tmp_path: Path,
+) -> None:
     run = write_run(tmp_path / "run", 1, STEPS, size=SIZE)
     file = run / "episode_000000.mcap"
     with file.open("rb") as stream:
         summary = make_reader(stream).get_summary()
+
     assert summary is not None
     data = bytearray(file.read_bytes())
     data[summary.chunk_indexes[2].chunk_start_offset + 200] ^= 1
@@ -110,9 +122,12 @@ def test_a_damaged_length_does_not_hide_the_chunks_behind_it(tmp_path: Path) -> 
     file = run / "episode_000000.mcap"
     with file.open("rb") as stream:
         summary = make_reader(stream).get_summary()
+
     assert summary is not None
     data = bytearray(file.read_bytes())
-    data[summary.chunk_indexes[1].chunk_start_offset + 5] = 0xFF  # in the length of the second chunk's record
+
+    # in the length of the second chunk's record
+    data[summary.chunk_indexes[1].chunk_start_offset + 5] = 0xFF
     file.write_bytes(data)
     outcome = recover(run, tmp_path / "out")
     check(outcome)
@@ -126,7 +141,11 @@ def test_a_damaged_header_byte_costs_nothing(tmp_path: Path, run: Path) -> None:
     file.write_bytes(data)
     outcome = recover(run, tmp_path / "out")
     check(outcome)
-    assert (outcome.code, outcome.recovered[0].lost_steps, outcome.recovered[0].damaged_chunks) == (GOOD, 0, 0)
+    assert (outcome.code, outcome.recovered[0].lost_steps, outcome.recovered[0].damaged_chunks) == (
+        GOOD,
+        0,
+        0,
+    )
 
 
 def test_what_cannot_be_read_is_left_behind_and_never_exit_0(tmp_path: Path, run: Path) -> None:
@@ -154,9 +173,14 @@ def test_an_episode_that_is_gone_is_told(tmp_path: Path, run: Path, forgotten: s
     (run / "episode_000001.mcap").unlink()
     if forgotten is not None:
         (run / forgotten).unlink()
+
     outcome = recover(run, tmp_path / "out")
     check(outcome)
-    assert (outcome.code, outcome.sound, [one.file for one in outcome.failed]) == (DAMAGED, 1, ["episode_000001.mcap"])
+    assert (outcome.code, outcome.sound, [one.file for one in outcome.failed]) == (
+        DAMAGED,
+        1,
+        ["episode_000001.mcap"],
+    )
     assert "is in SHA256SUMS or metadata.yaml, and not there" in outcome.failed[0].why
 
 
@@ -166,35 +190,50 @@ def test_random_harm_never_gives_an_unreadable_file(tmp_path: Path) -> None:
     data = (source / "episode_000000.mcap").read_bytes()
     rng = random.Random(2)
     codes = []
+
     for k in range(20):
         harmed = bytearray(data[: rng.randrange(len(data))] if k % 4 == 0 else data)
         for _ in range(rng.randrange(1, 4)):
             if harmed:
                 harmed[rng.randrange(len(harmed))] = rng.randrange(256)
+
         (source / "episode_000000.mcap").write_bytes(harmed)
         outcome = recover(source, tmp_path / f"out{k}")
         codes.append(outcome.code)
         verdict = verify(Path(outcome.out))
         assert outcome.code != GOOD or verdict.code == GOOD
         assert verdict.readable == verdict.episodes
+
     assert {DAMAGED, UNUSABLE} == set(codes)  # with one episode that has lost something
 
 
 @pytest.mark.parametrize("in_place", [False, True])
 @pytest.mark.parametrize(
     ("content", "kept"),
-    [(b"format: 1\nsessions: []\n", True), (b"a: [", False), (b"sessions: 3\n", False), (b"\xff", False)],
+    [
+        (b"format: 1\nsessions: []\n", True),
+        (b"a: [", False),
+        (b"sessions: 3\n", False),
+        (b"\xff", False),
+    ],
 )
 def test_a_run_yaml_that_is_another_counts_as_it_is_and_one_that_cannot_be_read_is_empty(
     tmp_path: Path, run: Path, in_place: bool, content: bytes, kept: bool
 ) -> None:
     (run / "run.yaml").write_bytes(content)
     outcome = recover_in_place(run) if in_place else recover(run, tmp_path / "out")
-    assert (outcome.code, outcome.sound, [one.file for one in outcome.failed]) == (DAMAGED, 2, ["run.yaml"])
+    assert (outcome.code, outcome.sound, [one.file for one in outcome.failed]) == (
+        DAMAGED,
+        2,
+        ["run.yaml"],
+    )
     out = run if in_place else tmp_path / "out"
     assert verify(out).code == GOOD
     assert (out / "run.yaml").read_bytes() == (content if kept else b"{}\n")
-    assert ("it is kept as it is" if kept else "an empty one takes its place") in outcome.failed[0].why
+    assert ("it is kept as it is" if kept else "an empty one takes its place") in outcome.failed[
+        0
+    ].why
+
     if in_place:
         assert (run / KEPT / "run.yaml").read_bytes() == content
         assert recover_in_place(run).code == GOOD
@@ -238,9 +277,13 @@ def test_in_place_an_episode_that_is_gone_stays_noted(run: Path) -> None:
     (run / "episode_000001.mcap").rename(run.with_name("elsewhere"))
     for _ in range(2):  # every time
         outcome = recover_in_place(run)
-        assert (outcome.code, [one.file for one in outcome.failed]) == (DAMAGED, ["episode_000001.mcap"])
+        assert (outcome.code, [one.file for one in outcome.failed]) == (
+            DAMAGED,
+            ["episode_000001.mcap"],
+        )
         assert {**digests.read(run), "metadata.yaml": noted["metadata.yaml"]} == noted
         assert "episode_000001.mcap" in {finding.file for finding in verify(run).findings}
+
     run.with_name("elsewhere").rename(run / "episode_000001.mcap")
     assert recover_in_place(run).code == verify(run).code == GOOD
 
@@ -250,6 +293,7 @@ def test_a_run_that_is_being_recorded_is_not_touched(run: Path) -> None:
     before = contents(run)
     with pytest.raises(ConfigError, match="another recorder is writing"):
         recover_in_place(run)
+
     assert contents(run) == before
     recorder.release()
 

@@ -1,4 +1,7 @@
-"""Frames in a device's own memory. The CPU stands for the device: what is asked of it is the same."""
+"""Frames in a device's own memory.
+
+The CPU stands for the device: what is asked of it is the same.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,14 +26,18 @@ def cache(tmp_path: Path, make_trajectory: Make) -> FrameCache:
     return cache
 
 
-def test_a_batch_is_the_same_from_the_disks_cache_and_from_the_device(cache: FrameCache, make_trajectory: Make) -> None:
+def test_a_batch_is_the_same_from_the_disks_cache_and_from_the_device(
+    cache: FrameCache, make_trajectory: Make
+) -> None:
     held = ResidentFrames(CPU)
     for number in (2, 3, 4):
         assert held.take_in(cache)
         there, here = Replay(cache, held), Replay(cache)
         rows = np.array([0, 3, 5, 3])
         assert torch.equal(there.frames(rows), here.frames(rows))
-        labels = [FutureGoals().label(s.batch(rows), s, np.random.default_rng(0)) for s in (there, here)]
+        labels = [
+            FutureGoals().label(s.batch(rows), s, np.random.default_rng(0)) for s in (there, here)
+        ]
         assert torch.equal(labels[0].observations.pixels, labels[1].observations.pixels)
         assert torch.equal(labels[0].next_observations.pixels, labels[1].next_observations.pixels)
         cache.append(make_trajectory(number))
@@ -54,12 +61,15 @@ def test_it_grows_and_keeps_what_it_holds(
     for number in range(2, 9):
         held.take_in(cache)
         cache.append(make_trajectory(number))
+
     held.take_in(cache)
     rows = torch.arange(cache.rows)
     assert torch.equal(held.gather(rows), Replay(cache).frames(rows))
 
 
-def test_a_cache_that_was_written_anew_is_copied_anew(tmp_path: Path, cache: FrameCache, make_trajectory: Make) -> None:
+def test_a_cache_that_was_written_anew_is_copied_anew(
+    tmp_path: Path, cache: FrameCache, make_trajectory: Make
+) -> None:
     held = ResidentFrames(CPU)
     held.take_in(cache)
     other = FrameCache(tmp_path / "other")
@@ -69,7 +79,9 @@ def test_a_cache_that_was_written_anew_is_copied_anew(tmp_path: Path, cache: Fra
     assert torch.equal(held.gather(torch.arange(14)), Replay(other).frames(torch.arange(14)))
 
 
-def test_where_there_is_no_room_the_disks_cache_is_read(cache: FrameCache, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_there_is_no_room_the_disks_cache_is_read(
+    cache: FrameCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(resident, "free_memory", lambda _: 1000.0)
     assert not ResidentFrames(CPU).take_in(cache)
 

@@ -43,7 +43,9 @@ def with_goal(run: Path, number: int, goal: str) -> None:
     moved.unlink()
 
 
-def test_merged_runs_are_numbered_on_and_hold_the_same_steps(tmp_path: Path, runs: list[Path]) -> None:
+def test_merged_runs_are_numbered_on_and_hold_the_same_steps(
+    tmp_path: Path, runs: list[Path]
+) -> None:
     with_goal(runs[1], 2, "1/3")
     made = merge(runs, tmp_path / "out")
     assert made.episodes == 5
@@ -55,20 +57,31 @@ def test_merged_runs_are_numbered_on_and_hold_the_same_steps(tmp_path: Path, run
     assert (merged.actions(merged.transitions) == sources.actions(sources.transitions)).all()
     infos = [read_info(file) for file in RunDirectory(tmp_path / "out").episodes().values()]
     assert [info.number for info in infos] == [0, 1, 2, 3, 4]
-    assert [info.goal for info in infos] == ["", "", "", "", "3/3"]  # the goal's episode has a new number, too
+
+    # the goal's episode has a new number, too
+    assert [info.goal for info in infos] == ["", "", "", "", "3/3"]
 
 
-def test_a_run_given_twice_is_refused_under_whichever_name(tmp_path: Path, runs: list[Path]) -> None:
+def test_a_run_given_twice_is_refused_under_whichever_name(
+    tmp_path: Path, runs: list[Path]
+) -> None:
     (tmp_path / "link").symlink_to(runs[0])
-    for twice in ([runs[0], runs[0]], [runs[0], runs[1], tmp_path / "link"], [runs[0], runs[1] / ".." / "a"]):
+    for twice in (
+        [runs[0], runs[0]],
+        [runs[0], runs[1], tmp_path / "link"],
+        [runs[0], runs[1] / ".." / "a"],
+    ):
         with pytest.raises(DataError, match="a run is given twice"):
             merge(twice, tmp_path / "out")
+
     assert not (tmp_path / "out").exists()
 
 
 def test_a_merged_run_says_what_it_was_made_of(tmp_path: Path, runs: list[Path]) -> None:
     configuration = {"actor": {"a": 1}}
-    RunWriter(runs[0]).describe({"format": 1, "configuration": configuration, "sessions": [{"host": "x"}]})
+    RunWriter(runs[0]).describe(
+        {"format": 1, "configuration": configuration, "sessions": [{"host": "x"}]}
+    )
     merge(runs, tmp_path / "out")
     content = yaml.safe_load((tmp_path / "out" / "run.yaml").read_text())
     assert [part["run"] for part in content["merged_from"]] == [str(run.resolve()) for run in runs]
@@ -78,17 +91,20 @@ def test_a_merged_run_says_what_it_was_made_of(tmp_path: Path, runs: list[Path])
     assert "configuration" not in content
 
 
-def test_what_all_runs_were_recorded_with_stays_the_merged_run_s_own(tmp_path: Path, runs: list[Path]) -> None:
+def test_what_all_runs_were_recorded_with_stays_the_merged_run_s_own(
+    tmp_path: Path, runs: list[Path]
+) -> None:
     camera = {"calibration": "/lab/camera.yaml", "rectify": True}
     for run, method in zip(runs, ("goal", "random"), strict=True):
         configuration = {"camera": camera, "actor": {"method": method}}
         RunWriter(run).describe(describe({}, configuration))
+
     merge(runs, tmp_path / "out")
     content = RunDirectory(tmp_path / "out").description()
     assert content["configuration"] == {"camera": camera}
-    assert [part["description"]["configuration"]["actor"]["method"] for part in content["merged_from"]] == [
-        *("goal", "random")
-    ]
+    assert [
+        part["description"]["configuration"]["actor"]["method"] for part in content["merged_from"]
+    ] == [*("goal", "random")]
     verdict = verify(tmp_path / "out")
     assert (verdict.code, verdict.findings) == (GOOD, ())  # its digest is that of what is left
     content["configuration"]["camera"]["rectify"] = False
@@ -96,33 +112,47 @@ def test_what_all_runs_were_recorded_with_stays_the_merged_run_s_own(tmp_path: P
     assert "its configuration is not the one" in str(verify(tmp_path / "out").findings)
 
 
-def test_split_parts_hold_the_very_files_and_merge_to_the_same_again(tmp_path: Path, runs: list[Path]) -> None:
+def test_split_parts_hold_the_very_files_and_merge_to_the_same_again(
+    tmp_path: Path, runs: list[Path]
+) -> None:
     made = split(runs[1], tmp_path / "parts", 2)
     assert [one.episodes for one in made] == [2, 1]
     parts = sorted((tmp_path / "parts").iterdir())
     assert [list(RunDirectory(part).episodes()) for part in parts] == [[0, 1], [2]]
+
     for part in parts:
         assert verify(part).code == GOOD
+
     merge(parts, tmp_path / "whole")
     for file in RunDirectory(runs[1]).episodes().values():
         assert (tmp_path / "whole" / file.name).read_bytes() == file.read_bytes()
 
 
-def test_relabelled_topics_read_as_before_under_their_new_names(tmp_path: Path, runs: list[Path]) -> None:
+def test_relabelled_topics_read_as_before_under_their_new_names(
+    tmp_path: Path, runs: list[Path]
+) -> None:
     relabel_topics(runs[0], tmp_path / "out", {"/wayfarer": "/lab/left"})
     assert verify(tmp_path / "out").code == GOOD
     with AnyReader([tmp_path / "out"]) as reader:
-        assert {c.topic for c in reader.connections} >= {"/lab/left/observation/image", "/lab/left/policy/action"}
+        assert {c.topic for c in reader.connections} >= {
+            "/lab/left/observation/image",
+            "/lab/left/policy/action",
+        }
         assert not [c.topic for c in reader.connections if c.topic.startswith("/wayfarer")]
+
     for old, new in zip(
-        RunDirectory(runs[0]).episodes().values(), sorted((tmp_path / "out").glob("*.mcap")), strict=True
+        RunDirectory(runs[0]).episodes().values(),
+        sorted((tmp_path / "out").glob("*.mcap")),
+        strict=True,
     ):
         before, after = read_episode(old), read_episode(new)
         assert (before.images == after.images).all()
         assert (before.actions == after.actions).all()
 
 
-def test_one_topic_can_be_renamed_and_a_name_that_does_not_occur_is_refused(tmp_path: Path, runs: list[Path]) -> None:
+def test_one_topic_can_be_renamed_and_a_name_that_does_not_occur_is_refused(
+    tmp_path: Path, runs: list[Path]
+) -> None:
     relabel_topics(runs[0], tmp_path / "out", {"/wayfarer/sim/object_pose": "/tracker/pose"})
     assert read_episode(tmp_path / "out" / "episode_000000.mcap").object_poses is None
     with pytest.raises(ConfigError, match="has no topic /wayfare"):
@@ -144,7 +174,10 @@ HUMBLE = b"std_msgs/Header header\nuint8 ULTRASOUND=0  # no variance yet\nuint8 
 
 
 def channels_of(*files: Path) -> dict[str, tuple[object, ...]]:
-    """What stands in files of each topic, but its name: schema, encodings, metadata, and its messages."""
+    """What stands in files of each topic, but its name.
+
+    Schema, encodings, metadata, and its messages.
+    """
     found: dict[str, tuple[object, ...]] = {}
     for file in files:
         with file.open("rb") as stream:
@@ -153,8 +186,11 @@ def channels_of(*files: Path) -> dict[str, tuple[object, ...]]:
                 one = (*about, channel.message_encoding, tuple(channel.metadata.items()))
                 said = found.setdefault(channel.topic, (*one, []))
                 assert said[:-1] == one
-                data = message.data if "episode" not in channel.topic else b""  # records may be numbered anew
+
+                # records may be numbered anew
+                data = message.data if "episode" not in channel.topic else b""
                 said[-1].append((data, message.log_time, message.publish_time, message.sequence))  # type: ignore[attr-defined]
+
     return found
 
 
@@ -167,17 +203,25 @@ def odd_run(tmp_path: Path) -> Path:
         metadata = (("topic_type_hash", "RIHS01_00"), ("offered_qos_profiles", LATCHED))
         sonar = Channel("/sonar", "sensor_msgs/msg/Range", LATCHED, HUMBLE, metadata=metadata)
         before = recorded[2]
-        channels = {message.channel: replace(message.channel, metadata=metadata) for message in recorded}
+        channels = {
+            message.channel: replace(message.channel, metadata=metadata) for message in recorded
+        }
         file.unlink()
         writer = EpisodeWriter(file, [sonar, *channels.values()])
+
         for message in recorded:
             writer.copy(message, channels[message.channel])
-        writer.copy(Message(sonar, b"\0\1\0\0ab", before.log_time + 5, before.log_time + 3, 77, 0), sonar)
+
+        writer.copy(
+            Message(sonar, b"\0\1\0\0ab", before.log_time + 5, before.log_time + 3, 77, 0), sonar
+        )
         writer.close()
+
     recorder = RunWriter(run)
     recorder.write_metadata()
     recorder.release()
     assert verify(run).code == GOOD
+
     return run
 
 
@@ -204,11 +248,16 @@ def test_schemas_and_quality_of_service_stay_byte_for_byte(tmp_path: Path, odd_r
 
 
 @pytest.mark.parametrize("sqlite", [False, True])
-def test_another_recorder_s_bag_keeps_all_but_its_topics_names(tmp_path: Path, runs: list[Path], sqlite: bool) -> None:
+def test_another_recorder_s_bag_keeps_all_but_its_topics_names(
+    tmp_path: Path, runs: list[Path], sqlite: bool
+) -> None:
     (first, *_) = RunDirectory(runs[0]).episodes().values()
     said = said_in(first)
     metadata = (("topic_type_hash", "RIHS01_00"), ("offered_qos_profiles", LATCHED))
-    sonar = Said("/sonar", "sensor_msgs/msg/Range", HUMBLE, b"\0\1\0\0ab", said[0].log_time, metadata)
+    sonar = Said(
+        "/sonar", "sensor_msgs/msg/Range", HUMBLE, b"\0\1\0\0ab", said[0].log_time, metadata
+    )
+
     if sqlite:
         bag = record(tmp_path / "bag", [first], storage=StoragePlugin.SQLITE3)
         with sqlite3.connect(bag / "bag.db3") as database:
@@ -216,34 +265,56 @@ def test_another_recorder_s_bag_keeps_all_but_its_topics_names(tmp_path: Path, r
     else:
         extra = {"attachments": {"robot.urdf": b"<robot/>"}, "records": {"rosbag2": {"a": "b"}}}
         bag = write(tmp_path / "bag.mcap", [sonar, *said], McapLayout(compression="lz4", **extra))  # type: ignore[arg-type]
+
     relabel_topics(bag, tmp_path / "out", {"/wayfarer": "/lab"})
     found = channels_of(tmp_path / "out" / "out.mcap")
-    assert set(found) == {one.topic.replace("/wayfarer", "/lab") for one in said} | (set() if sqlite else {"/sonar"})
+    assert set(found) == {one.topic.replace("/wayfarer", "/lab") for one in said} | (
+        set() if sqlite else {"/sonar"}
+    )
+
     for topic, of in found.items():
-        assert dict(of[4]).get("offered_qos_profiles") == (LATCHED if sqlite or topic == "/sonar" else "")  # type: ignore[call-overload]
+        assert dict(of[4]).get("offered_qos_profiles") == (
+            LATCHED if sqlite or topic == "/sonar" else ""
+        )  # type: ignore[call-overload]
+
     schemas = {one.topic.replace("/wayfarer", "/lab"): one.schema for one in (*said, sonar)}
-    assert {topic: of[2] for topic, of in found.items()} == {topic: schemas[topic] for topic in found}
-    about = yaml.safe_load((tmp_path / "out" / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
+    assert {topic: of[2] for topic, of in found.items()} == {
+        topic: schemas[topic] for topic in found
+    }
+    about = yaml.safe_load((tmp_path / "out" / "metadata.yaml").read_text())[
+        "rosbag2_bagfile_information"
+    ]
     profiles = {
         topic["topic_metadata"]["name"]: topic["topic_metadata"]["offered_qos_profiles"]
         for topic in about["topics_with_message_count"]
     }
     one = profiles["/lab/policy/action" if sqlite else "/sonar"][0]
-    words = {"history": "keep_last", "reliability": "reliable", "durability": "transient_local"}  # of version 9
+
+    # of version 9
+    words = {"history": "keep_last", "reliability": "reliable", "durability": "transient_local"}
     assert {key: one[key] for key in words} == words
+
     if not sqlite:
         with (tmp_path / "out" / "out.mcap").open("rb") as stream:
             reader = make_reader(stream)
-            assert [(one.name, one.data) for one in reader.iter_attachments()] == [("robot.urdf", b"<robot/>")]
-            assert [(one.name, one.metadata) for one in reader.iter_metadata()] == [("rosbag2", {"a": "b"})]
+            assert [(one.name, one.data) for one in reader.iter_attachments()] == [
+                ("robot.urdf", b"<robot/>")
+            ]
+            assert [(one.name, one.metadata) for one in reader.iter_metadata()] == [
+                ("rosbag2", {"a": "b"})
+            ]
+
     assert verify(tmp_path / "out").code == GOOD
 
 
 def test_a_changed_run_yaml_is_not_handed_on(tmp_path: Path, runs: list[Path]) -> None:
     (runs[0] / "run.yaml").write_text("format: 1\nsessions: []\n")
     for k, act in enumerate((lambda out: merge(runs, out), lambda out: split(runs[0], out, 1))):
-        with pytest.raises(DataError, match=r"run\.yaml is not as it was written: .*`wayfarer bag recover --write`"):
+        with pytest.raises(
+            DataError, match=r"run\.yaml is not as it was written: .*`wayfarer bag recover --write`"
+        ):
             act(tmp_path / str(k))
+
     assert recover(runs[0], tmp_path / "out").failed[0].file == "run.yaml"
     assert verify(tmp_path / "out").code == GOOD
 
@@ -266,12 +337,15 @@ def test_nothing_is_written_over_and_damage_is_not_handed_on(
     before = {p.name: p.read_bytes() for p in runs[0].iterdir() if p.is_file()}
     with pytest.raises(ConfigError, match="exists already"):
         act(runs[0], runs[1])
+
     assert {p.name: p.read_bytes() for p in runs[0].iterdir() if p.is_file()} == before
     damaged = bytearray(before["episode_000001.mcap"])
     damaged[len(damaged) // 2] ^= 1
     (runs[0] / "episode_000001.mcap").write_bytes(damaged)
+
     with pytest.raises(DataError, match=r"episode_000001\.mcap"):
         act(runs[0], tmp_path / "out")
+
     assert not (tmp_path / "out").exists()
 
 
@@ -284,10 +358,13 @@ def test_a_run_that_is_not_whole_is_recovered_first(
         write_episode(runs[0], 2, 4, end=None)
     else:
         (runs[0] / "episode_000001.mcap").unlink()
+
     if harm == "missing and not noted":
         (runs[0] / "SHA256SUMS").unlink()
+
     with pytest.raises(DataError, match=r"episode_00000[12].*torn or missing.*bag recover"):
         act(runs[0], tmp_path / "out")
+
     assert not (tmp_path / "out").exists()
     recover(runs[0], tmp_path / "recovered")
     act(tmp_path / "recovered", tmp_path / "out")

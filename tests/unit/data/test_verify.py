@@ -20,7 +20,9 @@ from wayfarer_data.upkeep.verify import DAMAGED, GOOD, UNUSABLE, Verdict, verify
 
 
 def said(verdict: Verdict, damage: bool | None = None) -> str:
-    return "\n".join(f"{f.file}: {f.what}" for f in verdict.findings if damage is None or f.damage == damage)
+    return "\n".join(
+        f"{f.file}: {f.what}" for f in verdict.findings if damage is None or f.damage == damage
+    )
 
 
 @pytest.fixture
@@ -48,12 +50,17 @@ def test_every_one_of_200_random_single_byte_corruptions_is_found(tmp_path: Path
     data = file.read_bytes()
     rng = random.Random(5)
     found = 0
+
     for _ in range(200):
         damaged = bytearray(data)
         damaged[rng.randrange(len(data))] ^= rng.randrange(1, 256)
         file.write_bytes(damaged)
         verdict = verify(run)
-        found += verdict.code in (DAMAGED, UNUSABLE) and "episode_000000.mcap: is not as it was" in said(verdict, True)
+        found += verdict.code in (
+            DAMAGED,
+            UNUSABLE,
+        ) and "episode_000000.mcap: is not as it was" in said(verdict, True)
+
     assert found == 200
     file.write_bytes(data)
     assert verify(run).code == GOOD
@@ -62,13 +69,21 @@ def test_every_one_of_200_random_single_byte_corruptions_is_found(tmp_path: Path
 @pytest.mark.slow
 def test_every_one_of_200_single_flips_over_every_file_of_a_run_is_found(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", 3, 6)
-    written(run, {"format": 1, "configuration": {"control": {"max_speed": 0.45}}, "sessions": [{"host": "h"}]})
+    written(
+        run,
+        {
+            "format": 1,
+            "configuration": {"control": {"max_speed": 0.45}},
+            "sessions": [{"host": "h"}],
+        },
+    )
     files = sorted(path for path in run.iterdir() if path.name != "run.lock")
     assert [path.name for path in files] == [
         *("SHA256SUMS", "episode_000000.mcap", "episode_000001.mcap", "episode_000002.mcap"),
         *("metadata.yaml", "run.yaml"),
     ]
     rng, found = random.Random(11), 0
+
     for k in range(200):
         file = files[k % len(files)]
         data = file.read_bytes()
@@ -79,12 +94,15 @@ def test_every_one_of_200_single_flips_over_every_file_of_a_run_is_found(tmp_pat
         found += verdict.code in (DAMAGED, UNUSABLE)
         assert said(verdict, True), file
         file.write_bytes(data)
+
     assert found == 200
     assert (verify(run).code, said(verify(run))) == (GOOD, "")
 
 
 @pytest.mark.parametrize("name", ["run.yaml", "metadata.yaml", "SHA256SUMS"])
-def test_every_single_flip_in_what_lies_beside_the_episodes_is_found(tmp_path: Path, name: str) -> None:
+def test_every_single_flip_in_what_lies_beside_the_episodes_is_found(
+    tmp_path: Path, name: str
+) -> None:
     run = write_run(tmp_path / "run", 1, 1)
     data = (run / name).read_bytes()
     for at in range(0, len(data), 1 if name != "metadata.yaml" else 7):
@@ -99,13 +117,16 @@ def test_every_single_flip_in_what_lies_beside_the_episodes_is_found(tmp_path: P
 def test_a_length_beyond_all_bounds_is_damage_too(tmp_path: Path, byte: int) -> None:
     run = write_run(tmp_path / "run", 1, 3)
     (file,) = run.glob("*.mcap")
-    flip(file, survey(file).chunks[0].start + 9 + 16 + byte)  # behind opcode, length and both times: the size unpacked
+    # behind opcode, length and both times: the size unpacked
+    flip(file, survey(file).chunks[0].start + 9 + 16 + byte)
     assert verify(run).code in (DAMAGED, UNUSABLE)
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
-def test_any_byte_may_be_the_corrupted_one(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+def test_any_byte_may_be_the_corrupted_one(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
     run = write_run(tmp_path_factory.mktemp("runs") / "run", 1, 3)
     (file,) = run.glob("*.mcap")
     content = bytearray(file.read_bytes())
@@ -125,6 +146,7 @@ def test_damage_in_a_chunk_is_named_with_its_place(tmp_path: Path) -> None:
     (file,) = run.glob("*.mcap")
     with file.open("rb") as stream:
         summary = make_reader(stream).get_summary()
+
     assert summary is not None
     second = summary.chunk_indexes[1]
     start, end = second.chunk_start_offset, second.chunk_start_offset + second.chunk_length
@@ -163,7 +185,10 @@ def test_a_file_without_a_digest_is_checked_by_mcap_s_own_sums_and_that_is_said(
     (run / digests.NAME).unlink()
     verdict = verify(run)
     assert verdict.code == GOOD
-    assert "SHA256SUMS: has no digest of episode_000000.mcap, episode_000001.mcap, episode_0000" in said(verdict, False)
+    assert (
+        "SHA256SUMS: has no digest of episode_000000.mcap, episode_000001.mcap, episode_0000"
+        in said(verdict, False)
+    )
 
 
 # --- steps ---
@@ -184,7 +209,10 @@ def test_steps_without_a_pose_are_named(tmp_path: Path) -> None:
     verdict = verify(run)
     assert (verdict.code, verdict.lost_steps) == (DAMAGED, 2)
     told = said(verdict, True)
-    assert "no pose of the end effector at step 2; the recorder counted 0 lost steps, there are 2" in told
+    assert (
+        "no pose of the end effector at step 2; the recorder counted 0 lost steps, there are 2"
+        in told
+    )
     assert "no next pose of the end effector at step 1" in told
     assert "no pose of the object at step 4, 5" in said(verdict, False)
     counted = write_run(tmp_path / "counted", 1, 6, lost_poses=[2], record={"lost_steps": 2})
@@ -266,14 +294,18 @@ def test_a_recorder_that_is_killed_while_it_writes_beside_the_episodes_damages_n
         "metadata.yaml": recorder.write_metadata,
     }
     monkeypatch.setattr(digests, "note" if stage == "staged" else "give_name", kill)
+
     with pytest.raises(Killed):
         act[name]()
+
     monkeypatch.undo()
     recorder.release()
     verdict = verify(run)
     assert (verdict.code, said(verdict, True)) == (GOOD, "")
     new = stage == "noted" and name == "run.yaml"
-    assert RunDirectory(run).description() == ({**old, "sessions": [{"host": "new"}]} if new else old)
+    assert RunDirectory(run).description() == (
+        {**old, "sessions": [{"host": "new"}]} if new else old
+    )
     again = RunWriter(run)  # goes on, and gives what was noted its name
     assert again.description() == RunDirectory(run).description()
     again.release()
@@ -286,10 +318,14 @@ def test_a_run_without_digests_of_what_changes_says_so(run: Path) -> None:
     digests.replace(run, {name: digest for name, digest in noted.items() if name.endswith(".mcap")})
     verdict = verify(run)
     assert verdict.code == GOOD
-    assert said(verdict) == "SHA256SUMS: has no digest of run.yaml and metadata.yaml: not all is seen"
+    assert (
+        said(verdict) == "SHA256SUMS: has no digest of run.yaml and metadata.yaml: not all is seen"
+    )
 
 
-def test_a_run_that_lost_its_run_yaml_is_damaged_and_its_episodes_are_there(run: Path, tmp_path: Path) -> None:
+def test_a_run_that_lost_its_run_yaml_is_damaged_and_its_episodes_are_there(
+    run: Path, tmp_path: Path
+) -> None:
     (run / "run.yaml").unlink()
     verdict = verify(run)
     assert (verdict.code, verdict.readable) == (DAMAGED, 3)
@@ -304,12 +340,17 @@ def delete_an_episode(run: Path) -> None:
 
 
 def change(name: str, content: bytes, noted: bool = True) -> Callable[[Path], None]:
-    """Put other bytes in a file's place; not `noted`: in a run of before digests of such files were noted."""
+    """Put other bytes in a file's place.
+
+    Not `noted`: in a run of before digests of such files were noted.
+    """
 
     def act(run: Path) -> None:
         (run / name).write_bytes(content)
         if not noted:
-            digests.replace(run, {key: value for key, value in digests.read(run).items() if key != name})
+            digests.replace(
+                run, {key: value for key, value in digests.read(run).items() if key != name}
+            )
 
     return act
 
@@ -324,18 +365,41 @@ LONE = b"a: [x, \xff]\n"
         (change("run.yaml", b"a: ["), "run.yaml: cannot read"),
         (change("run.yaml", b"a: [", noted=False), "run.yaml: while parsing a flow node"),
         (change("run.yaml", LONE, noted=False), "run.yaml: byte 7 is not UTF-8"),
-        (change("run.yaml", b"sessions: {a: 1}", noted=False), "run.yaml: its sessions are no list of mappings"),
-        (change("run.yaml", b"configuration: {a: 1}", noted=False), "its configuration of 'a' is no mapping of names"),
-        (change("metadata.yaml", b"nothing\n"), "metadata.yaml is not as it was written: its SHA-256 is "),
-        (change("metadata.yaml", b"nothing\n", noted=False), "cannot be read, so `ros2 bag` cannot open the bag"),
-        (change("metadata.yaml", LONE, noted=False), "cannot be read, so `ros2 bag` cannot open the bag: byte 7"),
-        (change("metadata.yaml", b"", noted=False), "cannot be read, so `ros2 bag` cannot open the bag: "),
-        (change("SHA256SUMS", b"one two three\n"), "SHA256SUMS: line 1 is not a digest and the name of one file more"),
+        (
+            change("run.yaml", b"sessions: {a: 1}", noted=False),
+            "run.yaml: its sessions are no list of mappings",
+        ),
+        (
+            change("run.yaml", b"configuration: {a: 1}", noted=False),
+            "its configuration of 'a' is no mapping of names",
+        ),
+        (
+            change("metadata.yaml", b"nothing\n"),
+            "metadata.yaml is not as it was written: its SHA-256 is ",
+        ),
+        (
+            change("metadata.yaml", b"nothing\n", noted=False),
+            "cannot be read, so `ros2 bag` cannot open the bag",
+        ),
+        (
+            change("metadata.yaml", LONE, noted=False),
+            "cannot be read, so `ros2 bag` cannot open the bag: byte 7",
+        ),
+        (
+            change("metadata.yaml", b"", noted=False),
+            "cannot be read, so `ros2 bag` cannot open the bag: ",
+        ),
+        (
+            change("SHA256SUMS", b"one two three\n"),
+            "SHA256SUMS: line 1 is not a digest and the name of one file more",
+        ),
         (change("SHA256SUMS", LONE), "SHA256SUMS: 'utf-8' codec can't decode"),
         (delete_an_episode, "episode_000001.mcap: is in SHA256SUMS, and not there"),
     ],
 )
-def test_what_lies_beside_the_episodes_is_checked(run: Path, harm: Callable[[Path], None], words: str) -> None:
+def test_what_lies_beside_the_episodes_is_checked(
+    run: Path, harm: Callable[[Path], None], words: str
+) -> None:
     harm(run)
     verdict = verify(run)
     assert verdict.code == DAMAGED
@@ -346,16 +410,21 @@ def test_a_torn_episode_is_damage_unless_it_is_being_recorded(run: Path) -> None
     write_episode(run, 3, 5, end=None)
     verdict = verify(run)
     assert verdict.code == DAMAGED
-    assert "episode_000003.mcap.part: its recorder was killed; 5 steps of it can be read" in said(verdict, True)
+    assert "episode_000003.mcap.part: its recorder was killed; 5 steps of it can be read" in said(
+        verdict, True
+    )
     recorder = RunWriter(run)
     assert verify(run).code == GOOD
     recorder.release()
 
 
-def test_an_empty_run_and_one_of_ruins_are_unusable_and_no_run_is_an_error(tmp_path: Path, run: Path) -> None:
+def test_an_empty_run_and_one_of_ruins_are_unusable_and_no_run_is_an_error(
+    tmp_path: Path, run: Path
+) -> None:
     assert verify(write_run(tmp_path / "empty", 0, 0)).code == UNUSABLE
     for file in run.glob("*.mcap"):
         file.write_bytes(b"\0" * 100)
+
     assert verify(run).code == UNUSABLE
     with pytest.raises(DataError, match="is not a run"):
         verify(tmp_path)

@@ -1,4 +1,6 @@
-"""Messages of every known type and encoding, serialised and read back by the schema in a bag's channel."""
+"""Messages of every known type and encoding, serialised and read back by the schema in a bag's
+channel.
+"""
 
 from typing import Any
 
@@ -60,12 +62,15 @@ def test_an_image_has_its_colours_in_every_encoding_and_with_padded_rows(
 def test_the_pattern_of_a_bayer_image_is_named_by_its_first_pixels(pattern: str) -> None:
     colour = np.array([200, 100, 50], np.uint8)
     tile = np.array([colour["rgb".index(letter)] for letter in pattern]).reshape(2, 2)
-    found = pixels_of(decoder(IMAGE).value(bags.image(np.tile(tile, (6, 8)), 1, f"bayer_{pattern}8")))
+    found = pixels_of(
+        decoder(IMAGE).value(bags.image(np.tile(tile, (6, 8)), 1, f"bayer_{pattern}8"))
+    )
     assert (found[2:-2, 2:-2] == colour).all()
 
 
 @pytest.mark.parametrize(
-    ("encoding", "order"), [("yuv422", "uyvy"), ("uyvy", "uyvy"), ("yuv422_yuy2", "yuyv"), ("yuyv", "yuyv")]
+    ("encoding", "order"),
+    [("yuv422", "uyvy"), ("uyvy", "uyvy"), ("yuv422_yuy2", "yuyv"), ("yuyv", "yuyv")],
 )
 def test_a_yuv_image_is_converted_by_the_order_of_its_bytes(encoding: str, order: str) -> None:
     values = {"y": 150, "u": 90, "v": 180}  # orange
@@ -85,6 +90,7 @@ def test_a_jpeg_and_a_png_stay_the_files_they_are() -> None:
         assert isinstance(value, Picture)
         assert (value.content, value.suffix) == (said.data.tobytes(), form)
         assert value.shades.sum(axis=1).tolist() == [12 * 16] * 3
+
     assert (pixels_of(value) == COLOURS).all()
 
 
@@ -102,22 +108,28 @@ def test_an_image_that_was_cut_off_counts_as_not_recorded() -> None:
     said = bags.image(COLOURS, 1)
     said.data = said.data[:-1]
     assert decoder(IMAGE).problem(said) == "it has no pixels, or fewer than it says"
+
     for form in ("jpg", "png"):
         packed = bags.compressed(COLOURS, 1, form)
         packed.data = packed.data[:-80]
         assert "cut off" in decoder(COMPRESSED).problem(packed)
+
     packed.data = packed.data[:0]
     assert "empty" in decoder(COMPRESSED).problem(packed)
 
 
 def test_what_is_no_colour_image_is_refused_with_what_would_be() -> None:
     depth = bags.image(np.zeros((4, 4), np.uint8), 1, "16UC1")
-    with pytest.raises(DataError, match=r"/x has images of the encoding '16UC1'; what can be read is rgb8, bgr8"):
+    with pytest.raises(
+        DataError, match=r"/x has images of the encoding '16UC1'; what can be read is rgb8, bgr8"
+    ):
         decoder(IMAGE).problem(depth)
+
     packed = bags.compressed(COLOURS, 1)
     packed.data = np.frombuffer(b"RIFF1234", np.uint8)
     with pytest.raises(DataError, match=r"/x has images that are neither JPEG nor PNG"):
         decoder(COMPRESSED).problem(packed)
+
     packed.data = cv2.imencode(".png", np.zeros((4, 4), np.uint16))[1].reshape(-1)
     with pytest.raises(DataError, match=r"of uint16 and not of 8 bits"):
         decoder(COMPRESSED).value(packed)
@@ -125,7 +137,12 @@ def test_what_is_no_colour_image_is_refused_with_what_would_be() -> None:
 
 def test_joints_are_taken_by_their_names_whatever_their_order() -> None:
     read = decoder(JOINTS, take=("velocity", "position"), names=("joint_c", "joint_a"))
-    assert read.names == ("joint_c.velocity", "joint_a.velocity", "joint_c.position", "joint_a.position")
+    assert read.names == (
+        "joint_c.velocity",
+        "joint_a.velocity",
+        "joint_c.position",
+        "joint_a.position",
+    )
     said = bags.joints(1, [1, 2, 3])
     assert read.problem(said) == ""
     assert np.asarray(read.value(said)).tolist() == [30, 10, 3, 1]
@@ -174,6 +191,8 @@ def test_an_array_has_as_many_numbers_as_the_map_names() -> None:
         (ARRAY, {"names": ("a",), "time": "header"}, r"which has no header: write time: log"),
     ],
 )  # fmt: skip
-def test_a_map_that_does_not_fit_a_type_is_refused(kind: str, about: dict[str, Any], words: str) -> None:
+def test_a_map_that_does_not_fit_a_type_is_refused(
+    kind: str, about: dict[str, Any], words: str
+) -> None:
     with pytest.raises(ConfigError, match=words):
         decoder(kind, **about)

@@ -30,7 +30,9 @@ def written(path: Path, text: str) -> Path:
         ("29.97", Fraction(2997, 100)),
     ],
 )
-def test_a_map_is_what_it_says_and_its_rate_is_exact(tmp_path: Path, said: str, rate: Fraction) -> None:
+def test_a_map_is_what_it_says_and_its_rate_is_exact(
+    tmp_path: Path, said: str, rate: Fraction
+) -> None:
     found = read_map(written(tmp_path / "map.yaml", GOOD.format(rate=said)))
     assert found.rate == rate
     source = Source("/joints", 1.0, take=("position",), names=("a", "b"))
@@ -64,7 +66,9 @@ def test_a_map_is_what_it_says_and_its_rate_is_exact(tmp_path: Path, said: str, 
         ("- {topic", "  {topic", r"observation.state must be a list of topics"),
     ],
 )  # fmt: skip
-def test_a_wrong_map_is_refused_with_what_would_be_right(tmp_path: Path, old: str, new: str, words: str) -> None:
+def test_a_wrong_map_is_refused_with_what_would_be_right(
+    tmp_path: Path, old: str, new: str, words: str
+) -> None:
     text = GOOD.format(rate=10)
     assert old in text
     with pytest.raises(ConfigError, match=words):
@@ -80,7 +84,9 @@ def test_a_map_that_is_missing_or_no_yaml_is_named(tmp_path: Path) -> None:
 
 def test_the_map_in_the_page_is_one(tmp_path: Path) -> None:
     page = (Path(__file__).parents[3] / "docs" / "bags.md").read_text()
-    (text,) = [block for block in page.split("```yaml\n")[1:] if block.startswith("format: wayfarer map")]
+    (text,) = [
+        block for block in page.split("```yaml\n")[1:] if block.startswith("format: wayfarer map")
+    ]
     found = read_map(written(tmp_path / "map.yaml", text.partition("```")[0]))
     assert len(found.sources) == 4
     assert found.split == Split("/episode", "change")

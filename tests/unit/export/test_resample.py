@@ -13,14 +13,21 @@ SECOND = 10**9
 
 RATES = st.fractions(min_value=Fraction(1, 3), max_value=60, max_denominator=1001)
 SOURCES = st.lists(
-    st.tuples(st.lists(st.integers(0, 20 * SECOND), min_size=1, max_size=60), st.integers(SECOND // 100, 3 * SECOND)),
+    st.tuples(
+        st.lists(st.integers(0, 20 * SECOND), min_size=1, max_size=60),
+        st.integers(SECOND // 100, 3 * SECOND),
+    ),
     min_size=1,
     max_size=4,
 )
 
 
-def sorted_stamps(sources: list[tuple[list[int], int]]) -> tuple[list[NDArray[np.int64]], list[int]]:
-    return [np.array(sorted(stamps), np.int64) for stamps, _ in sources], [age for _, age in sources]
+def sorted_stamps(
+    sources: list[tuple[list[int], int]],
+) -> tuple[list[NDArray[np.int64]], list[int]]:
+    return [np.array(sorted(stamps), np.int64) for stamps, _ in sources], [
+        age for _, age in sources
+    ]
 
 
 @given(SOURCES, RATES)
@@ -30,7 +37,9 @@ def test_a_value_is_the_latest_that_is_not_from_the_future_and_its_age_is_right(
     stamps, ages = sorted_stamps(sources)
     for stretch in resample(stamps, ages, rate, EVER):
         for k, (of_one, most) in enumerate(zip(stamps, ages, strict=True)):
-            for time, place, age in zip(stretch.times, stretch.chosen[:, k], stretch.ages[:, k], strict=True):
+            for time, place, age in zip(
+                stretch.times, stretch.chosen[:, k], stretch.ages[:, k], strict=True
+            ):
                 assert of_one[place] == max(s for s in of_one if s <= time)
                 assert age == time - of_one[place]
                 assert 0 <= age <= most
@@ -46,9 +55,13 @@ def test_a_time_at_which_all_have_a_young_value_lies_in_a_stretch_and_no_other_d
     assert spans == sorted(spans)
     assert all(before[1] < after[0] for before, after in pairwise(spans))
     step = 1 / rate
+
     for time in {int(s) for of_one in stamps for s in of_one}:
-        latest = [max((int(s) for s in of_one if s <= time), default=-(10**12)) for of_one in stamps]
+        latest = [
+            max((int(s) for s in of_one if s <= time), default=-(10**12)) for of_one in stamps
+        ]
         good = all(time - s <= most for s, most in zip(latest, ages, strict=True))
+
         # between a stretch's first and last frame, or in the rest of a period behind the last
         near = any(first <= time < last + step * SECOND + 1 for first, last in spans)
         inside = any(first <= time <= last for first, last in spans)
@@ -56,7 +69,9 @@ def test_a_time_at_which_all_have_a_young_value_lies_in_a_stretch_and_no_other_d
 
 
 @given(st.integers(0, 10**18), st.integers(0, 100 * SECOND), RATES)
-def test_frames_are_as_many_as_the_rate_says_and_none_drifts(start: int, length: int, rate: Fraction) -> None:
+def test_frames_are_as_many_as_the_rate_says_and_none_drifts(
+    start: int, length: int, rate: Fraction
+) -> None:
     times = frame_times(start, start + length, rate)
     assert len(times) == int(length * rate / SECOND) + 1
     for k in (0, len(times) // 2, len(times) - 1):

@@ -1,4 +1,6 @@
-"""Each export, read back by the official library of its format (.venv/loaders, made by `make test`)."""
+"""Each export, read back by the official library of its format (.venv/loaders, made by `make
+test`).
+"""
 
 import contextlib
 import json
@@ -35,18 +37,28 @@ EXPORTS: dict[str, Callable[[Material, Path], None]] = {
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    run = write_run(tmp_path_factory.mktemp("runs") / "run", 2, 6, lost_images=[2], joints=True, human=[0, 4])
+    run = write_run(
+        tmp_path_factory.mktemp("runs") / "run", 2, 6, lost_images=[2], joints=True, human=[0, 4]
+    )
     write_run(run, 2, 4, end=End.TERMINATED, joints=True)
+
     return Dataset.open([run])
 
 
 @pytest.fixture(scope="module")
 def material(dataset: Dataset) -> Material:
-    rewards = task("push").reward(np.asarray(dataset.column("object_poses"), dtype=float)).astype(np.float32)
+    rewards = (
+        task("push")
+        .reward(np.asarray(dataset.column("object_poses"), dtype=float))
+        .astype(np.float32)
+    )
+
     return Material.of(dataset, dataset.transitions, rewards, "push")
 
 
-def test_a_lost_step_ends_a_segment_and_what_lies_behind_it_begins_another(dataset: Dataset) -> None:
+def test_a_lost_step_ends_a_segment_and_what_lies_behind_it_begins_another(
+    dataset: Dataset,
+) -> None:
     material = Material.of(dataset, dataset.transitions)
     segments = list(material.segments())
     assert [segment.source for segment in segments] == [
@@ -69,7 +81,9 @@ def test_the_rate_is_that_of_the_stamps(dataset: Dataset) -> None:
     assert rate_of(dataset) == 1e9 / fixture.PERIOD
 
 
-def recorded_every(path: Path, period: float, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Path:
+def recorded_every(
+    path: Path, period: float, monkeypatch: pytest.MonkeyPatch, **options: Any
+) -> Path:
     """Record a run with a period of so many seconds."""
     with monkeypatch.context() as patch:
         patch.setattr(fixture, "PERIOD", round(period * 1e9))
@@ -100,26 +114,41 @@ def test_a_rate_is_written_as_it_is(
     assert times[:5] == pytest.approx(np.arange(5) * period, rel=1e-3)
 
 
-def test_the_statistics_of_images_are_those_of_all_their_pixels(dataset: Dataset, tmp_path: Path) -> None:
+def test_the_statistics_of_images_are_those_of_all_their_pixels(
+    dataset: Dataset, tmp_path: Path
+) -> None:
     material = Material.of(dataset, dataset.transitions)
     export_lerobot(material, tmp_path / "out")
     found = json.loads((tmp_path / "out" / "meta" / "stats.json").read_text())["observation.image"]
     pixels = dataset.frames(material.rows).numpy().transpose(1, 0, 2, 3).reshape(3, -1) / 255
+
     for name in ("mean", "std", "min", "max"):
-        assert np.array(found[name])[:, 0, 0] == pytest.approx(getattr(np, name)(pixels, axis=1), abs=1e-12)
+        assert np.array(found[name])[:, 0, 0] == pytest.approx(
+            getattr(np, name)(pixels, axis=1), abs=1e-12
+        )
+
     assert found["count"] == [pixels.shape[1]]
 
 
-def test_steps_that_have_no_rate_in_common_are_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_steps_that_have_no_rate_in_common_are_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     even = recorded_every(tmp_path / "even", 0.4, monkeypatch)
     other = recorded_every(tmp_path / "other", 0.5, monkeypatch)
-    with pytest.raises(DataError, match=r"(even|other): episode 0 has steps of 0\.[45] to .* LeRobot has one rate"):
+    with pytest.raises(
+        DataError, match=r"(even|other): episode 0 has steps of 0\.[45] to .* LeRobot has one rate"
+    ):
         export_lerobot(all_of(even, other), tmp_path / "out")
+
     with monkeypatch.context() as patch:
         patch.setattr(fixture, "stamp_of", lambda k: fixture.START + (k + (k > 2)) * fixture.PERIOD)
         uneven = write_run(tmp_path / "uneven", 1, 8)
-    with pytest.raises(DataError, match=r"uneven: episode 0 has steps of 0\.5 to 1 s, .* come at 1\.78 Hz"):
+
+    with pytest.raises(
+        DataError, match=r"uneven: episode 0 has steps of 0\.5 to 1 s, .* come at 1\.78 Hz"
+    ):
         export_lerobot(all_of(uneven), tmp_path / "out")
+
     assert not (tmp_path / "out").exists()
     export_robomimic(all_of(even, uneven), tmp_path / "steps.hdf5")  # it has no rate
 
@@ -127,10 +156,15 @@ def test_steps_that_have_no_rate_in_common_are_refused_by_name(tmp_path: Path, m
 def test_times_that_tremble_are_a_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shaken = np.random.default_rng(0).integers(-20_000_000, 20_000_000, 60)
     with monkeypatch.context() as patch:
-        patch.setattr(fixture, "stamp_of", lambda k: fixture.START + k * fixture.PERIOD + int(shaken[k]))
+        patch.setattr(
+            fixture, "stamp_of", lambda k: fixture.START + k * fixture.PERIOD + int(shaken[k])
+        )
         run = write_run(tmp_path / "run", 1, 59)
+
     export_lerobot(all_of(run), tmp_path / "out")
-    assert json.loads((tmp_path / "out" / "meta" / "info.json").read_text())["fps"] == pytest.approx(2, rel=2e-3)
+    assert json.loads((tmp_path / "out" / "meta" / "info.json").read_text())[
+        "fps"
+    ] == pytest.approx(2, rel=2e-3)
 
 
 @pytest.mark.slow
@@ -172,15 +206,25 @@ def test_a_disk_that_is_full_is_an_error_that_leaves_nothing(
     larger: Path, tmp_path: Path, kind: str, room: int
 ) -> None:
     material = all_of(larger)
-    with at_most(room), pytest.raises(DataError, match=rf"cannot write {tmp_path}/out.*File too large"):
+    with (
+        at_most(room),
+        pytest.raises(DataError, match=rf"cannot write {tmp_path}/out.*File too large"),
+    ):
         EXPORTS[kind](material, tmp_path / "out")
+
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["robomimic", "minari"])
 def test_the_command_survives_a_disk_that_is_full(larger: Path, tmp_path: Path, kind: str) -> None:
-    command = [str(Path(sys.prefix) / "bin" / "wayfarer"), "export", kind, str(larger), str(tmp_path / "out")]
+    command = [
+        str(Path(sys.prefix) / "bin" / "wayfarer"),
+        "export",
+        kind,
+        str(larger),
+        str(tmp_path / "out"),
+    ]
     Dataset.open([larger])
     done = subprocess.run(
         command,
@@ -203,6 +247,7 @@ def test_an_export_that_is_interrupted_leaves_nothing(larger: Path, tmp_path: Pa
     for kind, write in EXPORTS.items():
         with pytest.raises(KeyboardInterrupt):
             write(all_of(larger), tmp_path / kind, interrupt)  # type: ignore[call-arg]
+
     assert list(tmp_path.iterdir()) == []
 
 
@@ -227,30 +272,43 @@ def test_the_official_loader_reads_what_was_recorded(
     assert len(set(found["rewards"].tolist())) > 3
     assert (found["terminated"] == dataset.terminated(rows).numpy()).all()
     assert found["episodes"].tolist() == [0] + [1] * 3 + [2] + [3] * 3 + [4] * 4 + [5] * 4
+
     if "next_images" in found:
-        assert (found["next_images"] == dataset.frames(rows + 1).numpy().transpose(0, 2, 3, 1)).all()
+        assert (
+            found["next_images"] == dataset.frames(rows + 1).numpy().transpose(0, 2, 3, 1)
+        ).all()
+
     if "ends" in found:
         assert np.flatnonzero(found["ends"]).tolist() == [0, 3, 4, 7, 11, 15]
+
     if kind == "lerobot":
         assert found["object_poses"] == pytest.approx(dataset.object_poses(rows).numpy())
         assert set(found["tasks"]) == {"do push"}
         joints = [f"joint{k}.{what}" for what in ("position", "velocity") for k in range(1, 8)]
         assert found["names"].tolist() == [*"xyz", "qx", "qy", "qz", "qw", *joints]
         assert int(found["rate"]) == 2
-        assert found["mean_action"] == pytest.approx(dataset.actions(rows).numpy().mean(axis=0), abs=1e-6)
+        assert found["mean_action"] == pytest.approx(
+            dataset.actions(rows).numpy().mean(axis=0), abs=1e-6
+        )
         assert found["image_stats_shape"].tolist() == [3, 1, 1]
+
     if kind == "minari":
         assert found["shapes"].tolist() == [12, 3]
 
 
 def felt_at(dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Orientation of the hand, positions and velocities of the joints, as they were recorded: (N, 18)."""
+    """Orientation of the hand, positions and velocities of the joints, as they were recorded.
+
+    (N, 18).
+    """
     places = [dataset.place(row) for row in rows.tolist()]
     joints = [fixture.expected_joints(place.episode, place.step).reshape(-1) for place in places]
     return np.array([[1, 0, 0, 0, *values] for values in joints])
 
 
-def test_what_nobody_knows_of_every_observation_is_left_out_and_that_is_said(tmp_path: Path) -> None:
+def test_what_nobody_knows_of_every_observation_is_left_out_and_that_is_said(
+    tmp_path: Path,
+) -> None:
     run = write_run(tmp_path / "run", 1, 4, joints=True, lost_joints=[4])
     material = all_of(run)
     assert material.felt == ("ee_orientations",)
@@ -261,8 +319,15 @@ def test_what_nobody_knows_of_every_observation_is_left_out_and_that_is_said(tmp
     assert about["features"]["observation.state"]["names"] == [*"xyz", "qx", "qy", "qz", "qw"]
     assert words in about["wayfarer"]["left_out"]
     export_robomimic(material, tmp_path / "out.hdf5")
+
     with h5py.File(tmp_path / "out.hdf5") as file:
-        assert set(file["data/demo_0/obs"]) == {"agentview_image", "robot0_eef_pos", "robot0_eef_quat", "object"}
+        assert set(file["data/demo_0/obs"]) == {
+            "agentview_image",
+            "robot0_eef_pos",
+            "robot0_eef_quat",
+            "object",
+        }
+
     export_minari(material, tmp_path / "minari")
     with h5py.File(tmp_path / "minari" / "data" / "main_data.hdf5") as file:
         assert set(file["episode_0/observations"]) == {"image", "ee_position", "ee_orientation"}
@@ -274,11 +339,14 @@ def test_what_exists_is_never_written_over(material: Material, tmp_path: Path, k
     out.write_text("precious")
     with pytest.raises(ConfigError, match="exists already"):
         EXPORTS[kind](material, out)
+
     assert out.read_text() == "precious"
     out.unlink()
     out.mkdir()
+
     with pytest.raises(ConfigError, match="exists already"):
         EXPORTS[kind](material, out)
+
     assert list(out.iterdir()) == []
 
 
@@ -287,12 +355,23 @@ def test_nothing_to_export_is_an_error(dataset: Dataset) -> None:
         Material.of(dataset, dataset.transitions[:0])
 
 
-def test_without_a_task_1_is_paid_for_an_end_by_success_and_for_nothing_else(tmp_path: Path) -> None:
+def test_without_a_task_1_is_paid_for_an_end_by_success_and_for_nothing_else(
+    tmp_path: Path,
+) -> None:
     run = write_run(tmp_path / "run", 1, 4, end=End.TRUNCATED)
     for number, end in ((1, End.TERMINATED), (2, End.ABORTED)):
         write_episode(run, number, 4, end=end)
+
     material = Material.of(dataset := Dataset.open([run]), dataset.transitions)
     paid = [segment.rewards.tolist() for segment in material.segments()]
     assert paid == [[0.0] * 4, [0.0, 0.0, 0.0, 1.0], [0.0] * 4]
-    assert [segment.terminated.tolist() for segment in material.segments()][1] == [False, False, False, True]
-    assert material.provenance()["rewards"] == "without a task: 1 where an episode ended in success, else 0"
+    assert [segment.terminated.tolist() for segment in material.segments()][1] == [
+        False,
+        False,
+        False,
+        True,
+    ]
+    assert (
+        material.provenance()["rewards"]
+        == "without a task: 1 where an episode ended in success, else 0"
+    )

@@ -18,6 +18,7 @@ def suggested(folder: Path, session: Session) -> tuple[Map, str]:
     suggest_map(bag, out)
     found = read_map(out)
     assert convert([bag], found, out, folder / "out").frames > 1
+
     return found, out.read_text()
 
 
@@ -37,12 +38,15 @@ def test_it_says_what_the_bag_holds_and_finds_joints_and_commands(tmp_path: Path
     ("period", "rate"),
     [(0.4, "5/2"), (0.0334, "30"), (0.5, "2"), (0.7, "10/7"), (2.0, "1/2"), (4.0, "1/4")],
 )
-def test_the_rate_is_that_of_the_slowest_camera_as_a_plain_fraction(tmp_path: Path, period: float, rate: str) -> None:
+def test_the_rate_is_that_of_the_slowest_camera_as_a_plain_fraction(
+    tmp_path: Path, period: float, rate: str
+) -> None:
     session = Session()
     for k in range(12):
         now = START + round(k * period * SECOND)
         session.add("/c/image_raw", "sensor_msgs/msg/Image", bags.image(bags.picture(k), now), now)
         session.add("/pose", POSE, bags.pose(now, k, 0, 0), now)
+
     found, _ = suggested(tmp_path, session)
     assert found.rate == Fraction(rate) or abs(found.rate - Fraction(rate)) < Fraction(rate) / 50
     assert abs(float(found.rate) * period - 1) < 0.02
@@ -54,8 +58,12 @@ def test_a_topic_with_two_publishers_is_two_sources(tmp_path: Path) -> None:
         now = START + k * SECOND // 50
         session.add("/joint_states", JOINTS, bags.joints(now, [k, k, k]), now)
         session.add("/joint_states", JOINTS, bags.joints(now + 1000, [k], ["finger"]), now + 1000)
+
     found, _ = suggested(tmp_path, session)
-    assert [source.names for source in found.features["observation.state"]] == [bags.JOINTS, ("finger",)]
+    assert [source.names for source in found.features["observation.state"]] == [
+        bags.JOINTS,
+        ("finger",),
+    ]
 
 
 def test_headers_that_are_of_no_use_leave_the_recorder_s_clock(tmp_path: Path) -> None:
@@ -64,6 +72,7 @@ def test_headers_that_are_of_no_use_leave_the_recorder_s_clock(tmp_path: Path) -
         now = START + k * SECOND // 10
         session.add("/unset", POSE, bags.pose(0, k, 0, 0), now)
         session.add("/simulated", POSE, bags.pose(k * SECOND // 10 + 1, k, 0, 0), now)
+
     found, text = suggested(tmp_path, session)
     assert [source.time for source in found.features["observation.state"]] == ["log", "log"]
     assert "time: log  # its headers hold no time" in text
@@ -74,9 +83,20 @@ def test_what_is_not_used_is_listed_with_its_reason(tmp_path: Path) -> None:
     session = arm_and_cameras(1.0)
     for k in range(10):
         now = START + k * SECOND // 10
-        session.add("/front/compressed", "sensor_msgs/msg/CompressedImage", bags.compressed(bags.picture(k), now), now)
-        session.add("/depth", "sensor_msgs/msg/Image", bags.image(bags.picture(k)[..., 0], now, "16UC1"), now)
+        session.add(
+            "/front/compressed",
+            "sensor_msgs/msg/CompressedImage",
+            bags.compressed(bags.picture(k), now),
+            now,
+        )
+        session.add(
+            "/depth",
+            "sensor_msgs/msg/Image",
+            bags.image(bags.picture(k)[..., 0], now, "16UC1"),
+            now,
+        )
         session.add("/chatter", "std_msgs/msg/String", bags.T["std_msgs/msg/String"]("a"), now)
+
     found, text = suggested(tmp_path, session)
     assert "observation.images.depth" not in found.features
     assert "#   /front/compressed: the same camera as one above" in text
@@ -90,6 +110,7 @@ def test_names_that_never_end_do_not_fill_the_map(tmp_path: Path) -> None:
         now = START + k * SECOND // 50
         session.add("/endless", JOINTS, bags.joints(now, [k], [f"joint_{k}"]), now)
         session.add("/wide", "std_msgs/msg/Float64MultiArray", bags.numbers(*range(1001)), now)
+
     found, text = suggested(tmp_path, session)
     assert not {"/endless", "/wide"} & found.topics
     assert "#   /endless: /endless has other names in every message" in text
@@ -100,7 +121,12 @@ def test_a_bag_with_nothing_to_read_is_refused(tmp_path: Path) -> None:
     session = Session()
     session.add("/chatter", "std_msgs/msg/String", bags.T["std_msgs/msg/String"]("a"), START)
     bag = session.write(tmp_path / "bag")
-    with pytest.raises(ConfigError, match=r"bag has no topic that can be read; it has /chatter, what can be read is "):
+
+    with pytest.raises(
+        ConfigError,
+        match=r"bag has no topic that can be read; it has /chatter, what can be read is ",
+    ):
         suggest_map(bag, tmp_path / "map.yaml")
+
     with pytest.raises(ConfigError, match=r"exists already"):
         suggest_map(bag, bag)

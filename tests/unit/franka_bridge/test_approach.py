@@ -69,14 +69,18 @@ def test_a_traveller_leads_by_half_a_step_and_rests_at_its_goal() -> None:
     traveller, goal, now = Traveller(MANNER, DT), START.position + [0.0, 0.1, 0.0], 10.0
     told, arrived = traveller.go(START.position, goal, now)
     np.testing.assert_array_equal(told.position, START.position)
-    told, arrived = traveller.go(goal, goal, now + DT)  # where the arm is matters at the beginning only
+
+    # where the arm is matters at the beginning only
+    told, arrived = traveller.go(goal, goal, now + DT)
     made = START.advance(goal, DT, MANNER, Bounds(START.position, START.position).around(goal))
     np.testing.assert_allclose(told.position, made.coast(DT / 2).position)
     steps = 1
+
     while not arrived:
         steps += 1
         told, arrived = traveller.go(START.position, goal, now + steps * DT)
         assert steps < 300, "it never arrives"
+
     np.testing.assert_array_equal(told.position, goal)
     assert not told.velocity.any(), "it would push on"
     assert not told.acceleration.any(), "it would push on"
@@ -89,11 +93,17 @@ def test_a_traveller_that_was_held_up_does_not_leap() -> None:
     assert np.linalg.norm(told.position - START.position) < 0.02
 
 
-manners = st.builds(Manner, st.floats(1.0, 50.0), st.floats(0.01, 1.0), st.floats(0.1, 20.0))  # all that is declared
+# all that is declared
+manners = st.builds(Manner, st.floats(1.0, 50.0), st.floats(0.01, 1.0), st.floats(0.1, 20.0))
 shares = st.tuples(*[st.floats(0.0, 1.0)] * 3).map(np.array)
 
 
-@given(manners, shares, st.lists(st.tuples(shares, st.floats(0.01, 1.0)), min_size=1, max_size=5), st.floats(0.0, 6.0))
+@given(
+    manners,
+    shares,
+    st.lists(st.tuples(shares, st.floats(0.01, 1.0)), min_size=1, max_size=5),
+    st.floats(0.0, 6.0),
+)
 @settings(max_examples=60)
 def test_the_springs_end_stays_in_the_box_within_speed_and_acceleration_whatever_comes(
     manner: Manner, start: np.ndarray, goals: list[tuple[np.ndarray, float]], late: float
@@ -103,8 +113,12 @@ def test_the_springs_end_stays_in_the_box_within_speed_and_acceleration_whatever
         goal, end, arrived = LOW + (HIGH - LOW) * share, now + seconds, False
         while now < end and not arrived:
             told, arrived = traveller.go(here, goal, now)
-            assert (told.position >= LOW).all(), f"{1e3 * (LOW - told.position).max():.2f} mm outside"
-            assert (told.position <= HIGH).all(), f"{1e3 * (told.position - HIGH).max():.2f} mm outside"
+            assert (told.position >= LOW).all(), (
+                f"{1e3 * (LOW - told.position).max():.2f} mm outside"
+            )
+            assert (told.position <= HIGH).all(), (
+                f"{1e3 * (told.position - HIGH).max():.2f} mm outside"
+            )
             assert np.linalg.norm(told.velocity) <= manner.top_speed + manner.top_acceleration * DT
             assert np.linalg.norm(told.acceleration) <= manner.top_acceleration * (1 + 1e-9)
             now += DT * (1.0 + late)
@@ -112,17 +126,27 @@ def test_the_springs_end_stays_in_the_box_within_speed_and_acceleration_whatever
 
 @given(manners, shares)
 @settings(max_examples=40)
-def test_it_arrives_without_overshoot_in_every_manner_there_is(manner: Manner, share: np.ndarray) -> None:
+def test_it_arrives_without_overshoot_in_every_manner_there_is(
+    manner: Manner, share: np.ndarray
+) -> None:
     goal = LOW + (HIGH - LOW) * share
     way, moment = goal - START.position, START
     length = float(np.linalg.norm(way))
-    seconds = length / manner.top_speed + 4 * np.sqrt(2 * length / manner.top_acceleration) + 12 / manner.quickness
+    seconds = (
+        length / manner.top_speed
+        + 4 * np.sqrt(2 * length / manner.top_acceleration)
+        + 12 / manner.quickness
+    )
+
     for _ in range(int(seconds / DT)):
         moment = moment.advance(goal, DT, manner, WIDE)
         assert (moment.position - goal) @ way <= 1e-4 * length, "it went past its goal"
         if moment.arrived(goal):
             return
-    raise AssertionError(f"it is {np.linalg.norm(goal - moment.position):.4f} m from its goal after {seconds:.1f} s")
+
+    raise AssertionError(
+        f"it is {np.linalg.norm(goal - moment.position):.4f} m from its goal after {seconds:.1f} s"
+    )
 
 
 def test_a_gentle_acceleration_does_not_take_the_hand_through_the_floor() -> None:
@@ -132,6 +156,7 @@ def test_a_gentle_acceleration_does_not_take_the_hand_through_the_floor() -> Non
         told, arrived = traveller.go(np.array([0.5, 0.0, 0.175]), floor, now)
         lowest, now = min(lowest, told.position[2]), now + DT
         assert now < 10.0
+
     assert lowest >= 0.05
 
 
@@ -143,6 +168,7 @@ def test_an_arm_that_began_outside_the_box_is_never_led_further_out() -> None:
         out = float(np.maximum(LOW - told.position, 0.0).max())
         assert out <= last + 1e-12
         last, now = out, now + DT
+
     assert last == 0.0
 
 
@@ -152,6 +178,7 @@ def test_at_a_goal_it_waits_for_the_next_wherever_the_hand_was_pushed() -> None:
     while not arrived:
         told, arrived = traveller.go(START.position, goal, now)
         now += DT
+
     pushed = goal + [0.035, 0.0, 0.0]
     told, _ = traveller.go(pushed, goal + [0.0, 0.05, 0.0], now + 30.0)
     assert np.linalg.norm(told.position - goal) < 1e-9, "the spring jumped"
@@ -168,9 +195,11 @@ def test_braking_it_comes_to_rest_as_soon_as_it_may_and_inside(
     traveller, now = Traveller(manner, DT), 0.0
     assert traveller.brake(now) is None
     here, goal = LOW + (HIGH - LOW) * start, LOW + (HIGH - LOW) * end
+
     for _ in range(int(seconds / DT)):
         told, arrived = traveller.go(here, goal, now)
         now += DT
+
     speed, place, rests = float(np.linalg.norm(told.velocity)), told.position, arrived
     for _ in range(int(speed / manner.top_acceleration / DT) + 3):
         braked = traveller.brake(now)
@@ -179,6 +208,7 @@ def test_braking_it_comes_to_rest_as_soon_as_it_may_and_inside(
         assert (told.position >= LOW).all()
         assert (told.position <= HIGH).all()
         now += DT
+
     assert rests
     assert not told.velocity.any()
     way = speed**2 / (2 * manner.top_acceleration) + 2 * speed * DT

@@ -41,12 +41,15 @@ def way(follower: Follower, T: Vector, goal: TargetPose, longest: float = 60.0) 
         told.append(one)
         now += STEP
         assert now < longest, "it never arrives"
+
     return told
 
 
 def test_a_hand_turned_by_seventy_degrees_is_turned_back_slowly() -> None:
     told = way(
-        Follower(MANNER, TURN, NONE), pose(quaternion=about_z(np.radians(70.0))), TargetPose(HERE, DOWN)
+        Follower(MANNER, TURN, NONE),
+        pose(quaternion=about_z(np.radians(70.0))),
+        TargetPose(HERE, DOWN),
     )
     turns = [angle_between(a.quaternion, b.quaternion) for a, b in itertools.pairwise(told)]
     assert max(turns) <= TURN * STEP + 1e-9
@@ -67,6 +70,7 @@ def test_no_step_turns_by_more_than_the_bound_and_the_tool_point_stays_on_its_wa
         np.minimum(to_tool(start, tool), goal.position),
         np.maximum(to_tool(start, tool), goal.position),
     )
+
     for _ in range(40):
         told, _ = follower.go(start, goal, now)
         assert angle_between(last, told.quaternion) <= TURN * STEP + 1e-7
@@ -105,9 +109,7 @@ def test_a_stop_leads_to_rest_and_refuses_what_leads_away_until_it_is_over() -> 
     course.hold("stopped")
     after = [one for k in range(20, 300) if (one := course.step(pose(), k * STEP)) is not None]
     assert under_way is not None
-    assert (
-        after[-1].position[1] - under_way.position[1] < 0.45**2 / (2 * 9.0) + 0.45 * STEP
-    )
+    assert after[-1].position[1] - under_way.position[1] < 0.45**2 / (2 * 9.0) + 0.45 * STEP
     assert not after[-1].velocity.any()
     assert (
         course.take(TargetPose(HERE + [0.0, 0.3, 0.0], DOWN), pose()).reasons
@@ -133,12 +135,14 @@ def test_a_target_that_comes_while_it_brakes_does_not_turn_the_hand_at_once() ->
     for _ in range(20):
         told, _ = follower.go(pose(), goal, now)
         now += STEP
+
     for _ in range(3):
         braked = follower.brake(now)
         assert braked is not None
         told, rests = braked
         assert not rests
         now += STEP
+
     last = told.quaternion
     told, _ = follower.go(pose(), TargetPose(HERE, about_z(1.0)), now)
     assert angle_between(last, told.quaternion) <= TURN * STEP + 1e-9

@@ -1,4 +1,7 @@
-"""What the driver makes of franky's exceptions, by a stand-in for its module; the rigs drive the real one."""
+"""What the driver makes of franky's exceptions, by a stand-in for its module.
+
+The rigs drive the real one.
+"""
 
 import sys
 from types import SimpleNamespace
@@ -7,7 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 from fixtures.arm import SETTINGS
-from wayfarer_franka_bridge.drivers.driver import ConnectionLostError, MotionAbortedError, StoppedError
+from wayfarer_franka_bridge.drivers.driver import (
+    ConnectionLostError,
+    MotionAbortedError,
+    StoppedError,
+)
 from wayfarer_franka_bridge.drivers.franky_driver import FrankyDriver
 
 
@@ -20,7 +27,10 @@ class NetworkError(FrankyError):
 
 
 class Robot:
-    """Idle, and on its way for ever; raises instead of telling its state what a test puts into `fails`."""
+    """Idle, and on its way for ever.
+
+    Raises instead of telling its state what a test puts into `fails`.
+    """
 
     def __init__(self) -> None:
         self.fails: Exception | None = None
@@ -83,6 +93,7 @@ def robot(monkeypatch: pytest.MonkeyPatch) -> Robot:
         TwistAcceleration=lambda linear, _: linear.tolist(),
     )
     monkeypatch.setitem(sys.modules, "franky", module)  # type: ignore[arg-type]
+
     return robot
 
 
@@ -102,7 +113,9 @@ def test_a_connection_that_breaks_before_the_first_state_is_told_as_such(
         FrankyDriver(SETTINGS).connect()
 
 
-def test_a_motion_home_that_is_not_wanted_any_more_is_stopped_and_that_is_no_fault(robot: Robot) -> None:
+def test_a_motion_home_that_is_not_wanted_any_more_is_stopped_and_that_is_no_fault(
+    robot: Robot,
+) -> None:
     driver = FrankyDriver(SETTINGS)
     driver.connect()
     with pytest.raises(StoppedError):
@@ -114,7 +127,9 @@ def test_the_tracker_is_told_how_its_target_moves(robot: Robot) -> None:
     driver = FrankyDriver(SETTINGS)
     driver.connect()
     driver.track(np.full(3, 0.5), np.array([1.0, 0.0, 0.0, 0.0]), np.full(3, 0.1), np.full(3, 2.0))
-    assert robot.tracker.targets == [{"pose": [0.5] * 3, "twist": [0.1] * 3, "acceleration": [2.0] * 3}]
+    assert robot.tracker.targets == [
+        {"pose": [0.5] * 3, "twist": [0.1] * 3, "acceleration": [2.0] * 3}
+    ]
 
 
 def test_the_spring_is_bounded_along_every_diagonal_to_what_is_configured(robot: Robot) -> None:

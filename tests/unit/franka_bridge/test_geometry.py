@@ -29,17 +29,23 @@ def test_the_tool_point_goes_there_and_back(q: list[float], offset: list[float])
     np.testing.assert_allclose(to_tool(T, o), p, atol=1e-12)
 
 
-def test_the_simulators_tool_point_lies_7_mm_above_libfrankas_when_the_gripper_points_down() -> None:
+def test_the_simulators_tool_point_lies_7_mm_above_libfrankas_when_the_gripper_points_down() -> (
+    None
+):
     hand = from_tool(np.array([0.48, 0.0, 0.09]), DOWN, np.array([0.0, 0.0, -0.007]))
     np.testing.assert_allclose(hand, [0.48, 0.0, 0.083], atol=1e-12)
 
 
-@pytest.mark.parametrize("p", [(0.48, 0.0, 0.083), (0.36, 0.3, 0.05), (0.68, 0.3, 0.05), (0.68, 0.0, 0.35)])
+@pytest.mark.parametrize(
+    "p", [(0.48, 0.0, 0.083), (0.36, 0.3, 0.05), (0.68, 0.3, 0.05), (0.68, 0.0, 0.35)]
+)
 def test_the_usual_workspace_is_within_reach(p: tuple[float, ...]) -> None:
     assert out_of_reach(np.array(p), DOWN, 0.70) == ""
 
 
-@pytest.mark.parametrize("p", [(1.5, 0.0, 0.1), (0.80, 0.35, -0.08), (0.5, 0.0, 1.2), (-0.9, 0.0, 0.0)])
+@pytest.mark.parametrize(
+    "p", [(1.5, 0.0, 0.1), (0.80, 0.35, -0.08), (0.5, 0.0, 1.2), (-0.9, 0.0, 0.0)]
+)
 def test_what_is_too_far_is_refused(p: tuple[float, ...]) -> None:
     assert "out of reach" in out_of_reach(np.array(p), DOWN, 0.70)
 
@@ -49,21 +55,43 @@ def test_what_is_too_near_is_refused() -> None:
 
 
 @given(st.floats(0.4, 0.7), st.floats(-np.pi, np.pi), st.floats(0.05, 3.0))
-def test_a_posture_of_a_real_arm_never_counts_as_out_of_its_greatest_reach(q2: float, q1: float, q4: float) -> None:
-    """Whatever joints 1, 2 and 4 do, forward kinematics cannot leave the greatest distance of the wrist."""
+def test_a_posture_of_a_real_arm_never_counts_as_out_of_its_greatest_reach(
+    q2: float, q1: float, q4: float
+) -> None:
+    """Whatever joints 1, 2 and 4 do, forward kinematics cannot leave the greatest distance of the
+    wrist.
+    """
     p, q = forward(np.array([q1, q2, 0.0, -q4, 0.0, 1.57 + q2 + q4 - np.pi / 2, 0.785]))
     assert "out of reach" not in out_of_reach(p, q, 0.7195)
 
 
 def forward(q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Franka's kinematics (modified Denavit-Hartenberg, Franka Control Interface documentation) to O_T_EE."""
+    """Franka's kinematics (modified Denavit-Hartenberg, Franka Control Interface documentation) to
+    O_T_EE.
+    """
     T = np.eye(4)
     half = np.pi / 2
-    table = [(0, 0.333, 0), (0, 0, -half), (0, 0.316, half), (0.0825, 0, half), (-0.0825, 0.384, -half), (0, 0, half)]
-    for (a, d, alpha), theta in zip([*table, (0.088, 0, half), (0, 0.107 + 0.1034, 0)], [*q, -np.pi / 4], strict=True):
+    table = [
+        (0, 0.333, 0),
+        (0, 0, -half),
+        (0, 0.316, half),
+        (0.0825, 0, half),
+        (-0.0825, 0.384, -half),
+        (0, 0, half),
+    ]
+
+    for (a, d, alpha), theta in zip(
+        [*table, (0.088, 0, half), (0, 0.107 + 0.1034, 0)], [*q, -np.pi / 4], strict=True
+    ):
         c, s, ca, sa = np.cos(theta), np.sin(theta), np.cos(alpha), np.sin(alpha)
-        link = [[c, -s, 0, a], [s * ca, c * ca, -sa, -d * sa], [s * sa, c * sa, ca, d * ca], [0, 0, 0, 1]]
+        link = [
+            [c, -s, 0, a],
+            [s * ca, c * ca, -sa, -d * sa],
+            [s * sa, c * sa, ca, d * ca],
+            [0, 0, 0, 1],
+        ]
         T = T @ np.array(link)
+
     return T[:3, 3], quaternion(T[:3, :3])
 
 

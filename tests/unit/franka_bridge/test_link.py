@@ -47,7 +47,9 @@ def link(arm: Arm) -> Iterator[Link]:
 
 
 def connected(link: Link) -> None:
-    wait_for(lambda: link.report.state is not None and not link.report.refusal, "a state of the arm")
+    wait_for(
+        lambda: link.report.state is not None and not link.report.refusal, "a state of the arm"
+    )
 
 
 def told(link: Link, position: np.ndarray) -> str:
@@ -72,7 +74,9 @@ def test_states_are_counted_and_a_target_reaches_the_arm(arm: Arm, link: Link) -
     wait_for(lambda: np.allclose(arm.position, there, atol=1e-3), "the target to be tracked")
 
 
-@pytest.mark.parametrize(("mode", "errors"), [(4, ("cartesian_reflex",)), (5, ()), (3, ()), (0, ()), (1, ("x",))])
+@pytest.mark.parametrize(
+    ("mode", "errors"), [(4, ("cartesian_reflex",)), (5, ()), (3, ()), (0, ()), (1, ("x",))]
+)
 def test_an_arm_in_error_gets_no_target_until_it_is_recovered(
     arm: Arm, link: Link, mode: int, errors: tuple[str, ...]
 ) -> None:
@@ -80,15 +84,19 @@ def test_an_arm_in_error_gets_no_target_until_it_is_recovered(
     arm.mode, arm.errors = mode, errors
     wait_for(lambda: link.report.refusal, "the error to be seen")
     assert f"mode {mode}" in told(link, HERE)
+
     with pytest.raises(DeviceError, match="cannot go home"):
         link.home(1.0)
+
     assert not {"track", "home", "recover"} & set(arm.told)
     link.recover(5.0)
     connected(link)
     assert told(link, HERE) == ""
 
 
-def test_a_lost_connection_comes_back_by_itself_but_the_fault_stays_until_recovery(arm: Arm, link: Link) -> None:
+def test_a_lost_connection_comes_back_by_itself_but_the_fault_stays_until_recovery(
+    arm: Arm, link: Link
+) -> None:
     connected(link)
     arm.fails["state"] = ConnectionLostError("UDP receive: Timeout")
     wait_for(lambda: not link.report.connected, "the loss to be seen")
@@ -118,13 +126,17 @@ def test_recovery_fails_in_time_when_the_arm_cannot_be_reached(arm: Arm, link: L
         link.recover(0.3)
 
 
-def test_recovery_tells_an_arm_that_was_not_reached_from_one_that_could_not_be_recovered(arm: Arm, link: Link) -> None:
+def test_recovery_tells_an_arm_that_was_not_reached_from_one_that_could_not_be_recovered(
+    arm: Arm, link: Link
+) -> None:
     connected(link)
     arm.mode = 5
     wait_for(lambda: link.report.refusal, "the user stop to be seen")
     arm.fails["recover"] = MotionAbortedError("the user stop is pressed")
+
     with pytest.raises(MotionAbortedError, match="user stop"):
         link.recover(5.0)
+
     arm.fails = {"recover": ConnectionLostError("TCP"), "connect": ConnectionLostError("refused")}
     with pytest.raises(ConnectionLostError, match="TCP"):
         link.recover(5.0)
@@ -133,7 +145,9 @@ def test_recovery_tells_an_arm_that_was_not_reached_from_one_that_could_not_be_r
 def test_a_clock_that_stands_still_is_a_fault_and_the_arm_is_stopped(arm: Arm, link: Link) -> None:
     connected(link)
     arm.alive = False
-    wait_for(lambda: link.watch() or "no new state" in link.report.fault, "the stale state to be seen")
+    wait_for(
+        lambda: link.watch() or "no new state" in link.report.fault, "the stale state to be seen"
+    )
     wait_for(lambda: "stop" in arm.told, "the arm to be stopped")
     arm.alive = True
     number = link.report.number
@@ -150,7 +164,10 @@ def test_a_motion_that_ended_by_itself_is_a_fault(arm: Arm, link: Link) -> None:
 
 
 class StoppedArm(Arm):
-    """A motion of it ended because somebody pressed the user stop; it remembers what was told until it was read."""
+    """A motion of it ended because somebody pressed the user stop.
+
+    It remembers what was told until it was read.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -164,8 +181,10 @@ class StoppedArm(Arm):
         if self._watched is not None and not self.told_of:
             self.told_of.append("nothing yet")
             raise MotionAbortedError("tracking ended by itself")
+
         if self._watched is not None:
             self.told_of.append(self._watched.report.fault)
+
         return super().state()
 
 
@@ -206,9 +225,13 @@ def test_a_fault_that_no_state_follows_is_the_links_own(arm: Arm, link: Link) ->
     connected(link)
     arm.reads.clear()
     arm.fails["track"] = MotionAbortedError("cartesian_reflex")
+
     if not told(link, HERE):
         wait_for(lambda: link.report.fault, "the fault")
-    wait_for(lambda: link.watch() or "no new state" in link.report.fault, "the stale state to be seen")
+
+    wait_for(
+        lambda: link.watch() or "no new state" in link.report.fault, "the stale state to be seen"
+    )
     assert (link.report.undecided, link.report.of_the_link) == (False, True)
     arm.reads.set()
 
@@ -226,6 +249,7 @@ def test_while_it_goes_home_targets_are_refused(arm: Arm, link: Link) -> None:
     arm.home_ends.clear()
     with pytest.raises(DeviceError, match="within"):
         link.home(0.2)
+
     wait_for(lambda: "home given up" in arm.told, "the arm to be stopped on its way")
     arm.home_ends.set()
 
@@ -236,32 +260,42 @@ def test_a_fault_on_the_way_home_stops_the_arm(arm: Arm, link: Link) -> None:
     arm.alive = False
     watching = threading.Timer(2.5, link.watch)
     watching.start()
+
     with pytest.raises(DeviceError):
         link.home(30.0)
+
     watching.join()
     assert "home given up" in arm.told
 
 
-def test_an_operators_stop_halts_a_motion_home_and_is_no_fault_of_the_arm(arm: Arm, link: Link) -> None:
+def test_an_operators_stop_halts_a_motion_home_and_is_no_fault_of_the_arm(
+    arm: Arm, link: Link
+) -> None:
     connected(link)
     arm.home_ends.clear()
     stopping = threading.Timer(0.3, link.hold, ("stopped by the operator",))
     stopping.start()
+
     with pytest.raises(DeviceError, match="stopped on the way home"):
         link.home(30.0)
+
     stopping.join()
     assert not link.report.fault
     arm.home_ends.set()
     arm.told.clear()
+
     with pytest.raises(DeviceError, match="cannot go home: stopped by the operator"):
         link.home(30.0)
+
     assert "home" not in arm.told
     link.hold("")
     link.home(30.0)
     assert "home" in arm.told
 
 
-def test_a_motion_home_waits_a_moment_for_the_word_that_the_stop_is_over(arm: Arm, link: Link) -> None:
+def test_a_motion_home_waits_a_moment_for_the_word_that_the_stop_is_over(
+    arm: Arm, link: Link
+) -> None:
     connected(link)
     link.hold("stopped by the operator")
     releasing = threading.Timer(0.1, link.hold, ("",))
@@ -271,7 +305,9 @@ def test_a_motion_home_waits_a_moment_for_the_word_that_the_stop_is_over(arm: Ar
 
 
 @pytest.mark.parametrize("where", ["connect", "state", "track", "stop"])
-def test_whatever_nobody_foresaw_ends_the_node_with_the_arm_let_go(arm: Arm, link: Link, where: str) -> None:
+def test_whatever_nobody_foresaw_ends_the_node_with_the_arm_let_go(
+    arm: Arm, link: Link, where: str
+) -> None:
     connected(link)
     arm.fails[where] = ZeroDivisionError("in the driver")
     if where == "track":
@@ -281,6 +317,7 @@ def test_whatever_nobody_foresaw_ends_the_node_with_the_arm_let_go(arm: Arm, lin
         wait_for(lambda: link.watch() or link.report.fault, "the stale state")
     elif where == "connect":
         arm.fails["state"] = ConnectionLostError("gone")
+
     wait_for(lambda: GIVEN_UP, "the link to give up")
     assert "in the driver" in str(GIVEN_UP[0])
     wait_for(lambda: "close" in arm.told, "the arm to be let go")
@@ -304,7 +341,10 @@ def test_a_read_that_is_stuck_is_a_fault_before_it_returns(arm: Arm, link: Link)
 
 def test_what_trying_again_cannot_mend_is_given_up(arm: Arm, link: Link) -> None:
     connected(link)
-    arm.fails = {"state": ConnectionLostError("gone"), "connect": UnusableError("another wheel is needed")}
+    arm.fails = {
+        "state": ConnectionLostError("gone"),
+        "connect": UnusableError("another wheel is needed"),
+    }
     wait_for(lambda: GIVEN_UP, "the link to give up")
     assert "wheel" in str(GIVEN_UP[0])
 
@@ -334,7 +374,9 @@ def test_a_new_target_after_arrival_does_not_jump_the_spring_although_the_hand_w
     connected(link)
     goal = HERE + [0.0, 0.1, 0.0]
     assert told(link, goal) == ""
-    wait_for(lambda: np.array_equal(arm.position, goal), "the spring to be there")  # its arm stays at HERE
+
+    # its arm stays at HERE
+    wait_for(lambda: np.array_equal(arm.position, goal), "the spring to be there")
     arm.positions.clear()
     assert told(link, goal + [0.0, 0.05, 0.0]) == ""
     wait_for(lambda: len(arm.positions) > 5, "the way to the next")
@@ -366,7 +408,10 @@ def test_from_a_stop_on_only_a_target_where_the_arm_is_is_taken(arm: Arm, link: 
     connected(link)
     link.hold("stopped by the operator")
     refused = link.track(TargetPose(HERE + [0.0, 0.15, 0.0], DOWN))
-    assert (refused.text, refused.reasons) == ("stopped by the operator", Reason.REFUSED | Reason.STOPPED)
+    assert (refused.text, refused.reasons) == (
+        "stopped by the operator",
+        Reason.REFUSED | Reason.STOPPED,
+    )
     assert told(link, HERE + [0.0, 0.01, 0.0]) == "", "a hold"
     link.hold("")
     assert told(link, HERE + [0.0, 0.15, 0.0]) == ""
@@ -375,14 +420,24 @@ def test_from_a_stop_on_only_a_target_where_the_arm_is_is_taken(arm: Arm, link: 
 def test_the_tool_point_is_what_targets_mean_however_the_hand_is_turned(arm: Arm) -> None:
     offset = np.array([0.05, 0.0, 0.1])
     manner = Manner(quickness=12.0, top_speed=0.6, top_acceleration=9.0)
-    link = Link(arm, Reading(200.0, 2.0), Follower(manner, 2.0, offset), time.time_ns, time.monotonic, GIVEN_UP.append)
+    link = Link(
+        arm,
+        Reading(200.0, 2.0),
+        Follower(manner, 2.0, offset),
+        time.time_ns,
+        time.monotonic,
+        GIVEN_UP.append,
+    )
     link.open()
+
     try:
         connected(link)
         place, turned = np.array([0.5, 0.1, 0.1]), np.array([np.cos(0.3), np.sin(0.3), 0.0, 0.0])
         assert not link.track(TargetPose(place, turned))
         wait_for(lambda: np.array_equal(arm.quaternion, turned), "the hand to be turned")
         tool = rotation(turned) @ offset
-        wait_for(lambda: np.allclose(arm.position + tool, place, atol=1e-9), "the tool point to be there")
+        wait_for(
+            lambda: np.allclose(arm.position + tool, place, atol=1e-9), "the tool point to be there"
+        )
     finally:
         link.close()

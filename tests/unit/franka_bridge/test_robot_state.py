@@ -15,10 +15,14 @@ def filled() -> FrankaRobotState:
 
 
 def test_every_field_is_filled() -> None:
-    """A field that stays at its default would be one that nobody wrote, but for the two that are zero in the state."""
+    """A field that stays at its default would be one that nobody wrote, but for the two that are
+    zero in the state.
+    """
     message, empty = filled(), FrankaRobotState()
     for name in message.get_fields_and_field_types():
-        assert str(getattr(message, name)) != str(getattr(empty, name)) or name in ("current_errors",), name
+        assert str(getattr(message, name)) != str(getattr(empty, name)) or name in (
+            "current_errors",
+        ), name
 
 
 def test_the_numbers_land_where_they_belong() -> None:
@@ -30,7 +34,11 @@ def test_the_numbers_land_where_they_belong() -> None:
     np.testing.assert_allclose(m.tau_ext_hat_filtered.effort, STATE.tau_ext)
     assert (m.k_f_ext_hat_k.wrench.force.x, m.k_f_ext_hat_k.wrench.torque.z) == (1.0, 6.0)
     assert (m.o_dp_ee_c.twist.linear.y, m.o_ddp_ee_c.accel.angular.x) == (8.0, 20.0)
-    assert (m.inertia_ee.inertia.m, m.inertia_ee.inertia.com.z, m.inertia_ee.inertia.izz) == (0.0, 3.0, 12.0)
+    assert (m.inertia_ee.inertia.m, m.inertia_ee.inertia.com.z, m.inertia_ee.inertia.izz) == (
+        0.0,
+        3.0,
+        12.0,
+    )
     assert m.elbow.commanded_acceleration.tolist() == [8.0, 9.0]
     assert m.collision_indicators.is_cartesian_linear_collision.z == 1.0
     assert m.collision_indicators.is_cartesian_angular_collision.z == 1.0

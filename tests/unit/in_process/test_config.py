@@ -10,7 +10,9 @@ LAUNCH = Path(__file__).parents[3] / "launch"
 
 
 def read(config: Path | None = None, **given: str) -> Configuration:
-    words = {"run": "/tmp/run", "method": "random", **given} | ({"config": str(config)} if config else {})
+    words = {"run": "/tmp/run", "method": "random", **given} | (
+        {"config": str(config)} if config else {}
+    )
     return configuration_of(read_launch_file(LAUNCH / "sim.launch.xml", words, lambda _: LAUNCH))
 
 
@@ -69,7 +71,9 @@ def test_what_a_node_would_refuse_or_what_needs_ros_is_refused_by_name(
         read(file)
 
 
-def test_the_launch_file_s_own_word_wins_over_the_parameter_file_and_is_checked_too(tmp_path: Path) -> None:
+def test_the_launch_file_s_own_word_wins_over_the_parameter_file_and_is_checked_too(
+    tmp_path: Path,
+) -> None:
     assert read(written(tmp_path, "actor", "method: guess")).actor.method == "random"
     with pytest.raises(ConfigError, match="method:=guess is not one of goal,"):
         read(method="guess")
@@ -89,10 +93,14 @@ def test_one_process_has_one_number_of_threads(tmp_path: Path) -> None:
     assert read(method="goal", learning="true", threads="2").novelty.threads == 2
     config = tmp_path / "config.yaml"
     config.write_text("/**/learner:\n  ros__parameters: {threads: 4}\n")
-    assert read(config, method="goal", learning="true", threads="2").learner.threads == 2  # the launch file has the say
+
+    # the launch file has the say
+    assert read(config, method="goal", learning="true", threads="2").learner.threads == 2
     parameters = {"actor": 1, "learner": 2, "novelty": 1}
     launch = read_launch_file(
-        LAUNCH / "sim.launch.xml", {"run": "/tmp/run", "learning": "true", "method": "goal"}, lambda _: LAUNCH
+        LAUNCH / "sim.launch.xml",
+        {"run": "/tmp/run", "learning": "true", "method": "goal"},
+        lambda _: LAUNCH,
     )
     nodes = tuple(
         replace(spec, parameters=(*spec.parameters, ("threads", str(parameters[spec.name]))))
@@ -100,18 +108,32 @@ def test_one_process_has_one_number_of_threads(tmp_path: Path) -> None:
         else spec
         for spec in launch.nodes
     )
-    with pytest.raises(ConfigError, match=r"actor\.threads is 1, learner\.threads is 2, novelty\.threads is 1"):
+
+    with pytest.raises(
+        ConfigError, match=r"actor\.threads is 1, learner\.threads is 2, novelty\.threads is 1"
+    ):
         configuration_of(replace(launch, nodes=nodes))
 
 
 def test_a_node_without_its_limits_is_refused_as_the_node_itself_refuses(tmp_path: Path) -> None:
-    launch = read_launch_file(LAUNCH / "sim.launch.xml", {"run": "/tmp/run", "method": "random"}, lambda _: LAUNCH)
-    nodes = tuple(replace(spec, parameters=()) if spec.name == "control" else spec for spec in launch.nodes)
-    with pytest.raises(ConfigError, match=r"node control was not given action_scale, max_step.*section /\*\*/control"):
+    launch = read_launch_file(
+        LAUNCH / "sim.launch.xml", {"run": "/tmp/run", "method": "random"}, lambda _: LAUNCH
+    )
+    nodes = tuple(
+        replace(spec, parameters=()) if spec.name == "control" else spec for spec in launch.nodes
+    )
+    with pytest.raises(
+        ConfigError,
+        match=r"node control was not given action_scale, max_step.*section /\*\*/control",
+    ):
         configuration_of(replace(launch, nodes=nodes))
 
 
 def test_a_run_recorded_before_there_was_a_bound_on_turns_is_read_all_the_same() -> None:
     recorded = read().description()
     del recorded["control"]["max_turn"]
-    assert configuration_of_run({"configuration": recorded}, "").control.workspace_min == (0.36, -0.35, -0.08)
+    assert configuration_of_run({"configuration": recorded}, "").control.workspace_min == (
+        0.36,
+        -0.35,
+        -0.08,
+    )

@@ -27,7 +27,9 @@ def test_where_nobody_watches_each_finished_episode_is_one_line() -> None:
         for step in range(50):
             clock.now += 0.1
             progress.tell(done, step + 1, f"episode {done}: acting")
+
         progress.tell(done + 1, 0, f"episode {done}: storing")
+
     progress.stop()
     lines = said.getvalue().splitlines()
     assert [line.split(" ")[0] for line in lines] == ["1", "2", "3", "4"]
@@ -43,6 +45,7 @@ def test_a_long_episode_says_a_line_each_half_minute() -> None:
     for step in range(50):
         clock.now += LINE_PERIOD / 10
         progress.tell(0, step + 1, "episode 0: acting")
+
     assert len(said.getvalue().splitlines()) == 5
 
 

@@ -1,7 +1,8 @@
 """Our reader of launch files beside ROS 2's own: what both make of the same text.
 
-The table was written by upstream's launch and launch_ros of Jazzy (3.4.3 and 0.26.6). Where they are installed, the
-second test asks them anew. What ours does not know it refuses; it never takes a text in another sense.
+The table was written by upstream's launch and launch_ros of Jazzy (3.4.3 and 0.26.6). Where they
+are installed, the second test asks them anew. What ours does not know it refuses; it never takes a
+text in another sense.
 """
 
 import json
@@ -466,6 +467,7 @@ def compact(processes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         {key: value for key, value in one.items() if value not in (None, [], {}, "/")}
         for one in processes
     ]
+
     return sorted(short, key=lambda one: json.dumps(one, sort_keys=True))
 
 
@@ -480,6 +482,7 @@ def test_our_reader_says_what_ros2_launch_does(
     body, outcome = CASES[name]
     monkeypatch.delenv("WT_NONE", raising=False)
     file = written(tmp_path, body)
+
     if outcome is REFUSED:
         with pytest.raises(ConfigError):
             read_launch_file(file, {}, lambda _: tmp_path)

@@ -38,7 +38,12 @@ def test_a_node_becomes_a_process_with_ros_arguments(tmp_path: Path) -> None:
         <param name="control_period" value="0.5"/>
       </node>"""
     (node,) = read(tmp_path, body).nodes
-    assert (node.package, node.executable, node.name, node.namespace) == ("wayfarer_camera", "camera", "eye", "/")
+    assert (node.package, node.executable, node.name, node.namespace) == (
+        "wayfarer_camera",
+        "camera",
+        "eye",
+        "/",
+    )
     assert node.ends_run
     words = "--ros-args -r __node:=eye -r __ns:=/ -r a:=b -p control_period:=0.5"
     assert node.arguments() == words.split()
@@ -92,10 +97,14 @@ NAMES = [
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_text_is_handed_on_as_yaml_that_means_this_very_text(tmp_path: Path, name: str) -> None:
-    body = '<arg name="n"/><node pkg="p" exec="e"><param name="x" value="$(var n)" type="str"/></node>'
+    body = (
+        '<arg name="n"/><node pkg="p" exec="e"><param name="x" value="$(var n)" type="str"/></node>'
+    )
     ((key, value),) = read(tmp_path, body, n=name).nodes[0].parameters
     assert (key, yaml.safe_load(value)) == ("x", name)
-    assert value[0] == value[-1] == '"', "ROS's own reader takes 1e3 for a number where PyYAML does not"
+    assert value[0] == value[-1] == '"', (
+        "ROS's own reader takes 1e3 for a number where PyYAML does not"
+    )
 
 
 def test_a_text_that_is_no_utf_8_is_refused_by_name(tmp_path: Path) -> None:
@@ -111,7 +120,9 @@ def test_several_substitutions_share_one_text(tmp_path: Path) -> None:
     assert read(tmp_path, body).nodes[0].parameters == (("x", "n1_12x"),)
 
 
-def test_an_environment_variable_is_put_in_or_its_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_environment_variable_is_put_in_or_its_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     body = '<node pkg="p" exec="e"><param name="x" value="$(env WAYFARER_TEST a_default)"/></node>'
     monkeypatch.delenv("WAYFARER_TEST", raising=False)
     assert read(tmp_path, body).nodes[0].parameters == (("x", "a_default"),)
@@ -144,7 +155,9 @@ def test_an_empty_namespace_is_the_root(tmp_path: Path) -> None:
     assert read(tmp_path, body).nodes[0].namespace == "/"
 
 
-@pytest.mark.parametrize(("value", "kept"), [("true", 1), ("True", 1), ("1", 1), ("false", 0), ("0", 0)])
+@pytest.mark.parametrize(
+    ("value", "kept"), [("true", 1), ("True", 1), ("1", 1), ("false", 0), ("0", 0)]
+)
 def test_conditions_choose_nodes_and_groups(tmp_path: Path, value: str, kept: int) -> None:
     body = """
       <arg name="on"/>
@@ -161,9 +174,9 @@ def test_environment_variables_of_the_launch_are_set(tmp_path: Path) -> None:
 
 
 def test_a_variable_is_set_for_what_follows_it_in_its_group(tmp_path: Path) -> None:
-    body = f'''{NODE}<group><set_env name="W" value="1"/>{NODE}
+    body = f"""{NODE}<group><set_env name="W" value="1"/>{NODE}
       <node pkg="p" exec="e"><param name="x" value="$(env W)"/></node></group>
-      <node pkg="p" exec="e"><param name="x" value="$(env W none)"/></node>'''
+      <node pkg="p" exec="e"><param name="x" value="$(env W none)"/></node>"""
     nodes = read(tmp_path, body).nodes
     assert [dict(n.environment) for n in nodes] == [{}, {"W": "1"}, {"W": "1"}, {}]
     assert [n.parameters for n in nodes[2:]] == [(("x", "1"),), (("x", "none"),)]
@@ -202,7 +215,9 @@ def included(folder: Path, body: str) -> str:
     return "$(dirname)/part.launch.xml"
 
 
-def test_an_included_file_stands_in_its_place_with_the_arguments_it_is_given(tmp_path: Path) -> None:
+def test_an_included_file_stands_in_its_place_with_the_arguments_it_is_given(
+    tmp_path: Path,
+) -> None:
     file = included(tmp_path, '<arg name="n"/><node pkg="p" exec="$(var n)"/>')
     body = f"""
       <arg name="n" default="outer"/>
@@ -223,10 +238,15 @@ def test_an_included_file_stands_in_its_place_with_the_arguments_it_is_given(tmp
     ("passed", "words"),
     [
         ("", r"test.launch.xml: <include> of part.launch.xml must pass n, too"),
-        ('<arg name="n" value="1"/><arg name="m" value="1"/>', "part.launch.xml has no argument m; it has n"),
+        (
+            '<arg name="n" value="1"/><arg name="m" value="1"/>',
+            "part.launch.xml has no argument m; it has n",
+        ),
     ],
 )
-def test_an_include_must_pass_exactly_the_arguments_there_are(tmp_path: Path, passed: str, words: str) -> None:
+def test_an_include_must_pass_exactly_the_arguments_there_are(
+    tmp_path: Path, passed: str, words: str
+) -> None:
     file = included(tmp_path, f'<arg name="n" default="1"/>{NODE}')
     with pytest.raises(ConfigError, match=words):
         read(tmp_path, f'<include file="{file}">{passed}</include>')
@@ -246,7 +266,10 @@ def test_comments_are_passed_over(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("element", ["executable", "unset_env", "timer", "Node"])
 def test_an_unknown_element_is_refused_by_name(tmp_path: Path, element: str) -> None:
-    with pytest.raises(ConfigError, match=f"test.launch.xml: wayfarer launch does not know <{element}>; it knows arg"):
+    with pytest.raises(
+        ConfigError,
+        match=f"test.launch.xml: wayfarer launch does not know <{element}>; it knows arg",
+    ):
         read(tmp_path, f"<{element}/>")
 
 
@@ -258,17 +281,28 @@ def test_an_unknown_element_is_refused_by_name(tmp_path: Path, element: str) -> 
         (f'<group scoped="false">{NODE}</group>', "group attribute scoped"),
         ('<set_env name="a" value="b" sep=":"/>', "set_env attribute sep"),
         ('<node pkg="p" exec="e" on_exit="respawn"/>', 'on_exit="respawn"'),
-        ('<node pkg="p" exec="e"><param name="a" value="b" if="true"/></node>', "a condition of a <param>"),
+        (
+            '<node pkg="p" exec="e"><param name="a" value="b" if="true"/></node>',
+            "a condition of a <param>",
+        ),
         ('<node pkg="p" exec="e"><env name="a" value="b"/></node>', "<env> in a node"),
-        ('<node pkg="p" exec="e"><param name="a" value="b" type="int"/></node>', '<param type="int">'),
+        (
+            '<node pkg="p" exec="e"><param name="a" value="b" type="int"/></node>',
+            '<param type="int">',
+        ),
         ('<node pkg="p" exec="e"><param name="a" value="b" sep=","/></node>', "<param> in a node"),
-        ('<node pkg="p" exec="e"><param name="a"><param name="b" value="1"/></param></node>', "<param> in a node"),
+        (
+            '<node pkg="p" exec="e"><param name="a"><param name="b" value="1"/></param></node>',
+            "<param> in a node",
+        ),
         ('<arg name="a" default="1"><let name="b" value="1"/></arg>', "<let> in <arg>"),
         ('<include file="x"><let name="b" value="1"/></include>', "<let> in <include>"),
         ('<include file="x"><arg name="b" default="1"/></include>', "<arg> in <include>"),
     ],
 )
-def test_an_unknown_attribute_or_child_is_refused_by_name(tmp_path: Path, body: str, words: str) -> None:
+def test_an_unknown_attribute_or_child_is_refused_by_name(
+    tmp_path: Path, body: str, words: str
+) -> None:
     with pytest.raises(ConfigError, match=f"does not know {words}"):
         read(tmp_path, body)
 
@@ -314,9 +348,15 @@ def test_an_unknown_substitution_is_refused_by_name(
     assert f"does not know {substitution}" in str(caught.value)
 
 
-def test_an_argument_the_file_does_not_declare_is_refused_with_those_it_does(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"test.launch.xml has no argument stpes; it has episodes, steps"):
-        read(tmp_path, '<arg name="steps" default="1"/><arg name="episodes" default="1"/>', stpes="3")
+def test_an_argument_the_file_does_not_declare_is_refused_with_those_it_does(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(
+        ConfigError, match=r"test.launch.xml has no argument stpes; it has episodes, steps"
+    ):
+        read(
+            tmp_path, '<arg name="steps" default="1"/><arg name="episodes" default="1"/>', stpes="3"
+        )
 
 
 def test_a_missing_required_argument_is_named_with_its_meaning(tmp_path: Path) -> None:
@@ -336,8 +376,14 @@ def test_a_condition_that_is_neither_true_nor_false_is_refused(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ('<node pkg="p" exec="e" if="true" unless="false"/>', "<node> has both if and unless: choose one"),
-        ('<node pkg="p" exec="e" output="sreen"/>', "output='sreen' is not one of screen, log, both"),
+        (
+            '<node pkg="p" exec="e" if="true" unless="false"/>',
+            "<node> has both if and unless: choose one",
+        ),
+        (
+            '<node pkg="p" exec="e" output="sreen"/>',
+            "output='sreen' is not one of screen, log, both",
+        ),
     ],
 )
 def test_what_ros2_launch_refuses_is_refused(tmp_path: Path, body: str, words: str) -> None:
@@ -347,10 +393,14 @@ def test_what_ros2_launch_refuses_is_refused(tmp_path: Path, body: str, words: s
 
 def test_what_is_no_launch_file_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "x.xml"
-    for text, words in (("<launch>", "is not XML"), ("<robot/>", "root element must be <launch>, not <robot>")):
+    for text, words in (
+        ("<launch>", "is not XML"),
+        ("<robot/>", "root element must be <launch>, not <robot>"),
+    ):
         file.write_text(text)
         with pytest.raises(ConfigError, match=words):
             read_launch_file(file, {}, find_share)
+
     with pytest.raises(ConfigError, match=r"cannot read launch file .*gone\.xml"):
         read_launch_file(tmp_path / "gone.xml", {}, find_share)
 
@@ -360,7 +410,11 @@ def test_what_is_no_launch_file_is_refused(tmp_path: Path) -> None:
 
 def with_parameters(folder: Path, text: str) -> Launch:
     (folder / "config.yaml").write_text(text)
-    return read(folder, f'<node pkg="p" exec="control" name="control"><param from="{folder}/config.yaml"/></node>')
+
+    return read(
+        folder,
+        f'<node pkg="p" exec="control" name="control"><param from="{folder}/config.yaml"/></node>',
+    )
 
 
 @pytest.mark.parametrize("section", ["control", "/**/control", "/lab/control", "/**"])
@@ -375,15 +429,23 @@ def test_an_empty_parameter_file_is_no_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("/**/contrl:\n  ros__parameters: {a: 1}\n", r"section '/\*\*/contrl' fits no node; nodes are \*\*, control"),
+        (
+            "/**/contrl:\n  ros__parameters: {a: 1}\n",
+            r"section '/\*\*/contrl' fits no node; nodes are \*\*, control",
+        ),
         ("control:\n  a: 1\n", "section 'control' must hold exactly ros__parameters"),
-        ("control:\n  ros__parameters: {}\n  more: 1\n", "section 'control' must hold exactly ros__parameters"),
+        (
+            "control:\n  ros__parameters: {}\n  more: 1\n",
+            "section 'control' must hold exactly ros__parameters",
+        ),
         ("control: 3\n", "section 'control' must hold exactly ros__parameters"),
         ("- control\n", "must map node names to ros__parameters"),
         ("a: [1\n", "cannot read parameter file"),
     ],
 )
-def test_a_parameter_file_that_no_node_would_read_is_refused(tmp_path: Path, text: str, words: str) -> None:
+def test_a_parameter_file_that_no_node_would_read_is_refused(
+    tmp_path: Path, text: str, words: str
+) -> None:
     with pytest.raises(ConfigError, match=words):
         with_parameters(tmp_path, text)
 
@@ -422,14 +484,19 @@ def test_an_argument_with_a_closed_set_of_values_names_them_and_refuses_others(f
     closed = {name: argument.choices for name, argument in arguments.items() if name in CLOSED}
     assert closed == {name: CLOSED[name] for name in closed}
     given = {name: "x" for name, argument in arguments.items() if argument.default is None}
+
     for name, argument in arguments.items():
         if argument.choices:
-            with pytest.raises(ConfigError, match=f"{name}:=foo is not one of {', '.join(argument.choices)}"):
+            with pytest.raises(
+                ConfigError, match=f"{name}:=foo is not one of {', '.join(argument.choices)}"
+            ):
                 read_launch_file(file, given | {name: "foo"}, find_share)
 
 
 def test_every_closed_set_is_that_of_some_file() -> None:
-    assert set(CLOSED) <= {name for file in SHIPPED.glob("*.launch.xml") for name in declared_arguments(file)}
+    assert set(CLOSED) <= {
+        name for file in SHIPPED.glob("*.launch.xml") for name in declared_arguments(file)
+    }
 
 
 def test_there_is_a_launch_file_to_ship() -> None:
@@ -444,13 +511,20 @@ def params_in(file: Path) -> list[tuple[str, ET.Element]]:
 @pytest.mark.parametrize("file", sorted(SHIPPED.glob("*.launch.xml")), ids=lambda f: f.name)
 def test_every_text_a_shipped_file_hands_on_is_called_one(file: Path) -> None:
     for package, param in params_in(file):
-        defaults = {f.name: f.default for f in fields(import_module(f"wayfarer_{package[9:]}.node").Params)}
+        defaults = {
+            f.name: f.default for f in fields(import_module(f"wayfarer_{package[9:]}.node").Params)
+        }
         is_text = isinstance(defaults.get(param.attrib["name"]), str)  # use_sim_time is ROS's own
-        assert param.attrib.get("type") == ("str" if is_text else None), f"{package}: {param.attrib['name']}"
+        assert param.attrib.get("type") == ("str" if is_text else None), (
+            f"{package}: {param.attrib['name']}"
+        )
 
 
 def test_there_are_texts_to_hand_on() -> None:
-    assert sum(p.attrib.get("type") == "str" for f in SHIPPED.glob("*.xml") for _, p in params_in(f)) > 5
+    assert (
+        sum(p.attrib.get("type") == "str" for f in SHIPPED.glob("*.xml") for _, p in params_in(f))
+        > 5
+    )
 
 
 @pytest.mark.parametrize("file", sorted(SHIPPED.glob("*.launch.xml")), ids=lambda f: f.name)
@@ -465,7 +539,11 @@ def test_substitutions_are_written_as_ros2_launch_reads_them(file: Path) -> None
 @pytest.mark.parametrize("method", METHODS)
 def test_a_method_that_learns_gets_its_learner_without_being_asked(file: str, method: str) -> None:
     path = SHIPPED / f"{file}.launch.xml"
-    nodes = {n.name for n in read_launch_file(path, {"run": "x", "method": method}, find_share).nodes}
+    nodes = {
+        n.name for n in read_launch_file(path, {"run": "x", "method": method}, find_share).nodes
+    }
     assert ({"learner", "novelty"} <= nodes) == METHODS[method].learns
     told = {"run": "x", "method": method, "learning": "false"}
-    assert not {"learner", "novelty"} & {n.name for n in read_launch_file(path, told, find_share).nodes}
+    assert not {"learner", "novelty"} & {
+        n.name for n in read_launch_file(path, told, find_share).nodes
+    }

@@ -15,7 +15,10 @@ from wayfarer_launch.supervisor import NodeDiedError, Supervisor
 
 PYTHON = f"#!{sys.executable}\nimport os, signal, sys, time\n"
 SLEEP = PYTHON + "print('awake', flush=True)\ntime.sleep(60)\n"
-DEAF = PYTHON + "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('awake', flush=True)\ntime.sleep(60)\n"
+DEAF = (
+    PYTHON
+    + "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('awake', flush=True)\ntime.sleep(60)\n"
+)
 
 
 class Nodes:
@@ -29,8 +32,14 @@ class Nodes:
         for name, text in scripts.items():
             (self.folder / name).write_text(text)
             (self.folder / name).chmod(0o755)
+
         environment = (("ROS_DOMAIN_ID", self.domain), ("WAYFARER_TEST", "set"))
-        launch = Launch(nodes=[NodeSpec("p", name, name, "/", (), (), ends_run, environment) for name in scripts])
+        launch = Launch(
+            nodes=[
+                NodeSpec("p", name, name, "/", (), (), ends_run, environment) for name in scripts
+            ]
+        )
+
         return Supervisor(launch, lambda _, name: self.folder / name, self.lines.append)
 
     def all_awake(self, count: int) -> bool:
@@ -76,7 +85,9 @@ def pids_of(running: Supervisor) -> list[int]:
 # --- how a run ends ---
 
 
-def test_a_node_whose_work_is_done_ends_the_run_well_and_takes_the_others_along(nodes: Nodes) -> None:
+def test_a_node_whose_work_is_done_ends_the_run_well_and_takes_the_others_along(
+    nodes: Nodes,
+) -> None:
     running = nodes.supervisor(worker=PYTHON + "print('done')", other=SLEEP)
     assert running.run() == 0
     assert all(gone(pid) for pid in pids_of(running))
@@ -99,7 +110,9 @@ def test_a_node_that_is_killed_is_named_with_its_signal(nodes: Nodes) -> None:
 
 
 def test_nodes_that_fail_together_are_all_named(nodes: Nodes) -> None:
-    running = nodes.supervisor(one=PYTHON + "sys.exit(1)", two=PYTHON + "sys.exit(2)", watched=SLEEP)
+    running = nodes.supervisor(
+        one=PYTHON + "sys.exit(1)", two=PYTHON + "sys.exit(2)", watched=SLEEP
+    )
     started = running._start
 
     def start_all(node: NodeSpec, program: Path) -> None:
@@ -108,7 +121,9 @@ def test_nodes_that_fail_together_are_all_named(nodes: Nodes) -> None:
             assert soon(lambda: all(gone(pid) for pid in pids_of(running)[:2]))
 
     running._start = start_all  # type: ignore[method-assign]
-    with pytest.raises(NodeDiedError, match="one ended with exit code 1 and two ended with exit code 2"):
+    with pytest.raises(
+        NodeDiedError, match="one ended with exit code 1 and two ended with exit code 2"
+    ):
         running.run()
 
 
@@ -140,7 +155,10 @@ def test_a_signal_ends_every_node_cleanly_and_at_once(nodes: Nodes, number: sign
     before = signal.getsignal(number)
     assert running.run(interrupt) == 128 + number
     assert time.monotonic() - started[0] < 3.5
-    assert sorted(line for line in nodes.lines if "closed" in line) == ["[one] closed", "[two] closed"]
+    assert sorted(line for line in nodes.lines if "closed" in line) == [
+        "[one] closed",
+        "[two] closed",
+    ]
     assert all(gone(pid) for pid in pids_of(running))
     assert signal.getsignal(number) == before
 
@@ -153,12 +171,17 @@ def test_an_error_of_the_caller_ends_the_nodes_as_well(nodes: Nodes) -> None:
 
     with pytest.raises(ZeroDivisionError):
         running.run(fail)
+
     assert all(gone(pid) for pid in pids_of(running))
 
 
-def test_a_node_that_ignores_sigterm_is_killed(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_node_that_ignores_sigterm_is_killed(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(supervisor, "_PATIENCE", ((signal.SIGTERM, 0.3), (signal.SIGKILL, 1.0)))
-    running = nodes.supervisor(deaf=DEAF, worker=PYTHON + "while not os.path.exists('/proc/self/x'): time.sleep(9)")
+    running = nodes.supervisor(
+        deaf=DEAF, worker=PYTHON + "while not os.path.exists('/proc/self/x'): time.sleep(9)"
+    )
 
     def stop() -> None:
         if nodes.all_awake(1):
@@ -202,11 +225,15 @@ specs = [NodeSpec("p", "node", name, "/", (), (), True, environment) for name in
 find = lambda *_: Path({str(tmp_path / "node")!r})
 Supervisor(Launch(nodes=specs), find, lambda line: print(line, flush=True)).run()
 """
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as running:
+
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True
+    ) as running:
         assert running.stdout is not None
         pids = [int(running.stdout.readline().split()[1]) for _ in range(2)]
         assert not any(gone(pid) for pid in pids)
         running.kill()
+
     assert soon(lambda: all(gone(pid) for pid in pids), 5.0)
 
 
@@ -214,13 +241,18 @@ Supervisor(Launch(nodes=specs), find, lambda line: print(line, flush=True)).run(
 
 
 def test_output_of_both_kinds_is_passed_on_line_by_line_under_the_node_s_name(nodes: Nodes) -> None:
-    script = PYTHON + "print('out', flush=True)\nprint('err', file=sys.stderr)\nos.write(1, b'h\\xe9 [red]\\n')\n"
+    script = (
+        PYTHON
+        + "print('out', flush=True)\nprint('err', file=sys.stderr)\nos.write(1, b'h\\xe9 [red]\\n')\n"
+    )
     assert nodes.supervisor(talker=script).run() == 0
     assert nodes.lines == ["[talker] out", "[talker] err", "[talker] h\ufffd [red]"]
 
 
 def test_a_line_that_comes_in_pieces_is_passed_on_whole(nodes: Nodes) -> None:
-    script = PYTHON + "for part in ('a', 'b', 'c\\n'): os.write(1, part.encode()); time.sleep(0.15)\n"
+    script = (
+        PYTHON + "for part in ('a', 'b', 'c\\n'): os.write(1, part.encode()); time.sleep(0.15)\n"
+    )
     nodes.supervisor(talker=script).run()
     assert nodes.lines == ["[talker] abc"]
 
@@ -237,9 +269,16 @@ def test_a_node_that_says_very_much_loses_no_line(nodes: Nodes) -> None:
 
 
 def test_a_node_whose_supervisor_is_dead_by_then_does_not_start(tmp_path: Path) -> None:
-    """What the new process asks for before it becomes the node: the launcher it names is not its parent any more."""
-    code = "from wayfarer_launch.supervisor import _end_with\n_end_with(1 << 22)()\nprint('started')"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60.0)
+    """What the new process asks for before it becomes the node.
+
+    The launcher it names is not its parent any more.
+    """
+    code = (
+        "from wayfarer_launch.supervisor import _end_with\n_end_with(1 << 22)()\nprint('started')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60.0
+    )
     assert (done.returncode, done.stdout) == (1, "")
 
 
@@ -260,7 +299,10 @@ def test_nohup_keeps_a_launch_alive_without_its_terminal(nodes: Nodes) -> None:
 
 
 def test_nodes_get_the_environment_of_the_launch_and_no_input(nodes: Nodes) -> None:
-    script = PYTHON + "print(os.environ['WAYFARER_TEST'], os.environ['ROS_DOMAIN_ID'], repr(sys.stdin.read()))\n"
+    script = (
+        PYTHON
+        + "print(os.environ['WAYFARER_TEST'], os.environ['ROS_DOMAIN_ID'], repr(sys.stdin.read()))\n"
+    )
     nodes.supervisor(node=script).run()
     assert nodes.lines == [f"[node] set {nodes.domain} ''"]
 
@@ -278,20 +320,28 @@ def test_a_terminal_s_ctrl_c_reaches_the_nodes_only_through_the_supervisor(nodes
 # --- what keeps a run from starting ---
 
 
-def test_a_node_that_another_launch_has_in_the_domain_is_refused_until_that_ends(nodes: Nodes) -> None:
+def test_a_node_that_another_launch_has_in_the_domain_is_refused_until_that_ends(
+    nodes: Nodes,
+) -> None:
     first = nodes.supervisor(one=PYTHON)
-    with pytest.raises(ConfigError, match=f"/one is there already in ROS domain {nodes.domain} on this machine"):
+    with pytest.raises(
+        ConfigError, match=f"/one is there already in ROS domain {nodes.domain} on this machine"
+    ):
         nodes.supervisor(other=SLEEP, one=SLEEP)
+
     first.run()
     assert nodes.supervisor(one=PYTHON).run() == 0
 
 
-def test_a_node_that_somebody_else_has_started_is_refused_before_anything_starts(nodes: Nodes) -> None:
+def test_a_node_that_somebody_else_has_started_is_refused_before_anything_starts(
+    nodes: Nodes,
+) -> None:
     with (
         claim(int(nodes.domain), "/one"),
         pytest.raises(ConfigError, match=rf"/one is there .*\(process {os.getpid()}\)"),
     ):
         nodes.supervisor(one=SLEEP)
+
     assert nodes.supervisor(one=PYTHON).run() == 0, "a launch that was refused holds no name"
 
 
@@ -301,14 +351,22 @@ def test_a_launch_that_never_ran_holds_its_names_no_longer_than_it_is_there(node
     assert nodes.supervisor(one=PYTHON).run() == 0
 
 
-@pytest.mark.parametrize("domain", ["102", "-1", "one", " 5", "1.0", "²", "010", "99999999999999999999"])
-def test_a_domain_that_ros_could_not_use_is_refused_with_what_it_could(nodes: Nodes, domain: str) -> None:
+@pytest.mark.parametrize(
+    "domain", ["102", "-1", "one", " 5", "1.0", "²", "010", "99999999999999999999"]
+)
+def test_a_domain_that_ros_could_not_use_is_refused_with_what_it_could(
+    nodes: Nodes, domain: str
+) -> None:
     nodes.domain = domain
-    with pytest.raises(ConfigError, match=f"ROS_DOMAIN_ID='{domain}' must be a number from 0 to 101"):
+    with pytest.raises(
+        ConfigError, match=f"ROS_DOMAIN_ID='{domain}' must be a number from 0 to 101"
+    ):
         nodes.supervisor(one=SLEEP)
 
 
-def test_an_executable_that_is_missing_is_found_out_before_anything_starts(nodes: Nodes, tmp_path: Path) -> None:
+def test_an_executable_that_is_missing_is_found_out_before_anything_starts(
+    nodes: Nodes, tmp_path: Path
+) -> None:
     def find(_: str, name: str) -> Path:
         if name == "gone":
             raise ConfigError("package p has no executable gone")
@@ -318,11 +376,14 @@ def test_an_executable_that_is_missing_is_found_out_before_anything_starts(nodes
     specs = [NodeSpec("p", name, name, "/", (), (), True, domain) for name in ("gone", "started")]
     with pytest.raises(ConfigError, match="no executable gone"):
         Supervisor(Launch(nodes=specs), find, nodes.lines.append)
+
     assert nodes.supervisor(one=PYTHON).run() == 0  # the domain is free
 
 
 def test_a_launch_none_of_whose_nodes_ends_it_ends_when_all_have(nodes: Nodes) -> None:
-    supervisor = nodes.supervisor(ends_run=False, short=PYTHON, longer=PYTHON + "time.sleep(0.3)\nprint('last')\n")
+    supervisor = nodes.supervisor(
+        ends_run=False, short=PYTHON, longer=PYTHON + "time.sleep(0.3)\nprint('last')\n"
+    )
     assert supervisor.run() == 0
     assert "[longer] last" in nodes.lines
 

@@ -1,4 +1,7 @@
-"""The files for RViz and Foxglove: what they show is in the contract, with the type and quality that they expect."""
+"""The files for RViz and Foxglove.
+
+What they show is in the contract, with the type and quality that they expect.
+"""
 
 import json
 import re
@@ -46,7 +49,9 @@ def leaves(layout: Any) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("display", displays(), ids=lambda display: display["Name"])
-def test_an_rviz_display_hears_a_topic_of_its_type_with_the_contracts_quality(display: dict[str, Any]) -> None:
+def test_an_rviz_display_hears_a_topic_of_its_type_with_the_contracts_quality(
+    display: dict[str, Any],
+) -> None:
     topic = topic_of(display["Topic"]["Value"])
     assert topic.type.__name__ == RVIZ_SHOWS[display["Class"]]
     for policy in ("reliability", "durability"):
@@ -76,7 +81,11 @@ def test_foxglove_s_scene_shows_topics_that_it_can_draw_and_stands_in_the_base_f
 
 
 def test_foxglove_s_pictures_are_images_with_their_own_lens() -> None:
-    pictures = [of["imageMode"] for panel, of in panels()["configById"].items() if panel.startswith("Image!")]
+    pictures = [
+        of["imageMode"]
+        for panel, of in panels()["configById"].items()
+        if panel.startswith("Image!")
+    ]
     assert {topic_of(of["imageTopic"]).name for of in pictures} == {
         names.CAMERA_IMAGE, names.OBSERVATION_IMAGE, names.NOVELTY_GOAL
     }  # fmt: skip

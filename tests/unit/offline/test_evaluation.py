@@ -13,9 +13,16 @@ from wayfarer_offline.evaluation import count_successes, wilson
 
 @pytest.mark.parametrize(  # Newcombe 1998, table I: Wilson's score interval without correction
     ("successes", "episodes", "low", "high"),
-    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+    [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
 )
-def test_the_interval_is_that_of_the_literature(successes: int, episodes: int, low: float, high: float) -> None:
+def test_the_interval_is_that_of_the_literature(
+    successes: int, episodes: int, low: float, high: float
+) -> None:
     share = wilson([k < successes for k in range(episodes)])
     assert (share.successes, share.episodes) == (successes, episodes)
     assert share.low == pytest.approx(low, abs=5e-5)
@@ -36,7 +43,9 @@ def test_no_episode_gives_no_share() -> None:
 
 
 def test_successes_are_counted_from_the_recorded_truth(tmp_path: Path) -> None:
-    """In the fixture the cube stands still in even episodes and moves 1 cm a step to the right in odd ones."""
+    """In the fixture the cube stands still in even episodes and moves 1 cm a step to the right in
+    odd ones.
+    """
     run = write_run(tmp_path / "run", 5, 20)
     found = count_successes(run, "push", 5)
     assert found.successes == (False, True, False, True, False)

@@ -9,10 +9,22 @@ from fixtures.painted import dataset, painted, trajectory
 from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_data.cache.dataset import Dataset
 from wayfarer_offline.pose_labels import TRUTH
-from wayfarer_offline.predictor_scores import ColourScores, PositionScores, score_colours, score_positions
-from wayfarer_offline.supervised import PredictorConfig, PredictorResult, read_predictor, train_predictor
+from wayfarer_offline.predictor_scores import (
+    ColourScores,
+    PositionScores,
+    score_colours,
+    score_positions,
+)
+from wayfarer_offline.supervised import (
+    PredictorConfig,
+    PredictorResult,
+    read_predictor,
+    train_predictor,
+)
 
-COLOR = PredictorConfig("color", epochs=20, batch=16, learning_rate=3e-3, features=16, test_share=0.2)
+COLOR = PredictorConfig(
+    "color", epochs=20, batch=16, learning_rate=3e-3, features=16, test_share=0.2
+)
 POSITION = dataclasses.replace(COLOR, target="position")
 
 
@@ -23,7 +35,9 @@ def datasets(tmp_path_factory: pytest.TempPathFactory) -> list[Dataset]:
 
 
 @pytest.fixture(scope="module")
-def colours(datasets: list[Dataset], tmp_path_factory: pytest.TempPathFactory) -> tuple[PredictorResult, Path]:
+def colours(
+    datasets: list[Dataset], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[PredictorResult, Path]:
     file = tmp_path_factory.mktemp("color") / "predictor.safetensors"
     torch.set_num_threads(1)
     return train_predictor(COLOR, datasets, 0, 0, file), file
@@ -38,7 +52,9 @@ def test_colours_are_learned(colours: tuple[PredictorResult, Path]) -> None:
     assert result.losses[-1] < 0.2 * result.losses[0]
     assert (result.train_images, result.test_images) == (144 - 29, 29 + 19)
     assert sum(result.scores.images.values()) == 48
-    assert result.labels == dict.fromkeys((*result.runs, result.runs[0].removesuffix("a") + "b"), TRUTH)
+    assert result.labels == dict.fromkeys(
+        (*result.runs, result.runs[0].removesuffix("a") + "b"), TRUTH
+    )
 
 
 def test_positions_are_learned_to_within_pixels(datasets: list[Dataset]) -> None:
@@ -50,7 +66,9 @@ def test_positions_are_learned_to_within_pixels(datasets: list[Dataset]) -> None
     assert result.scores.mse_m2 < 0.2 * result.scores.guess_mse_m2
 
 
-def test_the_same_seed_gives_the_same_predictor_and_another_seed_another(datasets: list[Dataset]) -> None:
+def test_the_same_seed_gives_the_same_predictor_and_another_seed_another(
+    datasets: list[Dataset],
+) -> None:
     short = dataclasses.replace(POSITION, epochs=1)
     one, two, other = (train_predictor(short, datasets, 0, seed) for seed in (0, 0, 1))
     assert one.losses == two.losses
@@ -67,7 +85,9 @@ def test_unseen_pictures_are_scored_apart(colours: tuple[PredictorResult, Path])
 
 def test_progress_is_told_to_the_end(datasets: list[Dataset]) -> None:
     told: list[tuple[int, int]] = []
-    train_predictor(dataclasses.replace(COLOR, epochs=2), datasets, 0, 0, tell=lambda *of: told.append(of))
+    train_predictor(
+        dataclasses.replace(COLOR, epochs=2), datasets, 0, 0, tell=lambda *of: told.append(of)
+    )
     assert told == [(k + 1, 16) for k in range(16)]  # 115 images in batches of 16
 
 
@@ -92,11 +112,14 @@ def test_images_without_labels_are_not_used(tmp_path: Path) -> None:
     assert result.train_images + result.test_images == 10
     poses[1:] = np.nan
     data = dataset(tmp_path / "b", dataclasses.replace(one, object_poses=poses))
+
     with pytest.raises(DataError, match="1 images with a known cube pose"):
         train_predictor(COLOR, [data], 0, 0)
 
 
-def test_positions_that_never_change_are_learned_without_dividing_by_nothing(tmp_path: Path) -> None:
+def test_positions_that_never_change_are_learned_without_dividing_by_nothing(
+    tmp_path: Path,
+) -> None:
     one = trajectory(0, 19)
     still = np.tile(one.object_poses[:1], (20, 1))  # type: ignore[index]
     data = dataset(tmp_path / "a", dataclasses.replace(one, object_poses=still))
@@ -131,9 +154,12 @@ def test_scores_of_positions_by_hand() -> None:
 def test_constants_out_of_range_are_refused() -> None:
     with pytest.raises(ConfigError, match="choose from color, position"):
         PredictorConfig("colour")
+
     with pytest.raises(ConfigError, match="choose from frames, episodes"):
         PredictorConfig("color", split="rows")
+
     with pytest.raises(ConfigError, match="epochs 0"):
         PredictorConfig("color", epochs=0)
+
     with pytest.raises(ConfigError, match="test_share is"):
         PredictorConfig("color", test_share=1.0)

@@ -62,9 +62,12 @@ def test_an_unknown_pose_has_no_reward_and_is_no_success(name: str) -> None:
 def test_a_wrong_name_is_answered_with_the_choices() -> None:
     with pytest.raises(ConfigError, match=r"choose from flip-white, .*push, push-flip-white"):
         task("flip-pink")
+
     with pytest.raises(ConfigError, match="choose from white"):
         Flip("pink")
+
     with pytest.raises(ConfigError, match="slope above 0"):
         Push(slope=0.0)
+
     with pytest.raises(ConfigError, match="finite border"):
         Push(border=float("nan"))

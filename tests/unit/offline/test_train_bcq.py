@@ -41,10 +41,14 @@ def test_a_step_earns_the_reward_of_the_state_it_leads_to(data: Dataset) -> None
     labels = PoseLabels.of(data)
     rewards = TaskRewards(data, labels, "push")
     batch = rewards.sample(200, np.random.default_rng(0))
+
     for pixels, reward in zip(batch.next_observations.pixels, batch.rewards.tolist(), strict=True):
-        column = float(torch.nonzero(pixels[:, 18].float().std(dim=0) + (pixels[0, 18] != 40).float())[0, 0])
+        column = float(
+            torch.nonzero(pixels[:, 18].float().std(dim=0) + (pixels[0, 18] != 40).float())[0, 0]
+        )
         y = (column / (SIDE - 10) - 0.5) * 0.7  # read off the picture, to within half a pixel
         assert reward == pytest.approx(1 - np.tanh(10 * (0.18 - y)), abs=0.15)
+
     assert rewards.description() == {
         "steps": 72,
         "successes": int(task("push").success(labels.poses[data.transitions + 1]).sum()),
@@ -52,7 +56,9 @@ def test_a_step_earns_the_reward_of_the_state_it_leads_to(data: Dataset) -> None
     }
 
 
-def test_a_time_limit_ends_no_value_and_neither_does_success_but_the_end_of_the_world_does(tmp_path: Path) -> None:
+def test_a_time_limit_ends_no_value_and_neither_does_success_but_the_end_of_the_world_does(
+    tmp_path: Path,
+) -> None:
     """Six steps to the time limit, then six to a recorded end, success on the way in both."""
     episodes = (trajectory(0, 6, face="green"), trajectory(1, 6, end=End.TERMINATED, face=""))
     data = dataset(tmp_path / "run", *episodes)
@@ -71,13 +77,17 @@ def test_a_policy_learns_to_push_where_the_reward_is(tmp_path: Path) -> None:
     policy = OfflinePolicy(file)
     policy.begin_episode(Start(np.random.default_rng(0), explore=False))
     pictures = [paint(y, "green").transpose(1, 2, 0) for y in (-0.1, 0.0, 0.1)]
-    actions = np.stack([policy.act(picture, RobotState(np.zeros(3))) for picture in pictures for _ in range(5)])
+    actions = np.stack(
+        [policy.act(picture, RobotState(np.zeros(3))) for picture in pictures for _ in range(5)]
+    )
     assert actions[:, 1].mean() > 0.2  # along y; the data's mean is 0
     assert np.abs(actions).max() <= 1.0
     assert (file.task, file.updates, policy.version) == ("push", 250, 250)
 
 
-def test_killed_anywhere_and_started_again_it_ends_with_the_same_bits(data: Dataset, tmp_path: Path) -> None:
+def test_killed_anywhere_and_started_again_it_ends_with_the_same_bits(
+    data: Dataset, tmp_path: Path
+) -> None:
     straight = train_bcq(CONFIG, data, 0, tmp_path / "straight")
 
     def fail_at(step: int):
@@ -91,6 +101,7 @@ def test_killed_anywhere_and_started_again_it_ends_with_the_same_bits(data: Data
     for step in (2, 5, 7):  # before the first save, between two, before the last
         with pytest.raises(PowerError):
             train_bcq(CONFIG, data, 0, broken, fail_at(step))
+
     told: list[int] = []
     file = train_bcq(CONFIG, data, 0, broken, lambda done, _: told.append(done))
     assert told == [7, 8]
@@ -100,16 +111,23 @@ def test_killed_anywhere_and_started_again_it_ends_with_the_same_bits(data: Data
     assert file.read_bytes() == straight.read_bytes()
 
 
-def test_more_steps_continue_a_finished_training_and_other_settings_do_not(data: Dataset, tmp_path: Path) -> None:
+def test_more_steps_continue_a_finished_training_and_other_settings_do_not(
+    data: Dataset, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     train_bcq(CONFIG, data, 0, out)
     told: list[int] = []
-    train_bcq(dataclasses.replace(CONFIG, steps=10), data, 0, out, lambda done, _: told.append(done))
+    train_bcq(
+        dataclasses.replace(CONFIG, steps=10), data, 0, out, lambda done, _: told.append(done)
+    )
     assert told == [9, 10]
+
     with pytest.raises(ConfigError, match="another training: task was push, is push-flip-green"):
         train_bcq(dataclasses.replace(CONFIG, task="push-flip-green"), data, 0, out)
+
     with pytest.raises(ConfigError, match="another training: bcq was"):
         train_bcq(CONFIG, data, 1, out)
+
     grown = dataset(tmp_path / "run", trajectory(6))
     with pytest.raises(ConfigError, match=r"another training: data was .*72.*84"):
         train_bcq(CONFIG, grown, 0, out)
@@ -118,20 +136,37 @@ def test_more_steps_continue_a_finished_training_and_other_settings_do_not(data:
 def test_the_curve_holds_means_over_all_updates(data: Dataset, tmp_path: Path) -> None:
     told: list[float] = []
     config = dataclasses.replace(CONFIG, curve_points=4)
-    train_bcq(config, data, 0, tmp_path / "out", lambda _, metrics: told.append(metrics["vae_loss"]))
+    train_bcq(
+        config, data, 0, tmp_path / "out", lambda _, metrics: told.append(metrics["vae_loss"])
+    )
     curve = json.loads((tmp_path / "out" / "curve.json").read_text())
     assert curve["step"] == [2, 4, 6, 8]
     assert curve["vae_loss"] == pytest.approx(np.mean(np.reshape(told, (4, 2)), axis=1).tolist())
-    assert set(curve) == {"step", "critic_loss", "vae_loss", "actor_loss", "q", "td_target", "reward"}
+    assert set(curve) == {
+        "step",
+        "critic_loss",
+        "vae_loss",
+        "actor_loss",
+        "q",
+        "td_target",
+        "reward",
+    }
 
 
-def test_a_number_that_is_not_finite_stops_it_and_the_last_save_stays(data: Dataset, tmp_path: Path) -> None:
+def test_a_number_that_is_not_finite_stops_it_and_the_last_save_stays(
+    data: Dataset, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     train_bcq(CONFIG, data, 0, out)
     saved = (out / TRAINING).read_bytes()
     data.column("actions")[data.transitions] = np.nan
-    with pytest.raises(LearningError, match=r"update 9: .*loss .*not finite.*training.safetensors holds the last save"):
+
+    with pytest.raises(
+        LearningError,
+        match=r"update 9: .*loss .*not finite.*training.safetensors holds the last save",
+    ):
         train_bcq(dataclasses.replace(CONFIG, steps=20), data, 0, out)
+
     assert (out / TRAINING).read_bytes() == saved
 
 
@@ -142,26 +177,35 @@ def test_a_task_the_data_never_shows_is_refused_before_anything_is_written(tmp_p
     assert not (tmp_path / "out").exists()
 
 
-def test_a_policy_file_is_checked_against_its_digest_and_its_kind(data: Dataset, tmp_path: Path) -> None:
+def test_a_policy_file_is_checked_against_its_digest_and_its_kind(
+    data: Dataset, tmp_path: Path
+) -> None:
     file = train_bcq(CONFIG, data, 0, tmp_path / "out")
     assert file.name == POLICY
     digest = checkpoint.digest(file.read_bytes())
     assert read_policy(file, digest).sha256 == digest
+
     with pytest.raises(DataError, match="written anew"):
         read_policy(file, "0" * 64)
+
     with pytest.raises(DataError, match="train bcq"):
         read_policy(tmp_path / "none.safetensors")
+
     with pytest.raises(DataError, match="kind"):
         read_policy(tmp_path / "out" / TRAINING)
 
 
-def test_a_policy_draws_its_proposals_from_the_episodes_randomness(data: Dataset, tmp_path: Path) -> None:
+def test_a_policy_draws_its_proposals_from_the_episodes_randomness(
+    data: Dataset, tmp_path: Path
+) -> None:
     policy = OfflinePolicy(read_policy(train_bcq(CONFIG, data, 0, tmp_path / "out")))
     picture = paint(0.0, "green").transpose(1, 2, 0)
 
     def episode(seed: int) -> list[float]:
         policy.begin_episode(Start(np.random.default_rng(seed), explore=False))
-        return [float(value) for _ in range(4) for value in policy.act(picture, RobotState(np.zeros(3)))]
+        return [
+            float(value) for _ in range(4) for value in policy.act(picture, RobotState(np.zeros(3)))
+        ]
 
     assert episode(0) == episode(0)
     assert episode(0) != episode(1)
@@ -181,7 +225,8 @@ def by_hand(run: Path) -> Dataset:
 
 
 @pytest.mark.parametrize(
-    ("sources", "steps", "by"), [("all", 72, {0, 1}), ("policy", 54, {0}), ("human", 18, {1}), ("balanced", 72, {0, 1})]
+    ("sources", "steps", "by"),
+    [("all", 72, {0, 1}), ("policy", 54, {0}), ("human", 18, {1}), ("balanced", 72, {0, 1})],
 )
 def test_the_steps_of_one_source_or_of_both_are_learned_from(
     tmp_path: Path, sources: str, steps: int, by: set[int]
@@ -197,16 +242,23 @@ def test_balanced_batches_are_half_a_persons_whatever_their_share(tmp_path: Path
     data = by_hand(tmp_path / "run")
     rewards = TaskRewards(data, PoseLabels.of(data), "push", "balanced")
     batch = rewards.sample(101, np.random.default_rng(0))
-    starts = {tuple(action) for action in data.actions(rewards.rows[data.sources(rewards.rows).numpy() == 1]).tolist()}
+    starts = {
+        tuple(action)
+        for action in data.actions(rewards.rows[data.sources(rewards.rows).numpy() == 1]).tolist()
+    }
     assert sum(tuple(action) in starts for action in batch.actions.tolist()) == 51
 
 
-def test_a_source_without_a_step_is_told_and_another_choice_is_another_training(data: Dataset, tmp_path: Path) -> None:
+def test_a_source_without_a_step_is_told_and_another_choice_is_another_training(
+    data: Dataset, tmp_path: Path
+) -> None:
     for sources in ("human", "balanced"):
         with pytest.raises(DataError, match="none was chosen by the human"):
             TaskRewards(data, PoseLabels.of(data), "push", sources)
+
     with pytest.raises(ConfigError, match="choose from all, policy, human, balanced"):
         OfflineConfig("push", sources="both")
+
     mixed = by_hand(tmp_path / "mixed")
     train_bcq(CONFIG, mixed, 0, tmp_path / "out")
     with pytest.raises(ConfigError, match="sources"):

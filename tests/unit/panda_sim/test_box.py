@@ -29,6 +29,7 @@ def ask(box: ControlBox, command: Command, *values: object) -> Answer:
     given = np.array([values], kind)[0] if values else np.zeros(1, kind)[0]
     answer = box.request(command, 3, given)
     assert answer is not None
+
     return answer
 
 
@@ -49,10 +50,12 @@ def test_the_state_is_whole_before_anything_moves(box: ControlBox) -> None:
     assert state["robot_mode"] == Mode.IDLE
     assert (state["motion_generator_mode"], state["controller_mode"]) == (0, Controller.OTHER)
     assert state["O_ddP_O"].tolist() == [0.0, 0.0, -9.81]
+
     for name in ("O_T_EE", "O_T_EE_d", "O_T_EE_c", "F_T_EE", "F_T_NE", "NE_T_EE", "EE_T_K"):
         T = state[name].reshape(4, 4).T
         np.testing.assert_allclose(T[:3, :3] @ T[:3, :3].T, np.eye(3), atol=1e-9, err_msg=name)
         assert T[3].tolist() == [0.0, 0.0, 0.0, 1.0]
+
     np.testing.assert_allclose(state["tau_J"], box.model.gravity(box.arm.q), atol=1e-6)
 
 
@@ -226,10 +229,12 @@ def test_the_table_stops_the_hand(box: ControlBox) -> None:
     assert (
         start(box, Controller.CARTESIAN_IMPEDANCE, Generator.CARTESIAN_POSE) == MoveStatus.STARTED
     )
+
     for share in smooth(2.0):
         T = begin.copy()
         T[2, 3] -= 0.19 * share  # the table's top is 0.175 m below
         run(box, [{"O_T_EE_c": T.ravel(order="F")}])
+
     run(box, [{}] * 300)
     assert faults(box) == []
     assert box.T[2, 3] > -0.105, "the hand went through the table"
@@ -243,12 +248,15 @@ def test_the_hand_pushes_the_cube(box: ControlBox, world: World) -> None:
     assert (
         start(box, Controller.CARTESIAN_IMPEDANCE, Generator.CARTESIAN_POSE) == MoveStatus.STARTED
     )
+
     for way in ((0.0, 0.0, -0.15), (0.15, 0.0, 0.0)):
         for share in smooth(1.5):
             T = begin.copy()
             T[:3, 3] += share * np.array(way)
             run(box, [{"O_T_EE_c": T.ravel(order="F")}])
+
         begin = T
+
     assert faults(box) == []
     assert world.data.qpos[cube] > before[0] + 0.05
     assert world.data.qpos[cube + 2] == pytest.approx(before[2], abs=0.01), "it slid over the table"
@@ -374,14 +382,17 @@ def test_an_arm_that_ran_into_the_table_lets_go_of_it_and_may_move_away(box: Con
         T = begin.copy()
         T[2, 3] -= 0.25 * share
         run(box, [{"O_T_EE_c": T.ravel(order="F")}])
+
     assert Fault.CARTESIAN_REFLEX in faults(box)
     let_pass(box, 2000)
     assert np.abs(state_of(box)["O_F_ext_hat_K"][:3]).max() < 20.0, "it still presses"
     recover(box)
     here = state_of(box)["O_T_EE_c"].reshape(4, 4).T.copy()
     assert start(box, Controller.JOINT_IMPEDANCE, Generator.CARTESIAN_POSE) == MoveStatus.STARTED
+
     for share in smooth(1.0):
         T = here.copy()
         T[2, 3] += 0.05 * share
         run(box, [{"O_T_EE_c": T.ravel(order="F")}])
+
     assert faults(box) == []

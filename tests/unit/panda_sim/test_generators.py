@@ -242,6 +242,7 @@ def test_a_few_lost_commands_are_bridged(box: ControlBox, generator: Generator) 
         T = begin.copy()
         T[1, 3] += 0.1 * shares[k]
         twist = 0.1 * speeds[k] * np.eye(6)[1]
+
         return {
             "q_c": begin_q + shares[k] * WAY,
             "dq_c": speeds[k] * WAY,

@@ -31,6 +31,7 @@ class Hand:
             self.cycle()
             if self.gripper.ended:
                 return self.gripper.ended.pop().status
+
         raise AssertionError("it does not end")
 
     def cycle(self) -> None:
@@ -66,6 +67,7 @@ def test_it_moves_to_a_width_at_a_speed(hand: Hand) -> None:
         hand.cycle()
         cycles += 1
         assert cycles < 5000
+
     assert hand.gripper.ended.pop().status == GripperStatus.SUCCESS
     assert hand.world.finger_width == pytest.approx(0.06, abs=0.001)
     assert cycles == pytest.approx(1200, abs=200), "0.06 m at 0.05 m/s"
@@ -94,8 +96,10 @@ def test_a_cube_is_grasped_and_held(compiled: mujoco.MjModel, model: Model) -> N
     assert hand.ask(GripperCommand.GRASP, 0.05, 0.005, 0.005, 0.1, 30.0) is None
     assert hand.end() == GripperStatus.SUCCESS
     assert hand.gripper.is_grasped
+
     for _ in range(300):
         hand.cycle()
+
     assert hand.gripper.is_grasped
     assert hand.world.finger_width == pytest.approx(0.05, abs=0.005)
 
@@ -104,12 +108,15 @@ def test_a_stop_ends_what_runs(hand: Hand) -> None:
     hand.ask(GripperCommand.MOVE, 0.08, 0.02)
     for _ in range(200):
         hand.cycle()
+
     answer = hand.ask(GripperCommand.STOP)
     assert answer.status == GripperStatus.SUCCESS
     assert hand.gripper.ended.pop().status == GripperStatus.ABORTED
     stopped = hand.world.finger_width
+
     for _ in range(500):
         hand.cycle()
+
     assert hand.world.finger_width == pytest.approx(stopped, abs=0.002)
 
 
@@ -142,9 +149,12 @@ def test_a_hand_whose_client_is_gone_stops(hand: Hand) -> None:
     hand.ask(GripperCommand.MOVE, 0.08, 0.02)
     for _ in range(300):
         hand.cycle()
+
     hand.gripper.lose_client()
     assert hand.gripper.ended == []
     width = hand.world.finger_width
+
     for _ in range(500):
         hand.cycle()
+
     assert hand.world.finger_width == pytest.approx(width, abs=0.002)

@@ -23,10 +23,13 @@ def arm() -> tuple[mujoco.MjModel, mujoco.MjData, Payload]:
     spec = compose(TABLE, HOME)
     spec.delete(spec.body("hand_panda_hand"))
     spec.delete(spec.body("cube"))
+
     for equality in list(spec.equalities):
         spec.delete(equality)
+
     for tendon in list(spec.tendons):
         spec.delete(tendon)
+
     whole, flange = HAND_PAYLOAD.joined(LOAD), spec.body("panda_link8")
     hung = flange.add_body(name="hung", mass=whole.mass, ipos=whole.centre)
     hung.explicitinertial = True
@@ -41,6 +44,7 @@ def arm() -> tuple[mujoco.MjModel, mujoco.MjData, Payload]:
     R = axes.reshape(3, 3)
     payload = Payload(float(body.mass[0]), body.ipos.copy(), R @ np.diag(body.inertia) @ R.T)
     np.testing.assert_allclose(payload.inertia, whole.inertia, atol=1e-8)
+
     return compiled, mujoco.MjData(compiled), payload
 
 
@@ -54,6 +58,7 @@ def test_it_is_what_mujoco_computes_in_a_thousand_states(model: Model, arm: tupl
     model.carry(payload)
     worst = dict.fromkeys(("pose", "jacobian", "mass", "coriolis", "gravity"), 0.0)
     M, J = np.zeros((7, 7)), np.zeros((6, 7))
+
     for q, dq in states(STATES):
         data.qpos[:], data.qvel[:] = q, 0.0
         mujoco.mj_forward(compiled, data)
@@ -73,6 +78,7 @@ def test_it_is_what_mujoco_computes_in_a_thousand_states(model: Model, arm: tupl
             "gravity": np.abs(model.gravity(q) - gravity),
         }
         worst = {name: max(value, float(found[name].max())) for name, value in worst.items()}
+
     print(worst)
     assert max(worst.values()) < EXACT, worst
 

@@ -118,6 +118,7 @@ def test_twenty_lost_in_a_row_are_too_many_and_nineteen_are_not() -> None:
     for _ in range(10):
         assert all(link.cycle(False) for _ in range(19))
         assert link.cycle(True)
+
     assert [link.cycle(False) for _ in range(20)] == [True] * 19 + [False]
 
 

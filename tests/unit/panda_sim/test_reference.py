@@ -15,6 +15,7 @@ def test_velocity_and_acceleration_are_differences_of_what_was_commanded(
     for step in steps:
         positions.append(positions[-1] + step)
         track.to(np.array(positions[-1:]))
+
     speeds = np.diff(positions) / DT
     np.testing.assert_allclose(track.v, speeds[-1], atol=1e-9)
     np.testing.assert_allclose(track.a, (speeds[-1] - speeds[-2]) / DT, atol=1e-6)
@@ -24,9 +25,11 @@ def test_a_missing_command_goes_on_with_the_acceleration_of_the_last() -> None:
     track = Track(np.zeros(1))
     for k in range(1, 6):
         track.at(np.array([0.001 * k]))
+
     x, v = track.x.copy(), track.v.copy()
     for _ in range(3):
         track.extrapolate()
+
     np.testing.assert_allclose(track.v, v + 3 * 0.001)
     np.testing.assert_allclose(track.x, x + DT * (3 * v + 0.006))
     assert not track.jerk.any()
@@ -50,5 +53,6 @@ def test_braking_ends_at_rest_and_never_quicker_than_the_joints_may(dq: np.ndarr
         before = reference.joints.v.copy()
         reference.brake()
         assert (np.abs(reference.joints.v - before) <= DT * DDQ_MAX + 1e-12).all()
+
     assert not reference.joints.v.any()
     assert not reference.joints.a.any()

@@ -12,6 +12,7 @@ commands = st.sampled_from(Command)
 
 def request(command: Command, number: int, fill: int = 0) -> bytes:
     size = HEADER.itemsize + REQUESTS[command].itemsize
+
     return (
         np.array([(command, number, size)], HEADER).tobytes()
         + bytes([fill]) * REQUESTS[command].itemsize
@@ -26,6 +27,7 @@ def test_requests_are_found_however_the_stream_is_cut(asked: list[Command], piec
         buffer += stream[start : start + piece]
         while (message := FRAMING.cut(buffer)) is not None:
             found.append((message.command, message.command_id))
+
     assert found == [(command, number) for number, command in enumerate(asked)]
     assert not buffer
 

@@ -10,7 +10,15 @@ from fixtures.workers import Here
 from hypothesis import given
 from hypothesis import strategies as st
 from wayfarer_core.errors import ConfigError, DataError, WayfarerError
-from wayfarer_paper.grid import Cell, CellState, GridError, error_file, file_of, read_result, run_grid
+from wayfarer_paper.grid import (
+    Cell,
+    CellState,
+    GridError,
+    error_file,
+    file_of,
+    read_result,
+    run_grid,
+)
 
 
 def count_up(folder: Path, number: int) -> dict[str, int]:
@@ -79,8 +87,12 @@ def test_finished_cells_are_kept_and_missing_ones_are_done(tmp_path: Path) -> No
 
 def test_a_cell_waits_for_those_it_needs(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
-    journal.run(journal.cell("one", 1), journal.cell("two", 2), journal.cell("three", 3, "one", "two"))
-    order = [name for name, state in journal.told if state in (CellState.STARTED, CellState.FINISHED)]
+    journal.run(
+        journal.cell("one", 1), journal.cell("two", 2), journal.cell("three", 3, "one", "two")
+    )
+    order = [
+        name for name, state in journal.told if state in (CellState.STARTED, CellState.FINISHED)
+    ]
     assert order.index("three") > max(k for k, name in enumerate(order) if name in ("one", "two"))
 
 
@@ -99,8 +111,11 @@ def test_a_failure_keeps_only_what_needs_it_from_being_done(tmp_path: Path) -> N
         journal.cell("behind", 2, "bad"),
         journal.cell("last", 3),
     ]
-    with pytest.raises(GridError, match=r"1 of .* bad: -1 is negative; not begun, because they need those: behind"):
+    with pytest.raises(
+        GridError, match=r"1 of .* bad: -1 is negative; not begun, because they need those: behind"
+    ):
         journal.run(*cells)
+
     assert sorted(journal.done) == [-1, 1, 3]
     assert ("bad", CellState.FAILED) in journal.told
     assert not file_of(tmp_path, "bad").exists()
@@ -110,6 +125,7 @@ def test_an_error_is_told_with_its_cell_and_kept_until_that_is_done_again(tmp_pa
     journal = Journal(tmp_path)
     with pytest.raises(GridError):
         journal.run(journal.cell("collect/bad", -1), journal.cell("good", 1))
+
     assert journal.errors == ["collect/bad: -1 is negative"]
     assert error_file(tmp_path, "collect/bad").read_text() == "-1 is negative\n"
     journal.run(journal.cell("collect/bad", 5))
@@ -119,7 +135,10 @@ def test_an_error_is_told_with_its_cell_and_kept_until_that_is_done_again(tmp_pa
 def test_results_of_other_arguments_are_not_taken_for_these(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.run(journal.cell("one", 1))
-    with pytest.raises(ConfigError, match=r"one done with other arguments .number was 1, is 2.: choose another folder"):
+    with pytest.raises(
+        ConfigError,
+        match=r"one done with other arguments .number was 1, is 2.: choose another folder",
+    ):
         journal.run(journal.cell("one", 2))
 
 
@@ -129,6 +148,7 @@ def test_a_damaged_result_is_an_error_that_says_what_to_do(tmp_path: Path) -> No
     file_of(tmp_path, "one").write_text("{}")
     with pytest.raises(DataError, match=r"one\.json is not the result of a cell .*remove it"):
         journal.run(journal.cell("one", 1))
+
     with pytest.raises(DataError, match=r"gone\.json"):
         read_result(tmp_path, "gone")
 
@@ -139,6 +159,7 @@ def test_one_process_at_a_time_works_in_a_folder(tmp_path: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(ConfigError, match="another process is at work on"):
             journal.run(journal.cell("one", 1))
+
     assert journal.run(journal.cell("one", 1)) == {"one": {"next": 2}}
     assert journal.done == [1]
 
@@ -147,15 +168,25 @@ def test_grids_that_cannot_be_done_are_refused(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     with pytest.raises(ConfigError, match="waits for nobody, which must stand before it"):
         journal.run(journal.cell("one", 1, "nobody"))
+
     with pytest.raises(ConfigError, match="two cells have one name"):
         journal.run(journal.cell("one", 1), journal.cell("one", 2))
+
     with pytest.raises(ConfigError, match="plain data"):
         Cell("one", count_up, {"number": (1, 2)})
+
     with pytest.raises(TypeError):
         journal.run(Cell("one", not_plain, {}))
+
     assert journal.done == []
 
 
-@given(st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5) | st.lists(st.booleans()), max_size=4))
+@given(
+    st.dictionaries(
+        st.text(max_size=5),
+        st.integers() | st.text(max_size=5) | st.lists(st.booleans()),
+        max_size=4,
+    )
+)
 def test_any_plain_arguments_may_be_given(arguments: dict[str, Any]) -> None:
     assert Cell("one", count_up, arguments).arguments == arguments

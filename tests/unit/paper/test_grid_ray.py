@@ -35,6 +35,7 @@ def die_once(folder: Path) -> str:
     if not trace.exists():
         trace.touch()
         os.kill(os.getpid(), signal.SIGKILL)
+
     return "alive"
 
 
@@ -46,7 +47,9 @@ def test_cells_run_in_processes_of_their_own_and_errors_come_back(tmp_path: Path
         assert [value["name"] for value in values] == ["a", "b", "c"]
         assert all(value["process"] != os.getpid() and value["threads"] == 1 for value in values)
 
-        with pytest.raises(GridError, match=r"bad: there is nothing here(.|\n)*worse:(.|\n)*ZeroDivisionError"):
+        with pytest.raises(
+            GridError, match=r"bad: there is nothing here(.|\n)*worse:(.|\n)*ZeroDivisionError"
+        ):
             run_grid([Cell("bad", refuse, {}), Cell("worse", stumble, {})], tmp_path, workers)
 
         killed = Cell("killed", die_once, {})
@@ -66,13 +69,18 @@ def descendants(of: int) -> dict[int, str]:
     for folder in Path("/proc").iterdir():
         try:
             about = (folder / "stat").read_text().rpartition(")")[2].split()
-            parents[int(folder.name)] = int(about[1]), (folder / "cmdline").read_text().replace("\0", " ")
+            parents[int(folder.name)] = (
+                int(about[1]),
+                (folder / "cmdline").read_text().replace("\0", " "),
+            )
         except (OSError, ValueError):  # gone in the meantime, or not a process
             continue
+
     found, grown = {of}, True
     while grown:
         more = {pid for pid, (parent, _) in parents.items() if parent in found} - found
         found, grown = found | more, bool(more)
+
     return {pid: parents[pid][1] for pid in found - {of}}
 
 
@@ -81,7 +89,9 @@ def test_a_signal_ends_the_paper_without_foreign_words_and_nothing_it_started_li
     number: signal.Signals, tmp_path: Path
 ) -> None:
     words = ["paper", "toy", "--out", str(tmp_path / "paper"), "--workers", "1"]
-    process = subprocess.Popen([VENV / "bin" / "wayfarer", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(
+        [VENV / "bin" / "wayfarer", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
     started: dict[int, str] = {}
 
     def at_work() -> bool:
@@ -106,4 +116,5 @@ def _alive() -> set[int]:
         with suppress(OSError, ValueError):
             if (folder / "stat").read_text().rpartition(")")[2].split()[0] != "Z":
                 alive.add(int(folder.name))
+
     return alive

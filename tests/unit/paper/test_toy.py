@@ -76,7 +76,9 @@ def test_coverage_counts_all_an_episodes_and_its_new_states() -> None:
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_every_strategy_runs_and_repeats_itself(strategy: str, tmp_path: Path) -> None:
-    first, second = (run_strategy(strategy, 3, CONFIG, Board(), tmp_path / name) for name in ("a", "b"))
+    first, second = (
+        run_strategy(strategy, 3, CONFIG, Board(), tmp_path / name) for name in ("a", "b")
+    )
     assert first == second
     assert [row.episode for row in first] == [0, 1, 2, 3]
     assert all(row.new_states + (row.episode > 0) >= 1 for row in first)
@@ -87,7 +89,9 @@ def test_every_strategy_runs_and_repeats_itself(strategy: str, tmp_path: Path) -
 
 
 def test_seeds_differ(tmp_path: Path) -> None:
-    runs = [run_strategy("random", seed, CONFIG, Board(), tmp_path / str(seed)) for seed in range(4)]
+    runs = [
+        run_strategy("random", seed, CONFIG, Board(), tmp_path / str(seed)) for seed in range(4)
+    ]
     assert len({tuple((row.episode_states, row.new_states) for row in run) for run in runs}) > 1
 
 
@@ -101,12 +105,17 @@ def test_the_random_episodes_come_first() -> None:
     config = ToyConfig(CONFIG.schedule, epsilon=LinearSchedule(0.0, 0.0, 1), random_episodes=1)
     robot = ToyRobot(Board(), config, Never(), seed=0)  # type: ignore[arg-type]
     robot.run_episode(None)
+
     with pytest.raises(AssertionError, match="too early"):
         robot.run_episode(None)
 
 
 def test_figures_are_drawn_from_what_the_runs_have_left(tmp_path: Path) -> None:
-    rows = [row for name in ("goal", "random") for row in run_strategy(name, 0, CONFIG, Board(), tmp_path / name)]
+    rows = [
+        row
+        for name in ("goal", "random")
+        for row in run_strategy(name, 0, CONFIG, Board(), tmp_path / name)
+    ]
     write_table(tmp_path / "coverage.csv", Row, rows)
     assert read_rows(tmp_path / "coverage.csv") == rows
     header = (tmp_path / "coverage.csv").read_text().splitlines()[0]
@@ -117,7 +126,10 @@ def test_figures_are_drawn_from_what_the_runs_have_left(tmp_path: Path) -> None:
     rnd = load_rnd(CONFIG, Board(), tmp_path / "goal")
     visits, png = np.load(tmp_path / "goal" / "visits.npy"), tmp_path / "map.png"
     assert novelty_map(visits, rnd, Board(), "b", png).count("<image") == 4  # with bars
-    assert min(file.stat().st_size for file in (png, coverage_png(rows, tmp_path / "curves.png"))) > 3000
+    assert (
+        min(file.stat().st_size for file in (png, coverage_png(rows, tmp_path / "curves.png")))
+        > 3000
+    )
 
 
 @pytest.mark.parametrize("config", [CONFIG, SMALL, FULL])
@@ -126,7 +138,11 @@ def test_sizes_travel_as_plain_data(config: ToyConfig) -> None:
 
 
 def test_curves_go_as_far_as_all_seeds_have_come() -> None:
-    rows = [Row("goal", seed, k, 10 * (seed + 1) * (k + 1), 3, 2) for seed in (0, 1) for k in range(2 + seed)]
+    rows = [
+        Row("goal", seed, k, 10 * (seed + 1) * (k + 1), 3, 2)
+        for seed in (0, 1)
+        for k in range(2 + seed)
+    ]
     assert curves(rows, "goal", lambda row: row.total_states).tolist() == [[10, 20], [20, 40]]
     assert curves(rows, "rnd", lambda row: row.total_states).size == 0
 

@@ -6,7 +6,10 @@ FINAL = 1000
 
 
 def complete(steps: int) -> Arrivals:
-    """Everything of an episode of `steps` steps whose observations have the stamps 10, 20, 30, ... and FINAL."""
+    """Everything of an episode of `steps` steps whose observations have the stamps 10, 20, 30, ...
+
+    And FINAL.
+    """
     stamps = {k: 10 * (k + 1) for k in range(steps)}
     seen = {*stamps.values(), FINAL}
     return Arrivals(images=set(seen), actions=stamps, executed=set(range(steps)), poses=seen)
@@ -73,11 +76,15 @@ def test_a_step_counts_once_however_much_of_it_is_missing(
     stamps = [arrivals.actions[k] for k in range(8)] + [FINAL]
     for k in actions:
         del arrivals.actions[k]
+
     for k in images:
         arrivals.images.remove(stamps[k])
+
     arrivals.executed -= executed
     expected = {
-        k for k in range(8) if k in actions or k + 1 in actions or k in images or k + 1 in images or k in executed
+        k
+        for k in range(8)
+        if k in actions or k + 1 in actions or k in images or k + 1 in images or k in executed
     }
     assert arrivals.lost(8, FINAL) == len(expected)
 
@@ -99,7 +106,9 @@ def test_two_episodes_do_not_share_what_has_arrived() -> None:
     assert Arrivals().images == set()
 
 
-def test_a_state_beside_that_is_published_is_waited_for_to_the_end_and_one_that_is_not_is_not() -> None:
+def test_a_state_beside_that_is_published_is_waited_for_to_the_end_and_one_that_is_not_is_not() -> (
+    None
+):
     arrivals = complete(5)
     assert not arrivals.behind(FINAL)
     arrivals.beside["sim/object_pose"] = FINAL - 1

@@ -19,17 +19,21 @@ def test_the_page_is_drawn_in_light_and_dark_and_its_console_is_silent(tmp_path:
     write_page(page, dataset_page(runs, "the tests"))
     light = show(page, tmp_path / "light.png")
     dark = show(page, tmp_path / "dark.png", dark=True)
+
     for shown in (light, dark):
         assert shown.console == []
         assert shown.pixels.shape == (2400, 1280, 3)
         assert len(np.unique(shown.pixels.reshape(-1, 3), axis=0)) > 500  # text, curves, colours
         for part in np.array_split(shown.pixels, 4):  # no quarter of it is blank
             assert (np.abs(part.astype(int) - part[0, 0]).max(axis=2) > 60).mean() > 0.005
+
     assert light.pixels.mean() > 200
     assert dark.pixels.mean() < 80
 
 
-def test_a_page_that_wants_a_script_to_run_or_something_from_outside_would_be_noticed(tmp_path: Path) -> None:
+def test_a_page_that_wants_a_script_to_run_or_something_from_outside_would_be_noticed(
+    tmp_path: Path,
+) -> None:
     page = tmp_path / "report.html"
     evil = "<script>document.body.remove()</script><img src='http://192.0.2.1/x.png'>"
     content = dataset_page([gather(write_run(tmp_path / "run", 1, 3))], "the tests")

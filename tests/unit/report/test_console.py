@@ -48,16 +48,22 @@ def test_an_error_names_what_is_wrong_as_it_is(
     monkeypatch.setattr(command.lifetime, "end_as_python_does", lambda: None)
     with pytest.raises(SystemExit) as ended:
         command.main()
+
     assert ended.value.code == 1
     assert capsys.readouterr().err == f"error: {name} is none\n"
 
 
-def test_words_that_the_output_cannot_spell_are_spelled_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_words_that_the_output_cannot_spell_are_spelled_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     code = (
         "import sys\nfrom wayfarer_cli import main as command\n"
         "command.app = lambda **_: print('Würfel 测试')\ncommand.main()\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, env={"PYTHONIOENCODING": "ascii"}, timeout=60.0
+        [sys.executable, "-c", code],
+        capture_output=True,
+        env={"PYTHONIOENCODING": "ascii"},
+        timeout=60.0,
     )
     assert done.stdout == b"W\\xfcrfel \\u6d4b\\u8bd5\n", done.stderr

@@ -18,8 +18,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_coverage_counts_the_centimetres_of_all_episodes_so_far(run: Path) -> None:
     figures = Monitor(run).figures("episode_000001.mcap", "")
-    cells = {tuple(np.floor(expected_object(n, k)[:2] / 0.01).astype(int)) for n in range(2) for k in range(5)}
-    reached = {tuple(np.floor(expected_pose(n, k)[:3] / 0.01).astype(int)) for n in range(2) for k in range(5)}
+    cells = {
+        tuple(np.floor(expected_object(n, k)[:2] / 0.01).astype(int))
+        for n in range(2)
+        for k in range(5)
+    }
+    reached = {
+        tuple(np.floor(expected_pose(n, k)[:3] / 0.01).astype(int))
+        for n in range(2)
+        for k in range(5)
+    }
     assert figures["coverage/cube_cells"] == len(cells) >= 5
     assert figures["coverage/end_effector_cells"] == len(reached) >= 2
 
@@ -27,7 +35,9 @@ def test_coverage_counts_the_centimetres_of_all_episodes_so_far(run: Path) -> No
 def test_a_monitor_started_in_the_middle_of_a_run_counts_what_it_did_not_see(run: Path) -> None:
     watching = Monitor(run)
     watching.figures("episode_000000.mcap", "")
-    assert watching.figures("episode_000001.mcap", "") == Monitor(run).figures("episode_000001.mcap", "")
+    assert watching.figures("episode_000001.mcap", "") == Monitor(run).figures(
+        "episode_000001.mcap", ""
+    )
 
 
 def test_the_distances_are_those_between_the_last_observation_and_the_goals(run: Path) -> None:
@@ -40,7 +50,9 @@ def test_the_distances_are_those_between_the_last_observation_and_the_goals(run:
     assert figures["goal_distance/cube"] == pytest.approx(0.04)
 
 
-def test_a_goal_of_a_deleted_episode_has_no_distance_and_one_behind_its_end_is_an_error(run: Path) -> None:
+def test_a_goal_of_a_deleted_episode_has_no_distance_and_one_behind_its_end_is_an_error(
+    run: Path,
+) -> None:
     assert "goal_distance/image" not in Monitor(run).figures("episode_000001.mcap", "7/2")
     with pytest.raises(DataError, match="0/9"):
         Monitor(run).figures("episode_000001.mcap", "0/9")
@@ -54,11 +66,16 @@ def test_the_novelty_of_what_was_reached_follows_the_rnd_that_lies_on_disk(tmp_p
     frames = np.stack([expected_image(0, k, 84) for k in range(5)]).transpose(0, 3, 1, 2)
     checkpoint.write(novelty_file(run), "novelty", rnd.state())
     first = watching.figures("episode_000000.mcap", "")
-    np.testing.assert_allclose(first["novelty/reached_mean"], rnd.novelty(np.ascontiguousarray(frames)).mean())
+    np.testing.assert_allclose(
+        first["novelty/reached_mean"], rnd.novelty(np.ascontiguousarray(frames)).mean()
+    )
     assert first["novelty/reached_max"] >= first["novelty/reached_mean"]
     rnd.fit(np.ascontiguousarray(frames), epochs=3)
     checkpoint.write(novelty_file(run), "novelty", rnd.state())
-    assert watching.figures("episode_000000.mcap", "")["novelty/reached_mean"] != first["novelty/reached_mean"]
+    assert (
+        watching.figures("episode_000000.mcap", "")["novelty/reached_mean"]
+        != first["novelty/reached_mean"]
+    )
 
 
 @given(
@@ -74,7 +91,12 @@ def test_a_cell_counts_once_however_often_something_was_in_it_and_takes_six_byte
     cells, expected = np.empty((0, 3), np.int16), set()
     for positions in episodes:
         cells = _with(cells, np.array(positions, dtype=float).reshape(-1, 3))
-        at = [tuple(np.floor(np.array(p) / CELL).astype(int)) for p in positions if np.isfinite(p).all()]
+        at = [
+            tuple(np.floor(np.array(p) / CELL).astype(int))
+            for p in positions
+            if np.isfinite(p).all()
+        ]
         expected |= {tuple(np.clip(cell, -(2**15), 2**15 - 1).tolist()) for cell in at}
+
     assert set(map(tuple, cells.tolist())) == expected
     assert cells.nbytes == 6 * len(expected)

@@ -26,7 +26,18 @@ from wayfarer_report.page.page import write_page
 pytestmark = pytest.mark.slow
 
 SECTIONS = (
-    *("runs", "cube", "coverage", "balance", "pictures", "novelty", "goals", "actions", "losses", "timing"),
+    *(
+        "runs",
+        "cube",
+        "coverage",
+        "balance",
+        "pictures",
+        "novelty",
+        "goals",
+        "actions",
+        "losses",
+        "timing",
+    ),
     "parameters",
 )
 EVIL = "<script>alert('x')</script>&\"$\\frac{"
@@ -94,9 +105,16 @@ def test_nothing_that_stands_in_a_bag_or_run_yaml_becomes_markup(tmp_path: Path)
     path = tmp_path / EVIL.replace("/", "")
     run = RunWriter(path)
     record = {"method": EVIL, "goal": EVIL, "goal_novelty": 3.0, "reason": EVIL, "run": EVIL}
+
     for number in range(2):
         run.add(write_episode(path, number, 4, size=36, record=record))
-    session = {"started": EVIL, "commit": EVIL, "versions": {EVIL: EVIL}, "collector": {"method": EVIL, "seed": EVIL}}
+
+    session = {
+        "started": EVIL,
+        "commit": EVIL,
+        "versions": {EVIL: EVIL},
+        "collector": {"method": EVIL, "seed": EVIL},
+    }
     run.describe({"configuration": {EVIL: {EVIL: [EVIL]}}, "sessions": [session]})
     run.release()
     page = page_of(path)
@@ -107,8 +125,12 @@ def test_nothing_that_stands_in_a_bag_or_run_yaml_becomes_markup(tmp_path: Path)
     assert page.count("alert(") == page.count("alert(&#x27;")
 
 
-@pytest.mark.parametrize("description", [{"sessions": 3}, {"sessions": [{"collector": 7}]}, {"configuration": [1]}])
-def test_a_run_yaml_of_another_kind_is_an_error_that_names_it(tmp_path: Path, description: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "description", [{"sessions": 3}, {"sessions": [{"collector": 7}]}, {"configuration": [1]}]
+)
+def test_a_run_yaml_of_another_kind_is_an_error_that_names_it(
+    tmp_path: Path, description: dict[str, Any]
+) -> None:
     path = run_with(tmp_path / "run")
     run = RunWriter(path)
     run.describe(description)
@@ -121,21 +143,29 @@ def test_a_run_without_truth_says_so_in_place_of_empty_figures(tmp_path: Path) -
     real = run_with(tmp_path / "real", truth=False)
     assert page_of(real).count(NOBODY_KNOWS) == 3
     both = page_of(real, run_with(tmp_path / "simulated"))
-    assert both.count(NOBODY_KNOWS) == 1  # where the cube was; the other figures show the run that knows
+    # where the cube was; the other figures show the run that knows
+    assert both.count(NOBODY_KNOWS) == 1
     assert "empty here: real." in both
 
 
 def track(images: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Say that the cube moves 4 mm with each picture, 4 cm with the last, and is not seen in the second."""
+    """Say that the cube moves 4 mm with each picture, 4 cm with the last, and is not seen in the
+    second.
+    """
     poses = np.tile([0.58, 0.0, -0.067, 0, 0, 0, 1.0], (len(images), 1))
     poses[:, 1] = 0.004 * np.arange(len(images))
     poses[-1, 1] += 0.04
     poses[1] = np.nan
+
     return poses
 
 
-def test_where_nobody_recorded_the_cube_a_tracker_looks_and_the_page_says_so(tmp_path: Path) -> None:
-    real, simulated = (run_with(tmp_path / name, size=12, truth=name != "real") for name in ("real", "simulated"))
+def test_where_nobody_recorded_the_cube_a_tracker_looks_and_the_page_says_so(
+    tmp_path: Path,
+) -> None:
+    real, simulated = (
+        run_with(tmp_path / name, size=12, truth=name != "real") for name in ("real", "simulated")
+    )
     found = [gather(run, tracker_of=lambda _: track) for run in (real, simulated)]
     assert [run.tracked for run in found] == [True, False]
     assert found[0].numbers.faces["yellow"] == 2 * 5
@@ -160,17 +190,23 @@ def test_why_no_tracker_looked_is_said(tmp_path: Path) -> None:
 
 def test_a_bag_of_another_recorder_has_a_page_beside_a_run(tmp_path: Path) -> None:
     goal = {"goal": "0/3", "goal_novelty": 2.5}
-    files = [write_episode(tmp_path, number, 5, record=goal if number else None) for number in range(2)]
+    files = [
+        write_episode(tmp_path, number, 5, record=goal if number else None) for number in range(2)
+    ]
     bag, run = record(tmp_path / "bag", files), run_with(tmp_path / "run", size=12)
     (file,) = bag.glob("*.mcap")
     before = {path.name for path in bag.iterdir()}
     found = [gather(path) for path in (bag, file, run)]
     assert {path.name for path in bag.iterdir()} == before
+
     for one in found[:2]:
-        assert dataclasses.replace(one.numbers, wall_s=0) == dataclasses.replace(found[2].numbers, wall_s=0)
+        assert dataclasses.replace(one.numbers, wall_s=0) == dataclasses.replace(
+            found[2].numbers, wall_s=0
+        )
         assert one.numbers.wall_s == pytest.approx(2 * 5 * 0.5)
         assert [episode.answer_ms.tolist() for episode in one.record.episodes] == [[0.0] * 5] * 2
         assert len(one.record.frames) == 12
+
     text = Reader(dataset_page(found, "the tests")).text
     assert "3 runs, 6 episodes, 30 steps" in text
     assert "are not in it: their episodes are gone, or another recorder's" in text
@@ -209,7 +245,9 @@ def test_goals_are_shown_above_what_came_of_them(tmp_path: Path) -> None:
     path = run_with(tmp_path / "run", episodes=1, steps=5)
     run = RunWriter(path)
     run.add(write_episode(path, 1, 5, size=36, record={"goal": "0/3", "goal_novelty": 2.5}))
-    run.add(write_episode(path, 2, 5, size=36, record={"goal": "77/0", "goal_novelty": 9.0}))  # that one is gone
+
+    # that one is gone
+    run.add(write_episode(path, 2, 5, size=36, record={"goal": "77/0", "goal_novelty": 9.0}))
     run.release()
     found = gather(path)
     [one] = found.record.goals
@@ -243,9 +281,12 @@ def test_a_run_without_episodes_has_a_page_too(tmp_path: Path) -> None:
 
 def test_reading_tells_how_far_it_is_and_refuses_what_is_no_run(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
-    found = gather(run_with(tmp_path / "run", episodes=3), lambda done, total: told.append((done, total)))
+    found = gather(
+        run_with(tmp_path / "run", episodes=3), lambda done, total: told.append((done, total))
+    )
     assert isinstance(found, Gathered)
     assert told == [(1, 3), (2, 3), (3, 3)]
+
     with pytest.raises(DataError, match="is not a directory"):
         gather(tmp_path / "nowhere")
 

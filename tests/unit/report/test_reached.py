@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from PIL import Image
 from wayfarer_core.errors import DataError
-from wayfarer_report.drawings.reached import Ending, draw_reached, most_telling, side_by_side, write_movie
+from wayfarer_report.drawings.reached import (
+    Ending,
+    draw_reached,
+    most_telling,
+    side_by_side,
+    write_movie,
+)
 
 WHITE = np.full((12, 12, 3), 255, np.uint8)
 
@@ -19,7 +25,9 @@ def test_a_sheet_shows_each_goal_and_what_each_policy_came_to(tmp_path: Path) ->
     goals = [picture(10), picture(200)]
     endings = {"policy": [Ending(picture(10), 0.02), Ending(picture(90), 0.31)]}
     one = draw_reached(goals, endings, tmp_path / "one.png")
-    two = draw_reached(goals, {**endings, "standing still": endings["policy"]}, tmp_path / "two.png")
+    two = draw_reached(
+        goals, {**endings, "standing still": endings["policy"]}, tmp_path / "two.png"
+    )
     sizes = [Image.open(file).size for file in (one, two)]
     assert sizes[0][0] == sizes[1][0]
     assert sizes[0][1] < sizes[1][1]  # a row more
@@ -37,6 +45,7 @@ def test_a_film_keeps_its_frames_its_pace_and_a_few_coloured_pixels(tmp_path: Pa
         assert (film.n_frames, film.size, film.info["duration"]) == (5, (28, 18 + 12), 100)  # type: ignore[attr-defined]
         film.seek(2)
         red, green, blue = film.convert("RGB").getpixel((20, 18 + 5))  # type: ignore[misc]
+
     assert red > 200
     assert 150 < green < 240
     assert blue < 60

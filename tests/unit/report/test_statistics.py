@@ -23,10 +23,13 @@ from wayfarer_report.numbers.statistics import (
 
 
 def test_coverage_and_movement_follow_the_cube(tmp_path: Path) -> None:
-    run = read_run(write_run(tmp_path / "run", 2, 4))  # the cube stands still, then moves 1 cm with every step
+    # the cube stands still, then moves 1 cm with every step
+    run = read_run(write_run(tmp_path / "run", 2, 4))
     steps, cells = coverage_curve(run)
     assert cells.tolist() == [1, 2, 3, 4, 5]
-    assert steps.tolist() == [0, 5, 6, 7, 8]  # episode 1 begins after 4 steps, in a cell that is known
+
+    # episode 1 begins after 4 steps, in a cell that is known
+    assert steps.tolist() == [0, 5, 6, 7, 8]
     steps, moved = movement_curve(run)
     assert steps.tolist() == [4, 5, 6, 7]
     assert moved.tolist() == [1, 2, 3, 4]
@@ -41,10 +44,18 @@ def test_coverage_and_movement_follow_the_cube(tmp_path: Path) -> None:
 
 
 def test_without_truth_or_episodes_there_is_nothing_to_cover(tmp_path: Path) -> None:
-    for run in (write_run(tmp_path / "real", 1, 3, truth=False), write_run(tmp_path / "none", 0, 1)):
+    for run in (
+        write_run(tmp_path / "real", 1, 3, truth=False),
+        write_run(tmp_path / "none", 0, 1),
+    ):
         record = read_run(run)
         assert not record.knows_cube
-        assert len(coverage_curve(record)[0]) == len(movement_curve(record)[0]) == len(observation_steps(record)) == 0
+        assert (
+            len(coverage_curve(record)[0])
+            == len(movement_curve(record)[0])
+            == len(observation_steps(record))
+            == 0
+        )
         assert statistics(record).faces == {}
 
 
@@ -60,10 +71,18 @@ def test_answer_times_are_those_of_the_recorder(tmp_path: Path) -> None:
     assert run.episodes[0].wall_s == pytest.approx(3 * 0.5)
 
 
-def test_at_most_so_many_images_are_kept_evenly_over_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_at_most_so_many_images_are_kept_evenly_over_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "SAMPLE", 5)
     run = read_run(write_run(tmp_path / "run", 3, 4))  # 15 observations
-    assert [(frame.episode, frame.step) for frame in run.frames] == [(0, 0), (0, 3), (1, 1), (1, 4), (2, 2)]
+    assert [(frame.episode, frame.step) for frame in run.frames] == [
+        (0, 0),
+        (0, 3),
+        (1, 1),
+        (1, 4),
+        (2, 2),
+    ]
 
 
 def test_torn_episodes_are_told(tmp_path: Path) -> None:
@@ -84,11 +103,14 @@ def test_curves_of_tensorboard_are_read_back(tmp_path: Path) -> None:
     from torch.utils.tensorboard import SummaryWriter
 
     assert read_scalars(tmp_path) == {}
-    for session, values in enumerate(([3.0, 2.0], [1.5, 1.0])):  # a killed run repeats its last episode
+
+    # a killed run repeats its last episode
+    for session, values in enumerate(([3.0, 2.0], [1.5, 1.0])):
         writer = SummaryWriter(str(tmp_path / "tensorboard"))
         for step, value in enumerate(values, start=session):
             writer.add_scalar("learned/critic_loss", value, step, walltime=100.0 * session + step)
         writer.close()
+
     steps, values = read_scalars(tmp_path)["learned/critic_loss"]
     assert steps.tolist() == [0, 1, 2]
     assert values.tolist() == [3.0, 1.5, 1.0]

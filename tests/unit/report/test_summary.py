@@ -29,7 +29,14 @@ def test_a_run_is_summed_up_over_its_closed_episodes(tmp_path: Path) -> None:
     assert summary.ends == {"truncated": 2, "terminated": 1}
     assert summary.duration_s == pytest.approx(3 * 4 * 0.5)
     assert summary.cube_moved_steps == 4  # episode 1 alone moves it
-    assert summary.top_faces == {"white": 0, "red": 0, "green": 0, "blue": 0, "yellow": 15, "cyan": 0}
+    assert summary.top_faces == {
+        "white": 0,
+        "red": 0,
+        "green": 0,
+        "blue": 0,
+        "yellow": 15,
+        "cyan": 0,
+    }
     assert summary.size_bytes == sum(p.stat().st_size for p in run.iterdir())
     assert summary.torn == []
 
@@ -65,7 +72,9 @@ def test_torn_episodes_are_told_with_what_is_readable_of_them(tmp_path: Path) ->
 
 def test_a_run_of_no_episodes_is_all_zeros(tmp_path: Path) -> None:
     summary = asdict(summarise_run(RunDirectory(write_run(tmp_path / "run", 0, 1))))
-    assert {key: summary[key] for key in ("episodes", "ends", "steps", "lost_steps", "reasons", "torn")} == {
+    assert {
+        key: summary[key] for key in ("episodes", "ends", "steps", "lost_steps", "reasons", "torn")
+    } == {
         "episodes": 0,
         "ends": {},
         "steps": 0,
@@ -101,7 +110,9 @@ def test_lost_steps_are_not_drawn(tmp_path: Path) -> None:
 
 
 def test_the_cube_s_positions_are_drawn(tmp_path: Path) -> None:
-    out = draw_cube_positions(RunDirectory(write_run(tmp_path / "run", 2, 3)), tmp_path / "cube.png")
+    out = draw_cube_positions(
+        RunDirectory(write_run(tmp_path / "run", 2, 3)), tmp_path / "cube.png"
+    )
     assert out.read_bytes()[:4] == b"\x89PNG"
     assert min(pixels(out).shape[:2]) > 400
 
@@ -125,14 +136,26 @@ def test_what_a_person_chose_is_told_with_its_share_and_its_places(tmp_path: Pat
     summary = summarise_run(RunDirectory(run))
     assert summary.human == [Stretch(0, 0, 1), Stretch(0, 4, 4), Stretch(0, 7, 7), Stretch(2, 0, 3)]
     hands = Hands(summary.human_steps, summary.human)
-    assert hands.in_words(summary.steps) == "8 of 16 (50.0 %): episode/steps 0/0 to 1, 0/4 to 4, 0/7 to 7, 2/0 to 3"
+    assert (
+        hands.in_words(summary.steps)
+        == "8 of 16 (50.0 %): episode/steps 0/0 to 1, 0/4 to 4, 0/7 to 7, 2/0 to 3"
+    )
     assert Hands.of([(0, np.zeros(3, np.uint8)), (1, np.zeros(0, np.uint8))]).in_words(3) == "none"
 
 
 @given(st.lists(st.lists(st.sampled_from(ActionSource), max_size=30), max_size=5))
-def test_every_step_of_a_person_lies_in_one_stretch_and_no_other_does(episodes: list[list[ActionSource]]) -> None:
-    hands = Hands.of((number, np.array(sources, np.uint8)) for number, sources in enumerate(episodes))
+def test_every_step_of_a_person_lies_in_one_stretch_and_no_other_does(
+    episodes: list[list[ActionSource]],
+) -> None:
+    hands = Hands.of(
+        (number, np.array(sources, np.uint8)) for number, sources in enumerate(episodes)
+    )
     inside = [(of.episode, step) for of in hands.stretches for step in range(of.first, of.last + 1)]
-    human = [(e, k) for e, sources in enumerate(episodes) for k, by in enumerate(sources) if by is ActionSource.HUMAN]
+    human = [
+        (e, k)
+        for e, sources in enumerate(episodes)
+        for k, by in enumerate(sources)
+        if by is ActionSource.HUMAN
+    ]
     assert inside == human
     assert hands.steps == len(human)

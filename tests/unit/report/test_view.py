@@ -16,10 +16,16 @@ from wayfarer_report.view.recording import STEP, Recording
 from wayfarer_report.view.run import tell
 
 SCALE = 0.1  # m per action unit
-CONTROL = {"workspace_min": [0.3, -0.2, 0.0], "workspace_max": [0.7, 0.2, 0.4], "action_scale": SCALE}
+CONTROL = {
+    "workspace_min": [0.3, -0.2, 0.0],
+    "workspace_max": [0.7, 0.2, 0.4],
+    "action_scale": SCALE,
+}
 GOAL = {"goal": "0/2", "goal_novelty": 0.5}
 
-needs_rerun = pytest.mark.skipif(find_spec("rerun") is None, reason="NOT TESTED: rerun is absent: make .venv/.view")
+needs_rerun = pytest.mark.skipif(
+    find_spec("rerun") is None, reason="NOT TESTED: rerun is absent: make .venv/.view"
+)
 
 
 def written(run: Path, save: Path) -> dict[str, list[dict[str, Any]]]:
@@ -29,14 +35,17 @@ def written(run: Path, save: Path) -> dict[str, list[dict[str, Any]]]:
     target = Recording(str(run), save, STEP)
     for _ in tell(RunDirectory(run), target):
         pass
+
     target.close()
     reader = RrdReader(save)
     assert len(reader.blueprints()) == len(reader.recordings()) == 1
     found: dict[str, list[dict[str, Any]]] = {}
+
     for chunk in reader.stream():
         batch = chunk.to_record_batch()
         names = [name for name in batch.schema.names if name == STEP or ":" in name]
         found.setdefault(chunk.entity_path, []).extend(batch.select(names).to_pylist())
+
     return found
 
 
@@ -53,29 +62,44 @@ def run(tmp_path: Path) -> Path:
     writer = RunWriter(path)
     writer.describe({"configuration": {"control": CONTROL}})
     writer.release()
+
     return path
 
 
 @needs_rerun
-def test_a_recording_holds_each_observation_pose_target_and_goal_of_the_run(run: Path, tmp_path: Path) -> None:
+def test_a_recording_holds_each_observation_pose_target_and_goal_of_the_run(
+    run: Path, tmp_path: Path
+) -> None:
     found = written(run, tmp_path / "run.rrd")
     assert len(values(found["/observation"], "buffer")) == 2 * 5
     poses = values(found["/base/end_effector"], "positions")
     targets = values(found["/base/target"], "positions")
     assert len(targets) == 2 * 4
+
     for number in range(2):
         for k in range(5):
-            np.testing.assert_allclose(poses[number * 5 + k][0], expected_pose(number, k)[:3], rtol=1e-5)
+            np.testing.assert_allclose(
+                poses[number * 5 + k][0], expected_pose(number, k)[:3], rtol=1e-5
+            )
+
         for k in range(4):
             target = expected_pose(number, k)[:3] + SCALE * expected_action(number, k)
             np.testing.assert_allclose(targets[number * 5 + k][0], target, rtol=1e-5)
-    assert {k: row[0] for k, row in values(found["/novelty"], "scalars").items()} == {0: 0.5, 5: 0.5}
-    np.testing.assert_allclose(values(found["/base/goal"], "positions")[0][0], expected_pose(0, 2)[:3], rtol=1e-5)
+
+    assert {k: row[0] for k, row in values(found["/novelty"], "scalars").items()} == {
+        0: 0.5,
+        5: 0.5,
+    }
+    np.testing.assert_allclose(
+        values(found["/base/goal"], "positions")[0][0], expected_pose(0, 2)[:3], rtol=1e-5
+    )
     assert len(values(found["/goal"], "buffer")) == 2
 
 
 @needs_rerun
-def test_what_the_gate_changed_is_shown_with_where_it_would_have_led_and_why(run: Path, tmp_path: Path) -> None:
+def test_what_the_gate_changed_is_shown_with_where_it_would_have_led_and_why(
+    run: Path, tmp_path: Path
+) -> None:
     found = written(run, tmp_path / "run.rrd")
     wanted = values(found["/base/wanted"], "positions")
     asked = expected_pose(1, 2)[:3] + SCALE * 1.5 * expected_action(1, 2)
@@ -94,7 +118,8 @@ def test_the_box_stands_for_all_time(run: Path, tmp_path: Path) -> None:
 
 @needs_rerun
 @pytest.mark.parametrize(
-    ("name", "why"), [("there.rrd", "exists"), ("run.txt", r"must end in \.rrd"), ("no/run.rrd", "no folder")]
+    ("name", "why"),
+    [("there.rrd", "exists"), ("run.txt", r"must end in \.rrd"), ("no/run.rrd", "no folder")],
 )
 def test_a_recording_is_a_new_file_of_rerun_s_kind(tmp_path: Path, name: str, why: str) -> None:
     (tmp_path / "there.rrd").touch()
@@ -102,7 +127,9 @@ def test_a_recording_is_a_new_file_of_rerun_s_kind(tmp_path: Path, name: str, wh
         Recording("run", tmp_path / name, STEP)
 
 
-def test_without_rerun_the_error_has_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_rerun_the_error_has_the_line_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setitem(sys.modules, "rerun", None)
     with pytest.raises(ConfigError, match="needs rerun: pip install --group view"):
         Recording("run", tmp_path / "run.rrd", STEP)

@@ -37,11 +37,17 @@ def test_another_type_is_named(driver: str, required: Required) -> None:
     other = Endpoint(required.role, required.name, "std_msgs/msg/String")
     (complaint,) = missing(driver, [*without(driver, required), other], 1)
     assert f"has type std_msgs/msg/String, must be {required.type}" in complaint
-    assert missing(driver, [*ALL[driver], other], 1) == [], "somebody else may listen or speak there as well"
+    assert missing(driver, [*ALL[driver], other], 1) == [], (
+        "somebody else may listen or speak there as well"
+    )
 
 
-@pytest.mark.parametrize(("driver", "required"), [e for e in EACH if e[1].role == "publisher"], ids=ids)
-def test_a_publisher_that_our_reliable_subscriptions_would_not_hear_is_named(driver: str, required: Required) -> None:
+@pytest.mark.parametrize(
+    ("driver", "required"), [e for e in EACH if e[1].role == "publisher"], ids=ids
+)
+def test_a_publisher_that_our_reliable_subscriptions_would_not_hear_is_named(
+    driver: str, required: Required
+) -> None:
     deaf = [replace(endpoint, reliable=endpoint.name != required.name) for endpoint in ALL[driver]]
     (complaint,) = missing(driver, deaf, 1)
     assert complaint.endswith("is best effort, must be reliable")
@@ -49,7 +55,9 @@ def test_a_publisher_that_our_reliable_subscriptions_would_not_hear_is_named(dri
 
 @pytest.mark.parametrize("driver", REQUIRED)
 def test_a_second_commander_is_named(driver: str) -> None:
-    assert missing(driver, ALL[driver], 2) == [f"{TARGET} has 2 publishers, must have control alone"]
+    assert missing(driver, ALL[driver], 2) == [
+        f"{TARGET} has 2 publishers, must have control alone"
+    ]
 
 
 @pytest.mark.parametrize(("driver", "required"), EACH, ids=ids)
@@ -57,10 +65,12 @@ def test_the_types_are_those_of_the_contract_but_for_the_two_that_are_translated
     driver: str, required: Required
 ) -> None:
     types = {
-        topic.name: f"{topic.type.__module__.split('.')[0]}/msg/{topic.type.__name__}" for topic in contract.TOPICS
+        topic.name: f"{topic.type.__module__.split('.')[0]}/msg/{topic.type.__name__}"
+        for topic in contract.TOPICS
     }
     types[names.ERROR_RECOVERY] = "franka_msgs/action/ErrorRecovery"
     if driver == "multipanda_ros2":
         types[names.ERROR_RECOVERY] = "franka_msgs/srv/ErrorRecovery"
         types["robot/robot_state"] = "franka_msgs/msg/FrankaState"
+
     assert types[required.contract] == required.type

@@ -75,6 +75,7 @@ def test_every_target_has_exactly_one_verdict_and_in_their_order(
         else:
             said += judge.target(count, HERE + offset, now)
             count += 1
+
     said += judge.due(now + 1.0)
     assert [one.stamp for one in said] == list(range(count))
 

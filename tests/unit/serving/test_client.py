@@ -1,4 +1,7 @@
-"""A policy in another process: chunks are used up and asked for again; each fault is one error, for one episode."""
+"""A policy in another process: chunks are used up and asked for again.
+
+Each fault is one error, for one episode.
+"""
 
 import re
 import time
@@ -27,21 +30,29 @@ def image(first: int) -> np.ndarray:
 
 
 def policy(server: Server, timeout: float = PATIENT, **options: object) -> ExternalPolicy:
-    return ExternalPolicy(ExternalOptions(policy_address=server.address, policy_timeout=timeout, **options))
+    return ExternalPolicy(
+        ExternalOptions(policy_address=server.address, policy_timeout=timeout, **options)
+    )
 
 
 @pytest.mark.parametrize(
-    ("used", "asked_at"), [(0, [0, 0, 0, 0, 4, 4]), (1, [0, 1, 2, 3, 4, 5]), (3, [0, 0, 0, 3, 3, 3])]
+    ("used", "asked_at"),
+    [(0, [0, 0, 0, 0, 4, 4]), (1, [0, 1, 2, 3, 4, 5]), (3, [0, 0, 0, 3, 3, 3])],
 )
-def test_so_many_actions_of_a_chunk_are_used_before_the_next_is_asked_for(used: int, asked_at: list[int]) -> None:
+def test_so_many_actions_of_a_chunk_are_used_before_the_next_is_asked_for(
+    used: int, asked_at: list[int]
+) -> None:
     with policy_server() as server:
         acting = policy(server, policy_actions=used)
         acting.begin_episode(start())
         actions = np.array([acting.act(image(51 * (k % 2)), RobotState(HAND)) for k in range(6)])
+
     assert acting.version == 5
     assert actions.dtype == np.float32
     assert (actions[:, 0] * 100).round().astype(int).tolist() == asked_at
-    assert actions[:, 1] == pytest.approx([0.2 * (step % 2) for step in asked_at])  # the image of the step that asked
+
+    # the image of the step that asked
+    assert actions[:, 1] == pytest.approx([0.2 * (step % 2) for step in asked_at])
     assert actions[:, 2] == pytest.approx(0.5)
 
 
@@ -65,7 +76,9 @@ def test_an_episode_begins_with_a_new_chunk_and_takes_a_goal_along() -> None:
 
 def test_a_server_says_who_it_is_and_another_than_announced_is_refused() -> None:
     with policy_server() as server:
-        assert ask(ExternalOptions(policy_address=server.address, policy_timeout=PATIENT)) == Welcome("counting", 5)
+        assert ask(
+            ExternalOptions(policy_address=server.address, policy_timeout=PATIENT)
+        ) == Welcome("counting", 5)
         policy(server, policy_name="counting").begin_episode(start())
         with pytest.raises(PolicyError, match="it serves 'counting', announced was 'another'"):
             policy(server, policy_name="another").begin_episode(start())
@@ -79,7 +92,9 @@ def faulty() -> Iterator[dict[str, str]]:
 
 
 @pytest.mark.parametrize("kind", FAULTS)
-def test_a_faulty_server_is_one_error_that_names_it_and_what_is_wrong(kind: str, faulty: dict[str, str]) -> None:
+def test_a_faulty_server_is_one_error_that_names_it_and_what_is_wrong(
+    kind: str, faulty: dict[str, str]
+) -> None:
     timeout = 1.0 if FAULTS[kind][2] == "nothing came in time" else PATIENT
     acting = ExternalPolicy(ExternalOptions(policy_address=faulty[kind], policy_timeout=timeout))
 
@@ -89,6 +104,7 @@ def test_a_faulty_server_is_one_error_that_names_it_and_what_is_wrong(kind: str,
 
     with pytest.raises(PolicyError, match=re.escape(FAULTS[kind][2])) as caught:
         acted()
+
     assert faulty[kind] in str(caught.value)
     assert len(str(caught.value)) < 300
 
@@ -101,6 +117,7 @@ def test_a_late_answer_is_no_answer_and_the_wait_ends_with_the_deadline() -> Non
         began = time.monotonic()
         with pytest.raises(PolicyError, match="nothing came in time"):
             acting.act(image(0), RobotState(HAND))
+
         assert 2.0 <= time.monotonic() - began < 20.0
 
 
@@ -110,14 +127,20 @@ def test_a_dead_server_is_told_and_one_that_came_back_is_asked_by_the_next_episo
         acting.begin_episode(start())
         acting.act(image(0), RobotState(HAND))
         server.kill()
+
         with pytest.raises(PolicyError, match="the connection"):
             acting.act(image(0), RobotState(HAND))
+
         with pytest.raises(PolicyError, match="the connection of this episode is closed"):
             acting.act(image(0), RobotState(HAND))
+
         with pytest.raises(PolicyError, match="nobody answers"):
             acting.begin_episode(start())
+
         with policy_server() as another:
-            acting._options = ExternalOptions(policy_address=another.address, policy_timeout=PATIENT)
+            acting._options = ExternalOptions(
+                policy_address=another.address, policy_timeout=PATIENT
+            )
             acting.begin_episode(start())
             acting.act(image(0), RobotState(HAND))
 
@@ -125,7 +148,9 @@ def test_a_dead_server_is_told_and_one_that_came_back_is_asked_by_the_next_episo
 def test_an_address_must_be_told_and_be_of_this_machine() -> None:
     with pytest.raises(ConfigError, match="policy_address must say where the policy server is"):
         ExternalPolicy(ExternalOptions())
+
     with pytest.raises(ConfigError, match="only this machine's own"):
         ExternalPolicy(ExternalOptions(policy_address="10.0.0.1:5555"))
+
     with pytest.raises(PolicyError, match="nobody answers"):
         ask(ExternalOptions(policy_address=free_address(), policy_timeout=PATIENT))

@@ -10,7 +10,14 @@ from fixtures.policy_servers import WELCOME, policy_server
 from wayfarer_serving import wire
 from wayfarer_serving.wire import Frame
 
-HELLO = {"protocol": "wayfarer-policy", "version": 1, "image": [84, 84, 3], "action": 3, "steps": 5, "seed": 1}
+HELLO = {
+    "protocol": "wayfarer-policy",
+    "version": 1,
+    "image": [84, 84, 3],
+    "action": 3,
+    "steps": 5,
+    "seed": 1,
+}
 IMAGE = bytes(84 * 84 * 3)
 
 
@@ -25,6 +32,7 @@ def said(address: str, *frames: Frame) -> list[dict]:
         for frame in frames:
             wire.send(connection, frame, soon())
             found.append(wire.receive(connection, soon()).header)
+
     return found
 
 
@@ -81,9 +89,17 @@ def test_it_ends_with_who_started_it() -> None:
 
 
 def test_it_needs_nothing_of_ours_and_no_torch() -> None:
-    code = "import sys, wayfarer_serving.server as s; print(*sorted({m.split('.')[0] for m in sys.modules}))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60.0)
+    code = (
+        "import sys, wayfarer_serving.server as s; "
+        "print(*sorted({m.split('.')[0] for m in sys.modules}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60.0
+    )
     loaded = set(done.stdout.split())
     assert "wayfarer_serving" in loaded
-    others = {name for name in loaded if name.startswith("wayfarer_")} - {"wayfarer_serving", "wayfarer_environment"}
+    others = {name for name in loaded if name.startswith("wayfarer_")} - {
+        "wayfarer_serving",
+        "wayfarer_environment",
+    }
     assert not (others | loaded & {"torch", "rclpy", "yaml"})

@@ -9,12 +9,26 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wayfarer_serving.wire import Frame, WireError, connect, endpoint, numbers, receive, send, shortened, vector
+from wayfarer_serving.wire import (
+    Frame,
+    WireError,
+    connect,
+    endpoint,
+    numbers,
+    receive,
+    send,
+    shortened,
+    vector,
+)
 
 Pair = tuple[socket.socket, socket.socket]
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=10,
 )
@@ -52,7 +66,10 @@ def test_whatever_comes_is_a_frame_or_one_error(noise: bytes) -> None:
 
 def test_a_half_frame_and_a_silence_end_at_the_deadline(pair: Pair) -> None:
     here, there = pair
-    for sent, said in ((b"", "nothing came in time"), (b"\0\0\0", "half a frame came, 3 of 8 bytes, in time")):
+    for sent, said in (
+        (b"", "nothing came in time"),
+        (b"\0\0\0", "half a frame came, 3 of 8 bytes, in time"),
+    ):
         here.sendall(sent)
         began = time.monotonic()
         with pytest.raises(WireError, match=said):
@@ -77,13 +94,18 @@ def test_a_closed_connection_is_told(pair: Pair) -> None:
     there.close()
     with pytest.raises(WireError, match="the connection"):
         receive(here, soon())
+
     with pytest.raises(WireError, match="the connection is gone"):
         send(here, Frame({}, bytes(1 << 20)), soon())
 
 
 @pytest.mark.parametrize(
     ("address", "meant"),
-    [("127.0.0.1:5555", ("127.0.0.1", 5555)), ("localhost:0", ("localhost", 0)), ("[::1]:80", ("::1", 80))],
+    [
+        ("127.0.0.1:5555", ("127.0.0.1", 5555)),
+        ("localhost:0", ("localhost", 0)),
+        ("[::1]:80", ("::1", 80)),
+    ],
 )
 def test_addresses_of_this_machine_are_taken(address: str, meant: tuple[str, int]) -> None:
     assert endpoint(address) == meant
@@ -97,7 +119,9 @@ def test_what_is_no_address_is_refused_with_one_that_is(address: str) -> None:
         endpoint(address)
 
 
-@pytest.mark.parametrize("address", ["192.168.0.7:5555", "0.0.0.0:5555", "example.org:80", "[::]:1"])
+@pytest.mark.parametrize(
+    "address", ["192.168.0.7:5555", "0.0.0.0:5555", "example.org:80", "[::]:1"]
+)
 def test_other_machines_are_refused(address: str) -> None:
     with pytest.raises(ValueError, match="only this machine's own"):
         endpoint(address)
@@ -116,10 +140,13 @@ def test_numbers_are_finite_numbers_and_nothing_else(value: Any) -> None:
     if found is not None:
         assert isinstance(value, list)
         assert all(type(v) in (int, float) for v in value)
+
     assert len(shortened(value)) <= 80
 
 
-@pytest.mark.parametrize("value", [None, 1.0, [1.0, 2.0], [1.0, 2.0, "3"], [1.0, 2.0, True], [1, 2, 10**400]])
+@pytest.mark.parametrize(
+    "value", [None, 1.0, [1.0, 2.0], [1.0, 2.0, "3"], [1.0, 2.0, True], [1, 2, 10**400]]
+)
 def test_a_vector_has_three_numbers(value: Any) -> None:
     with pytest.raises(WireError, match="where must be 3 finite numbers"):
         vector({"where": value}, "where")

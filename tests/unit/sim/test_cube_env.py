@@ -14,7 +14,9 @@ def test_the_table_and_the_cube_are_the_authors(world: CubeWorld) -> None:
 def test_the_cube_has_six_colours_in_the_order_of_its_faces(world: CubeWorld) -> None:
     texture = world.model.texture("cube_faces")
     start = int(texture.adr[0])
-    pixels = world.model.tex_data[start : start + 3 * int(texture.height[0] * texture.width[0])].reshape(6, -1, 3)
+    pixels = world.model.tex_data[
+        start : start + 3 * int(texture.height[0] * texture.width[0])
+    ].reshape(6, -1, 3)
     np.testing.assert_array_equal(pixels[:, 0], [FACE_COLOURS[face] for face in FACES])
     np.testing.assert_array_equal(pixels[:, -1], [FACE_COLOURS[face] for face in FACES])
 
@@ -24,7 +26,8 @@ def test_only_the_visible_meshes_are_thinned(world: CubeWorld) -> None:
     visible = (model.geom_dataid >= 0) & (model.geom_contype == 0) & (model.geom_conaffinity == 0)
     assert mesh_directory().is_dir()
     assert 10_000 < model.mesh_facenum[model.geom_dataid[visible]].sum() < 25_000
-    assert model.mesh_facenum[model.mesh("robot0_link1").id] == 12_516  # robosuite's own, of which the hull collides
+    # robosuite's own, of which the hull collides
+    assert model.mesh_facenum[model.mesh("robot0_link1").id] == 12_516
 
 
 def test_the_camera_quaternion_is_a_rotation() -> None:

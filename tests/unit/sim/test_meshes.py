@@ -19,7 +19,9 @@ def test_every_visual_mesh_of_the_arm_gripper_and_mount_is_a_source() -> None:
     assert all(path.is_file() for path in meshes.sources())
 
 
-def test_a_mesh_keeps_a_tenth_of_its_faces_and_a_small_one_all(two_sources: list[Path], tmp_path: Path) -> None:
+def test_a_mesh_keeps_a_tenth_of_its_faces_and_a_small_one_all(
+    two_sources: list[Path], tmp_path: Path
+) -> None:
     counts = {source.stem: meshes.thin(source, tmp_path / "mesh.stl") for source in two_sources}
     assert counts["link0_vis_6"] == (36, 36)
     before, after = counts["hand_vis"]
@@ -56,6 +58,7 @@ def test_a_failure_leaves_the_old_meshes_whole(
     monkeypatch.setattr(meshes, "thin", fail)
     with pytest.raises(OSError, match=two_sources[0].name):
         meshes.make(folder)
+
     assert sorted(path.name for path in folder.iterdir()) == before
     assert meshes.up_to_date(folder)
 
@@ -97,12 +100,17 @@ def test_two_that_make_them_at_once_both_find_them(
 
 
 def test_a_cache_that_cannot_be_written_is_named_with_what_to_do(two_sources: list[Path]) -> None:
-    with pytest.raises(DeviceError, match=r"cannot keep thinned meshes in /proc/nowhere.*XDG_CACHE_HOME"):
+    with pytest.raises(
+        DeviceError, match=r"cannot keep thinned meshes in /proc/nowhere.*XDG_CACHE_HOME"
+    ):
         meshes.require_meshes(Path("/proc/nowhere/meshes"))
 
 
 def test_a_second_run_of_the_command_makes_nothing(
-    two_sources: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    two_sources: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("sys.argv", ["meshes", "--out", str(tmp_path / "meshes")])
     meshes.main()

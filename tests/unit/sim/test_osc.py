@@ -9,7 +9,8 @@ from wayfarer_sim.cube_env import CubeEnv
 from wayfarer_sim.cube_world import SITE, CubeWorld, CubeWorldConfig
 from wayfarer_sim.osc import cholesky, orientation_error, solve
 
-# Twelve half-second targets as offsets from home [m]: free motion to and fro, along the table, and onto it.
+# Twelve half-second targets as offsets from home [m]: free motion to and fro, along the table, and
+# onto it.
 OFFSETS = [
     (0.0, 0.0, 0.0),
     (0.1, 0.0, 0.0),
@@ -30,19 +31,25 @@ OFFSETS = [
 def test_the_hand_moves_as_under_robosuites_own_controller() -> None:
     world = CubeWorld(CubeWorldConfig(timestep=0.002))
     env = CubeEnv(
-        has_offscreen_renderer=False, use_camera_obs=False, hard_reset=False, ignore_done=True, control_freq=2
+        has_offscreen_renderer=False,
+        use_camera_obs=False,
+        hard_reset=False,
+        ignore_done=True,
+        control_freq=2,
     )
     env.reset()
     model, data = env.sim.model._model, env.sim.data._data
     data.qpos[:] = world.data.qpos
     rotation = Rotation.from_matrix(R_WORLD_EE_DOWN @ R_SITE_EE.T).as_rotvec()
     errors = []
+
     for offset in OFFSETS:
         target = world.home_ee_position + offset  # (3,) base frame
         world.advance(target, 0.5)
         env.step(np.concatenate([target + data.body("robot0_base").xpos, rotation, [1.0]]))
         mujoco.mj_kinematics(model, data)
         errors.append(np.abs(data.site(SITE).xpos - world.data.site(SITE).xpos).max())
+
     assert len(errors) == 12
     assert max(errors) < 1e-6
     assert np.abs(data.qpos[:JOINTS] - world.joint_positions).max() < 1e-5

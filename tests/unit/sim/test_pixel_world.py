@@ -35,7 +35,8 @@ def test_neighbouring_places_look_different() -> None:
 
 
 @pytest.mark.parametrize(
-    ("action", "change"), [(UP, (0, -1, 0)), (DOWN, (0, 1, 0)), (LEFT, (-1, 0, 0)), (RIGHT, (1, 0, 0))]
+    ("action", "change"),
+    [(UP, (0, -1, 0)), (DOWN, (0, 1, 0)), (LEFT, (-1, 0, 0)), (RIGHT, (1, 0, 0))],
 )
 def test_a_move_shifts_the_image_by_one_pixel(action: int, change: tuple[int, int, int]) -> None:
     world = PixelWorld()
@@ -50,12 +51,17 @@ def test_a_turn_is_30_degrees_and_twelve_make_a_circle() -> None:
     first = world.reset()
     for _ in range(3):
         quarter = world.step(CLOCKWISE)
+
     assert world.state[2] == 3
     centre = world.centre[0]
     cut = slice(centre - 20, centre + 21)
-    assert (np.rot90(first[0, cut, cut], -1) == quarter[0, cut, cut]).mean() > 0.98  # rot90(-1) turns clockwise
+
+    # rot90(-1) turns clockwise
+    assert (np.rot90(first[0, cut, cut], -1) == quarter[0, cut, cut]).mean() > 0.98
+
     for _ in range(9):
         last = world.step(CLOCKWISE)
+
     assert (last == first).all()
     world.step(COUNTER)
     assert world.state[2] == 11
@@ -66,8 +72,10 @@ def test_the_edge_stops_the_object_and_part_of_it_stays_visible() -> None:
     world.reset()
     for _ in range(100):
         frame = world.step(RIGHT)
+
     for _ in range(100):
         frame = world.step(UP)
+
     assert world.state[:2] == (35, 0)
     assert frame.any()
 
@@ -78,8 +86,11 @@ def test_the_world_is_deterministic_and_stays_in_its_states(actions: list[int]) 
     one, other = PixelWorld(config), PixelWorld(config)
     for action in actions:
         assert (one.step(action) == other.step(action)).all()
-        assert all(0 <= part < count for part, count in zip(one.state, one.state_shape, strict=True))
+        assert all(
+            0 <= part < count for part, count in zip(one.state, one.state_shape, strict=True)
+        )
         assert (one.render(one.state) == other.render(other.state)).all()
+
     one.reset()
     assert one.state == one.centre
 
@@ -95,7 +106,9 @@ def test_a_frame_handed_out_stays_as_it_was() -> None:
 def test_wrong_actions_and_sizes_are_refused() -> None:
     with pytest.raises(ConfigError, match="choose 0 to 5"):
         PixelWorld().step(6)
+
     with pytest.raises(ConfigError, match="object_size is 90"):
         PixelWorldConfig(object_size=90)
+
     with pytest.raises(ConfigError, match="stride is 0"):
         PixelWorldConfig(stride=0)

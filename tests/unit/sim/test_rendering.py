@@ -11,7 +11,15 @@ UP = (0.0, 0.0, 1.0)
 UPRIGHT = np.array([0.0, 0.0, 0.0, 1.0])
 ASIDE = np.array([0.0, 0.2, 0.1])  # [m]
 # The authors' workspace about the table's centre [m].
-TABLE_IN_VIEW = [(-0.22, 0.35), (-0.22, -0.35), (0.0, 0.28), (0.0, -0.28), (0.22, 0.2), (0.22, -0.2)]  # [m]
+# [m]
+TABLE_IN_VIEW = [
+    (-0.22, 0.35),
+    (-0.22, -0.35),
+    (0.0, 0.28),
+    (0.0, -0.28),
+    (0.22, 0.2),
+    (0.22, -0.2),
+]
 
 
 def project(world: CubeWorld, p_base: np.ndarray, side: int) -> np.ndarray:
@@ -37,9 +45,14 @@ def test_the_cube_is_seen_where_the_camera_model_puts_it() -> None:
         top = world.table_centre + np.array([*offset, EDGE])
         seen[offset] = yellow_centre(world.render(480, 480))
         np.testing.assert_allclose(seen[offset], project(world, top, 480), atol=1.5)
+
     assert len(seen) == 6
-    assert seen[0.1, 0.0][1] > seen[0.0, 0.0][1] + 20  # nearer the camera is lower in an upright picture
-    assert seen[0.0, 0.2][0] > seen[0.0, 0.0][0] + 50  # the camera faces the robot: its left is our right
+
+    # nearer the camera is lower in an upright picture
+    assert seen[0.1, 0.0][1] > seen[0.0, 0.0][1] + 20
+
+    # the camera faces the robot: its left is our right
+    assert seen[0.0, 0.2][0] > seen[0.0, 0.0][0] + 50
     world.close()
 
 
@@ -67,7 +80,9 @@ def test_each_face_of_the_cube_has_its_own_colour(world: CubeWorld, face: str) -
     q, _ = Rotation.align_vectors([UP], [FACE_NORMALS[face]])
     world.place_cube(world.table_centre + np.array([0.1, 0.0, EDGE / 2]), q.as_quat())
     assert world.top_face == face
-    column, row = project(world, world.table_centre + np.array([0.1, 0.0, EDGE]), 480).round().astype(int)
+    column, row = (
+        project(world, world.table_centre + np.array([0.1, 0.0, EDGE]), 480).round().astype(int)
+    )
     seen = world.render(480, 480)[row, column].astype(int)
     distances = {name: np.abs(seen - colour).sum() for name, colour in FACE_COLOURS.items()}
     assert min(distances, key=lambda name: distances[name]) == face

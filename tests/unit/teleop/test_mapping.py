@@ -25,7 +25,14 @@ def pressed(*places: int) -> list[int]:
 
 def pushed(**axes: float) -> list[float]:
     """Axes of a gamepad as joy_node numbers them."""
-    return [axes.get("left_x", 0.0), axes.get("left_y", 0.0), 1.0, 0.0, axes.get("right_y", 0.0), 1.0]
+    return [
+        axes.get("left_x", 0.0),
+        axes.get("left_y", 0.0),
+        1.0,
+        0.0,
+        axes.get("right_y", 0.0),
+        1.0,
+    ]
 
 
 def test_there_is_a_layout_for_every_device_with_a_driver() -> None:
@@ -51,11 +58,16 @@ def test_a_space_mouse_moves_the_arm_as_it_is_pushed_and_does_with_two_buttons()
 
 def test_an_axis_in_its_dead_zone_is_still_and_goes_on_from_there_to_its_end() -> None:
     mapping = JoyMapping(GAMEPAD)
-    speeds = [float(mapping.command(0.0, pushed(left_y=v), NO_BUTTONS).action[0]) for v in (0.1, 0.11, -0.11, 1.0)]
+    speeds = [
+        float(mapping.command(0.0, pushed(left_y=v), NO_BUTTONS).action[0])
+        for v in (0.1, 0.11, -0.11, 1.0)
+    ]
     np.testing.assert_allclose(speeds, [0.0, 0.0111, -0.0111, 1.0], atol=1e-3)
 
 
-def test_a_mark_is_said_once_when_its_button_goes_down_and_never_of_one_that_was_down_already() -> None:
+def test_a_mark_is_said_once_when_its_button_goes_down_and_never_of_one_that_was_down_already() -> (
+    None
+):
     mapping = JoyMapping(GAMEPAD)
 
     def marks(*joys: list[int]) -> list[Mark]:
@@ -68,7 +80,11 @@ def test_a_mark_is_said_once_when_its_button_goes_down_and_never_of_one_that_was
         Mark.NONE,
         Mark.START,
     ]
-    assert marks(pressed(SUCCESS), pressed(FAILURE), pressed(DISCARD)) == [Mark.SUCCESS, Mark.FAILURE, Mark.DISCARD]
+    assert marks(pressed(SUCCESS), pressed(FAILURE), pressed(DISCARD)) == [
+        Mark.SUCCESS,
+        Mark.FAILURE,
+        Mark.DISCARD,
+    ]
 
 
 def test_another_pads_numbers_are_parameters() -> None:
@@ -84,8 +100,12 @@ def test_another_pads_numbers_are_parameters() -> None:
     assert command.action.tolist() == [-1.0, 0.0, 0.0]
 
 
-@pytest.mark.parametrize(("axes", "buttons", "what"), [(NO_AXES[:2], NO_BUTTONS, "axis 4"), (NO_AXES, [0], "button")])
-def test_a_device_without_what_the_layout_names_is_told_so(axes: list[float], buttons: list[int], what: str) -> None:
+@pytest.mark.parametrize(
+    ("axes", "buttons", "what"), [(NO_AXES[:2], NO_BUTTONS, "axis 4"), (NO_AXES, [0], "button")]
+)
+def test_a_device_without_what_the_layout_names_is_told_so(
+    axes: list[float], buttons: list[int], what: str
+) -> None:
     with pytest.raises(DataError, match=f"has no {what}"):
         JoyMapping(GAMEPAD).command(0.0, axes, buttons)
 
@@ -105,6 +125,7 @@ def test_whatever_a_device_says_is_finite_and_in_range_or_refused(
         with pytest.raises(DataError, match="was ignored"):
             mapping.command(0.0, axes, buttons)
         return
+
     action = mapping.command(0.0, axes, buttons).action
     assert np.isfinite(action).all()
     assert (np.abs(action) <= np.float32(scale) + 1e-7).all()
@@ -118,12 +139,15 @@ def test_a_velocity_keeps_its_direction_and_is_no_faster_than_a_full_action(
         with pytest.raises(DataError, match="was ignored"):
             twist_command(0.0, "base", velocity, full_speed)
         return
+
     with np.errstate(over="ignore"):
         beyond = not np.isfinite(np.divide(velocity, full_speed)).all()
+
     if beyond:
         with pytest.raises(DataError, match="was ignored"):
             twist_command(0.0, "base", velocity, full_speed)
         return
+
     command = twist_command(0.0, "base", velocity, full_speed)
     assert (np.abs(command.action) <= 1.0).all()
     wanted = np.divide(velocity, full_speed)

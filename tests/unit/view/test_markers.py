@@ -13,6 +13,7 @@ def scene(refused: bool) -> Scene:
     made.limits = Limits(LOW, HIGH, 0.1)
     made.target, made.goal = PLACE, PLACE + 0.1
     made.wanted = Wanted(PLACE + 0.2, Reason.SPEED | Reason.WORKSPACE, refused)
+
     return made
 
 
@@ -46,6 +47,7 @@ def test_the_box_is_drawn_by_its_twelve_edges() -> None:
     assert len(edges) == 12
     for a, b in map(tuple, edges):
         assert sum(x != y for x, y in zip(a, b, strict=True)) == 1
+
     np.testing.assert_allclose([np.min(points, axis=0), np.max(points, axis=0)], [LOW, HIGH])
 
 
@@ -58,7 +60,9 @@ def test_target_goal_and_what_was_wanted_stand_where_they_are() -> None:
 
 
 @pytest.mark.parametrize("refused", [False, True])
-def test_a_changed_action_leads_to_its_target_and_a_refused_one_is_red_and_leads_nowhere(refused: bool) -> None:
+def test_a_changed_action_leads_to_its_target_and_a_refused_one_is_red_and_leads_nowhere(
+    refused: bool,
+) -> None:
     found = by_group(markers_of(scene(refused)))
     assert found["way"].action == (Marker.DELETE if refused else Marker.ADD)
     assert (found["wanted"].color.g < 0.2) == refused

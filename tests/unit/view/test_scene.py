@@ -28,7 +28,10 @@ def test_a_changed_action_is_measured_from_the_first_pose_at_or_after_its_observ
         it.executed(stamp, ASKED, TARGET, Reason.ACTION_RANGE | Reason.WORKSPACE)
         assert it.wanted is not None
         np.testing.assert_allclose(it.wanted.position, [0.6, -0.1, 0.4])
-        assert (it.wanted.reasons, it.wanted.refused) == (Reason.ACTION_RANGE | Reason.WORKSPACE, False)
+        assert (it.wanted.reasons, it.wanted.refused) == (
+            Reason.ACTION_RANGE | Reason.WORKSPACE,
+            False,
+        )
 
 
 def test_a_refused_action_is_shown_and_the_target_stays() -> None:

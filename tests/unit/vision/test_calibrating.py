@@ -25,7 +25,9 @@ TODAY = date(2026, 1, 2)
 TRUE = Calibration("2026-01-02", *SIZE, K, DISTORTION, 0.1, 10)
 
 
-def rigid(angles: tuple[float, float, float], place: tuple[float, float, float]) -> NDArray[np.float64]:
+def rigid(
+    angles: tuple[float, float, float], place: tuple[float, float, float]
+) -> NDArray[np.float64]:
     T = np.eye(4)
     T[:3, :3], T[:3, 3] = Rotation.from_euler("xyz", angles, degrees=True).as_matrix(), place
     return T
@@ -59,8 +61,12 @@ def test_the_board_is_drawn_in_true_size(suffix: str, tmp_path: Path) -> None:
     if suffix == ".pdf":
         points = 72 / 25.4  # per mm; the page is the board of 270 x 180 mm and 12 mm of margin
         box = path.read_bytes().split(b"/MediaBox [ ")[1].split(b" ]")[0].split()
-        np.testing.assert_allclose([float(v) for v in box], [0, 0, 294 * points, 204 * points], atol=1e-3)
+        np.testing.assert_allclose(
+            [float(v) for v in box], [0, 0, 294 * points, 204 * points], atol=1e-3
+        )
+
         return
+
     page = cv2.imread(str(path))
     view = BOARD.find(np.ascontiguousarray(page[..., ::-1]))
     assert view is not None
@@ -72,8 +78,10 @@ def test_the_board_is_drawn_in_true_size(suffix: str, tmp_path: Path) -> None:
 def test_a_board_or_file_that_cannot_be_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"must end with \.pdf or \.png"):
         BOARD.draw(tmp_path / "board.docx")
+
     with pytest.raises(ConfigError, match="smaller markers"):
         Board(marker=0.03)
+
     with pytest.raises(ConfigError, match="3 at least"):
         Board(columns=2)
 
@@ -95,7 +103,9 @@ def test_the_lens_is_found_as_it_is() -> None:
     assert (found.width, found.height, found.views, found.date) == (640, 480, 10, "2026-01-02")
     assert lens().doubt < 0.005
     residuals = np.concatenate(lens().residuals)
-    assert np.sqrt(np.square(residuals).sum(axis=1).mean()) == pytest.approx(found.reprojection_error, rel=1e-3)
+    assert np.sqrt(np.square(residuals).sum(axis=1).mean()) == pytest.approx(
+        found.reprojection_error, rel=1e-3
+    )
 
 
 def test_too_few_views_are_refused() -> None:
@@ -105,19 +115,27 @@ def test_too_few_views_are_refused() -> None:
 
 def test_views_that_leave_most_of_the_picture_out_are_refused() -> None:
     small = [replace(v, pixels=300 + 0.2 * (v.pixels - 300)) for v in views()]
-    with pytest.raises(DataError, match=r"covers \d+ % of the picture over all views, must be 40 %"):
+    with pytest.raises(
+        DataError, match=r"covers \d+ % of the picture over all views, must be 40 %"
+    ):
         find_lens(small, BOARD, TODAY)
 
 
 def test_views_that_are_all_alike_are_refused() -> None:
-    flat = [projected(camera_board(x, y, 0.3, 0.1, 0)) for x in (-0.1, 0.0, 0.1) for y in (-0.06, 0.0, 0.06)]
+    flat = [
+        projected(camera_board(x, y, 0.3, 0.1, 0))
+        for x in (-0.1, 0.0, 0.1)
+        for y in (-0.06, 0.0, 0.06)
+    ]
     with pytest.raises(DataError, match="too alike to tell the focal length"):
         find_lens(flat, BOARD, TODAY)
 
 
 def test_views_that_do_not_fit_are_refused() -> None:
     rng = np.random.default_rng(0)
-    noisy = [replace(v, pixels=v.pixels + rng.normal(scale=3.0, size=v.pixels.shape)) for v in views()]
+    noisy = [
+        replace(v, pixels=v.pixels + rng.normal(scale=3.0, size=v.pixels.shape)) for v in views()
+    ]
     with pytest.raises(DataError, match="do not fit together"):
         find_lens(noisy, BOARD, TODAY)
 
@@ -160,18 +178,30 @@ def test_hands_that_hardly_turn_or_do_not_belong_to_the_pictures_are_refused() -
     exact = [projected(T) for T in VIEWS]
     with pytest.raises(DataError, match="seen in 4 pictures with a hand pose"):
         place_by_hand(TRUE, exact[:4], BOARD, hands[:4], None)
+
     with pytest.raises(DataError, match="the hand turned by 0 degrees about a second axis"):
-        place_by_hand(TRUE, exact, BOARD, [rigid((0, 0, 3 * k), (0.4, 0, 0.3)) for k in range(len(exact))], None)
+        place_by_hand(
+            TRUE,
+            exact,
+            BOARD,
+            [rigid((0, 0, 3 * k), (0.4, 0, 0.3)) for k in range(len(exact))],
+            None,
+        )
+
     with pytest.raises(DataError, match="do not fit together"):
         place_by_hand(TRUE, exact, BOARD, [*hands[1:], hands[0]], None)
+
     with pytest.raises(DataError, match="a picture is 320x240"):
         place_by_board(TRUE, [replace(exact[0], width=320, height=240)], BOARD, np.eye(4))
+
     with pytest.raises(DataError, match="seen in no picture"):
         place_by_board(TRUE, [], BOARD, np.eye(4))
 
 
 def test_the_report_is_a_picture(tmp_path: Path) -> None:
-    draw_report(tmp_path / "report.png", "lens", [str(k) for k in range(10)], views(), lens().residuals)
+    draw_report(
+        tmp_path / "report.png", "lens", [str(k) for k in range(10)], views(), lens().residuals
+    )
     picture = cv2.imread(str(tmp_path / "report.png"))
     assert picture.shape == (500, 1500, 3)
     assert picture.std() > 5

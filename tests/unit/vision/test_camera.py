@@ -25,14 +25,19 @@ def test_a_pixel_s_place_on_the_table_is_seen_at_that_pixel() -> None:
 
 
 def test_above_the_horizon_there_is_no_table() -> None:
-    level = replace(CAMERA, T_base_camera=np.array([[0, 0, -1, 1.0], [1, 0, 0, 0], [0, -1, 0, 0.4], [0, 0, 0, 1.0]]))
+    level = replace(
+        CAMERA,
+        T_base_camera=np.array([[0, 0, -1, 1.0], [1, 0, 0, 0], [0, -1, 0, 0.4], [0, 0, 0, 1.0]]),
+    )
     assert np.isnan(level.at_height(np.array([[320.0, 100.0]]), 0.0)).all()
     assert np.isfinite(level.at_height(np.array([[320.0, 400.0]]), 0.0)).all()
 
 
 @settings(max_examples=50)
 @given(st.integers(0, 100), st.integers(0, 100), st.integers(100, 300), st.integers(0, 3))
-def test_crops_turns_and_sizes_move_pixels_as_they_move_pictures(left: int, top: int, edge: int, turns: int) -> None:
+def test_crops_turns_and_sizes_move_pixels_as_they_move_pictures(
+    left: int, top: int, edge: int, turns: int
+) -> None:
     marked = np.zeros((480, 640))
     u, v = left + edge // 3, top + edge // 5
     marked[v, u] = 1.0
@@ -41,15 +46,21 @@ def test_crops_turns_and_sizes_move_pixels_as_they_move_pictures(left: int, top:
     camera = CAMERA.cropped(left, top, edge, edge).turned(turns)
     row, column = np.argwhere(picture)[0]
     np.testing.assert_allclose(camera.project(place)[0], (column, row), atol=1e-6)
-    larger = camera.resized(2 * edge, 2 * edge)  # a pixel becomes four, its middle their common corner
-    np.testing.assert_allclose(larger.project(place)[0], (2 * column + 0.5, 2 * row + 0.5), atol=1e-6)
+
+    # a pixel becomes four, its middle their common corner
+    larger = camera.resized(2 * edge, 2 * edge)
+    np.testing.assert_allclose(
+        larger.project(place)[0], (2 * column + 0.5, 2 * row + 0.5), atol=1e-6
+    )
 
 
 def test_observations_are_cropped_as_the_camera_node_does() -> None:
     largest = observation_camera(CALIBRATION)
     assert (largest.width, largest.height) == (84, 84)
     np.testing.assert_allclose(largest.K[0, 0], 600 * 84 / 480)
-    chosen = observation_camera(CALIBRATION, {"crop_left": 80, "crop_top": 60, "crop_size": 420, "source": "v4l2"})
+    chosen = observation_camera(
+        CALIBRATION, {"crop_left": 80, "crop_top": 60, "crop_size": 420, "source": "v4l2"}
+    )
     np.testing.assert_allclose(chosen.K[:2, 2], ((330.5 - 80) / 5 - 0.5, (220.5 - 60) / 5 - 0.5))
 
 

@@ -108,11 +108,16 @@ def test_an_empty_table_shows_no_cube_and_an_episode_has_nan_there(world: CubeWo
     np.testing.assert_array_equal(poses[3], poses[2])
 
 
-def test_pictures_of_another_size_and_cameras_that_miss_the_table_are_refused(world: CubeWorld) -> None:
+def test_pictures_of_another_size_and_cameras_that_miss_the_table_are_refused(
+    world: CubeWorld,
+) -> None:
     eye = Eye(world, 84, 84, False)
     with pytest.raises(ConfigError, match="picture of 100x84 pixels from a camera of 84x84"):
         eye.tracker.track(np.zeros((84, 100, 3), np.uint8))
+
     up = eye.camera.T_base_camera.copy()
-    up[:3, :3] = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]).T @ np.diag([1.0, 1.0, 1.0])
+    up[:3, :3] = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]).T @ np.diag(
+        [1.0, 1.0, 1.0]
+    )
     with pytest.raises(ConfigError, match="does not see the table"):
         CubeTracker(Camera(eye.camera.K, up, 84, 84, -0.092))

@@ -8,7 +8,9 @@ from wayfarer_vision.picture import Crop, observe
 
 
 def noise(height: int, width: int) -> NDArray[np.uint8]:
-    return np.random.default_rng([height, width]).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return np.random.default_rng([height, width]).integers(
+        0, 256, (height, width, 3), dtype=np.uint8
+    )
 
 
 def quarters(size: int) -> NDArray[np.uint8]:
@@ -19,6 +21,7 @@ def quarters(size: int) -> NDArray[np.uint8]:
     picture[:half, half:, 1] = 255
     picture[half:, :half, 2] = 255
     picture[half:, half:] = 255
+
     return picture
 
 
@@ -31,7 +34,9 @@ def test_an_image_of_the_right_size_passes_unchanged() -> None:
 
 @settings(max_examples=60)
 @given(st.integers(1, 200), st.integers(1, 200), st.integers(0, 3), st.integers(1, 100))
-def test_whatever_the_camera_sends_the_observation_has_its_size(height: int, width: int, turns: int, size: int) -> None:
+def test_whatever_the_camera_sends_the_observation_has_its_size(
+    height: int, width: int, turns: int, size: int
+) -> None:
     observed = observe(noise(height, width), Crop(quarter_turns=turns), size)
     assert observed.shape == (size, size, 3)
     assert observed.dtype == np.uint8
@@ -61,7 +66,8 @@ def test_without_a_size_the_crop_reaches_as_far_as_it_can() -> None:
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])
 def test_quarter_turns_are_counter_clockwise(turns: int) -> None:
-    corners = {0: (255, 0, 0), 1: (0, 255, 0), 2: (255, 255, 255), 3: (0, 0, 255)}  # what comes to the top left
+    # what comes to the top left
+    corners = {0: (255, 0, 0), 1: (0, 255, 0), 2: (255, 255, 255), 3: (0, 0, 255)}
     observed = observe(quarters(84), Crop(quarter_turns=turns), 84)
     assert tuple(observed[0, 0]) == corners[turns]
 
@@ -82,16 +88,27 @@ def test_shrinking_averages_so_that_fine_stripes_turn_grey_instead_of_flickering
 
 
 @pytest.mark.parametrize(
-    "crop", [Crop(size=101), Crop(left=47, size=84), Crop(top=17, size=84), Crop(left=130), Crop(top=500)]
+    "crop",
+    [Crop(size=101), Crop(left=47, size=84), Crop(top=17, size=84), Crop(left=130), Crop(top=500)],
 )
 def test_a_crop_that_leaves_the_image_is_refused_with_both_sizes(crop: Crop) -> None:
-    with pytest.raises(ConfigError, match=rf"\({crop.left}, {crop.top}\) does not fit an image of 130x100"):
+    with pytest.raises(
+        ConfigError, match=rf"\({crop.left}, {crop.top}\) does not fit an image of 130x100"
+    ):
         observe(noise(100, 130), crop, 84)
 
 
 @settings(max_examples=100)
-@given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 40), st.integers(1, 40), st.integers(1, 40))
-def test_a_crop_either_fits_or_is_refused(left: int, top: int, size: int, height: int, width: int) -> None:
+@given(
+    st.integers(0, 40),
+    st.integers(0, 40),
+    st.integers(0, 40),
+    st.integers(1, 40),
+    st.integers(1, 40),
+)
+def test_a_crop_either_fits_or_is_refused(
+    left: int, top: int, size: int, height: int, width: int
+) -> None:
     edge = size or min(height - top, width - left)
     fits = edge > 0 and top + edge <= height and left + edge <= width
     if fits:

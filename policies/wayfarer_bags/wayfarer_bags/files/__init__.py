@@ -1,1 +1,4 @@
-"""What lies in a bag's files, byte by byte: MCAP or sqlite3, compressed or not, whole or damaged."""
+"""What lies in a bag's files, byte by byte.
+
+MCAP or sqlite3, compressed or not, whole or damaged.
+"""

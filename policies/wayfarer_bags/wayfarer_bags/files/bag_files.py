@@ -1,4 +1,7 @@
-"""The files of a bag that another recorder wrote, MCAP or sqlite3, packed or not: found by their names."""
+"""The files of a bag that another recorder wrote, MCAP or sqlite3, packed or not.
+
+Found by their names.
+"""
 
 import contextlib
 import re
@@ -43,7 +46,8 @@ class BagFile:
     def messages(
         self, wanted: Wanted = everything, places: Iterable[int] | None = None
     ) -> Iterator[Message]:
-        """Yield the messages of some channels in the order they were written, those at `places` only where given.
+        """Yield the messages of some channels in the order they were written, those at `places`
+        only where given.
 
         Raises DataError where the file is damaged.
         """
@@ -70,10 +74,12 @@ def plain_name(path: Path) -> str:
 def files_of(path: Path) -> list[Path]:
     """Return a bag's files in the order they were written: by the numbers in their names.
 
-    Of one that is there packed and plain (its recorder was killed while it packed it) the plain one is taken.
+    Of one that is there packed and plain (its recorder was killed while it packed it) the plain one
+    is taken.
     """
     if not path.is_dir():
         return [path]
+
     named = (
         file
         for file in path.iterdir()
@@ -83,6 +89,7 @@ def files_of(path: Path) -> list[Path]:
     found = {
         plain_name(file): file for file in sorted(files, key=lambda file: file.suffix != PACKED)
     }  # plain ones last
+
     return [found[name] for name in sorted(found, key=_in_order)]
 
 
@@ -101,10 +108,13 @@ def _opened(file: Path, stack: contextlib.ExitStack) -> _Storage:
     with reading(file):
         if plain.suffix == ".db3":
             return stack.enter_context(SqliteFile(plain))
+
         mcap = stack.enter_context(McapFile(plain))
         if not mcap.size:
             raise DataError(f"{file} is empty")
+
         mcap.summary()
+
         return mcap
 
 

@@ -1,4 +1,7 @@
-"""An MCAP file looked at block by block, whatever state it is in: what is sound, what is not, what nobody can tell."""
+"""An MCAP file looked at block by block, whatever state it is in.
+
+What is sound, what is not, what nobody can tell.
+"""
 
 import struct
 from collections import Counter
@@ -52,11 +55,13 @@ class Survey:
     def damage(self) -> list[str]:
         """All that is wrong with the file, in words."""
         found = [
-            f"chunk {k} of {len(self.chunks)} (bytes {chunk.start} to {chunk.end}) is damaged: {chunk.problem}"
+            f"chunk {k} of {len(self.chunks)} (bytes {chunk.start} to {chunk.end}) is damaged: "
+            f"{chunk.problem}"
             for k, chunk in enumerate(self.chunks, 1)
             if chunk.problem
         ]
         unfinished = [] if self.finished else ["it is not a finished MCAP file"]
+
         return [*found, *self.problems, *unfinished]
 
     @property
@@ -66,6 +71,7 @@ class Survey:
         chunks = f"{bare} of its {len(self.chunks)} chunks have no checksum: not all is seen"
         verb = "has" if len(self.unsummed) == 1 else "have"
         rest = f"{' and '.join(self.unsummed)} {verb} no checksum: not all is seen"
+
         return [*([chunks] if bare else []), *([rest] if self.unsummed else [])]
 
     def messages(self) -> Iterator[Message]:
@@ -82,21 +88,27 @@ def survey(path: Path) -> Survey:
     with reading(path), McapFile(path, lenient=True) as file:
         if not file.size:
             raise DataError(f"{path} is empty")
+
         summary = _learn_summary(file)
         _walk(file, found)
         seen = {chunk.start for chunk in found.chunks}
+
         for index in summary.chunks if summary else ():
             start, end = index.chunk_start_offset, index.chunk_start_offset + index.chunk_length
             if start not in seen and end <= file.size:  # behind a place where the walk had to end
                 _look(file, Record(Opcode.CHUNK, start, end), found)
+
         found.chunks.sort(key=lambda chunk: chunk.start)
         found.sound.sort(key=lambda record: record.start)
         held = sum(found.counts.values())
         statistics = summary.statistics if summary else None
+
         if statistics is not None and not found.damage and statistics.message_count != held:
             said = statistics.message_count
             found.problems.append(f"its summary counts {said} messages, it holds {held}")
+
         found.channels = file.channels
+
     return found
 
 
@@ -112,6 +124,7 @@ def _walk(file: McapFile, found: Survey) -> None:
     """Look at the file from one end to the other, as far as its records lead."""
     if file.first != MAGIC:
         found.problems.append("its first bytes are not those of an MCAP file")
+
     data_ended, last = False, Record(0, 0, len(MAGIC))
     try:
         for last in file.records():
@@ -125,6 +138,7 @@ def _walk(file: McapFile, found: Survey) -> None:
     except DAMAGE as error:
         found.problems.append(_words(error))
         return
+
     if last.opcode != Opcode.FOOTER:
         found.problems.append("it ends without a footer")
     elif file.bytes(last.end, file.size) != MAGIC:
@@ -146,6 +160,7 @@ def _look(file: McapFile, record: Record, found: Survey) -> None:
             problem = "its times are not those of its messages"
     except DAMAGE as error:
         problem = _words(error)
+
     if record.opcode == Opcode.CHUNK:
         found.chunks.append(ChunkReport(record.start, record.end, problem, summed))
     elif problem:
@@ -160,10 +175,12 @@ def _check_attachment(file: McapFile, record: Record, found: Survey) -> None:
         position += _COUNT.size
         words.append(file.bytes(position, min(position + length, record.end)).decode())
         position += length
+
     (length,) = _LENGTH.unpack(file.bytes(position, position + _LENGTH.size))
     position += _LENGTH.size + length
     if position + _COUNT.size > record.end:
         raise ValueError(f"the attachment at byte {record.start} is longer than its record")
+
     (crc,) = _COUNT.unpack(file.bytes(position, position + _COUNT.size))
     if crc == 0:
         found.unsummed.append(f"its attachment {words[0]!r}")
@@ -187,6 +204,7 @@ def _check_summary(file: McapFile, found: Survey) -> None:
     except DAMAGE as error:
         found.problems.append(_words(error))
         return
+
     found.finished = True
     start = footer.summary_start or file.size - len(MAGIC) - FOOTER
     if footer.summary_crc == 0:

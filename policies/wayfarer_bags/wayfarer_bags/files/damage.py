@@ -25,7 +25,9 @@ DAMAGE = (
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn whatever a missing or damaged file makes the libraries raise into a DataError that names it."""
+    """Turn whatever a missing or damaged file makes the libraries raise into a DataError that names
+    it.
+    """
     try:
         yield
     except OSError as error:
@@ -33,4 +35,6 @@ def reading(path: Path) -> Iterator[None]:
     except UnreadableError as error:
         raise DataError(f"{path} {error}") from error
     except DAMAGE as error:
-        raise DataError(f"{path} is damaged: {type(error).__name__}: {' '.join(str(error).split())}") from error
+        raise DataError(
+            f"{path} is damaged: {type(error).__name__}: {' '.join(str(error).split())}"
+        ) from error

@@ -1,4 +1,6 @@
-"""The channels of an MCAP file, as its schemas and channel records describe them, in any order, at any place."""
+"""The channels of an MCAP file, as its schemas and channel records describe them, in any order, at
+any place.
+"""
 
 from io import BytesIO
 
@@ -23,15 +25,21 @@ class Directory:
         self._size = 0
 
     def learn(self, opcode: int, content: bytes) -> None:
-        """Take in a schema or a channel; other records tell nothing. UnreadableError where it is too much."""
+        """Take in a schema or a channel; other records tell nothing.
+
+        UnreadableError where it is too much.
+        """
         if opcode not in (Opcode.SCHEMA, Opcode.CHANNEL):
             return
+
         key = opcode, int.from_bytes(content[:2], "little")
         if self._known.get(key) == content:
             return
+
         self._size += len(content)
         if self._size > MOST:
             raise UnreadableError(f"describes its topics in more than {MOST >> 20} MiB")
+
         self._known[key] = content
         self._made.clear()
         if opcode == Opcode.SCHEMA:
@@ -49,9 +57,11 @@ class Directory:
         """Return a channel. ValueError where nothing has described it yet."""
         if id_ not in self._records:
             raise ValueError(f"nothing describes its channel {id_}")
+
         if id_ not in self._made:
             record = self._records[id_]
             self._made[id_] = _channel(record, self._schemas.get(record.schema_id))
+
         return self._made[id_]
 
     def channels(self) -> dict[int, Channel]:

@@ -1,7 +1,9 @@
-"""MCAP files, record by record, in the order they were written, whatever parts of the format their writer used.
+"""MCAP files, record by record, in the order they were written, whatever parts of the format their
+writer used.
 
-The mcap package takes single records apart. Its readers are not used: they need a summary, or keep all that
-they have read, or unpack as much as a chunk says that it holds. Offsets are bytes from the file's beginning.
+The mcap package takes single records apart. Its readers are not used: they need a summary, or keep
+all that they have read, or unpack as much as a chunk says that it holds. Offsets are bytes from the
+file's beginning.
 """
 
 import os
@@ -23,7 +25,8 @@ from wayfarer_bags.files.recorded import Channel, Message, UnreadableError
 from wayfarer_bags.files.unpacking import LARGEST, unpacked
 
 MAGIC = b"\x89MCAP0\r\n"
-DATA = (Opcode.CHUNK, Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE)  # the records that hold messages
+# the records that hold messages
+DATA = (Opcode.CHUNK, Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE)
 _SUMMARY = 64 << 20  # bytes of a file's summary
 _PRIVATE = 0x80  # opcodes from here on are other programs' own
 FOOTER = 9 + 8 + 8 + 4  # bytes of the footer's record
@@ -68,7 +71,9 @@ class Summary(NamedTuple):
 
 
 class McapFile(AbstractContextManager["McapFile"]):
-    """An open file. Raises ValueError, struct.error and the decompressors' errors where it is damaged.
+    """An open file.
+
+    Raises ValueError, struct.error and the decompressors' errors where it is damaged.
 
     A `lenient` one passes over the messages of channels that nothing describes.
     """
@@ -83,6 +88,7 @@ class McapFile(AbstractContextManager["McapFile"]):
         except BaseException:
             self._file.close()
             raise
+
         self.directory = Directory()
         self._records_left = self.size + _FEW  # of those in blocks
 
@@ -93,28 +99,36 @@ class McapFile(AbstractContextManager["McapFile"]):
     # --- the file ---
 
     def records(self, start: int = len(MAGIC), end: int | None = None) -> Iterator[Record]:
-        """Yield its records one behind the other, the footer last. ValueError where one cannot be."""
+        """Yield its records one behind the other, the footer last.
+
+        ValueError where one cannot be.
+        """
         end = self.size if end is None else end
         while start < end:
             if end - start < HEAD.size:
                 raise ValueError(f"it ends in the middle of the record at byte {start}")
+
             opcode, length = HEAD.unpack(self.bytes(start, start + HEAD.size))
             if opcode not in range(0x01, 0x10) and opcode < _PRIVATE:
                 raise ValueError(f"there is no record of kind {opcode}: byte {start}")
             if length > end - start - HEAD.size:
                 raise ValueError(
-                    f"it ends in the middle of the record at byte {start}, or that record's length is damaged"
+                    f"it ends in the middle of the record at byte {start}, or that record's "
+                    "length is damaged"
                 )
+
             record = Record(opcode, start, start + HEAD.size + length)
             yield record
             if opcode == Opcode.FOOTER:
                 return
+
             start = record.end
 
     def check_end(self) -> None:
         """Raise ValueError where the file does not end as a finished one does."""
         if self.first != MAGIC:
             raise ValueError("its first bytes are not those of an MCAP file")
+
         start = self.size - FOOTER - len(MAGIC)
         last = self.bytes(start, self.size) if start > 0 else b""
         if not last or last[0] != Opcode.FOOTER or last[-len(MAGIC) :] != MAGIC:
@@ -127,7 +141,10 @@ class McapFile(AbstractContextManager["McapFile"]):
         return Footer.read(_stream(self.bytes(end - FOOTER + HEAD.size, end)))
 
     def summary(self) -> Summary:
-        """Read what the file says of itself, its channels included. Errors where that is damaged."""
+        """Read what the file says of itself, its channels included.
+
+        Errors where that is damaged.
+        """
         found = Summary(None, [])
         footer = self.footer()
         end = self.size - FOOTER - len(MAGIC)
@@ -137,9 +154,11 @@ class McapFile(AbstractContextManager["McapFile"]):
             raise ValueError(f"its summary begins at byte {footer.summary_start}, which cannot be")
         if end - footer.summary_start > _SUMMARY:
             raise UnreadableError(f"has a summary of more than {_SUMMARY >> 20} MiB")
+
         crc = footer.summary_crc
         if crc and self.crc(footer.summary_start, self.size - len(MAGIC) - 4) != crc:
             raise ValueError("its summary's checksum is not that of its content")
+
         for record in self.records(footer.summary_start, end):
             content = self.bytes(record.start + HEAD.size, record.end)
             if record.opcode == Opcode.STATISTICS:
@@ -148,6 +167,7 @@ class McapFile(AbstractContextManager["McapFile"]):
                 found.chunks.append(ChunkIndex.read(_stream(content)))
             else:
                 self.directory.learn(record.opcode, content)
+
         return found
 
     def crc(self, start: int, end: int) -> int:
@@ -158,6 +178,7 @@ class McapFile(AbstractContextManager["McapFile"]):
             if not data:
                 raise ValueError(f"it ends at byte {start}, sooner than when it was opened")
             found, start = zlib.crc32(data, found), start + len(data)
+
         return found
 
     @property
@@ -168,16 +189,22 @@ class McapFile(AbstractContextManager["McapFile"]):
     # --- its blocks ---
 
     def block(self, record: Record) -> Block:
-        """Read a record of the data section, a chunk's content unpacked. Errors where it is damaged."""
+        """Read a record of the data section, a chunk's content unpacked.
+
+        Errors where it is damaged.
+        """
         if record.end - record.start > LARGEST + (1 << 20):
             raise UnreadableError(
-                f"has a record of {record.end - record.start} bytes at byte {record.start}: too large to read"
+                f"has a record of {record.end - record.start} bytes at byte {record.start}: too "
+                "large to read"
             )
+
         data = self.bytes(record.start, record.end)
         if len(data) < record.end - record.start:
             raise ValueError(f"it ends in the middle of the record at byte {record.start}")
         if record.opcode != Opcode.CHUNK:
             return Block(record.start, record.end, data, False, None)
+
         first, last, size, crc, length = _CHUNK.unpack_from(data, HEAD.size)
         behind = HEAD.size + _CHUNK.size + length
         compression = data[behind - length : behind].decode()
@@ -185,23 +212,30 @@ class McapFile(AbstractContextManager["McapFile"]):
         content = memoryview(data)[behind + _LENGTH.size :][:packed]
         if len(content) < packed:
             raise ValueError(f"the chunk at byte {record.start} is shorter than its content")
+
         if size > LARGEST:
             most = f"at most {LARGEST / 1e9:.2g} GB are read"
             where = f"has a chunk at byte {record.start}"
             raise UnreadableError(f"{where} that unpacks to {size / 1e9:.3g} GB: {most}")
+
         plain = unpacked(content, compression, size)
         if len(plain) != size:
             raise ValueError(f"the chunk holds {len(plain)} bytes and not {size}")
         if crc and zlib.crc32(plain) != crc:
             raise ValueError("its checksum is not that of its content")
+
         return Block(record.start, record.end, plain, crc != 0, (first, last))
 
     def blocks(self, places: Iterable[int] | None = None) -> Iterator[Block]:
-        """Yield the data section in the order it was written; only the blocks that begin at `places`, where given."""
+        """Yield the data section in the order it was written.
+
+        Only the blocks that begin at `places`, where given.
+        """
         if places is not None:
             for start in places:
                 yield self.block(next(self.records(start)))
             return
+
         for record in self.records():
             if record.opcode in (Opcode.DATA_END, Opcode.FOOTER):
                 return
@@ -211,7 +245,10 @@ class McapFile(AbstractContextManager["McapFile"]):
     def messages(
         self, wanted: Wanted = everything, places: Iterable[int] | None = None
     ) -> Iterator[Message]:
-        """Yield its messages, of some channels, in the order they were written; of the blocks at `places` only."""
+        """Yield its messages, of some channels, in the order they were written.
+
+        Of the blocks at `places` only.
+        """
         self._records_left = self.size + _FEW
         for block in self.blocks(places):
             yield from self.messages_of(block, wanted)
@@ -221,6 +258,7 @@ class McapFile(AbstractContextManager["McapFile"]):
         channels: dict[int, Channel | None] = {}
         data = block.data
         left = self._records_left
+
         for opcode, start, end in _contents(data, left):
             left -= 1
             if opcode == Opcode.MESSAGE:
@@ -229,12 +267,14 @@ class McapFile(AbstractContextManager["McapFile"]):
                     unknown = self._lenient and id_ not in self.directory
                     known = None if unknown else self.directory[id_]
                     channels[id_] = known if known is not None and wanted(known) else None
+
                 if (channel := channels[id_]) is not None:
                     cdr = data[start + _MESSAGE.size : end]
                     yield Message(channel, cdr, log_time, publish_time, sequence, block.start)
             elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
                 self.directory.learn(opcode, data[start:end])
                 channels.clear()
+
         self._records_left = left
 
     # --- what it holds besides messages ---
@@ -253,7 +293,9 @@ class McapFile(AbstractContextManager["McapFile"]):
 
 def times_of(block: Block) -> list[int]:
     """Return the log times of a block's messages, those of unknown channels too."""
-    found = (at for opcode, at, _ in _contents(block.data, len(block.data)) if opcode == Opcode.MESSAGE)
+    found = (
+        at for opcode, at, _ in _contents(block.data, len(block.data)) if opcode == Opcode.MESSAGE
+    )
     return [_MESSAGE.unpack_from(block.data, at)[2] for at in found]
 
 
@@ -268,9 +310,12 @@ def _contents(data: bytes, most: int) -> Iterator[tuple[int, int, int]]:
         start = position + HEAD.size
         position = start + length
         if position > end or not opcode:
-            raise ValueError(f"there is no record of kind {opcode} and {length} bytes in {end} of a chunk")
+            raise ValueError(
+                f"there is no record of kind {opcode} and {length} bytes in {end} of a chunk"
+            )
         if (most := most - 1) < 0:
             raise UnreadableError("holds more records than bytes")
+
         yield opcode, start, position
 
 

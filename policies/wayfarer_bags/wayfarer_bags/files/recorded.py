@@ -14,15 +14,21 @@ QOS = "offered_qos_profiles"  # rosbag2's key of a channel's metadata
 
 
 class UnreadableError(ValueError):
-    """What a file holds is not read, though it may be sound; the text says why, with the file as its subject."""
+    """What a file holds is not read, though it may be sound.
+
+    The text says why, with the file as its subject.
+    """
 
 
 def header_stamp(cdr: bytes) -> int:
-    """Return the stamp [ns] of a serialised message that begins with a header, without deserialising it."""
+    """Return the stamp [ns] of a serialised message that begins with a header, without
+    deserialising it.
+    """
     stamp = (
         _STAMP if cdr[1] & 1 else _STAMP_BIG_ENDIAN
     )  # the second of CDR's four bytes tells the order of the others
     seconds, nanoseconds = stamp.unpack_from(cdr, 4)
+
     return int(seconds) * _NANOSECONDS + int(nanoseconds)
 
 
@@ -39,7 +45,10 @@ CONTRACT_NAMES = (
 
 @lru_cache(maxsize=1024)
 def contract_name(topic: str) -> str:
-    """Return the contract's name of a topic recorded under any namespace; other topics keep theirs."""
+    """Return the contract's name of a topic recorded under any namespace.
+
+    Other topics keep theirs.
+    """
     return next(
         (name for name in CONTRACT_NAMES if topic == name or topic.endswith("/" + name)), topic
     )
@@ -47,7 +56,10 @@ def contract_name(topic: str) -> str:
 
 @dataclass(frozen=True)
 class Source:
-    """The bag file an episode came from; a file with another size or time of change is another source."""
+    """The bag file an episode came from.
+
+    A file with another size or time of change is another source.
+    """
 
     name: str
     size: int  # [bytes]

@@ -26,7 +26,10 @@ _HASH = "topic_type_hash"  # rosbag2's key of a channel's metadata in MCAP
 
 
 class SqliteFile(AbstractContextManager["SqliteFile"]):
-    """An open database. Raises sqlite3.DatabaseError, ValueError and UnreadableError where it is damaged or no bag."""
+    """An open database.
+
+    Raises sqlite3.DatabaseError, ValueError and UnreadableError where it is damaged or no bag.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open it without changing anything; what its recorder's -wal still holds is read, too."""
@@ -46,7 +49,9 @@ class SqliteFile(AbstractContextManager["SqliteFile"]):
     def messages(
         self, wanted: Wanted = everything, places: Iterable[int] | None = None
     ) -> Iterator[Message]:
-        """Yield the messages of some channels in the order they were written; of the rows `places` only, where given.
+        """Yield the messages of some channels in the order they were written.
+
+        Of the rows `places` only, where given.
 
         `sequence` is 0: the tables do not tell.
         """
@@ -58,6 +63,7 @@ class SqliteFile(AbstractContextManager["SqliteFile"]):
                 or topic not in self.channels
             ):
                 raise ValueError(f"row {id_} of its messages is no message of one of its topics")
+
             yield Message(self.channels[topic], cdr, time, time, 0, id_)
 
     def extras(self) -> Iterator[Attachment | Metadata]:
@@ -70,8 +76,10 @@ class SqliteFile(AbstractContextManager["SqliteFile"]):
         select = "SELECT id, topic_id, timestamp, data FROM messages"
         if len(ids) < len(self.channels):
             select += f" WHERE topic_id IN ({', '.join(map(str, ids))})"
+
         if places is None:
             yield from self._database.execute(f"{select} ORDER BY id")
+
         for place in places or ():
             yield from self._database.execute(
                 f"{select} {'AND' if 'WHERE' in select else 'WHERE'} id = ?", (place,)
@@ -99,9 +107,11 @@ class SqliteFile(AbstractContextManager["SqliteFile"]):
             "encoded_message_definition",
         }:
             return {}
+
         rows = self._database.execute(
             "SELECT topic_type, encoding, encoded_message_definition FROM message_definitions"
         )
+
         return {str(kind): (str(encoding), str(text).encode()) for kind, encoding, text in rows}
 
     def _read_channels(self) -> dict[int, Channel]:
@@ -113,6 +123,7 @@ class SqliteFile(AbstractContextManager["SqliteFile"]):
             f"SELECT {', '.join(['id', 'name', 'type', 'serialization_format', *more])} FROM topics"
         )
         channels = {}
+
         for id_, name, kind, form, *rest in rows:
             about = {key: str(value) for key, value in zip(more, rest, strict=True)}
             encoding, definition = self._definitions.get(str(kind), ("", b""))
@@ -124,6 +135,7 @@ class SqliteFile(AbstractContextManager["SqliteFile"]):
             channels[int(id_)] = Channel(
                 str(name), str(kind), qos, definition, encoding, str(form), metadata
             )
+
         return channels
 
 
@@ -140,6 +152,7 @@ def problems(file: Path) -> list[str]:
             found = [str(text) for (text,) in connection.execute("PRAGMA integrity_check(8)")]
     except (sqlite3.DatabaseError, OSError) as error:
         return [f"is damaged or no sqlite3 file: {error}"]
+
     return (
         []
         if found == ["ok"]
@@ -149,27 +162,35 @@ def problems(file: Path) -> list[str]:
 
 @contextlib.contextmanager
 def _whole(file: Path) -> Iterator[Path]:
-    """Give a database with all that was written to it: where it was not closed, a copy that SQLite has put in order.
+    """Give a database with all that was written to it.
+
+    Where it was not closed, a copy that SQLite has put in order.
 
     Raises DataError where there is no room for the copy.
     """
     with file.open("rb") as stream:
         refuse_pointer(file, stream.read(64))
+
     journals = unclosed(file)
     if not journals:
         yield file
         return
+
     with tempfile.TemporaryDirectory(prefix="wayfarer-") as folder:
         if (size := sum(path.stat().st_size for path in (file, *journals))) > room_in(Path(folder)):
             raise DataError(
-                f"{file} was not closed, and a copy of {size / 1e9:.3g} GB finds no room in {folder}: TMPDIR"
+                f"{file} was not closed, and a copy of {size / 1e9:.3g} GB finds no room in "
+                f"{folder}: TMPDIR"
             )
+
         for path in (file, *journals):
             shutil.copyfile(path, Path(folder) / path.name)
+
         copy = Path(folder) / file.name
         with contextlib.closing(sqlite3.connect(copy)) as database:
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             database.execute("SELECT count(*) FROM sqlite_master").fetchall()
+
         yield copy
 
 
@@ -179,4 +200,5 @@ def _opened(database: Path) -> sqlite3.Connection:
     )
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST)
     connection.execute("PRAGMA trusted_schema=OFF")
+
     return connection

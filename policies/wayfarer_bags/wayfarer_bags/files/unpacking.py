@@ -1,6 +1,7 @@
 """Compressed bytes of bags, unpacked within bounds: whole files, MCAP's chunks, single messages.
 
-What is packed says how much it holds, and zstd packs up to 32,000 to one: nothing is believed before it is bounded.
+What is packed says how much it holds, and zstd packs up to 32,000 to one: nothing is believed
+before it is bounded.
 """
 
 import contextlib
@@ -33,35 +34,47 @@ _ZSTD = b"\x28\xb5\x2f\xfd"  # how its frames begin; CDR begins with a zero
 def unpacked(content: bytes | memoryview, compression: str, size: int) -> bytes:
     """Decompress what is said to hold `size` bytes, and never make more of it.
 
-    Raises UnreadableError for another compression, ValueError, RuntimeError or ZstdError where it is damaged.
+    Raises UnreadableError for another compression, ValueError, RuntimeError or ZstdError where it
+    is damaged.
     """
     if compression == "":
         return bytes(content)
+
     if compression == "zstd":
         told = zstandard.frame_content_size(content)
         if told not in (-1, size):  # -1: the frame does not tell
             raise ValueError(f"its zstd frame holds {told} bytes and not {size}")
+
         return (
             zstandard.ZstdDecompressor().decompress(content, max_output_size=size) if size else b""
         )
+
     if compression == "lz4":
         decompressor = lz4.frame.LZ4FrameDecompressor()
         plain = decompressor.decompress(content, max_length=size)
+
         return bytes(
             plain if decompressor.eof else plain + decompressor.decompress(b"", max_length=1)
         )
+
     raise UnreadableError(f"is compressed with {compression!r}: only zstd and lz4 can be read")
 
 
 def plain_message(cdr: bytes) -> bytes:
-    """Return a message as it was before `ros2 bag record --compression-mode message` packed it. Errors as above."""
+    """Return a message as it was before `ros2 bag record --compression-mode message` packed it.
+
+    Errors as above.
+    """
     if not cdr.startswith(_ZSTD):
         return cdr
+
     size = zstandard.frame_content_size(cdr)
     if size > LARGEST:
         raise UnreadableError(
-            f"has a message that unpacks to {size / 1e9:.3g} GB: at most {LARGEST / 1e9:.2g} GB are read"
+            f"has a message that unpacks to {size / 1e9:.3g} GB: at most {LARGEST / 1e9:.2g} GB "
+            "are read"
         )
+
     return zstandard.ZstdDecompressor().decompress(
         cdr, max_output_size=LARGEST if size < 0 else size
     )
@@ -72,19 +85,25 @@ def plain_message(cdr: bytes) -> bytes:
 
 @contextlib.contextmanager
 def plain_file(file: Path) -> Iterator[Path]:
-    """Give a file as it was before it was compressed, under its own name without the ending; another file as it is.
+    """Give a file as it was before it was compressed, under its own name without the ending.
+
+    Another file as it is.
 
     Raises DataError where it is damaged, or holds more than there is room for.
     """
     if file.suffix != PACKED:
         yield file
         return
+
     with tempfile.TemporaryDirectory(prefix="wayfarer-") as folder:
         yield _unpack(file, Path(folder))
 
 
 def room_in(folder: Path) -> int:
-    """Return how many bytes may be put into a passing folder: the other half of what is free there is others'."""
+    """Return how many bytes may be put into a passing folder.
+
+    The other half of what is free there is others'.
+    """
     return shutil.disk_usage(folder).free // 2
 
 
@@ -92,21 +111,25 @@ def _unpack(file: Path, folder: Path) -> Path:
     target, written = folder / file.stem, 0
     room = room_in(folder)
     until = time.monotonic() + LONGEST
+
     try:
         with file.open("rb") as packed:
             refuse_pointer(file, packed.read(64))
+
         with zstd.open(file, "rb") as packed, target.open("wb") as plain:
             while block := packed.read(_BLOCK):
                 written += len(block)
                 if written > room:
                     raise DataError(
-                        f"{file} unpacks to more than {room / 1e9:.3g} GB, half of what is free in {folder.parent}: "
-                        "let TMPDIR name a folder with more room"
+                        f"{file} unpacks to more than {room / 1e9:.3g} GB, half of what is free "
+                        f"in {folder.parent}: let TMPDIR name a folder with more room"
                     )
                 if time.monotonic() > until:
                     raise DataError(
-                        f"{file} is not unpacked after {LONGEST:.0f} s, {written / 1e9:.3g} GB so far"
+                        f"{file} is not unpacked after {LONGEST:.0f} s, {written / 1e9:.3g} GB so "
+                        "far"
                     )
+
                 plain.write(block)
     except (zstd.ZstdError, EOFError) as error:
         raise DataError(
@@ -116,6 +139,8 @@ def _unpack(file: Path, folder: Path) -> Path:
         raise DataError(
             f"cannot unpack {file} into {folder.parent}: {error.strerror or error}"
         ) from error
+
     if not written:
         raise DataError(f"{file} is damaged: there is nothing in it")
+
     return target

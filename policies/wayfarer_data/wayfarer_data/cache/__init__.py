@@ -1,1 +1,4 @@
-"""The frame cache and what is drawn from it: the replay buffer of a run, and datasets of several."""
+"""The frame cache and what is drawn from it.
+
+The replay buffer of a run, and datasets of several.
+"""

@@ -1,4 +1,7 @@
-"""The frame cache of a recording, where it lies and how it is brought up to date; learner and novelty share a run's."""
+"""The frame cache of a recording, where it lies and how it is brought up to date.
+
+Learner and novelty share a run's.
+"""
 
 import fcntl
 import hashlib
@@ -33,7 +36,10 @@ class EpisodeSources(Protocol):
         """Return the files as they are now, without reading them."""
 
     def load(self, source: Source) -> Iterable[Episode]:
-        """Read the episodes of one of them that hold an image of a step. DataError where it is damaged."""
+        """Read the episodes of one of them that hold an image of a step.
+
+        DataError where it is damaged.
+        """
 
 
 class _Run:
@@ -45,7 +51,9 @@ class _Run:
         description, changed = self._directory.read_description()
         form = description.get("format", FORMAT)
         if form != FORMAT:
-            raise DataError(f"{path / 'run.yaml'} is of format {form!r}, this Wayfarer reads {FORMAT}")
+            raise DataError(
+                f"{path / 'run.yaml'} is of format {form!r}, this Wayfarer reads {FORMAT}"
+            )
         if changed:
             raise DataError(changed)
 
@@ -56,27 +64,41 @@ class _Run:
         path = self._directory.path / source.name
         if self._noted is None:  # each file's digest is noted before it has its name
             self._noted = digests.read(self._directory.path)
+
         digests.check(path, self._noted.get(path.name))
         episode = read_episode(path)
+
         return [episode] if episode.steps and episode.seen.any() else []
 
 
 def recording(path: Path) -> EpisodeSources:
-    """Return the run in the directory `path`, or the rosbag2 bag another recorder left there. DataError if none."""
+    """Return the run in the directory `path`, or the rosbag2 bag another recorder left there.
+
+    DataError if none.
+    """
     return ForeignBag(path) if ForeignBag.holds(path) else _Run(path)
 
 
 class RunBuffer:
-    """Opens a run's replay buffer. Whoever comes first brings the cache up to date; the others wait for it."""
+    """Opens a run's replay buffer.
+
+    Whoever comes first brings the cache up to date; the others wait for it.
+    """
 
     def __init__(self, run: Path, device: str = "cpu") -> None:
-        """On another device than the CPU the frames are held there, as long as there is room for them."""
+        """On another device than the CPU the frames are held there, as long as there is room for
+        them.
+        """
         self._run = run
         self._resident = None if device == "cpu" else ResidentFrames(torch.device(device))
-        self._checked: set[tuple[str, Entry]] = set()  # the cache's episodes whose checksums were looked at
+        # the cache's episodes whose checksums were looked at
+        self._checked: set[tuple[str, Entry]] = set()
 
     def open(self, progress: Progress = lambda _done, _all: None) -> Replay:
-        """Return the buffer with every closed episode in it that holds a step. DataError where there is no run yet."""
+        """Return the buffer with every closed episode in it that holds a step.
+
+        DataError where there is no run yet.
+        """
         cache = self.cache(progress)
         held = self._resident is not None and self._resident.take_in(cache)
         return Replay(cache, self._resident if held else None)
@@ -89,7 +111,9 @@ class RunBuffer:
             folder.mkdir(parents=True, exist_ok=True)
             with (folder / "lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                return synchronise(folder, bags.sources(), lambda of: _kept(bags.load(of)), progress, self._checked)
+                return synchronise(
+                    folder, bags.sources(), lambda of: _kept(bags.load(of)), progress, self._checked
+                )
         except OSError as error:
             raise DataError(f"frame cache {folder}: {error.strerror}") from error
 
@@ -100,7 +124,10 @@ def _kept(episodes: Iterable[Episode]) -> Iterable[Episode]:
 
 
 def cache_folder(run: Path) -> Path:
-    """Return where a run's cache lies: inside it, or in the user's cache folder where it cannot be written to."""
+    """Return where a run's cache lies.
+
+    Inside it, or in the user's cache folder where it cannot be written to.
+    """
     if run.is_dir() and os.access(run, os.W_OK):
         return run / "cache"
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

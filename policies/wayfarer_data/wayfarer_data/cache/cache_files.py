@@ -25,11 +25,21 @@ def file_of(folder: Path, name: str, generation: str) -> Path:
 
 
 def mapped(path: Path, rows: int, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Map the first rows of a column, (rows, *shape). DataError where there are fewer, FileNotFoundError without it."""
+    """Map the first rows of a column, (rows, *shape).
+
+    DataError where there are fewer, FileNotFoundError without it.
+    """
     needed = rows * np.dtype(dtype).itemsize * int(np.prod(shape, dtype=int))
     if (held := path.stat().st_size) < needed:
-        raise DataError(f"frame cache {path} holds {held} bytes, its index needs {needed}: remove {path.parent}")
-    return np.memmap(path, dtype=dtype, mode="r", shape=(rows, *shape)) if rows else np.empty((0, *shape), dtype)
+        raise DataError(
+            f"frame cache {path} holds {held} bytes, its index needs {needed}: remove {path.parent}"
+        )
+
+    return (
+        np.memmap(path, dtype=dtype, mode="r", shape=(rows, *shape))
+        if rows
+        else np.empty((0, *shape), dtype)
+    )
 
 
 def checksum_of(columns: Iterable[NDArray[Any]]) -> int:
@@ -41,7 +51,9 @@ def checksum_of(columns: Iterable[NDArray[Any]]) -> int:
 
 
 def write_at(path: Path, values: NDArray[Any], row: int) -> None:
-    """Write rows behind the first `row`, over whatever a killed process left there, and wait for the disk."""
+    """Write rows behind the first `row`, over whatever a killed process left there, and wait for
+    the disk.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     with os.fdopen(descriptor, "r+b") as file:
         file.seek(row * values.dtype.itemsize * int(np.prod(values.shape[1:], dtype=int)))

@@ -1,4 +1,7 @@
-"""The frame cache's index: which episodes lie in which rows of which files, and which bag files they came from."""
+"""The frame cache's index.
+
+Which episodes lie in which rows of which files, and which bag files they came from.
+"""
 
 import hashlib
 import json
@@ -57,7 +60,10 @@ class Layout:
 
 @dataclass(frozen=True)
 class Index:
-    """What index.json says. A source is in `sources` once all its episodes are in `entries`; it may have none."""
+    """What index.json says.
+
+    A source is in `sources` once all its episodes are in `entries`; it may have none.
+    """
 
     generation: str  # of the files: a part of their names, and never used again
     layout: Layout | None
@@ -73,23 +79,37 @@ def write_index(path: Path, index: Index) -> None:
 
 
 def read_index(path: Path) -> Index:
-    """Read the index; without a file it is empty. DataError if it is damaged or of another version."""
+    """Read the index; without a file it is empty.
+
+    DataError if it is damaged or of another version.
+    """
     if not path.exists():
         return Index("", None, [], [])
+
     try:
         data = path.read_bytes()
         whole = json.loads(data)
         if whole["version"] != VERSION:
-            raise DataError(f"frame cache {path} has version {whole['version']}, this is {VERSION}: remove it")
+            raise DataError(
+                f"frame cache {path} has version {whole['version']}, this is {VERSION}: remove it"
+            )
         if whole["sha256"] != hashlib.sha256(data.partition(_BEFORE)[2][:-1]).hexdigest():
             raise ValueError("it is not as it was written")
+
         return _index(whole["index"])
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise DataError(f"frame cache index {path} cannot be read ({error}): remove {path.parent}") from error
+        raise DataError(
+            f"frame cache index {path} cannot be read ({error}): remove {path.parent}"
+        ) from error
 
 
 def _index(content: Any) -> Index:
     of = content["layout"]
     layout = Layout(tuple(of["frame"]), tuple(of["action"]), of["action_type"]) if of else None
-    entries = [Entry(**{**entry, "source": Source(**entry["source"])}) for entry in content["entries"]]
-    return Index(content["generation"], layout, entries, [Source(**source) for source in content["sources"]])
+    entries = [
+        Entry(**{**entry, "source": Source(**entry["source"])}) for entry in content["entries"]
+    ]
+
+    return Index(
+        content["generation"], layout, entries, [Source(**source) for source in content["sources"]]
+    )

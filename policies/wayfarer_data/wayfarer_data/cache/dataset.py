@@ -1,8 +1,10 @@
-"""Several recordings as one memory-mapped dataset: what everything offline is trained, labelled and tested on.
+"""Several recordings as one memory-mapped dataset.
 
-dataset = Dataset.open([Path("runs/a"), Path("runs/b")])
-batch = dataset.sample(128, rng)                                     # s, a, s' of 128 random valid steps
-loader = DataLoader(Transitions(dataset, FutureGoals()), batch_size=128, shuffle=True, collate_fn=as_it_is)
+What everything offline is trained, labelled and tested on.
+
+dataset = Dataset.open([Path("runs/a"), Path("runs/b")]) batch = dataset.sample(128, rng)
+# s, a, s' of 128 random valid steps loader = DataLoader(Transitions(dataset, FutureGoals()),
+batch_size=128, shuffle=True, collate_fn=as_it_is)
 """
 
 import hashlib
@@ -31,7 +33,15 @@ B = TypeVar("B")
 Indices = Tensor | NDArray[np.int64]
 # Small: 133 bytes a row
 _IN_MEMORY = (
-    *("actions", "ee_positions", "ee_orientations", "joint_positions", "joint_velocities", "object_poses", "stamps"),
+    *(
+        "actions",
+        "ee_positions",
+        "ee_orientations",
+        "joint_positions",
+        "joint_velocities",
+        "object_poses",
+        "stamps",
+    ),
     "sources",
 )
 
@@ -55,49 +65,75 @@ class _Frames:
         """Return the images of these rows (B, C, H, W)."""
         if len(self.parts) == 1:
             return np.take(self.parts[0], rows, axis=0)
+
         images = np.empty((len(rows), *self.parts[0].shape[1:]), np.uint8)
         parts = np.searchsorted(self.offsets, rows, side="right") - 1  # (B,)
-        for k, (part, row) in enumerate(zip(parts.tolist(), (rows - self.offsets[parts]).tolist(), strict=True)):
+        for k, (part, row) in enumerate(
+            zip(parts.tolist(), (rows - self.offsets[parts]).tolist(), strict=True)
+        ):
             images[k] = self.parts[part][row]
+
         return images
 
 
 class Dataset(FrameStore):
-    """Every step of some recordings, by a global row: r and r + 1 are s and s' of one episode. Read-only."""
+    """Every step of some recordings, by a global row: r and r + 1 are s and s' of one episode.
+
+    Read-only.
+    """
 
     def __init__(self, runs: Sequence[Path], caches: Sequence[FrameCache]) -> None:
-        """Use `Dataset.open`. `caches` are those of `runs`, each with a row at least, all of one layout."""
+        """Use `Dataset.open`.
+
+        `caches` are those of `runs`, each with a row at least, all of one layout.
+        """
         self.runs = tuple(runs)
-        self.index = Rows.joined([Rows.of(c.entries, c.column("valid"), c.column("known")) for c in caches])
+        self.index = Rows.joined(
+            [Rows.of(c.entries, c.column("valid"), c.column("known")) for c in caches]
+        )
         self._offsets = np.cumsum([0, *(cache.rows for cache in caches)])  # (runs + 1,)
-        self._columns = {name: np.concatenate([c.column(name) for c in caches]) for name in _IN_MEMORY}
-        self._frames = _Frames(tuple(np.asarray(cache.column("frames")) for cache in caches), self._offsets)
-        self.digest = _digest(caches)  # of the files behind the rows: another where one was written anew
-        self._first = np.searchsorted(self.index.starts, self._offsets)  # (runs + 1,) first episode of each run
+        self._columns = {
+            name: np.concatenate([c.column(name) for c in caches]) for name in _IN_MEMORY
+        }
+        self._frames = _Frames(
+            tuple(np.asarray(cache.column("frames")) for cache in caches), self._offsets
+        )
+
+        # of the files behind the rows: another where one was written anew
+        self.digest = _digest(caches)
+
+        # (runs + 1,) first episode of each run
+        self._first = np.searchsorted(self.index.starts, self._offsets)
 
     @classmethod
     def open(cls, runs: Sequence[Path], progress: Progress = lambda _done, _all: None) -> Self:
         """Open recordings: runs, and bags of the contract's topics from another recorder.
 
-        The first time their frames are unpacked into a cache (inside the run where it can be written to) and `progress`
-        hears how many files of how many are done. Raises DataError for no run, an empty one, one given twice, a damaged
-        bag, or runs whose images or actions are of different shapes.
+        The first time their frames are unpacked into a cache (inside the run where it can be
+        written to) and `progress` hears how many files of how many are done. Raises DataError for
+        no run, an empty one, one given twice, a damaged bag, or runs whose images or actions are of
+        different shapes.
         """
         runs = [Path(run) for run in runs]
         if not runs:
             raise DataError("no run was given: name at least one")
+
         refuse_repeats(runs)
         counts = [len(recording(run).sources()) for run in runs]
         caches: list[FrameCache] = []
+
         for k, run in enumerate(runs):
             cache = RunBuffer(run).cache(_counting_on(progress, sum(counts[:k]), sum(counts)))
             if not cache.rows:
                 raise DataError(f"{run} holds no episode with a step in it: nothing to learn from")
+
             caches.append(cache)
             if cache.layout != caches[0].layout:
                 raise DataError(
-                    f"{run} has images and actions {cache.layout}, {runs[0]} has {caches[0].layout}: open them apart"
+                    f"{run} has images and actions {cache.layout}, {runs[0]} has "
+                    f"{caches[0].layout}: open them apart"
                 )
+
         return cls(runs, caches)
 
     def __len__(self) -> int:
@@ -127,7 +163,9 @@ class Dataset(FrameStore):
     # --- by row ---
 
     def column(self, name: str) -> NDArray[Any]:
-        """Return actions, sources, stamps, what is known of hand, joints, cube, at all rows (R, ...); NaN: unknown."""
+        """Return actions, sources, stamps, what is known of hand, joints, cube, at all rows (R,
+        ...); NaN: unknown.
+        """
         return self._columns[name]
 
     def frames(self, rows: Indices) -> Tensor:
@@ -135,7 +173,10 @@ class Dataset(FrameStore):
         return torch.from_numpy(self._frames.take(_array(rows)))
 
     def actions(self, rows: Indices) -> Tensor:
-        """Return the actions executed at these rows (B, 3) float32; zeros where unknown and behind an episode's end."""
+        """Return the actions executed at these rows (B, 3) float32.
+
+        Zeros where unknown and behind an episode's end.
+        """
         return torch.from_numpy(self._columns["actions"][_array(rows)])
 
     def ee_positions(self, rows: Indices) -> Tensor:
@@ -143,7 +184,10 @@ class Dataset(FrameStore):
         return torch.from_numpy(self._columns["ee_positions"][_array(rows)])
 
     def object_poses(self, rows: Indices) -> Tensor:
-        """Return the cube's true pose, position [m] and quaternion xyzw, (B, 7) float32; NaN where nobody knows it."""
+        """Return the cube's true pose, position [m] and quaternion xyzw, (B, 7) float32.
+
+        NaN where nobody knows it.
+        """
         return torch.from_numpy(self._columns["object_poses"][_array(rows)])
 
     def sources(self, rows: Indices) -> Tensor:
@@ -183,20 +227,35 @@ class Dataset(FrameStore):
         """Return run, episode and step of a row. DataError for a row that is not there."""
         if not 0 <= row < self.rows:
             raise DataError(f"row {row}: the dataset has rows 0 to {self.rows - 1}")
+
         one = np.array([row])
-        return Place(int(self.run_of(one)[0]), int(self.index.episodes(one)[0]), int(self.index.steps(one)[0]))
+
+        return Place(
+            int(self.run_of(one)[0]),
+            int(self.index.episodes(one)[0]),
+            int(self.index.steps(one)[0]),
+        )
 
     def row(self, run: int, episode: int, step: int) -> int:
-        """Return the row of an observation. DataError for a run, an episode or a step that is not there."""
+        """Return the row of an observation.
+
+        DataError for a run, an episode or a step that is not there.
+        """
         if not 0 <= run < len(self.runs):
             raise DataError(f"run {run}: the dataset has runs 0 to {len(self.runs) - 1}")
+
         first, behind = self._first[run], self._first[run + 1]
         found = np.flatnonzero(self.index.numbers[first:behind] == episode)
         if not len(found):
             raise DataError(f"{self.runs[run]} has no episode {episode} with a step in it")
+
         start, last = (int(of[first + found[0]]) for of in (self.index.starts, self.index.lasts))
         if not 0 <= step <= last - start:
-            raise DataError(f"episode {episode} of {self.runs[run]} has observations 0 to {last - start}, not {step}")
+            raise DataError(
+                f"episode {episode} of {self.runs[run]} has observations 0 to {last - start}, not "
+                f"{step}"
+            )
+
         return start + step
 
 
@@ -208,10 +267,12 @@ class Labels(Protocol):
 
 
 class Transitions(TorchDataset[Any]):
-    """The valid transitions for torch's DataLoader, a whole batch at a time: index k is step `dataset.transitions[k]`.
+    """The valid transitions for torch's DataLoader, a whole batch at a time.
 
-    Without labels each batch is a Batch. With labels each meets new goals; they are drawn from the seed, and differ
-    between a loader's workers.
+    Index k is step `dataset.transitions[k]`.
+
+    Without labels each batch is a Batch. With labels each meets new goals; they are drawn from the
+    seed, and differ between a loader's workers.
     """
 
     def __init__(self, dataset: Dataset, labels: Labels | None = None, seed: int = 0) -> None:
@@ -230,7 +291,9 @@ class Transitions(TorchDataset[Any]):
     def __getitems__(self, indices: Sequence[int]) -> Any:
         """Return a batch of transitions; the DataLoader asks for it."""
         batch = self.dataset.batch(self.dataset.transitions[np.asarray(indices, dtype=np.int64)])
-        return batch if self.labels is None else self.labels.label(batch, self.dataset, self._draws())
+        return (
+            batch if self.labels is None else self.labels.label(batch, self.dataset, self._draws())
+        )
 
     def _draws(self) -> np.random.Generator:
         worker = get_worker_info()
@@ -245,7 +308,11 @@ def as_it_is(batch: B) -> B:
 
 
 def _digest(caches: Sequence[FrameCache]) -> str:
-    sources = [[(source.name, source.size, source.mtime_ns) for source in cache.sources] for cache in caches]
+    sources = [
+        [(source.name, source.size, source.mtime_ns) for source in cache.sources]
+        for cache in caches
+    ]
+
     return hashlib.sha256(json.dumps(sources).encode()).hexdigest()
 
 

@@ -1,12 +1,15 @@
-"""The frame cache: what is learned from, memory-mapped, derived from a run's bags and shared by its processes.
+"""The frame cache.
 
-A folder of flat files that only grow, one row for each observation (an episode of T steps has T + 1 rows), and a
-small index that is rewritten atomically after the rows are safely on disk. One process appends; others open the
-same folder and `refresh`: they see complete episodes only.
+What is learned from, memory-mapped, derived from a run's bags and shared by its processes.
 
-What was written is never written over. Where an episode is gone, or is another one now, the cache is made of new
-files, a generation of its own, and whoever reads the old ones keeps them. Each episode's checksum is looked at before
-it is used for the first time. Nothing here is worth keeping: `synchronise` makes it anew.
+A folder of flat files that only grow, one row for each observation (an episode of T steps has T + 1
+rows), and a small index that is rewritten atomically after the rows are safely on disk. One process
+appends; others open the same folder and `refresh`: they see complete episodes only.
+
+What was written is never written over. Where an episode is gone, or is another one now, the cache
+is made of new files, a generation of its own, and whoever reads the old ones keeps them. Each
+episode's checksum is looked at before it is used for the first time. Nothing here is worth keeping:
+`synchronise` makes it anew.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -21,30 +24,46 @@ from wayfarer_bags.episode import End, Episode
 from wayfarer_bags.files.recorded import Source
 from wayfarer_core.errors import DataError
 
-from wayfarer_data.cache.cache_files import checksum_of, copy_to, file_of, fresh_generation, mapped, write_at
+from wayfarer_data.cache.cache_files import (
+    checksum_of,
+    copy_to,
+    file_of,
+    fresh_generation,
+    mapped,
+    write_at,
+)
 from wayfarer_data.cache.cache_index import INDEX, Entry, Index, Layout, read_index, write_index
 from wayfarer_data.cache.layout import channels_first
 
-_MAY_BE_UNKNOWN = ("object_poses", "ee_orientations", "joint_positions", "joint_velocities")  # columns with NaN
+# columns with NaN
+_MAY_BE_UNKNOWN = ("object_poses", "ee_orientations", "joint_positions", "joint_velocities")
 
 
 @dataclass(frozen=True)
 class Trajectory:
-    """One episode as it is learned from: T steps, T + 1 frames. Actions are floats (T, 3) or choices (T,)."""
+    """One episode as it is learned from: T steps, T + 1 frames.
+
+    Actions are floats (T, 3) or choices (T,).
+    """
 
     number: int
     frames: NDArray[np.uint8]  # (T + 1, C, H, W)
     actions: NDArray[np.float32] | NDArray[np.int64]  # (T, 3) as executed, or (T,)
-    ee_positions: NDArray[np.float32]  # (T + 1, 3) [m] in the base frame; zeros where there is no arm
+    # (T + 1, 3) [m] in the base frame; zeros where there is no arm
+    ee_positions: NDArray[np.float32]
     valid: NDArray[np.bool_]  # (T,) steps that may be trained on
     known: NDArray[np.bool_]  # (T + 1,) frames that were really seen
     end: End
-    object_poses: NDArray[np.float32] | None = None  # (T + 1, 7) truth for labels, NaN where unknown; None: no truth
-    stamps: NDArray[np.int64] | None = None  # (T + 1,) [ns] when it was observed, 0 where unknown; None: never known
-    ee_orientations: NDArray[np.float32] | None = None  # (T + 1, 4) quaternion xyzw, base frame, NaN where unknown
+    # (T + 1, 7) truth for labels, NaN where unknown; None: no truth
+    object_poses: NDArray[np.float32] | None = None
+    # (T + 1,) [ns] when it was observed, 0 where unknown; None: never known
+    stamps: NDArray[np.int64] | None = None
+    # (T + 1, 4) quaternion xyzw, base frame, NaN where unknown
+    ee_orientations: NDArray[np.float32] | None = None
     joint_positions: NDArray[np.float32] | None = None  # (T + 1, 7) [rad], NaN where unknown
     joint_velocities: NDArray[np.float32] | None = None  # (T + 1, 7) [rad/s], NaN where unknown
-    sources: NDArray[np.uint8] | None = None  # (T,) who chose the action: ActionSource; None: the policy all of them
+    # (T,) who chose the action: ActionSource; None: the policy all of them
+    sources: NDArray[np.uint8] | None = None
 
     @classmethod
     def of(cls, episode: Episode) -> Self:
@@ -52,6 +71,7 @@ class Trajectory:
         ee_positions = episode.ee_positions.astype(np.float32)
         here = np.isfinite(ee_positions).all(axis=1)  # (T + 1,)
         known = episode.seen & here
+
         return cls(
             number=episode.info.number,
             frames=channels_first(episode.images),
@@ -70,12 +90,18 @@ class Trajectory:
 
 
 class FrameCache:
-    """Every observation of a run on disk, mapped read-only; `append` is for the one process that owns the folder."""
+    """Every observation of a run on disk, mapped read-only.
+
+    `append` is for the one process that owns the folder.
+    """
 
     def __init__(self, folder: Path, checked: set[tuple[str, Entry]] | None = None) -> None:
-        """Open the cache in `folder`; a folder without an index is an empty cache. DataError if it is damaged.
+        """Open the cache in `folder`; a folder without an index is an empty cache.
 
-        `checked` are the generations' episodes whose checksums were looked at before, in this process; more are added.
+        DataError if it is damaged.
+
+        `checked` are the generations' episodes whose checksums were looked at before, in this
+        process; more are added.
         """
         self.folder = folder
         self.generation = ""
@@ -90,13 +116,22 @@ class FrameCache:
     # --- reading ---
 
     def refresh(self) -> bool:
-        """Look for new episodes; True if there are any. Earlier views stay as they are. DataError if it is damaged."""
+        """Look for new episodes; True if there are any.
+
+        Earlier views stay as they are. DataError if it is damaged.
+        """
         index, columns = self._read()
         news = (index.generation, list(index.entries)) != (self.generation, self.entries)
-        self.generation, self.layout, self.sources = index.generation, index.layout, list(index.sources)
+        self.generation, self.layout, self.sources = (
+            index.generation,
+            index.layout,
+            list(index.sources),
+        )
+
         if news:
             self.entries, self._columns = list(index.entries), columns
             self._places = {entry.number: place for place, entry in enumerate(self.entries)}
+
         return news
 
     def _read(self) -> tuple[Index, dict[str, NDArray[Any]]]:
@@ -105,31 +140,51 @@ class FrameCache:
             index = read_index(self.folder / INDEX)
             if (index.generation, list(index.entries)) == (self.generation, self.entries):
                 return index, self._columns
+
             try:
                 columns = self._map_all(index)
             except FileNotFoundError as error:
                 if read_index(self.folder / INDEX).generation == index.generation:
-                    raise DataError(f"frame cache {error.filename} is gone: remove {self.folder}") from error
-                continue  # another process has made a new generation in between, and deleted this one
+                    raise DataError(
+                        f"frame cache {error.filename} is gone: remove {self.folder}"
+                    ) from error
+
+                # another process has made a new generation in between, and deleted this one
+                continue
+
             self._check(index, columns)
+
             return index, columns
 
     def _map_all(self, index: Index) -> dict[str, NDArray[Any]]:
         rows = _rows(index.entries)
         layout = index.layout.columns if index.layout else {}
-        return {name: mapped(file_of(self.folder, name, index.generation), rows, *of) for name, of in layout.items()}
+
+        return {
+            name: mapped(file_of(self.folder, name, index.generation), rows, *of)
+            for name, of in layout.items()
+        }
 
     def _check(self, index: Index, columns: dict[str, NDArray[Any]]) -> None:
-        """Compare each episode that is new to this process with its checksum. DataError where it is another."""
+        """Compare each episode that is new to this process with its checksum.
+
+        DataError where it is another.
+        """
         for entry in index.entries:
             key = index.generation, entry
             if key in self._checked:
                 continue
+
             behind = entry.start + entry.steps + 1
-            if checksum_of(column[entry.start : behind] for column in columns.values()) != entry.checksum:
+            if (
+                checksum_of(column[entry.start : behind] for column in columns.values())
+                != entry.checksum
+            ):
                 raise DataError(
-                    f"frame cache {self.folder} holds another episode {entry.number} than was written: remove it"
+                    f"frame cache {self.folder} holds another episode {entry.number} than was "
+                    "written: remove it"
                 )
+
             self._checked.add(key)
 
     def __len__(self) -> int:
@@ -148,60 +203,93 @@ class FrameCache:
     def column(self, name: str) -> NDArray[Any]:
         """Return a column of the layout, as in frames or actions: (rows, ...), read-only."""
         if name not in self._columns:
-            raise DataError(f"frame cache {self.folder} has no {name!r} yet: it holds {len(self)} episodes")
+            raise DataError(
+                f"frame cache {self.folder} has no {name!r} yet: it holds {len(self)} episodes"
+            )
+
         return self._columns[name]
 
     def row(self, episode: int, step: int) -> int:
-        """Return the row of an observation; DataError if that episode is not (or no longer) there."""
+        """Return the row of an observation.
+
+        DataError if that episode is not (or no longer) there.
+        """
         place = self._places.get(episode)
         if place is None:
-            raise DataError(f"episode {episode} is not in the frame cache {self.folder} (deleted?); it has {len(self)}")
+            raise DataError(
+                f"episode {episode} is not in the frame cache {self.folder} (deleted?); it has "
+                f"{len(self)}"
+            )
+
         entry = self.entries[place]
         if not 0 <= step <= entry.steps:
             raise DataError(f"episode {episode} has observations 0 to {entry.steps}, not {step}")
+
         return entry.start + step
 
     # --- writing, by one process ---
 
-    def append(self, episode: Episode | Trajectory, source: Source | None = None, complete: bool = True) -> Entry:
-        """Add one finished episode; readers see it once this has returned. Its source may have more: not `complete`."""
+    def append(
+        self, episode: Episode | Trajectory, source: Source | None = None, complete: bool = True
+    ) -> Entry:
+        """Add one finished episode; readers see it once this has returned.
+
+        Its source may have more: not `complete`.
+        """
         trajectory = episode if isinstance(episode, Trajectory) else Trajectory.of(episode)
         layout = _layout(trajectory)
         if self.layout is not None and layout != self.layout:
-            raise DataError(f"episode {trajectory.number} has rows {layout}, the frame cache {self.layout}")
+            raise DataError(
+                f"episode {trajectory.number} has rows {layout}, the frame cache {self.layout}"
+            )
         if trajectory.number in self._places:
-            raise DataError(f"episode {trajectory.number} is already in the frame cache {self.folder}")
+            raise DataError(
+                f"episode {trajectory.number} is already in the frame cache {self.folder}"
+            )
+
         columns = _columns(trajectory, layout)
         source = source or Source(f"episode {trajectory.number}", 0, 0)
         about = trajectory.number, self.rows, len(trajectory.actions), int(trajectory.end), source
         entry = Entry(*about, checksum=checksum_of(columns.values()))
         generation = self.generation or fresh_generation()
         self.folder.mkdir(parents=True, exist_ok=True)
+
         for name, column in columns.items():
             write_at(file_of(self.folder, name, generation), column, entry.start)
+
         self._checked.add((generation, entry))  # as it was written here
         done = [*self.sources, source] if complete else self.sources
         write_index(self.folder / INDEX, Index(generation, layout, [*self.entries, entry], done))
         self.refresh()
+
         return entry
 
     def skip(self, source: Source) -> None:
         """Remember that a source has no episode to learn from."""
         generation = self.generation or fresh_generation()
-        write_index(self.folder / INDEX, Index(generation, self.layout, self.entries, [*self.sources, source]))
+        write_index(
+            self.folder / INDEX,
+            Index(generation, self.layout, self.entries, [*self.sources, source]),
+        )
         self.refresh()
 
     def begin_anew(self, entries: Sequence[Entry], sources: Sequence[Source]) -> None:
-        """Go on in a new generation of files, with the first episodes of this one, and delete all other files."""
+        """Go on in a new generation of files, with the first episodes of this one, and delete all
+        other files.
+        """
         generation, kept = fresh_generation(), self.entries[: len(entries)]
         for name in self._columns if kept else ():
             column = self.column(name)[: _rows(kept)].reshape(-1).view(np.uint8)
             copy_to(column, file_of(self.folder, name, generation))
+
         self._checked |= {(generation, entry) for entry in kept}
-        write_index(self.folder / INDEX, Index(generation, self.layout if kept else None, kept, sources))
+        write_index(
+            self.folder / INDEX, Index(generation, self.layout if kept else None, kept, sources)
+        )
         for file in self.folder.glob("*.raw"):
             if not file.stem.endswith(generation):
                 file.unlink(missing_ok=True)
+
         self.refresh()
 
 
@@ -214,9 +302,10 @@ def synchronise(
 ) -> FrameCache:
     """Open the cache and make it hold exactly the episodes of `sources`, in their order.
 
-    Episodes of unchanged sources are kept; from the first difference on (or from the start if the cache is damaged),
-    rows are written anew, in new files, from `load(source)`, which yields the source's episodes: one, several or none.
-    `progress` is told how many sources are done, and of how many; `checked` is FrameCache's.
+    Episodes of unchanged sources are kept; from the first difference on (or from the start if the
+    cache is damaged), rows are written anew, in new files, from `load(source)`, which yields the
+    source's episodes: one, several or none. `progress` is told how many sources are done, and of
+    how many; `checked` is FrameCache's.
     """
     cache = _opened(folder, sources, checked)
     progress(len(cache.sources), len(sources))
@@ -226,15 +315,20 @@ def synchronise(
             if last is not None:
                 cache.append(last, source, complete=False)
             last = episode
+
         if last is not None:
             cache.append(last, source)
         else:
             cache.skip(source)
+
         progress(len(cache.sources), len(sources))
+
     return cache
 
 
-def _opened(folder: Path, sources: Sequence[Source], checked: set[tuple[str, Entry]] | None) -> FrameCache:
+def _opened(
+    folder: Path, sources: Sequence[Source], checked: set[tuple[str, Entry]] | None
+) -> FrameCache:
     """Open the cache without what no longer belongs to it."""
     try:
         cache = FrameCache(folder, checked)
@@ -242,11 +336,16 @@ def _opened(folder: Path, sources: Sequence[Source], checked: set[tuple[str, Ent
         write_index(folder / INDEX, Index("", None, [], []))
         cache = FrameCache(folder, checked)
         cache.begin_anew([], [])
-    kept = list(takewhile(lambda pair: pair[0] == pair[1], zip(cache.sources, sources, strict=False)))
+
+    kept = list(
+        takewhile(lambda pair: pair[0] == pair[1], zip(cache.sources, sources, strict=False))
+    )
     done = {source for source, _ in kept}
     entries = [entry for entry in cache.entries if entry.source in done]
+
     if len(kept) < len(cache.sources) or len(entries) < len(cache.entries):
         cache.begin_anew(entries, [source for source, _ in kept])
+
     return cache
 
 
@@ -260,13 +359,20 @@ def _rows(entries: Sequence[Entry]) -> int:
 
 def _layout(trajectory: Trajectory) -> Layout:
     frames, actions, steps = trajectory.frames, trajectory.actions, len(trajectory.actions)
-    lengths = [len(frames), len(trajectory.ee_positions), len(trajectory.known), len(trajectory.valid) + 1]
+    lengths = [
+        len(frames),
+        len(trajectory.ee_positions),
+        len(trajectory.known),
+        len(trajectory.valid) + 1,
+    ]
     if frames.ndim != 4 or frames.dtype != np.uint8 or lengths != [steps + 1] * 4:
         raise DataError(
-            f"episode {trajectory.number}: {steps} actions need {steps + 1} frames uint8 (C, H, W), positions and "
-            f"marks; got frames {frames.dtype} {frames.shape}, lengths {lengths}"
+            f"episode {trajectory.number}: {steps} actions need {steps + 1} frames uint8 (C, H, "
+            f"W), positions and marks; got frames {frames.dtype} {frames.shape}, lengths {lengths}"
         )
+
     action_type = "float32" if np.issubdtype(actions.dtype, np.floating) else "int64"
+
     return Layout(tuple(frames.shape[1:]), tuple(actions.shape[1:]), action_type)
 
 
@@ -277,6 +383,9 @@ def _columns(trajectory: Trajectory, layout: Layout) -> dict[str, NDArray[Any]]:
         column = np.full((steps + 1, *shape), np.nan if name in _MAY_BE_UNKNOWN else 0, dtype)
         values = getattr(trajectory, name)
         if values is not None:
-            column[: len(values)] = values  # actions, sources and valid have T rows: the last one stays 0, not valid
+            # actions, sources and valid have T rows: the last one stays 0, not valid
+            column[: len(values)] = values
+
         found[name] = column
+
     return found

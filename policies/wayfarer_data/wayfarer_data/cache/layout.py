@@ -1,4 +1,7 @@
-"""How images lie in memory: cameras and bags have the colours last, networks and the cache have them first."""
+"""How images lie in memory.
+
+Cameras and bags have the colours last, networks and the cache have them first.
+"""
 
 import numpy as np
 from numpy.typing import NDArray

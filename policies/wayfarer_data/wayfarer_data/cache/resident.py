@@ -25,9 +25,13 @@ class ResidentFrames:
         self._rows = 0
 
     def take_in(self, cache: FrameCache) -> bool:
-        """Copy what is new; False, and nothing is held any more, where the device has no room for all of it."""
+        """Copy what is new.
+
+        False, and nothing is held any more, where the device has no room for all of it.
+        """
         if not cache.rows:
             return False
+
         if cache.entries[: len(self._entries)] != self._entries:
             # the cache was made anew; whoever gathers from the old frames keeps them
             self._frames, self._entries, self._rows = self._nothing(), [], 0
@@ -37,8 +41,11 @@ class ResidentFrames:
             self._frames, self._entries, self._rows = self._nothing(), [], 0
             return False
 
-        self._frames[self._rows : cache.rows].copy_(torch.from_numpy(np.array(column[self._rows : cache.rows])))
+        self._frames[self._rows : cache.rows].copy_(
+            torch.from_numpy(np.array(column[self._rows : cache.rows]))
+        )
         self._entries, self._rows = list(cache.entries), cache.rows
+
         return True
 
     def gather(self, rows: Tensor) -> Tensor:
@@ -57,10 +64,13 @@ class ResidentFrames:
         room = max(_LEAST_ROWS, 2 * rows)
         if room * int(np.prod(shape)) > _SHARE * free_memory(self.device):
             return False
+
         grown = torch.empty((room, *shape), dtype=torch.uint8, device=self.device)
         if self._rows:
             grown[: self._rows].copy_(self._frames[: self._rows])
+
         self._frames = grown
+
         return True
 
 
@@ -73,4 +83,5 @@ def free_memory(device: torch.device) -> float:
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return float(free)
+
     return float("inf")

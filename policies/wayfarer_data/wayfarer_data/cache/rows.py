@@ -1,4 +1,7 @@
-"""Which rows of the frame cache belong together: a few numbers per row, from which every draw is made."""
+"""Which rows of the frame cache belong together.
+
+A few numbers per row, from which every draw is made.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +20,10 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Rows:
-    """E episodes in R rows; an episode of T steps has T + 1 rows, one behind the other. 300,000 rows take 20 ms."""
+    """E episodes in R rows; an episode of T steps has T + 1 rows, one behind the other.
+
+    300,000 rows take 20 ms.
+    """
 
     starts: Ints  # (E,) first row of each episode
     lasts: Ints  # (E,) its last row, the observation after the last action
@@ -47,12 +53,18 @@ class Rows:
         sizes = [len(part.place) for part in parts]
         offsets = np.cumsum([0, *sizes])[:-1].tolist()
         valid, known = (np.zeros(sum(sizes), dtype=bool) for _ in range(2))
+
         for part, offset in zip(parts, offsets, strict=True):
             valid[part.transitions + offset] = True
             known[part.known + offset] = True
+
         return cls._make(
-            np.concatenate([part.starts + offset for part, offset in zip(parts, offsets, strict=True)]),
-            np.concatenate([part.lasts + offset for part, offset in zip(parts, offsets, strict=True)]),
+            np.concatenate(
+                [part.starts + offset for part, offset in zip(parts, offsets, strict=True)]
+            ),
+            np.concatenate(
+                [part.lasts + offset for part, offset in zip(parts, offsets, strict=True)]
+            ),
             np.concatenate([part.numbers for part in parts]),
             np.concatenate([part.terminal for part in parts]),
             valid,
@@ -60,7 +72,9 @@ class Rows:
         )
 
     @classmethod
-    def _make(cls, starts: Ints, lasts: Ints, numbers: Ints, terminal: Bools, valid: Bools, known: Bools) -> Self:
+    def _make(
+        cls, starts: Ints, lasts: Ints, numbers: Ints, terminal: Bools, valid: Bools, known: Bools
+    ) -> Self:
         return cls(
             starts=starts,
             lasts=lasts,
@@ -82,45 +96,64 @@ class Rows:
         return rows - self.starts[self.place[rows]]
 
     def ends(self, rows: Ints) -> tuple[Bools, Bools]:
-        """Say of each step whether the task ended with it, and whether only the time did: two times (B,)."""
+        """Say of each step whether the task ended with it, and whether only the time did.
+
+        Two times (B,).
+        """
         place = self.place[rows]
         last, terminal = rows + 1 == self.lasts[place], self.terminal[place]
         return last & terminal, last & ~terminal
 
     def draw(self, size: int, rng: np.random.Generator) -> Ints:
-        """Draw rows of trainable steps (size,) uniformly, with replacement. DataError where there is none."""
+        """Draw rows of trainable steps (size,) uniformly, with replacement.
+
+        DataError where there is none.
+        """
         if not len(self.transitions):
             raise DataError("there is no valid step to draw from: collect an episode first")
         return self.transitions[rng.integers(len(self.transitions), size=size)]
 
     def future(self, rows: Ints, rng: np.random.Generator) -> Ints:
-        """For each row draw one uniformly from itself to the end of its episode, over the images that were seen."""
+        """For each row draw one uniformly from itself to the end of its episode, over the images
+        that were seen.
+        """
         first, behind = self._future_places(rows)
         return self.known[rng.integers(first, behind)]
 
     def near_future(self, rows: Ints, mean: float, rng: np.random.Generator) -> Ints:
-        """For each row draw one of the images that were seen after it, its distance geometrically distributed.
+        """For each row draw one of the images that were seen after it, its distance geometrically
+        distributed.
 
-        `mean` is that distribution's, in images; what lies behind the episode's end is its last image.
+        `mean` is that distribution's, in images; what lies behind the episode's end is its last
+        image.
         """
         first, behind = self._future_places(rows)
-        places: Ints = np.minimum(first + rng.geometric(1.0 / mean, size=len(rows)), behind - 1)  # (B,)
+        # (B,)
+        places: Ints = np.minimum(first + rng.geometric(1.0 / mean, size=len(rows)), behind - 1)
         rows_of_goals: Ints = self.known[places]
         return rows_of_goals
 
     def run_length(self, rows: Ints, most: int) -> Ints:
-        """Return how many trainable steps follow one another from each row on (B,), `most` at most."""
+        """Return how many trainable steps follow one another from each row on (B,), `most` at
+        most.
+        """
         length: Ints = np.minimum(self.unbroken[rows], most)
         return length
 
     def _future_places(self, rows: Ints) -> tuple[Ints, Ints]:
-        """Return the places, among known rows, of each row itself, and behind the last one of its episode: (B,)."""
+        """Return the places, among known rows, of each row itself, and behind the last one of its
+        episode: (B,).
+        """
         return self.known_before[rows], self.known_before[self.lasts[self.place[rows]] + 1]
 
 
 def _unbroken(valid: Bools) -> Ints:
-    """Count, from each row on, the rows that are valid one behind the other; an episode's last row never is."""
+    """Count, from each row on, the rows that are valid one behind the other.
+
+    An episode's last row never is.
+    """
     ends = np.flatnonzero(~valid)  # where a count ends
-    following = np.searchsorted(ends, np.arange(len(valid)))  # (R,) place of the first end at or behind each row
+    # (R,) place of the first end at or behind each row
+    following = np.searchsorted(ends, np.arange(len(valid)))
     counts: Ints = np.append(ends, len(valid))[following] - np.arange(len(valid))
     return counts

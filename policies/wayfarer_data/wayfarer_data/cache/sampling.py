@@ -1,4 +1,7 @@
-"""Draw from the replay buffer: transitions for the learner, images for goals and novelty. Nothing is copied twice."""
+"""Draw from the replay buffer: transitions for the learner, images for goals and novelty.
+
+Nothing is copied twice.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -20,7 +23,10 @@ from wayfarer_data.cache.rows import Rows
 
 @dataclass(frozen=True)
 class Batch:
-    """B transitions of the replay buffer, without any goal or reward. Images are read when they are asked for."""
+    """B transitions of the replay buffer, without any goal or reward.
+
+    Images are read when they are asked for.
+    """
 
     frames: Callable[[Tensor], Tensor]  # rows (B,) -> images (B, C, H, W) uint8
     actions: Tensor  # (B, 3) float32 as executed, or (B,) int64
@@ -44,7 +50,12 @@ class Batch:
 
     def __getstate__(self) -> dict[str, Any]:
         """Take the images along into another process, and not the store they come from."""
-        return {**self.__dict__, "states": self.states, "next_states": self.next_states, "frames": None}
+        return {
+            **self.__dict__,
+            "states": self.states,
+            "next_states": self.next_states,
+            "frames": None,
+        }
 
 
 @dataclass(frozen=True)
@@ -58,7 +69,10 @@ class Images:
 
 
 class FrameStore(ABC):
-    """Stored episodes to draw from: the growing buffer of one run (Replay), or several finished runs (Dataset)."""
+    """Stored episodes to draw from.
+
+    The growing buffer of one run (Replay), or several finished runs (Dataset).
+    """
 
     index: Rows
 
@@ -82,6 +96,7 @@ class FrameStore(ABC):
         """Return the transitions that begin at these rows (B,)."""
         positions = self.column("ee_positions")
         terminated, truncated = self.index.ends(rows)
+
         return Batch(
             frames=self.gatherer(),
             actions=torch.from_numpy(self.column("actions")[rows]),
@@ -97,10 +112,13 @@ class FrameStore(ABC):
     def pairs(
         self, rows: NDArray[np.int64], goals: NDArray[np.int64], later: NDArray[np.int64]
     ) -> tuple[Tensor, Tensor]:
-        """Return (s, g) and (s', g): the images of `rows` and `later`, mostly the next ones, with the goals' behind.
+        """Return (s, g) and (s', g).
 
-        Both are (B, 2C, H, W) and halves of one gathering in its final order: nothing is copied twice, s' lies behind s
-        on the disk, and the goal is still in the processor's cache when it is copied again.
+        The images of `rows` and `later`, mostly the next ones, with the goals' behind.
+
+        Both are (B, 2C, H, W) and halves of one gathering in its final order: nothing is copied
+        twice, s' lies behind s on the disk, and the goal is still in the processor's cache when it
+        is copied again.
         """
         order = np.stack([rows, goals, later, goals], axis=1)  # (B, 4)
         images = self.frames(order.reshape(-1))  # (4B, C, H, W)
@@ -109,10 +127,16 @@ class FrameStore(ABC):
 
 
 class Replay(FrameStore):
-    """The replay buffer R over a frame cache. `refresh` (or `add`, in the process that owns the cache) brings news."""
+    """The replay buffer R over a frame cache.
+
+    `refresh` (or `add`, in the process that owns the cache) brings news.
+    """
 
     def __init__(self, cache: FrameCache, resident: ResidentFrames | None = None) -> None:
-        """`resident` holds the cache's frames on a device; without it they are read from the disk's cache."""
+        """`resident` holds the cache's frames on a device.
+
+        Without it they are read from the disk's cache.
+        """
         self.cache, self._resident = cache, resident
         self._read_marks()
 
@@ -128,7 +152,9 @@ class Replay(FrameStore):
 
     def _read_marks(self) -> None:
         empty = np.zeros(0, dtype=bool)
-        valid, known = (self.cache.column(name) if self.cache.rows else empty for name in ("valid", "known"))
+        valid, known = (
+            self.cache.column(name) if self.cache.rows else empty for name in ("valid", "known")
+        )
         self.index = Rows.of(self.cache.entries, valid, known)
 
     @property
@@ -150,15 +176,22 @@ class Replay(FrameStore):
         return self.gatherer()(torch.as_tensor(rows))
 
     def gatherer(self) -> Callable[[Tensor], Tensor]:
-        """Return `frames` of the cache's generation of now: a batch keeps its images when the cache is made anew."""
+        """Return `frames` of the cache's generation of now.
+
+        A batch keeps its images when the cache is made anew.
+        """
         if self._resident is not None:
             return self._resident.gatherer()
         return partial(_gather, self.cache.column("frames"))
 
     def sample_images(self, size: int, rng: np.random.Generator) -> Images:
-        """Draw the next-state images of `size` random transitions, all different where there are enough: R'."""
+        """Draw the next-state images of `size` random transitions, all different where there are
+        enough: R'.
+        """
         count = self._required(self.transitions)
-        return self._images(self.index.transitions[rng.choice(count, size=min(size, count), replace=False)] + 1)
+        return self._images(
+            self.index.transitions[rng.choice(count, size=min(size, count), replace=False)] + 1
+        )
 
     def last_images(self, episodes: int) -> Images:
         """Return the next-state images of the last `episodes` episodes, in order."""
@@ -166,10 +199,14 @@ class Replay(FrameStore):
         first = entries[0].start if entries else 0
         recent = self.index.transitions[np.searchsorted(self.index.transitions, first) :]
         self._required(len(recent))
+
         return self._images(recent + 1)
 
     def images_after(self, number: int) -> Images:
-        """Return the next-state images of all episodes of a higher number, in order; there may be none."""
+        """Return the next-state images of all episodes of a higher number, in order.
+
+        There may be none.
+        """
         rows = self.index.transitions
         return self._images(rows[self.index.episodes(rows) > number] + 1)
 
@@ -187,7 +224,11 @@ class Replay(FrameStore):
 
     def _required(self, count: int) -> int:
         if count == 0:
-            raise DataError(f"the replay buffer {self.cache.folder} holds no valid step: collect an episode first")
+            raise DataError(
+                f"the replay buffer {self.cache.folder} holds no valid step: collect an episode "
+                "first"
+            )
+
         return count
 
 

@@ -10,21 +10,33 @@ from wayfarer_data.cache.dataset import Dataset
 SOURCES = (ALL, AUTONOMOUS, HUMAN, BALANCED) = "all", "policy", "human", "balanced"
 
 
-def rows_by_source(dataset: Dataset, rows: NDArray[np.int64], sources: str) -> list[NDArray[np.int64]]:
-    """Return the steps to learn from, in one piece or, where both sources count alike, in two. DataError for none."""
+def rows_by_source(
+    dataset: Dataset, rows: NDArray[np.int64], sources: str
+) -> list[NDArray[np.int64]]:
+    """Return the steps to learn from, in one piece or, where both sources count alike, in two.
+
+    DataError for none.
+    """
     if sources == ALL:
         return [rows]
 
     by_hand = dataset.column("sources")[rows] == ActionSource.HUMAN
     parts = {AUTONOMOUS: rows[~by_hand], HUMAN: rows[by_hand]}
     wanted = [AUTONOMOUS, HUMAN] if sources == BALANCED else [sources]
+
     for name in wanted:
         if not len(parts[name]):
-            raise DataError(f"{', '.join(map(str, dataset.runs))}: of the labelled steps none was chosen by the {name}")
+            raise DataError(
+                f"{', '.join(map(str, dataset.runs))}: of the labelled steps none was chosen by "
+                f"the {name}"
+            )
+
     return [parts[name] for name in wanted]
 
 
 def draw(halves: list[NDArray[np.int64]], size: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Draw steps (size,) uniformly, with replacement; of two pieces half of them from each."""
     sizes = [size] if len(halves) == 1 else [size // 2, size - size // 2]
-    return np.concatenate([of[rng.integers(len(of), size=n)] for of, n in zip(halves, sizes, strict=True)])
+    return np.concatenate(
+        [of[rng.integers(len(of), size=n)] for of, n in zip(halves, sizes, strict=True)]
+    )

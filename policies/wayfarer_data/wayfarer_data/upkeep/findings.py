@@ -1,4 +1,7 @@
-"""What is found out about a recording: the words of `wayfarer bag verify`, and what an episode's steps tell."""
+"""What is found out about a recording.
+
+The words of `wayfarer bag verify`, and what an episode's steps tell.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -44,26 +47,33 @@ def of_steps(episode: Episode, number: int) -> Iterator[tuple[str, bool]]:
     info = episode.info
     if info.number != number:
         yield f"its record says that it is episode {info.number}", True
+
     if episode.steps > info.steps:
         yield (
             f"it has actions up to step {episode.steps - 1}, its record says {info.steps} steps",
             True,
         )
+
     order = np.flatnonzero(episode.stamps > 0)
     back = order[1:][np.diff(episode.stamps[order]) <= 0]
     if len(back):
         yield f"the stamps do not increase at {_steps(back)}", True
+
     with np.errstate(invalid="ignore"):
         outside = np.flatnonzero((np.abs(episode.actions) > 1.0 + 1e-6).any(axis=1))
+
     if len(outside):
         yield f"the executed action leaves [-1, 1] at {_steps(outside)}", True
+
     if episode.object_poses is not None:
         unknown = episode.seen & ~np.isfinite(episode.object_poses).all(axis=1)
         if unknown.any():  # no damage: it labels steps, they can do without
             yield f"no pose of the object at {_steps(np.flatnonzero(unknown))}", False
+
     for what, at in episode.oddities.items():
         if len(at):
             yield f"{what} at {_steps(at)}", False
+
     unrecorded = episode.lost_steps > info.lost_steps
     for what, steps in _losses(episode):
         counted = (

@@ -1,4 +1,7 @@
-"""Make whole again what can be: torn episodes get an end, damaged ones lose their damaged chunks and nothing else."""
+"""Make whole again what can be.
+
+Torn episodes get an end, damaged ones lose their damaged chunks and nothing else.
+"""
 
 import os
 import shutil
@@ -73,14 +76,19 @@ class Outcome:
 
     @property
     def code(self) -> int:
-        """GOOD, DAMAGED where a file or a damaged chunk had to be left behind, UNUSABLE where nothing could be read."""
+        """GOOD, DAMAGED where a file or a damaged chunk had to be left behind, UNUSABLE where
+        nothing could be read.
+        """
         if not self.sound and not self.recovered:
             return UNUSABLE
         return DAMAGED if self.failed or not all(one.complete for one in self.recovered) else GOOD
 
 
 def recover(path: Path, out: Path) -> Outcome:
-    """Write the run `path` to the new directory `out`, with all that can be read in it. ConfigError if that exists."""
+    """Write the run `path` to the new directory `out`, with all that can be read in it.
+
+    ConfigError if that exists.
+    """
     run = _run(path)
     files = {file.name for file in (*run.episodes().values(), *run.torn().values())}
     with new_directory(out):
@@ -88,17 +96,23 @@ def recover(path: Path, out: Path) -> Outcome:
         for item in path.iterdir():
             if item.name not in (*_OWN, *files):
                 (shutil.copytree if item.is_dir() else shutil.copy2)(item, out / item.name)
+
         description, wrong = _description(run)
         digests.write_noted(out / DESCRIPTION, description)
         noted = _noted(run)
+
         for file in sound:
             adopt(file, out, noted.get(file.name))
+
         _write_metadata(out)
+
     return Outcome(str(out), len(sound), tuple(recovered), (*failed, *_missing(run, noted), *wrong))
 
 
 def recover_in_place(path: Path) -> Outcome:
-    """Replace torn and damaged episodes of a run by what can be read of them; the originals go to `damaged/`.
+    """Replace torn and damaged episodes of a run by what can be read of them.
+
+    The originals go to `damaged/`.
 
     Raises ConfigError while the run is being recorded.
     """
@@ -111,11 +125,15 @@ def recover_in_place(path: Path) -> Outcome:
         description, wrong = _description(run)
         noted = _noted(run)
         missing = _missing(run, noted)
-        gone = {one.file: noted[one.file] for one in missing if one.file in noted}  # still known, should it turn up
+
+        # still known, should it turn up
+        gone = {one.file: noted[one.file] for one in missing if one.file in noted}
         of_sound = {file.name: digests.digest_of(file) for file in sound}
         kept.mkdir(exist_ok=True)
+
         if wrong:
             shutil.copyfile(path / DESCRIPTION, kept / DESCRIPTION)
+
         digests.replace(path, {**gone, **of_sound, **digests.read(staging)})
         digests.write_noted(path / DESCRIPTION, description)
         for one in recovered:
@@ -125,22 +143,32 @@ def recover_in_place(path: Path) -> Outcome:
             (staging / name).replace(path / name)
             if name != one.file:
                 (path / one.file).unlink()
+
         for lost in failed:
             (path / lost.file).rename(kept / lost.file)
+
         shutil.rmtree(staging)
         sync_directory(path)
+
     _write_metadata(path)
+
     return Outcome(str(path), len(sound), tuple(recovered), (*failed, *missing, *wrong))
 
 
 def _run(path: Path) -> RunDirectory:
     if ForeignBag.holds(path):
-        raise DataError(f"{path} is another recorder's bag, and this mends runs; `mcap recover` mends MCAP files")
+        raise DataError(
+            f"{path} is another recorder's bag, and this mends runs; `mcap recover` mends MCAP "
+            "files"
+        )
+
     return RunDirectory(path)
 
 
 def _description(run: RunDirectory) -> tuple[bytes, list[Failed]]:
-    """Return what run.yaml shall hold, and what is wrong with it: changed, it stays as it is as long as it can be read.
+    """Return what run.yaml shall hold, and what is wrong with it.
+
+    Changed, it stays as it is as long as it can be read.
 
     What it said before nobody knows; once its digest is noted anew, it counts as it is.
     """
@@ -148,31 +176,42 @@ def _description(run: RunDirectory) -> tuple[bytes, list[Failed]]:
         _, changed = run.read_description()
     except DataError as error:
         return b"{}\n", [Failed(DESCRIPTION, f"{error}; an empty one takes its place")]
+
     content, _ = digests.content_of(run.path / DESCRIPTION)
+
     return content, [Failed(DESCRIPTION, f"{changed}; it is kept as it is")] if changed else []
 
 
 def _mend(run: RunDirectory, folder: Path) -> tuple[list[Path], list[Recovered], list[Failed]]:
-    """Write what can be read of torn and damaged files to `folder`; return the sound files, and what came of those."""
+    """Write what can be read of torn and damaged files to `folder`.
+
+    Return the sound files, and what came of those.
+    """
     noted = _noted(run)
     sound, recovered, failed = list[Path](), list[Recovered](), list[Failed]()
     torn = {number: file for number, file in run.torn().items() if number not in run.episodes()}
+
     for number, file in sorted({**run.episodes(), **torn}.items()):
-        whole = number not in torn and not any(found.damage for found in verify_file(file, noted.get(file.name)))
+        whole = number not in torn and not any(
+            found.damage for found in verify_file(file, noted.get(file.name))
+        )
         if whole:
             sound.append(file)
             continue
+
         try:
             recovered.append(recover_file(file, folder / run.episode_path(number).name))
         except DataError as error:
             failed.append(Failed(file.name, str(error)))
+
     return sound, recovered, failed
 
 
 def recover_file(source: Path, target: Path) -> Recovered:
     """Write the sound chunks of an episode's file as the finished file `target`.
 
-    Raises DataError, and leaves nothing behind, where the beginning is lost or the outcome does not verify clean.
+    Raises DataError, and leaves nothing behind, where the beginning is lost or the outcome does not
+    verify clean.
     """
     found = survey(source)
     try:
@@ -181,41 +220,70 @@ def recover_file(source: Path, target: Path) -> Recovered:
         records = [message for message in messages if message.name == names.REPLAY_EPISODE]
         ends = {id(message) for message in records if _ends(message)}
     except DAMAGE as error:
-        raise DataError(f"{source}: its chunks are sound, what they hold is not: {error}") from error
+        raise DataError(
+            f"{source}: its chunks are sound, what they hold is not: {error}"
+        ) from error
+
     if not records:
         raise DataError(f"{source}: nothing says which episode it is, its first chunk is lost")
+
     end = _end(parts, records[-1].channel, source)
     writer = EpisodeWriter(target, list(found.channels.values()))
     for message in messages:
         if id(message) not in ends:
             writer.copy(message, message.channel)
-    last, written = (max(getattr(message, of) for message in messages) + 1 for of in ("log_time", "publish_time"))
+
+    last, written = (
+        max(getattr(message, of) for message in messages) + 1 for of in ("log_time", "publish_time")
+    )
     cdr = bytes(types_of(records[-1].channel).serialize_cdr(end, end.__msgtype__))
-    writer.copy(records[-1]._replace(cdr=cdr, log_time=last, publish_time=written), records[-1].channel)
+    writer.copy(
+        records[-1]._replace(cdr=cdr, log_time=last, publish_time=written), records[-1].channel
+    )
     writer.close()
-    problems = [f for f in verify_file(target, digests.read(target.parent).get(target.name)) if f.damage]
+    problems = [
+        f for f in verify_file(target, digests.read(target.parent).get(target.name)) if f.damage
+    ]
+
     if problems:
         target.unlink()
-        raise DataError(f"{source}: what is left of it does not verify: {'; '.join(p.what for p in problems)}")
+        raise DataError(
+            f"{source}: what is left of it does not verify: {'; '.join(p.what for p in problems)}"
+        )
+
     bad = sum(bool(chunk.problem) for chunk in found.chunks)
+
     return Recovered(source.name, int(end.steps), int(end.lost_steps), bad, not found.finished)
 
 
 def _end(parts: Parts, channel: Channel, source: Path) -> Any:
-    """Return the end record of what was read: the recorder's own with the losses counted anew, or one made for it."""
+    """Return the end record of what was read.
+
+    The recorder's own with the losses counted anew, or one made for it.
+    """
     record = parts.records[-1]
     if record.event != record.END:
         stamps = [nanoseconds(action.header.stamp) for action in parts.actions.values()]
-        final = min((stamp for stamp in parts.images if stamp > max(stamps, default=0)), default=0) if stamps else 0
+        final = (
+            min((stamp for stamp in parts.images if stamp > max(stamps, default=0)), default=0)
+            if stamps
+            else 0
+        )
         record = replace(
             record,
             event=record.END,
             end=int(End.ABORTED),
             reason="the recorder was killed; recovered up to its last whole chunk",
             steps=max(parts.actions, default=-1) + 1,
-            final_stamp=types_of(channel).types["builtin_interfaces/msg/Time"](*divmod(final, 1_000_000_000)),
+            final_stamp=types_of(channel).types["builtin_interfaces/msg/Time"](
+                *divmod(final, 1_000_000_000)
+            ),
         )
-    episode = assemble(parts, info_of(record), nanoseconds(record.final_stamp), source, with_images=False)
+
+    episode = assemble(
+        parts, info_of(record), nanoseconds(record.final_stamp), source, with_images=False
+    )
+
     return replace(record, lost_steps=episode.lost_steps)
 
 

@@ -1,4 +1,7 @@
-"""Runs made of runs: episodes copied, or written again with other topics or numbers. The sources are only read."""
+"""Runs made of runs: episodes copied, or written again with other topics or numbers.
+
+The sources are only read.
+"""
 
 import contextlib
 import os
@@ -18,7 +21,12 @@ from wayfarer_bags.files.recorded import Message
 from wayfarer_bags.foreign import ForeignBag
 from wayfarer_bags.labels import read_labels, write_labels
 from wayfarer_bags.message_types import decoded, full_name, types_of
-from wayfarer_bags.run_directory import RunDirectory, RunWriter, configuration_digest, refuse_repeats
+from wayfarer_bags.run_directory import (
+    RunDirectory,
+    RunWriter,
+    configuration_digest,
+    refuse_repeats,
+)
 from wayfarer_core import names
 from wayfarer_core.errors import ConfigError, DataError
 
@@ -36,17 +44,22 @@ class Made:
 def merge(runs: Sequence[Path], out: Path, progress: Progress = lambda _done, _all: None) -> Made:
     """Write the episodes of several runs into the new run `out`, one run after the other.
 
-    They keep their numbers where no number is used twice; else they are counted from 0, and their goals follow.
-    Raises ConfigError where `out` exists, DataError for a run given twice and for a damaged or incomplete source:
-    recover it first.
+    They keep their numbers where no number is used twice; else they are counted from 0, and their
+    goals follow. Raises ConfigError where `out` exists, DataError for a run given twice and for a
+    damaged or incomplete source: recover it first.
     """
     refuse_repeats(runs)
     sources = [RunDirectory(run) for run in runs]
-    files = [(k, number, file) for k, source in enumerate(sources) for number, file in source.episodes().items()]
+    files = [
+        (k, number, file)
+        for k, source in enumerate(sources)
+        for number, file in source.episodes().items()
+    ]
     used = [number for _, number, _ in files]
     fresh = {(k, number): new for new, (k, number, _) in enumerate(files)}
     noted = [_noted(source) for source in sources]
     written = []
+
     with new_directory(out):
         run = _new_run(out, _merged(sources))
         for done, (k, number, file) in enumerate(files):
@@ -58,21 +71,29 @@ def merge(runs: Sequence[Path], out: Path, progress: Progress = lambda _done, _a
                 numbers = {old: new for (source, old), new in fresh.items() if source == k}
                 written.append(run.episode_path(numbers[number]))
                 write_again(file, written[-1], of_file, record=partial(_renumbered, numbers))
+
         kept = {place: place[1] for place in fresh} if len(set(used)) == len(used) else fresh
         for k, source in enumerate(sources):
             take_labels(source.path, out, {old: new for (of, old), new in kept.items() if of == k})
+
         return _finish(run, written, progress)
 
 
-def split(source: Path, out: Path, every: int, progress: Progress = lambda _done, _all: None) -> list[Made]:
-    """Write a run's episodes, `every` many each, into the new runs out/part_000, out/part_001 ... as they are.
+def split(
+    source: Path, out: Path, every: int, progress: Progress = lambda _done, _all: None
+) -> list[Made]:
+    """Write a run's episodes, `every` many each, into the new runs out/part_000, out/part_001 ...
 
-    Raises ConfigError where `out` exists, DataError for a damaged or incomplete source: recover it first.
+    As they are.
+
+    Raises ConfigError where `out` exists, DataError for a damaged or incomplete source: recover it
+    first.
     """
     run = RunDirectory(source)
     numbers, files = list(run.episodes()), list(run.episodes().values())
     noted = _noted(run)
     made = []
+
     with new_directory(out):
         for part, start in enumerate(range(0, len(files), every)):
             target = _new_run(out / f"part_{part:03d}", run.description())
@@ -80,18 +101,29 @@ def split(source: Path, out: Path, every: int, progress: Progress = lambda _done
             for k, file in enumerate(files[start : start + every]):
                 progress(start + k, len(files))
                 written.append(adopt(file, target.path, noted.get(file.name)))
-            take_labels(source, target.path, {number: number for number in numbers[start : start + every]})
+
+            take_labels(
+                source, target.path, {number: number for number in numbers[start : start + every]}
+            )
             made.append(_finish(target, written))
+
     progress(len(files), len(files))
+
     return made
 
 
 def relabel_topics(
-    source: Path, out: Path, topics: Mapping[str, str], progress: Progress = lambda _done, _all: None
+    source: Path,
+    out: Path,
+    topics: Mapping[str, str],
+    progress: Progress = lambda _done, _all: None,
 ) -> Made:
-    """Write a run, or another recorder's bag, again with other names of topics: old name, or namespace, -> new one.
+    """Write a run, or another recorder's bag, again with other names of topics.
 
-    Raises ConfigError where `out` exists or an old name occurs nowhere, DataError for a damaged source.
+    Old name, or namespace, -> new one.
+
+    Raises ConfigError where `out` exists or an old name occurs nowhere, DataError for a damaged
+    source.
     """
     renamed: set[str] = set()
 
@@ -100,6 +132,7 @@ def relabel_topics(
             if topic == old or topic.startswith(old.rstrip("/") + "/"):
                 renamed.add(old)
                 return new + topic[len(old) :]
+
         return topic
 
     with new_directory(out):
@@ -107,6 +140,7 @@ def relabel_topics(
         made = relabel(source, out, rename, progress)
         if unused := [old for old in topics if old not in renamed]:
             raise ConfigError(f"{source} has no topic {', '.join(unused)}")
+
     return made
 
 
@@ -115,16 +149,21 @@ def _relabel_run(source: Path, out: Path, rename: Callable[[str], str], progress
     noted = _noted(run)
     target = _new_run(out, run.description())
     written = []
+
     for k, (number, file) in enumerate(run.episodes().items()):
         progress(k, len(run.episodes()))
         written.append(target.episode_path(number))
         write_again(file, written[-1], noted.get(file.name), topic=rename)
+
     take_labels(source, out, {number: number for number in run.episodes()})
+
     return _finish(target, written, progress)
 
 
 def _relabel_bag(source: Path, out: Path, rename: Callable[[str], str], progress: Progress) -> Made:
-    """Write another recorder's bag as a directory of one MCAP file, with all that its files hold."""
+    """Write another recorder's bag as a directory of one MCAP file, with all that its files
+    hold.
+    """
     file = out / f"{out.name}.mcap"
     with opened(source) as files:
         progress(0, len(files))
@@ -132,37 +171,52 @@ def _relabel_bag(source: Path, out: Path, rename: Callable[[str], str], progress
         for done, one in enumerate(files):
             copy_bag_file(one, writer, rename)
             progress(done + 1, len(files))
+
     writer.close()
     metadata.write(out, [metadata.summarise(file)])
+
     return Made(str(out), 0)
 
 
-def copy_bag_file(file: BagFile, writer: EpisodeWriter, rename: Callable[[str], str] = lambda topic: topic) -> None:
-    """Append all that a bag's file holds: schemas, channels, attachments as they are, messages with their times."""
+def copy_bag_file(
+    file: BagFile, writer: EpisodeWriter, rename: Callable[[str], str] = lambda topic: topic
+) -> None:
+    """Append all that a bag's file holds.
+
+    Schemas, channels, attachments as they are, messages with their times.
+    """
     for channel in file.storage.channels.values():  # those without messages, too
         writer.describe(replace(channel, topic=rename(channel.topic)))
+
     for message in file.messages():
         writer.copy(message, replace(message.channel, topic=rename(message.topic)))
+
     with reading(file.path):
         for record in file.storage.extras():
             writer.attach(record)
 
 
 def _noted(run: RunDirectory) -> dict[str, str]:
-    """Return a run's digests. DataError where something is torn, missing or changed: a new run would not tell of it."""
+    """Return a run's digests.
+
+    DataError where something is torn, missing or changed: a new run would not tell of it.
+    """
     noted = digests.read(run.path)
     run.check_description()
     torn = [file.name for file in run.torn().values()]
     if absent := [*torn, *run.missing(noted)]:
         raise DataError(
-            f"{run.path} does not have whole what it recorded ({', '.join(absent)} torn or missing): "
-            f"`wayfarer bag recover {run.path}` first, and take the new run it writes"
+            f"{run.path} does not have whole what it recorded ({', '.join(absent)} torn or "
+            f"missing): `wayfarer bag recover {run.path}` first, and take the new run it writes"
         )
+
     return noted
 
 
 def take_labels(source: Path, out: Path, numbers: Mapping[int, int]) -> None:
-    """Say of a new run's episodes what people say of those they were made of, by old number -> new one."""
+    """Say of a new run's episodes what people say of those they were made of, by old number -> new
+    one.
+    """
     said = {numbers[old]: label for old, label in read_labels(source).items() if old in numbers}
     if said:
         write_labels(out, {**read_labels(out), **said})
@@ -176,6 +230,7 @@ def adopt(file: Path, folder: Path, noted: str | None) -> Path:
     found = digests.check(file, noted)
     target = folder / file.name
     temporary = folder / (file.name + OPEN_SUFFIX)
+
     try:
         shutil.copyfile(file, temporary)
         with temporary.open("rb") as copy:
@@ -184,6 +239,7 @@ def adopt(file: Path, folder: Path, noted: str | None) -> Path:
         temporary.rename(target)
     except OSError as error:
         raise DataError(f"cannot copy {file} to {folder}: {error.strerror}") from error
+
     return target
 
 
@@ -194,20 +250,27 @@ def write_again(
     topic: Callable[[str], str] = lambda topic: topic,
     record: Callable[[Any], Any] | None = None,
 ) -> None:
-    """Write a closed file again, with other topics or other episode records. DataError if `noted` is not its digest.
+    """Write a closed file again, with other topics or other episode records.
 
-    All else stays byte for byte: schemas, what the channels say of themselves, messages and their times.
+    DataError if `noted` is not its digest.
+
+    All else stays byte for byte: schemas, what the channels say of themselves, messages and their
+    times.
     """
     digests.check(file, noted)
     with reading(file), McapFile(file) as source:
         source.summary()
-        channels = [replace(channel, topic=topic(channel.topic)) for channel in source.channels.values()]
+        channels = [
+            replace(channel, topic=topic(channel.topic)) for channel in source.channels.values()
+        ]
+
     writer = EpisodeWriter(target, channels)
     for message in messages(file):
         channel = replace(message.channel, topic=topic(message.topic))
         if record is not None and message.name == names.REPLAY_EPISODE:
             message = _changed(message, record)
         writer.copy(message, channel)
+
     writer.close()
 
 
@@ -217,10 +280,15 @@ def _changed(message: Message, record: Callable[[Any], Any]) -> Message:
 
 
 def _renumbered(numbers: Mapping[int, int], record: Any) -> Any:
-    """Give an episode's record its new number, and its goal, "episode/step", that of the episode it comes from."""
+    """Give an episode's record its new number, and its goal, "episode/step", that of the episode it
+    comes from.
+    """
     number = numbers[int(record.episode)]
     goal, _, step = record.goal.partition("/")
-    moved = f"{numbers[int(goal)]}/{step}" if goal.isdigit() and int(goal) in numbers else record.goal
+    moved = (
+        f"{numbers[int(goal)]}/{step}" if goal.isdigit() and int(goal) in numbers else record.goal
+    )
+
     return replace(record, episode=number, file=f"episode_{number:06d}.mcap", goal=moved)
 
 
@@ -229,13 +297,17 @@ def _renumbered(numbers: Mapping[int, int], record: Any) -> Any:
 
 @contextlib.contextmanager
 def new_directory(out: Path) -> Iterator[None]:
-    """Make a directory that is whole in the end, or not there at all. ConfigError where something of that name is."""
+    """Make a directory that is whole in the end, or not there at all.
+
+    ConfigError where something of that name is.
+    """
     try:
         out.mkdir(parents=True)
     except FileExistsError as error:
         raise ConfigError(f"{out} exists already: choose a new directory") from error
     except OSError as error:
         raise ConfigError(f"cannot make {out}: {error.strerror}") from error
+
     try:
         yield
     except BaseException:
@@ -249,36 +321,61 @@ def _new_run(out: Path, description: Mapping[str, Any]) -> RunWriter:
     return run
 
 
-def _finish(run: RunWriter, written: Iterable[Path], progress: Progress = lambda _done, _all: None) -> Made:
+def _finish(
+    run: RunWriter, written: Iterable[Path], progress: Progress = lambda _done, _all: None
+) -> Made:
     files = list(written)
     run.add_all(files)
     run.release()
     progress(len(files), len(files))
+
     return Made(str(run.path), len(files))
 
 
 def _merged(runs: Sequence[RunDirectory]) -> dict[str, Any]:
-    """Return run.yaml of the runs' union; its configuration is that of the nodes that ran with the same one in all."""
+    """Return run.yaml of the runs' union.
+
+    Its configuration is that of the nodes that ran with the same one in all.
+    """
     descriptions = [run.description() for run in runs]
     same = all(d.get("configuration") == descriptions[0].get("configuration") for d in descriptions)
     whole: dict[str, Any] = (
-        {k: descriptions[0][k] for k in ("configuration", "configuration_sha256") if k in descriptions[0]}
+        {
+            k: descriptions[0][k]
+            for k in ("configuration", "configuration_sha256")
+            if k in descriptions[0]
+        }
         if same
         else _shared([d.get("configuration") or {} for d in descriptions])
     )
+
     return {
         "format": 1,
         **whole,
         "sessions": [session for d in descriptions for session in d.get("sessions") or ()],
         "merged_from": [
-            {"run": str(run.path.resolve()), "episodes": len(run.episodes()), **({} if same else {"description": d})}
+            {
+                "run": str(run.path.resolve()),
+                "episodes": len(run.episodes()),
+                **({} if same else {"description": d}),
+            }
             for run, d in zip(runs, descriptions, strict=True)
         ],
     }
 
 
 def _shared(configurations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the sections that are equal in all configurations, with their digest; nothing without any."""
+    """Return the sections that are equal in all configurations, with their digest.
+
+    Nothing without any.
+    """
     first, *others = configurations
-    shared = {node: of for node, of in first.items() if all(node in c and c[node] == of for c in others)}
-    return {"configuration": shared, "configuration_sha256": configuration_digest(shared)} if shared else {}
+    shared = {
+        node: of for node, of in first.items() if all(node in c and c[node] == of for c in others)
+    }
+
+    return (
+        {"configuration": shared, "configuration_sha256": configuration_digest(shared)}
+        if shared
+        else {}
+    )

@@ -1,4 +1,7 @@
-"""Is another recorder's bag what it says: its files' own checksums, metadata.yaml beside them, its steps."""
+"""Is another recorder's bag what it says.
+
+Its files' own checksums, metadata.yaml beside them, its steps.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,21 +22,27 @@ from wayfarer_data.upkeep.findings import Finding, Verdict, of_steps
 
 
 def verify_bag(path: Path) -> Verdict:
-    """Check a bag another recorder left: a directory, or one of its files. Opening it changes nothing."""
+    """Check a bag another recorder left: a directory, or one of its files.
+
+    Opening it changes nothing.
+    """
     noted, wrong = digests.read_or_say(path) if path.is_dir() else ({}, "")
     found = [Finding(digests.NAME, wrong, damage=True)] if wrong else []
     counts = Counter[Channel]()
+
     for file in files_of(path):
         of_file, held = _of_file(file, noted.get(file.name))
         found += of_file
         counts += held
         counts.update(dict.fromkeys(held, 0))
+
     found += (
         Finding(path.name, f"is not read: {wrong}", damage=False) for wrong in _misfits(counts)
     )
     found += _of_directory(path, noted, counts) if path.is_dir() else ()
     episodes = steps = lost = 0
     bag = ForeignBag(path)
+
     try:
         for episode in bag.load(bag.sources()[0]):
             of_episode = of_steps(episode, episode.info.number)
@@ -42,11 +51,13 @@ def verify_bag(path: Path) -> Verdict:
                 for what, bad in of_episode
             ]
             episodes, steps, lost = episodes + 1, steps + episode.steps, lost + episode.lost_steps
+
         if not episodes:
             found.append(Finding(path.name, "no action in it: 0 episodes", damage=False))
     except DataError as error:
         if str(error) not in {finding.what for finding in found}:
             found.append(Finding(path.name, str(error), damage=True))
+
     return Verdict(str(path), episodes, episodes, steps, lost, tuple(found))
 
 
@@ -56,9 +67,11 @@ def _of_file(file: Path, digest: str | None) -> tuple[list[Finding], Counter[Cha
     try:
         if digest is not None and (now := digests.digest_of(file)) != digest:
             damage.append(f"is not as it was written: its SHA-256 is {now}, it was {digest}")
+
         with plain_file(file) as plain:
             look = _of_mcap if plain.suffix == ".mcap" else _of_sqlite
             wrong, unseen, counts = look(file, plain)
+
         damage += wrong
         told += unseen if digest is None else ()
         if beside := [journal.name for journal in sqlite_bags.unclosed(file)]:
@@ -67,7 +80,9 @@ def _of_file(file: Path, digest: str | None) -> tuple[list[Finding], Counter[Cha
             )
     except DataError as error:
         damage.append(str(error))
+
     findings = [Finding(file.name, what, damage=True) for what in damage]
+
     return [*findings, *(Finding(file.name, what, damage=False) for what in told)], counts
 
 
@@ -80,9 +95,11 @@ def _of_mcap(_: Path, plain: Path) -> tuple[list[str], list[str], Counter[Channe
 def _of_sqlite(file: Path, plain: Path) -> tuple[list[str], list[str], Counter[Channel]]:
     if wrong := sqlite_bags.problems(plain):
         return wrong, [], Counter()
+
     with reading(file), sqlite_bags.SqliteFile(plain) as database:
         counts = Counter(message.channel for message in database.messages())
         counts.update(dict.fromkeys(database.channels.values(), 0))
+
     return [], ["sqlite3 bags carry no checksums: not all is seen"], counts
 
 
@@ -95,6 +112,7 @@ def _misfits(channels: Iterable[Channel]) -> list[str]:
                 found.add(misfit(channel))
             except DAMAGE as error:
                 found.add(f"{channel.topic}: its bag {error}")
+
     return sorted(found - {""})
 
 
@@ -104,14 +122,17 @@ def _of_directory(
     for name in noted:
         if not (path / name).exists():
             yield Finding(name, f"is in {digests.NAME}, and not there", damage=True)
+
     if not (path / metadata.NAME).exists():
         yield Finding(metadata.NAME, "is not there: `ros2 bag reindex` makes it", damage=False)
         return
+
     try:
         about = metadata.read(path)
     except DataError as error:
         yield Finding(metadata.NAME, str(error), damage=True)
         return
+
     names = [plain_name(file) for file in files_of(path)]
     for what, damage in metadata.differences(about, names, counts):
         yield Finding(metadata.NAME, what, damage)

@@ -1,4 +1,7 @@
-"""Bags to a LeRobot dataset by a map, read twice: first when everything was, then what the frames need of it."""
+"""Bags to a LeRobot dataset by a map, read twice.
+
+First when everything was, then what the frames need of it.
+"""
 
 import contextlib
 from collections import Counter
@@ -49,11 +52,12 @@ def convert(
 ) -> Report:
     """Write the dataset folder `out` of bags of any topics by a map, which lies at `where`.
 
-    Each unbroken stretch is an episode. Raises ConfigError where the map does not fit, DataError for damaged bags and
-    those that a map refuses; nothing is left of the dataset then.
+    Each unbroken stretch is an episode. Raises ConfigError where the map does not fit, DataError
+    for damaged bags and those that a map refuses; nothing is left of the dataset then.
     """
     if out.exists():
         raise ConfigError(f"{out} exists already: choose another name")
+
     report, known = Report(), dict[str, Feature]()
     with contextlib.ExitStack() as stack:
         writer: LeRobotWriter | None = None
@@ -66,6 +70,7 @@ def convert(
                     dataset = new_dataset(out, features, mapping.rate, mapping.task, mapping.robot)
                     writer = stack.enter_context(dataset)
                     writer.note = {"bags": [str(bag) for bag in bags], "map": mapping.as_json()}
+
                 _same(bag, features, bags[0], known)
 
                 def so_far(done: int, everything: int, number: int = number) -> None:
@@ -76,21 +81,28 @@ def convert(
                 stretches = _stretches(bag, found, mapping, report)
                 _write(bag, files, found, stretches, writer, so_far)
                 _tell(bag, found, stretches, report)
+
         if not report.frames:
             raise DataError(_nothing(bags, report))
+
     return report
 
 
 def _stretches(bag: Path, found: Survey, mapping: Map, report: Report) -> list[Stretch]:
-    """Return the stretches that become episodes. DataError where the map refuses one that is cut."""
+    """Return the stretches that become episodes.
+
+    DataError where the map refuses one that is cut.
+    """
     for track in found.tracks:
         if track.source.when_older == "refuse":
             _refuse_gaps(bag, track, found.bounds)
+
     stamps = [track.stamps for track in found.tracks]
     ages = [round(track.source.max_age * 1e9) for track in found.tracks]
     every = resample(stamps, ages, mapping.rate, found.bounds)
     long = [stretch for stretch in every if len(stretch.times) >= mapping.shortest]
     report.too_short += len(every) - len(long)
+
     return long
 
 
@@ -102,8 +114,9 @@ def _refuse_gaps(bag: Path, track: Track, bounds: Sequence[tuple[int, int]]) -> 
             k = int(cuts[0])
             raise DataError(
                 f"{bag}: {track.source.topic} has no value for {track.feature} for "
-                f"{(part[k + 1] - part[k]) * 1e-9:.3f} s from {part[k] * 1e-9:.3f} s on, the map's max_age is "
-                f"{track.source.max_age} s; there are {len(cuts)} such gaps. With when_older: cut it leaves them out"
+                f"{(part[k + 1] - part[k]) * 1e-9:.3f} s from {part[k] * 1e-9:.3f} s on, the "
+                f"map's max_age is {track.source.max_age} s; there are {len(cuts)} such gaps. "
+                "With when_older: cut it leaves them out"
             )
 
 
@@ -122,8 +135,10 @@ def _tell(bag: Path, found: Survey, stretches: Sequence[Stretch], report: Report
     report.size += found.size
     report.episodes += len(stretches)
     report.frames += sum(len(stretch.times) for stretch in stretches)
+
     if not stretches:
         report.without.append(bag)
+
     for k, track in enumerate(found.tracks):
         ages = [float(stretch.ages[:, k].max()) * 1e-9 for stretch in stretches]
         report.oldest[track.feature] = max([report.oldest.get(track.feature, 0.0), *ages])
@@ -137,9 +152,11 @@ def _nothing(bags: Sequence[Path], report: Report) -> str:
         if report.too_short
         else ""
     )
+
     return (
-        f"{', '.join(map(str, bags))}: at no time is there a value of every feature that is young enough{short}. Are "
-        "all topics on one clock (time: log puts them on the recorder's), and is each max_age above its topic's period?"
+        f"{', '.join(map(str, bags))}: at no time is there a value of every feature that is young "
+        f"enough{short}. Are all topics on one clock (time: log puts them on the recorder's), and "
+        "is each max_age above its topic's period?"
     )
 
 
@@ -156,15 +173,18 @@ def _write(
 ) -> None:
     if not stretches:
         return
+
     frames = _Frames(bag, found.tracks, stretches, writer, progress)
     topics = {track.source.topic for track in found.tracks}
     counts = Counter[str]()
+
     for message in in_order(files, topics):
         ordinal = counts[message.topic]
         counts[message.topic] += 1
         frames.hear(message.topic, ordinal, message)
         if frames.complete:
             break
+
     if not frames.complete:
         raise DataError(
             f"{bag} changed while it was read: a message that was there is not there any more"
@@ -213,18 +233,23 @@ class _Frames:
         ]
         if not wanted:
             return
+
         said = said_by(self._bag, message)
         for k in wanted:
             value = self._tracks[k].decoder.value(said)
             if isinstance(value, Picture):
                 self._check(k, ordinal, value)
                 self._waiting += len(value.content)
+
             self._values[k][self._wanted[k][ordinal]] = value
+
         if self._waiting > _WAITING:
             raise DataError(
-                f"{self._bag}: more than {_WAITING >> 20} MiB of images wait for messages of other topics of the same "
-                "time, which lie much later in the file: let `ros2 bag convert` write it in the order of its times"
+                f"{self._bag}: more than {_WAITING >> 20} MiB of images wait for messages of "
+                "other topics of the same time, which lie much later in the file: let `ros2 bag "
+                "convert` write it in the order of its times"
             )
+
         self._advance()
 
     def _check(self, k: int, ordinal: int, picture: Picture) -> None:
@@ -241,11 +266,13 @@ class _Frames:
             places = self._chosen[self._next].tolist()
             if not all(place in values for place, values in zip(places, self._values, strict=True)):
                 return
+
             row = [values[place] for place, values in zip(places, self._values, strict=True)]
             self._rows.append(row)
             self._size += sum(len(value.content) for value in row if isinstance(value, Picture))
             self._next += 1
             self._forget(places)
+
             if (
                 self._next in self._bounds
                 or len(self._rows) >= _PART_FRAMES
@@ -265,6 +292,7 @@ class _Frames:
         if first in self._bounds:
             stretch = self._stretches[int(np.searchsorted(self._ends, first, side="right"))]
             self._writer.begin(f"{self._bag.name} from {int(stretch.times[0])} ns")
+
         self._writer.add(self._columns(first))
         self._rows, self._size = [], 0
         self._progress(self._next, len(self._chosen))
@@ -279,10 +307,14 @@ class _Frames:
                 columns[name] = np.array(
                     [np.concatenate([row[k] for k in of_one]) for row in self._rows]
                 )
+
             columns[f"age.{name}"] = self._ages[first : self._next, of_one].astype(np.float32)
+
         return columns
 
 
 def _places(track: Track, chosen: NDArray[np.int64]) -> dict[int, int]:
-    """Return, of each of its topic's messages that a frame needs, where it lies in the order of stamps."""
+    """Return, of each of its topic's messages that a frame needs, where it lies in the order of
+    stamps.
+    """
     return {int(track.ordinals[place]): place for place in np.unique(chosen).tolist()}

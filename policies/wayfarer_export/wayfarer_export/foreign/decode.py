@@ -1,4 +1,7 @@
-"""What messages of each known type say: images, and numbers with names. Whatever is not there is said in words."""
+"""What messages of each known type say: images, and numbers with names.
+
+Whatever is not there is said in words.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -76,16 +79,23 @@ class Decoder(Protocol):
         """Say why a message counts as not recorded; "" where it has what is wanted."""
 
     def value(self, said: Any) -> Picture | Numbers:
-        """Return what a message without a problem says. DataError where it cannot be read after all."""
+        """Return what a message without a problem says.
+
+        DataError where it cannot be read after all.
+        """
 
 
 def decoder_of(source: Source, channel: Channel, where: str) -> Decoder:
-    """Return what reads a source's messages. ConfigError where its map does not fit the type, or nothing knows it."""
+    """Return what reads a source's messages.
+
+    ConfigError where its map does not fit the type, or nothing knows it.
+    """
     kind = full_name(channel.type)
     if kind not in TYPES or channel.message_encoding != "cdr":
         raise ConfigError(
             f"{where}: {source.topic} is {channel.type or 'of no type'} in "
-            f"{channel.message_encoding or 'no encoding'}, what can be read is {', '.join(TYPES)} in cdr"
+            f"{channel.message_encoding or 'no encoding'}, what can be read is {', '.join(TYPES)} "
+            "in cdr"
         )
     if wrong := unlike(channel, FIELDS[kind]):
         raise ConfigError(f"{where}: {wrong}")
@@ -98,17 +108,21 @@ def decoder_of(source: Source, channel: Channel, where: str) -> Decoder:
     if foreign := [part for part in source.take if part not in possible]:
         right = f"it has {', '.join(possible)}" if possible else "`take` is not for that type"
         raise ConfigError(f"{where}: {source.topic} is {kind}, which has no {foreign[0]}: {right}")
+
     if source.names and kind not in (JOINTS, ARRAY):
         raise ConfigError(
             f"{where}: `names` is for JointState and Float64MultiArray, {source.topic} is {kind}"
         )
+
     if kind in (JOINTS, ARRAY) and not source.names:
         what = "joints to take" if kind == JOINTS else "numbers it holds"
         raise ConfigError(
             f"{where}: names is missing: list the {what}; `--suggest-map` finds them in the bag"
         )
+
     if len(set(source.names)) < len(source.names) or len(set(source.take)) < len(source.take):
         raise ConfigError(f"{where}: {source.topic} takes something twice")
+
     return _made(source, kind)
 
 
@@ -126,6 +140,7 @@ def _made(source: Source, kind: str) -> Decoder:
         return Joints(source.names, source.take or ("position",))
     if kind == ARRAY:
         return Array(source.names)
+
     return Parts(kind, source.take or tuple(_PARTS[kind]))
 
 
@@ -134,7 +149,10 @@ def _made(source: Source, kind: str) -> Decoder:
 
 @dataclass
 class Joints:
-    """Some joints of a sensor_msgs/JointState, by their names: a topic may have several publishers."""
+    """Some joints of a sensor_msgs/JointState, by their names.
+
+    A topic may have several publishers.
+    """
 
     joints: tuple[str, ...]
     take: tuple[str, ...]
@@ -228,9 +246,11 @@ class Raw:
                 f"{self._topic} has images of the encoding {said.encoding!r}; what can be read is "
                 f"{', '.join(_ENCODINGS)}"
             )
+
         row = _ENCODINGS[said.encoding][0] * said.width
         enough = said.height and said.width and said.step >= row
         whole = enough and len(said.data) >= (said.height - 1) * said.step + row
+
         return "" if whole else "it has no pixels, or fewer than it says"
 
     def value(self, said: Any) -> Picture:
@@ -241,11 +261,15 @@ class Raw:
             said.data, shape, strides, writeable=False
         )  # rows may be padded
         pixels = np.ascontiguousarray(pixels)
+
         return Picture.of(pixels if conversion is None else cv2.cvtColor(pixels, conversion))
 
 
 class Compressed:
-    """A sensor_msgs/CompressedImage: a JPEG or PNG of three colours stays the file it is, byte for byte."""
+    """A sensor_msgs/CompressedImage.
+
+    A JPEG or PNG of three colours stays the file it is, byte for byte.
+    """
 
     names: tuple[str, ...] | None = None
 
@@ -258,8 +282,10 @@ class Compressed:
         end = _PNG_END if content.startswith(_PNG) else _JPEG_END
         if content and not content.startswith((_JPEG, _PNG)):
             raise DataError(
-                f"{self._topic} has images that are neither JPEG nor PNG: its format is {said.format!r}"
+                f"{self._topic} has images that are neither JPEG nor PNG: its format is "
+                f"{said.format!r}"
             )
+
         return (
             "" if end in content[-64:] else "its image is empty or cut off"
         )  # some cameras pad what they send
@@ -273,6 +299,7 @@ class Compressed:
             raise DataError(
                 f"{self._topic} has an image that cannot be decoded: {error.err}"
             ) from error
+
         if pixels is None or pixels.dtype != np.uint8:
             what = (
                 "that cannot be decoded"
@@ -280,9 +307,12 @@ class Compressed:
                 else f"of {pixels.dtype} and not of 8 bits"
             )
             raise DataError(f"{self._topic} has an image {what}: its format is {said.format!r}")
+
         if pixels.ndim == 3 and pixels.shape[2] == 3:
             pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
             suffix = "png" if content.startswith(_PNG) else "jpg"
             return Picture(content, suffix, pixels.shape, shades_of(pixels))
+
         grey = pixels.ndim == 2
+
         return Picture.of(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB if grey else cv2.COLOR_BGRA2RGB))

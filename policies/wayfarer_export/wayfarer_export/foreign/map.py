@@ -1,4 +1,7 @@
-"""The map: which topics of a bag become which features of a dataset, at which rate. A YAML file that people write."""
+"""The map: which topics of a bag become which features of a dataset, at which rate.
+
+A YAML file that people write.
+"""
 
 import re
 from collections.abc import Mapping
@@ -55,7 +58,8 @@ class Split:
     topic: str = required("", "the topic that tells it, as the bag has it")
     when: str = param(
         "message",
-        "what begins an episode: each message, one that says something else, or one after a silence",
+        "what begins an episode: each message, one that says something else, or one after a "
+        "silence",
         choices=("message", "change", "silence"),
     )
     silence: float = param(
@@ -109,7 +113,10 @@ class Map:
 
 
 def read_map(path: Path) -> Map:
-    """Read a map. Raises ConfigError, naming the file and the place, and what would be right; DataError without it."""
+    """Read a map. Raises ConfigError, naming the file and the place, and what would be right.
+
+    DataError without it.
+    """
     content = plain_yaml.read(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ConfigError(
@@ -127,6 +134,7 @@ def read_map(path: Path) -> Map:
         {f.name: content[f.name] for f in fields(_Whole) if f.name in content},
     )
     split = content.get("split")
+
     return Map(
         rate=_rate(path, content["rate"]),
         features=_features(path, content["features"]),
@@ -147,10 +155,12 @@ def _rate(path: Path, said: Any) -> Fraction:
         raise ConfigError(
             f'{path}: rate = {said!r} is no rate in Hz, as in 30, 2.5 or "30000/1001"'
         ) from error
+
     if not _SLOWEST <= rate <= _FASTEST:
         raise ConfigError(
             f"{path}: rate = {said} is outside [{float(_SLOWEST)}, {float(_FASTEST):.0f}] Hz"
         )
+
     return rate
 
 
@@ -158,12 +168,14 @@ def _features(path: Path, said: Any) -> dict[str, tuple[Source, ...]]:
     features = _mapping(path, "features", said)
     if not features:
         raise ConfigError(f"{path}: features is empty: name at least one, as in observation.state")
+
     for name in features:
         if not isinstance(name, str) or not _NAME.fullmatch(name) or name.split(".")[0] in _OWN:
             raise ConfigError(
                 f"{path}: {name!r} is no name of a feature: letters, digits and _ between dots, "
                 f"as in observation.images.front, and none of the dataset's own {', '.join(_OWN)}"
             )
+
     return {name: _sources(path, name, of_one) for name, of_one in features.items()}
 
 
@@ -173,18 +185,25 @@ def _sources(path: Path, name: str, said: Any) -> tuple[Source, ...]:
         raise ConfigError(
             f"{where} must be a list of topics, as in [{{topic: /joint_states, max_age: 0.1}}]"
         )
+
     found = []
     for k, one in enumerate(said, 1):
         place = f"{where}, topic {k} of {len(said)}"
         found.append(made_of(Source, place, "key", _mapping(path, f"{name}, topic {k}", one)))
+
     return tuple(found)
 
 
 def _mapping(path: Path, what: str, said: Any) -> dict[str, Any]:
-    """Return a mapping whose whole numbers are numbers like all others: nobody writes max_age: 1.0."""
+    """Return a mapping whose whole numbers are numbers like all others.
+
+    Nobody writes max_age: 1.0.
+    """
     if not isinstance(said, dict):
         raise ConfigError(f"{path}: {what} must be a mapping of keys to values, is {said!r}")
+
     numbers = {"max_age", "silence"}
+
     return {
         key: float(value) if key in numbers and type(value) is int else value
         for key, value in said.items()

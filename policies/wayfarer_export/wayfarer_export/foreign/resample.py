@@ -1,4 +1,7 @@
-"""Frames at a fixed rate from values that came at any: only by stamps, and never a value from the future. Pure."""
+"""Frames at a fixed rate from values that came at any.
+
+Only by stamps, and never a value from the future. Pure.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,11 +31,12 @@ def resample(
     rate: Fraction,
     bounds: Sequence[tuple[int, int]],
 ) -> list[Stretch]:
-    """Return the stretches of frames at `rate` [Hz] in which every source has a value that is young enough.
+    """Return the stretches of frames at `rate` [Hz] in which every source has a value that is young
+    enough.
 
-    `stamps` are each source's in order, `max_ages` [ns] theirs, `bounds` (first, before) those of the episodes, in
-    order and apart; no value crosses from one to the next. A stretch begins when the last of its sources has a value;
-    no frame lies behind the last value of all.
+    `stamps` are each source's in order, `max_ages` [ns] theirs, `bounds` (first, before) those of
+    the episodes, in order and apart; no value crosses from one to the next. A stretch begins when
+    the last of its sources has a value; no frame lies behind the last value of all.
     """
     found = []
     for first, before in bounds:
@@ -40,10 +44,12 @@ def resample(
         parts = [s[part] for s, part in zip(stamps, inside, strict=True)]
         if not all(len(part) for part in parts):
             continue
+
         last = max(int(part[-1]) for part in parts)
         covered = [(min(int(part[0]) for part in parts), last)]
         for part, age in zip(parts, max_ages, strict=True):
             covered = _both(covered, _covered(part, age))
+
         for start, end in covered:
             times = frame_times(start, end, rate)
             chosen = np.stack(
@@ -53,11 +59,15 @@ def resample(
                 [part[k] for part, k in zip(parts, chosen.T, strict=True)], axis=1
             )
             found.append(Stretch(times, chosen + [part.start for part in inside], ages))
+
     return found
 
 
 def frame_times(start: int, end: int, rate: Fraction) -> Stamps:
-    """Return the times of frames from `start` to `end` [ns]: frame k is k / rate behind the start, cut to the ns."""
+    """Return the times of frames from `start` to `end` [ns].
+
+    Frame k is k / rate behind the start, cut to the ns.
+    """
     count = (end - start) * rate.numerator // (_SECOND * rate.denominator) + 1
     step = _SECOND * rate.denominator
     # in Python's whole numbers: the product outgrows 64 bits within hours
@@ -84,8 +94,10 @@ def _both(some: list[tuple[int, int]], others: list[tuple[int, int]]) -> list[tu
         start, end = max(some[i][0], others[j][0]), min(some[i][1], others[j][1])
         if start <= end:
             found.append((start, end))
+
         if some[i][1] < others[j][1]:
             i += 1
         else:
             j += 1
+
     return found

@@ -1,4 +1,7 @@
-"""A first map of a bag: what it holds, how often it comes, and a guess at what each topic is for."""
+"""A first map of a bag.
+
+What it holds, how often it comes, and a guess at what each topic is for.
+"""
 
 import math
 import re
@@ -46,7 +49,8 @@ _OF_DRIVERS = (
 _SHARE = 0.01  # by which a rate may be off the plain one that is suggested for it
 _PERIODS = 3.0  # of a topic: its suggested greatest age
 _OLDEST = 86_400.0  # s
-_WIDEST, _PUBLISHERS = 1_000, 32  # numbers in a message, and kinds of messages on a topic, that make sense in a map
+# numbers in a message, and kinds of messages on a topic, that make sense in a map
+_WIDEST, _PUBLISHERS = 1_000, 32
 
 
 @dataclass
@@ -86,6 +90,7 @@ class _Heard:
             self.headers.append(message.stamp)
             if message.stamp <= 0:
                 self.why_log = "its headers hold no time"
+
         if self.kind == JOINTS:
             self.parts &= {
                 part for part in self.parts if len(getattr(said, part)) == len(self.names)
@@ -105,10 +110,12 @@ def _listen(
     heard: dict[tuple[str, tuple[str, ...]], _Heard] = {}
     unfit: dict[str, str] = {}
     kinds = defaultdict[str, set[tuple[str, ...]]](set)  # topic -> names of its messages
+
     for message in messages:
         kind, topic = full_name(message.type), message.topic
         if topic in unfit:
             continue
+
         said = said_by(bag, message)
         try:
             if kind in PICTURES:
@@ -116,38 +123,47 @@ def _listen(
         except DataError as error:
             unfit[topic] = str(error)
             continue
+
         names = _names_in(kind, said)
         if len(names) > _WIDEST:
             unfit[topic] = f"{topic} has {len(names)} numbers in a message"
             continue
+
         heard.setdefault((topic, names), _Heard(topic, kind, names)).hear(message, said)
         kinds[topic].add(names)
         if len(kinds[topic]) > _PUBLISHERS:
             unfit[topic] = f"{topic} has other names in every message"
+
     return {key: h for key, h in heard.items() if h.topic not in unfit and not h.is_empty}, unfit
 
 
 def suggest_map(bag: Path, out: Path) -> str:
-    """Write a first map of a bag to `out`, with comments; return what it made of the bag, in a line.
+    """Write a first map of a bag to `out`, with comments.
 
-    Raises ConfigError where `out` exists or the bag has no topic that can be read, DataError for a damaged one.
+    Return what it made of the bag, in a line.
+
+    Raises ConfigError where `out` exists or the bag has no topic that can be read, DataError for a
+    damaged one.
     """
     if out.exists():
         raise ConfigError(f"{out} exists already: choose another name")
+
     with opened(bag) as files:
         channels = {c.topic: c for file in files for c in file.storage.channels.values()}
         known = {topic: c for topic, c in channels.items() if full_name(c.type) in TYPES}
         with reading(bag):
             odd = {topic: unlike(c, FIELDS[full_name(c.type)]) for topic, c in known.items()}
         heard, unfit = _listen(bag, in_order(files, {topic for topic in known if not odd[topic]}))
+
     usable = list(heard.values())
     _set_clocks(usable)
     features = _features(usable)
     if not features:
         raise ConfigError(
-            f"{bag} has no topic that can be read; it has {', '.join(sorted(channels)) or 'none'}, what can be read is "
-            f"{', '.join(TYPES)}"
+            f"{bag} has no topic that can be read; it has "
+            f"{', '.join(sorted(channels)) or 'none'}, what can be read is {', '.join(TYPES)}"
         )
+
     used = [h for of_one in features.values() for h in of_one]
     left = {topic: f"{c.type or 'no type'} is not read" for topic, c in channels.items()}
     left |= dict.fromkeys(known, "without messages that can be read")
@@ -155,16 +171,22 @@ def suggest_map(bag: Path, out: Path) -> str:
     left |= {h.topic: "the same camera as one above" for h in usable}
     left = {topic: why for topic, why in left.items() if topic not in {h.topic for h in used}}
     write_atomically(out, _text(bag, features, left))
+
     return f"{', '.join(features)} at {_rate(used)} Hz; {len(left)} topics are not used"
 
 
 def _set_clocks(heard: Sequence[_Heard]) -> None:
-    """Put all on the recorder's clock where the headers tell times of another one, and not all have a header."""
+    """Put all on the recorder's clock where the headers tell times of another one, and not all have
+    a header.
+    """
     by_header = [h for h in heard if stamped(h.kind) and not h.why_log]
     if len(by_header) < len(heard):
         for h in by_header:
             if max(h.headers) < min(h.logs) or min(h.headers) > max(h.logs):
-                h.why_log = "its headers have another clock than the recorder, and not all topics have headers"
+                h.why_log = (
+                    "its headers have another clock than the recorder, and not all topics have "
+                    "headers"
+                )
 
 
 def _features(heard: Sequence[_Heard]) -> dict[str, list[_Heard]]:
@@ -175,6 +197,7 @@ def _features(heard: Sequence[_Heard]) -> dict[str, list[_Heard]]:
     )  # raw ones first
     for h in pictures:
         features.setdefault(f"observation.images.{_camera(h.topic)}", []).append(h)
+
     numbers = [h for h in heard if h.kind not in PICTURES]
     for name, of_it in (
         ("observation.state", [h for h in numbers if not h.is_command]),
@@ -182,6 +205,7 @@ def _features(heard: Sequence[_Heard]) -> dict[str, list[_Heard]]:
     ):
         if of_it:
             features[name] = of_it
+
     return {
         name: of_one[:1] if name.startswith("observation.images") else of_one
         for name, of_one in features.items()
@@ -194,15 +218,19 @@ def _camera(topic: str) -> str:
 
 
 def _rate(heard: Sequence[_Heard]) -> Fraction:
-    """Return the rate of the slowest camera, without any that of the slowest topic, as a plain number [Hz]."""
+    """Return the rate of the slowest camera, without any that of the slowest topic, as a plain
+    number [Hz].
+    """
     cameras = [h.period for h in heard if h.kind in PICTURES and math.isfinite(h.period)]
     others = [h.period for h in heard if math.isfinite(h.period)]
     slowest = max(cameras or others or [1.0])
     measured = Fraction(1 / slowest)
+
     for most in (1, 2, 3, 4, 5, 10, 100, 1000):  # the plainest fraction that is near enough
         plain = measured.limit_denominator(most)
         if plain and abs(plain - measured) <= _SHARE * measured:
             return min(plain, Fraction(1000))
+
     return max(measured.limit_denominator(1000), Fraction(1, 1000))
 
 
@@ -212,7 +240,8 @@ def _rate(heard: Sequence[_Heard]) -> Fraction:
 def _text(bag: Path, features: dict[str, list[_Heard]], left: dict[str, str]) -> str:
     rate = _rate([h for of_one in features.values() for h in of_one])
     lines = [
-        f"# A first map of {bag.name}. It runs as it is: wayfarer export lerobot BAG OUT --map THIS_FILE",
+        f"# A first map of {bag.name}. It runs as it is: wayfarer export lerobot BAG OUT --map "
+        "THIS_FILE",
         "# What each key means, and which others there are, is in docs/bags.md.",
         f"format: {FORMAT}",
         f'rate: {_quoted(rate)}  # Hz, exact: 30, 2.5 or "30000/1001"',
@@ -224,16 +253,20 @@ def _text(bag: Path, features: dict[str, list[_Heard]], left: dict[str, str]) ->
         lines.append(f"  {name}:")
         for h in of_one:
             lines += _source(h)
+
     if "action" not in features:
         lines += [
-            "# No topic looks like a command: name the one whose values are the action, if there is one.",
+            "# No topic looks like a command: name the one whose values are the action, if there "
+            "is one.",
             "#  action:",
             "#    - topic: /...",
             "#      max_age: 0.1",
         ]
+
     if left:
         lines.append("# Not used:")
         lines += [f"#   {topic}: {why}" for topic, why in sorted(left.items())]
+
     return "\n".join(lines) + "\n"
 
 
@@ -246,12 +279,16 @@ def _source(h: _Heard) -> list[str]:
         f"    - topic: {_quoted(h.topic)}",
         f"      max_age: {age}  # s: beyond it a frame is cut out; or when_older: refuse",
     ]
+
     if h.why_log:
         lines.append(f"      time: log  # {h.why_log}")
+
     if h.kind == JOINTS and not h.is_command and parts:
         lines.append(f"      take: [{', '.join(parts)}]")
+
     if h.names:
         lines.append(f"      names: [{', '.join(_quoted(name) for name in h.names)}]")
+
     return lines
 
 
@@ -260,9 +297,11 @@ def _quoted(value: Any) -> str:
     if isinstance(value, Fraction):
         plain = float(value)
         exact = Fraction(str(plain)) == value
+
         return (
             (str(int(value)) if value.denominator == 1 else str(plain)) if exact else f'"{value}"'
         )
+
     return (
         str(yaml.safe_dump(value, default_flow_style=True, width=10_000))
         .removesuffix("...\n")

@@ -1,4 +1,7 @@
-"""A bag read once, without its pixels: of each source when there is a value, and in which of its topic's messages."""
+"""A bag read once, without its pixels.
+
+Of each source when there is a value, and in which of its topic's messages.
+"""
 
 from array import array
 from collections import Counter
@@ -58,24 +61,28 @@ class Survey:
 def survey(bag: Path, files: Sequence[BagFile], mapping: Map, where: Path) -> Survey:
     """Read a bag for a map, which lies at `where`.
 
-    Raises ConfigError where the map does not fit the bag; DataError where the bag is damaged, has a clock that was set
-    back, or not a single value of a source.
+    Raises ConfigError where the map does not fit the bag; DataError where the bag is damaged, has a
+    clock that was set back, or not a single value of a source.
     """
     tracks = _tracks(bag, files, mapping, where)
     split = _splitter(bag, files, mapping.split, where)
     counts, size = Counter[str](), 0
+
     for message in in_order(files, mapping.topics):
         ordinal, size = counts[message.topic], size + len(message.cdr)
         counts[message.topic] += 1
         wanted = [track for track in tracks if track.source.topic == message.topic]
         said = said_by(bag, message) if wanted else None
+
         for track in wanted:
             _note(bag, track, message, said, ordinal)
+
         if split is not None and message.topic == split.about.topic:
             split.hear(message)
 
     for track in tracks:
         _sort(bag, track)
+
     return Survey(tracks, split.bounds() if split is not None else [(-_HIGHEST, _HIGHEST)], size)
 
 
@@ -100,15 +107,18 @@ def features_of(tracks: Sequence[Track], names: Sequence[str]) -> dict[str, Feat
         found[f"age.{name}"] = Feature(
             "float32", (len(of_one),), tuple(track.source.topic for track in of_one)
         )
+
     return found
 
 
 def _feature(tracks: Sequence[Track]) -> Feature:
     if isinstance(tracks[0].first, Picture):
         return Feature("image", tracks[0].first.shape)
+
     called = [(track.source.topic, n) for track in tracks for n in track.decoder.names or ()]
     plain = [n for _, n in called]
     names = plain if len(set(plain)) == len(plain) else [f"{topic}:{n}" for topic, n in called]
+
     return Feature("float32", (len(names),), tuple(names))
 
 
@@ -122,8 +132,10 @@ def _tracks(bag: Path, files: Sequence[BagFile], mapping: Map, where: Path) -> l
             tracks.append(Track(name, source, decoder, by_header))
             if len(sources) > 1 and full_name(channel.type) in PICTURES:
                 raise ConfigError(
-                    f"{where}: {name} is made of {len(sources)} topics: an image is a feature by itself"
+                    f"{where}: {name} is made of {len(sources)} topics: an image is a feature by "
+                    "itself"
                 )
+
     return tracks
 
 
@@ -133,8 +145,10 @@ def _channel(bag: Path, files: Sequence[BagFile], topic: str, where: str) -> Cha
     if not found:
         held = ", ".join(sorted({channel.topic for channel in channels})) or "no topic"
         raise ConfigError(f"{where}: {bag} has no topic {topic}; it has {held}")
+
     if len(kinds := sorted({full_name(channel.type) for channel in found})) > 1:
         raise DataError(f"{bag} has {topic} as {' and as '.join(kinds)}: one type to a topic")
+
     return found[0]
 
 
@@ -143,12 +157,14 @@ def _note(bag: Path, track: Track, message: Message, said: Any, ordinal: int) ->
     if problem := track.decoder.problem(said):
         track.passed_over[problem] += 1
         return
+
     stamp = message.stamp if track.by_header else message.log_time
     if track.by_header and stamp <= 0:
         raise DataError(
-            f"{bag}: message {ordinal + 1} of {track.source.topic} has the stamp {stamp}: nobody wrote the time into "
-            "it; let the map say time: log"
+            f"{bag}: message {ordinal + 1} of {track.source.topic} has the stamp {stamp}: nobody "
+            "wrote the time into it; let the map say time: log"
         )
+
     noted = track.noted
     if noted and stamp < noted[-2] - _SWAPPED:
         back, clock = (
@@ -156,12 +172,15 @@ def _note(bag: Path, track: Track, message: Message, said: Any, ordinal: int) ->
             "its header's clock" if track.by_header else "the recorder's clock",
         )
         raise DataError(
-            f"{bag}: at message {ordinal + 1} of {track.source.topic} {clock} jumps back by {back:.3f} s, from "
-            f"{noted[-2] * 1e-9:.3f} to {stamp * 1e-9:.3f} s: record one session to a bag, or cut it there"
+            f"{bag}: at message {ordinal + 1} of {track.source.topic} {clock} jumps back by "
+            f"{back:.3f} s, from {noted[-2] * 1e-9:.3f} to {stamp * 1e-9:.3f} s: record one "
+            "session to a bag, or cut it there"
             + (", or let the map say time: log" if track.by_header else "")
         )
+
     if track.first is None:
         track.first = track.decoder.value(said)
+
     noted.append(stamp)
     noted.append(ordinal)
 
@@ -184,6 +203,7 @@ def _sort(bag: Path, track: Track) -> None:
                 else "the topic is without messages"
             )
         )
+
     order = np.argsort(noted[:, 0], kind="stable")
     track.stamps, track.ordinals = noted[order, 0], noted[order, 1]
     track.noted = array("q")
@@ -194,9 +214,11 @@ def _splitter(
 ) -> "_Splitter | None":
     if split is None:
         return None
+
     channel = _channel(bag, files, split.topic, f"{where}: split")
     with reading(bag):
         by_header = not unlike(channel, ("header",))
+
     return _Splitter(bag, split, by_header)
 
 
@@ -217,14 +239,18 @@ class _Splitter:
         if self._last is not None:
             if stamp < self._last[0] - _SWAPPED:
                 raise DataError(
-                    f"{self._bag}: the clock of {message.topic}, which tells the episodes apart, jumps back by "
-                    f"{(self._last[0] - stamp) * 1e-9:.3f} s: record one session to a bag, or cut it there"
+                    f"{self._bag}: the clock of {message.topic}, which tells the episodes apart, "
+                    f"jumps back by {(self._last[0] - stamp) * 1e-9:.3f} s: record one session to "
+                    "a bag, or cut it there"
                 )
+
             stamp = max(stamp, self._last[0])
+
         if self._begins(stamp, content):
             if self._last is not None:
                 self._ends.append(self._last[0] + 1 if self.about.when == "silence" else stamp)
             self._starts.append(stamp)
+
         self._last = stamp, content
 
     def _begins(self, stamp: int, content: bytes) -> bool:

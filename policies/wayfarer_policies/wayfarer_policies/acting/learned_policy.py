@@ -13,9 +13,12 @@ from wayfarer_policies.algorithms.networks import Actor
 
 
 class LearnedPolicy:
-    """The learner's policy, and how it explores; uniformly random until there are weights and for a run's first steps.
+    """The learner's policy, and how it explores.
 
-    Goes to the goal with noise; what it does once it is there, or from some part of the episode on, the options say.
+    Uniformly random until there are weights and for a run's first steps.
+
+    Goes to the goal with noise; what it does once it is there, or from some part of the episode on,
+    the options say.
     """
 
     needs_joints = False
@@ -48,12 +51,17 @@ class LearnedPolicy:
         """Swap in the newest weights."""
         if self._next is not None:
             self._actor, self._version = self._next
+
         self._start, self._taken, self._playing = start, 0, 0
         goal = start.goal
-        self._goal = None if goal is None else GoalPixels(channels_first(goal.image), goal.ee_position)
+        self._goal = (
+            None if goal is None else GoalPixels(channels_first(goal.image), goal.ee_position)
+        )
 
     def act(self, image: Image, robot: RobotState) -> Action:
-        """Return pi(s, g), with the noise of this step when exploring, or what is played in its place."""
+        """Return pi(s, g), with the noise of this step when exploring, or what is played in its
+        place.
+        """
         taken, self._taken = self._taken, self._taken + 1
         step, explore, rng = self._start.first_step + taken, self._start.explore, self._start.rng
 
@@ -65,9 +73,12 @@ class LearnedPolicy:
         seen = one_observation(channels_first(image), self._goal, robot.ee_position, channels)
         with torch.no_grad():
             action: Action = self._actor(seen.to(self._device))[0].cpu().numpy()  # (3,)
+
         if not explore:
             return action
+
         low, high = self._actor.head.low.cpu().numpy(), self._actor.head.high.cpu().numpy()
+
         return self._noise(action, (low, high), step, rng)
 
     def _plays(self, taken: int, ee_position: NDArray[np.float64]) -> bool:
@@ -76,8 +87,15 @@ class LearnedPolicy:
         if taken >= options.play_from * self._start.steps:
             return True
 
-        if self._playing == 0 and options.after_arrival != "continue" and self._arrived(ee_position):
-            self._playing = options.play_steps if options.after_arrival == "return" else self._start.steps
+        if (
+            self._playing == 0
+            and options.after_arrival != "continue"
+            and self._arrived(ee_position)
+        ):
+            self._playing = (
+                options.play_steps if options.after_arrival == "return" else self._start.steps
+            )
+
         if self._playing > 0:
             self._playing -= 1
             return True

@@ -1,4 +1,7 @@
-"""A policy that was learned offline, in a file: what `wayfarer train bcq` writes and the actor node acts with."""
+"""A policy that was learned offline, in a file.
+
+What `wayfarer train bcq` writes and the actor node acts with.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +15,12 @@ from wayfarer_policies.acting.policy import Action, Image, RobotState, Start
 from wayfarer_policies.algorithms import checkpoint
 from wayfarer_policies.algorithms.algorithm import one_observation
 from wayfarer_policies.algorithms.bcq import ACTING_CANDIDATES, choose, draw_latents
-from wayfarer_policies.algorithms.bcq_networks import BCQNetworks, Description, networks_of, networks_state
+from wayfarer_policies.algorithms.bcq_networks import (
+    BCQNetworks,
+    Description,
+    networks_of,
+    networks_state,
+)
 from wayfarer_policies.algorithms.checkpoint import State
 
 KIND = "offline policy"
@@ -30,27 +38,42 @@ class PolicyFile:
     sha256: str  # hex digest of the file
 
 
-def write_policy(file: Path, description: Description, networks: nn.Module, about: dict[str, Any]) -> None:
-    """Write the weights with all that is needed to act with them, and what they were learned from."""
+def write_policy(
+    file: Path, description: Description, networks: nn.Module, about: dict[str, Any]
+) -> None:
+    """Write the weights with all that is needed to act with them, and what they were learned
+    from.
+    """
     state = networks_state(description, networks)
     checkpoint.write(file, KIND, State(state.tensors, {**state.values, "about": about}))
 
 
 def read_policy(file: Path, sha256: str = ANY) -> PolicyFile:
-    """Read a policy; DataError if it is missing, damaged, something else, or not the file the digest was made of."""
+    """Read a policy.
+
+    DataError if it is missing, damaged, something else, or not the file the digest was made of.
+    """
     if not file.is_file():
         raise DataError(f"there is no policy {file}; `wayfarer train bcq` makes one")
+
     data = file.read_bytes()
     digest = checkpoint.digest(data)
     if sha256 not in (ANY, digest):
-        raise DataError(f"{file}: SHA-256 is {digest}, announced was {sha256}: it has been written anew since")
+        raise DataError(
+            f"{file}: SHA-256 is {digest}, announced was {sha256}: it has been written anew since"
+        )
+
     state = checkpoint.from_bytes(data, KIND, str(file))
     about = state.value("about")
+
     return PolicyFile(networks_of(state), about["task"], int(about["updates"]), about, digest)
 
 
 class OfflinePolicy:
-    """Of freshly proposed actions takes the one that is valued most, as BCQ does; there is no noise to add."""
+    """Of freshly proposed actions takes the one that is valued most, as BCQ does.
+
+    There is no noise to add.
+    """
 
     needs_joints = False
 
@@ -68,7 +91,10 @@ class OfflinePolicy:
         return self._networks.encoder_config.ee_position
 
     def begin_episode(self, start: Start) -> None:
-        """Take the episode's randomness, which the proposals are drawn from; a goal means nothing to this policy."""
+        """Take the episode's randomness, which the proposals are drawn from.
+
+        A goal means nothing to this policy.
+        """
         self._rng = start.rng
 
     def act(self, image: Image, robot: RobotState) -> Action:
@@ -76,4 +102,9 @@ class OfflinePolicy:
         pixels = channels_first(image)
         channels = self._networks.encoder_config.channels
         seen = one_observation(pixels, None, robot.ee_position, channels)
-        return choose(self._networks, seen, draw_latents(self._rng, ACTING_CANDIDATES, self._networks.heads.latent))
+
+        return choose(
+            self._networks,
+            seen,
+            draw_latents(self._rng, ACTING_CANDIDATES, self._networks.heads.latent),
+        )

@@ -1,4 +1,7 @@
-"""What acts: answers observations with actions. The actor node runs any of these without knowing which."""
+"""What acts: answers observations with actions.
+
+The actor node runs any of these without knowing which.
+"""
 
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -11,7 +14,6 @@ Image = NDArray[np.uint8]  # (84, 84, 3) RGB
 Action = NDArray[np.float32]  # (3,) in [-1, 1]
 
 
-
 @dataclass(frozen=True)
 class RobotState:
     """What the arm feels at an observation; NaN where nobody knows."""
@@ -20,9 +22,13 @@ class RobotState:
     # (4,) quaternion xyzw, base frame
     ee_orientation: NDArray[np.float64] = field(default_factory=lambda: np.full(4, np.nan))
     # (7,) [rad]
-    joint_positions: NDArray[np.float64] = field(default_factory=lambda: np.full(ARM_JOINTS, np.nan))
+    joint_positions: NDArray[np.float64] = field(
+        default_factory=lambda: np.full(ARM_JOINTS, np.nan)
+    )
     # (7,) [rad/s]
-    joint_velocities: NDArray[np.float64] = field(default_factory=lambda: np.full(ARM_JOINTS, np.nan))
+    joint_velocities: NDArray[np.float64] = field(
+        default_factory=lambda: np.full(ARM_JOINTS, np.nan)
+    )
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,8 @@ class PolicyGoal:
     """What a policy is sent to."""
 
     image: Image
-    ee_position: NDArray[np.float64]  # (3,) [m], base frame: where the end effector was; NaN where nobody knows
+    # (3,) [m], base frame: where the end effector was; NaN where nobody knows
+    ee_position: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,8 @@ class Start:
     rng: np.random.Generator  # all randomness of the episode comes from here
     goal: PolicyGoal | None = None
     explore: bool = True  # whether it acts to gather data, or as well as it can
-    first_step: int = 0  # number of steps collected before: it tells where the exploration noise stands
+    # number of steps collected before: it tells where the exploration noise stands
+    first_step: int = 0
     steps: int = 200  # of the episode
 
 
@@ -53,7 +61,9 @@ class Policy(Protocol):
 
     @property
     def needs_pose(self) -> bool:
-        """Whether the end effector's position must be that of the image, and not one of a moment before."""
+        """Whether the end effector's position must be that of the image, and not one of a moment
+        before.
+        """
 
     @property
     def needs_joints(self) -> bool:

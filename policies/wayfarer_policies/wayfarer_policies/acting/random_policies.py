@@ -1,4 +1,7 @@
-"""Policies that learn nothing: the paper's baseline, and one whose actions hang together in time."""
+"""Policies that learn nothing.
+
+The paper's baseline, and one whose actions hang together in time.
+"""
 
 import numpy as np
 
@@ -23,7 +26,10 @@ class UniformPolicy:
 
 
 class CorrelatedPolicy:
-    """A first-order autoregressive walk: each action keeps a share of the last, so that the arm travels further."""
+    """A first-order autoregressive walk.
+
+    Each action keeps a share of the last, so that the arm travels further.
+    """
 
     version = 0
     needs_pose = False

@@ -1,9 +1,11 @@
-"""Scripted motions: a sweep that pushes whatever lies on the table towards the middle, and the way home. Pure.
+"""Scripted motions.
 
-In a sweep, which looks at nothing, the closed gripper strokes low over the table, lane beside lane: first from the left
-and the right edge of the box to its middle line, then along that line from the near and the far edge to the middle
-point. Between two strokes it is lifted over what it has pushed. Every motion is asked for as an action like any other:
-the safety gate stands before it.
+A sweep that pushes whatever lies on the table towards the middle, and the way home. Pure.
+
+In a sweep, which looks at nothing, the closed gripper strokes low over the table, lane beside lane:
+first from the left and the right edge of the box to its middle line, then along that line from the
+near and the far edge to the middle point. Between two strokes it is lifted over what it has pushed.
+Every motion is asked for as an action like any other: the safety gate stands before it.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,7 +19,8 @@ from wayfarer_policies.acting.policy import Action, Image, RobotState, Start
 
 Vector = NDArray[np.float64]
 
-_LANE = 0.055  # m between two strokes: less than the 5 cm edge of the cube, so that none slips through
+# m between two strokes: less than the 5 cm edge of the cube, so that none slips through
+_LANE = 0.055
 _CLEAR = 0.07  # m above the floor of the box: higher than the cube
 _SHORT = 0.035  # m before the middle a stroke ends: half a cube and half a gripper
 _BAND = 0.07  # m on either side of the middle line where the strokes of the first kind leave things
@@ -41,12 +44,17 @@ class Box:
 
     def __post_init__(self) -> None:
         if not self.action_scale > 0.0:
-            raise ConfigError(f"action_scale is {self.action_scale} m: must be positive for a sweep")
+            raise ConfigError(
+                f"action_scale is {self.action_scale} m: must be positive for a sweep"
+            )
         if not all(low < high for low, high in zip(self.low, self.high, strict=True)):
-            raise ConfigError(f"workspace from {self.low} to {self.high}: each side must be longer than nothing")
+            raise ConfigError(
+                f"workspace from {self.low} to {self.high}: each side must be longer than nothing"
+            )
         if self.high[2] - self.low[2] < _CLEAR:
             raise ConfigError(
-                f"workspace is {self.high[2] - self.low[2]:g} m high: a sweep needs {_CLEAR} m to lift in"
+                f"workspace is {self.high[2] - self.low[2]:g} m high: a sweep needs {_CLEAR} m to "
+                "lift in"
             )
 
 
@@ -83,7 +91,9 @@ def sweep(box: Box) -> list[Waypoint]:
         way.go(end, floor, box.action_scale)
         back = end + 0.3 * (start - end)  # away from what was pushed, while it is lifted
         way.go(back, clear, box.action_scale)
+
     way.go(_middle(box), clear, box.action_scale)
+
     return way.points
 
 
@@ -129,11 +139,14 @@ class ScriptedPolicy:
         del image
         while self._way is not None and self._done(self._way, robot.ee_position):
             self._way, self._taken = next(self._ways, None), 0
+
         if self._way is None:
             return np.zeros(3, np.float32)
+
         self._taken += 1
         step = self._way.point - robot.ee_position  # (3,) m
         step *= min(1.0, self._way.longest / max(float(np.abs(step).max()), 1e-9))
+
         return (step / self._box.action_scale).astype(np.float32)
 
     def _done(self, way: Waypoint, ee_position: NDArray[np.float64]) -> bool:
@@ -154,13 +167,17 @@ def _strokes(box: Box) -> Iterator[tuple[Vector, Vector]]:
     for side, edge in ((-1.0, box.low[1]), (1.0, box.high[1])):
         for lane in _lanes(box.low[0], box.high[0]):
             yield np.array([lane, edge]), np.array([lane, y + side * _SHORT])
+
     for side, edge in ((-1.0, box.low[0]), (1.0, box.high[0])):
         for lane in _lanes(max(box.low[1], y - _BAND), min(box.high[1], y + _BAND)):
             yield np.array([edge, lane]), np.array([x + side * _SHORT, lane])
 
 
 def _lanes(low: float, high: float) -> list[float]:
-    """Return evenly spaced lanes, in each half from the outermost inwards: so a stroke that grazes pushes inwards."""
+    """Return evenly spaced lanes, in each half from the outermost inwards.
+
+    So a stroke that grazes pushes inwards.
+    """
     lanes = np.linspace(low, high, int(np.ceil((high - low) / _LANE)) + 1).tolist()
     half = len(lanes) // 2
     return [*lanes[:half], *reversed(lanes[half:])]

@@ -1,4 +1,7 @@
-"""What every learning algorithm here shares: the labelled batch it learns from and the guard around a gradient step."""
+"""What every learning algorithm here shares.
+
+The labelled batch it learns from and the guard around a gradient step.
+"""
 
 import copy
 from collections.abc import Iterable, Iterator
@@ -18,20 +21,28 @@ Pixels = NDArray[np.uint8]  # (C, H, W)
 
 
 class LearningError(WayfarerError):
-    """Learning has gone wrong (a loss or gradient that is not finite); the weights are as before that step."""
+    """Learning has gone wrong (a loss or gradient that is not finite).
+
+    The weights are as before that step.
+    """
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What a policy sees: the image, with the goal image behind it on the channel axis where there is a goal."""
+    """What a policy sees.
+
+    The image, with the goal image behind it on the channel axis where there is a goal.
+    """
 
     pixels: Tensor  # (B, C, H, W) uint8
     ee_positions: Tensor  # (B, 3) float32 [m], base frame; networks without that input ignore it
-    goal_ee_positions: Tensor | None = None  # (B, 3) float32 [m], base frame: where it was in the goal image
+    # (B, 3) float32 [m], base frame: where it was in the goal image
+    goal_ee_positions: Tensor | None = None
 
     def to(self, device: torch.device) -> "Observation":
         """Move to a device."""
         goals = self.goal_ee_positions
+
         return Observation(
             self.pixels.to(device),
             self.ee_positions.to(device),
@@ -48,7 +59,8 @@ class LabelledBatch:
     rewards: Tensor  # (B,) float32
     next_observations: Observation
     terminated: Tensor  # (B,) bool: no value after this; a time limit alone is not one
-    spans: Tensor | None = None  # (B,) int64 steps from the observations to the next ones; None: one step each
+    # (B,) int64 steps from the observations to the next ones; None: one step each
+    spans: Tensor | None = None
 
     def to(self, device: torch.device) -> "LabelledBatch":
         """Move to a device."""
@@ -62,27 +74,42 @@ class LabelledBatch:
         )
 
     def discounts(self, gamma: float) -> Tensor | float:
-        """Return what the value of the next observations counts: gamma to the power of the steps between, (B,)."""
+        """Return what the value of the next observations counts.
+
+        Gamma to the power of the steps between, (B,).
+        """
         if self.spans is None:
             return gamma
         return gamma ** self.spans.float()
 
 
 class Algorithm(Protocol):
-    """A learner of the contract suite: updates from labelled batches, and the actions it would choose."""
+    """A learner of the contract suite.
+
+    Updates from labelled batches, and the actions it would choose.
+    """
 
     @property
     def updates(self) -> int:
         """Number of updates made."""
 
     def update(self, batch: LabelledBatch) -> dict[str, Tensor]:
-        """Learn from one batch; return losses and values as () tensors on the device, which nobody has to wait for."""
+        """Learn from one batch.
+
+        Return losses and values as () tensors on the device, which nobody has to wait for.
+        """
 
     def check(self) -> None:
-        """Raise LearningError if an update since the last check was not finite; the device is waited for."""
+        """Raise LearningError if an update since the last check was not finite.
+
+        The device is waited for.
+        """
 
     def probe(self, batch: LabelledBatch) -> dict[str, float]:
-        """Return what tells a live policy from a dead one; empty where an algorithm has nothing of the kind."""
+        """Return what tells a live policy from a dead one.
+
+        Empty where an algorithm has nothing of the kind.
+        """
 
     def greedy(self, observation: Observation) -> Tensor:
         """Return the actions that are best as far as it knows: (B, A) float32, or (B,) int64."""
@@ -91,7 +118,10 @@ class Algorithm(Protocol):
         """Return everything that is needed to continue bit for bit."""
 
     def restore(self, state: State) -> None:
-        """Continue from a state; DataError if it belongs to other shapes, and nothing is changed then."""
+        """Continue from a state.
+
+        DataError if it belongs to other shapes, and nothing is changed then.
+        """
 
 
 def positive(name: str, value: float) -> None:
@@ -118,9 +148,12 @@ def soft_update(target: nn.Module, source: nn.Module, tau: float) -> None:
 
 
 class Guard:
-    """Takes gradient steps, unless a loss or a gradient is not finite: then no step any more until `check` raises.
+    """Takes gradient steps, unless a loss or a gradient is not finite.
 
-    Nothing waits for the device: the optimiser, a fused one, is told on the device to leave its weights alone.
+    Then no step any more until `check` raises.
+
+    Nothing waits for the device: the optimiser, a fused one, is told on the device to leave its
+    weights alone.
     """
 
     def __init__(self) -> None:
@@ -140,7 +173,10 @@ class Guard:
         optimizer.step()
 
     def check(self) -> None:
-        """Wait for the device; LearningError naming what was not finite. The weights are as before it."""
+        """Wait for the device; LearningError naming what was not finite.
+
+        The weights are as before it.
+        """
         broken, self._broken = self._broken, {}
         names = [name for name, found in broken.items() if bool(found)]
         if names:
@@ -152,7 +188,9 @@ class Guard:
 
 def gradients(optimizer: torch.optim.Optimizer) -> list[Tensor]:
     """Return the gradients an optimiser is about to follow."""
-    return [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+    return [
+        p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None
+    ]
 
 
 def check_batch(batch: LabelledBatch, channels: int, action: Iterable[int]) -> None:
@@ -165,8 +203,12 @@ def check_batch(batch: LabelledBatch, channels: int, action: Iterable[int]) -> N
         ("terminated", batch.terminated, (size,)),
     ):
         found = tuple(value.shape)
-        if found[: len(shape)] != shape or (len(found) != len(shape) and not name.endswith("observations")):
-            raise DataError(f"batch: {name} have the shape {found}, expected {shape} for {size} rewards")
+        if found[: len(shape)] != shape or (
+            len(found) != len(shape) and not name.endswith("observations")
+        ):
+            raise DataError(
+                f"batch: {name} have the shape {found}, expected {shape} for {size} rewards"
+            )
 
 
 @dataclass(frozen=True)
@@ -180,17 +222,26 @@ class GoalPixels:
 def one_observation(
     image: Pixels, goal: GoalPixels | None, ee_position: NDArray[np.floating], channels: int
 ) -> Observation:
-    """Make a batch of one from what the camera and the arm say; DataError if the network takes something else."""
+    """Make a batch of one from what the camera and the arm say.
+
+    DataError if the network takes something else.
+    """
     pixels = image if goal is None else np.concatenate([image, goal.pixels])  # (C, H, W)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or len(pixels) != channels:
         raise DataError(
-            f"image{'' if goal is None else ' and goal'} are {pixels.dtype} {pixels.shape} together, expected uint8 "
-            f"({channels}, H, W): a goal belongs to a policy with goals, and only to it"
+            f"image{'' if goal is None else ' and goal'} are {pixels.dtype} {pixels.shape} "
+            f"together, expected uint8 ({channels}, H, W): a goal belongs to a policy with goals, "
+            "and only to it"
         )
+
     position = np.asarray(ee_position, np.float32)
     if position.shape != (3,) or not np.isfinite(position).all():
         raise DataError(f"the end-effector position is {position}, expected 3 finite numbers")
-    there = None if goal is None else torch.from_numpy(np.asarray(goal.ee_position, np.float32)[None])
+
+    there = (
+        None if goal is None else torch.from_numpy(np.asarray(goal.ee_position, np.float32)[None])
+    )
+
     return Observation(torch.from_numpy(pixels[None]), torch.from_numpy(position[None]), there)
 
 

@@ -1,4 +1,6 @@
-"""Batch-constrained Q-learning from images, continuous actions (Fujimoto et al. 2019), with its authors' constants."""
+"""Batch-constrained Q-learning from images, continuous actions (Fujimoto et al. 2019), with its
+authors' constants.
+"""
 
 from dataclasses import dataclass, field
 
@@ -21,7 +23,12 @@ from wayfarer_policies.algorithms.algorithm import (
     soft_update,
     within,
 )
-from wayfarer_policies.algorithms.bcq_networks import LATENT_CLIP, BCQNetworks, Description, best_actions
+from wayfarer_policies.algorithms.bcq_networks import (
+    LATENT_CLIP,
+    BCQNetworks,
+    Description,
+    best_actions,
+)
 from wayfarer_policies.algorithms.checkpoint import Part, State
 from wayfarer_policies.algorithms.networks import PRECISIONS
 
@@ -59,12 +66,17 @@ class BCQ:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.networks = config.networks.build().to(self.device)
+
         self.target = frozen_copy(self.networks)
         moved = list(parameters(*self.networks.perturbation_modules()))
         rest = set(self.networks.parameters()) - set(moved)
-        self.model_optimizer = self._adam([p for p in self.networks.parameters() if p in rest])  # critics and model
+
+        # critics and model
+        self.model_optimizer = self._adam([p for p in self.networks.parameters() if p in rest])
         self.perturbation_optimizer = self._adam(moved)
-        self.generator = torch.Generator(self.device).manual_seed(config.seed)  # latents while learning
+
+        # latents while learning
+        self.generator = torch.Generator(self.device).manual_seed(config.seed)
         self.guard = Guard()
         self.updates = 0
 
@@ -74,26 +86,39 @@ class BCQ:
     def update(self, batch: LabelledBatch) -> dict[str, Tensor]:
         """Learn from one batch; `check` says whether all was finite.
 
-        Autoencoder and critics take one step together: with separate encoders that equals a step each, with a shared
-        one both teach it.
+        Autoencoder and critics take one step together: with separate encoders that equals a step
+        each, with a shared one both teach it.
         """
         config, networks = self.config, self.networks
-        check_batch(batch, config.networks.encoder.channels, (len(config.networks.heads.action_low),))
+        check_batch(
+            batch, config.networks.encoder.channels, (len(config.networks.heads.action_low),)
+        )
         batch = batch.to(self.device)
-        vae_features, q1_features, q2_features = networks.features(batch.observations, "vae", "q1", "q2")  # (B, F)
+
+        # (B, F)
+        vae_features, q1_features, q2_features = networks.features(
+            batch.observations, "vae", "q1", "q2"
+        )
         vae_loss = self.vae_loss(vae_features, batch.actions)
         td_target = self.td_target(batch)  # (B,)
-        q1, q2 = networks.q1(q1_features, batch.actions), networks.q2(q2_features, batch.actions)  # (B,)
+
+        # (B,)
+        q1, q2 = networks.q1(q1_features, batch.actions), networks.q2(q2_features, batch.actions)
         critic_loss = mse_loss(q1, td_target) + mse_loss(q2, td_target)
-        self.guard.step(self.model_optimizer, vae_loss + critic_loss, "the critic and autoencoder loss")
+        self.guard.step(
+            self.model_optimizer, vae_loss + critic_loss, "the critic and autoencoder loss"
+        )
         proposals = self._propose(vae_features, 1)  # (B, A)
         features = networks.perturbation_features(batch.observations, q1_features)  # (B, F)
-        actor_loss = -networks.q1(q1_features.detach(), networks.perturbation(features, proposals)).mean()
+        actor_loss = -networks.q1(
+            q1_features.detach(), networks.perturbation(features, proposals)
+        ).mean()
         self.guard.step(self.perturbation_optimizer, actor_loss, "the perturbation loss")
         soft_update(self.target, networks, config.tau)
         self.updates += 1
         metrics = {"critic_loss": critic_loss, "vae_loss": vae_loss, "actor_loss": actor_loss}
         metrics |= {"q": q1.mean(), "td_target": td_target.mean(), "reward": batch.rewards.mean()}
+
         return {name: value.detach() for name, value in metrics.items()}
 
     def check(self) -> None:
@@ -105,22 +130,28 @@ class BCQ:
         return {}
 
     def vae_loss(self, features: Tensor, actions: Tensor) -> Tensor:
-        """Return mean squared error of the actions that come back + kl_weight * KL(latent || N(0, 1)), means both."""
+        """Return mean squared error of the actions that come back + kl_weight * KL(latent || N(0,
+        1)), means both.
+        """
         noise = self._normal(len(actions), self.config.networks.heads.latent)
         returned, mean, log_std = self.networks.vae(features, actions, noise)
         kl = -0.5 * (1 + 2 * log_std - mean.square() - (2 * log_std).exp()).mean()
         loss: Tensor = mse_loss(returned, actions) + self.config.kl_weight * kl
+
         return loss
 
     @torch.no_grad()
     def td_target(self, batch: LabelledBatch) -> Tensor:
-        """Return r + gamma (1 - terminated) max_a (lambda min Q' + (1 - lambda) max Q')(s', a) over proposed actions a.
+        """Return r + gamma (1 - terminated) max_a (lambda min Q' + (1 - lambda) max Q')(s', a) over
+        proposed actions a.
 
         A truncated step bootstraps: only the time ended there.
         """
         config, target = self.config, self.target
         count, size = config.target_candidates, len(batch.rewards)
-        [vae_features] = self.networks.features(batch.next_observations, "vae")  # (B, F): the model has no target copy
+
+        # (B, F): the model has no target copy
+        [vae_features] = self.networks.features(batch.next_observations, "vae")
         q1_features, q2_features = target.features(batch.next_observations, "q1", "q2")  # (B, F)
         features = target.perturbation_features(batch.next_observations, q1_features)  # (B, F)
         proposals = self._propose(vae_features, count)  # (B N, A)
@@ -130,13 +161,19 @@ class BCQ:
         share = config.minimum_share
         values = share * torch.minimum(q1, q2) + (1 - share) * torch.maximum(q1, q2)  # (B N,)
         best = values.view(size, count).max(dim=1).values  # (B,)
+
         return batch.rewards + batch.discounts(config.gamma) * (~batch.terminated) * best  # (B,)
 
     @torch.no_grad()
     def _propose(self, features: Tensor, count: int) -> Tensor:
-        """Return `count` actions like the data's for each state (B count, A); they are drawn, so bfloat16 will do."""
+        """Return `count` actions like the data's for each state (B count, A).
+
+        They are drawn, so bfloat16 will do.
+        """
         networks = self.config.networks
-        latents = self._normal(len(features) * count, networks.heads.latent).clamp(-LATENT_CLIP, LATENT_CLIP)
+        latents = self._normal(len(features) * count, networks.heads.latent).clamp(
+            -LATENT_CLIP, LATENT_CLIP
+        )
         precision = PRECISIONS[networks.encoder.precision]
         with torch.autocast(self.device.type, precision, enabled=precision is not torch.float32):
             return self.networks.vae.decode(features.repeat_interleave(count, 0), latents).float()
@@ -146,9 +183,15 @@ class BCQ:
 
     @torch.no_grad()
     def greedy(self, observation: Observation) -> Tensor:
-        """Return for each state the proposal with the highest value (B, A); the proposals are the same at each call."""
+        """Return for each state the proposal with the highest value (B, A).
+
+        The proposals are the same at each call.
+        """
         rng = np.random.default_rng(0)
-        latents = draw_latents(rng, ACTING_CANDIDATES, self.config.networks.heads.latent).to(self.device)
+        latents = draw_latents(rng, ACTING_CANDIDATES, self.config.networks.heads.latent).to(
+            self.device
+        )
+
         return best_actions(self.networks, observation.to(self.device), latents)
 
     # --- saving ---
@@ -167,13 +210,18 @@ class BCQ:
         return checkpoint.save(self._parts(), updates=self.updates)
 
     def restore(self, state: State) -> None:
-        """Continue from a state; DataError if it belongs to other shapes, and nothing is changed then."""
+        """Continue from a state.
+
+        DataError if it belongs to other shapes, and nothing is changed then.
+        """
         (self.updates,) = checkpoint.restore(self._parts(), state, "BCQ", "updates")
 
 
 def draw_latents(rng: np.random.Generator, count: int, size: int) -> Tensor:
     """Draw latents for acting (count, size) float32."""
-    return torch.from_numpy(np.clip(rng.standard_normal((count, size)), -LATENT_CLIP, LATENT_CLIP).astype(np.float32))
+    return torch.from_numpy(
+        np.clip(rng.standard_normal((count, size)), -LATENT_CLIP, LATENT_CLIP).astype(np.float32)
+    )
 
 
 @torch.no_grad()

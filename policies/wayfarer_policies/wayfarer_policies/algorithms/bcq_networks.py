@@ -1,7 +1,9 @@
-"""The networks of BCQ (Fujimoto et al. 2019) on image features; sizes are the authors' (docs/method.md: official BCQ).
+"""The networks of BCQ (Fujimoto et al. 2019) on image features.
 
-A variational autoencoder proposes actions like those in the data, a small perturbation moves them, twin critics value
-them. Latents are given from outside: the networks hold no randomness.
+Sizes are the authors' (docs/method.md: official BCQ).
+
+A variational autoencoder proposes actions like those in the data, a small perturbation moves them,
+twin critics value them. Latents are given from outside: the networks hold no randomness.
 """
 
 from collections.abc import Callable
@@ -14,7 +16,13 @@ from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_policies.algorithms import checkpoint
 from wayfarer_policies.algorithms.algorithm import Observation
 from wayfarer_policies.algorithms.checkpoint import State
-from wayfarer_policies.algorithms.networks import CriticHead, Encoder, EncoderConfig, dense, described
+from wayfarer_policies.algorithms.networks import (
+    CriticHead,
+    Encoder,
+    EncoderConfig,
+    dense,
+    described,
+)
 
 LATENT_CLIP = 0.5  # of latents drawn for acting: nearer to what the data's actions are encoded as
 _LOG_STD = (-4.0, 15.0)
@@ -33,9 +41,12 @@ class BCQHeads:
 
     def __post_init__(self) -> None:
         pairs = list(zip(self.action_low, self.action_high, strict=False))
-        if len(self.action_low) != len(self.action_high) or not all(low < high for low, high in pairs):
+        if len(self.action_low) != len(self.action_high) or not all(
+            low < high for low, high in pairs
+        ):
             raise ConfigError(
-                f"action bounds {self.action_low} and {self.action_high}: each low must be below its high"
+                f"action bounds {self.action_low} and {self.action_high}: each low must be below "
+                "its high"
             )
         if not 0.0 <= self.reach <= 2.0:
             raise ConfigError(f"reach is {self.reach}: it must lie in [0, 2]")
@@ -73,8 +84,12 @@ class ActionModel(_Bounded):
         self.mean, self.log_std = (nn.Linear(heads.vae[-1], heads.latent) for _ in range(2))
         self.decoder = dense([features + heads.latent, *heads.vae, actions])
 
-    def forward(self, features: Tensor, actions: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the actions as they come back (B, A), and mean and log std of their latents, each (B, L)."""
+    def forward(
+        self, features: Tensor, actions: Tensor, noise: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the actions as they come back (B, A), and mean and log std of their latents, each
+        (B, L).
+        """
         hidden = self.encoder(torch.cat([features, actions], dim=1))  # (B, H)
         mean, log_std = self.mean(hidden), self.log_std(hidden).clamp(*_LOG_STD)  # (B, L)
         return self.decode(features, mean + log_std.exp() * noise), mean, log_std
@@ -91,11 +106,18 @@ class PerturbationHead(_Bounded):
     def __init__(self, features: int, heads: BCQHeads) -> None:
         super().__init__(heads)
         self.reach = heads.reach
-        self.layers = dense([features + len(heads.action_low), *heads.perturbation, len(heads.action_low)])
+        self.layers = dense(
+            [features + len(heads.action_low), *heads.perturbation, len(heads.action_low)]
+        )
 
     def forward(self, features: Tensor, actions: Tensor) -> Tensor:
         """Return the moved actions within their bounds (B, A)."""
-        move = self.reach * self.half_range * torch.tanh(self.layers(torch.cat([features, actions], dim=1)))
+        move = (
+            self.reach
+            * self.half_range
+            * torch.tanh(self.layers(torch.cat([features, actions], dim=1)))
+        )
+
         return torch.clamp(actions + move, self.low, self.high)
 
 
@@ -119,15 +141,24 @@ class SharedBCQ(_Networks):
         self.encoder = Encoder(encoder)
 
     def features(self, observation: Observation, *readers: str) -> list[Tensor]:
-        """Return what each of the readers (of vae, q1, q2) reads of an observation, each (B, F): look once for all."""
+        """Return what each of the readers (of vae, q1, q2) reads of an observation, each (B, F).
+
+        Look once for all.
+        """
         return [self.encoder(observation)] * len(readers)
 
     def perturbation_features(self, observation: Observation, q1_features: Tensor) -> Tensor:  # noqa: ARG002
-        """Return what the perturbation reads (B, F): what Q1 sees. Its loss does not reach the encoder."""
+        """Return what the perturbation reads (B, F): what Q1 sees.
+
+        Its loss does not reach the encoder.
+        """
         return q1_features.detach()
 
     def perturbation_modules(self) -> list[nn.Module]:
-        """Return what the perturbation's loss trains: its head. The other losses train all the rest."""
+        """Return what the perturbation's loss trains: its head.
+
+        The other losses train all the rest.
+        """
         return [self.perturbation]
 
 
@@ -140,7 +171,10 @@ class SeparateBCQ(_Networks):
         self.perturbation_encoder = Encoder(encoder)
 
     def features(self, observation: Observation, *readers: str) -> list[Tensor]:
-        """Return what each of the readers (of vae, q1, q2) reads of an observation, each (B, F): look once for each."""
+        """Return what each of the readers (of vae, q1, q2) reads of an observation, each (B, F).
+
+        Look once for each.
+        """
         return [self.encoders[reader](observation) for reader in readers]
 
     def perturbation_features(self, observation: Observation, q1_features: Tensor) -> Tensor:  # noqa: ARG002
@@ -149,12 +183,18 @@ class SeparateBCQ(_Networks):
         return features
 
     def perturbation_modules(self) -> list[nn.Module]:
-        """Return what the perturbation's loss trains: its encoder and head. The other losses train all the rest."""
+        """Return what the perturbation's loss trains: its encoder and head.
+
+        The other losses train all the rest.
+        """
         return [self.perturbation_encoder, self.perturbation]
 
 
 BCQNetworks = SharedBCQ | SeparateBCQ
-BUILDS: dict[str, Callable[[EncoderConfig, BCQHeads], BCQNetworks]] = {"shared": SharedBCQ, "separate": SeparateBCQ}
+BUILDS: dict[str, Callable[[EncoderConfig, BCQHeads], BCQNetworks]] = {
+    "shared": SharedBCQ,
+    "separate": SeparateBCQ,
+}
 
 
 @dataclass(frozen=True)
@@ -175,20 +215,30 @@ class Description:
 
 
 def best_actions(networks: BCQNetworks, observation: Observation, latents: Tensor) -> Tensor:
-    """Return of N candidates, one for each latent (N, L), the one Q1 values most, for each state (B, A)."""
+    """Return of N candidates, one for each latent (N, L), the one Q1 values most, for each state
+    (B, A).
+    """
     count, size = len(latents), len(observation.pixels)
     vae, q1 = networks.features(observation, "vae", "q1")  # (B, F)
     moved = networks.perturbation_features(observation, q1).repeat_interleave(count, 0)  # (B N, F)
-    proposals = networks.vae.decode(vae.repeat_interleave(count, 0), latents.repeat(size, 1))  # (B N, A)
+
+    # (B N, A)
+    proposals = networks.vae.decode(vae.repeat_interleave(count, 0), latents.repeat(size, 1))
     candidates = networks.perturbation(moved, proposals)  # (B N, A)
     values = networks.q1(q1.repeat_interleave(count, 0), candidates).view(size, count)  # (B, N)
     chosen: Tensor = candidates.view(size, count, -1)[torch.arange(size), values.argmax(dim=1)]
+
     return chosen
 
 
 def networks_state(description: Description, networks: nn.Module) -> State:
     """Return weights that describe their own networks."""
-    values = {"encoders": description.encoders, "encoder": vars(description.encoder), "heads": vars(description.heads)}
+    values = {
+        "encoders": description.encoders,
+        "encoder": vars(description.encoder),
+        "heads": vars(description.heads),
+    }
+
     return State(networks.state_dict(), values)
 
 
@@ -196,8 +246,12 @@ def networks_of(state: State) -> BCQNetworks:
     """Build the networks of a state, for acting; DataError if it is not one of BCQ's."""
     try:
         encoder = EncoderConfig(**described(state.value("encoder")))
-        networks = Description(state.value("encoders"), encoder, BCQHeads(**described(state.value("heads")))).build()
+        networks = Description(
+            state.value("encoders"), encoder, BCQHeads(**described(state.value("heads")))
+        ).build()
     except (TypeError, AttributeError) as error:
         raise DataError(f"networks of BCQ described by another version ({error})") from error
+
     checkpoint.restore_module(networks, state, "networks of BCQ")
+
     return networks.requires_grad_(False)

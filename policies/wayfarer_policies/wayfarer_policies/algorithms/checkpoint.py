@@ -22,7 +22,10 @@ HEADER = "wayfarer"  # key of the JSON in the safetensors header
 
 @dataclass(frozen=True)
 class State:
-    """A part's whole state: named tensors and JSON values. Names of nested parts are joined with '/'."""
+    """A part's whole state: named tensors and JSON values.
+
+    Names of nested parts are joined with '/'.
+    """
 
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -31,18 +34,32 @@ class State:
     def join(cls, parts: Mapping[str, "State"]) -> Self:
         """Put the states of several parts into one."""
         return cls(
-            {f"{part}/{name}": tensor for part, state in parts.items() for name, tensor in state.tensors.items()},
-            {f"{part}/{name}": value for part, state in parts.items() for name, value in state.values.items()},
+            {
+                f"{part}/{name}": tensor
+                for part, state in parts.items()
+                for name, tensor in state.tensors.items()
+            },
+            {
+                f"{part}/{name}": value
+                for part, state in parts.items()
+                for name, value in state.values.items()
+            },
         )
 
     def part(self, name: str) -> "State":
         """Take one part out again; DataError if there is none of that name."""
         prefix = f"{name}/"
-        tensors = {key.removeprefix(prefix): t for key, t in self.tensors.items() if key.startswith(prefix)}
-        values = {key.removeprefix(prefix): v for key, v in self.values.items() if key.startswith(prefix)}
+        tensors = {
+            key.removeprefix(prefix): t for key, t in self.tensors.items() if key.startswith(prefix)
+        }
+        values = {
+            key.removeprefix(prefix): v for key, v in self.values.items() if key.startswith(prefix)
+        }
+
         if not tensors and not values:
             parts = sorted({key.split("/")[0] for key in (*self.tensors, *self.values)})
             raise DataError(f"the checkpoint has no part {name!r}; it has {parts}")
+
         return State(tensors, values)
 
     def value(self, name: str) -> Any:
@@ -65,22 +82,32 @@ def write(path: Path, kind: str, state: State) -> None:
 
 
 def read(path: Path, kind: str) -> State:
-    """Read a checkpoint; DataError if it is missing, cannot be read, is damaged or of another kind."""
+    """Read a checkpoint.
+
+    DataError if it is missing, cannot be read, is damaged or of another kind.
+    """
     if not path.exists():
         raise DataError(f"there is no checkpoint {path}")
+
     try:
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f"cannot read the checkpoint {path}: {error.strerror or error}") from error
+
     refuse_pointer(path, data)
+
     return from_bytes(data, kind, str(path))
 
 
 def to_bytes(kind: str, state: State) -> bytes:
     """Return a safetensors file's bytes, the JSON values in its header."""
-    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.tensors.items()}
+    tensors = {
+        name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.tensors.items()
+    }
     header = {"version": VERSION, "kind": kind, "values": dict(state.values)}
-    return safetensors.torch.save(tensors, {HEADER: json.dumps(header, sort_keys=True)})  # one key: stable bytes
+
+    # one key: stable bytes
+    return safetensors.torch.save(tensors, {HEADER: json.dumps(header, sort_keys=True)})
 
 
 def from_bytes(data: bytes, kind: str, origin: str = "weights") -> State:
@@ -91,9 +118,13 @@ def from_bytes(data: bytes, kind: str, origin: str = "weights") -> State:
         header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][HEADER])
         found, values = (header["version"], header["kind"]), dict(header["values"])
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise DataError(f"{origin}: not a Wayfarer safetensors file, or damaged ({error})") from error
+        raise DataError(
+            f"{origin}: not a Wayfarer safetensors file, or damaged ({error})"
+        ) from error
+
     if found != (VERSION, kind):
         raise DataError(f"{origin}: version and kind are {found}, expected {(VERSION, kind)}")
+
     return State(tensors, values)
 
 
@@ -134,16 +165,21 @@ def restore(parts: Mapping[str, Part], state: State, name: str, *counts: str) ->
     for key, part in parts.items():
         if isinstance(part, nn.Module):
             check_module(part, state.part(key), f"{name} {key}")
-    for key, part in sorted(parts.items(), key=lambda it: not isinstance(it[1], torch.optim.Optimizer)):
+
+    for key, part in sorted(
+        parts.items(), key=lambda it: not isinstance(it[1], torch.optim.Optimizer)
+    ):
         of = state.part(key)
         if isinstance(part, nn.Module):
             restore_module(part, of, f"{name} {key}")
-        elif isinstance(part, torch.optim.Optimizer):  # come first: they check what the networks' names do not tell
+        # come first: they check what the networks' names do not tell
+        elif isinstance(part, torch.optim.Optimizer):
             restore_optimizer(part, of, f"{name} {key}")
         elif isinstance(part, torch.Generator):
             restore_generator(part, of)
         else:
             restore_rng(part, of)
+
     return counted
 
 
@@ -156,17 +192,25 @@ def check_module(module: nn.Module, state: State, name: str) -> None:
     """Compare names, shapes and types; DataError naming the first tensor that does not fit."""
     own = module.state_dict()
     if missing := sorted(own.keys() ^ state.tensors.keys()):
-        raise DataError(f"{name}: another kind of network: {missing[0]!r} and {len(missing) - 1} more do not match")
+        raise DataError(
+            f"{name}: another kind of network: {missing[0]!r} and {len(missing) - 1} more do not "
+            "match"
+        )
+
     for key, tensor in own.items():
         given = state.tensors[key]
         if (given.shape, given.dtype) != (tensor.shape, tensor.dtype):
             raise DataError(
-                f"{name}: {key!r} is {given.dtype} {tuple(given.shape)}, expected {tensor.dtype} {tuple(tensor.shape)}"
+                f"{name}: {key!r} is {given.dtype} {tuple(given.shape)}, expected {tensor.dtype} "
+                f"{tuple(tensor.shape)}"
             )
 
 
 def restore_module(module: nn.Module, state: State, name: str) -> None:
-    """Load parameters and buffers after checking all of them; DataError leaves the module as it was."""
+    """Load parameters and buffers after checking all of them.
+
+    DataError leaves the module as it was.
+    """
     check_module(module, state, name)
     module.load_state_dict(dict(state.tensors))
 
@@ -174,7 +218,10 @@ def restore_module(module: nn.Module, state: State, name: str) -> None:
 def optimizer_state(optimizer: torch.optim.Optimizer) -> State:
     """Return an optimiser's moments and step counts."""
     moments = optimizer.state_dict()["state"]
-    tensors = {f"{index}.{key}": value for index, of in moments.items() for key, value in of.items()}
+    tensors = {
+        f"{index}.{key}": value for index, of in moments.items() for key, value in of.items()
+    }
+
     return State(tensors, {"kind": type(optimizer).__name__})
 
 
@@ -184,11 +231,15 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, state: State, name: str)
     for key, tensor in state.tensors.items():
         index, _, field_name = key.partition(".")
         moments.setdefault(int(index), {})[field_name] = tensor.clone()
+
     shapes = [tuple(p.shape) for group in optimizer.param_groups for p in group["params"]]
     found = {index: tuple(of["exp_avg"].shape) for index, of in moments.items()}
     if any(index >= len(shapes) or shapes[index] != shape for index, shape in found.items()):
         raise DataError(f"{name}: optimiser moments of another network: {found}, expected {shapes}")
-    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+
+    optimizer.load_state_dict(
+        {"state": moments, "param_groups": optimizer.state_dict()["param_groups"]}
+    )
 
 
 def generator_state(generator: torch.Generator) -> State:
@@ -214,4 +265,6 @@ def restore_rng(rng: np.random.Generator, state: State) -> None:
     try:
         rng.bit_generator.state = state.value("state")
     except (ValueError, TypeError, KeyError) as error:
-        raise DataError(f"this is not the state of a numpy {type(rng.bit_generator).__name__} ({error})") from error
+        raise DataError(
+            f"this is not the state of a numpy {type(rng.bit_generator).__name__} ({error})"
+        ) from error

@@ -47,8 +47,11 @@ class DDQN:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.network = QNetwork(config.encoder, config.actions, config.hidden).to(self.device)
+
         self.target = frozen_copy(self.network)
-        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate, fused=True)
+        self.optimizer = torch.optim.Adam(
+            self.network.parameters(), lr=config.learning_rate, fused=True
+        )
         self.guard = Guard()
         self.updates = 0
 
@@ -62,6 +65,7 @@ class DDQN:
         self.guard.step(self.optimizer, loss, "the DDQN loss")
         soft_update(self.target, self.network, self.config.tau)
         self.updates += 1
+
         return {"loss": loss.detach(), "q": q.detach().mean(), "td_target": td_target.mean()}
 
     def check(self) -> None:
@@ -74,10 +78,14 @@ class DDQN:
 
     @torch.no_grad()
     def td_target(self, batch: LabelledBatch) -> Tensor:
-        """Return r + gamma^n (1 - terminated) Q'(s', argmax_a Q(s', a)), s' n steps later. Truncation bootstraps."""
+        """Return r + gamma^n (1 - terminated) Q'(s', argmax_a Q(s', a)), s' n steps later.
+
+        Truncation bootstraps.
+        """
         best = self.network(batch.next_observations).argmax(dim=1, keepdim=True)  # (B, 1)
         next_q: Tensor = self.target(batch.next_observations).gather(1, best).squeeze(1)  # (B,)
-        return batch.rewards + batch.discounts(self.config.gamma) * (~batch.terminated) * next_q  # (B,)
+        # (B,)
+        return batch.rewards + batch.discounts(self.config.gamma) * (~batch.terminated) * next_q
 
     @torch.no_grad()
     def greedy(self, observation: Observation) -> Tensor:
@@ -95,5 +103,8 @@ class DDQN:
         return checkpoint.save(self._parts(), updates=self.updates)
 
     def restore(self, state: State) -> None:
-        """Continue from a state; DataError if it belongs to other shapes, and nothing is changed then."""
+        """Continue from a state.
+
+        DataError if it belongs to other shapes, and nothing is changed then.
+        """
         (self.updates,) = checkpoint.restore(self._parts(), state, "DDQN", "updates")

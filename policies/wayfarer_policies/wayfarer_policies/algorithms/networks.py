@@ -1,8 +1,9 @@
-"""Networks: an encoder of images, heads on its features, and how a learner's networks share encoders.
+"""Networks: an encoder of images, heads on its features, and how a learner's networks share
+encoders.
 
-Sizes are the authors' (docs/method.md): convolutions 32/8s4, 64/4s2, 64/3s1, dense 256, relu, no batch norm;
-actor 300-200 with tanh, critics 400-300; images divided by 255; the goal image lies behind the image on the
-channel axis.
+Sizes are the authors' (docs/method.md): convolutions 32/8s4, 64/4s2, 64/3s1, dense 256, relu, no
+batch norm; actor 300-200 with tanh, critics 400-300; images divided by 255; the goal image lies
+behind the image on the channel axis.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,19 +34,33 @@ class EncoderConfig:
     ee_position: bool = False  # also takes the end effector's position (3,) [m]; never an object's
     precision: str = "float32"  # of the convolutions; heads and losses are always float32
     goal_ee_position: bool = False  # and where it was in the goal image
-    box_low: tuple[float, float, float] = (-1.0, -1.0, -1.0)  # [m], base frame; positions are scaled so that the box
-    box_high: tuple[float, float, float] = (1.0, 1.0, 1.0)  # [m], base frame; from low to high spans -1 .. 1
-    layer_norm: bool = False  # layer normalisation and tanh behind the dense layer, in place of relu
+    # [m], base frame; positions are scaled so that the box
+    box_low: tuple[float, float, float] = (-1.0, -1.0, -1.0)
+    # [m], base frame; from low to high spans -1 .. 1
+    box_high: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    # layer normalisation and tanh behind the dense layer, in place of relu
+    layer_norm: bool = False
 
     def __post_init__(self) -> None:
-        if self.channels < 1 or self.features < 1 or len(self.filters) != 3 or min(self.filters) < 1:
-            raise ConfigError(f"channels, features and three filters must be at least 1, not {self}")
+        if (
+            self.channels < 1
+            or self.features < 1
+            or len(self.filters) != 3
+            or min(self.filters) < 1
+        ):
+            raise ConfigError(
+                f"channels, features and three filters must be at least 1, not {self}"
+            )
         if min(self.height, self.width) < 36:
-            raise ConfigError(f"images of {self.height}x{self.width} are too small to convolve: at least 36x36")
+            raise ConfigError(
+                f"images of {self.height}x{self.width} are too small to convolve: at least 36x36"
+            )
         if self.precision not in PRECISIONS:
             raise ConfigError(f"precision {self.precision!r}: choose from {sorted(PRECISIONS)}")
         if not all(low < high for low, high in zip(self.box_low, self.box_high, strict=True)):
-            raise ConfigError(f"box from {self.box_low} to {self.box_high}: each side must be longer than nothing")
+            raise ConfigError(
+                f"box from {self.box_low} to {self.box_high}: each side must be longer than nothing"
+            )
 
     @property
     def size(self) -> int:
@@ -54,7 +69,10 @@ class EncoderConfig:
 
 
 def fast_precision(device: str = "cpu") -> str:
-    """Return the precision that is faster here: bfloat16 where the hardware multiplies it, else float32."""
+    """Return the precision that is faster here.
+
+    Bfloat16 where the hardware multiplies it, else float32.
+    """
     if device.startswith("cuda"):
         return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
     return "bfloat16" if torch.cpu._is_avx512_bf16_supported() else "float32"
@@ -66,7 +84,11 @@ def auto_device() -> str:
 
 
 def convolutions(
-    channels: int, filters: Sequence[int], height: int, width: int, activation: Callable[[], nn.Module]
+    channels: int,
+    filters: Sequence[int],
+    height: int,
+    width: int,
+    activation: Callable[[], nn.Module],
 ) -> tuple[nn.Sequential, int]:
     """Return the DQN trunk (Mnih et al. 2015) and the number of features it flattens to."""
     first, second, third = filters
@@ -99,7 +121,9 @@ class Encoder(nn.Module):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.config = config
-        self.trunk, flat = convolutions(config.channels, config.filters, config.height, config.width, nn.ReLU)
+        self.trunk, flat = convolutions(
+            config.channels, config.filters, config.height, config.width, nn.ReLU
+        )
         self.dense = nn.Linear(flat, config.features)
         self.norm = nn.LayerNorm(config.features) if config.layer_norm else None
         self.dtype = PRECISIONS[config.precision]
@@ -107,9 +131,14 @@ class Encoder(nn.Module):
         self.register_buffer("high", torch.tensor(config.box_high), persistent=False)
 
     def forward(self, observation: Observation) -> Tensor:
-        """Return features (B, size) float32; DataError where the goal's position is needed and not there."""
+        """Return features (B, size) float32.
+
+        DataError where the goal's position is needed and not there.
+        """
         pixels = observation.pixels  # (B, C, H, W) uint8
-        with torch.autocast(pixels.device.type, self.dtype, enabled=self.dtype is not torch.float32):
+        with torch.autocast(
+            pixels.device.type, self.dtype, enabled=self.dtype is not torch.float32
+        ):
             features = self.dense(self.trunk(pixels.to(self.dtype).div_(255)))  # (B, features)
             features = torch.relu(features) if self.norm is None else features
 
@@ -120,10 +149,16 @@ class Encoder(nn.Module):
         parts = [features]
         if self.config.ee_position:
             parts.append(self._scaled(observation.ee_positions))
+
         if self.config.goal_ee_position:
             if observation.goal_ee_positions is None:
-                raise DataError("these networks need the end effector's position in the goal image: there is none")
+                raise DataError(
+                    "these networks need the end effector's position in the goal image: there is "
+                    "none"
+                )
+
             parts.append(self._scaled(observation.goal_ee_positions))
+
         return torch.cat(parts, dim=1) if len(parts) > 1 else features
 
     def _scaled(self, positions: Tensor) -> Tensor:
@@ -133,18 +168,24 @@ class Encoder(nn.Module):
 
 
 class PolicyHead(nn.Module):
-    """Features -> action between its bounds, which are buffers so that they travel with the weights."""
+    """Features -> action between its bounds, which are buffers so that they travel with the
+    weights.
+    """
 
     low: Tensor
     high: Tensor
 
-    def __init__(self, features: int, low: Sequence[float], high: Sequence[float], hidden: Sequence[int]) -> None:
+    def __init__(
+        self, features: int, low: Sequence[float], high: Sequence[float], hidden: Sequence[int]
+    ) -> None:
         super().__init__()
         self.layers = dense([features, *hidden, len(low)])
         self.register_buffer("low", torch.tensor(low, dtype=torch.float32))
         self.register_buffer("high", torch.tensor(high, dtype=torch.float32))
         if len(low) != len(high) or not bool((self.low < self.high).all()):
-            raise ConfigError(f"action bounds {tuple(low)} and {tuple(high)}: each low must be below its high")
+            raise ConfigError(
+                f"action bounds {tuple(low)} and {tuple(high)}: each low must be below its high"
+            )
 
     def forward(self, features: Tensor) -> Tensor:
         """Return actions (B, A) in [low, high]."""
@@ -216,7 +257,11 @@ class SharedEncoder(_Networks):
         features = self.encoder(observation)  # (B, F)
         return features, features
 
-    def actor_features(self, observation: Observation, critic_features: tuple[Tensor, Tensor]) -> Tensor:  # noqa: ARG002
+    def actor_features(
+        self,
+        observation: Observation,  # noqa: ARG002
+        critic_features: tuple[Tensor, Tensor],
+    ) -> Tensor:
         """Read what the critics saw; the actor's loss does not reach the encoder."""
         return critic_features[0].detach()
 
@@ -238,13 +283,19 @@ class SeparateEncoders(_Networks):
 
     def __init__(self, encoder: EncoderConfig, heads: Heads) -> None:
         super().__init__(encoder, heads)
-        self.actor_encoder, self.q1_encoder, self.q2_encoder = Encoder(encoder), Encoder(encoder), Encoder(encoder)
+        self.actor_encoder = Encoder(encoder)
+        self.q1_encoder = Encoder(encoder)
+        self.q2_encoder = Encoder(encoder)
 
     def critic_features(self, observation: Observation) -> tuple[Tensor, Tensor]:
         """Look twice."""
         return self.q1_encoder(observation), self.q2_encoder(observation)
 
-    def actor_features(self, observation: Observation, critic_features: tuple[Tensor, Tensor]) -> Tensor:  # noqa: ARG002
+    def actor_features(
+        self,
+        observation: Observation,
+        critic_features: tuple[Tensor, Tensor],  # noqa: ARG002
+    ) -> Tensor:
         """Look once more."""
         features: Tensor = self.actor_encoder(observation)
         return features
@@ -269,6 +320,7 @@ class QNetwork(nn.Module):
         super().__init__()
         if actions < 2:
             raise ConfigError(f"{actions} actions: at least 2 are needed")
+
         self.encoder = Encoder(encoder)
         self.head = dense([encoder.size, *hidden, actions])
         self.actions = actions
@@ -283,28 +335,42 @@ class QNetwork(nn.Module):
 
 
 def weights_to_bytes(actor: Actor) -> tuple[bytes, str]:
-    """Return a policy as safetensors bytes that describe their own network, and their SHA-256 hex digest."""
+    """Return a policy as safetensors bytes that describe their own network, and their SHA-256 hex
+    digest.
+    """
     own: dict[str, Any] = {"encoder": vars(actor.encoder.config), "heads": vars(actor.heads)}
     data = checkpoint.to_bytes("actor", State(actor.state_dict(), own))
     return data, checkpoint.digest(data)
 
 
 def weights_from_bytes(data: bytes, sha256: str) -> Actor:
-    """Build the policy anew; DataError if the bytes are not those the digest was made of, or not a policy's."""
+    """Build the policy anew.
+
+    DataError if the bytes are not those the digest was made of, or not a policy's.
+    """
     if checkpoint.digest(data) != sha256:
         raise DataError(f"weights: SHA-256 is {checkpoint.digest(data)}, announced was {sha256}")
+
     state = checkpoint.from_bytes(data, "actor")
     try:
         encoder = EncoderConfig(**described(state.value("encoder")))
         heads = Heads(**described(state.value("heads")))
     except (TypeError, AttributeError) as error:
         raise DataError(f"weights: described by another version ({error})") from error
+
     built = Encoder(encoder)
-    actor = Actor(built, PolicyHead(encoder.size, heads.action_low, heads.action_high, heads.actor), heads)
+    actor = Actor(
+        built, PolicyHead(encoder.size, heads.action_low, heads.action_high, heads.actor), heads
+    )
     checkpoint.restore_module(actor, state, "weights")
+
     return actor.requires_grad_(False)
 
 
 def described(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of a frozen dataclass that have been through JSON, which makes lists of tuples."""
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    """Return the fields of a frozen dataclass that have been through JSON, which makes lists of
+    tuples.
+    """
+    return {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+    }

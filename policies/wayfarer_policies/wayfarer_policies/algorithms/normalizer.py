@@ -5,7 +5,9 @@ from torch import Tensor, nn
 
 
 class RunningMoments(nn.Module):
-    """Mean and population variance of all values seen so far, per element of `shape` (Chan et al. 1979, eq. 1.5)."""
+    """Mean and population variance of all values seen so far, per element of `shape` (Chan et al.
+    1979, eq. 1.5).
+    """
 
     mean: Tensor
     spread: Tensor  # sum of squared distances from the mean
@@ -34,10 +36,16 @@ class RunningMoments(nn.Module):
 
 
 class Whitening(nn.Module):
-    """(x - mean) / std per element, clipped: RND's observation normalisation (Burda et al. 2018, section 2.4)."""
+    """(x - mean) / std per element, clipped.
+
+    RND's observation normalisation (Burda et al. 2018, section 2.4).
+    """
 
     def __init__(self, shape: tuple[int, ...], clip: float = 5.0, floor: float = 1.0) -> None:
-        """`floor` is the least std that counts, in the unit of the values: 1 grey level keeps still pixels finite."""
+        """`floor` is the least std that counts, in the unit of the values.
+
+        1 grey level keeps still pixels finite.
+        """
         super().__init__()
         self.moments = RunningMoments(shape)
         self.clip, self.floor = clip, floor
@@ -52,4 +60,5 @@ class Whitening(nn.Module):
             return values.float().div_(127.5).sub_(1.0)
         std = self.moments.std.clamp(min=self.floor)
         scale, shift = std.reciprocal().float(), (-self.moments.mean / std).float()
+
         return torch.addcmul(shift, values.float(), scale).clamp_(-self.clip, self.clip)

@@ -1,8 +1,10 @@
-"""Random network distillation (Burda et al. 2018): novel is what a trained network fails to predict of a fixed one.
+"""Random network distillation (Burda et al. 2018).
+
+Novel is what a trained network fails to predict of a fixed one.
 
 Sizes are the authors' (docs/method.md): leaky relu convolutions, target dense 512, predictor dense
-512-512-512, orthogonal weights with gain sqrt(2), whitened input clipped to +-5, Adam 1e-4, 4 epochs in
-batches of 500 over the last images.
+512-512-512, orthogonal weights with gain sqrt(2), whitened input clipped to +-5, Adam 1e-4, 4
+epochs in batches of 500 over the last images.
 """
 
 import math
@@ -39,7 +41,8 @@ class RNDConfig:
     batch: int = 500
     precision: str = "float32"  # of the convolutions
     seed: int = 0
-    whitening: str = "fits"  # when the images' statistics are updated: by each fit, or by each episode (see `see`)
+    # when the images' statistics are updated: by each fit, or by each episode (see `see`)
+    whitening: str = "fits"
 
     def __post_init__(self) -> None:
         positive("learning_rate", self.learning_rate)
@@ -57,15 +60,24 @@ class _Embedding(nn.Module):
 
     def __init__(self, config: RNDConfig, layers: int) -> None:
         super().__init__()
-        self.trunk, flat = convolutions(config.channels, config.filters, config.height, config.width, nn.LeakyReLU)
+        self.trunk, flat = convolutions(
+            config.channels, config.filters, config.height, config.width, nn.LeakyReLU
+        )
         self.dense = dense([flat, *[config.features] * layers])
         self.dtype = PRECISIONS[config.precision]
 
     def forward(self, whitened: Tensor) -> Tensor:
-        """Return embeddings (B, features) float32; the dense layers keep the precision that small errors need."""
-        with torch.autocast(whitened.device.type, self.dtype, enabled=self.dtype is not torch.float32):
+        """Return embeddings (B, features) float32.
+
+        The dense layers keep the precision that small errors need.
+        """
+        with torch.autocast(
+            whitened.device.type, self.dtype, enabled=self.dtype is not torch.float32
+        ):
             features = self.trunk(whitened)  # (B, flat)
+
         embedding: Tensor = self.dense(features.float())
+
         return embedding
 
 
@@ -74,21 +86,34 @@ class RND:
 
     def __init__(self, config: RNDConfig, device: str = "cpu") -> None:
         self.config, self.device = config, torch.device(device)
-        self.generator = torch.Generator().manual_seed(config.seed)  # weights, then the order of images in `fit`
-        self.target = self._orthogonal(_Embedding(config, layers=1)).to(self.device).requires_grad_(False)
+
+        # weights, then the order of images in `fit`
+        self.generator = torch.Generator().manual_seed(config.seed)
+        self.target = (
+            self._orthogonal(_Embedding(config, layers=1)).to(self.device).requires_grad_(False)
+        )
         self.predictor = self._orthogonal(_Embedding(config, layers=3)).to(self.device)
-        self.whitening = Whitening((config.channels, config.height, config.width), config.clip).to(self.device)
-        self.optimizer = torch.optim.Adam(self.predictor.parameters(), lr=config.learning_rate, fused=True)
+        self.whitening = Whitening((config.channels, config.height, config.width), config.clip).to(
+            self.device
+        )
+        self.optimizer = torch.optim.Adam(
+            self.predictor.parameters(), lr=config.learning_rate, fused=True
+        )
         self.guard = Guard()
         self.fits = 0
-        self.seen_until = -1  # number of the last episode that the statistics hold, where episodes are their measure
-        self._lock = threading.Lock()  # overlapped learning scores images while another thread may fit
+
+        # number of the last episode that the statistics hold, where episodes are their measure
+        self.seen_until = -1
+
+        # overlapped learning scores images while another thread may fit
+        self._lock = threading.Lock()
 
     def _orthogonal(self, module: _Embedding) -> _Embedding:
         for layer in module.modules():
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 nn.init.orthogonal_(layer.weight, math.sqrt(2), generator=self.generator)
                 layer.bias.data.zero_() if layer.bias is not None else None
+
         return module
 
     @torch.no_grad()
@@ -114,12 +139,16 @@ class RND:
         return whitened.to(self.target.dtype)  # half the memory where the convolutions are bfloat16
 
     def see(self, images: NDArray[np.uint8] | Tensor, episodes: NDArray[np.int64]) -> None:
-        """Take images (B, C, H, W) of episodes (B,) into the statistics, each episode once; where fits do: nothing.
+        """Take images (B, C, H, W) of episodes (B,) into the statistics, each episode once.
 
-        Episodes come in the order of their numbers. What is seen anew after a restart is what was not saved.
+        Where fits do: nothing.
+
+        Episodes come in the order of their numbers. What is seen anew after a restart is what was
+        not saved.
         """
         if self.config.whitening != "episodes":
             return
+
         frames = torch.as_tensor(self._checked(images))
         with self._lock:
             for number in np.unique(episodes[episodes > self.seen_until]).tolist():
@@ -130,16 +159,21 @@ class RND:
         """Train the predictor on these images (B, C, H, W); return the mean loss of each epoch."""
         if epochs < 1:
             raise ConfigError(f"epochs is {epochs}: it must be at least 1")
+
         chunks = torch.split(torch.as_tensor(self._checked(images)), CHUNK)
         with self._lock:
             if self.config.whitening == "fits":
                 for chunk in chunks:
                     self.whitening.update(chunk.to(self.device))
+
             with torch.no_grad():  # neither changes while the predictor learns
                 whitened = torch.cat([self._whiten(chunk) for chunk in chunks])  # (B, C, H, W)
-                embedded = torch.cat([self.target(chunk) for chunk in torch.split(whitened, CHUNK)])  # (B, features)
+                # (B, features)
+                embedded = torch.cat([self.target(chunk) for chunk in torch.split(whitened, CHUNK)])
+
             losses = [self._epoch(whitened, embedded) for _ in range(epochs)]
             self.fits += 1
+
         return losses
 
     def _epoch(self, whitened: Tensor, embedded: Tensor) -> float:
@@ -149,13 +183,18 @@ class RND:
             loss = self._errors(whitened[places], embedded[places]).mean()
             self.guard.step(self.optimizer, loss, "the RND loss")
             total += loss.detach() * len(places)
+
         self.guard.check()
+
         return float(total) / len(whitened)
 
     def _checked(self, images: NDArray[np.uint8] | Tensor) -> NDArray[np.uint8] | Tensor:
         shape = (self.config.channels, self.config.height, self.config.width)
         if len(images) == 0 or tuple(images.shape[1:]) != shape:
-            raise DataError(f"images have the shape {tuple(images.shape)}, expected at least one of {shape}")
+            raise DataError(
+                f"images have the shape {tuple(images.shape)}, expected at least one of {shape}"
+            )
+
         return images
 
     # --- saving ---
@@ -166,12 +205,20 @@ class RND:
 
     def state(self) -> State:
         """Return weights, statistics, optimiser and generator."""
-        own = State({"generator": self.generator.get_state()}, {"fits": self.fits, "seen_until": self.seen_until})
+        own = State(
+            {"generator": self.generator.get_state()},
+            {"fits": self.fits, "seen_until": self.seen_until},
+        )
+
         return State.join({**checkpoint.states(self._parts()), "self": own})
 
     def restore(self, state: State) -> None:
-        """Continue from a state; DataError if it is another network's, and nothing is changed then."""
+        """Continue from a state.
+
+        DataError if it is another network's, and nothing is changed then.
+        """
         (self.fits,) = checkpoint.restore(self._parts(), state, "RND", "fits")
         own = state.part("self")
         self.generator.set_state(own.tensors["generator"])
-        self.seen_until = int(own.values.get("seen_until", -1))  # not saved by earlier versions, whose measure are fits
+        # not saved by earlier versions, whose measure are fits
+        self.seen_until = int(own.values.get("seen_until", -1))

@@ -1,4 +1,6 @@
-"""TD3 from images (Fujimoto et al. 2018, Algorithm 1), with the authors' constants (docs/method.md)."""
+"""TD3 from images (Fujimoto et al. 2018, Algorithm 1), with the authors' constants
+(docs/method.md).
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,7 +22,13 @@ from wayfarer_policies.algorithms.algorithm import (
     within,
 )
 from wayfarer_policies.algorithms.checkpoint import Part, State
-from wayfarer_policies.algorithms.networks import Actor, EncoderConfig, Heads, SeparateEncoders, SharedEncoder
+from wayfarer_policies.algorithms.networks import (
+    Actor,
+    EncoderConfig,
+    Heads,
+    SeparateEncoders,
+    SharedEncoder,
+)
 
 Networks = SharedEncoder | SeparateEncoders
 
@@ -42,7 +50,8 @@ class TD3Config:
     policy_delay: int = 2  # critic updates for each of the actor
     critic_learning_rate: float = 1e-4  # of the encoder, too, where it is shared
     actor_learning_rate: float = 1e-4
-    action_penalty: float = 0.0  # weight of the mean squared action before its tanh, which saturates without it
+    # weight of the mean squared action before its tanh, which saturates without it
+    action_penalty: float = 0.0
     actor_start: int = 0  # updates of the critics before the actor's first
     seed: int = 0
 
@@ -72,8 +81,11 @@ class TD3:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.networks = build(config.encoder, config.heads).to(self.device)
+
         self.target = frozen_copy(self.networks)
-        self.critic_optimizer = self._adam(self.networks.critic_modules(), config.critic_learning_rate)
+        self.critic_optimizer = self._adam(
+            self.networks.critic_modules(), config.critic_learning_rate
+        )
         self.actor_optimizer = self._adam(self.networks.actor_modules(), config.actor_learning_rate)
         self.generator = torch.Generator(self.device).manual_seed(config.seed)  # target noise
         self.guard = Guard()
@@ -96,12 +108,15 @@ class TD3:
 
         self.updates += 1
         metrics = {"critic_loss": critic_loss, "q": q1.mean(), "td_target": td_target.mean()}
+
         if self.updates % self.config.policy_delay == 0:
             if self.updates > self.config.actor_start:
                 actor_loss = self._actor_loss(batch.observations, features)
                 self.guard.step(self.actor_optimizer, actor_loss, "the actor loss")
                 metrics["actor_loss"] = actor_loss
+
             soft_update(self.target, self.networks, self.config.tau)
+
         return {name: value.detach() for name, value in metrics.items()}
 
     def _actor_loss(self, observations: Observation, features: tuple[Tensor, Tensor]) -> Tensor:
@@ -111,6 +126,7 @@ class TD3:
         loss: Tensor = -self.networks.q1(features[0].detach(), policy.squash(unbounded)).mean()
         if self.config.action_penalty:
             loss = loss + self.config.action_penalty * unbounded.square().mean()
+
         return loss
 
     def check(self) -> None:
@@ -119,7 +135,8 @@ class TD3:
 
     @torch.no_grad()
     def td_target(self, batch: LabelledBatch) -> Tensor:
-        """Return r + gamma^n (1 - terminated) min(Q1', Q2')(s', pi'(s') + clipped noise) for s' n steps later.
+        """Return r + gamma^n (1 - terminated) min(Q1', Q2')(s', pi'(s') + clipped noise) for s' n
+        steps later.
 
         A truncated step bootstraps: only the time ended there.
         """
@@ -127,11 +144,20 @@ class TD3:
         policy = self.target.policy
         action = policy(self.target.actor_features(batch.next_observations, features))  # (B, A)
         reach = (policy.high - policy.low) / 2
-        noise = torch.randn(action.shape, generator=self.generator, device=self.device) * self.config.target_noise
+        noise = (
+            torch.randn(action.shape, generator=self.generator, device=self.device)
+            * self.config.target_noise
+        )
         noise = noise.clamp(-self.config.target_noise_clip, self.config.target_noise_clip) * reach
         action = torch.clamp(action + noise, policy.low, policy.high)  # (B, A)
-        next_q = torch.minimum(self.target.q1(features[0], action), self.target.q2(features[1], action))  # (B,)
-        return batch.rewards + batch.discounts(self.config.gamma) * (~batch.terminated) * next_q  # (B,)
+
+        # (B,)
+        next_q = torch.minimum(
+            self.target.q1(features[0], action), self.target.q2(features[1], action)
+        )
+
+        # (B,)
+        return batch.rewards + batch.discounts(self.config.gamma) * (~batch.terminated) * next_q
 
     @torch.no_grad()
     def greedy(self, observation: Observation) -> Tensor:
@@ -143,11 +169,12 @@ class TD3:
     def probe(self, batch: LabelledBatch) -> dict[str, float]:
         """Return what tells a live policy from a dead one, on a batch.
 
-        saturated: share of action components beyond 0.95 of their range, where tanh passes hardly any gradient.
-        spread: standard deviation of each action component over the batch, mean over components [half ranges].
-        q_spread: standard deviation of Q1 over 16 uniformly random actions for one state, mean over states.
-        towards_goal: share of action components whose sign is that of the way from the end effector to where it was in
-        the goal image, for goals more than 8 cm away along that axis; only where both positions are known.
+        saturated: share of action components beyond 0.95 of their range, where tanh passes hardly
+        any gradient. spread: standard deviation of each action component over the batch, mean over
+        components [half ranges]. q_spread: standard deviation of Q1 over 16 uniformly random
+        actions for one state, mean over states. towards_goal: share of action components whose sign
+        is that of the way from the end effector to where it was in the goal image, for goals more
+        than 8 cm away along that axis; only where both positions are known.
         """
         batch = batch.to(self.device)
         seen, policy = batch.observations, self.networks.policy
@@ -159,19 +186,29 @@ class TD3:
 
         size, tried = len(scaled), _PROBED_ACTIONS
         generator = torch.Generator(self.device).manual_seed(self.config.seed)
-        drawn = torch.rand(size * tried, scaled.shape[1], generator=generator, device=self.device)  # (B 16, A)
-        values = self.networks.q1(features[0].repeat_interleave(tried, 0), policy.low + 2 * reach * drawn)  # (B 16,)
+
+        # (B 16, A)
+        drawn = torch.rand(size * tried, scaled.shape[1], generator=generator, device=self.device)
+
+        # (B 16,)
+        values = self.networks.q1(
+            features[0].repeat_interleave(tried, 0), policy.low + 2 * reach * drawn
+        )
 
         found = {
             "saturated": float((scaled.abs() > SATURATED).float().mean()),
             "spread": float(scaled.std(dim=0).mean()),
             "q_spread": float(values.view(size, tried).std(dim=1).mean()),
         }
+
         if seen.goal_ee_positions is not None:
             way = seen.goal_ee_positions - seen.ee_positions  # (B, 3) [m]
             far = way.abs() > _FAR
             if bool(far.any()):
-                found["towards_goal"] = float((scaled[far].sign() == way[far].sign()).float().mean())
+                found["towards_goal"] = float(
+                    (scaled[far].sign() == way[far].sign()).float().mean()
+                )
+
         return found
 
     def actor(self) -> Actor:
@@ -194,5 +231,8 @@ class TD3:
         return checkpoint.save(self._parts(), updates=self.updates)
 
     def restore(self, state: State) -> None:
-        """Continue from a state; DataError if it belongs to other shapes, and nothing is changed then."""
+        """Continue from a state.
+
+        DataError if it belongs to other shapes, and nothing is changed then.
+        """
         (self.updates,) = checkpoint.restore(self._parts(), state, "TD3", "updates")

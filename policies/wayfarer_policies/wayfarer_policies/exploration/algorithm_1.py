@@ -1,8 +1,11 @@
-"""Algorithm 1 (docs/method.md), written once: in one process and over ROS the same lines walk both loops.
+"""Algorithm 1 (docs/method.md), written once.
 
-Four collaborators stand behind small protocols; a method is a choice of them, never a flag in here. Every call may
-block for minutes (a robot moves, another process learns) and may raise: what is stored stays stored, and starting
-again continues where the store ends. Each collaborator keeps its own state on disk (see `learners.Checkpointed`).
+In one process and over ROS the same lines walk both loops.
+
+Four collaborators stand behind small protocols; a method is a choice of them, never a flag in here.
+Every call may block for minutes (a robot moves, another process learns) and may raise: what is
+stored stays stored, and starting again continues where the store ends. Each collaborator keeps its
+own state on disk (see `learners.Checkpointed`).
 """
 
 from collections.abc import Callable, Iterator
@@ -67,14 +70,20 @@ class Novelty(Protocol[S_contra, G_co, W_contra]):
         """Number of `fit` calls made for this run, those before a restart included."""
 
     def select_goal(self, store: S_contra) -> G_co | None:
-        """Choose the next goal; None for a method without goals, or before there is anything to choose from."""
+        """Choose the next goal.
+
+        None for a method without goals, or before there is anything to choose from.
+        """
 
     def fit(self, images: W_contra, epochs: int) -> dict[str, float]:
         """Learn what is known by now."""
 
 
 class CountedStore:
-    """A store whose episodes were safe on disk before they are added: adding is counting, `last` names them."""
+    """A store whose episodes were safe on disk before they are added.
+
+    Adding is counting, `last` names them.
+    """
 
     def __init__(self, finished: int) -> None:
         self.episodes = finished
@@ -104,12 +113,16 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True)
 class Progress:
-    """What the observer is told, when a stage begins. In the overlapped schedule LEARNED comes from another thread."""
+    """What the observer is told, when a stage begins.
+
+    In the overlapped schedule LEARNED comes from another thread.
+    """
 
     stage: Stage
     cycle: int
     episode: int
-    detail: Any = None  # the goal for ACTING, the episode for STORING, metrics for LEARNED and FITTED
+    # the goal for ACTING, the episode for STORING, metrics for LEARNED and FITTED
+    detail: Any = None
 
 
 Observer = Callable[[Progress], None]
@@ -117,7 +130,10 @@ Observer = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class Schedule:
-    """Episodes of T steps in cycles of M; K epochs of novelty after each cycle (Table I: 150 cycles)."""
+    """Episodes of T steps in cycles of M.
+
+    K epochs of novelty after each cycle (Table I: 150 cycles).
+    """
 
     episodes: int = 1500  # N M; the last cycle may be a short one
     episodes_per_cycle: int = 10  # M
@@ -152,7 +168,10 @@ class LearningSchedule(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None: ...
 
 
@@ -170,13 +189,19 @@ class Sequential:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         """Nothing to end."""
 
 
 class Overlapped:
-    """Learn while the next episode runs; its end waits for the learner, which is so never more than one behind."""
+    """Learn while the next episode runs.
+
+    Its end waits for the learner, which is so never more than one behind.
+    """
 
     def __init__(self) -> None:
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="learning")
@@ -197,7 +222,10 @@ class Overlapped:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         """Let learning end; its error counts unless there is another already."""
         self._worker.shutdown(wait=True)
@@ -238,8 +266,10 @@ def explore(
             tell(Progress(Stage.STORING, cycle, episode, outcome))
             store.add(outcome)
             pace.start(partial(learn, cycle, episode))
+
             if schedule.cycle_ends(episode):
                 fit(cycle, episode)
+
     tell(Progress(Stage.DONE, schedule.episodes // schedule.episodes_per_cycle, schedule.episodes))
 
 
@@ -251,7 +281,10 @@ def _catch_up(
     learn: Callable[[int, int], None],
     fit: Callable[[int, int], None],
 ) -> None:
-    """Do what a killed run stored the data for but had not learned yet: at most one episode, unless state was lost."""
+    """Do what a killed run stored the data for but had not learned yet.
+
+    At most one episode, unless state was lost.
+    """
     for episode in range(learner.episodes_learned, store.episodes):
         learn(episode // schedule.episodes_per_cycle, episode)
     for cycle in range(novelty.cycles_fitted, store.episodes // schedule.episodes_per_cycle):

@@ -1,4 +1,7 @@
-"""Which stored image to set out for: the Novelty of Algorithm 1, in process. Methods differ in `choose` alone."""
+"""Which stored image to set out for: the Novelty of Algorithm 1, in process.
+
+Methods differ in `choose` alone.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +17,8 @@ from wayfarer_policies.algorithms import checkpoint
 from wayfarer_policies.algorithms.checkpoint import State
 from wayfarer_policies.algorithms.rnd import RND
 
-Choose = Callable[[NDArray[np.float32], np.random.Generator], int]  # novelties (B,) -> place of the goal
+# novelties (B,) -> place of the goal
+Choose = Callable[[NDArray[np.float32], np.random.Generator], int]
 
 
 @dataclass(frozen=True)
@@ -54,14 +58,20 @@ def any_one(novelties: NDArray[np.float32], rng: np.random.Generator) -> int:
     return int(rng.integers(len(novelties)))
 
 
-CHOICES: dict[str, Choose] = {"max": most_novel, "random": any_one, "min": least_novel}  # of novelty/select_goal
+# of novelty/select_goal
+CHOICES: dict[str, Choose] = {"max": most_novel, "random": any_one, "min": least_novel}
 
 
 def choice(name: str, top_share: float = 0.0) -> Choose:
-    """Look up a choice by its name; ConfigError lists them. `max` with a share draws from the most novel ones."""
+    """Look up a choice by its name; ConfigError lists them.
+
+    `max` with a share draws from the most novel ones.
+    """
     if name not in CHOICES:
         raise ConfigError(f"goal choice {name!r}: choose from {sorted(CHOICES)}")
-    return partial(among_most_novel, top_share) if name == "max" and top_share > 0.0 else CHOICES[name]
+    return (
+        partial(among_most_novel, top_share) if name == "max" and top_share > 0.0 else CHOICES[name]
+    )
 
 
 def select(rnd: RND, candidates: Images, choose: Choose, rng: np.random.Generator) -> Goal:
@@ -69,7 +79,9 @@ def select(rnd: RND, candidates: Images, choose: Choose, rng: np.random.Generato
     novelties = rnd.novelty(candidates.frames)  # (B,)
     if not np.isfinite(novelties).all():
         raise DataError("a novelty is not finite: the RND weights are damaged")
+
     place = choose(novelties, rng)
+
     return Goal(
         image=np.array(candidates.frames[place]),
         ee_position=np.array(candidates.ee_positions[place], np.float64),
@@ -80,10 +92,15 @@ def select(rnd: RND, candidates: Images, choose: Choose, rng: np.random.Generato
 
 
 class ImageNovelty:
-    """RND on the store's images; goals by `choose` from |R'| = `candidates` images drawn at random."""
+    """RND on the store's images.
+
+    Goals by `choose` from |R'| = `candidates` images drawn at random.
+    """
 
     def __init__(self, rnd: RND, choose: Choose, candidates: int, seed: int) -> None:
-        """Draws depend on the seed and on the number of stored episodes alone, so that a restart repeats them."""
+        """Draws depend on the seed and on the number of stored episodes alone, so that a restart
+        repeats them.
+        """
         if candidates < 1:
             raise ConfigError(f"candidates is {candidates}: it must be at least 1")
         self.rnd, self.choose, self.candidates, self.seed = rnd, choose, candidates, seed
@@ -97,11 +114,14 @@ class ImageNovelty:
         """Choose the next goal; None before the first episode."""
         if store.transitions == 0:
             return None
+
         if self.rnd.config.whitening == "episodes":
             news = store.images_after(self.rnd.seen_until)
             if len(news.frames):
                 self.rnd.see(news.frames, news.episodes)
+
         rng = np.random.default_rng([self.seed, store.episodes])
+
         return select(self.rnd, store.sample_images(self.candidates, rng), self.choose, rng)
 
     def fit(self, images: Images, epochs: int) -> dict[str, float]:

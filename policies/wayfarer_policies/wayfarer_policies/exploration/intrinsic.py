@@ -1,4 +1,7 @@
-"""The vanilla `rnd` method: no goals, the novelty of the next image is the reward (Burda et al. 2018, section 2.4)."""
+"""The vanilla `rnd` method.
+
+No goals, the novelty of the next image is the reward (Burda et al. 2018, section 2.4).
+"""
 
 import numpy as np
 import torch
@@ -13,7 +16,9 @@ from wayfarer_policies.algorithms.rnd import RND
 
 
 class IntrinsicReward:
-    """Reward = novelty of s' divided by the running standard deviation of the discounted sum of novelties."""
+    """Reward = novelty of s' divided by the running standard deviation of the discounted sum of
+    novelties.
+    """
 
     def __init__(self, rnd: RND, gamma: float = 0.99) -> None:
         within("gamma", gamma, 0.0, 1.0)
@@ -23,17 +28,21 @@ class IntrinsicReward:
         self._scale = torch.ones(())
 
     def prepare(self, store: Replay) -> None:
-        """Take the last episode's novelties into the scale of the reward, in the order they were met."""
+        """Take the last episode's novelties into the scale of the reward, in the order they were
+        met.
+        """
         returns = []
         for novelty in self.rnd.novelty(store.last_images(1).frames):
             self.running_return = self.gamma * self.running_return + float(novelty)
             returns.append(self.running_return)
+
         self.returns.update(torch.tensor(returns))
         self._scale = self.returns.std.clamp(min=1e-8).float()
 
     def label(self, batch: Batch, store: Replay, rng: np.random.Generator) -> LabelledBatch:  # noqa: ARG002
         """Return (s, a, r, s', done)."""
         novelty = self.rnd.scores(batch.next_states)  # (B,)
+
         return LabelledBatch(
             observations=Observation(batch.states, batch.ee_positions),
             actions=batch.actions,
@@ -50,7 +59,10 @@ class IntrinsicReward:
     def restore(self, state: State) -> None:
         """Continue from a state; DataError if it is one of goals."""
         if state.value("labels") != "novelty":
-            raise DataError(f"the checkpoint learned from {state.value('labels')}, this method from novelty")
+            raise DataError(
+                f"the checkpoint learned from {state.value('labels')}, this method from novelty"
+            )
+
         checkpoint.restore_module(self.returns, State(state.tensors), "intrinsic reward")
         self.running_return = float(state.value("running_return"))
         self._scale = self.returns.std.clamp(min=1e-8).float()

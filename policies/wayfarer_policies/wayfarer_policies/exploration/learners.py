@@ -1,4 +1,7 @@
-"""The Learner of Algorithm 1, in process: an algorithm, the labels it learns from, and the batches it draws."""
+"""The Learner of Algorithm 1, in process.
+
+An algorithm, the labels it learns from, and the batches it draws.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +19,8 @@ from wayfarer_policies.algorithms.checkpoint import State
 from wayfarer_policies.algorithms.rnd import RND
 
 BATCH = 100  # the authors' batch size
-_CHECK_EVERY = 50  # updates between two looks at whether all is finite: each look waits for the device
+# updates between two looks at whether all is finite: each look waits for the device
+_CHECK_EVERY = 50
 _PROBE = 256  # observations that the policy is looked at with
 
 
@@ -49,42 +53,57 @@ class ReplayLearner:
     ) -> None:
         if batch_size < 1:
             raise ConfigError(f"batch_size is {batch_size}: it must be at least 1")
+
         positive("updates_per_step", updates_per_step)
         self.algorithm, self.labels, self.batch_size = algorithm, labels, batch_size
         self.updates_per_step = updates_per_step
         self.rng = np.random.default_rng(seed)
         self.episodes_learned = 0
 
-    def update(self, store: Replay, steps: int, progress: Callable[[int], None] = lambda _: None) -> dict[str, float]:
-        """Make updates for `steps` steps of the robot; return the means of their metrics, and a probe of the policy.
+    def update(
+        self, store: Replay, steps: int, progress: Callable[[int], None] = lambda _: None
+    ) -> dict[str, float]:
+        """Make updates for `steps` steps of the robot.
+
+        Return the means of their metrics, and a probe of the policy.
 
         `progress` hears the number made so far. LearningError where an update was not finite.
         """
         collected: dict[str, list[Tensor]] = {}
         self.labels.prepare(store)
         updates = max(1, round(steps * self.updates_per_step))
+
         for update in range(updates):
             batch = store.sample(self.batch_size, self.rng)
             metrics = self.algorithm.update(self.labels.label(batch, store, self.rng))
             for name, value in metrics.items():
                 collected.setdefault(name, []).append(value)
+
             if update % _CHECK_EVERY == 0:
                 self.algorithm.check()
+
             progress(update + 1)
+
         self.algorithm.check()
 
         self.episodes_learned += 1
-        means = {name: float(torch.stack(values).double().mean()) for name, values in collected.items()}
+        means = {
+            name: float(torch.stack(values).double().mean()) for name, values in collected.items()
+        }
+
         return means | {f"policy/{name}": value for name, value in self._probe(store).items()}
 
     def _probe(self, store: Replay) -> dict[str, float]:
-        """Look at the policy on a batch of its own, whose draw changes nothing of what is learned."""
+        """Look at the policy on a batch of its own, whose draw changes nothing of what is
+        learned.
+        """
         rng = np.random.default_rng([_PROBE, self.episodes_learned])
         return self.algorithm.probe(self.labels.label(store.sample(_PROBE, rng), store, rng))
 
     def state(self) -> State:
         """Return the algorithm's, the labels' and the draws' state."""
         own = State({}, {"episodes_learned": self.episodes_learned})
+
         return State.join(
             {
                 "algorithm": self.algorithm.state(),
@@ -117,9 +136,16 @@ class Checkpointed:
     """A learner that is on disk whenever it has learned, and continues from there."""
 
     def __init__(
-        self, learner: ReplayLearner, path: Path, rnd: RND | None = None, rnd_file: Path | None = None
+        self,
+        learner: ReplayLearner,
+        path: Path,
+        rnd: RND | None = None,
+        rnd_file: Path | None = None,
     ) -> None:
-        """`rnd` is what its labels ask; before each update it becomes the novelty's, if that has left its file."""
+        """`rnd` is what its labels ask.
+
+        Before each update it becomes the novelty's, if that has left its file.
+        """
         self.learner, self.path = learner, path
         self._rnd, self._rnd_file = rnd, rnd_file
 
@@ -138,4 +164,5 @@ class Checkpointed:
 
         metrics = self.learner.update(store, steps, **options)
         checkpoint.write(self.path, "learner", self.learner.state())
+
         return metrics

@@ -1,4 +1,7 @@
-"""The methods of the paper as choices of parts: who acts, which goal, where the reward comes from."""
+"""The methods of the paper as choices of parts.
+
+Who acts, which goal, where the reward comes from.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -32,9 +35,11 @@ class Method:
 
     policy: str  # of POLICIES
     goal_choice: str = ""  # of goals.CHOICES; "": no goals
-    labels: MakeLabels | None = None  # where the learner's rewards come from; None: nothing is learned
+    # where the learner's rewards come from; None: nothing is learned
+    labels: MakeLabels | None = None
     explores: bool = True  # whether it acts to gather data, or as well as it can
-    by_hand: bool = False  # a person acts: an episode begins at their word, and not without their device
+    # a person acts: an episode begins at their word, and not without their device
+    by_hand: bool = False
 
     @property
     def learns(self) -> bool:
@@ -81,14 +86,18 @@ def make_rnd(seed: int, device: str, options: NoveltyOptions = _NOT_FITTED) -> R
         seed=seed,
         whitening=options.whitening,
     )
+
     return RND(config, device)
 
 
-def make_learner(name: str, seed: int, device: str, rnd: RND, options: LearnerOptions) -> ReplayLearner:
+def make_learner(
+    name: str, seed: int, device: str, rnd: RND, options: LearnerOptions
+) -> ReplayLearner:
     """Build the learner of a method that learns, at the authors' sizes with one shared encoder."""
     chosen = method(name)
     if chosen.labels is None:
         raise ConfigError(f"method {name!r} learns nothing")
+
     with_goals = bool(chosen.goal_choice)
     encoder = EncoderConfig(
         channels=6 if with_goals else 3,
@@ -110,6 +119,7 @@ def make_learner(name: str, seed: int, device: str, rnd: RND, options: LearnerOp
     )
     algorithm = TD3(config, SharedEncoder, device)
     labels = chosen.labels(rnd, options)
+
     return ReplayLearner(algorithm, labels, seed=seed, updates_per_step=options.updates_per_step)
 
 
@@ -121,7 +131,8 @@ class Making:
     checkpoint: str = "none"  # file of the one learned offline
     sha256: str = ANY  # what that file must be
     device: str = "cpu"
-    external: ExternalOptions = field(default_factory=ExternalOptions)  # for the one in another process
+    # for the one in another process
+    external: ExternalOptions = field(default_factory=ExternalOptions)
 
 
 POLICIES: dict[str, Callable[[Making], Policy]] = {
@@ -135,7 +146,10 @@ POLICIES: dict[str, Callable[[Making], Policy]] = {
 
 
 def make_policy(name: str, told: Making) -> Policy:
-    """Return a policy by its name. ConfigError lists the names; DataError where the checkpoint is not one."""
+    """Return a policy by its name.
+
+    ConfigError lists the names; DataError where the checkpoint is not one.
+    """
     if name not in POLICIES:
         raise ConfigError(f"policy {name!r}: choose from {', '.join(POLICIES)}")
     return POLICIES[name](told)

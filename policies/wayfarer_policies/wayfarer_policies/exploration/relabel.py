@@ -1,7 +1,9 @@
-"""Goals drawn anew for every batch from the future of the same episode (docs/method.md, Algorithm 1, step 3).
+"""Goals drawn anew for every batch from the future of the same episode (docs/method.md, Algorithm
+1, step 3).
 
-Unlike HER's relabelling once and for all, a transition meets another goal each time it is drawn. The value then is a
-negative number of steps to the goal: reward -1 until the goal is reached, and nothing after it.
+Unlike HER's relabelling once and for all, a transition meets another goal each time it is drawn.
+The value then is a negative number of steps to the goal: reward -1 until the goal is reached, and
+nothing after it.
 """
 
 from dataclasses import dataclass
@@ -25,7 +27,8 @@ class Reached(Protocol):
     """When does an observation count as the goal."""
 
     def __call__(self, rows: Ints, goal_rows: Ints, pixels: Tensor) -> Tensor:
-        """Compare rows (B,) with the goals', or images with the goals behind them, pixels (B, 2C, H, W).
+        """Compare rows (B,) with the goals', or images with the goals behind them, pixels (B, 2C,
+        H, W).
 
         Returns bool (B,) where the pixels are.
         """
@@ -44,7 +47,8 @@ class SameStep:
 class ImageDistance:
     """The goal is reached at its own step and wherever the image is near enough to it.
 
-    0.0 asks for equal pixels, the authors' test: right in a world without noise, never true on a camera.
+    0.0 asks for equal pixels, the authors' test: right in a world without noise, never true on a
+    camera.
     """
 
     threshold: float  # [grey levels], mean absolute difference over all pixels and channels
@@ -56,8 +60,10 @@ class ImageDistance:
         """Compare the images."""
         frames, goal_frames = pixels.chunk(2, dim=1)  # (B, C, H, W) each, views
         larger, smaller = torch.maximum(frames, goal_frames), torch.minimum(frames, goal_frames)
-        distance = (larger - smaller).flatten(1).sum(dim=1, dtype=torch.int64) / frames[0].numel()  # (B,)
+        # (B,)
+        distance = (larger - smaller).flatten(1).sum(dim=1, dtype=torch.int64) / frames[0].numel()
         same = torch.from_numpy(rows == goal_rows).to(pixels.device)
+
         return same | (distance <= self.threshold)
 
 
@@ -74,9 +80,12 @@ class Nearness:
 
 
 class FutureGoals:
-    """Label a batch with goals: g uniform over s_tau .. s_T of the same episode, s_tau itself with probability p.
+    """Label a batch with goals: g uniform over s_tau ..
 
-    A share of them may be drawn near in time instead, and rewards may be summed over several steps (n-step returns).
+    S_T of the same episode, s_tau itself with probability p.
+
+    A share of them may be drawn near in time instead, and rewards may be summed over several steps
+    (n-step returns).
     """
 
     def __init__(
@@ -98,7 +107,10 @@ class FutureGoals:
         """Nothing has to be known beforehand."""
 
     def label(self, batch: Batch, store: FrameStore, rng: np.random.Generator) -> LabelledBatch:
-        """Return ((s, g), a, r, (s', g), done). What is small is done by numpy, whose calls cost less than torch's."""
+        """Return ((s, g), a, r, (s', g), done).
+
+        What is small is done by numpy, whose calls cost less than torch's.
+        """
         rows = batch.rows.numpy()  # (B,)
         goal_rows = self._goals(store, rows, rng)  # (B,)
         spans = self._spans(store, rows, goal_rows)  # (B,)
@@ -108,11 +120,14 @@ class FutureGoals:
         next_is_goal = self.reached(rows + spans, goal_rows, next_pixels)  # g = s'
         positions = store.column("ee_positions")  # (rows, 3) [m]
         goal_positions = torch.from_numpy(positions[goal_rows])  # (B, 3) [m]
+
         return LabelledBatch(
             observations=Observation(pixels, batch.ee_positions, goal_positions),
             actions=batch.actions,
             rewards=torch.where(is_goal, _REACHED, self._costs(spans).to(is_goal.device)),
-            next_observations=Observation(next_pixels, torch.from_numpy(positions[rows + spans]), goal_positions),
+            next_observations=Observation(
+                next_pixels, torch.from_numpy(positions[rows + spans]), goal_positions
+            ),
             terminated=is_goal | next_is_goal,  # the world's own end says nothing about this goal
             spans=None if self.lookahead == 1 else torch.from_numpy(spans),
         )
@@ -125,14 +140,20 @@ class FutureGoals:
             goal_rows = np.where(rng.random(len(rows)) < self.near.share, near, goal_rows)
 
         itself = rng.random(len(rows)) < self.self_goals  # (B,)
+
         return np.where(itself, rows, goal_rows)
 
     def _spans(self, store: FrameStore, rows: Ints, goal_rows: Ints) -> Ints:
-        """Return how many steps of reward are summed (B,): `lookahead`, less at the goal or before a lost step."""
+        """Return how many steps of reward are summed (B,).
+
+        `lookahead`, less at the goal or before a lost step.
+        """
         if self.lookahead == 1:
             return np.ones(len(rows), dtype=np.int64)
-        to_goal = np.maximum(goal_rows - rows, 1)  # (B,): a goal that is s itself ends after its own step
+        # (B,): a goal that is s itself ends after its own step
+        to_goal = np.maximum(goal_rows - rows, 1)
         spans: Ints = np.minimum(store.index.run_length(rows, self.lookahead), to_goal)
+
         return spans
 
     def _costs(self, spans: Ints) -> Tensor:
@@ -147,4 +168,6 @@ class FutureGoals:
     def restore(self, state: State) -> None:
         """Check that the state is one of goals."""
         if state.value("labels") != "goals":
-            raise DataError(f"the checkpoint learned from {state.value('labels')}, this method from goals")
+            raise DataError(
+                f"the checkpoint learned from {state.value('labels')}, this method from goals"
+            )

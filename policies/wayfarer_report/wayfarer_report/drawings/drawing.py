@@ -1,6 +1,9 @@
-"""Figures as SVG that stands inside a page: ink follows the page's text colour, and nothing foreign is ever parsed.
+"""Figures as SVG that stands inside a page.
 
-Only words of ours go into a figure; what comes from a bag or run.yaml is told in HTML, escaped, beside it.
+Ink follows the page's text colour, and nothing foreign is ever parsed.
+
+Only words of ours go into a figure; what comes from a bag or run.yaml is told in HTML, escaped,
+beside it.
 """
 
 import base64
@@ -20,7 +23,18 @@ from PIL import Image
 from wayfarer_core.errors import DataError
 
 INK = "#010203"  # stands for the page's text colour until the SVG is written
-PALETTE = ("#3b82f6", "#f97316", "#10b981", "#a855f7", "#ef4444", "#06b6d4", "#d4a017", "#ec4899", "#84cc16", "#8b8b8b")
+PALETTE = (
+    "#3b82f6",
+    "#f97316",
+    "#10b981",
+    "#a855f7",
+    "#ef4444",
+    "#06b6d4",
+    "#d4a017",
+    "#ec4899",
+    "#84cc16",
+    "#8b8b8b",
+)
 _METHODS = ("goal", "rnd", "random", "goal-min", "goal-random", "goal, robot hidden")
 FACE_COLOURS = {
     "white": "#f4f4f4",
@@ -61,7 +75,10 @@ def colour(place: int) -> str:
 
 
 def method_colour(name: str) -> str:
-    """Return the colour of a method: the same in every figure of the paper. A variant has its method's."""
+    """Return the colour of a method: the same in every figure of the paper.
+
+    A variant has its method's.
+    """
     known = name if name in _METHODS else name.partition(",")[0]
     return PALETTE[_METHODS.index(known)] if known in _METHODS else PALETTE[-1]
 
@@ -72,7 +89,9 @@ def letter(place: int) -> str:
 
 
 @contextmanager
-def figure(rows: int = 1, columns: int = 1, width: float = 7.2, height: float = 2.8) -> Iterator["Drawing"]:
+def figure(
+    rows: int = 1, columns: int = 1, width: float = 7.2, height: float = 2.8
+) -> Iterator["Drawing"]:
     """Give a figure of rows x columns panels, `width` x `height` inches, in the house style."""
     with mpl.rc_context(_STYLE):
         made = Figure(figsize=(width, height), layout="constrained")
@@ -87,15 +106,22 @@ class Drawing:
         self.figure, self.panels = made, panels
 
     def svg(self, name: str) -> str:
-        """Return the figure as an <svg> element; `name` keeps its ids apart from those of other figures."""
+        """Return the figure as an <svg> element.
+
+        `name` keeps its ids apart from those of other figures.
+        """
         target = io.StringIO()
         with mpl.rc_context({"svg.hashsalt": name, "savefig.dpi": 160}):
             self.figure.savefig(target, format="svg", metadata={"Date": None, "Creator": None})
+
         text = target.getvalue()
         text = text[text.index("<svg") :]
         text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
-        text = re.sub(r'<g id="[^"]*"', "<g", text)  # figure_1, axes_1: the same in every figure of the page
+
+        # figure_1, axes_1: the same in every figure of the page
+        text = re.sub(r'<g id="[^"]*"', "<g", text)
         text = re.sub(r'\s(width|height)="[\d.]+pt"', "", text, count=2)
+
         return text.replace(INK, "currentColor").strip()
 
     def png(self, out: Path) -> Path:
@@ -104,18 +130,27 @@ class Drawing:
             self.figure.savefig(out, dpi=130, facecolor="white")
         except OSError as error:
             raise DataError(f"cannot write {out}: {error.strerror}") from error
+
         return out
 
 
-def mosaic_uri(images: list[NDArray[np.uint8]], columns: int, gap: int = 2, quality: int = 88) -> tuple[str, int, int]:
-    """Put images of one size (H, W, 3) beside and below each other; return a WebP data URI, and its size in pixels."""
+def mosaic_uri(
+    images: list[NDArray[np.uint8]], columns: int, gap: int = 2, quality: int = 88
+) -> tuple[str, int, int]:
+    """Put images of one size (H, W, 3) beside and below each other.
+
+    Return a WebP data URI, and its size in pixels.
+    """
     height, width, _ = images[0].shape
     rows = -(-len(images) // columns)
     sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), 127, np.uint8)
+
     for place, image in enumerate(images):
         top, left = place // columns * (height + gap), place % columns * (width + gap)
         sheet[top : top + height, left : left + width] = image
+
     target = io.BytesIO()
     Image.fromarray(sheet).save(target, format="WEBP", quality=quality)
     uri = "data:image/webp;base64," + base64.b64encode(target.getvalue()).decode()
+
     return uri, sheet.shape[1], sheet.shape[0]

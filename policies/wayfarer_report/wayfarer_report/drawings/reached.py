@@ -18,14 +18,20 @@ _GAP, _NAMES = 4, 18  # [pixels] between the pictures of a film, and above them
 
 @dataclass(frozen=True)
 class Ending:
-    """What a policy saw in the end, and how far the end effector was from where it was in the goal image."""
+    """What a policy saw in the end, and how far the end effector was from where it was in the goal
+    image.
+    """
 
     image: Picture
     distance: float  # [m]
 
 
-def draw_reached(goals: Sequence[Picture], endings: Mapping[str, Sequence[Ending]], out: Path) -> Path:
-    """Draw goals in the upper row, below each what every policy (by its name) came to; return `out`.
+def draw_reached(
+    goals: Sequence[Picture], endings: Mapping[str, Sequence[Ending]], out: Path
+) -> Path:
+    """Draw goals in the upper row, below each what every policy (by its name) came to.
+
+    Return `out`.
 
     Raises DataError where it cannot be written.
     """
@@ -38,6 +44,7 @@ def draw_reached(goals: Sequence[Picture], endings: Mapping[str, Sequence[Ending
 
         for axis, image in zip(panels[0], goals, strict=True):
             axis.imshow(image)
+
         panels[0][0].set_ylabel("goal")
 
         for row, (name, of) in zip(panels[1:], endings.items(), strict=True):
@@ -45,11 +52,15 @@ def draw_reached(goals: Sequence[Picture], endings: Mapping[str, Sequence[Ending
             for axis, ending in zip(row, of, strict=True):
                 axis.imshow(ending.image)
                 axis.set_xlabel(f"{100 * ending.distance:.0f} cm", fontsize=8)
+
         return drawing.png(out)
 
 
 def most_telling(images: Sequence[Picture], count: int) -> list[int]:
-    """Return the places of those images that differ most from what is usual, in their order: they show the arm."""
+    """Return the places of those images that differ most from what is usual, in their order.
+
+    They show the arm.
+    """
     stack = np.stack(images).astype(np.float32)  # (N, H, W, 3)
     unusual = np.abs(stack - np.median(stack, axis=0)).mean(axis=(1, 2, 3))  # (N,)
     return sorted(np.argsort(-unusual, kind="stable")[:count].tolist())
@@ -61,17 +72,33 @@ def write_movie(frames: Sequence[Picture], out: Path, rate: float) -> Path:
     Raises DataError where it cannot be written.
     """
     sample = Image.fromarray(np.concatenate(frames[:: max(1, len(frames) // 8)]))
-    palette = sample.quantize(256, Image.Quantize.FASTOCTREE)  # the others drop the cube's few coloured pixels
-    images = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+
+    # the others drop the cube's few coloured pixels
+    palette = sample.quantize(256, Image.Quantize.FASTOCTREE)
+    images = [
+        Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE)
+        for frame in frames
+    ]
+
     try:
-        images[0].save(out, save_all=True, append_images=images[1:], duration=round(1000 / rate), loop=0, optimize=True)
+        images[0].save(
+            out,
+            save_all=True,
+            append_images=images[1:],
+            duration=round(1000 / rate),
+            loop=0,
+            optimize=True,
+        )
     except OSError as error:
         raise DataError(f"cannot write {out}: {error.strerror}") from error
+
     return out
 
 
 def side_by_side(scene: Picture, goal: Picture) -> Picture:
-    """Return the goal, enlarged to the scene's height, to the left of the scene (H, W, 3), each under its name."""
+    """Return the goal, enlarged to the scene's height, to the left of the scene (H, W, 3), each
+    under its name.
+    """
     height = scene.shape[0]
     enlarged = np.asarray(Image.fromarray(goal).resize((height, height), Image.Resampling.NEAREST))
     between = np.full((height, _GAP, 3), 255, np.uint8)
@@ -81,4 +108,5 @@ def side_by_side(scene: Picture, goal: Picture) -> Picture:
     draw = ImageDraw.Draw(names)
     draw.text((4, 3), "goal image", "black")
     draw.text((height + _GAP + 4, 3), "camera", "black")
+
     return np.concatenate([np.asarray(names), pictures])

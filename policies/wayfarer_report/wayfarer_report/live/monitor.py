@@ -1,6 +1,9 @@
-"""What a finished episode came to: how near its goal, how new its images, how much of the world is covered by now.
+"""What a finished episode came to.
 
-For curves only: what policy, learner and novelty see does not pass through here, and so the truth may be looked at.
+How near its goal, how new its images, how much of the world is covered by now.
+
+For curves only: what policy, learner and novelty see does not pass through here, and so the truth
+may be looked at.
 """
 
 from pathlib import Path
@@ -24,22 +27,38 @@ class Monitor:
 
     def __init__(self, run: Path) -> None:
         self._run = run
-        self._cube = np.empty((0, 2), np.int16)  # (n, axes) cells of the table in which its centre has been
-        self._ee = np.empty((0, 3), np.int16)  # (n, axes) cells of the workspace in which the end effector has been
+
+        # (n, axes) cells of the table in which its centre has been
+        self._cube = np.empty((0, 2), np.int16)
+
+        # (n, axes) cells of the workspace in which the end effector has been
+        self._ee = np.empty((0, 3), np.int16)
         self._looked_at: set[str] = set()  # names of files
         self._rnd: RND | None = None
         self._rnd_of = -1  # ns, time of change of the checkpoint it holds
 
     def figures(self, file: str, goal: str) -> dict[str, float]:
-        """Return figures of a closed file of the run by their names; `goal` is "" or "episode/step"."""
+        """Return figures of a closed file of the run by their names.
+
+        `goal` is "" or "episode/step".
+        """
         directory = RunDirectory(self._run)
         for path in directory.episodes().values():
             if path.name not in self._looked_at and path.name != file:
                 self._cover(path, read_episode(path, with_images=False))
+
         episode = read_episode(self._run / file)
         self._cover(self._run / file, episode)
-        found = {"coverage/end_effector_cells": float(len(self._ee)), "coverage/cube_cells": float(len(self._cube))}
-        return found | self._novelties(episode) | (self._distances(directory, episode, goal) if goal else {})
+        found = {
+            "coverage/end_effector_cells": float(len(self._ee)),
+            "coverage/cube_cells": float(len(self._cube)),
+        }
+
+        return (
+            found
+            | self._novelties(episode)
+            | (self._distances(directory, episode, goal) if goal else {})
+        )
 
     def _cover(self, path: Path, episode: Episode) -> None:
         self._looked_at.add(path.name)
@@ -52,31 +71,45 @@ class Monitor:
         file = novelty_file(self._run)
         if not file.exists() or not episode.seen.any():
             return {}
+
         self._rnd = self._rnd or make_rnd(0, "cpu")
         if (changed := file.stat().st_mtime_ns) != self._rnd_of:
             self._rnd.restore(checkpoint.read(file, "novelty"))
             self._rnd_of = changed
+
         frames = channels_first(episode.images[episode.seen])  # (B, C, H, W)
         novelties = self._rnd.novelty(frames)
-        return {"novelty/reached_mean": float(novelties.mean()), "novelty/reached_max": float(novelties.max())}
+
+        return {
+            "novelty/reached_mean": float(novelties.mean()),
+            "novelty/reached_max": float(novelties.max()),
+        }
 
     def _distances(self, directory: RunDirectory, episode: Episode, goal: str) -> dict[str, float]:
-        """Return how far the episode's last observation was from the goal's: grey levels, and metres."""
+        """Return how far the episode's last observation was from the goal's.
+
+        Grey levels, and metres.
+        """
         number, step = (int(word) for word in goal.split("/"))
         path = directory.episodes().get(number)
         if path is None or not episode.seen[-1]:
             return {}
+
         stored = read_episode(path)
         if step > stored.steps:
             raise DataError(f"goal {goal} lies behind the end of {path}")
+
         there, here = stored.images[step].astype(float), episode.images[-1].astype(float)
         found = {
             "goal_distance/image": float(np.abs(there - here).mean()),
-            "goal_distance/end_effector": float(np.linalg.norm(stored.ee_positions[step] - episode.ee_positions[-1])),
+            "goal_distance/end_effector": float(
+                np.linalg.norm(stored.ee_positions[step] - episode.ee_positions[-1])
+            ),
         }
         if stored.object_poses is not None and episode.object_poses is not None:
             between = stored.object_poses[step, :3] - episode.object_poses[-1, :3]
             found["goal_distance/cube"] = float(np.linalg.norm(between))
+
         return found
 
 

@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping
 
-SATURATED = "policy/saturated"  # of a learner's metrics: share of the policy's outputs that are at their bounds
+# of a learner's metrics: share of the policy's outputs that are at their bounds
+SATURATED = "policy/saturated"
 _DEAD = 0.95
 _EPISODES = 3
 
 
 class PolicyWatch:
-    """Warns once, when nearly all outputs of the policy have been at their bounds for some episodes.
+    """Warns once, when nearly all outputs of the policy have been at their bounds for some
+    episodes.
 
-    Such a policy does the same whatever it sees, and its gradient is gone: it does not recover by itself.
+    Such a policy does the same whatever it sees, and its gradient is gone: it does not recover by
+    itself.
     """
 
     def __init__(self) -> None:
@@ -18,7 +21,10 @@ class PolicyWatch:
         self._warned = False
 
     def warning(self, metrics: Mapping[str, float]) -> str:
-        """Hear the metrics of an episode's updates; return what the user must know, mostly nothing."""
+        """Hear the metrics of an episode's updates.
+
+        Return what the user must know, mostly nothing.
+        """
         saturated = metrics.get(SATURATED)
         if saturated is None:
             return ""
@@ -26,11 +32,14 @@ class PolicyWatch:
         self._dead_for = self._dead_for + 1 if saturated > _DEAD else 0
         if self._dead_for < _EPISODES or self._warned:
             return ""
+
         self._warned = True
+
         return (
-            f"the policy is dead: {100 * saturated:.0f} % of its outputs have been at their bounds for "
-            f"{_EPISODES} episodes, so it does the same whatever it sees. Begin a new run with --recipe practical, or "
-            "with a larger learner.action_penalty and actor_start (docs/explore.md)"
+            f"the policy is dead: {100 * saturated:.0f} % of its outputs have been at their "
+            f"bounds for {_EPISODES} episodes, so it does the same whatever it sees. Begin a new "
+            "run with --recipe practical, or with a larger learner.action_penalty and "
+            "actor_start (docs/explore.md)"
         )
 
 

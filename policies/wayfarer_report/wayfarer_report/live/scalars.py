@@ -1,4 +1,7 @@
-"""Writes what Algorithm 1 tells of itself for TensorBoard: losses, values, novelty, distances, coverage, rates."""
+"""Writes what Algorithm 1 tells of itself for TensorBoard.
+
+Losses, values, novelty, distances, coverage, rates.
+"""
 
 import time
 from pathlib import Path
@@ -23,7 +26,10 @@ class Scalars:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._writer.close()
 

@@ -1,4 +1,7 @@
-"""Everything a report shows of one run, read from its bags in one go. Opening a run changes nothing in it."""
+"""Everything a report shows of one run, read from its bags in one go.
+
+Opening a run changes nothing in it.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -16,7 +19,14 @@ from wayfarer_bags.metadata import summarise
 from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_core import names
 from wayfarer_core.errors import ConfigError, DataError
-from wayfarer_offline.pose_labels import TRACKER, TRUTH, Tracker, TrackerOf, calibrated_tracker, tracked
+from wayfarer_offline.pose_labels import (
+    TRACKER,
+    TRUTH,
+    Tracker,
+    TrackerOf,
+    calibrated_tracker,
+    tracked,
+)
 
 from wayfarer_report.numbers.records import EpisodeRecord, Frame, GoalPictures, RunRecord
 
@@ -40,31 +50,46 @@ class _Bags:
     torn: list[Path]
 
 
-def read_run(path: Path, on_progress: OnProgress = quiet, tracker_of: TrackerOf = calibrated_tracker) -> RunRecord:
+def read_run(
+    path: Path, on_progress: OnProgress = quiet, tracker_of: TrackerOf = calibrated_tracker
+) -> RunRecord:
     """Read a run, or another recorder's bag, whole. `tell` hears of files read.
 
-    Where nobody recorded the cube, the tracker of the run's camera says where it was. Raises DataError where `path` is
-    neither, or damaged.
+    Where nobody recorded the cube, the tracker of the run's camera says where it was. Raises
+    DataError where `path` is neither, or damaged.
     """
-    bags = _of_bag(ForeignBag(path)) if ForeignBag.holds(path) else _of_run(RunDirectory(path), on_progress)
-    every = max(1, -(-bags.counts.get(names.OBSERVATION_IMAGE, 0) // SAMPLE))  # of so many observations, one is kept
-    tracker, blind = (None, "") if bags.counts.get(names.OBJECT_POSE) else _tracker(path, tracker_of)
+    bags = (
+        _of_bag(ForeignBag(path))
+        if ForeignBag.holds(path)
+        else _of_run(RunDirectory(path), on_progress)
+    )
+
+    # of so many observations, one is kept
+    every = max(1, -(-bags.counts.get(names.OBSERVATION_IMAGE, 0) // SAMPLE))
+    tracker, blind = (
+        (None, "") if bags.counts.get(names.OBJECT_POSE) else _tracker(path, tracker_of)
+    )
     records: list[EpisodeRecord] = []
     frames: list[Frame] = []
     before = 0
+
     for episode in bags.episodes:
         records.append(_record(episode, tracker))
         kept = [k for k in range(-before % every, len(episode.seen), every) if episode.seen[k]]
-        if not frames or frames[0].pixels.shape == episode.images.shape[1:]:  # one size can be judged together
+        # one size can be judged together
+        if not frames or frames[0].pixels.shape == episode.images.shape[1:]:
             frames += [Frame(episode.info.number, k, episode.images[k].copy()) for k in kept]
         before += len(episode.seen)
+
     return RunRecord(
         path=path,
         description=bags.description,
         episodes=records,
         frames=frames,
         goals=_goals(bags.files, records),
-        size_bytes=sum(f.stat().st_size for f in (path.iterdir() if path.is_dir() else [path]) if f.is_file()),
+        size_bytes=sum(
+            f.stat().st_size for f in (path.iterdir() if path.is_dir() else [path]) if f.is_file()
+        ),
         torn=[_torn(file) for file in bags.torn],
         poses_from=TRUTH if tracker is None else TRACKER,
         blind=blind,
@@ -75,8 +100,20 @@ def _of_run(run: RunDirectory, on_progress: OnProgress) -> _Bags:
     files = run.episodes()
     counts: Counter[str] = Counter()
     for file in files.values():
-        counts.update({contract_name(topic): count for topic, (_, _, count) in summarise(file).channels.items()})
-    return _Bags(counts, _told(files.values(), on_progress), run.description(), files, list(run.torn().values()))
+        counts.update(
+            {
+                contract_name(topic): count
+                for topic, (_, _, count) in summarise(file).channels.items()
+            }
+        )
+
+    return _Bags(
+        counts,
+        _told(files.values(), on_progress),
+        run.description(),
+        files,
+        list(run.torn().values()),
+    )
 
 
 def _told(files: Collection[Path], on_progress: OnProgress) -> Iterator[Episode]:
@@ -93,9 +130,14 @@ def _tracker(path: Path, tracker_of: TrackerOf) -> tuple[Tracker | None, str]:
     """Return the tracker, or why there is none."""
     try:
         tracker = tracker_of(path)
-    except ConfigError as error:  # a run from another machine can be looked at without its calibration
+    # a run from another machine can be looked at without its calibration
+    except ConfigError as error:
         return None, str(error)
-    return tracker, "" if tracker is not None else "run.yaml names no camera calibration for the cube tracker"
+
+    return (
+        tracker,
+        "" if tracker is not None else "run.yaml names no camera calibration for the cube tracker",
+    )
 
 
 def _record(episode: Episode, tracker: Tracker | None) -> EpisodeRecord:
@@ -105,6 +147,7 @@ def _record(episode: Episode, tracker: Tracker | None) -> EpisodeRecord:
     both = (asked > 0) & (answered >= asked)
     times = np.concatenate([episode.observed_at, answered])
     times = times[times > 0]
+
     return EpisodeRecord(
         info=episode.info,
         stamps=episode.stamps,
@@ -121,18 +164,25 @@ def _record(episode: Episode, tracker: Tracker | None) -> EpisodeRecord:
 
 
 def _goals(files: dict[int, Path], records: Sequence[EpisodeRecord]) -> list[GoalPictures]:
-    """Return the pictures of at most GOALS goals, evenly spread; a goal whose episode is gone has none."""
+    """Return the pictures of at most GOALS goals, evenly spread.
+
+    A goal whose episode is gone has none.
+    """
     with_goal = [record.info for record in records if _place(record.info.goal) is not None]
     chosen = (
-        [with_goal[k] for k in np.unique(np.linspace(0, len(with_goal) - 1, GOALS).astype(int))] if with_goal else []
+        [with_goal[k] for k in np.unique(np.linspace(0, len(with_goal) - 1, GOALS).astype(int))]
+        if with_goal
+        else []
     )
     pictures = []
+
     for info in chosen:
         episode, step = _place(info.goal) or (0, 0)
         goal = _pixels(files.get(episode), step)
         if goal is not None:
             final = _pixels(files[info.number], info.steps)
             pictures.append(GoalPictures(info.number, info.goal, info.goal_novelty, goal, final))
+
     return pictures
 
 

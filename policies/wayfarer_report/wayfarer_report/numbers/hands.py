@@ -33,14 +33,27 @@ class Hands:
         found: list[Stretch] = []
         for number, sources in episodes:
             by_hand = np.concatenate([[False], sources == ActionSource.HUMAN, [False]])
-            edges = np.flatnonzero(np.diff(by_hand)).tolist()  # a stretch begins, and ends, by turns
-            found += [Stretch(number, a, b - 1) for k, (a, b) in enumerate(pairwise(edges)) if k % 2 == 0]
+            # a stretch begins, and ends, by turns
+            edges = np.flatnonzero(np.diff(by_hand)).tolist()
+            found += [
+                Stretch(number, a, b - 1) for k, (a, b) in enumerate(pairwise(edges)) if k % 2 == 0
+            ]
+
         return cls(sum(of.last - of.first + 1 for of in found), found)
 
     def in_words(self, steps: int) -> str:
         """Say it, of so many steps in all."""
         if not self.stretches:
             return "none"
+
         places = ", ".join(f"{of.episode}/{of.first} to {of.last}" for of in self.stretches[:_TOLD])
-        more = f" and {len(self.stretches) - _TOLD} stretches more" if len(self.stretches) > _TOLD else ""
-        return f"{self.steps} of {steps} ({100 * self.steps / max(steps, 1):.1f} %): episode/steps {places}{more}"
+        more = (
+            f" and {len(self.stretches) - _TOLD} stretches more"
+            if len(self.stretches) > _TOLD
+            else ""
+        )
+
+        return (
+            f"{self.steps} of {steps} ({100 * self.steps / max(steps, 1):.1f} %): episode/steps "
+            f"{places}{more}"
+        )

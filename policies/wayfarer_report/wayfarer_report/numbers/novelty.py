@@ -19,7 +19,10 @@ LEAST_SIDE = 36  # [pixels] what the convolutions need
 
 @dataclass(frozen=True)
 class Scores:
-    """The novelty of a run's kept frames, (F,), and by whose judgement; empty where nothing could judge."""
+    """The novelty of a run's kept frames, (F,), and by whose judgement.
+
+    Empty where nothing could judge.
+    """
 
     values: NDArray[np.float32]
     judge: str
@@ -33,19 +36,30 @@ def score(run: RunRecord) -> Scores:
     """Score the kept frames. Raises DataError where the run's RND checkpoint is damaged."""
     if not run.frames:
         return Scores(np.zeros(0, np.float32), "there is no image to judge")
+
     images = _images(run.frames)
     file = novelty_file(run.path)
     if file.exists():
         rnd = make_rnd(0, "cpu")
         rnd.restore(checkpoint.read(file, "novelty"))
         if images.shape[1:] == (rnd.config.channels, rnd.config.height, rnd.config.width):
-            return Scores(rnd.novelty(images), f"the run's own RND after its last fit ({rnd.fits} fits)")
+            return Scores(
+                rnd.novelty(images), f"the run's own RND after its last fit ({rnd.fits} fits)"
+            )
+
     height, width = images.shape[2:]
     if min(height, width) < LEAST_SIDE:
-        return Scores(np.zeros(0, np.float32), f"images of {height}x{width} pixels are too small for RND")
+        return Scores(
+            np.zeros(0, np.float32), f"images of {height}x{width} pixels are too small for RND"
+        )
+
     rnd = RND(RNDConfig(3, height, width, seed=0, precision=fast_precision()))
     rnd.fit(images, EPOCHS)
-    judge = f"an RND fitted for this page to these {len(images)} images ({EPOCHS} epochs): the run kept none"
+    judge = (
+        f"an RND fitted for this page to these {len(images)} images ({EPOCHS} epochs): the run "
+        "kept none"
+    )
+
     return Scores(rnd.novelty(images), judge)
 
 

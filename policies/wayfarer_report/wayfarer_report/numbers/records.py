@@ -10,7 +10,8 @@ from wayfarer_bags.episode import EpisodeInfo
 from wayfarer_offline.pose_labels import TRACKER
 
 MOVED = 1e-3  # [m] a step that shifts the cube by more has touched it
-MOVED_TRACKED = 1e-2  # [m] the same where a tracker looked, which errs by some millimetres (docs/cameras.md)
+# [m] the same where a tracker looked, which errs by some millimetres (docs/cameras.md)
+MOVED_TRACKED = 1e-2
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,10 @@ class EpisodeRecord:
     valid: NDArray[np.bool_]  # (T,)
     ee_positions: NDArray[np.float64]  # (T + 1, 3) [m]
     object_poses: NDArray[np.float64]  # (T + 1, 7) of the cube; NaN where nobody knows it
-    answer_ms: NDArray[np.float64]  # (A,) from recording an observation to recording its action [ms of wall clock]
-    wall_s: float  # between recording the first and the last observation or action [s of wall clock]
+    # (A,) from recording an observation to recording its action [ms of wall clock]
+    answer_ms: NDArray[np.float64]
+    # between recording the first and the last observation or action [s of wall clock]
+    wall_s: float
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,9 @@ class Frame:
 
 @dataclass(frozen=True)
 class GoalPictures:
-    """A goal, as it was stored, and what the camera saw when the episode that set out for it ended."""
+    """A goal, as it was stored, and what the camera saw when the episode that set out for it
+    ended.
+    """
 
     episode: int  # that set out
     name: str  # "episode/step" of the goal

@@ -1,4 +1,7 @@
-"""What a run's learner told TensorBoard: losses and rates by episode, read back without starting it."""
+"""What a run's learner told TensorBoard.
+
+Losses and rates by episode, read back without starting it.
+"""
 
 import logging
 from pathlib import Path
@@ -18,10 +21,18 @@ def read_scalars(run: Path) -> dict[str, Curve]:
     found: dict[str, Curve] = {}
     if not folder.is_dir() or not any(folder.iterdir()):
         return found
+
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
     events.Reload()
     for tag in events.Tags()["scalars"]:
-        values = {event.step: event.value for event in sorted(events.Scalars(tag), key=lambda e: e.wall_time)}
+        values = {
+            event.step: event.value
+            for event in sorted(events.Scalars(tag), key=lambda e: e.wall_time)
+        }
         steps = sorted(values)
-        found[tag] = np.array(steps, dtype=float), np.array([values[step] for step in steps], dtype=float)
+        found[tag] = (
+            np.array(steps, dtype=float),
+            np.array([values[step] for step in steps], dtype=float),
+        )
+
     return found

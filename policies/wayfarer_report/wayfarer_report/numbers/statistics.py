@@ -1,4 +1,7 @@
-"""Numbers of a run: coverage, balance, actions, losses. Pure arithmetic on what `gather` has read."""
+"""Numbers of a run: coverage, balance, actions, losses.
+
+Pure arithmetic on what `gather` has read.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -42,12 +45,17 @@ class RunStatistics:
 def statistics(run: RunRecord) -> RunStatistics:
     """Sum a run up."""
     poses = all_poses(run)
-    faces = np.bincount(top_faces(poses[:, 3:]), minlength=len(FACES)) if len(poses) else np.zeros(0, np.int64)
+    faces = (
+        np.bincount(top_faces(poses[:, 3:]), minlength=len(FACES))
+        if len(poses)
+        else np.zeros(0, np.int64)
+    )
     _, per_cell = np.unique(cells_of(poses), axis=0, return_counts=True)
     executed = stacked([e.executed for e in run.episodes], 3)
     executed = executed[np.isfinite(executed).all(axis=1)]
     strides = [np.linalg.norm(np.diff(e.ee_positions, axis=0), axis=1) for e in run.episodes]
     stride = np.concatenate([np.zeros(0), *strides])
+
     return RunStatistics(
         episodes=len(run.episodes),
         ends=dict(Counter(e.info.end.name.lower() for e in run.episodes)),
@@ -55,7 +63,9 @@ def statistics(run: RunRecord) -> RunStatistics:
         lost_steps=sum(int((~e.valid).sum()) for e in run.episodes),
         robot_s=sum(seconds_between(e.stamps) for e in run.episodes),
         wall_s=sum(e.wall_s for e in run.episodes),
-        reasons=dict(Counter(name for e in run.episodes for name in named_reasons(e.reasons)).most_common()),
+        reasons=dict(
+            Counter(name for e in run.episodes for name in named_reasons(e.reasons)).most_common()
+        ),
         saturated=float((np.abs(executed) > _BORDER).any(axis=1).mean()) if len(executed) else 0.0,
         mean_step_m=float(np.nanmean(stride)) if np.isfinite(stride).any() else 0.0,
         moved_steps=sum(int(moves(e.object_poses, run.moved).sum()) for e in run.episodes),
@@ -83,7 +93,8 @@ def cells_of(poses: Floats) -> NDArray[np.int64]:
 
 
 def moves(poses: Floats, least: float = MOVED) -> NDArray[np.bool_]:
-    """Say of each step between poses (T + 1, 7) whether it shifted the cube by more than `least` [m], (T,).
+    """Say of each step between poses (T + 1, 7) whether it shifted the cube by more than `least`
+    [m], (T,).
 
     Where one of the two is unknown, nobody saw it move.
     """
@@ -92,21 +103,31 @@ def moves(poses: Floats, least: float = MOVED) -> NDArray[np.bool_]:
 
 
 def coverage_curve(run: RunRecord) -> tuple[Floats, Floats]:
-    """Return steps taken when a cell of the table was first reached, and cells covered then, (C,) each."""
+    """Return steps taken when a cell of the table was first reached, and cells covered then, (C,)
+    each.
+    """
     poses, steps = all_poses(run), observation_steps(run)
     _, first = np.unique(cells_of(poses), axis=0, return_index=True)
     return steps[np.sort(first)], np.arange(1.0, len(first) + 1)
 
 
 def movement_curve(run: RunRecord) -> tuple[Floats, Floats]:
-    """Return steps taken when the cube was moved, and how often it had been moved then, (M,) each."""
-    marks = [np.append(moves(e.object_poses, run.moved), False)[_known(e.object_poses)] for e in run.episodes]
+    """Return steps taken when the cube was moved, and how often it had been moved then, (M,)
+    each.
+    """
+    marks = [
+        np.append(moves(e.object_poses, run.moved), False)[_known(e.object_poses)]
+        for e in run.episodes
+    ]
     at = np.flatnonzero(np.concatenate([np.zeros(0, bool), *marks]))
+
     return observation_steps(run)[at], np.arange(1.0, len(at) + 1)
 
 
 def growth(run: RunRecord, points: int = 20) -> list[tuple[int, int, int]]:
-    """Return steps taken, cells covered and steps in which the cube had moved by then, at equal distances."""
+    """Return steps taken, cells covered and steps in which the cube had moved by then, at equal
+    distances.
+    """
     total = sum(len(e.valid) for e in run.episodes)
     reached, moved = coverage_curve(run)[0], movement_curve(run)[0]
     at = np.linspace(0, total, points + 1).round().astype(int)[1:].tolist()
@@ -116,7 +137,11 @@ def growth(run: RunRecord, points: int = 20) -> list[tuple[int, int, int]]:
 def observation_steps(run: RunRecord) -> Floats:
     """Return the steps taken before each known cube pose, in the order of `all_poses`, (N,)."""
     starts = np.cumsum([0, *(len(e.valid) for e in run.episodes)])
-    parts = [start + np.flatnonzero(_known(e.object_poses)) for start, e in zip(starts, run.episodes, strict=False)]
+    parts = [
+        start + np.flatnonzero(_known(e.object_poses))
+        for start, e in zip(starts, run.episodes, strict=False)
+    ]
+
     return np.concatenate([np.zeros(0), *parts])
 
 
@@ -128,12 +153,16 @@ def entropy(counts: NDArray[np.int64] | Sequence[int]) -> float:
 
 
 def named_reasons(reasons: NDArray[np.uint16]) -> Iterator[str]:
-    """Yield the name of every reason for which the safety gate changed an action, of the bits of some steps (T,)."""
+    """Yield the name of every reason for which the safety gate changed an action, of the bits of
+    some steps (T,).
+    """
     return (r.name.lower() for bits in reasons for r in Reason(int(bits)) if r.name)
 
 
 def seconds_between(stamps: NDArray[np.int64]) -> float:
-    """Return the time between an episode's first and last known observation [s], of stamps (T + 1,) [ns]."""
+    """Return the time between an episode's first and last known observation [s], of stamps (T + 1,)
+    [ns].
+    """
     known = stamps[stamps > 0]
     return float(known[-1] - known[0]) * 1e-9 if known.size else 0.0
 

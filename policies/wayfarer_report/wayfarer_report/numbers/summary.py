@@ -15,7 +15,14 @@ from wayfarer_core.cube import FACES, top_faces
 from wayfarer_core.errors import DataError
 
 from wayfarer_report.numbers.hands import Hands, Stretch
-from wayfarer_report.numbers.statistics import cells_of, entropy, known_poses, moves, named_reasons, seconds_between
+from wayfarer_report.numbers.statistics import (
+    cells_of,
+    entropy,
+    known_poses,
+    moves,
+    named_reasons,
+    seconds_between,
+)
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,8 @@ class RunSummary:
     cube_moved_steps: int
     top_faces: dict[str, int]  # observations by upper face; empty without a truth topic
     top_face_entropy: float  # of the upper faces' shares [bits]; at most log2(6) = 2.58
-    cube_cells: int  # different squares of the table, 1 cm wide, in which the cube's centre has been
+    # different squares of the table, 1 cm wide, in which the cube's centre has been
+    cube_cells: int
     goal_novelties: list[float]  # of the goals in order, when they were chosen
     size_bytes: int
     torn: list[TornEpisode]
@@ -50,7 +58,10 @@ class RunSummary:
 
 
 def summarise_run(run: RunDirectory) -> RunSummary:
-    """Read every closed episode of a run, without its images. Raises DataError where one is damaged."""
+    """Read every closed episode of a run, without its images.
+
+    Raises DataError where one is damaged.
+    """
     ends: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     faces: Counter[str] = Counter()
@@ -59,9 +70,11 @@ def summarise_run(run: RunDirectory) -> RunSummary:
     cells: set[tuple[int, int]] = set()
     novelties: list[float] = []
     sources: list[tuple[int, NDArray[np.uint8]]] = []
+
     for episode in _episodes(run):
         if np.isfinite(episode.info.goal_novelty):
             novelties.append(episode.info.goal_novelty)
+
         ends[episode.info.end.name.lower()] += 1
         steps += episode.steps
         lost += episode.lost_steps
@@ -72,7 +85,9 @@ def summarise_run(run: RunDirectory) -> RunSummary:
         faces.update(FACES[k] for k in top_faces(poses[:, 3:]))
         cells.update(map(tuple, cells_of(poses).tolist()))
         moved += int(moves(poses).sum())
+
     hands = Hands.of(sources)
+
     return RunSummary(
         run=str(run.path),
         episodes=len(run.episodes()),
@@ -102,6 +117,7 @@ def count_labels(run: Path) -> dict[str, int]:
         "failure": sum(label.success is False for label in said),
         "notes": sum(bool(label.note) for label in said),
     }
+
     return {name: count for name, count in counts.items() if count}
 
 

@@ -27,8 +27,11 @@ def dataset_sections(runs: Sequence[Gathered]) -> list[Section]:
 
 def dataset_page(runs: Sequence[Gathered], made_by: str) -> str:
     """Return the page of at least one run; `made_by` tells what drew it."""
-    episodes, steps = (sum(getattr(run.numbers, name) for run in runs) for name in ("episodes", "steps"))
+    episodes, steps = (
+        sum(getattr(run.numbers, name) for run in runs) for name in ("episodes", "steps")
+    )
     subtitle = f"{len(runs)} run{'s' * (len(runs) != 1)}, {episodes:,} episodes, {steps:,} steps"
+
     return page("Dataset report", subtitle, dataset_sections(runs), footer(made_by))
 
 

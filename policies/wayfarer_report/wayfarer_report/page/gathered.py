@@ -36,7 +36,9 @@ class Gathered:
     def sessions(self) -> list[Mapping[str, Any]]:
         """The sessions of run.yaml, as far as they are such."""
         listed = self.record.description.get("sessions")
-        return [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
+        return (
+            [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
+        )
 
     @property
     def tracked(self) -> bool:
@@ -49,15 +51,22 @@ class Gathered:
         return last.get(key, UNKNOWN) if isinstance(last, Mapping) else UNKNOWN
 
 
-def gather(path: Path, on_progress: OnProgress = quiet, tracker_of: TrackerOf = calibrated_tracker) -> Gathered:
-    """Read a run, or another recorder's bag, and work its numbers out. Raises DataError as `read_run` does."""
+def gather(
+    path: Path, on_progress: OnProgress = quiet, tracker_of: TrackerOf = calibrated_tracker
+) -> Gathered:
+    """Read a run, or another recorder's bag, and work its numbers out.
+
+    Raises DataError as `read_run` does.
+    """
     record = read_run(path, on_progress, tracker_of)
     return Gathered(record, statistics(record), score(record), read_scalars(path))
 
 
 def chip(place: int, name: str) -> Markup:
     """Return a run's letter in its colour, and its name."""
-    return tag("span", tag("b", letter(place), style=f"background:{colour(place)}"), name, class_="chip")
+    return tag(
+        "span", tag("b", letter(place), style=f"background:{colour(place)}"), name, class_="chip"
+    )
 
 
 def legend(runs: Sequence[Gathered]) -> Markup:

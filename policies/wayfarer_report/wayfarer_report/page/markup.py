@@ -16,12 +16,17 @@ def text(content: object) -> Markup:
 
 
 def tag(name: str, /, *children: object, **attributes: object) -> Markup:
-    """Return an element; a trailing _ in an attribute's name is dropped (class_), others become dashes (aria_label)."""
+    """Return an element.
+
+    A trailing _ in an attribute's name is dropped (class_), others become dashes (aria_label).
+    """
     words = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{html.escape(str(value))}"' for key, value in attributes.items()
+        f' {key.rstrip("_").replace("_", "-")}="{html.escape(str(value))}"'
+        for key, value in attributes.items()
     )
     if name in ("img", "meta", "input", "br"):
         return Markup(f"<{name}{words}>")
+
     return Markup(f"<{name}{words}>{''.join(map(text, children))}</{name}>")
 
 
@@ -30,12 +35,22 @@ def join(parts: Iterable[object]) -> Markup:
     return Markup("".join(map(text, parts)))
 
 
-def table(head: Sequence[object], rows: Iterable[Sequence[object]], caption: str = "", class_: str = "") -> Markup:
+def table(
+    head: Sequence[object], rows: Iterable[Sequence[object]], caption: str = "", class_: str = ""
+) -> Markup:
     """Return a table whose first column names its rows."""
     heads = tag("tr", *(tag("th", cell, scope="col") for cell in head))
-    body = [tag("tr", tag("th", first, scope="row"), *(tag("td", cell) for cell in rest)) for first, *rest in rows]
+    body = [
+        tag("tr", tag("th", first, scope="row"), *(tag("td", cell) for cell in rest))
+        for first, *rest in rows
+    ]
     words = [tag("caption", caption)] if caption else []
-    return tag("div", tag("table", *words, tag("thead", heads), tag("tbody", *body), class_=class_), class_="wide")
+
+    return tag(
+        "div",
+        tag("table", *words, tag("thead", heads), tag("tbody", *body), class_=class_),
+        class_="wide",
+    )
 
 
 def plot(svg: str, caption: object, label: str) -> Markup:

@@ -77,7 +77,12 @@ def page(title: str, subtitle: str, sections: Sequence[Section], footer: str) ->
     body = tag(
         "div",
         tag("header", tag("h1", title), tag("p", subtitle)),
-        tag("div", tag("nav", contents, aria_label="Contents"), tag("main", *parts), class_="columns"),
+        tag(
+            "div",
+            tag("nav", contents, aria_label="Contents"),
+            tag("main", *parts),
+            class_="columns",
+        ),
         tag("footer", footer),
         class_="page",
     )
@@ -90,6 +95,7 @@ def page(title: str, subtitle: str, sections: Sequence[Section], footer: str) ->
             Markup(f"<style>{_STYLE}</style>"),
         ]
     )
+
     return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>{text(body)}</body></html>\n'
 
 
@@ -98,6 +104,9 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 def write_page(path: Path, content: str) -> None:
-    """Write the page so that a reader meets the old one or the new one whole. DataError where it cannot be written."""
+    """Write the page so that a reader meets the old one or the new one whole.
+
+    DataError where it cannot be written.
+    """
     make_folder(path.parent)
     write_atomically(path, content)

@@ -18,19 +18,27 @@ def overview(runs: Sequence[Gathered]) -> Markup:
     columns = [_rows(run) for run in runs]
     rows = [[key, *(column[key] for column in columns)] for key in columns[0]]
     heads = ["", *(chip(k, run.name) for k, run in enumerate(runs))]
+
     return join([tag("div", *cards, class_="cards"), table(heads, rows)])
 
 
 def _card(run: Gathered) -> Markup:
     n = run.numbers
-    shown = {"method": run.collector("method"), "seed": run.collector("seed"), "steps": f"{n.steps:,}"}
+    shown = {
+        "method": run.collector("method"),
+        "seed": run.collector("seed"),
+        "steps": f"{n.steps:,}",
+    }
     if run.record.knows_cube:
         shown |= {
             "table covered": f"{n.cells:,} cells",
             "cube moved": _share(n.moved_steps, n.steps),
             "upper faces": f"{n.face_entropy:.2f} bits",
         }
-    return tag("dl", *(part for key, value in shown.items() for part in (tag("dt", key), tag("dd", value))))
+
+    return tag(
+        "dl", *(part for key, value in shown.items() for part in (tag("dt", key), tag("dd", value)))
+    )
 
 
 def _rows(run: Gathered) -> dict[str, object]:
@@ -38,6 +46,7 @@ def _rows(run: Gathered) -> dict[str, object]:
     goals = [e.info.goal_novelty for e in record.episodes if e.info.goal]
     last = run.sessions[-1] if run.sessions else {}
     known, seen = record.knows_cube, " as the tracker saw it" if run.tracked else ""
+
     return {
         "method": run.collector("method"),
         "seed": run.collector("seed"),
@@ -47,14 +56,21 @@ def _rows(run: Gathered) -> dict[str, object]:
         "episodes": f"{n.episodes:,} ({counted(n.ends)})",
         "steps": f"{n.steps:,}",
         "steps lost": f"{n.lost_steps:,} ({_share(n.lost_steps, n.steps)})",
-        "torn by a killed recorder": "; ".join(f"{file}: {steps} steps readable" for file, steps in record.torn)
+        "torn by a killed recorder": "; ".join(
+            f"{file}: {steps} steps readable" for file, steps in record.torn
+        )
         or "none",
-        "steps chosen by a person": Hands.of((e.info.number, e.sources) for e in record.episodes).in_words(n.steps),
+        "steps chosen by a person": Hands.of(
+            (e.info.number, e.sources) for e in record.episodes
+        ).in_words(n.steps),
         "labels by people": counted(count_labels(record.path)),
         "duration on the robot's clock": duration(n.robot_s),
         "duration on the recorder's clock": f"{duration(n.wall_s)}, "
         f"{n.steps / max(n.wall_s, 1e-9):.1f} steps/s",
-        "size": f"{record.size_bytes / 1e6:.1f} MB, {record.size_bytes / max(n.steps, 1) / 1e3:.1f} kB per step",
+        "size": (
+            f"{record.size_bytes / 1e6:.1f} MB, {record.size_bytes / max(n.steps, 1) / 1e3:.1f} kB "
+            "per step"
+        ),
         "table covered by the cube": f"{n.cells:,} cells of 1 cm{seen}" if known else UNKNOWN,
         "steps in which the cube moved": f"{n.moved_steps:,} "
         f"({_share(n.moved_steps, n.steps)}){seen}"
@@ -67,7 +83,9 @@ def _rows(run: Gathered) -> dict[str, object]:
         "space covered by the end effector": f"{n.ee_cells:,} cells of 2 cm",
         "actions on the border of their range": f"{100 * n.saturated:.0f} %",
         "actions changed by the safety gate": counted(n.reasons),
-        "goals": f"{len(goals)}, novelty {goals[0]:.3g} at first, {goals[-1]:.3g} at last" if goals else "none",
+        "goals": f"{len(goals)}, novelty {goals[0]:.3g} at first, {goals[-1]:.3g} at last"
+        if goals
+        else "none",
     }
 
 
@@ -83,10 +101,17 @@ def parameters(runs: Sequence[Gathered]) -> Markup:
             for key, value in (values.items() if isinstance(values, Mapping) else ())
         ]
         versions = run.sessions[-1].get("versions") if run.sessions else None
+
         if isinstance(versions, Mapping):
             rows += [[f"version of {name}", tag("code", value)] for name, value in versions.items()]
-        folded = tag("details", tag("summary", chip(place, run.name)), table(["parameter", "value"], rows))
-        parts.append(folded if rows else tag("p", chip(place, run.name), "run.yaml tells no parameters."))
+
+        folded = tag(
+            "details", tag("summary", chip(place, run.name)), table(["parameter", "value"], rows)
+        )
+        parts.append(
+            folded if rows else tag("p", chip(place, run.name), "run.yaml tells no parameters.")
+        )
+
     return join(parts)
 
 

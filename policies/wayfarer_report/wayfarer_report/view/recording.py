@@ -1,4 +1,6 @@
-"""A rerun recording of what the arm sees and does: of a run on disk, or while it runs. Positions in the base frame [m].
+"""A rerun recording of what the arm sees and does: of a run on disk, or while it runs.
+
+Positions in the base frame [m].
 
 rerun is installed by whoever wants it; it is imported when a recording is opened.
 """
@@ -38,28 +40,34 @@ class Recording:
     """What is told is logged at the moment that was set last."""
 
     def __init__(self, title: str, save: Path | None, timeline: str) -> None:
-        """Open rerun's viewer, or write to the file `save`; ConfigError where either is not possible.
+        """Open rerun's viewer, or write to the file `save`.
+
+        ConfigError where either is not possible.
 
         Args:
             title: what the viewer calls it.
             save: a new file *.rrd; None: open the viewer.
             timeline: the one that is shown first, STEP or TIME.
-
         """
         self._rr: Any = _rerun()
         self._viewer: subprocess.Popen[bytes] | None = None
         self._stream: rr.RecordingStream = self._rr.RecordingStream("wayfarer")
+
         if save is None:
             self._open_viewer()
         else:
             _check_new(save)
             self._stream.save(save)
+
         self._stream.send_blueprint(blueprint(timeline))
         self._stream.send_recording_name(title)
         self._stream.log("base", self._rr.ViewCoordinates.RIGHT_HAND_Z_UP, static=True)
 
     def _open_viewer(self) -> None:
-        """Start rerun's viewer; it listens to this machine alone, which rerun's own `spawn` does not see to."""
+        """Start rerun's viewer.
+
+        It listens to this machine alone, which rerun's own `spawn` does not see to.
+        """
         port = _free_port()
         where = ["--bind", _HOST, "--port", str(port)]
         self._viewer = subprocess.Popen([sys.executable, "-m", "rerun", *where])
@@ -67,12 +75,16 @@ class Recording:
 
     @property
     def closed(self) -> bool:
-        """Whether the viewer's window has been closed. Raises DeviceError where it could not be opened."""
+        """Whether the viewer's window has been closed.
+
+        Raises DeviceError where it could not be opened.
+        """
         code = self._viewer.poll() if self._viewer else None
         if code:
             raise DeviceError(
                 f"rerun's viewer ended with code {code}; without a display: --save FILE.rrd"
             )
+
         return code is not None
 
     def wait(self, seconds: float) -> None:
@@ -89,7 +101,10 @@ class Recording:
             self._viewer.wait(_END)
 
     def at(self, stamp: int, step: int | None = None) -> None:
-        """Set the moment: time on the robot's clock [ns], and the step counted over all episodes."""
+        """Set the moment.
+
+        Time on the robot's clock [ns], and the step counted over all episodes.
+        """
         self._stream.set_time(TIME, timestamp=np.datetime64(stamp, "ns"))
         if step is not None:
             self._stream.set_time(STEP, sequence=step)
@@ -122,7 +137,9 @@ class Recording:
         self._ball("goal", position, _BLUE, "")
 
     def wanted(self, position: Vector, refused: bool, why: str) -> None:
-        """Tell where an action would have led (3,) that was changed or refused, and why it did not."""
+        """Tell where an action would have led (3,) that was changed or refused, and why it did
+        not.
+        """
         self._ball("wanted", position, _RED if refused else _ORANGE, why)
 
     def as_meant(self) -> None:
@@ -173,6 +190,7 @@ def blueprint(timeline: str) -> Any:
             position=_EYE, look_target=_LOOKS_AT, eye_up=(0.0, 0.0, 1.0)
         ),
     )
+
     return rrb.Blueprint(
         rrb.Horizontal(scene, rrb.Vertical(pictures, curves)),
         rrb.TimePanel(timeline=timeline),
@@ -191,6 +209,7 @@ def _rerun() -> Any:
         import rerun
     except ImportError as error:
         raise ConfigError(f"`wayfarer view` needs rerun: {INSTALL}") from error
+
     return rerun
 
 

@@ -32,9 +32,11 @@ class Limits:
         control = (description.get("configuration") or {}).get("control") or {}
         if not {"workspace_min", "workspace_max", "action_scale"} <= control.keys():
             return None
+
         low, high = (
             np.array(control[key], dtype=float) for key in ("workspace_min", "workspace_max")
         )
+
         return cls(low, high, float(control["action_scale"]))
 
 
@@ -46,6 +48,7 @@ def tell(run: RunDirectory, recording: Recording) -> Iterator[int]:
     limits, files = Limits.of(run.description()), run.episodes()
     if limits is not None:
         recording.box(limits.low, limits.high)
+
     read = lru_cache(maxsize=8)(read_episode)  # goals come from few episodes
     step = 0
     for file in files.values():
@@ -57,6 +60,7 @@ def tell(run: RunDirectory, recording: Recording) -> Iterator[int]:
                 _tell_state(episode, k, recording)
                 if k < episode.steps:
                     _tell_action(episode, k, limits, recording)
+
         step += episode.steps + 1
         yield step
 
@@ -68,6 +72,7 @@ def _tell_goal(
     number, separator, k = episode.info.goal.partition("/")
     if not separator or not episode.stamps[0]:
         return
+
     recording.at(int(episode.stamps[0]), step)
     recording.novelty(episode.info.goal_novelty)
     if int(number) in files:
@@ -79,14 +84,19 @@ def _tell_goal(
 def _tell_state(episode: Episode, k: int, recording: Recording) -> None:
     if episode.seen[k]:
         recording.observation(episode.images[k])
+
     if np.isfinite(episode.ee_positions[k]).all():
         recording.end_effector(episode.ee_positions[k])
+
     if episode.object_poses is not None and np.isfinite(episode.object_poses[k]).all():
         recording.cube(episode.object_poses[k, :3])
 
 
 def _tell_action(episode: Episode, k: int, limits: Limits | None, recording: Recording) -> None:
-    """Tell an action, where it led the arm, and where it would have; both are measured from the pose it answers."""
+    """Tell an action, where it led the arm, and where it would have.
+
+    Both are measured from the pose it answers.
+    """
     start, requested, reasons = (
         episode.ee_positions[k],
         episode.requested[k],
@@ -94,11 +104,14 @@ def _tell_action(episode: Episode, k: int, limits: Limits | None, recording: Rec
     )
     if np.isfinite(requested).all():
         recording.action(requested.astype(float), reasons)
+
     if limits is None or not np.isfinite(start).all():
         return
+
     commanded = bool(np.isfinite(episode.actions[k]).all())
     if commanded:
         recording.target(start + limits.action_scale * episode.actions[k])
+
     if reasons and np.isfinite(requested).all():
         recording.wanted(start + limits.action_scale * requested, not commanded, words_of(reasons))
     else:

@@ -1,4 +1,7 @@
-"""The policy's node: during an episode it answers each observation with an action; between episodes it is silent."""
+"""The policy's node: during an episode it answers each observation with an action.
+
+Between episodes it is silent.
+"""
 
 import time
 from dataclasses import dataclass, replace
@@ -45,7 +48,8 @@ class Running:
     step: int = 0
     last: bool = False  # the last action has been sent
     awaited: bool = False  # it begins once the person at the device says so
-    ending: tuple[int, str] | None = None  # how the person ended it; the next observation is the last
+    # how the person ended it; the next observation is the last
+    ending: tuple[int, str] | None = None
     answered: int = -1  # ns, stamp of the last observation it saw
     last_event: float = 0.0  # monotonic s
 
@@ -69,20 +73,27 @@ class Actor(ContractNode):
         self._pose_stamp, self._joints_stamp = -1, -1  # ns
         self._action = self.publish_to(contract.POLICY_ACTION)
         self.subscribe_to(contract.OBSERVATION_IMAGE, self._on_observation)
+
         for topic in (contract.CONTROL_FAULT, contract.CAMERA_FAULT):
             self.subscribe_to(topic, partial(self._on_fault, topic.name))
+
         self.subscribe_to(contract.EXECUTED, self._on_executed)
         self.subscribe_to(contract.CURRENT_POSE, self._on_pose)
         if self._policy.needs_joints:
             self.subscribe_to(contract.JOINT_STATES, self._on_joints)
+
         if isinstance(self._policy, LearnedPolicy):
             self.subscribe_to(contract.WEIGHTS, self._on_weights)
+
         self._by_hand = method(p.method).by_hand
         self._person = Teleoperator(p)
         if p.teleop_device != NO_DEVICE:
             self.subscribe_to(contract.TELEOP_COMMAND, self._on_command)
         elif self._by_hand:
-            raise ConfigError(f"node actor: method {p.method} needs a device: give the parameter teleop_device")
+            raise ConfigError(
+                f"node actor: method {p.method} needs a device: give the parameter teleop_device"
+            )
+
         self._server = ActionServer(
             self,
             RunEpisode,
@@ -91,15 +102,20 @@ class Actor(ContractNode):
             goal_callback=self._on_goal,
             handle_accepted_callback=self._accept,
             cancel_callback=self._on_cancel,
-            result_timeout=RESULT_TIMEOUT,  # type: ignore[arg-type]  # rcl takes parts of a second, too
+            # rcl takes parts of a second, too
+            result_timeout=RESULT_TIMEOUT,  # type: ignore[arg-type]
         )
         self.create_timer(_TICK, self._on_tick, clock=self.steady)
 
     def _on_goal(self, request: RunEpisode.Goal) -> GoalResponse:
         if self._running is not None or request.steps == 0 or request.policy not in ("", *SCRIPTS):
             choices = ", ".join(SCRIPTS)
-            self.get_logger().error(f"goal rejected: an episode is running, or 0 steps, or a policy not of {choices}")
+            self.get_logger().error(
+                f"goal rejected: an episode is running, or 0 steps, or a policy not of {choices}"
+            )
+
             return GoalResponse.REJECT
+
         return GoalResponse.ACCEPT
 
     def _on_cancel(self, _: ServerGoalHandle) -> CancelResponse:  # type: ignore[type-arg]
@@ -109,7 +125,8 @@ class Actor(ContractNode):
     def _accept(self, handle: ServerGoalHandle) -> None:  # type: ignore[type-arg]
         """Begin an episode, or wait for its weights; rclpy hears of its execution at its end.
 
-        A coroutine that awaits that end would be asked for it as fast as rclpy can: a core for nothing.
+        A coroutine that awaits that end would be asked for it as fast as rclpy can: a core for
+        nothing.
         """
         script: str = handle.request.policy
         try:
@@ -124,9 +141,11 @@ class Actor(ContractNode):
         run_ = self._running
         if run_ is None or run_.begun or run_.awaited or run_.result is not None:
             return
+
         goal: RunEpisode.Goal = run_.handle.request
         if self._weights_version < goal.policy_version:
             return
+
         self._person.begin_episode(time.time())
         start = Start(
             rng=np.random.default_rng([goal.seed, goal.episode, goal.attempt]),
@@ -140,9 +159,11 @@ class Actor(ContractNode):
         except PolicyError as error:
             self._give_up(error)
             return
+
         run_.begun = True
         for fault in self._faults.values():
             self._abort_for(fault)
+
         if self._latest is not None and self._age(self._latest) <= self._params.max_age:
             self._consider(self._latest)
 
@@ -152,6 +173,7 @@ class Actor(ContractNode):
             handle.canceled()
         else:
             handle.succeed()
+
         return run_.result if run_ is not None else RunEpisode.Result(end=Episode.ABORTED)
 
     def _scripted(self, name: str) -> Policy:
@@ -159,7 +181,10 @@ class Actor(ContractNode):
         return ScriptedPolicy(name, Box(p.workspace_min, p.workspace_max, p.action_scale))
 
     def _on_fault(self, topic: str, message: Fault) -> None:
-        """End the episode with what went wrong: no policy acts on while robot or camera cannot be trusted."""
+        """End the episode with what went wrong.
+
+        No policy acts on while robot or camera cannot be trusted.
+        """
         self._faults[topic] = message
         self._abort_for(message)
 
@@ -168,13 +193,19 @@ class Actor(ContractNode):
             self._end(Episode.ABORTED, fault.text, fault=FaultKind(fault.kind))
 
     def _on_executed(self, message: ExecutedAction) -> None:
-        """End the episode where an action was not commanded at all; of a robot's fault control/fault tells more."""
+        """End the episode where an action was not commanded at all.
+
+        Of a robot's fault control/fault tells more.
+        """
         run_ = self._running
         if run_ is None or message.commanded or message.reasons & Reason.ROBOT_ERROR:
             return
+
         goal: RunEpisode.Goal = run_.handle.request
         if to_nanoseconds(message.header.stamp) >= to_nanoseconds(goal.not_before):
-            self._end(Episode.ABORTED, nothing_passed(Reason(message.reasons)), fault=FaultKind.OTHER)
+            self._end(
+                Episode.ABORTED, nothing_passed(Reason(message.reasons)), fault=FaultKind.OTHER
+            )
 
     def _on_observation(self, message: Image) -> None:
         self._latest = message
@@ -183,9 +214,13 @@ class Actor(ContractNode):
 
     def _on_pose(self, message: PoseStamped) -> None:
         waiting = self._awaited()
-        hand = {"ee_position": position_of(message.pose), "ee_orientation": quaternion_of(message.pose)}
+        hand = {
+            "ee_position": position_of(message.pose),
+            "ee_orientation": quaternion_of(message.pose),
+        }
         self._robot = replace(self._robot, **hand)
         self._pose_stamp = to_nanoseconds(message.header.stamp)
+
         if waiting is not None:
             self._consider(waiting)
 
@@ -193,10 +228,14 @@ class Actor(ContractNode):
         places = list(arm_joints(tuple(message.name)))
         if not places or not len(message.position) == len(message.velocity) == len(message.name):
             return
+
         waiting = self._awaited()
         felt = {"joint_positions": message.position, "joint_velocities": message.velocity}
-        self._robot = replace(self._robot, **{name: np.array(values)[places] for name, values in felt.items()})
+        self._robot = replace(
+            self._robot, **{name: np.array(values)[places] for name, values in felt.items()}
+        )
         self._joints_stamp = to_nanoseconds(message.header.stamp)
+
         if waiting is not None:
             self._consider(waiting)
 
@@ -205,18 +244,29 @@ class Actor(ContractNode):
         if self._latest is None:
             return None
         stamp = to_nanoseconds(self._latest.header.stamp)
-        late = self._pose_stamp < stamp or 0 <= self._joints_stamp < stamp
-        return self._latest if late else None
+        awaits_joints = self._policy.needs_joints and self._awaits_joints(stamp)
+
+        return self._latest if self._pose_stamp < stamp or awaits_joints else None
+
+    def _awaits_joints(self, stamp: int) -> bool:
+        """Say whether somebody tells of the joints, and not yet of how they are at a time [ns]."""
+        return self._joints_stamp < stamp and self.count_publishers(contract.JOINT_STATES.name) > 0
 
     def _on_weights(self, message: Weights) -> None:
-        """Take new weights for the next episode; what cannot be used ends the node rather than act on as before."""
+        """Take new weights for the next episode.
+
+        What cannot be used ends the node rather than act on as before.
+        """
         self._policy.offer(weights_from_bytes(bytes(message.data), message.sha256), message.version)  # type: ignore[attr-defined]
         self.counts["weights"] += 1
         self._weights_version = message.version
         self._begin()
 
     def _on_command(self, message: TeleopCommand) -> None:
-        """Hear the person; what is no wish is not heeded, and the arm then holds as if the device were silent."""
+        """Hear the person.
+
+        What is no wish is not heeded, and the arm then holds as if the device were silent.
+        """
         try:
             stamp = to_nanoseconds(message.header.stamp) * 1e-9
             command = Command(stamp, np.asarray(message.action), message.engaged, message.mark)
@@ -224,14 +274,24 @@ class Actor(ContractNode):
             self.counts["commands refused"] += 1
             self.get_logger().warning(str(error), throttle_duration_sec=1.0)
             return
+
         self._person.hear(command)
         self._heed(command.mark)
 
     def _heed(self, mark: Mark) -> None:
-        """Begin the episode that waits for the person's word, or end the running one: at once, or with an image."""
+        """Begin the episode that waits for the person's word, or end the running one.
+
+        At once, or with an image.
+        """
         run_ = self._running
-        if run_ is None or run_.result is not None or mark is Mark.NONE or run_.handle.request.policy:
+        if (
+            run_ is None
+            or run_.result is not None
+            or mark is Mark.NONE
+            or run_.handle.request.policy
+        ):
             return
+
         if run_.awaited and mark.begins:
             run_.awaited, run_.last_event = False, time.monotonic()
             self._begin()
@@ -245,14 +305,18 @@ class Actor(ContractNode):
         run_ = self._running
         if run_ is None or not run_.begun or run_.ending is not None:
             return
+
         in_hand = self._person.engaged or (self._by_hand and not run_.handle.request.policy)
         if in_hand and self._person.lost(time.time()):
             self._end(Episode.ABORTED, self._person.loss(time.time()), fault=FaultKind.CONNECTION)
 
     def _consider(self, observation: Image) -> None:
-        """Answer an observation that belongs to the running episode; the one after the last action ends it.
+        """Answer an observation that belongs to the running episode.
 
-        A policy that needs pose or joints, too, waits for those of the moment, or the first ones after it.
+        The one after the last action ends it.
+
+        A policy that needs pose or joints, too, waits for those of the moment, or the first ones
+        after it.
         """
         run_ = self._running
         stamp = to_nanoseconds(observation.header.stamp)
@@ -260,20 +324,24 @@ class Actor(ContractNode):
             return
         if run_.policy.needs_pose and self._pose_stamp < stamp:
             return
-        if run_.policy.needs_joints and 0 <= self._joints_stamp < stamp:
+        if run_.policy.needs_joints and self._awaits_joints(stamp):
             return
+
         goal: RunEpisode.Goal = run_.handle.request
         if stamp < to_nanoseconds(goal.not_before):
             return
+
         run_.answered = stamp
         run_.last_event = time.monotonic()
         if run_.ending is not None:
             self._end(*run_.ending, observation)
             return
+
         if run_.last:
             end = "time limit" if run_.step == goal.steps else "through"
             self._end(Episode.TRUNCATED, end, observation)
             return
+
         message = Action(header=observation.header, episode=goal.episode, step=run_.step)
         message.header.frame_id = names.BASE_FRAME
         try:  # the policy goes on while a person acts
@@ -281,6 +349,7 @@ class Actor(ContractNode):
         except PolicyError as error:
             self._give_up(error)
             return
+
         message.action, message.source = self._person.answer(own, time.time())
         message.policy_version = run_.policy.version
         run_.step += 1
@@ -291,7 +360,10 @@ class Actor(ContractNode):
         self.counts["actions by hand"] += message.source == Action.HUMAN
 
     def _give_up(self, error: PolicyError) -> None:
-        """End the episode for want of an action: control holds the arm, and the next episode asks the policy anew."""
+        """End the episode for want of an action.
+
+        Control holds the arm, and the next episode asks the policy anew.
+        """
         self.get_logger().error(str(error))
         self._end(Episode.ABORTED, str(error), fault=FaultKind.POLICY)
 
@@ -299,9 +371,11 @@ class Actor(ContractNode):
         run_ = self._running
         if run_ is None or run_.result is not None:
             return
+
         run_.handle.publish_feedback(RunEpisode.Feedback(step=run_.step))
         if run_.awaited:
             return
+
         self._abort_for_loss()
         if time.monotonic() - run_.last_event > self._params.observation_timeout:
             goal: RunEpisode.Goal = run_.handle.request
@@ -309,19 +383,29 @@ class Actor(ContractNode):
             reason = f"no {missing} for {self._params.observation_timeout} s"
             self._end(Episode.ABORTED, reason, fault=FaultKind.CONNECTION)
 
-    def _end(self, end: int, reason: str, final: Image | None = None, fault: FaultKind = FaultKind.NONE) -> None:
+    def _end(
+        self, end: int, reason: str, final: Image | None = None, fault: FaultKind = FaultKind.NONE
+    ) -> None:
         run_ = self._running
         if run_ is None or run_.result is not None:
             return
+
         run_.result = RunEpisode.Result(
-            steps=run_.step, end=end, reason=reason, fault=int(fault), policy_version=run_.policy.version
+            steps=run_.step,
+            end=end,
+            reason=reason,
+            fault=int(fault),
+            policy_version=run_.policy.version,
         )
         if final is not None:
             run_.result.final_stamp = final.header.stamp
+
         run_.handle.execute()
 
     def _age(self, observation: Image) -> float:
-        return (self.get_clock().now().nanoseconds - to_nanoseconds(observation.header.stamp)) * 1e-9
+        return (
+            self.get_clock().now().nanoseconds - to_nanoseconds(observation.header.stamp)
+        ) * 1e-9
 
 
 def _goal_of(request: RunEpisode.Goal) -> PolicyGoal | None:

@@ -11,9 +11,13 @@ from wayfarer_policies.exploration.methods import METHODS, THREADS
 class Params(TeleopOptions, ExternalOptions, ActingOptions):
     """Which policy acts, how it explores, who may take over, and how long it waits."""
 
-    method: str = param("random", "collection method; decides which policy acts", choices=tuple(METHODS))
+    method: str = param(
+        "random", "collection method; decides which policy acts", choices=tuple(METHODS)
+    )
     checkpoint: str = param("none", "for method offline: the policy, a file of wayfarer train bcq")
-    checkpoint_sha256: str = param("none", "what that file must be, as a hex digest; none: anything")
+    checkpoint_sha256: str = param(
+        "none", "what that file must be, as a hex digest; none: anything"
+    )
     device: str = param("auto", "where to compute", choices=("auto", "cpu", "cuda"))
     threads: int = param(1, THREADS, 1, 256)
     action_scale: float = param(0.125, "the control node's, for scripted motions [m]", 0.0, 0.2)
@@ -25,5 +29,8 @@ class Params(TeleopOptions, ExternalOptions, ActingOptions):
     )
     max_age: float = param(0.1, "oldest observation an episode may start from [s]", 0.0, 10.0)
     observation_timeout: float = param(
-        10.0, "time without an observation, or the weights it waits for, that ends an episode [s]", 0.1, 600.0
+        10.0,
+        "time without an observation, or the weights it waits for, that ends an episode [s]",
+        0.1,
+        600.0,
     )

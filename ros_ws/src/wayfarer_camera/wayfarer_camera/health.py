@@ -1,9 +1,11 @@
-"""Says what is wrong with a camera: no pictures or too few, unusable, frozen, black or stale ones. Pure.
+"""Says what is wrong with a camera: no pictures or too few, unusable, frozen, black or stale ones.
 
-Time is counted on a clock of its own, which runs only while the node's ROS clock and the steady clock both do, and
-never more than MAX_TICK at once. So nothing is missed on a real camera; and in lock-step, where simulated time stands
-still while the learner works and jumps when the arm is put home, nothing is reported that is not so. A node that was
-itself held up does not blame the camera.
+Pure.
+
+Time is counted on a clock of its own, which runs only while the node's ROS clock and the steady
+clock both do, and never more than MAX_TICK at once. So nothing is missed on a real camera; and in
+lock-step, where simulated time stands still while the learner works and jumps when the arm is put
+home, nothing is reported that is not so. A node that was itself held up does not blame the camera.
 """
 
 from collections import deque
@@ -18,7 +20,10 @@ _BLACK_EVERY = 4  # of the rows and columns, each fourth is enough to tell a dar
 
 @dataclass(frozen=True)
 class Thresholds:
-    """From when on a camera counts as ill; the camera node's parameters of the same names say more."""
+    """From when on a camera counts as ill.
+
+    The camera node's parameters of the same names say more.
+    """
 
     silence: float  # s
     min_rate: float  # Hz
@@ -31,7 +36,10 @@ class Thresholds:
 
 
 class Health:
-    """Watches one camera: `tick` often, `picture` with each picture; `problem` says what is wrong, if anything."""
+    """Watches one camera: `tick` often, `picture` with each picture.
+
+    `problem` says what is wrong, if anything.
+    """
 
     def __init__(self, thresholds: Thresholds) -> None:
         self._limits = thresholds
@@ -41,7 +49,9 @@ class Health:
         self._last_picture = 0.0  # s
         self._last_change, self._last_light, self._last_fresh = 0.0, 0.0, 0.0  # s
         self._frozen = self._black = self._stale = False  # the newest picture
-        self._unusable = ""  # what was wrong with the first of those that came since the last one of use
+
+        # what was wrong with the first of those that came since the last one of use
+        self._unusable = ""
         self._previous: NDArray[np.uint8] | None = None
         self._arrivals: deque[float] = deque()  # s, those within the window
 
@@ -52,15 +62,20 @@ class Health:
         self._ros, self._steady = ros, steady
 
     def picture(self, pixels: NDArray[np.uint8], stamp: float, ros: float, steady: float) -> None:
-        """Take a picture (H, W, 3), which must not be written to any more, taken at `stamp` [s, ROS clock]."""
+        """Take a picture (H, W, 3), which must not be written to any more, taken at `stamp` [s, ROS
+        clock].
+        """
         self.tick(ros, steady)
         if not self._arrivals and self._previous is None:
             self._last_change = self._last_light = self._last_fresh = self._now
+
         self._last_picture = self._now
         self._unusable = ""
         self._arrivals.append(self._now)
         self._frozen = self._previous is not None and np.array_equal(pixels, self._previous)
-        self._black = float(pixels[::_BLACK_EVERY, ::_BLACK_EVERY].mean()) < self._limits.black_level
+        self._black = (
+            float(pixels[::_BLACK_EVERY, ::_BLACK_EVERY].mean()) < self._limits.black_level
+        )
         self._stale = ros - stamp > self._limits.max_stamp_age
         self._previous = pixels
         self._last_change = self._last_change if self._frozen else self._now
@@ -73,27 +88,40 @@ class Health:
         self._unusable = self._unusable or why
 
     def problem(self) -> str:
-        """Return what is wrong now, in words that change only when the problem does; empty when nothing is."""
+        """Return what is wrong now, in words that change only when the problem does.
+
+        Empty when nothing is.
+        """
         limits, now = self._limits, self._now
         if now - self._last_picture > limits.silence:
             what = f"no picture of use ({self._unusable})" if self._unusable else "no picture"
             return f"{what} for more than {limits.silence:g} s"
+
         problems = []
         if self._frozen and 0.0 < limits.frozen_after < now - self._last_change:
             problems.append(
-                f"frozen: all pictures identical for more than {limits.frozen_after:g} s (simulated? frozen_after: 0)"
+                f"frozen: all pictures identical for more than {limits.frozen_after:g} s "
+                "(simulated? frozen_after: 0)"
             )
+
         if self._black and now - self._last_light > limits.black_after:
             problems.append(
-                f"black: pictures darker than {limits.black_level:g} for more than {limits.black_after:g} s"
+                f"black: pictures darker than {limits.black_level:g} for more than "
+                f"{limits.black_after:g} s"
             )
+
         if self._stale and now - self._last_fresh > limits.stale_after:
             problems.append(
-                f"stale: stamps older than {limits.max_stamp_age:g} s by the node's clock for more than "
-                f"{limits.stale_after:g} s (clocks of two machines apart?)"
+                f"stale: stamps older than {limits.max_stamp_age:g} s by the node's clock for "
+                f"more than {limits.stale_after:g} s (clocks of two machines apart?)"
             )
+
         if self._too_few():
-            problems.append(f"slow: less than {limits.min_rate:g} pictures a second over {limits.rate_window:g} s")
+            problems.append(
+                f"slow: less than {limits.min_rate:g} pictures a second over "
+                f"{limits.rate_window:g} s"
+            )
+
         return "; ".join(problems)
 
     def _too_few(self) -> bool:

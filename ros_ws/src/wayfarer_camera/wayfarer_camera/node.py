@@ -1,7 +1,10 @@
-"""Turns any camera's images into observations: rectified, cropped to a square, upright, 84x84, one per control period.
+"""Turns any camera's images into observations.
 
-The images come from a camera driver's camera/image_raw or, with another `source`, from a device, video or folder that
-the node reads in a thread of its own and publishes as a driver would. It watches the camera's health on the way.
+Rectified, cropped to a square, upright, 84x84, one per control period.
+
+The images come from a camera driver's camera/image_raw or, with another `source`, from a device,
+video or folder that the node reads in a thread of its own and publishes as a driver would. It
+watches the camera's health on the way.
 """
 
 import threading
@@ -33,7 +36,8 @@ from wayfarer_camera.health import Health, Thresholds
 from wayfarer_camera.params import Params
 from wayfarer_camera.sources import SOURCES, Source, Wanted
 
-_EARLY = 0.1  # share of the period by which an image may come early: cameras do not divide our period exactly
+# share of the period by which an image may come early: cameras do not divide our period exactly
+_EARLY = 0.1
 _TICK = 0.1  # s, how often the camera's health is looked at
 _REOPEN = 1.0  # s between two attempts to open a lost device
 _SAID_EVERY = 10.0  # s between two words about skipped pictures
@@ -53,19 +57,31 @@ class Camera(ContractNode):
         self._crop = Crop(p.crop_left, p.crop_top, p.crop_size, p.quarter_turns)
         self._spacing = int((1.0 - _EARLY) * p.control_period * 1e9)  # ns
         self._last = -self._spacing  # ns
-        self._health = Health(Thresholds(**{f.name: getattr(p, f.name) for f in fields(Thresholds)}))
+        self._health = Health(
+            Thresholds(**{f.name: getattr(p, f.name) for f in fields(Thresholds)})
+        )
         self._watching = threading.Lock()  # an own source shows its pictures from a thread
-        self._told: str | None = None  # the problem last published; a node before this one may have told of another
+
+        # the problem last published; a node before this one may have told of another
+        self._told: str | None = None
         self.counts.update(images=0, observations=0)
         self._observation = self.publish_to(contract.OBSERVATION_IMAGE)
         self._fault = self.publish_to(contract.CAMERA_FAULT)
         self._frames = self.publish_to(contract.TF_STATIC)
         self.create_timer(_TICK, self._on_tick, clock=self.steady)
         self._own: OwnSource | None = None
+
         if p.source == "topic":
             self.subscribe_to(contract.CAMERA_IMAGE, self._on_image)
         else:
-            wanted = Wanted(p.source, p.source_path, p.source_rate, p.source_width, p.source_height, p.source_repeat)
+            wanted = Wanted(
+                p.source,
+                p.source_path,
+                p.source_rate,
+                p.source_width,
+                p.source_height,
+                p.source_repeat,
+            )
             self._own = OwnSource(self, wanted, calibration)
 
     def problem(self) -> str:
@@ -87,11 +103,14 @@ class Camera(ContractNode):
             try:
                 plain = self._rectify(pixels) if self._rectify else pixels
                 upright = observe(plain, self._crop, names.OBSERVATION_SIZE)
-            except ConfigError as error:  # of another size than the others, or than it is said to have
+            # of another size than the others, or than it is said to have
+            except ConfigError as error:
                 self.skip(str(error))
                 return
+
         with self._watching:
             self._health.picture(pixels, taken * 1e-9, *self._times())
+
         self.counts["images"] += 1
         self._place(frame)
         if upright is not None:
@@ -103,10 +122,15 @@ class Camera(ContractNode):
         """Say where the calibration has found the camera, by the frame that its images name."""
         if self._T_base_camera is not None and frame != self._placed:
             self._placed = frame
-            self._frames.publish(TFMessage(transforms=[standing_transform(frame, self._T_base_camera)]))
+            self._frames.publish(
+                TFMessage(transforms=[standing_transform(frame, self._T_base_camera)])
+            )
 
     def skip(self, why: str) -> None:
-        """Pass over a picture that cannot be used. Drivers send one now and then; it is a fault only where it lasts."""
+        """Pass over a picture that cannot be used.
+
+        Drivers send one now and then; it is a fault only where it lasts.
+        """
         with self._watching:
             self._health.unusable(why, *self._times())
         self.counts["unusable images"] += 1
@@ -124,13 +148,16 @@ class Camera(ContractNode):
         """Publish a fault when it begins, changes and ends."""
         with self._watching:
             self._health.tick(*self._times())
+
         problem = self.problem()
         if problem == self._told:
             return
+
         ended, self._told = bool(self._told), problem
         message = Fault(kind=Fault.CAMERA if problem else Fault.NONE, text=problem)
         message.header.stamp = self.get_clock().now().to_msg()
         self._fault.publish(message)
+
         if problem:
             self.counts["faults"] += 1
             self.get_logger().error(f"camera: {problem}")
@@ -179,9 +206,11 @@ class OwnSource:
                 except DataError as error:
                     self._camera.skip(str(error))
                     continue
+
                 if taken is None:
                     self.problem = f"{self._wanted.kind} {self._wanted.path} is at its end"
                     return
+
                 self._hand_on(*taken)
         except BaseException as error:  # noqa: BLE001  not hidden: the process ends with it
             self._camera.fail(error)
@@ -219,10 +248,15 @@ def camera_info(calibration: Calibration | None) -> CameraInfo:
     info.header.frame_id = names.CAMERA_FRAME
     if calibration is not None:
         K = calibration.camera_matrix
-        info.width, info.height, info.d = calibration.width, calibration.height, calibration.distortion.tolist()
+        info.width, info.height, info.d = (
+            calibration.width,
+            calibration.height,
+            calibration.distortion.tolist(),
+        )
         info.k = K.flatten().tolist()
         info.r = np.eye(3).flatten().tolist()
         info.p = [*K[0], 0.0, *K[1], 0.0, *K[2], 0.0]
+
     return info
 
 

@@ -1,4 +1,7 @@
-"""Where pictures come from when no camera driver publishes them: a V4L2 device, a video file, a folder of images."""
+"""Where pictures come from when no camera driver publishes them.
+
+A V4L2 device, a video file, a folder of images.
+"""
 
 import threading
 import time
@@ -56,9 +59,14 @@ class V4l2Source:
         self._path = wanted.path
         if not Path(wanted.path).exists():
             raise DeviceError(f"no camera {wanted.path!r}: {_devices()}")
+
         self._capture = cv2.VideoCapture(wanted.path, cv2.CAP_V4L2)
         if not self._capture.isOpened():
-            raise DeviceError(f"camera {wanted.path} cannot be opened: no V4L2 capture device, or in use; {_devices()}")
+            raise DeviceError(
+                f"camera {wanted.path} cannot be opened: no V4L2 capture device, or in use; "
+                f"{_devices()}"
+            )
+
         for key, value in (
             (cv2.CAP_PROP_FRAME_WIDTH, wanted.width),
             (cv2.CAP_PROP_FRAME_HEIGHT, wanted.height),
@@ -66,11 +74,15 @@ class V4l2Source:
             (cv2.CAP_PROP_BUFFERSIZE, 1),
         ):
             self._capture.set(key, value)
-        got = tuple(int(self._capture.get(k)) for k in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+
+        got = tuple(
+            int(self._capture.get(k)) for k in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+        )
         if got != (wanted.width, wanted.height):
             self._capture.release()
             raise ConfigError(
-                f"camera {wanted.path} gives {got[0]}x{got[1]}, not {wanted.width}x{wanted.height} pixels"
+                f"camera {wanted.path} gives {got[0]}x{got[1]}, not "
+                f"{wanted.width}x{wanted.height} pixels"
             )
 
     def read(self) -> Frame | None:
@@ -78,7 +90,9 @@ class V4l2Source:
         good, pixels = self._capture.read()
         if not good:
             raise DeviceError(f"camera {self._path} gives no more pictures: unplugged?")
-        age = time.monotonic() - self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1e-3  # the kernel stamps on this clock
+        # the kernel stamps on this clock
+        age = time.monotonic() - self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1e-3
+
         return Frame(_rgb(pixels), age if 0.0 <= age <= _OLDEST else 0.0)
 
     def close(self) -> None:
@@ -87,9 +101,14 @@ class V4l2Source:
 
 
 class FileSource:
-    """Pictures that lie on disk, at a steady rate; in place of one that cannot be read `pictures` gives the reason."""
+    """Pictures that lie on disk, at a steady rate.
 
-    def __init__(self, pictures: Callable[[], Iterator[NDArray[np.uint8] | str]], wanted: Wanted) -> None:
+    In place of one that cannot be read `pictures` gives the reason.
+    """
+
+    def __init__(
+        self, pictures: Callable[[], Iterator[NDArray[np.uint8] | str]], wanted: Wanted
+    ) -> None:
         self._make, self._repeat = pictures, wanted.repeat
         self._pictures = pictures()
         self._closed = threading.Event()
@@ -101,13 +120,18 @@ class FileSource:
         if pixels is None and self._repeat:
             self._pictures = self._make()
             pixels = next(self._pictures, None)
+
         if pixels is None:
             return None
+
         now = time.monotonic()
-        self._due = max(self._due + self._period, now - self._period)  # after a stop it does not hurry to catch up
+
+        # after a stop it does not hurry to catch up
+        self._due = max(self._due + self._period, now - self._period)
         self._closed.wait(max(self._due - now, 0.0))
         if isinstance(pixels, str):
             raise DataError(pixels)
+
         return Frame(pixels)
 
     def close(self) -> None:
@@ -131,6 +155,7 @@ def video(wanted: Wanted) -> FileSource:
 
     if next(pictures(), None) is None:
         raise ConfigError(f"video {path} holds no picture that OpenCV can read")
+
     return FileSource(pictures, wanted)
 
 
@@ -139,6 +164,7 @@ def folder(wanted: Wanted) -> FileSource:
     path = Path(wanted.path)
     if not path.is_dir():
         raise ConfigError(f"no folder {wanted.path!r}: {_neighbours(path)}")
+
     files = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
     if not files:
         raise ConfigError(f"folder {path} holds no image: looked for {', '.join(SUFFIXES)}")
@@ -151,7 +177,11 @@ def folder(wanted: Wanted) -> FileSource:
     return FileSource(pictures, wanted)
 
 
-SOURCES: dict[str, Callable[[Wanted], Source]] = {"v4l2": V4l2Source, "video": video, "folder": folder}
+SOURCES: dict[str, Callable[[Wanted], Source]] = {
+    "v4l2": V4l2Source,
+    "video": video,
+    "folder": folder,
+}
 
 
 def _rgb(bgr: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -168,5 +198,11 @@ def _neighbours(path: Path) -> str:
     folder = path.absolute().parent
     if not folder.is_dir():
         return f"{folder} does not exist either"
+
     names = sorted(p.name for p in folder.iterdir())
-    return f"{folder} holds {', '.join(names[:10])}{' ...' * (len(names) > 10)}" if names else f"{folder} is empty"
+
+    return (
+        f"{folder} holds {', '.join(names[:10])}{' ...' * (len(names) > 10)}"
+        if names
+        else f"{folder} is empty"
+    )

@@ -8,7 +8,8 @@ from wayfarer_common.lifetime import begin_command
 def main() -> None:
     """Run the command."""
     begin_command()
-    os.environ["MPLBACKEND"] = "agg"  # we draw into files; what a notebook says here is not to be had in a command
+    # we draw into files; what a notebook says here is not to be had in a command
+    os.environ["MPLBACKEND"] = "agg"
     from wayfarer_cli.main import main as run_command
 
     run_command()

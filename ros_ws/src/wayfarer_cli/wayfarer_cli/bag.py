@@ -1,6 +1,9 @@
-"""`wayfarer bag`: look into recorded runs, check them, mend them, put them together and take them apart.
+"""`wayfarer bag`.
 
-Exit code 0: good; 1: damaged, or a wrong argument; 2: unusable. Nothing is changed in place but by `recover --write`.
+Look into recorded runs, check them, mend them, put them together and take them apart.
+
+Exit code 0: good; 1: damaged, or a wrong argument; 2: unusable. Nothing is changed in place but by
+`recover --write`.
 """
 
 import sys
@@ -16,22 +19,31 @@ from rich.markup import escape
 from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_report.console import bars, plain
 
-bag = typer.Typer(no_args_is_help=True, help="Look into recorded runs, check, mend, merge and split them.")
+bag = typer.Typer(
+    no_args_is_help=True, help="Look into recorded runs, check, mend, merge and split them."
+)
 _out, _errors = plain(), plain(stderr=True)
 
-Run = Annotated[Path, typer.Argument(help="A run: the directory given to `wayfarer collect --out`.")]
+Run = Annotated[
+    Path, typer.Argument(help="A run: the directory given to `wayfarer collect --out`.")
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of words.")]
 New = Annotated[Path, typer.Option("--out", help="New directory; one that exists is refused.")]
 
 
 @bag.command()
 def info(
-    runs: Annotated[list[Path], typer.Argument(help="Runs: directories given to `wayfarer collect --out`.")],
+    runs: Annotated[
+        list[Path], typer.Argument(help="Runs: directories given to `wayfarer collect --out`.")
+    ],
     json: Annotated[
-        bool, typer.Option("--json", help="One JSON object (of several runs a list) instead of a table.")
+        bool,
+        typer.Option("--json", help="One JSON object (of several runs a list) instead of a table."),
     ] = False,
 ) -> None:
-    """Episodes, steps, losses, durations, coverage and size of runs, side by side, read from their bags."""
+    """Episodes, steps, losses, durations, coverage and size of runs, side by side, read from their
+    bags.
+    """
     from wayfarer_cli.bag_info import print_info
 
     with _unusable(_all(runs), json):
@@ -40,13 +52,19 @@ def info(
 
 @bag.command()
 def draw(
-    run: Run, out: Annotated[Path | None, typer.Option(help="Folder for the pictures; default: the run.")] = None
+    run: Run,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the pictures; default: the run.")
+    ] = None,
 ) -> None:
-    """Draw what the camera saw (contact_sheet.png) and where the cube was, by its top face (cube_positions.png)."""
+    """Draw what the camera saw (contact_sheet.png) and where the cube was, by its top face
+    (cube_positions.png).
+    """
     from wayfarer_bags.run_directory import RunDirectory
     from wayfarer_report.drawings.draw import draw_contact_sheet, draw_cube_positions
 
     folder = out or run
+
     with _unusable(run, json=False):
         directory = RunDirectory(run)
         for path in (
@@ -58,47 +76,72 @@ def draw(
 
 @bag.command()
 def verify(run: Run, json: Json = False) -> None:
-    """Check every byte, chunk and step of a run, or of another recorder's bag. Exit: 0 good, 1 damaged, 2 unusable."""
+    """Check every byte, chunk and step of a run, or of another recorder's bag.
+
+    Exit: 0 good, 1 damaged, 2 unusable.
+    """
     from wayfarer_data.upkeep.verify import verify as check
 
     with _unusable(run, json), _progress("verifying") as tell:
         verdict = check(run, tell)
+
     if json:
         print(dumps({**asdict(verdict), "code": verdict.code}))
         sys.exit(verdict.code)
+
     for finding in verdict.findings:
         where = escape(f"{finding.file}: ") if finding.file else ""
         _out.print(f"[{'red' if finding.damage else 'yellow'}]{where}[/]{escape(finding.what)}")
+
     lost = f"{verdict.steps} steps, {verdict.lost_steps} of them lost"
-    _out.print(f"{verdict.readable} of {verdict.episodes} episodes can be read: {lost}. {_words(verdict.code)}")
+    _out.print(
+        f"{verdict.readable} of {verdict.episodes} episodes can be read: {lost}. "
+        f"{_words(verdict.code)}"
+    )
     sys.exit(verdict.code)
 
 
 @bag.command()
 def recover(
     run: Run,
-    out: Annotated[Path | None, typer.Option(help="New directory for the whole run; default: RUN.recovered.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="New directory for the whole run; default: RUN.recovered.")
+    ] = None,
     write: Annotated[
-        bool, typer.Option("--write", help="Change the run itself; the originals go to damaged/ in it.")
+        bool,
+        typer.Option("--write", help="Change the run itself; the originals go to damaged/ in it."),
     ] = False,
     json: Json = False,
 ) -> None:
-    """Finish torn episodes, drop damaged chunks. Exit: 0 all mended, 1 something is lost for good, 2 all is."""
+    """Finish torn episodes, drop damaged chunks.
+
+    Exit: 0 all mended, 1 something is lost for good, 2 all is.
+    """
     from wayfarer_data.upkeep import recover as mending
 
     if write and out is not None:
-        raise ConfigError("--write changes the run itself, --out writes a new one: choose one of the two")
+        raise ConfigError(
+            "--write changes the run itself, --out writes a new one: choose one of the two"
+        )
+
     with _unusable(run, json):
         target = out or run.with_name(f"{run.resolve().name}.recovered")
         outcome = mending.recover_in_place(run) if write else mending.recover(run, target)
+
     if json:
         print(dumps({**asdict(outcome), "code": outcome.code}))
         sys.exit(outcome.code)
+
     for one in outcome.recovered:
         loss = f"{one.damaged_chunks} damaged chunks{' and its torn end' if one.torn else ''}"
-        _out.print(f"[green]{escape(one.file)}: [/]{one.steps} steps, {one.lost_steps} of them lost, without {loss}")
+        _out.print(
+            f"[green]{escape(one.file)}: [/]{one.steps} steps, {one.lost_steps} of them lost, "
+            f"without {loss}"
+        )
+
     for lost in outcome.failed:
         _out.print(f"[red]{escape(lost.file)}: [/]{escape(lost.why)}")
+
     kept = f"{outcome.sound} sound, {len(outcome.recovered)} recovered, {len(outcome.failed)} lost"
     _out.print(f"{escape(str(outcome.out))}: {kept}. {_words(outcome.code)}")
     sys.exit(outcome.code)
@@ -106,7 +149,9 @@ def recover(
 
 @bag.command()
 def merge(
-    runs: Annotated[list[Path], typer.Argument(help="Runs, in the order their episodes shall have.")],
+    runs: Annotated[
+        list[Path], typer.Argument(help="Runs, in the order their episodes shall have.")
+    ],
     out: New,
     json: Json = False,
 ) -> None:
@@ -130,6 +175,7 @@ def split(
 
     with _unusable(run, json), _progress("splitting") as tell:
         made = write(run, out, every, tell)
+
     if json:
         print(dumps([asdict(one) for one in made]))
     else:
@@ -140,7 +186,8 @@ def split(
 def relabel_topics(
     run: Run,
     topics: Annotated[
-        list[str], typer.Argument(help="OLD=NEW, of whole topics or of namespaces: /wayfarer=/lab/left.")
+        list[str],
+        typer.Argument(help="OLD=NEW, of whole topics or of namespaces: /wayfarer=/lab/left."),
     ],
     out: New,
     json: Json = False,

@@ -1,4 +1,7 @@
-"""`wayfarer calibrate camera`: prints a board, takes pictures of it, and finds lens and place of the camera."""
+"""`wayfarer calibrate camera`.
+
+Prints a board, takes pictures of it, and finds lens and place of the camera.
+"""
 
 import csv
 from dataclasses import replace
@@ -42,10 +45,15 @@ def draw_board(
     square: Square = 30.0,
     marker: Marker = 22.0,
 ) -> None:
-    """Write a ChArUco board to print at 100 % (the default fits A4) and glue onto something flat."""
+    """Write a ChArUco board to print at 100 % (the default fits A4) and glue onto something
+    flat.
+    """
     board_of(columns, rows, square, marker).draw(out)
     share = marker / square
-    print(f"{out}: print at 100 %, measure a square, give that as --square, and as --marker {share:.3f} of it")
+    print(
+        f"{out}: print at 100 %, measure a square, give that as --square, and as --marker "
+        f"{share:.3f} of it"
+    )
 
 
 @camera.command()
@@ -59,7 +67,10 @@ def record(
     square: Square = 30.0,
     marker: Marker = 22.0,
 ) -> None:
-    """Take pictures from a running camera whenever the board rests in a new place; with the hand's pose where heard."""
+    """Take pictures from a running camera whenever the board rests in a new place.
+
+    With the hand's pose where heard.
+    """
     from wayfarer_cli.calibrate_record import record_views
 
     record_views(out, views, timeout, namespace, board_of(columns, rows, square, marker))
@@ -68,13 +79,18 @@ def record(
 @camera.command()
 def intrinsics(
     images: Images,
-    out: Annotated[Path, typer.Option(help="Calibration file to write; the report goes beside it.")],
+    out: Annotated[
+        Path, typer.Option(help="Calibration file to write; the report goes beside it.")
+    ],
     columns: Columns = 9,
     rows: Rows = 6,
     square: Square = 30.0,
     marker: Marker = 22.0,
 ) -> None:
-    """Find focal lengths, principal point and distortion; too few or too similar pictures are refused."""
+    """Find focal lengths, principal point and distortion.
+
+    Too few or too similar pictures are refused.
+    """
     from wayfarer_vision.lens import find_lens
 
     board = board_of(columns, rows, square, marker)
@@ -84,92 +100,128 @@ def intrinsics(
     K = lens.calibration.camera_matrix
     print(f"focal lengths {K[0, 0]:.1f}, {K[1, 1]:.1f} pixels (+- {100 * lens.doubt:.2f} %)")
     print(
-        f"principal point ({K[0, 2]:.1f}, {K[1, 2]:.1f}) of {lens.calibration.width}x{lens.calibration.height} pixels"
+        f"principal point ({K[0, 2]:.1f}, {K[1, 2]:.1f}) of "
+        f"{lens.calibration.width}x{lens.calibration.height} pixels"
     )
     _report(out, "lens", lens.calibration.reprojection_error, seen, lens.residuals)
 
 
 @camera.command()
 def pose(
-    calibration: Annotated[Path, typer.Argument(help="Calibration file of `intrinsics`; the pose is added to it.")],
+    calibration: Annotated[
+        Path, typer.Argument(help="Calibration file of `intrinsics`; the pose is added to it.")
+    ],
     images: Images,
     board_at: Annotated[
         tuple[float, float, float, float] | None,
         typer.Option(
-            help="The board lies on the table, its top left corner at x y z [m], its top edge along yaw [degree]."
+            help=(
+                "The board lies on the table, its top left corner at x y z [m], its top edge along "
+                "yaw [degree]."
+            )
         ),
     ] = None,
     poses: Annotated[
         Path | None,
         typer.Option(
-            help=f"The hand holds the board: its poses, a table of {', '.join(COLUMNS)}; default: IMAGES/{POSES}."
+            help=(
+                f"The hand holds the board: its poses, a table of {', '.join(COLUMNS)}; default: "
+                f"IMAGES/{POSES}."
+            )
         ),
     ] = None,
-    table_height: Annotated[float | None, typer.Option(help="Top of the table in the base frame [m].")] = None,
+    table_height: Annotated[
+        float | None, typer.Option(help="Top of the table in the base frame [m].")
+    ] = None,
     columns: Columns = 9,
     rows: Rows = 6,
     square: Square = 30.0,
     marker: Marker = 22.0,
 ) -> None:
-    """Find where the camera stands in the robot's base frame, from a board at a known place or in the robot's hand."""
+    """Find where the camera stands in the robot's base frame, from a board at a known place or in
+    the robot's hand.
+    """
     from wayfarer_vision.placing import place_by_board, place_by_hand
 
     board, lens = board_of(columns, rows, square, marker), load_calibration(calibration)
     seen = views_of(images, board)
+
     if board_at is not None:
         placed = place_by_board(lens, list(seen.values()), board, board_on_table(*board_at))
     else:
         hands = read_poses(poses or images / POSES)
         seen = {name: view for name, view in seen.items() if name in hands}
-        placed = place_by_hand(lens, list(seen.values()), board, [hands[name] for name in seen], table_height)
+        placed = place_by_hand(
+            lens, list(seen.values()), board, [hands[name] for name in seen], table_height
+        )
+
     if table_height is not None:
         placed = replace(placed, calibration=replace(placed.calibration, table_height=table_height))
+
     save_calibration(placed.calibration, calibration)
     T = placed.calibration.T_base_camera
     if T is None or placed.calibration.pose_error is None:
         raise DataError("no pose was found")
+
     print(
-        f"camera at x {T[0, 3]:.4f}, y {T[1, 3]:.4f}, z {T[2, 3]:.4f} m, looking along {np.round(T[:3, 2], 3).tolist()}"
+        f"camera at x {T[0, 3]:.4f}, y {T[1, 3]:.4f}, z {T[2, 3]:.4f} m, looking along "
+        f"{np.round(T[:3, 2], 3).tolist()}"
     )
     if placed.calibration.table_height is None:
         print("the table's height is not known: the cube tracker needs it, give --table-height")
+
     _report(calibration, "pose", placed.calibration.pose_error, seen, placed.residuals)
 
 
 def views_of(images: Path, board: Board) -> dict[str, View]:
-    """Return what is seen of the board in each picture of a folder, by file name, and say where it is not."""
+    """Return what is seen of the board in each picture of a folder, by file name, and say where it
+    is not.
+    """
     import cv2
 
     if not images.is_dir():
-        raise ConfigError(f"no folder {images}: `wayfarer calibrate camera record {images}` takes pictures")
+        raise ConfigError(
+            f"no folder {images}: `wayfarer calibrate camera record {images}` takes pictures"
+        )
+
     files = sorted(p for p in images.iterdir() if p.suffix.lower() in SUFFIXES)
     if not files:
         raise ConfigError(f"{images} holds no picture: looked for {', '.join(SUFFIXES)}")
+
     seen = {}
     for file in files:
         pixels = cv2.imread(str(file))
         if pixels is None:
             raise DataError(f"{file} is not an image")
+
         view = board.find(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
         if view is None:
             print(f"{file.name}: the board is not seen well enough, left out")
         else:
             seen[file.name] = view
+
     return seen
 
 
 def board_on_table(x: float, y: float, z: float, yaw: float) -> Matrix:
-    """Return T_base_board (4, 4) of a board that lies face up: corner [m], direction of its top edge [degree]."""
+    """Return T_base_board (4, 4) of a board that lies face up.
+
+    Corner [m], direction of its top edge [degree].
+    """
     from scipy.spatial.transform import Rotation  # slow to import
 
     T = np.eye(4)
     T[:3, :3] = Rotation.from_euler("z", yaw, degrees=True).as_matrix() @ np.diag([1.0, -1.0, -1.0])
     T[:3, 3] = (x, y, z)
+
     return T
 
 
 def read_poses(path: Path) -> dict[str, Matrix]:
-    """Return T_base_hand (4, 4) by file name. Raises ConfigError for a table that is not as it must be."""
+    """Return T_base_hand (4, 4) by file name.
+
+    Raises ConfigError for a table that is not as it must be.
+    """
     from scipy.spatial.transform import Rotation  # slow to import
 
     try:
@@ -182,14 +234,20 @@ def read_poses(path: Path) -> dict[str, Matrix]:
             found[line["file"]] = T
     except OSError as error:
         raise ConfigError(
-            f"no hand poses at {path} ({error.strerror}): give --poses, or --board-at for a board that lies"
+            f"no hand poses at {path} ({error.strerror}): give --poses, or --board-at for a board "
+            "that lies"
         ) from error
     except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(f"{path} must be a table with the columns {','.join(COLUMNS)}: {error}") from error
+        raise ConfigError(
+            f"{path} must be a table with the columns {','.join(COLUMNS)}: {error}"
+        ) from error
+
     return found
 
 
-def _report(out: Path, what: str, error: float, seen: dict[str, View], residuals: tuple[Matrix, ...]) -> None:
+def _report(
+    out: Path, what: str, error: float, seen: dict[str, View], residuals: tuple[Matrix, ...]
+) -> None:
     from wayfarer_vision.calibration_report import draw_report  # slow to import
 
     path = out.with_name(f"{out.stem}_{what}.png")

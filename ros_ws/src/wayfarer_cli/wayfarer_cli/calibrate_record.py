@@ -1,4 +1,7 @@
-"""`wayfarer calibrate camera record`: pictures of the board from camera/image_raw, each from a new place."""
+"""`wayfarer calibrate camera record`.
+
+Pictures of the board from camera/image_raw, each from a new place.
+"""
 
 import csv
 import time
@@ -25,9 +28,17 @@ _LOOK = 0.2  # s between two images that are looked at
 
 
 def moved(one: View, other: View) -> float:
-    """Return by how much common corners have moved on average [pixels]; infinity where there are none."""
+    """Return by how much common corners have moved on average [pixels].
+
+    Infinity where there are none.
+    """
     _, i, j = np.intersect1d(one.ids, other.ids, return_indices=True)
-    return float(np.linalg.norm(one.pixels[i] - other.pixels[j], axis=1).mean()) if len(i) else float("inf")
+
+    return (
+        float(np.linalg.norm(one.pixels[i] - other.pixels[j], axis=1).mean())
+        if len(i)
+        else float("inf")
+    )
 
 
 def record_views(out: Path, views: int, timeout: float, namespace: str, board: Board) -> None:
@@ -40,17 +51,23 @@ def record_views(out: Path, views: int, timeout: float, namespace: str, board: B
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         deadline = time.monotonic() + timeout
-        print(f"move the board, hold it still: {views} pictures from {namespace}/{contract.CAMERA_IMAGE.name}")
+        print(
+            f"move the board, hold it still: {views} pictures from "
+            f"{namespace}/{contract.CAMERA_IMAGE.name}"
+        )
+
         while recorder.taken < views and time.monotonic() < deadline:
             executor.spin_once(timeout_sec=0.1)
+
         node.destroy_node()
     finally:
         rclpy.try_shutdown()
+
     recorder.write_poses()
     if recorder.taken < views:
         raise DeviceError(
-            f"{recorder.taken} of {views} pictures in {timeout:g} s: {recorder.images} images came, "
-            f"the board was seen in {recorder.seen}"
+            f"{recorder.taken} of {views} pictures in {timeout:g} s: {recorder.images} images "
+            f"came, the board was seen in {recorder.seen}"
             + (f"; some could not be used: {recorder.unusable}" if recorder.unusable else "")
         )
 
@@ -84,19 +101,23 @@ class Recorder:
         self.images += 1
         if time.monotonic() < self._next:
             return
+
         self._next = time.monotonic() + _LOOK
         try:
             pixels = np.ascontiguousarray(image_to_array(message))
         except DataError as error:
             self.unusable = str(error)
             return
+
         before, self._before = self._before, self._board.find(pixels)
         if self._before is None:
             return
+
         self.seen += 1
         rests = before is not None and moved(before, self._before) < _STILL
         if not rests or any(moved(kept, self._before) < _NEW for kept in self._kept):
             return
+
         self._kept.append(self._before)
         name = f"{self.taken:03d}.png"
         cv2.imwrite(str(self._out / name), cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))

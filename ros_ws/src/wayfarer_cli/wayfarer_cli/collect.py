@@ -14,7 +14,13 @@ from wayfarer_common.ros import start_ros
 from wayfarer_core.errors import ConfigError, DeviceError
 from wayfarer_core.options import KEYBOARD, NO_DEVICE
 from wayfarer_in_process.progress import CollectionProgress, progress_of
-from wayfarer_launch.collection import LAUNCH_FILES, NAMESPACE, Collection, holds_all, launch_arguments
+from wayfarer_launch.collection import (
+    LAUNCH_FILES,
+    NAMESPACE,
+    Collection,
+    holds_all,
+    launch_arguments,
+)
 from wayfarer_launch.nodes import executable, launch_nodes
 from wayfarer_msgs.msg import CollectorStatus
 from wayfarer_report.console import writer
@@ -23,23 +29,32 @@ _PATIENCE = 4.0  # s the keyboard's node is given to end
 
 
 def collect_episodes(wanted: Collection, meanwhile: Callable[[], object] = lambda: None) -> None:
-    """Run the launch file of the target to its end. Raises a WayfarerError, or exits as the launch did.
+    """Run the launch file of the target to its end.
+
+    Raises a WayfarerError, or exits as the launch did.
 
     `meanwhile` is called again and again while the nodes run; they end if it raises.
     """
     if wanted.target not in LAUNCH_FILES:
         raise ConfigError(f"target {wanted.target!r} is not one of {', '.join(LAUNCH_FILES)}")
+
     said = wanted.hardware.arguments()
     if said and wanted.target != "hardware":
-        raise ConfigError(f"{', '.join(said)}: only --target hardware has a robot to choose, not {wanted.target}")
+        raise ConfigError(
+            f"{', '.join(said)}: only --target hardware has a robot to choose, not {wanted.target}"
+        )
+
     RunWriter(wanted.out).release()  # complains now, rather than after the nodes have started
     if holds_all(wanted):
         return
+
     progress = progress_of(wanted)
     write = writer(progress.console)
     arguments = launch_arguments(wanted)
+
     if wanted.target == "sim" and wanted.device != NO_DEVICE:
         arguments["lockstep"] = "false"  # a person needs the time that passes
+
     keyboard = Keyboard(NAMESPACE) if wanted.device == KEYBOARD else None
     with StatusListener(NAMESPACE, progress) as listener, keyboard or nullcontext():
 
@@ -50,18 +65,28 @@ def collect_episodes(wanted: Collection, meanwhile: Callable[[], object] = lambd
                 keyboard.update()
 
         code = launch_nodes(LAUNCH_FILES[wanted.target], arguments, write, look)
+
     if code:
         sys.exit(code)
 
 
 class Keyboard:
-    """The terminal's keyboard as a device: a node in a process of its own, on the same terminal as this one."""
+    """The terminal's keyboard as a device.
+
+    A node in a process of its own, on the same terminal as this one.
+    """
 
     def __init__(self, namespace: str) -> None:
         """Raises ConfigError where standard input is no terminal."""
         if not sys.stdin.isatty():
             raise ConfigError("--device keyboard needs a terminal: standard input is none")
-        self._words = [str(executable("wayfarer_teleop", "keyboard")), "--ros-args", "-r", f"__ns:=/{namespace}"]
+
+        self._words = [
+            str(executable("wayfarer_teleop", "keyboard")),
+            "--ros-args",
+            "-r",
+            f"__ns:=/{namespace}",
+        ]
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "Keyboard":
@@ -70,6 +95,7 @@ class Keyboard:
     def __exit__(self, *_: object) -> None:
         if self._process is None:
             return
+
         self._process.terminate()
         try:
             self._process.wait(_PATIENCE)
@@ -78,7 +104,10 @@ class Keyboard:
             self._process.wait()
 
     def update(self) -> None:
-        """Start it, once; called while the nodes run, whose environment is then in force. DeviceError if it ended."""
+        """Start it, once; called while the nodes run, whose environment is then in force.
+
+        DeviceError if it ended.
+        """
         if self._process is None:
             self._process = subprocess.Popen(self._words)
         elif (code := self._process.poll()) not in (None, 0):
@@ -111,6 +140,7 @@ class StatusListener:
             self._node.create_subscription(status.type, status.name, self._on_status, status.qos)
             self._executor = SingleThreadedExecutor()
             self._executor.add_node(self._node)
+
         self._executor.spin_once(timeout_sec=0.0)
 
     def _on_status(self, status: CollectorStatus) -> None:

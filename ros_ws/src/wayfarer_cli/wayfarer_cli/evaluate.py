@@ -26,7 +26,10 @@ from wayfarer_cli.collect import collect_episodes
 
 
 def try_over_ros(trial: Trial, meanwhile: Callable[[], object] = lambda: None) -> Evaluation:
-    """Let the nodes act out and record what the run does not hold yet, then count. Raises a WayfarerError."""
+    """Let the nodes act out and record what the run does not hold yet, then count.
+
+    Raises a WayfarerError.
+    """
     return try_by(trial, "ros", partial(collect_episodes, meanwhile=meanwhile))
 
 
@@ -38,7 +41,13 @@ def evaluate_policy(
     if as_json:
         print(json.dumps(_plain(trial, found)))
         return
-    table = Table(found.task, f"of {trial.episodes} episodes", "95 % interval", title=f"{trial.steps} steps each")
+
+    table = Table(
+        found.task,
+        f"of {trial.episodes} episodes",
+        "95 % interval",
+        title=f"{trial.steps} steps each",
+    )
     table.add_row("done at the end", *_share(found.at_end))
     table.add_row("done on the way", *_share(found.at_any_time))
     show(table)
@@ -46,8 +55,11 @@ def evaluate_policy(
 
 
 @contextmanager
-def other_policy(wanted: str, task_name: str, python: Path | None) -> Iterator[tuple[Other, Callable[[], None]]]:
-    """Have a policy that is no file of ours ready meanwhile, and what raises PolicyError once it is not any more.
+def other_policy(
+    wanted: str, task_name: str, python: Path | None
+) -> Iterator[tuple[Other, Callable[[], None]]]:
+    """Have a policy that is no file of ours ready meanwhile, and what raises PolicyError once it is
+    not any more.
 
     Raises ConfigError where it is neither a method that learns nothing nor on a policy server.
     """
@@ -55,17 +67,26 @@ def other_policy(wanted: str, task_name: str, python: Path | None) -> Iterator[t
     if wanted in METHODS and not METHODS[wanted].learns and METHODS[wanted].explores:
         yield Other(wanted, judged, wanted), lambda: None
         return
+
     with served(wanted, python) as server:
         told = (server.address, server.policy)
-        yield Other("external", judged, server.policy, told, server.folder and server.folder.parent), server.check
+        yield (
+            Other("external", judged, server.policy, told, server.folder and server.folder.parent),
+            server.check,
+        )
 
 
 def _plain(trial: Trial, found: Evaluation) -> dict[str, Any]:
     """Return JSON values; the rate and its interval stand at the top."""
     end = found.at_end
     quoted = {"success_rate": end.rate, "interval": [end.low, end.high]}
-    policy = {"policy": trial.policy.name} if isinstance(trial.policy, Other) else {"checkpoint": str(trial.policy)}
+    policy = (
+        {"policy": trial.policy.name}
+        if isinstance(trial.policy, Other)
+        else {"checkpoint": str(trial.policy)}
+    )
     about = {**policy, "steps": trial.steps, "seed": trial.seed}
+
     return {**quoted, **about, "episodes": trial.episodes, **found.to_json()}
 
 
@@ -84,11 +105,14 @@ class GoalTrial:
     goals: int = 20
     steps: int = 50
     seed: int = 0
-    picture: Path | None = None  # a sheet of goals and endings (.png), or a film of the policy (.gif)
+    # a sheet of goals and endings (.png), or a film of the policy (.gif)
+    picture: Path | None = None
 
     def __post_init__(self) -> None:
         if self.picture is not None and self.picture.suffix not in (".png", ".gif"):
-            raise ConfigError(f"--picture {self.picture}: must end in .png (a sheet) or .gif (a film)")
+            raise ConfigError(
+                f"--picture {self.picture}: must end in .png (a sheet) or .gif (a film)"
+            )
 
 
 def evaluate_goals(trial: GoalTrial, as_json: bool) -> None:
@@ -103,13 +127,20 @@ def evaluate_goals(trial: GoalTrial, as_json: bool) -> None:
         found = try_all(configuration, trial.run, trial.goals, trial.steps, trial.seed, on_trial)
 
     if as_json:
-        plain = {kind: {name: _numbers(of) for name, of in tried.trials.items()} for kind, tried in found.items()}
+        plain = {
+            kind: {name: _numbers(of) for name, of in tried.trials.items()}
+            for kind, tried in found.items()
+        }
         print(json.dumps(plain))
     else:
         for kind, tried in found.items():
             show(_table(trial, kind, tried))
+
     if trial.picture is not None:
-        print(_draw(trial, trial.picture, configuration, found["even"]), file=sys.stderr if as_json else sys.stdout)
+        print(
+            _draw(trial, trial.picture, configuration, found["even"]),
+            file=sys.stderr if as_json else sys.stdout,
+        )
 
 
 def _table(trial: GoalTrial, kind: str, tried: Tried) -> Table:
@@ -122,6 +153,7 @@ def _table(trial: GoalTrial, kind: str, tried: Tried) -> Table:
     )
     for name, of in tried.trials.items():
         table.add_row(name, _words(of.ee), _words(of.ee_to_others), _words(of.cube))
+
     return table
 
 
@@ -136,6 +168,7 @@ def _draw(trial: GoalTrial, picture: Path, configuration: Configuration, tried: 
         name: [Ending(tried.trials[of].last_images[k], tried.trials[of].ee.each[k]) for k in shown]
         for name, of in (("policy", "learned"), ("standing still", "still"))
     }
+
     return draw_reached([tried.goals[k].image for k in shown], endings, picture)
 
 

@@ -28,42 +28,73 @@ def export(
     to: Annotated[
         Format,
         typer.Argument(
-            help="[b]lerobot[/b] (v3.0, a folder), [b]robomimic[/b] (an HDF5 file), [b]minari[/b] (a folder)."
+            help=(
+                "[b]lerobot[/b] (v3.0, a folder), [b]robomimic[/b] (an HDF5 file), [b]minari[/b] "
+                "(a folder)."
+            )
         ),
     ],
     bags: Annotated[
         list[Path],
-        typer.Argument(help="Runs, or other recorders' bags of the contract's topics; with a map bags of any topics."),
+        typer.Argument(
+            help=(
+                "Runs, or other recorders' bags of the contract's topics; with a map bags of any "
+                "topics."
+            )
+        ),
     ],
     out: Annotated[Path, typer.Argument(help="What to write; something that exists is refused.")],
     task: Annotated[
-        str, typer.Option(help="Whose rewards to write, as in flip-green or push; without it 1 for an end in success.")
+        str,
+        typer.Option(
+            help=(
+                "Whose rewards to write, as in flip-green or push; without it 1 for an end in "
+                "success."
+            )
+        ),
     ] = "",
     state: Annotated[
         State,
         typer.Option(
-            help="What is told of the arm: [b]all[/b] that was recorded, or the end effector's [b]position[/b] alone."
+            help=(
+                "What is told of the arm: [b]all[/b] that was recorded, or the end effector's "
+                "[b]position[/b] alone."
+            )
         ),
     ] = State.ALL,
     map_: Annotated[
-        Path | None, typer.Option("--map", help="Which topics become which features: a YAML file, for lerobot.")
+        Path | None,
+        typer.Option("--map", help="Which topics become which features: a YAML file, for lerobot."),
     ] = None,
     suggest_map: Annotated[
-        bool, typer.Option("--suggest-map", help="Write no dataset to OUT, but a first map of the bag.")
+        bool,
+        typer.Option("--suggest-map", help="Write no dataset to OUT, but a first map of the bag."),
     ] = False,
 ) -> None:
-    """Write runs' valid steps for another learning library: frames, actions, positions, rewards, without loss.
+    """Write runs' valid steps for another learning library.
 
-    With a map: bags of any topics, resampled to one rate by their stamps. `--suggest-map` writes a first one.
+    Frames, actions, positions, rewards, without loss.
+
+    With a map: bags of any topics, resampled to one rate by their stamps. `--suggest-map` writes a
+    first one.
     """
     if (map_ is not None or suggest_map) and (to is not Format.LEROBOT or task):
-        raise ConfigError("a map is for `wayfarer export lerobot`, without --task: bags of any topics have no rewards")
+        raise ConfigError(
+            "a map is for `wayfarer export lerobot`, without --task: bags of any topics have no "
+            "rewards"
+        )
     if (map_ is not None or suggest_map) and state is not State.ALL:
-        raise ConfigError("--state chooses of runs: with a map, the map says what of the arm is exported")
+        raise ConfigError(
+            "--state chooses of runs: with a map, the map says what of the arm is exported"
+        )
     if suggest_map and (map_ is not None or len(bags) > 1):
-        raise ConfigError("--suggest-map makes a map of one bag: wayfarer export lerobot BAG map.yaml --suggest-map")
+        raise ConfigError(
+            "--suggest-map makes a map of one bag: wayfarer export lerobot BAG map.yaml "
+            "--suggest-map"
+        )
     if out.exists():
         raise ConfigError(f"{out} exists already: choose another name")
+
     if suggest_map:
         from wayfarer_export.foreign.suggest import suggest_map as write_map
 
@@ -79,20 +110,32 @@ def _export_mapped(bags: list[Path], map_: Path, out: Path) -> None:
     from wayfarer_export.foreign.map import read_map
 
     mapping = read_map(map_)
+
     with bars(transient=True) as progress:
         bar = progress.add_task(f"writing {out.name}")
         done = convert(
-            bags, mapping, map_, out, lambda done, total: progress.update(bar, completed=done, total=total)
+            bags,
+            mapping,
+            map_,
+            out,
+            lambda done, total: progress.update(bar, completed=done, total=total),
         )
+
     print(f"{out}: {done.frames} frames in {done.episodes} episodes, at {mapping.rate} Hz")
     for feature, age in done.oldest.items():
         print(f"  {feature}: values up to {age:.3f} s old, in age.{feature}")
+
     for text, count in done.passed_over.items():
         print(f"  {count} messages passed over: {text}")
+
     if done.too_short:
         print(f"  {done.too_short} stretches of fewer than {mapping.shortest} frames left out")
+
     for bag in done.without:
-        print(f"  {bag}: at no time was there a young value of every feature; nothing of it is in the dataset")
+        print(
+            f"  {bag}: at no time was there a young value of every feature; nothing of it is in "
+            "the dataset"
+        )
 
 
 def _export_runs(to: Format, runs: list[Path], out: Path, task: str, state: State) -> None:
@@ -108,7 +151,12 @@ def _export_runs(to: Format, runs: list[Path], out: Path, task: str, state: Stat
     from wayfarer_cli.opening import label, open_runs
 
     wanted = task_named(task) if task else None
-    write = {Format.LEROBOT: export_lerobot, Format.ROBOMIMIC: export_robomimic, Format.MINARI: export_minari}[to]
+    write = {
+        Format.LEROBOT: export_lerobot,
+        Format.ROBOMIMIC: export_robomimic,
+        Format.MINARI: export_minari,
+    }[to]
+
     with bars(transient=True) as progress:
         dataset = open_runs(runs, progress)
         if wanted is None:
@@ -118,11 +166,17 @@ def _export_runs(to: Format, runs: list[Path], out: Path, task: str, state: Stat
             labels = label(dataset, progress)
             rewards = wanted.reward(labels.poses).astype(np.float32)
             material = Material.of(dataset, labels.transitions(dataset), rewards, wanted.name)
-            note = f"rewards of {wanted.name} by the {' and the '.join(sorted(set(labels.sources.values())))}"
+            note = (
+                f"rewards of {wanted.name} by the "
+                f"{' and the '.join(sorted(set(labels.sources.values())))}"
+            )
+
         if state is State.POSITION:
             material = replace(material, wanted=())
+
         bar = progress.add_task(f"writing {out.name}")
         write(material, out, lambda done, total: progress.update(bar, completed=done, total=total))
+
     print(f"{out}: {len(material.rows)} steps in {len(material)} unbroken stretches, {note}")
     for text in material.left_out():
         print(f"  {text}")

@@ -22,15 +22,20 @@ def run_launch_file(file: str, given: Mapping[str, str]) -> int:
     arguments = read_launch_file(find_launch_file(file), given, share_of).arguments
     numbers = [arguments.get(name, "") for name in ("episodes", "steps")]
     if not set(arguments) >= _OF_A_RUN or not all(number.isdecimal() for number in numbers):
-        return launch_nodes(file, given, write)  # it collects nothing, or a node will say what is wrong
+        # it collects nothing, or a node will say what is wrong
+        return launch_nodes(file, given, write)
+
     run, (episodes, steps) = Path(arguments["run"]), map(int, numbers)
     done, _ = finished(run)
     write(f"run {run.absolute()} holds {done} of {episodes} episodes")
     write(f"to see more: wayfarer bag info {run} | tensorboard --logdir {run}")
     progress = CollectionProgress(episodes, steps, done)
+
     with StatusListener(namespace_of(arguments["namespace"]), progress) as listener:
         code = launch_nodes(file, given, writer(progress.console), listener.update)
+
     write(f"run {run.absolute()} holds {finished(run)[0]} of {episodes} episodes")
+
     return code
 
 
@@ -40,4 +45,5 @@ def show_arguments(file: str) -> None:
     for name, argument in declared_arguments(find_launch_file(file)).items():
         default = "(needed)" if argument.default is None else argument.default
         table.add_row(f"{name}:=", default, ", ".join(argument.choices), argument.description)
+
     show(table)

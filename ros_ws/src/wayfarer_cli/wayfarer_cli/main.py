@@ -40,7 +40,8 @@ app.add_typer(train, name="train")
 _errors = plain(stderr=True)
 
 
-_WrongUsage: Any = typer.BadParameter.__base__  # what all of click's complaints are; typer hands out this one only
+# what all of click's complaints are; typer hands out this one only
+_WrongUsage: Any = typer.BadParameter.__base__
 
 
 def _say_version(wanted: bool) -> None:
@@ -54,13 +55,16 @@ def _say_version(wanted: bool) -> None:
 @app.callback()
 def wayfarer(
     _version: Annotated[
-        bool, typer.Option("--version", help="Say which version this is.", callback=_say_version, is_eager=True)
+        bool,
+        typer.Option(
+            "--version", help="Say which version this is.", callback=_say_version, is_eager=True
+        ),
     ] = False,
 ) -> None:
     """Let a Franka arm gather diverse data by itself, and learn from it offline.
 
-    Start with `wayfarer collect --target sim --method random --episodes 4 --out runs/first`, then look at it with
-    `wayfarer bag info runs/first`.
+    Start with `wayfarer collect --target sim --method random --episodes 4 --out runs/first`, then
+    look at it with `wayfarer bag info runs/first`.
     """
 
 
@@ -72,17 +76,18 @@ LearningSchedule = Literal["sequential", "overlapped"]
 Method = Annotated[
     Collecting,
     typer.Option(
-        help="How to collect: [b]goal[/b] (to the most novel image seen), its ablations [b]goal-random[/b] and "
-        "[b]goal-min[/b], [b]rnd[/b] (novelty as reward), [b]random[/b], [b]random-correlated[/b], [b]external[/b] "
-        "(as --policy says), [b]teleop[/b] (a person acts, with --device)."
+        help="How to collect: [b]goal[/b] (to the most novel image seen), its ablations "
+        "[b]goal-random[/b] and [b]goal-min[/b], [b]rnd[/b] (novelty as reward), "
+        "[b]random[/b], [b]random-correlated[/b], [b]external[/b] (as --policy says), "
+        "[b]teleop[/b] (a person acts, with --device)."
     ),
 ]
 Device = Annotated[
     Literal["keyboard", "gamepad", "spacemouse", "topic"] | None,
     typer.Option(
-        help="What a person acts with, or takes over from the policy: [b]keyboard[/b] (of this terminal), "
-        "[b]gamepad[/b], [b]spacemouse[/b] (by ROS's drivers), [b]topic[/b] (teleop/twist). The simulator then keeps "
-        "to the wall clock."
+        help="What a person acts with, or takes over from the policy: [b]keyboard[/b] (of this "
+        "terminal), [b]gamepad[/b], [b]spacemouse[/b] (by ROS's drivers), [b]topic[/b] "
+        "(teleop/twist). The simulator then keeps to the wall clock."
     ),
 ]
 Threads = Annotated[
@@ -90,8 +95,9 @@ Threads = Annotated[
     typer.Option(
         min=1,
         max=256,
-        help="Torch's threads; one number for all that computes, as it decides the last bits. Default: as the run was "
-        "begun; a new one with all cores, or one if it learns while it acts.",
+        help="Torch's threads; one number for all that computes, as it decides the last bits. "
+        "Default: as the run was begun; a new one with all cores, or one if it learns while "
+        "it acts.",
     ),
 ]
 
@@ -101,52 +107,104 @@ LerobotPython = Annotated[
     typer.Option(
         "--lerobot-python",
         envvar="LEROBOT_PYTHON",
-        help="For lerobot:FOLDER: the Python of an environment with LeRobot; default: that of `make .venv/.loaders`.",
+        help=(
+            "For lerobot:FOLDER: the Python of an environment with LeRobot; default: that of `make "
+            ".venv/.loaders`."
+        ),
     ),
 ]
 
 
 @app.command()
 def collect(
-    out: Annotated[Path, typer.Option(help="Directory of the run; created, or continued where it holds one.")],
+    out: Annotated[
+        Path, typer.Option(help="Directory of the run; created, or continued where it holds one.")
+    ],
     target: Annotated[Target, typer.Option(help="What acts: the simulator, or an arm.")] = "sim",
     method: Method = "goal",
     episodes: Annotated[
-        int, typer.Option(min=1, help="Episodes the run shall hold in the end, those it has already included.")
+        int,
+        typer.Option(
+            min=1, help="Episodes the run shall hold in the end, those it has already included."
+        ),
     ] = 8,
     steps: Annotated[int, typer.Option(min=1, help="Actions per episode.")] = 200,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of policy and world; episode k draws from (seed, k).")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of policy and world; episode k draws from (seed, k).")
+    ] = 0,
     recipe: Recipe = "practical",
     schedule: Annotated[
-        LearningSchedule, typer.Option(help="[b]sequential[/b]: learn after each episode; [b]overlapped[/b]: while the next runs.")
+        LearningSchedule,
+        typer.Option(
+            help=(
+                "[b]sequential[/b]: learn after each episode; [b]overlapped[/b]: while the next "
+                "runs."
+            )
+        ),
     ] = "sequential",
-    config: Annotated[Path | None, typer.Option(help="Parameter file of the nodes, in place of the default.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Parameter file of the nodes, in place of the default.")
+    ] = None,
     policy: Annotated[
         str | None,
-        typer.Option(help="For method external: [b]external:HOST:PORT[/b], a policy server; [b]lerobot:FOLDER[/b]."),
+        typer.Option(
+            help=(
+                "For method external: [b]external:HOST:PORT[/b], a policy server; "
+                "[b]lerobot:FOLDER[/b]."
+            )
+        ),
     ] = None,
     lerobot_python: LerobotPython = None,
     threads: Threads = None,
     device: Device = None,
     in_process: Annotated[
-        bool, typer.Option("--in-process", help="Simulator, policy and learner in one process, without ROS between.")
+        bool,
+        typer.Option(
+            "--in-process",
+            help="Simulator, policy and learner in one process, without ROS between.",
+        ),
     ] = False,
-    robot: Annotated[Literal["fr3", "panda"] | None, typer.Option(help="Hardware only: which arm.")] = None,
-    robot_ip: Annotated[str | None, typer.Option(help="Hardware only: the robot's address.")] = None,
+    robot: Annotated[
+        Literal["fr3", "panda"] | None, typer.Option(help="Hardware only: which arm.")
+    ] = None,
+    robot_ip: Annotated[
+        str | None, typer.Option(help="Hardware only: the robot's address.")
+    ] = None,
     backend: Annotated[
-        Literal["bridge", "ros2_control"] | None, typer.Option(help="Hardware only: what moves the arm.")
+        Literal["bridge", "ros2_control"] | None,
+        typer.Option(help="Hardware only: what moves the arm."),
     ] = None,
 ) -> None:
-    """Collect episodes into a rosbag. Ctrl-C ends it cleanly; the same command again continues the run."""
+    """Collect episodes into a rosbag.
+
+    Ctrl-C ends it cleanly; the same command again continues the run.
+    """
     from wayfarer_launch.collection import Collection, Hardware
 
     hardware, hand = Hardware(robot, robot_ip, backend), device or NO_DEVICE
-    wanted = Collection(target, method, episodes, steps, seed, out, schedule, config, recipe, threads, hardware, hand)
+    wanted = Collection(
+        target,
+        method,
+        episodes,
+        steps,
+        seed,
+        out,
+        schedule,
+        config,
+        recipe,
+        threads,
+        hardware,
+        hand,
+    )
     if (policy is not None) != (method == "external"):
-        raise ConfigError("--policy and --method external belong together: a policy server acts, and which")
+        raise ConfigError(
+            "--policy and --method external belong together: a policy server acts, and which"
+        )
+
     if policy is None:
         _collect(wanted, in_process, lambda: None)
         return
+
     from wayfarer_launch.policy_server import served
 
     with served(policy, lerobot_python) as server:
@@ -166,39 +224,64 @@ def _collect(wanted: "Collection", in_process: bool, meanwhile: Callable[[], Non
 
 @app.command()
 def evaluate(
-    checkpoint: Annotated[Path | None, typer.Argument(help="A policy of [b]wayfarer train bcq[/b].")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Argument(help="A policy of [b]wayfarer train bcq[/b].")
+    ] = None,
     goals: Annotated[
-        Path | None, typer.Option(help="Instead, a run collected by [b]goal[/b]: its policy, and goals stored in it.")
+        Path | None,
+        typer.Option(
+            help="Instead, a run collected by [b]goal[/b]: its policy, and goals stored in it."
+        ),
     ] = None,
     policy: Annotated[
         str | None,
         typer.Option(
-            help="Instead, a policy from elsewhere: [b]lerobot:FOLDER[/b], a pretrained_model of LeRobot; "
-            "[b]external:HOST:PORT[/b], a policy server; or [b]random[/b], [b]random-correlated[/b] to hold it against."
+            help="Instead, a policy from elsewhere: [b]lerobot:FOLDER[/b], a pretrained_model of "
+            "LeRobot; [b]external:HOST:PORT[/b], a policy server; or [b]random[/b], "
+            "[b]random-correlated[/b] to hold it against."
         ),
     ] = None,
-    task: Annotated[str, typer.Option(help="With --policy: the task it is judged by, as of `train bcq`.")] = "",
+    task: Annotated[
+        str, typer.Option(help="With --policy: the task it is judged by, as of `train bcq`.")
+    ] = "",
     lerobot_python: LerobotPython = None,
     episodes: Annotated[int, typer.Option(min=1, help="Episodes, or goals to set out for.")] = 20,
-    steps: Annotated[int | None, typer.Option(min=1, help="Actions of each; default 200, with --goals 50.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the policy, the world and the draw of goals.")] = 0,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Actions of each; default 200, with --goals 50.")
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of the policy, the world and the draw of goals.")
+    ] = 0,
     in_process: Annotated[
-        bool, typer.Option("--in-process", help="The same episodes in one process, without ROS between.")
+        bool,
+        typer.Option("--in-process", help="The same episodes in one process, without ROS between."),
     ] = False,
-    out: Annotated[Path | None, typer.Option(help="Run to record into; default: beside the checkpoint.")] = None,
-    config: Annotated[Path | None, typer.Option(help="Parameter file of the nodes, in place of the default.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Run to record into; default: beside the checkpoint.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Parameter file of the nodes, in place of the default.")
+    ] = None,
     picture: Annotated[
         Path | None,
-        typer.Option(help="With --goals: a sheet of goals and endings (.png), or a film of the policy (.gif)."),
+        typer.Option(
+            help=(
+                "With --goals: a sheet of goals and endings (.png), or a film of the policy (.gif)."
+            )
+        ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="One JSON object instead of a table.")
+    ] = False,
 ) -> None:
     """How often a policy does its task, over the ROS nodes and recorded as any run; 95 % intervals.
 
-    With --goals: how near a run's own policy comes to stored images, beside random actions and standing still.
+    With --goals: how near a run's own policy comes to stored images, beside random actions and
+    standing still.
     """
     if sum(named is not None for named in (checkpoint, goals, policy)) != 1:
         raise ConfigError("name either a checkpoint or --goals RUN or --policy WHICH")
+
     from wayfarer_in_process.trial import Trial
 
     from wayfarer_cli.evaluate import GoalTrial, evaluate_goals, evaluate_policy, other_policy
@@ -206,18 +289,27 @@ def evaluate(
     if goals is not None:
         evaluate_goals(GoalTrial(goals, episodes, steps or 50, seed, picture), json)
     elif checkpoint is not None:
-        evaluate_policy(Trial(checkpoint, episodes, steps or 200, seed, out, config), in_process, json)
+        evaluate_policy(
+            Trial(checkpoint, episodes, steps or 200, seed, out, config), in_process, json
+        )
     elif policy is not None:
         with other_policy(policy, task, lerobot_python) as (other, check):
-            evaluate_policy(Trial(other, episodes, steps or 200, seed, out, config), in_process, json, check)
+            evaluate_policy(
+                Trial(other, episodes, steps or 200, seed, out, config), in_process, json, check
+            )
 
 
 @app.command()
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="Runs, or other recorders' bags, to show side by side.")],
+    runs: Annotated[
+        list[Path], typer.Argument(help="Runs, or other recorders' bags, to show side by side.")
+    ],
     out: Annotated[Path, typer.Option(help="The page to write: one self-contained HTML file.")],
 ) -> None:
-    """One page about the data of runs: coverage, balance, novelty, goals, actions, losses, timing, parameters."""
+    """One page about the data of runs.
+
+    Coverage, balance, novelty, goals, actions, losses, timing, parameters.
+    """
     from wayfarer_cli.report import write_report
 
     write_report(runs, out)
@@ -225,17 +317,27 @@ def report(
 
 @app.command()
 def label(
-    run: Annotated[Path, typer.Argument(help="A run: the directory given to `wayfarer collect --out`.")],
+    run: Annotated[
+        Path, typer.Argument(help="A run: the directory given to `wayfarer collect --out`.")
+    ],
     episode: Annotated[
-        int | None, typer.Option(min=0, help="Which episode; with nothing else, the one to begin with by keys.")
+        int | None,
+        typer.Option(
+            min=0, help="Which episode; with nothing else, the one to begin with by keys."
+        ),
     ] = None,
     success: Annotated[
-        bool | None, typer.Option("--success/--failure", help="Whether it did what it was meant to do.")
+        bool | None,
+        typer.Option("--success/--failure", help="Whether it did what it was meant to do."),
     ] = None,
     unjudged: Annotated[bool, typer.Option("--unjudged", help="Take such a word back.")] = False,
-    note: Annotated[str | None, typer.Option(help="Some words about it; empty takes them back.")] = None,
+    note: Annotated[
+        str | None, typer.Option(help="Some words about it; empty takes them back.")
+    ] = None,
 ) -> None:
-    """Say of episodes whether they succeeded, and what there is to note: by options, or by keys while they play.
+    """Say of episodes whether they succeeded, and what there is to note.
+
+    By options, or by keys while they play.
 
     It is kept beside the bag, in RUN/labels.json; `bag info`, the report and exports tell it.
     """
@@ -243,15 +345,21 @@ def label(
 
     if unjudged and success is not None:
         raise ConfigError("--unjudged takes a word back: give it without --success and --failure")
+
     said: dict[str, Any] = {}
     if success is not None or unjudged:
         said["success"] = success
+
     if note is not None:
         said["note"] = note
+
     if not said:
         label_by_keys(run, episode or 0)
     elif episode is None:
-        raise ConfigError("--episode says which episode that is; without --success, --failure and --note go by keys")
+        raise ConfigError(
+            "--episode says which episode that is; without --success, --failure and --note go by "
+            "keys"
+        )
     else:
         print(label_one(run, episode, said))
 
@@ -261,11 +369,20 @@ Namespace = Annotated[str, typer.Option(help="Namespace of the nodes.")]
 
 @app.command()
 def view(
-    what: Annotated[str, typer.Argument(metavar="RUN|live", help="A run, or [b]live[/b]: the nodes that are running.")],
-    save: Annotated[Path | None, typer.Option(help="Write a recording (.rrd) instead of opening the viewer.")] = None,
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN|live", help="A run, or [b]live[/b]: the nodes that are running."
+        ),
+    ],
+    save: Annotated[
+        Path | None, typer.Option(help="Write a recording (.rrd) instead of opening the viewer.")
+    ] = None,
     namespace: Namespace = "wayfarer",
 ) -> None:
-    """Open rerun on a run, or on the running nodes: pictures, end effector, box, targets, goal and novelty.
+    """Open rerun on a run, or on the running nodes.
+
+    Pictures, end effector, box, targets, goal and novelty.
 
     RViz and Foxglove show the same by the files in launch/config; docs/view.md has all three.
     """
@@ -274,12 +391,16 @@ def view(
     print(view_live(namespace, save) if what == "live" else view_run(Path(what), save))
 
 
-Deadline = Annotated[float, typer.Option(min=0.1, help="Seconds within which control must confirm.")]
+Deadline = Annotated[
+    float, typer.Option(min=0.1, help="Seconds within which control must confirm.")
+]
 
 
 @app.command()
 def stop(namespace: Namespace = "wayfarer", timeout: Deadline = 5.0) -> None:
-    """Let the arm hold at once. Exit code 0 only if control confirmed it; `wayfarer ack` lets it go on.
+    """Let the arm hold at once.
+
+    Exit code 0 only if control confirmed it; `wayfarer ack` lets it go on.
 
     No emergency stop: keep a hand on the robot's own button.
     """
@@ -290,7 +411,10 @@ def stop(namespace: Namespace = "wayfarer", timeout: Deadline = 5.0) -> None:
 
 @app.command()
 def ack(namespace: Namespace = "wayfarer", timeout: Deadline = 5.0) -> None:
-    """Say that what was wrong has been put right: control takes actions again, after `wayfarer stop` as well."""
+    """Say that what was wrong has been put right.
+
+    Control takes actions again, after `wayfarer stop` as well.
+    """
     from wayfarer_cli.operator import acknowledge
 
     print(acknowledge(namespace, timeout))
@@ -301,19 +425,31 @@ def doctor(
     target: Annotated[Target, typer.Option(help="What shall run here.")] = "sim",
     out: Annotated[Path, typer.Option(help="Where runs shall go.")] = Path("runs"),
     robot_ip: Annotated[str, typer.Option(help="The robot's address.")] = "172.16.0.2",
-    peer: Annotated[str, typer.Option(help="The other of two machines, to compare clocks with.")] = "",
+    peer: Annotated[
+        str, typer.Option(help="The other of two machines, to compare clocks with.")
+    ] = "",
     calibration: Annotated[str, typer.Option(help="Camera calibration in use.")] = "",
-    camera_rate: Annotated[float, typer.Option(help="Observations per second the camera node shall give.")] = 2.0,
+    camera_rate: Annotated[
+        float, typer.Option(help="Observations per second the camera node shall give.")
+    ] = 2.0,
     listen: Annotated[float, typer.Option(help="Seconds to listen to the camera.")] = 5.0,
     raw_images: Annotated[
-        bool, typer.Option("--raw-images", help="A camera driver's pictures pass through DDS (source: topic).")
+        bool,
+        typer.Option(
+            "--raw-images", help="A camera driver's pictures pass through DDS (source: topic)."
+        ),
     ] = False,
     namespace: Namespace = "wayfarer",
 ) -> None:
-    """Look whether this machine, its network and the robot are fit. A failed check has its exit code and its advice."""
+    """Look whether this machine, its network and the robot are fit.
+
+    A failed check has its exit code and its advice.
+    """
     from wayfarer_cli.doctor import checks, report
 
-    wanted = report.Examination(target, out, robot_ip, peer, calibration, camera_rate, listen, namespace, raw_images)
+    wanted = report.Examination(
+        target, out, robot_ip, peer, calibration, camera_rate, listen, namespace, raw_images
+    )
     findings = report.examine(wanted)
     report.show(findings)
     sys.exit(checks.exit_code(findings))
@@ -330,11 +466,17 @@ def launch(
     context: typer.Context,
     file: Annotated[
         str,
-        typer.Argument(help="Launch file: a path, or a name in wayfarer_bringup.", autocompletion=_launch_files),
+        typer.Argument(
+            help="Launch file: a path, or a name in wayfarer_bringup.", autocompletion=_launch_files
+        ),
     ],
-    show_args: Annotated[bool, typer.Option("--show-args", help="List the file's arguments and stop.")] = False,
+    show_args: Annotated[
+        bool, typer.Option("--show-args", help="List the file's arguments and stop.")
+    ] = False,
 ) -> None:
-    """Start the nodes of a launch file: `wayfarer launch sim.launch.xml run:=runs/first episodes:=4`.
+    """Start the nodes of a launch file.
+
+    `wayfarer launch sim.launch.xml run:=runs/first episodes:=4`.
 
     The same files work with `ros2 launch wayfarer_bringup ...` where ROS 2 is installed.
     """
@@ -355,12 +497,18 @@ def _key_value(word: str) -> tuple[str, str]:
 
 
 def main() -> None:
-    """Run the command; an error the user can mend, a wrong option as well, is one line and exit code 1."""
+    """Run the command.
+
+    An error the user can mend, a wrong option as well, is one line and exit code 1.
+    """
     lifetime.end_as_python_does()
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # any name can be printed, also where the terminal lacks its letters
+        # any name can be printed, also where the terminal lacks its letters
+        if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    os.environ[RANGE] = os.environ.get(RANGE) or "LOCALHOST"  # DDS stays on this machine unless opened
+
+    # DDS stays on this machine unless opened
+    os.environ[RANGE] = os.environ.get(RANGE) or "LOCALHOST"
     try:
         sys.exit(app(standalone_mode=False))
     except WayfarerError as error:

@@ -16,6 +16,7 @@ def write_report(runs: Sequence[Path], out: Path) -> None:
     """Write one page about runs, side by side. Raises DataError for what is no run."""
     if out.is_dir():
         raise ConfigError(f"--out {out} is a directory: name the HTML file to write")
+
     gathered: list[Gathered] = []
     with bars() as progress:
         for run in runs:
@@ -25,7 +26,9 @@ def write_report(runs: Sequence[Path], out: Path) -> None:
                 progress.update(task, completed=done, total=total)
 
             gathered.append(gather(run, tell))
+
         task = progress.add_task("drawing", total=1)
         write_page(out, dataset_page(gathered, made_by()))
         progress.update(task, completed=1)
+
     print(out)

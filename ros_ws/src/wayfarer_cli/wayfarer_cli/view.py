@@ -38,10 +38,12 @@ def view_run(run: Path, save: Path | None) -> str:
                 told = observations
                 if signals:
                     break
+
             while save is None and not signals and not recording.closed:
                 recording.wait(_POLL)
         finally:
             recording.close()
+
     return f"{run}: {told} observations" + (f" in {save}" if save else "")
 
 
@@ -57,6 +59,7 @@ def view_live(namespace: str, save: Path | None) -> str:
         start_ros()
         node = Viewer(name, recording)
         deadline = time.monotonic() + _SILENCE
+
         try:
             while not signals and not recording.closed:
                 rclpy.spin_once(node, timeout_sec=_POLL)
@@ -69,6 +72,7 @@ def view_live(namespace: str, save: Path | None) -> str:
             node.destroy_node()
             rclpy.try_shutdown()
             recording.close()
+
     return f"{node.heard} messages" + (f" in {save}" if save else "")
 
 
@@ -79,6 +83,7 @@ class Viewer(Node):
         super().__init__("viewer", namespace=namespace)
         self.heard = 0
         self._recording = recording
+
         for topic, told in (
             (contract.OBSERVATION_IMAGE, self._on_observation),
             (contract.CURRENT_POSE, lambda m: recording.end_effector(position_of(m.pose))),
@@ -118,10 +123,13 @@ class Viewer(Node):
         if "box" in shown:
             corners = np.array([(p.x, p.y, p.z) for p in shown["box"].points])
             self._recording.box(corners.min(axis=0), corners.max(axis=0))
+
         if "target" in shown:
             self._recording.target(places["target"])
+
         if "goal" in shown:
             self._recording.goal(places["goal"])
+
         if "wanted" in shown:
             self._recording.wanted(places["wanted"], "way" not in shown, shown["why"].text)
         else:

@@ -1,4 +1,7 @@
-"""The four collaborators of Algorithm 1 with ROS behind them. They live in the collector's own thread and may block."""
+"""The four collaborators of Algorithm 1 with ROS behind them.
+
+They live in the collector's own thread and may block.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -20,10 +23,18 @@ from wayfarer_policies.exploration.algorithm_1 import CountedStore
 from wayfarer_policies.exploration.methods import method
 
 from wayfarer_collector.scene import Scene
-from wayfarer_collector.waiting import InterruptedWaitError, OnFeedback, RefusedError, SilenceError, Waiter
+from wayfarer_collector.waiting import (
+    InterruptedWaitError,
+    OnFeedback,
+    RefusedError,
+    SilenceError,
+    Waiter,
+)
 
-_LONGEST_PAUSE = 5.0  # s between two tries of an episode; the first is 1 s, and each twice the one before
-_WORD_OF_CONTROL = 1.0  # s; what control says of a fault may come after the answer that the same fault spoiled
+# s between two tries of an episode; the first is 1 s, and each twice the one before
+_LONGEST_PAUSE = 5.0
+# s; what control says of a fault may come after the answer that the same fault spoiled
+_WORD_OF_CONTROL = 1.0
 
 
 @dataclass(frozen=True)
@@ -39,10 +50,13 @@ class SentGoal:
 class Caller:
     """Calls services and actions of other nodes with deadlines.
 
-    To be made before the node spins: rclpy tells the executor of an action's client before it has its lock.
+    To be made before the node spins: rclpy tells the executor of an action's client before it has
+    its lock.
     """
 
-    def __init__(self, node: Node, waiter: Waiter, timeout: float, actions: Mapping[str, Any]) -> None:
+    def __init__(
+        self, node: Node, waiter: Waiter, timeout: float, actions: Mapping[str, Any]
+    ) -> None:
         """`actions` are name -> type of those that will be called."""
         self.waiter, self.timeout = waiter, timeout
         self._node = node
@@ -55,32 +69,42 @@ class Caller:
         """Return a service's answer. Raises RefusedError with its message where it failed."""
         if name not in self._clients:
             self._clients[name] = self._node.create_client(kind, name)
+
         client = self._clients[name]
         self.waiter.until(client.service_is_ready, self.timeout, lambda: f"nobody offers {name}")
         response = self.waiter.result_of(client.call_async(request), self.timeout, name)
         if not response.success:
             raise RefusedError(f"{name}: {response.message}")
+
         return response
 
-    def action(self, name: str, goal: Any, timeout: float, tell: OnFeedback = lambda _: None) -> Any:
+    def action(
+        self, name: str, goal: Any, timeout: float, tell: OnFeedback = lambda _: None
+    ) -> Any:
         """Return an action's result; cancel it when this collector is told to stop."""
         client = self._actions[name]
         self.waiter.until(client.server_is_ready, self.timeout, lambda: f"nobody offers {name}")
-        sent = self._asked(lambda: client.send_goal_async(goal, lambda message: tell(message.feedback)), name)
+        sent = self._asked(
+            lambda: client.send_goal_async(goal, lambda message: tell(message.feedback)), name
+        )
         handle = self.waiter.result_of(sent, self.timeout, name)
         if not handle.accepted:
             raise DeviceError(f"{name} rejected the goal: see that node's log")
+
         future = self._asked(handle.get_result_async, name)
-        self.waiter.until(lambda: future.done() or self.waiter.stopped, timeout, lambda: f"{name} did not end")
+        self.waiter.until(
+            lambda: future.done() or self.waiter.stopped, timeout, lambda: f"{name} did not end"
+        )
         if not future.done():
             self._asked(handle.cancel_goal_async, name)
+
         return self.waiter.result_of(future, timeout, f"the end of {name}").result
 
     def _asked(self, ask: Callable[[], Any], name: str) -> Any:
         """Let the executor's thread ask an action's server; return the future of the answer.
 
-        Jazzy's ActionClient notes what it has asked only once it is sent. In another thread than the executor's the
-        answer may be there before that, and would be dropped.
+        Jazzy's ActionClient notes what it has asked only once it is sent. In another thread than
+        the executor's the answer may be there before that, and would be dropped.
         """
         task = self._node.executor.create_task(ask)  # type: ignore[union-attr]  # the node spins
         return self.waiter.result_of(task, self.timeout, name)
@@ -100,8 +124,8 @@ class Plan:
 class RosRobot:
     """Records one episode: open a file, reset, act, close the file.
 
-    Its randomness is drawn of how many episodes came to their end before, which a killed one does not change; file
-    numbers go on after every file there is.
+    Its randomness is drawn of how many episodes came to their end before, which a killed one does
+    not change; file numbers go on after every file there is.
     """
 
     def __init__(
@@ -116,58 +140,79 @@ class RosRobot:
         policy_version: Callable[[], int],
         scene: Scene,
     ) -> None:
-        """`finished` and `collected` are the numbers of finished episodes, and their steps, that the run holds.
+        """`finished` and `collected` are the numbers of finished episodes, and their steps, that
+        the run holds.
 
-        `healthy` returns once no fault stands in the way; it may take an operator's while. `fault` says what
-        control/fault says, `policy_version` which weights the learner has published.
+        `healthy` returns once no fault stands in the way; it may take an operator's while. `fault`
+        says what control/fault says, `policy_version` which weights the learner has published.
         """
         self._caller, self._plan, self._tell, self._scene = caller, plan, tell, scene
         self._healthy, self._fault, self._policy_version = healthy, fault, policy_version
         self._finished, self._collected = finished, collected
 
     def run_episode(self, goal: SentGoal | None) -> Episode:
-        """Return the end record of a closed file; what a fault aborted stays recorded and is tried again.
+        """Return the end record of a closed file.
 
-        So does what a person discarded, as often as they like. Raises DeviceError where a fault does not end, or one
-        after another comes.
+        What a fault aborted stays recorded and is tried again.
+
+        So does what a person discarded, as often as they like. Raises DeviceError where a fault
+        does not end, or one after another comes.
         """
         episode = None
         failed = discarded = 0
         while failed < TRIES:
             if failed > 0:  # what spoiled the last one may last for seconds
                 self._caller.waiter.pause(min(2.0 ** (failed - 1), _LONGEST_PAUSE))
+
             if self._caller.waiter.stopped:
                 raise InterruptedWaitError("stopped by the operator")
+
             self._healthy()
             if not self._scene.reset():
                 failed += 1
                 continue
+
             episode = self._try_episode(goal, failed + discarded)
             if episode.end != Episode.ABORTED:
                 self._finished += 1
                 self._collected += episode.steps
                 return episode
+
             if episode.reason == DISCARDED:
                 failed, discarded = 0, discarded + failed + 1  # whatever failed before has ended
                 continue
+
             failed += 1
             if episode.fault == FaultKind.NONE and not self._caller.waiter.stopped:
                 raise DeviceError(f"episode {episode.episode} was aborted: {episode.reason}")
-        last = episode.reason if episode is not None else "a scripted motion that did not come to its end"
+
+        last = (
+            episode.reason
+            if episode is not None
+            else "a scripted motion that did not come to its end"
+        )
         raise DeviceError(tried_in_vain(last))
 
     def _try_episode(self, goal: SentGoal | None, attempt: int) -> Episode:
         plan = self._plan
-        begin = Episode(method=plan.method, seed=plan.seed, max_steps=plan.steps, goal_novelty=float("nan"))
+        begin = Episode(
+            method=plan.method, seed=plan.seed, max_steps=plan.steps, goal_novelty=float("nan")
+        )
         if goal is not None:
             begin.goal, begin.goal_novelty = goal.name, goal.novelty
+
         opening = BeginEpisode.Request(begin=begin, configuration=plan.configuration)
         self._caller.service(BeginEpisode, names.BEGIN_EPISODE, opening)
         try:
-            start = self._caller.service(Reset, names.RESET, Reset.Request(seed=plan.seed + self._finished)).stamp
+            start = self._caller.service(
+                Reset, names.RESET, Reset.Request(seed=plan.seed + self._finished)
+            ).stamp
             result = self._act(start, goal, attempt)
         except DeviceError as error:
-            result = RunEpisode.Result(end=Episode.ABORTED, reason=str(error), fault=int(self._kind_of(error)))
+            result = RunEpisode.Result(
+                end=Episode.ABORTED, reason=str(error), fault=int(self._kind_of(error))
+            )
+
         ending = EndEpisode.Request(
             end=result.end,
             reason=result.reason,
@@ -176,15 +221,19 @@ class RosRobot:
             final_stamp=result.final_stamp,
         )
         episode: Episode = self._caller.service(EndEpisode, names.END_EPISODE, ending).episode
+
         return episode
 
     def _kind_of(self, error: DeviceError) -> FaultKind:
         if isinstance(error, SilenceError):  # a node, or the machine it runs on, does not answer
             return FaultKind.CONNECTION
-        if isinstance(error, RefusedError):  # the arm could not go home: control mostly knows why, or soon will
+
+        # the arm could not go home: control mostly knows why, or soon will
+        if isinstance(error, RefusedError):
             with suppress(SilenceError):
                 self._caller.waiter.until(lambda: bool(self._fault()), _WORD_OF_CONTROL, lambda: "")
             return self._fault() or FaultKind.OTHER
+
         return FaultKind.NONE
 
     def _act(self, start: Time, goal: SentGoal | None, attempt: int) -> RunEpisode.Result:
@@ -193,9 +242,13 @@ class RosRobot:
         request.explore = method(plan.method).explores
         request.episode, request.attempt = self._finished, attempt
         request.first_step, request.policy_version = self._collected, self._policy_version()
+
         if goal is not None:
             request.goal, request.goal_ee_position = goal.image, goal.ee_position
-        return self._caller.action(names.RUN_EPISODE, request, plan.step_timeout * plan.steps, self._tell)
+
+        return self._caller.action(
+            names.RUN_EPISODE, request, plan.step_timeout * plan.steps, self._tell
+        )
 
 
 class RosLearner:
@@ -206,7 +259,10 @@ class RosLearner:
         self.episodes_learned: int = self._train(0).episodes_learned
 
     def update(self, store: object, steps: int) -> dict[str, float]:
-        """Learn for `steps` steps; the new weights, of version `episodes_learned`, are on their way then."""
+        """Learn for `steps` steps.
+
+        The new weights, of version `episodes_learned`, are on their way then.
+        """
         del store
         result = self._train(steps)
         self.episodes_learned = result.episodes_learned
@@ -223,7 +279,9 @@ class RosLearner:
 class RosNovelty:
     """The novelty node."""
 
-    def __init__(self, caller: Caller, choice: str, candidates: int, seed: int, fit_timeout: float) -> None:
+    def __init__(
+        self, caller: Caller, choice: str, candidates: int, seed: int, fit_timeout: float
+    ) -> None:
         self._caller, self._choice, self._candidates = caller, choice, candidates
         self._seed, self._fit_timeout = seed, fit_timeout
         self.cycles_fitted: int = self._fit(0, 0).cycles_fitted
@@ -232,9 +290,15 @@ class RosNovelty:
         """Choose a stored image; None for a method without goals and before the first episode."""
         if not self._choice or store.episodes == 0:
             return None
-        request = SelectGoal.Request(choice=self._choice, candidates=self._candidates, seed=self._seed)
+
+        request = SelectGoal.Request(
+            choice=self._choice, candidates=self._candidates, seed=self._seed
+        )
         chosen = self._caller.service(SelectGoal, names.SELECT_GOAL, request)
-        return SentGoal(chosen.goal, chosen.ee_position, f"{chosen.episode}/{chosen.step}", chosen.novelty)
+
+        return SentGoal(
+            chosen.goal, chosen.ee_position, f"{chosen.episode}/{chosen.step}", chosen.novelty
+        )
 
     def fit(self, images: int, epochs: int) -> dict[str, float]:
         """Fit to the images of the last episodes."""

@@ -1,4 +1,7 @@
-"""Asks every node of the run for its parameters, through ROS's own parameter services: what really runs is recorded."""
+"""Asks every node of the run for its parameters, through ROS's own parameter services.
+
+What really runs is recorded.
+"""
 
 from typing import Any
 
@@ -14,22 +17,34 @@ _NOT_OURS = ("qos_overrides.", "start_type_description_service")
 
 
 def read_configuration(node: Node, others: list[str], waiter: Waiter, timeout: float) -> str:
-    """Return the parameters of the node itself and of `others` as YAML, node -> parameter -> value."""
-    own = {name: parameter.value for name, parameter in node._parameters.items() if not name.startswith(_NOT_OURS)}
+    """Return the parameters of the node itself and of `others` as YAML, node -> parameter ->
+    value.
+    """
+    own = {
+        name: parameter.value
+        for name, parameter in node._parameters.items()
+        if not name.startswith(_NOT_OURS)
+    }
     configuration = {node.get_name(): _plain(own)}
     for other in others:
         configuration[other] = _plain(_read(node, other, waiter, timeout))
+
     return yaml.safe_dump(configuration, sort_keys=True)
 
 
 def _read(node: Node, other: str, waiter: Waiter, timeout: float) -> dict[str, Any]:
     client = AsyncParameterClient(node, other)
-    waiter.until(client.services_are_ready, timeout, lambda: f"node {other} offers no parameter services")
-    listed = waiter.result_of(client.list_parameters(), timeout, f"{other}/list_parameters").result.names
+    waiter.until(
+        client.services_are_ready, timeout, lambda: f"node {other} offers no parameter services"
+    )
+    listed = waiter.result_of(
+        client.list_parameters(), timeout, f"{other}/list_parameters"
+    ).result.names
     keys = sorted(name for name in listed if not name.startswith(_NOT_OURS))
     values: list[ParameterValue] = waiter.result_of(
         client.get_parameters(keys), timeout, f"{other}/get_parameters"
     ).values
+
     return {key: parameter_value_to_python(value) for key, value in zip(keys, values, strict=True)}
 
 

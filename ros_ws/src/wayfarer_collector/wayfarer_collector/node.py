@@ -1,4 +1,6 @@
-"""Walks Algorithm 1: its own thread goes through the episodes, step by step, while the executor listens.
+"""Walks Algorithm 1.
+
+Its own thread goes through the episodes, step by step, while the executor listens.
 
 It waits for the other nodes to be connected, and every wait after that has a deadline.
 """
@@ -49,7 +51,10 @@ from wayfarer_collector.params import Params
 from wayfarer_collector.scene import Scene, Surroundings, make_scene
 from wayfarer_collector.waiting import InterruptedWaitError, Waiter
 
-_PACES: dict[str, Callable[[], LearningSchedule]] = {"sequential": Sequential, "overlapped": Overlapped}
+_PACES: dict[str, Callable[[], LearningSchedule]] = {
+    "sequential": Sequential,
+    "overlapped": Overlapped,
+}
 _QUIET = 10.0  # s for which nothing changes at the start before the log tells what is waited for
 _PAUSE = 30 * 24 * 3600.0  # s; even a pause ends one day
 
@@ -61,7 +66,10 @@ class Collector(ContractNode):
         super().__init__("collector")
         p = self._params = declare(self, Params)
         if not p.run:
-            raise ConfigError("node collector: parameter run is empty: name the directory of the run")
+            raise ConfigError(
+                "node collector: parameter run is empty: name the directory of the run"
+            )
+
         learning = ["learner", "novelty"] if method(p.method).learns else []
         self._others = [p.bridge, "camera", "control", "actor", "replay", *learning]
         self._health: dict[str, str] = {}  # node -> what keeps it from being ready, "" when it is
@@ -76,14 +84,18 @@ class Collector(ContractNode):
         self._now = CollectorStatus(stage="waiting", episodes_total=p.episodes, max_steps=p.steps)
         self._status = self.publish_to(contract.COLLECTOR_STATUS)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 50)
+
         for topic in (contract.CONTROL_FAULT, contract.CAMERA_FAULT):
             self.subscribe_to(topic, partial(self._faults.__setitem__, topic.name))
+
         self.create_service(Trigger, names.PAUSE, self._on_pause)
         self.create_service(Trigger, names.RESUME, self._on_resume)
         self.create_service(Trigger, names.STOP, self._on_stop)
         actions = {names.RUN_EPISODE: RunEpisode}
+
         if learning:
             actions |= {names.TRAIN: Train, names.FIT_NOVELTY: FitNovelty}
+
         self._caller = Caller(self, self._waiter, p.service_timeout, actions)
         self._thread = threading.Thread(target=self._work, name="algorithm", daemon=True)
         self._thread.start()
@@ -117,7 +129,9 @@ class Collector(ContractNode):
         configuration = read_configuration(self, self._others, self._waiter, p.service_timeout)
         check_agreement(yaml.safe_load(configuration))
         plan = Plan(p.method, p.steps, p.seed, p.step_timeout, configuration)
-        around = Surroundings(caller, self._tell, self._control_fault, self._resumed, p.scene_timeout, p.step_timeout)
+        around = Surroundings(
+            caller, self._tell, self._control_fault, self._resumed, p.scene_timeout, p.step_timeout
+        )
         scene = make_scene(p.scene_reset, configuration, around)
 
         def step(feedback: RunEpisode.Feedback) -> None:
@@ -126,6 +140,7 @@ class Collector(ContractNode):
         candidates = p.candidates or p.episodes_per_cycle * p.steps  # |R'| = M T
         learner: Learner[Any] = NoLearner()
         novelty: Novelty[Any, Any, Any] = NoNovelty()
+
         if chosen.learns:
             learner = RosLearner(caller, p.update_timeout)
             novelty = RosNovelty(caller, chosen.goal_choice, candidates, p.seed, p.fit_timeout)
@@ -134,32 +149,63 @@ class Collector(ContractNode):
             return learner.episodes_learned if chosen.learns else 0
 
         robot = RosRobot(
-            caller, plan, done, steps, step, self._healthy, self._control_fault, version, _Restoring(scene, self)
+            caller,
+            plan,
+            done,
+            steps,
+            step,
+            self._healthy,
+            self._control_fault,
+            version,
+            _Restoring(scene, self),
         )
         with Scalars(Path(p.run)) as self._scalars:
-            explore(schedule, robot, CountedStore(done), learner, novelty, self._observe, _PACES[p.schedule]())
+            explore(
+                schedule,
+                robot,
+                CountedStore(done),
+                learner,
+                novelty,
+                self._observe,
+                _PACES[p.schedule](),
+            )
 
     def _observe(self, progress: Progress) -> None:
-        """Tell how far Algorithm 1 is; between two episodes is where an operator's pause or stop takes hold."""
+        """Tell how far Algorithm 1 is.
+
+        Between two episodes is where an operator's pause or stop takes hold.
+        """
         self._scalars.write(progress)
         if progress.stage is Stage.SELECTING:
             if not self._unpaused.is_set():
                 self._tell(stage="paused")
                 self._waiter.until(self._unpaused.is_set, _PAUSE, lambda: "paused for too long")
+
             if self._waiter.stopped:
                 raise InterruptedWaitError("stopped by the operator")
+
         if progress.stage in (Stage.LEARNED, Stage.FITTED):
             if progress.detail:
                 figures = in_words(progress.detail)
-                self.get_logger().info(f"{progress.stage.value} after episode {progress.episode}: {figures}")
+                self.get_logger().info(
+                    f"{progress.stage.value} after episode {progress.episode}: {figures}"
+                )
                 if warning := self._watch.warning(progress.detail):
                     self.get_logger().warning(warning)
+
             return
+
         if progress.stage is Stage.STORING:
             self._now.episodes_done += 1
-        detail = f"for {progress.detail.name}" if progress.stage is Stage.ACTING and progress.detail else ""
+
+        detail = (
+            f"for {progress.detail.name}"
+            if progress.stage is Stage.ACTING and progress.detail
+            else ""
+        )
         if progress.stage is Stage.ACTING and method(self._params.method).by_hand:
             detail = "by hand: start, then success, failure or discard"
+
         self._tell(stage=progress.stage.value, episode=progress.episode, step=0, detail=detail)
 
     def _tell(self, **news: Any) -> None:
@@ -169,7 +215,10 @@ class Collector(ContractNode):
         self._status.publish(self._now)
 
     def _healthy(self) -> None:
-        """Wait until control and camera report no fault; meanwhile the status says whom it waits for."""
+        """Wait until control and camera report no fault.
+
+        Meanwhile the status says whom it waits for.
+        """
         waiter, said = self._waiter, ""
 
         def well() -> bool:
@@ -179,10 +228,12 @@ class Collector(ContractNode):
                 said = wrong
                 self._tell(stage="faulted", detail=wrong)
                 self.get_logger().warning(f"waiting: {wrong}")
+
             return not wrong or waiter.stopped
 
         with self.restored_status():
             waiter.until(well, self._params.fault_timeout, self._wrong)
+
         if waiter.stopped:
             raise InterruptedWaitError("stopped by the operator")
 
@@ -196,7 +247,12 @@ class Collector(ContractNode):
 
     def _wrong(self) -> str:
         faults = [fault for fault in self._faults.values() if fault.kind != Fault.NONE]
-        ack = "; say `wayfarer ack` once it is put right" if any(f.needs_operator for f in faults) else ""
+        ack = (
+            "; say `wayfarer ack` once it is put right"
+            if any(f.needs_operator for f in faults)
+            else ""
+        )
+
         return "; ".join(fault.text for fault in faults) + ack
 
     def _control_fault(self) -> FaultKind:
@@ -211,8 +267,13 @@ class Collector(ContractNode):
         elif unready and time.monotonic() > self._say_at:
             self._say_at = math.inf
             unheard = {"learner", "novelty"} & (set(self._others) - self._health.keys())
-            hint = f"; method {self._params.method} learns: learning:=true starts them" if unheard else ""
+            hint = (
+                f"; method {self._params.method} learns: learning:=true starts them"
+                if unheard
+                else ""
+            )
             self.get_logger().warning(f"waiting: {unready}{hint}")
+
         return not unready
 
     def _unready(self) -> str:
@@ -224,7 +285,9 @@ class Collector(ContractNode):
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
             if status.hardware_id == self.get_namespace():
-                self._health[status.name] = "" if status.level == DiagnosticStatus.OK else status.message
+                self._health[status.name] = (
+                    "" if status.level == DiagnosticStatus.OK else status.message
+                )
 
     def _on_pause(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._unpaused.clear()

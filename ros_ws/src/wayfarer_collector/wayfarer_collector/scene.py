@@ -23,14 +23,17 @@ from wayfarer_policies.acting.scripts import SCRIPTS, Box, steps_needed
 from wayfarer_collector.params import SCENES
 from wayfarer_collector.waiting import RefusedError, SilenceError, Waiter
 
-_OF_THE_BOX = ("workspace_min", "workspace_max", "action_scale")  # parameters the actor must share with control
+# parameters the actor must share with control
+_OF_THE_BOX = ("workspace_min", "workspace_max", "action_scale")
 
 
 class Scene(Protocol):
     """One way to put the scene back."""
 
     def reset(self) -> bool:
-        """Return once the scene is as it shall be; False where a fault came between and it must be tried again.
+        """Return once the scene is as it shall be.
+
+        False where a fault came between and it must be tried again.
 
         Raises DeviceError where nobody put it right in time.
         """
@@ -50,7 +53,9 @@ class Calls(Protocol):
     def service(self, kind: Any, name: str, request: Any) -> Any:
         """Call a service."""
 
-    def action(self, name: str, goal: Any, timeout: float, tell: Callable[[Any], None] = ...) -> Any:
+    def action(
+        self, name: str, goal: Any, timeout: float, tell: Callable[[Any], None] = ...
+    ) -> Any:
         """Let an action run to its end."""
 
 
@@ -74,15 +79,22 @@ def make_scene(strategy: str, configuration: str, around: Surroundings) -> Scene
         return ScriptedScene(strategy, around, box_of(configuration))
     if strategy == "none":
         return NoScene()
+
     raise ConfigError(f"scene_reset {strategy!r} is not one of {', '.join(SCENES)}")
 
 
 def box_of(configuration: str) -> Box:
-    """Return the box a script keeps to. Raises ConfigError where actor and control are not told the same."""
+    """Return the box a script keeps to.
+
+    Raises ConfigError where actor and control are not told the same.
+    """
     nodes = yaml.safe_load(configuration)
     must_agree(nodes, "actor", _OF_THE_BOX, "a scripted motion would miss")
     control = nodes["control"]
-    return Box(tuple(control["workspace_min"]), tuple(control["workspace_max"]), control["action_scale"])
+
+    return Box(
+        tuple(control["workspace_min"]), tuple(control["workspace_max"]), control["action_scale"]
+    )
 
 
 class NoScene:
@@ -94,16 +106,22 @@ class NoScene:
 
 
 class OperatorScene:
-    """Asks somebody. The arm goes home and holds there until `wayfarer ack`, or collector/resume, says it is done.
+    """Asks somebody.
 
-    collector/resume ends this hold only: where an operator has stopped the arm, it takes `wayfarer ack`.
+    The arm goes home and holds there until `wayfarer ack`, or collector/resume, says it is done.
+
+    collector/resume ends this hold only: where an operator has stopped the arm, it takes `wayfarer
+    ack`.
     """
 
     def __init__(self, around: Surroundings) -> None:
         self._around = around
 
     def reset(self) -> bool:
-        """Wait for the operator's word; SilenceError after the time-out, with the arm still holding."""
+        """Wait for the operator's word.
+
+        SilenceError after the time-out, with the arm still holding.
+        """
         around, calls = self._around, self._around.calls
         around.resumed.clear()
         try:
@@ -111,7 +129,10 @@ class OperatorScene:
             calls.service(SetBool, names.SCENE, SetBool.Request(data=True))
         except (SilenceError, RefusedError):
             return False
-        calls.waiter.until(self._held, calls.timeout, lambda: f"{names.CONTROL_FAULT} does not tell of the hold")
+
+        calls.waiter.until(
+            self._held, calls.timeout, lambda: f"{names.CONTROL_FAULT} does not tell of the hold"
+        )
         around.tell(stage="waiting", detail="put the scene back, then say `wayfarer ack`")
         calls.waiter.until(
             lambda: around.resumed.is_set() or not self._held() or calls.waiter.stopped,
@@ -120,6 +141,7 @@ class OperatorScene:
         )
         if calls.waiter.stopped:
             return False  # the arm goes on holding
+
         if self._held():
             calls.service(SetBool, names.SCENE, SetBool.Request(data=False))
             around.tell(stage="waiting", detail="say `wayfarer ack` if the arm was stopped")
@@ -128,14 +150,19 @@ class OperatorScene:
                 around.timeout,
                 lambda: "the arm was stopped, and nobody said `wayfarer ack`",
             )
-        return around.control_fault() is FaultKind.NONE  # a user stop, say, is no word that the scene is put back
+
+        # a user stop, say, is no word that the scene is put back
+        return around.control_fault() is FaultKind.NONE
 
     def _held(self) -> bool:
         return self._around.control_fault() is FaultKind.OPERATOR
 
 
 class ScriptedScene:
-    """Lets the arm follow a script, as `sweep`: an episode that nobody records, through the same gate."""
+    """Lets the arm follow a script, as `sweep`.
+
+    An episode that nobody records, through the same gate.
+    """
 
     def __init__(self, script: str, around: Surroundings, box: Box) -> None:
         self._script, self._around, self._steps = script, around, steps_needed(script, box)
@@ -149,6 +176,7 @@ class ScriptedScene:
             result = calls.action(names.RUN_EPISODE, goal, around.step_timeout * self._steps)
         except (SilenceError, RefusedError):  # a node does not answer, or the arm could not go home
             return False
+
         return bool(result.end != Episode.ABORTED)
 
 

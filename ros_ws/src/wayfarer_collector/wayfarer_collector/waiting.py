@@ -1,4 +1,6 @@
-"""Waiting from the collector's thread for what the executor's thread brings, always with a deadline."""
+"""Waiting from the collector's thread for what the executor's thread brings, always with a
+deadline.
+"""
 
 import threading
 import time
@@ -26,7 +28,10 @@ class RefusedError(DeviceError):
 
 
 class Waiter:
-    """Waits until the deadline, or until the node ends; knows whether an operator has asked to stop."""
+    """Waits until the deadline, or until the node ends.
+
+    Knows whether an operator has asked to stop.
+    """
 
     def __init__(self) -> None:
         self._closing, self._stopping = threading.Event(), threading.Event()
@@ -45,8 +50,13 @@ class Waiter:
         self._stopping.set()
         self._closing.set()
 
-    def until(self, condition: Callable[[], bool], timeout: float, complaint: Callable[[], str]) -> None:
-        """Return once the condition holds. Raises SilenceError with `complaint` after `timeout` seconds."""
+    def until(
+        self, condition: Callable[[], bool], timeout: float, complaint: Callable[[], str]
+    ) -> None:
+        """Return once the condition holds.
+
+        Raises SilenceError with `complaint` after `timeout` seconds.
+        """
         deadline = time.monotonic() + timeout
         while not condition():
             if self._closing.wait(_POLL):
@@ -63,14 +73,17 @@ class Waiter:
 
         self.until(over, seconds + 1.0, lambda: "a pause did not end")
 
-    def result_of(self, future: "Future[Any]", timeout: float, what: str) -> Any:  # quoted: in Jazzy it is no generic
+    # quoted: in Jazzy it is no generic
+    def result_of(self, future: "Future[Any]", timeout: float, what: str) -> Any:
         """Return the future's result. Raises SilenceError naming `what` after `timeout` seconds."""
         done = threading.Event()
         future.add_done_callback(lambda _: done.set())
         deadline = time.monotonic() + timeout
+
         while not done.wait(_POLL):
             if self._closing.is_set():
                 raise InterruptedWaitError("the node is ending")
             if time.monotonic() > deadline:
                 raise SilenceError(f"{what} gave no answer within {timeout:g} s")
+
         return future.result()

@@ -10,25 +10,36 @@ _BOX = ("workspace_min", "workspace_max")
 
 
 def check_agreement(nodes: Mapping[str, Mapping[str, Any]]) -> None:
-    """Compare the parameters of nodes, node -> parameter -> value. Raises ConfigError naming what must be the same."""
+    """Compare the parameters of nodes, node -> parameter -> value.
+
+    Raises ConfigError naming what must be the same.
+    """
     learner = nodes.get("learner", {})
     if learner.get("ee_position") or learner.get("goal_ee_position"):
-        must_agree(nodes, "learner", _BOX, "positions would be scaled by another box than the arm's")
+        must_agree(
+            nodes, "learner", _BOX, "positions would be scaled by another box than the arm's"
+        )
+
     actor, control = nodes.get("actor", {}), nodes.get("control", {})
     if actor.get("teleop_device", NO_DEVICE) != NO_DEVICE:
-        longest = control["control_period"] / 2  # an arm whose device is lost holds within one and a half
+        # an arm whose device is lost holds within one and a half
+        longest = control["control_period"] / 2
         if actor["command_age"] > longest:
             raise ConfigError(
-                f"actor.command_age is {actor['command_age']} s, more than half of control.control_period: a device "
-                f"that is lost would move the arm for too long; give {longest:g} s or less, section /**/actor"
+                f"actor.command_age is {actor['command_age']} s, more than half of "
+                "control.control_period: a device that is lost would move the arm for too long; "
+                f"give {longest:g} s or less, section /**/actor"
             )
+
     bridge = nodes.get("franka_bridge", {})
     if set(_BOX) <= bridge.keys():  # ours; the node in its place on ros2_control has no box
         keys = (*_BOX, "orientation")
         must_agree(nodes, "franka_bridge", keys, "the bridge would refuse what control commands")
 
 
-def must_agree(nodes: Mapping[str, Mapping[str, Any]], node: str, keys: tuple[str, ...], otherwise: str) -> None:
+def must_agree(
+    nodes: Mapping[str, Mapping[str, Any]], node: str, keys: tuple[str, ...], otherwise: str
+) -> None:
     """Raise ConfigError where a node is told something else than control."""
     for key in keys:
         given, meant = (_plain(nodes[name][key]) for name in (node, "control"))

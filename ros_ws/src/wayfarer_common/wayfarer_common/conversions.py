@@ -25,25 +25,31 @@ def to_stamp(nanoseconds: int) -> Time:
 
 
 def image_to_array(message: Image) -> NDArray[np.uint8]:
-    """Return an image's pixels as RGB (height, width, 3) uint8; a view of the message where it is rgb8 already.
+    """Return an image's pixels as RGB (height, width, 3) uint8.
 
-    Raises DataError for an encoding this does not know or a message whose size does not fit its data.
+    A view of the message where it is rgb8 already.
+
+    Raises DataError for an encoding this does not know or a message whose size does not fit its
+    data.
     """
     channels = _CHANNELS.get(message.encoding)
     if channels is None:
         raise DataError(f"image encoding {message.encoding!r} is not one of {', '.join(_CHANNELS)}")
     if not message.width or not message.height:
         raise DataError(f"image of {message.width}x{message.height} pixels: there is nothing in it")
+
     data = np.asarray(message.data, dtype=np.uint8)
     if message.step < message.width * channels or data.size != message.step * message.height:
         raise DataError(
-            f"image of {message.width}x{message.height} {message.encoding} with step {message.step} "
-            f"cannot hold {data.size} bytes"
+            f"image of {message.width}x{message.height} {message.encoding} with step "
+            f"{message.step} cannot hold {data.size} bytes"
         )
+
     rows = data.reshape(message.height, message.step)[:, : message.width * channels]
     pixels = rows.reshape(message.height, message.width, channels)
     if message.encoding == "mono8":
         return np.repeat(pixels, 3, axis=2)
+
     return pixels[:, :, 2::-1] if message.encoding.startswith("bgr") else pixels[:, :, :3]
 
 
@@ -51,11 +57,15 @@ def array_to_image(pixels: NDArray[np.uint8], stamp: Time, frame: str) -> Image:
     """Return RGB pixels (height, width, 3) uint8 as an rgb8 message."""
     height, width, channels = pixels.shape
     if channels != 3 or pixels.dtype != np.uint8:
-        raise DataError(f"expected RGB uint8 pixels (height, width, 3), got {pixels.dtype} {pixels.shape}")
+        raise DataError(
+            f"expected RGB uint8 pixels (height, width, 3), got {pixels.dtype} {pixels.shape}"
+        )
+
     message = Image(height=height, width=width, encoding="rgb8", step=width * 3)
     message.header.stamp = stamp
     message.header.frame_id = frame
     message.data = pixels.tobytes()  # bytes: 2 us; an ndarray or a list would take milliseconds
+
     return message
 
 
@@ -66,7 +76,9 @@ def set_pose(pose: Pose, position: NDArray[np.float64], quaternion: NDArray[np.f
     q.x, q.y, q.z, q.w = (float(v) for v in quaternion)
 
 
-def base_pose(position: NDArray[np.float64], quaternion: NDArray[np.float64], stamp: int = 0) -> PoseStamped:
+def base_pose(
+    position: NDArray[np.float64], quaternion: NDArray[np.float64], stamp: int = 0
+) -> PoseStamped:
     """Return a position (3,) [m] and a quaternion xyzw (4,) in the base frame at a time [ns]."""
     message = PoseStamped()
     message.header.stamp, message.header.frame_id = to_stamp(stamp), names.BASE_FRAME
@@ -77,12 +89,16 @@ def base_pose(position: NDArray[np.float64], quaternion: NDArray[np.float64], st
 def transform(
     child: str, position: NDArray[np.float64], quaternion: NDArray[np.float64], stamp: int
 ) -> TransformStamped:
-    """Return where a frame stands in the base frame: (3,) [m] and quaternion xyzw (4,), at a time [ns]."""
+    """Return where a frame stands in the base frame.
+
+    (3,) [m] and quaternion xyzw (4,), at a time [ns].
+    """
     message = TransformStamped(child_frame_id=child)
     message.header.stamp, message.header.frame_id = to_stamp(stamp), names.BASE_FRAME
     t, q = message.transform.translation, message.transform.rotation
     t.x, t.y, t.z = (float(v) for v in position)
     q.x, q.y, q.z, q.w = (float(v) for v in quaternion)
+
     return message
 
 

@@ -1,8 +1,8 @@
 """A terminal's keys as a device: what is held down, though a terminal tells of repeats only. Pure.
 
-A key that is held repeats: for the first time after the keyboard's own delay, then fast. So one counts as held for
-`first` seconds after it went down, and for `repeat` seconds after each repeat. Holding a key is the dead-man button:
-let go of all, and the arm is let go.
+A key that is held repeats: for the first time after the keyboard's own delay, then fast. So one
+counts as held for `first` seconds after it went down, and for `repeat` seconds after each repeat.
+Holding a key is the dead-man button: let go of all, and the arm is let go.
 """
 
 from dataclasses import dataclass, field
@@ -19,11 +19,17 @@ _DIRECTIONS = {
     "r": (2, 1.0),
     "f": (2, -1.0),
 }
-_MARKS = {"\n": Mark.START, "\r": Mark.START, "y": Mark.SUCCESS, "n": Mark.FAILURE, "x": Mark.DISCARD}
+_MARKS = {
+    "\n": Mark.START,
+    "\r": Mark.START,
+    "y": Mark.SUCCESS,
+    "n": Mark.FAILURE,
+    "x": Mark.DISCARD,
+}
 _STOP = " "
 HELP = (
-    "w/s forward, back · a/d left, right · r/f up, down (hold) · space stop · 1 to 9, 0: 10 to 90, 100 % of a full "
-    "action · Enter start · y success · n failure · x discard"
+    "w/s forward, back · a/d left, right · r/f up, down (hold) · space stop · 1 to 9, 0: 10 to "
+    "90, 100 % of a full action · Enter start · y success · n failure · x discard"
 )
 
 
@@ -56,5 +62,7 @@ class Keys:
         action = np.zeros(3, np.float32)
         for axis, way in (_DIRECTIONS[key] for key in held):
             action[axis] += way * self.scale
+
         mark = self._marks.pop(0) if self._marks else Mark.NONE
+
         return Command(stamp, np.clip(action, -1.0, 1.0), bool(held), mark)

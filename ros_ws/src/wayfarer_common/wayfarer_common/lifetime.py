@@ -1,4 +1,6 @@
-"""How long a process of ours lives: it heeds signals from its first line on, and ends with the one that started it.
+"""How long a process of ours lives.
+
+It heeds signals from its first line on, and ends with the one that started it.
 
 Linux only, and without ROS: the entry points come by here before they import anything heavy.
 """
@@ -32,20 +34,29 @@ Note = Callable[[int, FrameType | None], object]
 
 
 def begin_node() -> None:
-    """Do what comes before a node imports anything heavy, or ROS: nothing is open yet that an end must put in order."""
+    """Do what comes before a node imports anything heavy, or ROS.
+
+    Nothing is open yet that an end must put in order.
+    """
     catch(lambda *_: os._exit(0))
     end_with_parent()
     use_own_rmw()
 
 
 def begin_command() -> None:
-    """Do the same for a command, which lives on without its parent; its exit code is what a shell would make of it."""
+    """Do the same for a command, which lives on without its parent.
+
+    Its exit code is what a shell would make of it.
+    """
     catch(lambda number, _: os._exit(128 + number))
     use_own_rmw()
 
 
 def catch(note: Note) -> None:
-    """Let `note` hear of every signal that asks for an end; nohup's word that SIGHUP be ignored is kept."""
+    """Let `note` hear of every signal that asks for an end.
+
+    Nohup's word that SIGHUP be ignored is kept.
+    """
     for number in ENDING:
         if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, note)
@@ -64,7 +75,9 @@ def caught(note: Note) -> Iterator[None]:
 
 
 def end_as_python_does() -> None:
-    """Give signals back their usual meaning, once what is under way can be broken off in good order."""
+    """Give signals back their usual meaning, once what is under way can be broken off in good
+    order.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
@@ -78,10 +91,12 @@ def ignore_signals() -> None:
 
 
 def end_with_parent() -> None:
-    """Let this process get SIGTERM when the one that started it dies: a launcher, or any other program.
+    """Let this process get SIGTERM when the one that started it dies.
 
-    A shell is no launcher. Its jobs may outlive it, as in a script that starts them in the background; where it has a
-    terminal, SIGHUP ends them with that.
+    A launcher, or any other program.
+
+    A shell is no launcher. Its jobs may outlive it, as in a script that starts them in the
+    background; where it has a terminal, SIGHUP ends them with that.
     """
     parent = os.getppid()
     if _name_of(parent) in _SHELLS:
@@ -103,7 +118,8 @@ def signal_on_death_of_parent(number: int) -> None:
 
 
 def claim(domain: int, name: str, kind: str = "node") -> socket.socket:
-    """Be the only one of this machine with a name in a ROS domain, until the socket is closed or the process ends.
+    """Be the only one of this machine with a name in a ROS domain, until the socket is closed or
+    the process ends.
 
     An abstract socket: no file, and gone with the process however it ends.
 
@@ -114,7 +130,6 @@ def claim(domain: int, name: str, kind: str = "node") -> socket.socket:
 
     Raises:
         ConfigError: another process has the name; it is told which.
-
     """
     address = _address(f"{kind}/{domain}{name}")
     held = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -127,6 +142,7 @@ def claim(domain: int, name: str, kind: str = "node") -> socket.socket:
             f"{name} is there already in ROS domain {domain} on this machine{_holder(address)}: "
             "wait for it to end, or set ROS_DOMAIN_ID to another number from 0 to 101"
         ) from error
+
     return held
 
 
@@ -139,7 +155,9 @@ def _end_as_orphan() -> None:
 def _address(name: str) -> str:
     """Return an abstract socket's address; the domain's claims are seen in `ss -xl`."""
     text = f"wayfarer/{name}"
-    return "\0" + (text if len(text.encode()) <= _LONGEST_NAME else sha256(text.encode()).hexdigest())
+    return "\0" + (
+        text if len(text.encode()) <= _LONGEST_NAME else sha256(text.encode()).hexdigest()
+    )
 
 
 def _holder(address: str) -> str:
@@ -148,24 +166,34 @@ def _holder(address: str) -> str:
         asking.setblocking(False)
         try:
             asking.connect(address)
-            credentials = asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+            credentials = asking.getsockopt(
+                socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")
+            )
         except OSError:
             return ""
+
     pid, _, _ = struct.unpack("3i", credentials)
+
     return f" (process {pid})"
 
 
 def _adopted(parent: int) -> bool:
-    """Say whether a launcher had died before we could look: init is our parent, and our input's other end is gone."""
+    """Say whether a launcher had died before we could look.
+
+    Init is our parent, and our input's other end is gone.
+    """
     if parent != 1 and _name_of(parent) not in _INIT:
         return False
+
     try:
         if not stat.S_ISFIFO(os.fstat(0).st_mode):
             return False
     except OSError:  # no standard input at all
         return False
+
     poll = select.poll()
     poll.register(0, 0)
+
     return bool(poll.poll(0))
 
 

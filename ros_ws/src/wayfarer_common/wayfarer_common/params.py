@@ -24,35 +24,48 @@ _OF_ROS_ITSELF = ("use_sim_time", "start_type_description_service", "qos_overrid
 
 
 def declare(node: Node, parameters: type[P]) -> P:
-    """Declare every field of `parameters` on the node and return them with the values the node was given.
+    """Declare every field of `parameters` on the node and return them with the values the node was
+    given.
 
     Raises ConfigError, naming node, key and what would be right.
     """
     # rclpy has no public way to list what was given but never declared
     overrides = node._parameter_overrides
-    given = {key: _plain(of.value) for key, of in overrides.items() if not key.startswith(_OF_ROS_ITSELF)}
+    given = {
+        key: _plain(of.value) for key, of in overrides.items() if not key.startswith(_OF_ROS_ITSELF)
+    }
     values = checked(parameters, node.get_name(), given)
 
     for f in fields(parameters):  # type: ignore[arg-type]
         about: About = f.metadata["about"]
         like = list(about.like) if isinstance(about.like, tuple) else about.like
         node.declare_parameter(f.name, like, _descriptor(about, like))
+
     return values
 
 
 def _plain(value: Any) -> Any:
     """Return a value as YAML would give it: rclpy's arrays are lists."""
-    return list(value) if isinstance(value, Sequence) and not isinstance(value, str | bytes) else value
+    return (
+        list(value) if isinstance(value, Sequence) and not isinstance(value, str | bytes) else value
+    )
 
 
 def _descriptor(about: About, like: Any) -> ParameterDescriptor:
     descriptor = ParameterDescriptor(description=about.text, read_only=True)
     if about.choices:
         descriptor.additional_constraints = "one of " + ", ".join(about.choices)
+
     if about.low is None or about.high is None:
         return descriptor
+
     if isinstance(like, float):
-        descriptor.floating_point_range = [FloatingPointRange(from_value=float(about.low), to_value=float(about.high))]
+        descriptor.floating_point_range = [
+            FloatingPointRange(from_value=float(about.low), to_value=float(about.high))
+        ]
     elif isinstance(like, int):
-        descriptor.integer_range = [IntegerRange(from_value=int(about.low), to_value=int(about.high), step=1)]
+        descriptor.integer_range = [
+            IntegerRange(from_value=int(about.low), to_value=int(about.high), step=1)
+        ]
+
     return descriptor

@@ -7,6 +7,7 @@ from wayfarer_core import topics
 def profile(quality: topics.Quality) -> QoSProfile:
     """Return a quality of the contract as rclpy takes it."""
     latched = quality.latched
+
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST,
         depth=quality.depth,

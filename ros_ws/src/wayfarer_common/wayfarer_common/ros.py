@@ -12,15 +12,19 @@ from wayfarer_common.ros_arguments import literal
 
 
 def start_ros(arguments: Sequence[str] | None = None) -> None:
-    """Start ROS with these arguments, by default the process's own, and its environment; its signals stay the caller's.
+    """Start ROS with these arguments, by default the process's own, and its environment.
 
-    Raises ConfigError for whatever ROS does not start with, or would take another text from than is meant.
+    Its signals stay the caller's.
+
+    Raises ConfigError for whatever ROS does not start with, or would take another text from than is
+    meant.
     """
     surroundings.settle()
     words = literal(sys.argv if arguments is None else arguments)
     try:
         rclpy.init(args=words, signal_handler_options=SignalHandlerOptions.NO)
-    except RuntimeError as error:  # rclpy keeps its RCLError, and those of wrong arguments, to itself
+    # rclpy keeps its RCLError, and those of wrong arguments, to itself
+    except RuntimeError as error:
         rclpy.try_shutdown()
         raise ConfigError(f"ROS does not start: {_reason(error)}") from error
 

@@ -1,4 +1,7 @@
-"""What every node is built on and started by: contract endpoints, readiness, diagnostics, a clean end."""
+"""What every node is built on and started by.
+
+Contract endpoints, readiness, diagnostics, a clean end.
+"""
 
 import ctypes
 import os
@@ -34,8 +37,9 @@ from wayfarer_common.ros import start_ros
 
 T = TypeVar("T")
 
-# s an action's result is kept. rcl looks for results to forget without a pause while its clock stands at the very
-# nanosecond at which one may be forgotten, and lets no message through: a simulated clock must never stand there.
+# s an action's result is kept. rcl looks for results to forget without a pause while its clock
+# stands at the very nanosecond at which one may be forgotten, and lets no message through: a
+# simulated clock must never stand there.
 RESULT_TIMEOUT = 10.000000001
 
 # Jazzy's EventsExecutor (rclpy 7) sends a service's coroutine instead of what comes of it
@@ -45,23 +49,30 @@ _EXECUTOR: Callable[[], Executor] = (
 
 _CHECK_PERIOD = 0.1  # s, until the node is ready
 _REPORT_PERIOD = 1.0  # s
-_PACE = 0.003  # s between two looks at whether long work has ended; other callbacks wait for no longer than this
+# s between two looks at whether long work has ended; other callbacks wait for no longer than this
+_PACE = 0.003
 
 
 class ContractNode(Node):
-    """A node whose endpoints come from the contract, and which reports on /diagnostics whether they are connected.
+    """A node whose endpoints come from the contract, and which reports on /diagnostics whether they
+    are connected.
 
-    The level is WARN with the missing peers by name until every endpoint has them, then OK, or what `problem` says.
-    On one machine there is one node of a name in a ROS domain: a second one raises ConfigError.
+    The level is WARN with the missing peers by name until every endpoint has them, then OK, or what
+    `problem` says. On one machine there is one node of a name in a ROS domain: a second one raises
+    ConfigError.
     """
 
     def __init__(self, name: str) -> None:
         self._all_callbacks = ReentrantCallbackGroup()
         super().__init__(name)
-        self._claims = [lifetime.claim(self.context.get_domain_id(), self.get_fully_qualified_name())]
+        self._claims = [
+            lifetime.claim(self.context.get_domain_id(), self.get_fully_qualified_name())
+        ]
         self.failure: BaseException | None = None  # what ends the process, see `fail`
         self.finished = False  # set by a node whose work is done
-        self.counts: Counter[str] = Counter()  # what happened, by name; shown in diagnostics with rates
+
+        # what happened, by name; shown in diagnostics with rates
+        self.counts: Counter[str] = Counter()
         self.steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._endpoints: list[tuple[Topic, Publisher | None, Subscription | None]] = []  # type: ignore[type-arg]
         self._last_report = 0.0
@@ -75,14 +86,17 @@ class ContractNode(Node):
     def default_callback_group(self) -> CallbackGroup:
         """The group of every callback: none waits for another.
 
-        Of a group as rclpy has it by default, Jazzy's executor begins no callback while a coroutine of it waits: a
-        hold would wait for the bridge's word, and the word for the hold. One thread runs them all: nothing is to be
-        guarded.
+        Of a group as rclpy has it by default, Jazzy's executor begins no callback while a coroutine
+        of it waits: a hold would wait for the bridge's word, and the word for the hold. One thread
+        runs them all: nothing is to be guarded.
         """
         return self._all_callbacks
 
     def claim_topic(self, name: str) -> None:
-        """Be the only one of our nodes to publish a topic that all namespaces share. Raises ConfigError."""
+        """Be the only one of our nodes to publish a topic that all namespaces share.
+
+        Raises ConfigError.
+        """
         self._claims.append(lifetime.claim(self.context.get_domain_id(), name, kind="topic"))
 
     def publish_to(self, topic: Topic) -> Publisher:  # type: ignore[type-arg]
@@ -92,9 +106,16 @@ class ContractNode(Node):
         return publisher
 
     def subscribe_to(
-        self, topic: Topic, callback: Callable[[Any], None], raw: bool = False, required: bool = True
+        self,
+        topic: Topic,
+        callback: Callable[[Any], None],
+        raw: bool = False,
+        required: bool = True,
     ) -> Subscription:  # type: ignore[type-arg]
-        """Create a subscription of a contract topic; its QoS can be overridden by ROS's qos_overrides parameters."""
+        """Create a subscription of a contract topic.
+
+        Its QoS can be overridden by ROS's qos_overrides parameters.
+        """
         subscription = self.create_subscription(
             topic.type,
             topic.name,
@@ -105,24 +126,35 @@ class ContractNode(Node):
         )
         if required:
             self._endpoints.append((topic, None, subscription))
+
         return subscription
 
     def missing_peers(self) -> list[str]:
         """Return what is not connected yet, in words."""
         missing = []
         for topic, publisher, subscription in self._endpoints:
-            if publisher is not None and publisher.get_subscription_count() < len(topic.subscribers):
+            if publisher is not None and publisher.get_subscription_count() < len(
+                topic.subscribers
+            ):
                 missing.append(f"{topic.name} has not reached {' and '.join(topic.subscribers)}")
+
             if subscription is not None and subscription.get_publisher_count() < 1:
                 missing.append(f"nobody publishes {topic.name} ({topic.publisher} should)")
+
         return missing
 
     def fail(self, error: BaseException) -> None:
-        """End the process with this error. For threads and coroutines: the executor dies of what those raise."""
+        """End the process with this error.
+
+        For threads and coroutines: the executor dies of what those raise.
+        """
         self.failure, self.finished = error, True
 
     async def in_thread(self, work: Callable[[], T]) -> T:
-        """Do long work beside the executor, which keeps answering; raises the WayfarerError that the work raises."""
+        """Do long work beside the executor, which keeps answering.
+
+        Raises the WayfarerError that the work raises.
+        """
         done: Future[T] = Future()
         ended = threading.Event()
 
@@ -139,10 +171,14 @@ class ContractNode(Node):
 
         threading.Thread(target=target, name="work", daemon=True).start()
         await _end_of(ended)
+
         return done.result()  # type: ignore[return-value, no-any-return]  # T | None, or not typed
 
     def problem(self) -> str:
-        """Say what is wrong with this node right now; empty when nothing is. For nodes to override."""
+        """Say what is wrong with this node right now; empty when nothing is.
+
+        For nodes to override.
+        """
         return ""
 
     def close(self) -> None:
@@ -151,8 +187,10 @@ class ContractNode(Node):
     def destroy_node(self) -> None:
         """Take the node out of ROS: the others hear of it, and its shared memory is given back."""
         for waitable in [*self.waitables]:
-            if isinstance(waitable, ActionServer | ActionClient):  # rclpy leaves them, and they would keep the node
+            # rclpy leaves them, and they would keep the node
+            if isinstance(waitable, ActionServer | ActionClient):
                 waitable.destroy()
+
         super().destroy_node()
 
     def _report_if_due(self) -> None:
@@ -160,8 +198,15 @@ class ContractNode(Node):
         missing = self.missing_peers()
         if self._was_ready == (not missing) and now - self._last_report < _REPORT_PERIOD:
             return
+
         problem = self.problem()
-        level = DiagnosticStatus.WARN if missing else DiagnosticStatus.ERROR if problem else DiagnosticStatus.OK
+        level = (
+            DiagnosticStatus.WARN
+            if missing
+            else DiagnosticStatus.ERROR
+            if problem
+            else DiagnosticStatus.OK
+        )
         status = DiagnosticStatus(
             level=level,
             name=self.get_name(),
@@ -169,12 +214,17 @@ class ContractNode(Node):
             message="waiting: " + "; ".join(missing) if missing else problem or "ready",
         )
         elapsed = now - self._last_report
+
         for key, count in sorted(self.counts.items()):
             rate = (count - self._last_counts[key]) / elapsed
             if rate or key not in self._last_change:
                 self._last_change[key] = now
+
             age = now - self._last_change[key]
-            status.values.append(KeyValue(key=key, value=f"{count} ({rate:.1f}/s, last {age:.0f} s ago)"))
+            status.values.append(
+                KeyValue(key=key, value=f"{count} ({rate:.1f}/s, last {age:.0f} s ago)")
+            )
+
         message = DiagnosticArray(status=[status])
         message.header.stamp = Clock().now().to_msg()
         self._diagnostics.publish(message)
@@ -183,21 +233,28 @@ class ContractNode(Node):
 
 @types.coroutine
 def _end_of(ended: threading.Event) -> Generator[None, None, None]:
-    """Wait for other threads' work. rclpy asks a waiting coroutine as fast as it can; this slows it to a pace."""
+    """Wait for other threads' work.
+
+    Rclpy asks a waiting coroutine as fast as it can; this slows it to a pace.
+    """
     while not ended.wait(_PACE):
         yield
 
 
 def run(make_node: Callable[[], ContractNode]) -> NoReturn:
-    """Run one node until a signal asks for its end, or an error: exit 0, or 1 where the user can mend the error.
+    """Run one node until a signal asks for its end, or an error.
 
-    SIGINT, SIGTERM and SIGHUP ask for an end, and so does the death of the process that started this one.
+    Exit 0, or 1 where the user can mend the error.
+
+    SIGINT, SIGTERM and SIGHUP ask for an end, and so does the death of the process that started
+    this one.
     """
     signals: list[int] = []
     lifetime.catch(lambda caught, _: signals.append(caught))
     lifetime.end_with_parent()
     node: ContractNode | None = None
     code = 0
+
     try:
         start_ros()
         node = make_node()
@@ -215,18 +272,24 @@ def run(make_node: Callable[[], ContractNode]) -> NoReturn:
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
+
     _leave(code)
 
 
 def _spin(node: ContractNode, signals: list[int]) -> None:
-    """Let the node work until a signal comes, or it has finished or failed; raises what it failed of."""
+    """Let the node work until a signal comes, or it has finished or failed.
+
+    Raises what it failed of.
+    """
     executor = _EXECUTOR()
     executor.add_node(node)
     try:
-        while not signals and not node.finished:  # spin() without a timeout never returns in these wheels
+        # spin() without a timeout never returns in these wheels
+        while not signals and not node.finished:
             executor.spin_once(timeout_sec=0.1)
     finally:
         node.close()
+
     if node.failure is not None:
         raise node.failure
 
@@ -234,11 +297,12 @@ def _spin(node: ContractNode, signals: list[int]) -> None:
 def _leave(code: int) -> NoReturn:
     """End the process here and now: all that matters has been put in order.
 
-    The interpreter's own end takes torch a second, on a busy machine more than launchers wait for; and torch aborts in
-    it where a thread still computes.
+    The interpreter's own end takes torch a second, on a busy machine more than launchers wait for;
+    and torch aborts in it where a thread still computes.
     """
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):  # who read it may be gone
             stream.flush()
+
     ctypes.CDLL(None).fflush(None)  # what ROS has written
     os._exit(code)

@@ -1,7 +1,7 @@
 """A person's hand on the arm: what a device last asked for, and whether it still counts. Pure.
 
-The person takes over from whatever policy acts while the dead-man button is held. Everything they ask for is an action
-like any other: the safety gate stands before it.
+The person takes over from whatever policy acts while the dead-man button is held. Everything they
+ask for is an action like any other: the safety gate stands before it.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,10 @@ class Mark(IntEnum):
 
     @property
     def begins(self) -> bool:
-        """Whether it begins an episode that waits. A device of two buttons has one for both beginning and success."""
+        """Whether it begins an episode that waits.
+
+        A device of two buttons has one for both beginning and success.
+        """
         return self in (Mark.START, Mark.SUCCESS)
 
 
@@ -56,7 +59,10 @@ class Command:
     def __post_init__(self) -> None:
         action = np.asarray(self.action, dtype=np.float32)
         if action.shape != (3,) or not (np.abs(action) <= 1.0).all():  # NaN is refused, too
-            raise DataError(f"a command of {action.tolist()} was ignored: three numbers from -1 to 1 are right")
+            raise DataError(
+                f"a command of {action.tolist()} was ignored: three numbers from -1 to 1 are right"
+            )
+
         object.__setattr__(self, "action", action)
         object.__setattr__(self, "mark", _mark(self.mark))
 
@@ -65,11 +71,16 @@ def _mark(number: int) -> Mark:
     try:
         return Mark(number)
     except ValueError as error:
-        raise DataError(f"a command with mark {number} was ignored: {len(Mark)} marks are known") from error
+        raise DataError(
+            f"a command with mark {number} was ignored: {len(Mark)} marks are known"
+        ) from error
 
 
 class Teleoperator:
-    """Whoever is at the device. Times are seconds on the wall clock; one that jumps ends what was asked for."""
+    """Whoever is at the device.
+
+    Times are seconds on the wall clock; one that jumps ends what was asked for.
+    """
 
     def __init__(self, options: TeleopOptions) -> None:
         self._options = options
@@ -90,7 +101,10 @@ class Teleoperator:
         return self._last is not None and self._last.engaged
 
     def silence(self, now: float) -> float:
-        """Return how long ago the device spoke [s], or how far its clock is ahead; infinite before its first word."""
+        """Return how long ago the device spoke [s], or how far its clock is ahead.
+
+        Infinite before its first word.
+        """
         return np.inf if self._last is None else abs(now - self._last.stamp)
 
     def lost(self, now: float) -> bool:
@@ -98,9 +112,12 @@ class Teleoperator:
         return self.silence(now) > self._options.device_timeout
 
     def answer(self, own: Action, now: float) -> tuple[Action, ActionSource]:
-        """Return what the arm is to do, and who says so: the person while engaged, else the policy's `own` action.
+        """Return what the arm is to do, and who says so.
 
-        A wish that has become too old moves nothing: the arm holds, and is not given back to the policy unasked.
+        The person while engaged, else the policy's `own` action.
+
+        A wish that has become too old moves nothing: the arm holds, and is not given back to the
+        policy unasked.
         """
         if self._last is None or not self._last.engaged:
             return own, ActionSource.POLICY
@@ -113,4 +130,8 @@ class Teleoperator:
         silence, limit = self.silence(now), self._options.device_timeout
         if not np.isfinite(silence):
             return "nothing was ever heard on teleop/command: is the device's driver running?"
-        return f"teleop/command is {silence:.1f} s old, more than {limit:g} s: the device is lost, or clocks differ"
+
+        return (
+            f"teleop/command is {silence:.1f} s old, more than {limit:g} s: the device is lost, or "
+            "clocks differ"
+        )

@@ -1,4 +1,6 @@
-"""The keys of the terminal that a process runs in, one by one, without waiting for the end of a line."""
+"""The keys of the terminal that a process runs in, one by one, without waiting for the end of a
+line.
+"""
 
 import os
 import select
@@ -16,7 +18,10 @@ class Terminal(Protocol):
     """What keys come from."""
 
     def read(self, timeout: float) -> str:
-        """Wait `timeout` seconds at most; return the keys that were pressed, or "". DeviceError once it is gone."""
+        """Wait `timeout` seconds at most; return the keys that were pressed, or "".
+
+        DeviceError once it is gone.
+        """
 
 
 class _Keys:
@@ -33,9 +38,13 @@ class _Keys:
 
 @contextmanager
 def keys_of_terminal() -> Iterator[Terminal]:
-    """Take the terminal's keys as they are pressed; Ctrl-C goes on to work. ConfigError where there is no terminal."""
+    """Take the terminal's keys as they are pressed; Ctrl-C goes on to work.
+
+    ConfigError where there is no terminal.
+    """
     if sys.stdin is None or not sys.stdin.isatty():
         raise ConfigError("a keyboard needs a terminal: standard input is none")
+
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
     try:

@@ -58,7 +58,9 @@ class Gate:
         self._last: Request | None = None
         self._last_stamp = -np.inf  # s
         self.whereabouts = Whereabouts(limits.max_age, simulated)
-        self.whereabouts.watch(now())  # whoever is held up before the first pose sees the clock jump, too
+
+        # whoever is held up before the first pose sees the clock jump, too
+        self.whereabouts.watch(now())
 
     # --- what it hears ---
 
@@ -67,8 +69,10 @@ class Gate:
         if not self.whereabouts.hear(frame, pose, stamp, self._now()):
             self._outlet.warn(self.whereabouts.complaint)
             return
+
         if self._pending is not None and stamp >= self._pending.stamp:
             self._answer(self._pending)
+
         self._try_to_hold()
 
     def act(self, request: Request) -> None:
@@ -76,6 +80,7 @@ class Gate:
         if self._pending is not None:  # where the arm was then, nobody told
             superseded, self._pending = self._pending, None
             self._outlet.record(superseded, nothing(Reason.NO_POSE), False)
+
         ahead = request.stamp * 1e-9 - self._seconds(self._now())
         of_the_future = ahead > self._limits.control_period + self._limits.max_age
         if of_the_future or self.whereabouts.stamp >= request.stamp:
@@ -88,8 +93,10 @@ class Gate:
         sent = self._underway.answered(stamp)
         if sent is None:
             return
+
         if not taken:
             self._outlet.warn(f"the bridge did not take a command: {text}")
+
         self._conclude(sent, taken, reasons | Reason.REFUSED, text)
 
     def tick(self) -> None:
@@ -98,17 +105,21 @@ class Gate:
         self.whereabouts.watch(now)
         self._permission.tell()
         waits = self._pending
+
         if waits is not None and self._seconds(now) - waits.stamp * 1e-9 > self._limits.max_age:
             self._answer(waits)
+
         for sent in self._underway.overdue(now.steady):
             self._outlet.warn("the bridge has not acknowledged a command in time")
             text = "the bridge has not acknowledged it"
             self._conclude(sent, False, Reason.UNACKNOWLEDGED, text)
+
         if self._watchdog.expired(self._seconds(now)) and self._last is not None:
             self._watchdog.disarm()
             self._outlet.warn(f"no action for {self._limits.silence} s: holding")
             due = self._last.stamp + int(self._limits.silence * 1e9)
             self._holding.want(Reason.SILENT, now.steady, due)
+
         self._try_to_hold()
 
     # --- what an operator says ---
@@ -135,6 +146,7 @@ class Gate:
         """Ask the arm to hold: nobody will be there to ask for more, nor to hear the answer."""
         for sent in self._underway.all():
             self._conclude(sent, False, Reason.UNACKNOWLEDGED, "the safety gate has ended")
+
         decision = hold(self._limits, self.whereabouts.at(self._now()), Reason.STOPPED)
         if decision.target is not None and not self._permission.robot_fault():
             self._outlet.send(decision.target, self.whereabouts.stamp)
@@ -147,9 +159,11 @@ class Gate:
         self._pending = None
         now, stamp = self._now(), request.stamp * 1e-9
         seconds = self._seconds(now)
+
         if self._last_stamp > seconds + self._limits.max_age:
             self._outlet.warn("the clock went back: actions are counted from here on")
             self._last_stamp = -np.inf
+
         situation = Situation(
             now=seconds,
             pose=self.whereabouts.at(now),
@@ -160,8 +174,10 @@ class Gate:
         action = np.asarray(request.action, dtype=float)
         decision = decide(self._limits, action, stamp, situation)
         self._last = request
+
         if decision.target is not None:
             self._last_stamp = stamp
+
         self._emit(request, decision, request.stamp, lambda _taken, _text: None)
         if request.last:
             self._watchdog.disarm()
@@ -175,6 +191,7 @@ class Gate:
         if decision.target is None:
             self._outlet.record(request, decision, False)
             return
+
         self._underway.send(stamp, request, decision, self._now().steady, conclude)
         self._outlet.send(decision.target, stamp)
 
@@ -193,23 +210,28 @@ class Gate:
         self._permission.stop(**changes)
         self._holding.want(Reason.STOPPED, self._now().steady, answer=conclude)
         self._try_to_hold()
+
         if wrong := self._permission.save():
             unwritten.append(f"it will not outlive this node: {wrong}")
+
         self._permission.tell()
 
     def _stop_may_be_over(self) -> None:
         if not self._permission.stopped:
             text = "the stop was lifted before the arm was seen to hold"
             self._holding.withdraw(Reason.STOPPED, text)
+
         self._permission.tell()
 
     def _try_to_hold(self) -> None:
         if not self._holding.wanted:
             return
+
         now, against = self._now(), self._permission.robot_fault().text
         due = self._holding.attempt(now.steady, self.whereabouts.at(now), against)
         if due is None:
             return
+
         wish, decision = due
 
         def heard(taken: bool, text: str) -> None:

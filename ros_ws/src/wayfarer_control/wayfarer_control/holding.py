@@ -59,28 +59,35 @@ class Holding:
         wish = self._wish
         if wish is None or wish.sent or now < wish.not_before:
             return None
+
         if against:
             self._end(False, against)
             return wish, nothing(wish.why | Reason.ROBOT_ERROR)
+
         decision = hold(self._limits, pose, wish.why)
         if decision.target is not None and now <= wish.until:
             wish.sent = True
             return wish, decision
+
         if (
             decision.target is not None
         ):  # the bridge refused it to the end, and each time that was recorded
             self._end(False, wish.failure)
             return None
+
         if pose is None and now <= wish.until:
             wish.not_before = now + _AGAIN
             return None
+
         self._end(False, "its place is not known" if pose is None else "it is outside its box")
+
         return wish, decision
 
     def heard(self, wish: Wish, taken: bool, text: str, now: float) -> None:
         """Take the bridge's word on the command that came of a wish."""
         if wish is not self._wish:
             return
+
         if taken:
             self._end(True, "")
         else:

@@ -51,7 +51,9 @@ _LOOKS = 5  # at both clocks, on a machine too busy to read them at one moment
 
 
 class Control(ContractNode):
-    """Publishes robot/target_pose, alone, and says on control/executed what it made of each action."""
+    """Publishes robot/target_pose, alone, and says on control/executed what it made of each
+    action.
+    """
 
     def __init__(self) -> None:
         super().__init__("control")
@@ -127,7 +129,9 @@ class Control(ContractNode):
         if not request.data:
             response.success, response.message = self._lifted(self._gate.scene_is_back)
             return response
+
         response.success, response.message = await _hold(self._gate.hold_for_scene)
+
         return response
 
     def _on_release(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -139,7 +143,9 @@ class Control(ContractNode):
             lift()
         except DataError as error:
             return False, f"the arm goes on holding: {error}"
+
         fault = self._permission.fault()
+
         return True, f"not taking actions yet: {fault.text}" if fault else "taking actions"
 
     # --- what the gate says ---
@@ -156,8 +162,10 @@ class Control(ContractNode):
         record.requested = action.action
         record.executed = decision.executed.astype(np.float32)
         record.commanded, record.reasons = commanded, int(decision.reasons)
+
         if commanded and decision.target is not None:
             set_pose(record.target, decision.target.position, decision.target.quaternion)
+
         self._executed.publish(record)
         self.counts["commands" if commanded else "refusals"] += 1
         for reason in decision.reasons:
@@ -198,6 +206,7 @@ class Control(ContractNode):
             after = time.monotonic()
             if after - before < _AT_ONCE:
                 break
+
         return Moment(stamp, before)
 
 
@@ -208,6 +217,7 @@ async def _hold(ask: Callable[[Answer], None]) -> tuple[bool, str]:
     holds, why_not = await done or (False, "nobody has answered")
     if holds:
         return True, "holding; `wayfarer ack` takes actions again"
+
     return False, f"no more actions are taken, but that the arm holds is not confirmed: {why_not}"
 
 

@@ -67,13 +67,17 @@ class Permission:
         if fault and self._recovery.exhausted and self._health.may_recover:
             text = f"{fault.text}: tried to recover in vain"
             return replace(fault, text=text, needs_operator=True)
+
         if fault:
             return fault
+
         if self.stopped:
             text = stops.stopped or "holding while the scene is put back"
             return Fault(FaultKind.OPERATOR, text, needs_operator=True)
+
         if self.commanders > 1:
             return Fault(FaultKind.OTHER, f"{too_many(self.commanders)}: commanding nothing")
+
         return Fault()
 
     def tell(self) -> None:
@@ -88,12 +92,14 @@ class Permission:
         now = self._now()
         self._health.hear(mode, flags, now)
         may = can_recover and self._health.may_recover and now > self._recovering_until
+
         if may and self._recovery.try_now(now):
             self._outlet.warn(f"{self._health.fault(now).text}: asking for recovery")
             self._recovering_until = now + _RECOVERY_TIMEOUT
             lead = self._wall() - now
             self._keeper.force(recoveries=tuple(when + lead for when in self._recovery.spent))
             self._outlet.recover()
+
         self._keeper.force(hand=self._health.hand, exhausted=self._recovery.exhausted)
         self.save()
         self.tell()
@@ -113,6 +119,7 @@ class Permission:
         except DataError as error:
             self._outlet.warn(str(error))
             return str(error)
+
         return ""
 
     def scene_is_back(self) -> None:

@@ -41,6 +41,7 @@ def folder_of(domain: int, node: str) -> Path:
         home = Path(os.environ.get("ROS_HOME") or Path.home() / ".ros")
     except RuntimeError as error:
         raise ConfigError(f"a stop could not be kept: {error}; {_ADVICE}") from error
+
     return home / "wayfarer" / f"domain_{domain}" / node.strip("/")
 
 
@@ -57,10 +58,12 @@ class Keeper:
             make_folder(folder)
         except DataError as error:
             raise ConfigError(f"a stop could not be kept: {error}; {_ADVICE}") from error
+
         if not os.access(folder, os.W_OK | os.X_OK):
             raise ConfigError(
                 f"a stop could not be kept: no right to write into {folder}; {_ADVICE}"
             )
+
         self.stops = self._saved = self._read()
 
     def force(self, **changes: object) -> None:
@@ -71,10 +74,12 @@ class Keeper:
         """Write down what waits; the disk has it when this returns. Raises DataError where not."""
         if self.stops == self._saved:
             return
+
         if self.stops:
             write_atomically(self._file, json.dumps(asdict(self.stops)))
         else:
             self._remove()
+
         self._saved = self.stops
 
     def lift(self, **changes: object) -> None:
@@ -105,9 +110,11 @@ class Keeper:
             return Stops()
         except (OSError, ValueError, TypeError, KeyError, RecursionError):
             return self._unreadable()
+
         typed = all(
             type(value) is type(getattr(Stops(), key)) for key, value in asdict(said).items()
         )
+
         return said if typed and all(map(isfinite, said.recoveries)) else self._unreadable()
 
     def _unreadable(self) -> Stops:

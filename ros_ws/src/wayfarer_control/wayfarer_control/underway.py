@@ -57,6 +57,7 @@ class Underway:
             if sent.stamp == stamp:
                 self._sent.remove(sent)
                 return None if sent.late else sent
+
         return None
 
     def overdue(self, now: float) -> list[Sent]:
@@ -66,9 +67,11 @@ class Underway:
         """
         while self._sent and now > self._sent[0].deadline + _FORGOTTEN:
             self._sent.popleft()
+
         over = [sent for sent in self._sent if not sent.late and now > sent.deadline]
         for sent in over:
             sent.late = True
+
         return over
 
     def all(self) -> list[Sent]:

@@ -54,12 +54,14 @@ class Whereabouts:
         else:
             self.complaint = ""
             self._pose, self._heard, self.stamp = pose, now.steady, stamp
+
         return not self.complaint
 
     def watch(self, now: Moment) -> None:
         """See whether the wall clock was set back; to be called often."""
         if self._simulated:
             return
+
         lead, before = now.stamp * 1e-9 - now.steady, self._lead
         self._lead = lead
         if before is not None and lead < before - _SLEW:
@@ -75,5 +77,7 @@ class Whereabouts:
             return None
         if self._simulated:  # a pose may come before the clock's own word of its time
             return self._pose
+
         too_old = now.steady - self._heard > self._max_age or now.steady < self._believed_from
+
         return None if too_old or age < -self._max_age else self._pose

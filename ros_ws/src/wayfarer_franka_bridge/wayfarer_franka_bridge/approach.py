@@ -1,8 +1,9 @@
 """The way from target to target: a critically damped approach, as the simulated arm makes it. Pure.
 
-A target that jumps would make the torques jump, and a torque that may rise by 1 N m a millisecond only, as Franka's
-may, then lags behind and swings. So the spring's end travels, and the hand follows it; told of its velocity and
-acceleration, the hand does so without the lag of its own inertia.
+A target that jumps would make the torques jump, and a torque that may rise by 1 N m a millisecond
+only, as Franka's may, then lags behind and swings. So the spring's end travels, and the hand
+follows it; told of its velocity and acceleration, the hand does so without the lag of its own
+inertia.
 
 It brakes in time. Along each axis it is never faster than sqrt(2 a d), where d is what is left to
 the bounds and a is the share of its acceleration that each axis always has. So it can come to rest
@@ -26,7 +27,8 @@ _NEAR, _SLOW = 1e-4, 1e-3  # m and m/s, within which it has arrived
 class Manner:
     """How to travel."""
 
-    quickness: float  # rad/s, natural frequency: after 4 of its inverses nine tenths of a short way are behind it
+    # rad/s, natural frequency: after 4 of its inverses nine tenths of a short way are behind it
+    quickness: float
     top_speed: float  # m/s, on a long way
     top_acceleration: float  # m/s^2; an FR3 takes 9, a Panda 13 (libfranka, rate_limiting.h)
 
@@ -81,15 +83,18 @@ class Approach:
         position, velocity, acceleration = self.position, self.velocity, self.acceleration
         steps = max(1, round(seconds / _STEP))
         dt = seconds / steps
+
         for _ in range(steps if dt > 0.0 else 0):
             if goal is None:
                 wanted = _no_longer(-velocity / dt, manner.top_acceleration)
             else:
                 wanted = _drawn(goal - position, velocity, manner)
+
             acceleration = _braking_in_time(wanted, position, velocity, bounds, manner, dt)
             after = _no_longer(velocity + dt * acceleration, manner.top_speed)
             acceleration, velocity = (after - velocity) / dt, after
             position = position + dt * velocity
+
         return Approach(position, velocity, acceleration)
 
     def coast(self, seconds: float) -> "Approach":
@@ -126,13 +131,16 @@ class Traveller:
         if self._approach is None:
             self._approach, self._bounds = Approach(here, np.zeros(3)), Bounds(here, here)
             self._waits = True
+
         if self._waits:
             self._advanced, self._waits = now, False
+
         self._bounds = self._bounds.around(goal)
         moved = self._advance(self._approach, goal, now)
         if moved.arrived(goal):
             self._approach, self._waits = Approach(goal, np.zeros(3)), True
             return self._approach, True
+
         return self._led(moved), False
 
     def brake(self, now: float) -> tuple[Approach, bool] | None:
@@ -184,11 +192,13 @@ def _braking_in_time(
     acceleration = np.minimum(np.maximum(wanted, lowest), highest)
     if acceleration @ acceleration <= manner.top_acceleration**2:
         return acceleration
+
     least = np.minimum(
         np.maximum(0.0, lowest), highest
     )  # no longer than the top acceleration, in any case
     rest = acceleration - least
     a, b, c = rest @ rest, least @ rest, least @ least - manner.top_acceleration**2
+
     return np.asarray(least + rest * (np.sqrt(max(b * b - a * c, 0.0)) - b) / a)
 
 

@@ -36,6 +36,7 @@ class Box:
             raise ConfigError(
                 f"orientation {orientation.tolist()} is no rotation: its length must be 1"
             )
+
         sides = (np.linspace(low[axis], high[axis], _GRID) for axis in range(3))
         for point in np.stack(np.meshgrid(*sides, indexing="ij"), axis=-1).reshape(-1, 3):
             if why := self._out_of_reach(TargetPose(point, orientation)):
@@ -51,7 +52,9 @@ class Box:
             shown = np.round(target.position, 4).tolist()
             text = f"target {shown} m lies outside the box of this bridge"
             return Refusal(text, Reason.REFUSED | Reason.WORKSPACE)
+
         why = self._out_of_reach(target)
+
         return Refusal(f"target out of the arm's range: {why}") if why else TAKEN
 
     def _out_of_reach(self, target: TargetPose) -> str:

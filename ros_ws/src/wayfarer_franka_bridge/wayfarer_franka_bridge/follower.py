@@ -50,6 +50,7 @@ class Follower:
         """
         if not np.isfinite(top_turn) or top_turn <= 0.0:
             raise ConfigError(f"top_turn = {top_turn} must be finite and positive")
+
         self._traveller, self._top_turn, self._step = Traveller(manner, step), top_turn, step
         self.tool_offset = tool_offset
         self._quaternion: Vector | None = None  # (4,) as told last; None: to begin anew
@@ -69,12 +70,15 @@ class Follower:
         place, there = self._traveller.go(to_tool(T_base_ee, self.tool_offset), goal.position, now)
         if self._quaternion is None:
             self._quaternion, self._waits = quaternion(T_base_ee[:3, :3]), True
+
         if self._waits:
             self._turned, self._waits = now, False
+
         elapsed = min(now - self._turned, LONGEST * self._step)
         self._quaternion = q = turned(self._quaternion, goal.quaternion, self._top_turn * elapsed)
         self._turned = now
         self._waits = there and angle_between(q, goal.quaternion) < _TURNED
+
         return self._told(place, q), self._waits
 
     def brake(self, now: float) -> tuple[Told, bool] | None:
@@ -82,8 +86,10 @@ class Follower:
         braked = self._traveller.brake(now)
         if braked is None or self._quaternion is None:
             return None
+
         place, self._waits = braked
         self._turned = now
+
         return self._told(place, self._quaternion), self._waits
 
     def _told(self, place: Approach, q: Vector) -> Told:
@@ -116,6 +122,7 @@ class Course:
         if self.held and float(np.linalg.norm(target.position - here)) > _HERE:
             return Refusal(self.held, Reason.REFUSED | Reason.STOPPED)
         self._target, self._braking = target, False
+
         return TAKEN
 
     def hold(self, why: str) -> None:
@@ -135,9 +142,12 @@ class Course:
             told, ended = self._follower.go(T_base_ee, self._target, now)
             self._target = None if ended else self._target
             return told
+
         if self._braking and (braked := self._follower.brake(now)) is not None:
             told, ended = braked
             self._braking = not ended
             return told
+
         self._braking = False
+
         return None

@@ -4,7 +4,8 @@ import numpy as np
 
 from wayfarer_franka_bridge.drivers.driver import Vector
 
-_SHOULDER = np.array([0.0, 0.0, 0.333])  # m, base frame: where the axes of joints 1 and 2 meet (Franka's DH table)
+# m, base frame: where the axes of joints 1 and 2 meet (Franka's DH table)
+_SHOULDER = np.array([0.0, 0.0, 0.333])
 _FLANGE = 0.107  # m from joint 7's origin to the flange
 _HAND = 0.1034  # m from the flange to libfranka's nominal end effector
 _WRIST = 0.088  # m between the axes of joints 6 and 7
@@ -14,6 +15,7 @@ _NEAREST = 0.25  # m; nearer to the shoulder the arm folds into itself
 def rotation(quaternion: Vector) -> Vector:
     """Return the matrix (3, 3) of a unit quaternion xyzw (4,)."""
     x, y, z, w = quaternion
+
     return np.array(
         [
             [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
@@ -26,7 +28,9 @@ def rotation(quaternion: Vector) -> Vector:
 def quaternion(R: Vector) -> Vector:
     """Return the unit quaternion xyzw (4,) of a rotation (3, 3), its largest part positive."""
     xx, yy, zz = np.diag(R)
-    squares = np.array([1 + xx - yy - zz, 1 - xx + yy - zz, 1 - xx - yy + zz, 1 + xx + yy + zz])  # 4 x^2, y^2, z^2, w^2
+
+    # 4 x^2, y^2, z^2, w^2
+    squares = np.array([1 + xx - yy - zz, 1 - xx + yy - zz, 1 - xx - yy + zz, 1 + xx + yy + zz])
     largest = int(np.argmax(squares))
     p, m = R + R.T, R - R.T
     rows = (
@@ -36,13 +40,17 @@ def quaternion(R: Vector) -> Vector:
         (m[2, 1], m[0, 2], m[1, 0], squares[3]),
     )
     q = np.array(rows[largest])
+
     return np.asarray(q / np.linalg.norm(q))
 
 
 def out_of_reach(position: Vector, quaternion: Vector, reach: float) -> str:
-    """Say why libfranka's end effector cannot be brought to a pose; empty when it can. The quaternion is of length 1.
+    """Say why libfranka's end effector cannot be brought to a pose; empty when it can.
 
-    The wrist's centre lies on a circle around the hand's axis, and must be within `reach` [m] of the shoulder.
+    The quaternion is of length 1.
+
+    The wrist's centre lies on a circle around the hand's axis, and must be within `reach` [m] of
+    the shoulder.
     """
     axis = rotation(quaternion)[:, 2]
     flange_to_shoulder = position - (_HAND + _FLANGE) * axis - _SHOULDER
@@ -50,9 +58,16 @@ def out_of_reach(position: Vector, quaternion: Vector, reach: float) -> str:
     across = float(np.linalg.norm(flange_to_shoulder - along * axis))
     near, far = (float(np.hypot(along, abs(across - s * _WRIST))) for s in (1.0, -1.0))
     if near > reach:
-        return f"{np.round(position, 3).tolist()} m is out of reach: {near:.3f} m for the wrist, at most {reach}"
+        return (
+            f"{np.round(position, 3).tolist()} m is out of reach: {near:.3f} m for the wrist, at "
+            f"most {reach}"
+        )
     if far < _NEAREST:
-        return f"{np.round(position, 3).tolist()} m is too near to the shoulder: {far:.3f} m, at least {_NEAREST}"
+        return (
+            f"{np.round(position, 3).tolist()} m is too near to the shoulder: {far:.3f} m, at "
+            f"least {_NEAREST}"
+        )
+
     return ""
 
 

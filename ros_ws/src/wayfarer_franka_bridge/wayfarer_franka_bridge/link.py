@@ -1,7 +1,8 @@
-"""Keeps an arm connected and its newest state at hand, so that no caller ever waits for the network. Pure.
+"""Keeps an arm connected and its newest state at hand, so that no caller ever waits for the
+network. Pure.
 
-One thread reads, one commands; both may block as long as the arm is mute. Whatever goes wrong stays a fault, with no
-command sent, until `recover`.
+One thread reads, one commands; both may block as long as the arm is mute. Whatever goes wrong stays
+a fault, with no command sent, until `recover`.
 """
 
 import contextlib
@@ -39,8 +40,8 @@ class Link:
         follower: leads the spring's end from target to target.
         now: the node's clock [ns], for stamps.
         monotonic: seconds, for waiting.
-        give_up: called, from a thread, with an error that trying again cannot mend, or that nobody foresaw.
-
+        give_up: called, from a thread, with an error that trying again cannot mend, or that nobody
+            foresaw.
     """
 
     def __init__(
@@ -55,7 +56,9 @@ class Link:
         self._driver, self._reading, self._now, self._monotonic = driver, reading, now, monotonic
         self._report = Report()
         self._retry = threading.Event()  # try to connect now
-        self._change = threading.Condition()  # guards all below, and every replacement of the report
+
+        # guards all below, and every replacement of the report
+        self._change = threading.Condition()
         self._jobs: deque[Job] = deque()
         self._course = Course(follower)
         self._busy = False
@@ -74,7 +77,10 @@ class Link:
         return self._report
 
     def watch(self) -> None:
-        """See whether the newest state is too old; to be called often: the reader may be stuck in a read."""
+        """See whether the newest state is too old.
+
+        To be called often: the reader may be stuck in a read.
+        """
         with self._change:
             report = self._report
             waiting = report.connected and (report.unseen or not report.fault)
@@ -82,7 +88,10 @@ class Link:
                 self._fail(f"no new state of the robot for {self._reading.stale:g} s", unseen=False)
 
     def track(self, target: TargetPose) -> Refusal:
-        """Pass a target of the tool point on, or return why not; from a stop on, only one that is where the arm is."""
+        """Pass a target of the tool point on, or return why not.
+
+        From a stop on, only one that is where the arm is.
+        """
         with self._change:
             self.watch()
             report = self._report
@@ -90,12 +99,17 @@ class Link:
                 return Refusal(report.refusal, Reason.REFUSED | Reason.ROBOT_ERROR)
             if self._busy:
                 return Refusal("the arm is on its way home, or recovering")
+
             refused = self._course.take(target, report.state.T_O_EE)
             self._change.notify_all()
+
         return refused
 
     def hold(self, why: str) -> None:
-        """Drop the target, stop a motion home, and begin none, as long as there is a reason; an empty one lets go."""
+        """Drop the target, stop a motion home, and begin none, as long as there is a reason.
+
+        An empty one lets go.
+        """
         with self._change:
             self._course.hold(why)
             self._change.notify_all()
@@ -105,12 +119,19 @@ class Link:
         with self._change:
             self._change.wait_for(lambda: not self._course.held, _WORD)
             refusal = self._report.refusal or self._course.held
+
         if refusal:
             raise DeviceError(f"cannot go home: {refusal}")
+
         given_up = threading.Event()
 
         def go_on() -> bool:
-            return not (given_up.is_set() or self._report.fault or self._course.held or self._closing.is_set())
+            return not (
+                given_up.is_set()
+                or self._report.fault
+                or self._course.held
+                or self._closing.is_set()
+            )
 
         try:
             self._do(lambda: self._driver.home(go_on), timeout, "home")
@@ -120,14 +141,17 @@ class Link:
     def recover(self, timeout: float) -> None:
         """Clear the fault and the arm's errors; connect first where the connection is lost.
 
-        Raises ConnectionLostError where the arm was not reached, another DeviceError where it was, but in vain.
+        Raises ConnectionLostError where the arm was not reached, another DeviceError where it was,
+        but in vain.
         """
         deadline = self._monotonic() + timeout
         self._retry.set()
         with self._change:
             self._change.wait_for(lambda: self._report.connected or self._closing.is_set(), timeout)
+
         if not self._report.connected:
             raise ConnectionLostError(f"cannot recover: {self._report.fault}")
+
         try:
             self._do(self._recover, max(deadline - self._monotonic(), 0.1), "recover")
         except DeviceError as error:
@@ -156,7 +180,9 @@ class Link:
                 wait = min(max(2.0 * wait, _FIRST_WAIT), _LONGEST_WAIT)
                 if self._connect():
                     wait, newest = 0.0, -1.0
+
                 continue
+
             began = self._monotonic()
             try:
                 newest = self._look(newest)
@@ -165,27 +191,45 @@ class Link:
                 continue
             except MotionAbortedError as error:
                 self._fail(str(error), unseen=True)
-            self._closing.wait(max(1.0 / self._reading.state_rate - (self._monotonic() - began), 0.0))
+
+            self._closing.wait(
+                max(1.0 / self._reading.state_rate - (self._monotonic() - began), 0.0)
+            )
 
     def _look(self, newest: float) -> float:
-        """Take the arm's state and return its time [s]; what ended a motion is told with the state it has left."""
+        """Take the arm's state and return its time [s].
+
+        What ended a motion is told with the state it has left.
+        """
         ended, expected = "", self._report.unseen
         try:
             state = self._driver.state()
         except MotionAbortedError as error:
             ended, state = str(error), self._driver.state()
+
         if state.time == newest and not ended:
             return newest
+
         with self._change:
             if not ended:
                 self.watch()
+
             self._heard = self._monotonic()
-            unseen = self._report.unseen and not (expected or ended)  # a fault that came meanwhile is not in the state
-            seen = {"state": state, "stamp": self._now(), "number": self._report.number + 1, "unseen": unseen}
+
+            # a fault that came meanwhile is not in the state
+            unseen = self._report.unseen and not (expected or ended)
+            seen = {
+                "state": state,
+                "stamp": self._now(),
+                "number": self._report.number + 1,
+                "unseen": unseen,
+            }
+
             if ended:
                 self._fail(ended, **seen)
             else:
                 self._set(**seen)
+
         return state.time
 
     def _connect(self) -> bool:
@@ -197,9 +241,17 @@ class Link:
         except DeviceError as error:
             self._set(fault=f"not connected: {error}" if never else f"connection lost: {error}")
             return False
+
         self._heard = self._monotonic()
-        # After a loss the fault stays until somebody asks for recovery; at the start there is none to clear.
-        self._set(connected=True, unseen=False, fault="" if never else "the connection is back: recover to go on")
+
+        # After a loss the fault stays until somebody asks for recovery; at the start there is none
+        # to clear.
+        self._set(
+            connected=True,
+            unseen=False,
+            fault="" if never else "the connection is back: recover to go on",
+        )
+
         return True
 
     # --- the commander ---
@@ -214,13 +266,18 @@ class Link:
     def _work(self) -> None:
         while True:
             with self._change:
-                self._change.wait_for(lambda: self._jobs or self._course.leads or self._closing.is_set())
+                self._change.wait_for(
+                    lambda: self._jobs or self._course.leads or self._closing.is_set()
+                )
                 if self._closing.is_set():
                     return
+
                 job = self._jobs.popleft() if self._jobs else None
                 if job is not None:
                     self._course.drop()
+
                 self._busy = job is not None
+
             if job is not None:
                 job.run()
                 with self._change:
@@ -235,14 +292,18 @@ class Link:
             if report.refusal or report.state is None:
                 self._course.drop()
                 return
+
             told, target = self._course.step(report.state.T_O_EE, began), self._course.target
+
         if told is None:
             return
+
         self._driver.track(told.position, told.quaternion, told.velocity, told.acceleration)
         with self._change:
             rest = max(STEP - (self._monotonic() - began), 0.0)
             self._change.wait_for(
-                lambda: self._jobs or self._closing.is_set() or self._course.target is not target, rest
+                lambda: self._jobs or self._closing.is_set() or self._course.target is not target,
+                rest,
             )
 
     def _do(self, work: Callable[[], None], timeout: float, what: str) -> None:
@@ -252,6 +313,7 @@ class Link:
             self._jobs.append(job)
             self._busy = True
             self._change.notify_all()
+
         job.wait(timeout, what)
 
     def _guarded(self, work: Callable[[], None], tell: bool = False) -> None:
@@ -272,9 +334,11 @@ class Link:
     def _recover(self) -> None:
         if not self._report.refusal:
             return  # nothing to clear, and the arm may be moving
+
         self._driver.recover()
         with self._change:
-            self._heard = self._monotonic()  # no state may have come meanwhile, for the arm was busy
+            # no state may have come meanwhile, for the arm was busy
+            self._heard = self._monotonic()
             self._set(fault="")
 
     def _fail(self, fault: str, **changes: object) -> None:

@@ -1,4 +1,7 @@
-"""A real Franka behind the robot contract: follows robot/target_pose, and tells where the arm is and how it feels."""
+"""A real Franka behind the robot contract.
+
+Follows robot/target_pose, and tells where the arm is and how it feels.
+"""
 
 import time
 from collections.abc import Callable
@@ -22,7 +25,13 @@ from wayfarer_msgs.srv import Reset
 
 from wayfarer_franka_bridge.approach import Manner
 from wayfarer_franka_bridge.box import Box
-from wayfarer_franka_bridge.drivers.driver import OTHER, ConnectionLostError, Driver, RobotState, Settings
+from wayfarer_franka_bridge.drivers.driver import (
+    OTHER,
+    ConnectionLostError,
+    Driver,
+    RobotState,
+    Settings,
+)
 from wayfarer_franka_bridge.drivers.franky_driver import FrankyDriver
 from wayfarer_franka_bridge.drivers.panda_py_driver import PandaPyDriver
 from wayfarer_franka_bridge.follower import Follower, TargetPose
@@ -32,8 +41,12 @@ from wayfarer_franka_bridge.params import Params
 from wayfarer_franka_bridge.report import Reading, Report
 from wayfarer_franka_bridge.robot_state import LINK, fill, set_errors
 
-_DRIVERS: dict[str, Callable[[Settings], Driver]] = {"franky": FrankyDriver, "panda_py": PandaPyDriver}
-_JOINT_NAMES = {"franky": "fr3_joint", "panda_py": "panda_joint"}  # as franka_ros2 and franka_ros call them
+_DRIVERS: dict[str, Callable[[Settings], Driver]] = {
+    "franky": FrankyDriver,
+    "panda_py": PandaPyDriver,
+}
+# as franka_ros2 and franka_ros call them
+_JOINT_NAMES = {"franky": "fr3_joint", "panda_py": "panda_joint"}
 _ROBOT_STATE_EVERY = 4  # states: a large message; sent at once when mode, errors or fault change
 _SIGN_OF_LIFE = 0.2  # s between two robot states while there is nothing new
 
@@ -56,13 +69,16 @@ class FrankaBridge(ContractNode):
         self._pose_message = PoseStamped()
         self._robot_message = FrankaRobotState()
         self._refused = ""  # the last target's refusal
+
         # what the last robot state said of mode, errors and fault
         self._told: tuple[object, ...] = (None, Report().fault)
         self._told_at, self._published = 0.0, 0
         self._link = Link(
             make_driver(p),
             Reading(p.state_rate, p.stale),
-            Follower(Manner(p.quickness, p.top_speed, p.top_acceleration), p.top_turn, self._offset),
+            Follower(
+                Manner(p.quickness, p.top_speed, p.top_acceleration), p.top_turn, self._offset
+            ),
             lambda: int(self.get_clock().now().nanoseconds),
             time.monotonic,
             self.fail,
@@ -88,17 +104,21 @@ class FrankaBridge(ContractNode):
         refused = refusal(commanders, message.header.frame_id, target.position, target.quaternion)
         refused = refused or self._box.refusal(target) or self._link.track(target)
         answer = Acknowledgement(header=message.header, taken=not refused)
+
         if refused:
             answer.reasons, answer.text = int(refused.reasons), refused.text
             self.get_logger().error(refused.text, throttle_duration_sec=1.0)
+
         self._acknowledgement.publish(answer)
         self._refused = refused.text
         self.counts["refused targets" if refused else "targets"] += 1
 
     def _on_control_fault(self, message: Fault) -> None:
-        """Hold from an operator's stop, or whatever else waits for an operator, until control says that all is well.
+        """Hold from an operator's stop, or whatever else waits for an operator, until control says
+        that all is well.
 
-        A fault of the arm that comes meanwhile takes the stop's place on the topic, but does not end it.
+        A fault of the arm that comes meanwhile takes the stop's place on the topic, but does not
+        end it.
         """
         if message.needs_operator or message.kind == Fault.OPERATOR:
             self._link.hold(f"{message.text}: `wayfarer ack` lets the arm move again")
@@ -113,11 +133,14 @@ class FrankaBridge(ContractNode):
         except DeviceError as error:
             response.message = str(error)
             self.get_logger().error(f"reset: {error}")
+
         response.stamp = self.get_clock().now().to_msg()
+
         return response
 
     async def _on_recovery(self, handle: ServerGoalHandle) -> ErrorRecovery.Result:  # type: ignore[type-arg]
-        """Recover; the goal is aborted where the arm was never reached, and succeeds where it was, in vain or not.
+        """Recover; the goal is aborted where the arm was never reached, and succeeds where it was,
+        in vain or not.
 
         Whether it is well now is robot_state's to tell: the result has no field for it.
         """
@@ -132,17 +155,22 @@ class FrankaBridge(ContractNode):
             self.get_logger().error(f"recovery, in vain: {error}")
             self.counts["recoveries in vain"] += 1
             handle.succeed()
+
         return ErrorRecovery.Result()
 
     def _on_tick(self) -> None:
         self._link.watch()
         report, now = self._link.report, time.monotonic()
         new = report.number != self._published
+
         if new and report.state is not None:
             self._published = report.number
             self._publish_motion(report.state, report.stamp)
-        if report.undecided:  # what robot_state is to say comes with the next state, or the word that there is none
+
+        # what robot_state is to say comes with the next state, or the word that there is none
+        if report.undecided:
             return
+
         told = (report.state and (report.state.robot_mode, report.state.errors), report.fault)
         due = new and report.number % _ROBOT_STATE_EVERY == 0
         if due or told != self._told or now - self._told_at > _SIGN_OF_LIFE:
@@ -156,7 +184,11 @@ class FrankaBridge(ContractNode):
         pose.header.stamp = joints.header.stamp = to_stamp(stamp)
         pose.header.frame_id = joints.header.frame_id = names.BASE_FRAME
         set_pose(pose.pose, to_tool(state.T_O_EE, self._offset), quaternion(state.T_O_EE[:3, :3]))
-        joints.position, joints.velocity, joints.effort = state.q.tolist(), state.dq.tolist(), state.tau_J.tolist()
+        joints.position, joints.velocity, joints.effort = (
+            state.q.tolist(),
+            state.dq.tolist(),
+            state.tau_J.tolist(),
+        )
         self._pose.publish(pose)
         self._joints.publish(joints)
         self.counts["states"] += 1
@@ -165,11 +197,16 @@ class FrankaBridge(ContractNode):
         message = self._robot_message
         message.header.stamp = to_stamp(report.stamp)
         message.header.frame_id = names.BASE_FRAME
+
         if report.state is not None:
             fill(message, report.state, message.header, self._joint_names)
+
         if report.of_the_link:
             message.robot_mode = OTHER
-            set_errors(message.current_errors, (*(report.state.errors if report.state else ()), LINK))
+            set_errors(
+                message.current_errors, (*(report.state.errors if report.state else ()), LINK)
+            )
+
         self._robot.publish(message)
 
 
@@ -188,6 +225,7 @@ def make_driver(p: Params) -> Driver:
         load_centre=p.load_centre,
         realtime=p.realtime == "enforce",
     )
+
     return _DRIVERS[p.driver](settings)
 
 

@@ -14,7 +14,8 @@ class Report:
     state: RobotState | None = None  # the newest
     stamp: int = 0  # ns on the node's clock, when it was read
     number: int = 0  # counts the states
-    unseen: bool = False  # the fault is newer than the state: what the arm says of it comes with the next
+    # the fault is newer than the state: what the arm says of it comes with the next
+    unseen: bool = False
 
     @property
     def refusal(self) -> str:
@@ -25,20 +26,30 @@ class Report:
 
     @property
     def undecided(self) -> bool:
-        """Whether it is open until the next state whose word the fault is, the arm's or the link's."""
+        """Whether it is open until the next state whose word the fault is, the arm's or the
+        link's.
+        """
         return self.connected and self.unseen
 
     @property
     def of_the_link(self) -> bool:
-        """Whether the link must say that something is wrong, because the arm's own state does not."""
-        return not self.connected or self.state is None or (bool(self.fault) and not self._of_the_arm)
+        """Whether the link must say that something is wrong, because the arm's own state does
+        not.
+        """
+        return (
+            not self.connected or self.state is None or (bool(self.fault) and not self._of_the_arm)
+        )
 
     @property
     def _of_the_arm(self) -> str:
         if self.state is None:
             return "no state of the robot yet"
         if self.state.errors or self.state.robot_mode not in (IDLE, MOVE):
-            return f"the robot is in mode {self.state.robot_mode} with errors {', '.join(self.state.errors) or 'none'}"
+            return (
+                f"the robot is in mode {self.state.robot_mode} with errors "
+                f"{', '.join(self.state.errors) or 'none'}"
+            )
+
         return ""
 
 

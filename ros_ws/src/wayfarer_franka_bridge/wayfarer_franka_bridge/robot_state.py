@@ -1,4 +1,7 @@
-"""From a state of the arm to the fields of franka_msgs/FrankaRobotState. Pure: it fills any object that has them."""
+"""From a state of the arm to the fields of franka_msgs/FrankaRobotState.
+
+Pure: it fills any object that has them.
+"""
 
 from typing import Any
 
@@ -14,8 +17,17 @@ def fill(message: Any, state: RobotState, header: Any, joint_names: list[str]) -
     """Write a state into a FrankaRobotState; the header is every part's."""
     _joints(message.measured_joint_state, header, joint_names, state.q, state.dq, state.tau_J)
     _joints(message.desired_joint_state, header, joint_names, state.q_d, state.dq_d, state.tau_J_d)
-    _joints(message.measured_joint_motor_state, header, joint_names, state.theta, state.dtheta, np.zeros(0))
-    _joints(message.tau_ext_hat_filtered, header, joint_names, np.zeros(0), np.zeros(0), state.tau_ext)
+    _joints(
+        message.measured_joint_motor_state,
+        header,
+        joint_names,
+        state.theta,
+        state.dtheta,
+        np.zeros(0),
+    )
+    _joints(
+        message.tau_ext_hat_filtered, header, joint_names, np.zeros(0), np.zeros(0), state.tau_ext
+    )
     message.header = header
     message.ddq_d, message.dtau_j = state.ddq_d, state.dtau_J
     _collisions(message.collision_indicators, state)
@@ -42,21 +54,37 @@ def fill(message: Any, state: RobotState, header: Any, joint_names: list[str]) -
 
 
 def set_errors(errors: Any, names: tuple[str, ...]) -> None:
-    """Raise these flags of a franka_msgs/Errors, and no others; libfranka's few further ones have no field there."""
+    """Raise these flags of a franka_msgs/Errors, and no others.
+
+    Libfranka's few further ones have no field there.
+    """
     for name in errors.get_fields_and_field_types():
         setattr(errors, name, name in names)
 
 
-def _joints(message: Any, header: Any, names: list[str], position: Vector, velocity: Vector, effort: Vector) -> None:
+def _joints(
+    message: Any, header: Any, names: list[str], position: Vector, velocity: Vector, effort: Vector
+) -> None:
     message.header, message.name = header, names
-    message.position, message.velocity, message.effort = position.tolist(), velocity.tolist(), effort.tolist()
+    message.position, message.velocity, message.effort = (
+        position.tolist(),
+        velocity.tolist(),
+        effort.tolist(),
+    )
 
 
 def _collisions(message: Any, state: RobotState) -> None:
-    for kind, six in (("contact", state.cartesian_contact), ("collision", state.cartesian_collision)):
+    for kind, six in (
+        ("contact", state.cartesian_contact),
+        ("collision", state.cartesian_collision),
+    ):
         _xyz(getattr(message, f"is_cartesian_linear_{kind}"), six[:3])
         _xyz(getattr(message, f"is_cartesian_angular_{kind}"), six[3:])
-    message.is_joint_contact, message.is_joint_collision = state.joint_contact, state.joint_collision
+
+    message.is_joint_contact, message.is_joint_collision = (
+        state.joint_contact,
+        state.joint_collision,
+    )
 
 
 def _pair(message: Any, header: Any, part: str, first: str, second: str, six: Vector) -> None:

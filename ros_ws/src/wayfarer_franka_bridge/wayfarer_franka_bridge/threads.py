@@ -27,7 +27,8 @@ class Threads:
         self.closing = threading.Event()
         self._wake, self._give_up = wake, give_up
         self._threads = [
-            threading.Thread(target=self._live, args=(loop,), name=name, daemon=True) for name, loop in loops.items()
+            threading.Thread(target=self._live, args=(loop,), name=name, daemon=True)
+            for name, loop in loops.items()
         ]
 
     def start(self) -> None:
@@ -63,9 +64,13 @@ class Job:
         self._done: Future[None] = Future()
 
     def run(self) -> None:
-        """Do it, unless nobody waits any more; a DeviceError is for whoever waits, anything else for both."""
+        """Do it, unless nobody waits any more.
+
+        A DeviceError is for whoever waits, anything else for both.
+        """
         if not self._done.set_running_or_notify_cancel():
             return
+
         try:
             self._work()
         except DeviceError as error:
@@ -77,7 +82,10 @@ class Job:
             self._done.set_result(None)
 
     def wait(self, timeout: float, what: str) -> None:
-        """Wait until it is done; raises what it raised, and DeviceError where it takes longer than `timeout` [s]."""
+        """Wait until it is done.
+
+        Raises what it raised, and DeviceError where it takes longer than `timeout` [s].
+        """
         try:
             self._done.result(timeout)
         except (NotInTime, CancelledError) as error:

@@ -1,1 +1,4 @@
-"""Algorithm 1 with simulator, policy and learner in one process: the same episodes as over ROS, bit for bit."""
+"""Algorithm 1 with simulator, policy and learner in one process.
+
+The same episodes as over ROS, bit for bit.
+"""

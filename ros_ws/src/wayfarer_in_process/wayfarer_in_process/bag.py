@@ -1,4 +1,7 @@
-"""Writes an episode's messages in CDR without ROS: the same topics, types and records as the recorder's."""
+"""Writes an episode's messages in CDR without ROS.
+
+The same topics, types and records as the recorder's.
+"""
 
 import time
 from collections.abc import Sequence
@@ -63,8 +66,11 @@ class Messages:
     def pose(self, position: Vector, quaternion: Vector) -> Any:
         """Return a Pose of a position (3,) [m] and a quaternion xyzw (4,)."""
         point = self.make("geometry_msgs/msg/Point", *map(float, position))
+
         return self.make(
-            "geometry_msgs/msg/Pose", point, self.make("geometry_msgs/msg/Quaternion", *map(float, quaternion))
+            "geometry_msgs/msg/Pose",
+            point,
+            self.make("geometry_msgs/msg/Quaternion", *map(float, quaternion)),
         )
 
 
@@ -75,7 +81,9 @@ class Head:
     method: str
     seed: int
     max_steps: int
-    number: int  # how many episodes came to their end before: what the policy's and the world's randomness is drawn of
+    # how many episodes came to their end before: what the policy's and the world's randomness is
+    # drawn of
+    number: int
     goal: str  # "" or "episode/step"
     goal_novelty: float  # NaN without a goal
 
@@ -85,7 +93,8 @@ class Recorder:
 
     def __init__(self, run: RunWriter, namespace: str) -> None:
         self._run, self._messages = run, Messages()
-        self._shift: int | None = None  # ns between the robot's clock and the bag's; known once an episode begins
+        # ns between the robot's clock and the bag's; known once an episode begins
+        self._shift: int | None = None
         self._names = {topic.name: f"{namespace}/{topic.name}" for topic in _RECORDED}
         self._channels = [channel_of(topic, self._names[topic.name]) for topic in _RECORDED]
 
@@ -93,6 +102,7 @@ class Recorder:
         """Open the next file; `now` in nanoseconds."""
         if self._shift is None:
             self._shift = self._run.shift(now)
+
         path = self._run.episode_path(number := self._run.next_number())
         writer = EpisodeWriter(path, self._channels, self._messages.types)
         kind = "wayfarer_msgs/msg/Episode"
@@ -115,7 +125,10 @@ class Recorder:
             lost_steps=0,
             final_stamp=self._messages.time(0),
         )
-        return EpisodeRecording(self._run, writer, self._messages, self._names, head.number, begin, self._shift)
+
+        return EpisodeRecording(
+            self._run, writer, self._messages, self._names, head.number, begin, self._shift
+        )
 
 
 class EpisodeRecording:
@@ -144,41 +157,70 @@ class EpisodeRecording:
         data = np.ascontiguousarray(pixels).reshape(-1)
         kind = "sensor_msgs/msg/Image"
         self._write(
-            topics.OBSERVATION_IMAGE, self._messages.make(kind, header, height, width, "rgb8", 0, 3 * width, data)
+            topics.OBSERVATION_IMAGE,
+            self._messages.make(kind, header, height, width, "rgb8", 0, 3 * width, data),
         )
         self._last_image = stamp
 
     def pose(self, topic: Topic, position: Vector, quaternion: Vector, stamp: int) -> None:
         """Write where something is, or shall be: (3,) [m] and xyzw (4,), base frame."""
         pose = self._messages.pose(position, quaternion)
-        self._write(topic, self._messages.make("geometry_msgs/msg/PoseStamped", self._messages.header(stamp), pose))
+        self._write(
+            topic,
+            self._messages.make(
+                "geometry_msgs/msg/PoseStamped", self._messages.header(stamp), pose
+            ),
+        )
 
-    def joints(self, called: Sequence[str], position: Vector, velocity: Vector, effort: Vector, stamp: int) -> None:
+    def joints(
+        self, called: Sequence[str], position: Vector, velocity: Vector, effort: Vector, stamp: int
+    ) -> None:
         """Write the joints' angles [rad], velocities [rad/s] and torques [N m], each (7,)."""
-        values = [list(called), *(np.asarray(v, dtype=np.float64) for v in (position, velocity, effort))]
+        values = [
+            list(called),
+            *(np.asarray(v, dtype=np.float64) for v in (position, velocity, effort)),
+        ]
         kind = "sensor_msgs/msg/JointState"
-        self._write(topics.JOINT_STATES, self._messages.make(kind, self._messages.header(stamp), *values))
+        self._write(
+            topics.JOINT_STATES, self._messages.make(kind, self._messages.header(stamp), *values)
+        )
 
     def action(
-        self, action: NDArray[np.float32], version: int, last: bool, stamp: int, source: ActionSource
+        self,
+        action: NDArray[np.float32],
+        version: int,
+        last: bool,
+        stamp: int,
+        source: ActionSource,
     ) -> None:
-        """Write what the policy (its weights of `version`) or a person answers to the observation of time `stamp`."""
+        """Write what the policy (its weights of `version`) or a person answers to the observation
+        of time `stamp`.
+        """
         header, kind = self._messages.header(stamp), "wayfarer_msgs/msg/Action"
         self._write(
             topics.POLICY_ACTION,
-            self._messages.make(kind, header, self._number, self.steps, action, version, last, int(source)),
+            self._messages.make(
+                kind, header, self._number, self.steps, action, version, last, int(source)
+            ),
         )
         self.steps, self._last_action = self.steps + 1, stamp
 
     def command(self, command: Command, now: int) -> None:
-        """Write what a person asks for. It is stamped by the wall clock; `now` is the simulator's [ns]."""
+        """Write what a person asks for.
+
+        It is stamped by the wall clock; `now` is the simulator's [ns].
+        """
         header = self._messages.header(round(command.stamp * 1e9))
         kind = "wayfarer_msgs/msg/TeleopCommand"
-        message = self._messages.make(kind, header, command.action, command.engaged, int(command.mark))
+        message = self._messages.make(
+            kind, header, command.action, command.engaged, int(command.mark)
+        )
         self._write(topics.TELEOP_COMMAND, message, now)
 
     def executed(self, requested: NDArray[np.float32], decision: Decision, stamp: int) -> None:
-        """Write what the safety gate made of the last action, the command, and that the simulator takes it."""
+        """Write what the safety gate made of the last action, the command, and that the simulator
+        takes it.
+        """
         target = decision.target
         pose = _NOWHERE if target is None else (target.position, target.quaternion)
         record = self._messages.make(
@@ -192,10 +234,15 @@ class EpisodeRecording:
             commanded=target is not None,
             reasons=int(decision.reasons),
         )
+
         if target is not None:
             self.pose(topics.TARGET_POSE, target.position, target.quaternion, stamp)
             kind = "wayfarer_msgs/msg/Acknowledgement"
-            self._write(topics.ACKNOWLEDGEMENT, self._messages.make(kind, self._messages.header(stamp), True, 0, ""))
+            self._write(
+                topics.ACKNOWLEDGEMENT,
+                self._messages.make(kind, self._messages.header(stamp), True, 0, ""),
+            )
+
         self._write(topics.EXECUTED, record)
 
     def end(self, end: End, reason: str, now: int, fault: FaultKind = FaultKind.NONE) -> Any:
@@ -215,6 +262,7 @@ class EpisodeRecording:
         self._write(topics.REPLAY_EPISODE, record)
         self._writer.close()
         self._run.add(self._writer.path)
+
         return record
 
     def _write(self, topic: Topic, message: Any, now: int | None = None) -> None:

@@ -1,4 +1,6 @@
-"""What the launch file would tell each node, for the one process that does the work of all of them."""
+"""What the launch file would tell each node, for the one process that does the work of all of
+them.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -23,14 +25,18 @@ P = TypeVar("P")
 _OF_ROS_ITSELF = "use_sim_time"
 _RECORDER, _VIEW = "replay", "view"
 _COMPUTING = ("actor", "learner", "novelty")  # the nodes that use torch
-# Of runs that were recorded before there was this limit; the simulated hand points down all the time.
+# Of runs that were recorded before there was this limit; the simulated hand points down all the
+# time.
 _NO_LIMIT_YET = {"control": {"max_turn": 3.2}}
 _TRANSPORT = {"transport": "in process"}  # in run.yaml among the collector's parameters
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """The parameters of every node whose work is done here; those of learner and novelty matter where it learns."""
+    """The parameters of every node whose work is done here.
+
+    Those of learner and novelty matter where it learns.
+    """
 
     namespace: str
     nodes: tuple[str, ...]  # those the launch file would start
@@ -46,8 +52,12 @@ class Configuration:
         """Return node -> parameter -> value, as run.yaml keeps it."""
         named = {node: asdict(getattr(self, node)) for node in self.nodes}
         named["collector"] |= _TRANSPORT
+
         return {
-            node: {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+            node: {
+                key: list(value) if isinstance(value, tuple) else value
+                for key, value in values.items()
+            }
             for node, values in named.items()
         }
 
@@ -57,7 +67,9 @@ def parameters_of(launch: Launch) -> Configuration:
 
     Raises ConfigError for what they must not be.
     """
-    given = {spec.name: _values(spec) for spec in launch.nodes if spec.name not in (_RECORDER, _VIEW)}
+    given = {
+        spec.name: _values(spec) for spec in launch.nodes if spec.name not in (_RECORDER, _VIEW)
+    }
 
     def of(kind: type[P], node: str) -> P:
         return checked(kind, node, given.get(node, {}))
@@ -76,28 +88,52 @@ def parameters_of(launch: Launch) -> Configuration:
 
 
 def configuration_of(launch: Launch) -> Configuration:
-    """Return the parameters of a launch. Raises ConfigError for what they must not be, or what needs ROS."""
-    recorder = {key for spec in launch.nodes if spec.name == _RECORDER for key in _values(spec)} - {"run"}
+    """Return the parameters of a launch.
+
+    Raises ConfigError for what they must not be, or what needs ROS.
+    """
+    recorder = {key for spec in launch.nodes if spec.name == _RECORDER for key in _values(spec)} - {
+        "run"
+    }
     if recorder:
-        raise ConfigError(f"--in-process records without the node replay: take out its {', '.join(sorted(recorder))}")
+        raise ConfigError(
+            "--in-process records without the node replay: take out its "
+            f"{', '.join(sorted(recorder))}"
+        )
+
     configuration = parameters_of(launch)
     if not configuration.sim_bridge.lockstep:
         raise ConfigError("--in-process has no wall clock: sim_bridge.lockstep must be true")
     if configuration.collector.scene_reset != "none":
-        raise ConfigError("--in-process puts the cube back itself: collector.scene_reset must be none")
+        raise ConfigError(
+            "--in-process puts the cube back itself: collector.scene_reset must be none"
+        )
     if configuration.camera.source != "topic":
-        raise ConfigError("--in-process sees what the simulator renders: camera.source must be topic")
+        raise ConfigError(
+            "--in-process sees what the simulator renders: camera.source must be topic"
+        )
     if (device := configuration.actor.teleop_device) not in (NO_DEVICE, KEYBOARD):
         raise ConfigError(f"--in-process has no ROS for a {device}: give --device {KEYBOARD}")
-    numbers = {node: getattr(configuration, node).threads for node in _COMPUTING if node in configuration.nodes}
+
+    numbers = {
+        node: getattr(configuration, node).threads
+        for node in _COMPUTING
+        if node in configuration.nodes
+    }
     if len(set(numbers.values())) > 1:
         said = ", ".join(f"{node}.threads is {number}" for node, number in numbers.items())
-        raise ConfigError(f"--in-process is one process with one number of threads: {said}; give all the same")
+        raise ConfigError(
+            f"--in-process is one process with one number of threads: {said}; give all the same"
+        )
+
     return configuration
 
 
 def configuration_of_run(description: Mapping[str, Any], namespace: str) -> Configuration:
-    """Return the parameters a run was collected with, from its run.yaml. Raises ConfigError where they do not fit."""
+    """Return the parameters a run was collected with, from its run.yaml.
+
+    Raises ConfigError where they do not fit.
+    """
     recorded: Mapping[str, Mapping[str, Any]] = description.get("configuration", {})
     kinds = {
         "sim_bridge": BridgeParams,
@@ -110,12 +146,17 @@ def configuration_of_run(description: Mapping[str, Any], namespace: str) -> Conf
     }
     unknown = {"sim_bridge", "camera", "control"} - recorded.keys()
     if unknown:
-        raise ConfigError(f"run.yaml knows nothing of {', '.join(sorted(unknown))}: not collected in the simulator?")
+        raise ConfigError(
+            f"run.yaml knows nothing of {', '.join(sorted(unknown))}: not collected in the "
+            "simulator?"
+        )
+
     known = {node: _NO_LIMIT_YET.get(node, {}) | dict(recorded.get(node, {})) for node in kinds}
     of: dict[str, Any] = {
         node: checked(kind, node, {k: v for k, v in known[node].items() if k in _fields(kind)})
         for node, kind in kinds.items()
     }
+
     return Configuration(namespace, tuple(recorded), **of)
 
 
@@ -133,5 +174,7 @@ def _values(spec: NodeSpec) -> dict[str, Any]:
                     values |= body["ros__parameters"] or {}
         else:
             values[key] = yaml.safe_load(text)
+
     values.pop(_OF_ROS_ITSELF, None)
+
     return values

@@ -1,4 +1,7 @@
-"""Images to set out for: drawn from what a run has stored, or taken at places spread evenly over the workspace."""
+"""Images to set out for.
+
+Drawn from what a run has stored, or taken at places spread evenly over the workspace.
+"""
 
 from dataclasses import dataclass
 
@@ -30,7 +33,8 @@ class TrialGoal:
 
 
 def stored_goals(run: RunDirectory, count: int, seed: int) -> list[TrialGoal]:
-    """Draw stored next states at random, over all episodes that have some with a known pose of arm and cube.
+    """Draw stored next states at random, over all episodes that have some with a known pose of arm
+    and cube.
 
     Raises DataError where no episode has.
     """
@@ -39,10 +43,15 @@ def stored_goals(run: RunDirectory, count: int, seed: int) -> list[TrialGoal]:
     if not files:
         raise DataError(f"{run.path} holds no episode to take goals from")
 
-    candidates = {number: _possible_goals(read_episode(path, with_images=False)) for number, path in files.items()}
+    candidates = {
+        number: _possible_goals(read_episode(path, with_images=False))
+        for number, path in files.items()
+    }
     usable = [number for number, steps in candidates.items() if len(steps)]
     if not usable:
-        raise DataError(f"no episode of {run.path} holds a complete step with a true cube pose behind it")
+        raise DataError(
+            f"no episode of {run.path} holds a complete step with a true cube pose behind it"
+        )
 
     goals = []
     for number in rng.choice(usable, size=count):
@@ -50,11 +59,14 @@ def stored_goals(run: RunDirectory, count: int, seed: int) -> list[TrialGoal]:
         episode = read_episode(files[int(number)])
         place = np.asarray(episode.object_poses)[k, :3]
         goals.append(TrialGoal(f"{number}/{k}", episode.images[k], episode.ee_positions[k], place))
+
     return goals
 
 
 def _possible_goals(episode: Episode) -> NDArray[np.int64]:
-    """Return the steps that are next states of complete ones, as the goals of Algorithm 1, with both poses known."""
+    """Return the steps that are next states of complete ones, as the goals of Algorithm 1, with
+    both poses known.
+    """
     if episode.object_poses is None:
         return np.empty(0, dtype=np.int64)
     places = np.hstack([episode.ee_positions, episode.object_poses[:, :3]])  # (T + 1, 6)
@@ -69,11 +81,16 @@ def even_goals(arm: Arm, count: int, seed: int) -> list[TrialGoal]:
     rng = np.random.default_rng([seed, 1])
     low, high = arm.box
     goals = []
+
     for number in range(count):
         arm.reset(seed + number)
         place = rng.uniform(low, high)  # (3,) [m]
         for _ in range(_STEPS_TO_A_PLACE):
             way = (place - arm.world.ee_pose[0]) / arm.action_scale
             arm.follow(arm.judge(np.clip(way, -1.0, 1.0).astype(np.float32)))
-        goals.append(TrialGoal(f"even {number}", arm.observe(), arm.world.ee_pose[0], arm.world.cube_pose[0]))
+
+        goals.append(
+            TrialGoal(f"even {number}", arm.observe(), arm.world.ee_pose[0], arm.world.cube_pose[0])
+        )
+
     return goals

@@ -1,4 +1,7 @@
-"""A person at this terminal's keyboard in the one process: what over ROS the keyboard's node and the actor do."""
+"""A person at this terminal's keyboard in the one process.
+
+What over ROS the keyboard's node and the actor do.
+"""
 
 import time
 from collections.abc import Callable
@@ -12,7 +15,8 @@ from wayfarer_core.fault import DISCARDED
 from wayfarer_core.options import TeleopOptions
 from wayfarer_policies.acting.policy import Action
 
-_LOOK = 0.05  # s between two looks at the keys, as often as the keyboard's node says what is pressed
+# s between two looks at the keys, as often as the keyboard's node says what is pressed
+_LOOK = 0.05
 
 Hear = Callable[[Command], None]
 
@@ -43,7 +47,9 @@ class NobodysHand:
 class KeyboardHand:
     """Keeps the simulator to the wall clock, and hears the keys meanwhile."""
 
-    def __init__(self, options: TeleopOptions, terminal: Terminal, period: float, by_hand: bool) -> None:
+    def __init__(
+        self, options: TeleopOptions, terminal: Terminal, period: float, by_hand: bool
+    ) -> None:
         """`period` is that of control [s]; `by_hand` lets an episode wait for the person's word."""
         self._terminal, self._period, self._by_hand = terminal, period, by_hand
         self._keys, self._person = Keys(), Teleoperator(options)
@@ -52,16 +58,23 @@ class KeyboardHand:
         self.ending: tuple[End, str] | None = None
 
     def begin(self, hear: Hear, tell: Callable[[], None]) -> None:
-        """Return once the person starts. `hear` records what is pressed; `tell` is called meanwhile, and may raise."""
+        """Return once the person starts.
+
+        `hear` records what is pressed; `tell` is called meanwhile, and may raise.
+        """
         self._hear, self.ending = hear, None
         mark = Mark.NONE
         while self._by_hand and not mark.begins:
             tell()
             mark = self._look(time.monotonic() + _LOOK)
+
         self._due = time.monotonic()
 
     def wait(self, tell: Callable[[], None]) -> None:
-        """Return when the next action is due; `ending` says if the person ended it. Raises DiscardedError."""
+        """Return when the next action is due; `ending` says if the person ended it.
+
+        Raises DiscardedError.
+        """
         self._due = max(self._due + self._period, time.monotonic())
         while (now := time.monotonic()) < self._due:
             tell()
@@ -78,9 +91,11 @@ class KeyboardHand:
         """Wait for keys until a time [monotonic s]; return what they mark."""
         for key in self._terminal.read(until - time.monotonic()):
             self._keys.press(key, time.monotonic())
+
         command = self._keys.command(time.time(), time.monotonic())
         self._person.hear(command)
         self._hear(command)
+
         return command.mark
 
 

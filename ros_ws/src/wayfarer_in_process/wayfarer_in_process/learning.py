@@ -13,7 +13,14 @@ from wayfarer_policies.acting.policy import Policy
 from wayfarer_policies.algorithms.networks import auto_device, weights_from_bytes, weights_to_bytes
 from wayfarer_policies.algorithms.td3 import TD3
 from wayfarer_policies.exploration.algorithm_1 import CountedStore, EpisodeStore, Learner, Novelty
-from wayfarer_policies.exploration.goals import CheckpointedNovelty, FitOnly, Goal, ImageNovelty, NoNovelty, choice
+from wayfarer_policies.exploration.goals import (
+    CheckpointedNovelty,
+    FitOnly,
+    Goal,
+    ImageNovelty,
+    NoNovelty,
+    choice,
+)
 from wayfarer_policies.exploration.learners import Checkpointed, NoLearner
 from wayfarer_policies.exploration.methods import (
     Making,
@@ -48,12 +55,18 @@ class RunStore:
 
 
 class RunLearner:
-    """The learner on the run's buffer; hands each new actor to the policy, which takes it from its next episode on."""
+    """The learner on the run's buffer.
 
-    def __init__(self, learner: Checkpointed, policy: LearnedPolicy, tell: Callable[[int], None]) -> None:
+    Hands each new actor to the policy, which takes it from its next episode on.
+    """
+
+    def __init__(
+        self, learner: Checkpointed, policy: LearnedPolicy, tell: Callable[[int], None]
+    ) -> None:
         """`tell` hears of updates, and may raise."""
         self._learner, self._policy, self._tell = learner, policy, tell
-        self._algorithm: TD3 = learner.learner.algorithm  # type: ignore[assignment]  # make_learner builds no other
+        # make_learner builds no other
+        self._algorithm: TD3 = learner.learner.algorithm  # type: ignore[assignment]
         if self.episodes_learned:
             self._offer()
 
@@ -69,7 +82,9 @@ class RunLearner:
         return metrics
 
     def _offer(self) -> None:
-        self._policy.offer(weights_from_bytes(*weights_to_bytes(self._algorithm.actor())), self.episodes_learned)
+        self._policy.offer(
+            weights_from_bytes(*weights_to_bytes(self._algorithm.actor())), self.episodes_learned
+        )
 
 
 class RunNovelty:
@@ -102,29 +117,43 @@ class Parts:
     novelty: Novelty[Any, Any, Any]
 
 
-def make_parts(configuration: Configuration, run: Path, finished: int, tell: Callable[[int], None]) -> Parts:
+def make_parts(
+    configuration: Configuration, run: Path, finished: int, tell: Callable[[int], None]
+) -> Parts:
     """Build the parts of the configured method where `finished` episodes of a run left them."""
     actor, chosen = configuration.actor, method(configuration.collector.method)
-    told = Making(actor, actor.checkpoint, actor.checkpoint_sha256, _device(actor.device), external=actor)
+    told = Making(
+        actor, actor.checkpoint, actor.checkpoint_sha256, _device(actor.device), external=actor
+    )
     policy = make_policy(chosen.policy, told)
     if not chosen.learns:
         return Parts(policy, CountedStore(finished), NoLearner(), NoNovelty())
     if not isinstance(policy, LearnedPolicy):
-        raise ConfigError(f"method {configuration.collector.method!r} learns, but its policy takes no weights")
+        raise ConfigError(
+            f"method {configuration.collector.method!r} learns, but its policy takes no weights"
+        )
+
     novelty = RunNovelty(CheckpointedNovelty(_chooser(configuration), novelty_file(run)))
     learner = _learner(configuration, run, policy, tell)
     store = RunStore(run, finished, _device(configuration.learner.device))
+
     return Parts(policy, store, learner, novelty)
 
 
 def _chooser(configuration: Configuration) -> ImageNovelty:
     plan = configuration.collector
-    rnd = make_rnd(configuration.novelty.seed, _device(configuration.novelty.device), configuration.novelty)
+    rnd = make_rnd(
+        configuration.novelty.seed, _device(configuration.novelty.device), configuration.novelty
+    )
     goal_choice = method(plan.method).goal_choice
     if not goal_choice:
         return FitOnly(rnd)
+
     candidates = plan.candidates or plan.episodes_per_cycle * plan.steps  # |R'| = M T
-    return ImageNovelty(rnd, choice(goal_choice, configuration.novelty.top_share), candidates, plan.seed)
+
+    return ImageNovelty(
+        rnd, choice(goal_choice, configuration.novelty.top_share), candidates, plan.seed
+    )
 
 
 def _learner(
@@ -134,6 +163,7 @@ def _learner(
     rnd = make_rnd(own.seed, _device(own.device))
     learner = make_learner(own.method, own.seed, _device(own.device), rnd, own)
     saved = Checkpointed(learner, learner_file(run), rnd, novelty_file(run))
+
     return RunLearner(saved, policy, tell)
 
 

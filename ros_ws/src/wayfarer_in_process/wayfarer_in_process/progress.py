@@ -1,4 +1,7 @@
-"""How far a collection is: a bar where somebody watches, lines where the output goes into a file or a pipe."""
+"""How far a collection is.
+
+A bar where somebody watches, lines where the output goes into a file or a pipe.
+"""
 
 import time
 from collections.abc import Callable
@@ -24,15 +27,25 @@ class CollectionProgress:
         console: Console | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Begin with `done` of `episodes` episodes of `steps` steps each. Shows nothing before `start`."""
+        """Begin with `done` of `episodes` episodes of `steps` steps each.
+
+        Shows nothing before `start`.
+        """
         self.console = console or plain(stderr=True)
         self._episodes, self._steps, self._clock = episodes, steps, clock
         self._done = self._told = done
         self._first = self._completed = done * steps
         self._began = self._last_line = clock()
-        columns = (words_of("task.description"), BarColumn(), MofNCompleteColumn(), words_of("task.fields[rate]"))
+        columns = (
+            words_of("task.description"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            words_of("task.fields[rate]"),
+        )
         self._bar = Progress(*columns, TimeElapsedColumn(), console=self.console)
-        self._task = self._bar.add_task("starting", total=episodes * steps, completed=self._first, rate="")
+        self._task = self._bar.add_task(
+            "starting", total=episodes * steps, completed=self._first, rate=""
+        )
 
     def start(self) -> None:
         """Show it from now on. Time counts from when it was made."""
@@ -45,14 +58,17 @@ class CollectionProgress:
             self._bar.stop()
 
     def tell(self, done: int, step: int, words: str) -> None:
-        """Hear that `done` episodes are finished, `step` steps of the next are taken, and what is under way.
+        """Hear that `done` episodes are finished, `step` steps of the next are taken, and what is
+        under way.
 
         Steps never go back: an episode that is begun again counts from where it was.
         """
         self._done = max(self._done, done)
         self._completed = max(self._completed, min(done, self._episodes) * self._steps + step)
         if self.console.is_terminal:
-            self._bar.update(self._task, completed=self._completed, description=words, rate=self._rate())
+            self._bar.update(
+                self._task, completed=self._completed, description=words, rate=self._rate()
+            )
         elif self._done > self._told or self._clock() - self._last_line >= LINE_PERIOD:
             self._told, self._last_line = self._done, self._clock()
             self.console.print(self._line(words), markup=False)
@@ -61,14 +77,22 @@ class CollectionProgress:
         elapsed = timedelta(seconds=round(self._clock() - self._began))
         rate = f", {rate}" if (rate := self._rate()) else ""
         steps = f"{self._completed} of {self._episodes * self._steps} steps"
-        return f"{self._done} of {self._episodes} episodes, {steps} after {elapsed}{rate}; {words.strip()}"
+
+        return (
+            f"{self._done} of {self._episodes} episodes, {steps} after {elapsed}{rate}; "
+            f"{words.strip()}"
+        )
 
     def _rate(self) -> str:
         """Return steps per second since the beginning, and how long the rest takes at that rate."""
         elapsed, taken = self._clock() - self._began, self._completed - self._first
         if not taken or elapsed <= 0:
             return ""
-        left = timedelta(seconds=round((self._episodes * self._steps - self._completed) * elapsed / taken))
+
+        left = timedelta(
+            seconds=round((self._episodes * self._steps - self._completed) * elapsed / taken)
+        )
+
         return f"{taken / elapsed:.1f} steps/s, {left} left"
 
 

@@ -1,4 +1,7 @@
-"""`wayfarer evaluate --goals`: does a policy go where it is sent? Beside random actions, none, and other goals."""
+"""`wayfarer evaluate --goals`.
+
+Does a policy go where it is sent? Beside random actions, none, and other goals.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -58,16 +61,21 @@ class Trials:
     """What one policy's trials came to."""
 
     ee: Distances  # of the end effector
-    ee_to_others: Distances  # the same end points to all other goals: what one scores that looks at no goal
+    # the same end points to all other goals: what one scores that looks at no goal
+    ee_to_others: Distances
     cube: Distances
     last_images: list[NDArray[np.uint8]]  # (84, 84, 3) each: what was seen in the end
 
 
 def policies_of(run: Path, configuration: Configuration) -> dict[str, Policy]:
-    """Return the run's learned policy and the two it is held against. DataError where nothing was learned."""
+    """Return the run's learned policy and the two it is held against.
+
+    DataError where nothing was learned.
+    """
     name = configuration.collector.method
     if not method(name).goal_choice:
         raise DataError(f"{run} was collected by {name!r}, which has no policy for goals")
+
     file = learner_file(run)
     if not file.exists():
         raise DataError(f"{file} is missing: nothing has been learned in this run")
@@ -77,8 +85,12 @@ def policies_of(run: Path, configuration: Configuration) -> dict[str, Policy]:
     algorithm = learner.algorithm
     if not isinstance(algorithm, TD3):
         raise DataError(f"{file} holds no TD3")
+
     learned = LearnedPolicy(configuration.actor)
-    learned.offer(weights_from_bytes(*weights_to_bytes(algorithm.actor())), learner.episodes_learned)
+    learned.offer(
+        weights_from_bytes(*weights_to_bytes(algorithm.actor())), learner.episodes_learned
+    )
+
     return {"learned": learned, "random": UniformPolicy(), "still": StillPolicy()}
 
 
@@ -91,18 +103,31 @@ class Tried:
 
 
 def try_all(
-    configuration: Configuration, run: Path, count: int, steps: int, seed: int, on_trial: Callable[[], None]
+    configuration: Configuration,
+    run: Path,
+    count: int,
+    steps: int,
+    seed: int,
+    on_trial: Callable[[], None],
 ) -> dict[str, Tried]:
     """Try each policy on goals of the run's store and on evenly spread ones, by these names."""
     torch.set_num_threads(configuration.actor.threads)
     policies = policies_of(run, configuration)
     arm = Arm(configuration)
+
     try:
-        kinds = {"stored": stored_goals(RunDirectory(run), count, seed), "even": even_goals(arm, count, seed)}
+        kinds = {
+            "stored": stored_goals(RunDirectory(run), count, seed),
+            "even": even_goals(arm, count, seed),
+        }
+
         return {
             kind: Tried(
                 goals,
-                {name: try_goals(arm, policy, goals, steps, seed, on_trial) for name, policy in policies.items()},
+                {
+                    name: try_goals(arm, policy, goals, steps, seed, on_trial)
+                    for name, policy in policies.items()
+                },
             )
             for kind, goals in kinds.items()
         }
@@ -111,7 +136,12 @@ def try_all(
 
 
 def try_goals(
-    arm: Arm, policy: Policy, goals: Sequence[TrialGoal], steps: int, seed: int, on_trial: Callable[[], None]
+    arm: Arm,
+    policy: Policy,
+    goals: Sequence[TrialGoal],
+    steps: int,
+    seed: int,
+    on_trial: Callable[[], None],
 ) -> Trials:
     """Act towards each goal for `steps` steps from the start of an episode, without exploring."""
     places, cubes, images = [], [], []
@@ -119,22 +149,28 @@ def try_goals(
         arm.reset(seed + number)
         rng = np.random.default_rng([seed, number])
         policy.begin_episode(Start(rng, goal.for_policy(), explore=False, steps=steps))
+
         for _ in range(steps):
             action = np.asarray(policy.act(arm.observe(), arm.feel()), dtype=np.float32)
             arm.follow(arm.judge(action))
+
         places.append(arm.world.ee_pose[0])
         cubes.append(float(np.linalg.norm(arm.world.cube_pose[0] - goal.cube_position)))
         images.append(arm.observe())
         on_trial()
 
     own, others = distances(np.array(places), np.array([goal.ee_position for goal in goals]))
-    return Trials(Distances.of(own, seed), Distances.of(others, seed), Distances.of(cubes, seed), images)
+
+    return Trials(
+        Distances.of(own, seed), Distances.of(others, seed), Distances.of(cubes, seed), images
+    )
 
 
 def film(
     configuration: Configuration, run: Path, goals: Sequence[TrialGoal], count: int, steps: int
 ) -> list[NDArray[np.uint8]]:
-    """Return frames, FRAMES a second, of the run's policy going from goal to goal, each goal image beside the scene.
+    """Return frames, FRAMES a second, of the run's policy going from goal to goal, each goal image
+    beside the scene.
 
     Of the goals those are shown whose images show most.
     """
@@ -142,6 +178,7 @@ def film(
     learned = policies_of(run, configuration)["learned"]
     arm = Arm(configuration)
     frames: list[NDArray[np.uint8]] = []
+
     try:
         arm.reset(seed=0)
         for number in most_telling([goal.image for goal in goals], count):
@@ -155,6 +192,7 @@ def film(
                 arm.world.set_state(before)  # and once more, slowly
                 frames += [side_by_side(scene, goal.image) for scene in _in_between(arm, decision)]
                 arm.world.set_state(after)
+
         return frames
     finally:
         arm.world.close()
@@ -169,8 +207,12 @@ def _in_between(arm: Arm, decision: Decision) -> Iterator[NDArray[np.uint8]]:
         yield arm.world.render(_FILM_SIDE, _FILM_SIDE)
 
 
-def distances(ends: NDArray[np.float64], goals: NDArray[np.float64]) -> tuple[list[float], list[float]]:
-    """Return for each end point (N, 3) its distance to its own goal (N, 3), and its mean distance to all others."""
+def distances(
+    ends: NDArray[np.float64], goals: NDArray[np.float64]
+) -> tuple[list[float], list[float]]:
+    """Return for each end point (N, 3) its distance to its own goal (N, 3), and its mean distance
+    to all others.
+    """
     between = np.linalg.norm(ends[:, None] - goals[None], axis=2)  # (N, N): end point, goal
     own = np.diagonal(between)
     others = (between.sum(axis=1) - own) / max(len(goals) - 1, 1)

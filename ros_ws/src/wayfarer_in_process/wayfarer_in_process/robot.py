@@ -1,6 +1,9 @@
-"""The inner loop without transport: world, camera, policy and safety gate by turns, and all of it into the bag.
+"""The inner loop without transport.
 
-The order of things and every number are those of the nodes in lock-step, so that both ways give the same episodes.
+World, camera, policy and safety gate by turns, and all of it into the bag.
+
+The order of things and every number are those of the nodes in lock-step, so that both ways give the
+same episodes.
 """
 
 from collections.abc import Callable
@@ -48,13 +51,22 @@ class Collected:
 
 
 class Arm:
-    """World, camera and safety gate, in lock-step: what collecting and evaluating have in common."""
+    """World, camera and safety gate, in lock-step.
+
+    What collecting and evaluating have in common.
+    """
 
     def __init__(self, configuration: Configuration, now: int = 0) -> None:
         """`now` is where simulated time stands [ns]."""
-        bridge, control, camera = configuration.sim_bridge, configuration.control, configuration.camera
+        bridge, control, camera = (
+            configuration.sim_bridge,
+            configuration.control,
+            configuration.camera,
+        )
         eye = load_optional(bridge.camera_calibration)
-        self.world = CubeWorld(CubeWorldConfig(bridge.timestep, bridge.hide_robot, bridge.cube_xy_noise, eye))
+        self.world = CubeWorld(
+            CubeWorldConfig(bridge.timestep, bridge.hide_robot, bridge.cube_xy_noise, eye)
+        )
         self.now = now
         self.period_ns = round(bridge.control_period * 1e9)
         self._size, self._period = (bridge.image_width, bridge.image_height), bridge.control_period
@@ -82,7 +94,9 @@ class Arm:
     def observe(self) -> NDArray[np.uint8]:
         """Return what is seen now, (84, 84, 3)."""
         pixels = self.world.render(*self._size)
-        return observe(self._rectify(pixels) if self._rectify else pixels, self._crop, names.OBSERVATION_SIZE)
+        return observe(
+            self._rectify(pixels) if self._rectify else pixels, self._crop, names.OBSERVATION_SIZE
+        )
 
     def feel(self) -> RobotState:
         """Return what the arm feels now."""
@@ -93,7 +107,10 @@ class Arm:
         """Let the safety gate look at the action (3,) that answers what is seen now."""
         stamp = self.now * 1e-9  # s, reckoned as the control node does
         pose = Pose(*self.world.ee_pose)
-        situation = Situation(stamp, pose, robot_error=False, stopped=False, last_stamp=self._last_stamp)
+        situation = Situation(
+            stamp, pose, robot_error=False, stopped=False, last_stamp=self._last_stamp
+        )
+
         return decide(self._limits, action.astype(np.float64), stamp, situation)
 
     def follow(self, decision: Decision) -> None:
@@ -118,16 +135,24 @@ class InProcessRobot:
         hand: Hand,
     ) -> None:
         """`tell` hears the number of steps taken so far, and may raise StoppedError."""
-        self._plan, self._policy, self._recorder, self._hand = configuration.collector, policy, recorder, hand
+        self._plan, self._policy, self._recorder, self._hand = (
+            configuration.collector,
+            policy,
+            recorder,
+            hand,
+        )
         self._collected, self._tell = collected, tell
         self._arm = Arm(configuration)
         self._arm.now = collected.episodes * _HOMING + collected.steps * self._arm.period_ns
 
     def run_episode(self, goal: Goal | None) -> Any:
-        """Return the end record of a closed file; what the gate aborted stays recorded and is tried again.
+        """Return the end record of a closed file.
 
-        So does what a person discarded, as often as they like. Raises DeviceError where one after another is aborted,
-        PolicyError where the policy does not answer: nobody but the user could bring it back while this process waits.
+        What the gate aborted stays recorded and is tried again.
+
+        So does what a person discarded, as often as they like. Raises DeviceError where one after
+        another is aborted, PolicyError where the policy does not answer: nobody but the user could
+        bring it back while this process waits.
         """
         failed = discarded = 0
         while failed < TRIES:
@@ -137,6 +162,7 @@ class InProcessRobot:
                 failed, discarded = 0, discarded + failed + 1
             except NothingPassedError as error:
                 failed, last = failed + 1, error
+
         raise DeviceError(tried_in_vain(str(last)))
 
     def _try_episode(self, goal: Goal | None, attempt: int) -> Any:
@@ -144,14 +170,17 @@ class InProcessRobot:
         name, novelty = (goal.name, goal.novelty) if goal is not None else ("", float("nan"))
         head = Head(plan.method, plan.seed, plan.steps, self._collected.episodes, name, novelty)
         recording = self._recorder.begin(head, self._arm.now)
+
         try:
             end, reason = self._act(recording, goal, attempt)
         except (DeviceError, PolicyError, StoppedError, DiscardedError) as error:
             recording.end(End.ABORTED, str(error), self._arm.now, _kind_of(error))
             raise
+
         record = recording.end(end, reason, self._arm.now)
         self._collected.episodes += 1
         self._collected.steps += recording.steps
+
         return record
 
     def close(self) -> None:
@@ -159,7 +188,10 @@ class InProcessRobot:
         self._arm.world.close()
 
     def _act(self, recording: EpisodeRecording, goal: Goal | None, attempt: int) -> tuple[End, str]:
-        """Reset, then act for T steps towards the goal, or until a person says how it ended; return how."""
+        """Reset, then act for T steps towards the goal, or until a person says how it ended.
+
+        Return how.
+        """
         number = self._collected.episodes
         self._arm.reset(self._plan.seed + number)
         self._policy.begin_episode(
@@ -171,15 +203,21 @@ class InProcessRobot:
                 steps=self._plan.steps,
             )
         )
-        self._hand.begin(lambda command: recording.command(command, self._arm.now), lambda: self._tell(0))
+        self._hand.begin(
+            lambda command: recording.command(command, self._arm.now), lambda: self._tell(0)
+        )
+
         for step in range(self._plan.steps):
             image = self._observe(recording)
             self._tell(step)
             if step > 0 and self._hand.ending is not None:
                 return self._hand.ending
+
             self._step(recording, image, last=step + 1 == self._plan.steps)
             self._hand.wait(partial(self._tell, step + 1))
+
         self._observe(recording)
+
         return self._hand.ending or (End.TRUNCATED, "time limit")
 
     def _observe(self, recording: EpisodeRecording) -> NDArray[np.uint8]:
@@ -190,6 +228,7 @@ class InProcessRobot:
         recording.pose(topics.CURRENT_POSE, *arm.world.ee_pose, arm.now)
         recording.pose(topics.OBJECT_POSE, *arm.world.cube_pose, arm.now)
         self._feel(recording)
+
         return image
 
     def _feel(self, recording: EpisodeRecording) -> None:
@@ -199,7 +238,9 @@ class InProcessRobot:
         recording.joints(world.joint_names, *felt, self._arm.now)
 
     def _step(self, recording: EpisodeRecording, image: NDArray[np.uint8], last: bool) -> None:
-        """Answer an observation with an action, pass it through the gate, and follow for one control period."""
+        """Answer an observation with an action, pass it through the gate, and follow for one
+        control period.
+        """
         arm = self._arm
         own = np.asarray(self._policy.act(image, arm.feel()), dtype=np.float32)  # (3,)
         action, source = self._hand.answer(own)

@@ -1,4 +1,7 @@
-"""`wayfarer collect --in-process`: Algorithm 1 with the simulator, the policy and the learner in this one process."""
+"""`wayfarer collect --in-process`.
+
+Algorithm 1 with the simulator, the policy and the learner in this one process.
+"""
 
 import signal
 import sys
@@ -37,17 +40,23 @@ from wayfarer_in_process.learning import make_parts
 from wayfarer_in_process.progress import progress_of
 from wayfarer_in_process.robot import Collected, InProcessRobot, StoppedError
 
-_LAUNCH_FILE = "sim.launch.xml"  # what each node would be told is read off the file that would start it
-_PACES: dict[str, Callable[[], LearningSchedule]] = {"sequential": Sequential, "overlapped": Overlapped}
+# what each node would be told is read off the file that would start it
+_LAUNCH_FILE = "sim.launch.xml"
+_PACES: dict[str, Callable[[], LearningSchedule]] = {
+    "sequential": Sequential,
+    "overlapped": Overlapped,
+}
 
 
 def collect_in_process(wanted: Collection) -> None:
     """Collect to the end. Raises a WayfarerError, or exits as the launch would after a signal."""
     if wanted.target != "sim":
         raise ConfigError(f"--in-process runs the simulator only, not target {wanted.target!r}")
+
     launch = read_launch_file(find_launch_file(_LAUNCH_FILE), launch_arguments(wanted), share_of)
     configuration = configuration_of(launch)
     run = RunWriter(wanted.out.resolve())
+
     try:
         if holds_all(wanted):
             return
@@ -69,6 +78,7 @@ def _collect(configuration: Configuration, run: RunWriter, watch: "_Watch") -> N
     recorder = Recorder(run, configuration.namespace)
     schedule = Schedule(plan.episodes, plan.episodes_per_cycle, plan.steps, plan.epochs)
     run.describe(describe(run.description(), configuration.description()))
+
     with _hand_of(configuration) as hand, Scalars(run.path) as scalars, ExitStack() as open_:
         robot = InProcessRobot(configuration, parts.policy, recorder, collected, watch.step, hand)
         open_.enter_context(closing(robot))
@@ -77,23 +87,37 @@ def _collect(configuration: Configuration, run: RunWriter, watch: "_Watch") -> N
             scalars.write(progress)
             watch.observe(progress)
 
-        explore(schedule, robot, parts.store, parts.learner, parts.novelty, observe, _PACES[plan.schedule]())
+        explore(
+            schedule,
+            robot,
+            parts.store,
+            parts.learner,
+            parts.novelty,
+            observe,
+            _PACES[plan.schedule](),
+        )
 
 
 @contextmanager
 def _hand_of(configuration: Configuration) -> Iterator[Hand]:
-    """Give whoever takes over, with the terminal where it is its keyboard. ConfigError where there is no terminal."""
+    """Give whoever takes over, with the terminal where it is its keyboard.
+
+    ConfigError where there is no terminal.
+    """
     actor, by_hand = configuration.actor, method(configuration.collector.method).by_hand
     if actor.teleop_device == NO_DEVICE:
         yield NobodysHand()
         return
+
     with keys_of_terminal() as terminal:
         print(HELP, file=sys.stderr)
         yield KeyboardHand(actor, terminal, configuration.sim_bridge.control_period, by_hand)
 
 
 class _Watch:
-    """The progress bar, and the signals that end a collection between two steps, updates or stages."""
+    """The progress bar, and the signals that end a collection between two steps, updates or
+    stages.
+    """
 
     def __init__(self, wanted: Collection) -> None:
         self.signal = 0
@@ -123,14 +147,25 @@ class _Watch:
         """Show where Algorithm 1 stands."""
         if progress.stage in (Stage.LEARNED, Stage.FITTED):
             if progress.detail:
-                words = f"{progress.stage.value} after episode {progress.episode}: {in_words(progress.detail)}"
+                words = (
+                    f"{progress.stage.value} after episode {progress.episode}: "
+                    f"{in_words(progress.detail)}"
+                )
                 self._progress.console.print(words, highlight=False, soft_wrap=True)
                 if warning := self._policy.warning(progress.detail):
-                    self._progress.console.print(f"[yellow]warning:[/] {warning}", highlight=False, soft_wrap=True)
+                    self._progress.console.print(
+                        f"[yellow]warning:[/] {warning}", highlight=False, soft_wrap=True
+                    )
+
             return
+
         self.check()
         self._done = max(self._done, progress.episode + (progress.stage is Stage.STORING))
-        goal = f" for {progress.detail.name}" if progress.stage is Stage.ACTING and progress.detail else ""
+        goal = (
+            f" for {progress.detail.name}"
+            if progress.stage is Stage.ACTING and progress.detail
+            else ""
+        )
         self._words = f"episode {progress.episode}: {progress.stage}{goal}"
         self._progress.tell(self._done, 0, self._words)
 

@@ -1,4 +1,7 @@
-"""Whether what a run holds is what is wanted of it: asked before anything in it is counted as such."""
+"""Whether what a run holds is what is wanted of it.
+
+Asked before anything in it is counted as such.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,8 +28,8 @@ _SAID = {  # by whoever wants episodes
 def check_run(wanted: Collection) -> None:
     """Compare what the run of a simulated collection was recorded with to what is wanted.
 
-    A robot's run need only be of the same method, length, seed and policy: the rest is as its launch file had it.
-    Raises ConfigError naming what differs.
+    A robot's run need only be of the same method, length, seed and policy: the rest is as its
+    launch file had it. Raises ConfigError naming what differs.
     """
     description = RunDirectory(wanted.out).description()
     recorded: Configuration = description.get("configuration") or {}
@@ -34,17 +37,27 @@ def check_run(wanted: Collection) -> None:
     meant = parameters_of(launch).description()
     simulated = _SIMULATOR in recorded
     by_path = recorded.get("actor", {}).get("checkpoint_sha256") == ANY  # launched without a digest
-    found = differences(*(_compared(of, simulated, by_path) for of in (recorded, meant))) + _seeds(description, wanted)
+    found = differences(*(_compared(of, simulated, by_path) for of in (recorded, meant))) + _seeds(
+        description, wanted
+    )
+
     if not simulated and wanted.config is not None:
         found.append(f"it is no run of the simulator, whose parameters {wanted.config} has")
+
     if found:
         raise ConfigError(
-            f"what {wanted.out} holds is not what is to be counted; choose another --out: {'; '.join(found)}"
+            f"what {wanted.out} holds is not what is to be counted; choose another --out: "
+            f"{'; '.join(found)}"
         )
 
 
-def _compared(configuration: Configuration, whole: bool, by_path: bool) -> dict[str, dict[str, Any]]:
-    """Return what must be the same: a policy is told by its digest, or by its path where the run has no digest."""
+def _compared(
+    configuration: Configuration, whole: bool, by_path: bool
+) -> dict[str, dict[str, Any]]:
+    """Return what must be the same.
+
+    A policy is told by its digest, or by its path where the run has no digest.
+    """
     parts = {
         node: {key: value for key, value in values.items() if whole or key in _SAID[node]}
         for node, values in configuration.items()
@@ -52,13 +65,21 @@ def _compared(configuration: Configuration, whole: bool, by_path: bool) -> dict[
     }
     actor = parts.get("actor", {})
     actor.pop("checkpoint_sha256" if by_path else "checkpoint", None)
+
     if "checkpoint" in actor:
         actor["checkpoint"] = str(Path(actor["checkpoint"]).resolve())
+
     return parts
 
 
 def _seeds(description: Mapping[str, Any], wanted: Collection) -> list[str]:
-    """Say which sessions had another seed; it is no part of the configuration, as a run may go on with another."""
-    seeds = [session.get("collector", {}).get("seed") for session in description.get("sessions", [])]
+    """Say which sessions had another seed.
+
+    It is no part of the configuration, as a run may go on with another.
+    """
+    seeds = [
+        session.get("collector", {}).get("seed") for session in description.get("sessions", [])
+    ]
     others = sorted({seed for seed in seeds if seed not in (None, wanted.seed)})
+
     return [f"collector.seed was {seed!r}, is {wanted.seed!r}" for seed in others]

@@ -1,4 +1,7 @@
-"""A policy tried at a task in the simulator: what is recorded for it, and how often it succeeded."""
+"""A policy tried at a task in the simulator.
+
+What is recorded for it, and how often it succeeded.
+"""
 
 import re
 from collections.abc import Callable
@@ -23,7 +26,8 @@ class Other:
     method: str  # it is collected with
     task: str
     name: str  # what it is called
-    server: tuple[str, str] | None = None  # for method external: the policy server's address, and its policy's name
+    # for method external: the policy server's address, and its policy's name
+    server: tuple[str, str] | None = None
     folder: Path | None = None  # where its runs go by default; None: it must be said
 
 
@@ -39,38 +43,55 @@ class Trial:
     config: Path | None = None  # parameters of the nodes; None: the simulator's own
 
     def run(self, policy: PolicyFile | Other, transport: str) -> Path:
-        """Return the run's folder; the default one is another for whatever makes the episodes others, and transports.
+        """Return the run's folder.
+
+        The default one is another for whatever makes the episodes others, and transports.
 
         Raises ConfigError where the parameter file cannot be read, or there is no default one.
         """
         if self.out is not None:
             return self.out
+
         folder = self.policy.folder if isinstance(self.policy, Other) else self.policy.parent
         if folder is None:
             raise ConfigError("this policy has no folder of its own to record beside: say --out")
-        called = policy.sha256[:8] if isinstance(policy, PolicyFile) else re.sub(r"\W+", "-", policy.name)
+
+        called = (
+            policy.sha256[:8]
+            if isinstance(policy, PolicyFile)
+            else re.sub(r"\W+", "-", policy.name)
+        )
         name = f"evaluation-{called}-{self.steps}-steps-seed{self.seed}-{transport}"
+
         return folder / (name if self.config is None else f"{name}-config-{_digest(self.config)}")
 
 
 def try_in_process(trial: Trial) -> Evaluation:
-    """Do in this process what the nodes do: the same episodes, bit for bit. Raises a WayfarerError."""
+    """Do in this process what the nodes do: the same episodes, bit for bit.
+
+    Raises a WayfarerError.
+    """
     return try_by(trial, "in-process", collect_in_process)
 
 
 def try_by(trial: Trial, transport: str, collect: Callable[[Collection], object]) -> Evaluation:
-    """Record by `collect` what the run of this transport does not hold yet, then count. Raises a WayfarerError."""
+    """Record by `collect` what the run of this transport does not hold yet, then count.
+
+    Raises a WayfarerError.
+    """
     policy = trial.policy if isinstance(trial.policy, Other) else read_policy(trial.policy)
     run = trial.run(policy, transport)
     wanted = _collection_of(trial, policy, run)
     if _held(wanted) < trial.episodes:
         collect(wanted)
+
     return count_successes(run, policy.task, trial.episodes)
 
 
 def _collection_of(trial: Trial, policy: PolicyFile | Other, run: Path) -> Collection:
     """Return what is to be collected for a trial."""
     file = trial.policy if isinstance(trial.policy, Path) else None
+
     return Collection(
         target="sim",
         method=policy.method if isinstance(policy, Other) else "offline",

@@ -1,1 +1,4 @@
-"""From a launch file to running nodes: the part of ROS 2's launch that ours need, and what a collection tells it."""
+"""From a launch file to running nodes.
+
+The part of ROS 2's launch that ours need, and what a collection tells it.
+"""

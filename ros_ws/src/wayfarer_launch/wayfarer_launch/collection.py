@@ -39,22 +39,31 @@ class Collection:
     schedule: str
     config: Path | None
     recipe: str = "practical"
-    threads: int | None = None  # torch's; None: as the run was begun, and a new one as its schedule allows
+    # torch's; None: as the run was begun, and a new one as its schedule allows
+    threads: int | None = None
     hardware: Hardware = Hardware()  # for target hardware only
     device: str = NO_DEVICE  # what a person acts with, or takes over from the policy
-    checkpoint: tuple[Path, str] | None = None  # for method offline: the policy's file and its SHA-256
-    server: tuple[str, str] | None = None  # for method external: the policy server's address, and its policy's name
+    # for method offline: the policy's file and its SHA-256
+    checkpoint: tuple[Path, str] | None = None
+    # for method external: the policy server's address, and its policy's name
+    server: tuple[str, str] | None = None
 
     def __post_init__(self) -> None:
         if method(self.method).by_hand and self.device == NO_DEVICE:
-            raise ConfigError(f"--method {self.method} needs --device {', '.join(DEVICES[:-1])} or {DEVICES[-1]}")
+            raise ConfigError(
+                f"--method {self.method} needs --device {', '.join(DEVICES[:-1])} or {DEVICES[-1]}"
+            )
 
 
 def holds_all(wanted: Collection) -> bool:
     """Say, also to the user, whether the run holds what is wanted already."""
     done, _ = finished(wanted.out)
     if done >= wanted.episodes:
-        print(f"{wanted.out} holds {done} finished episodes already: --episodes {done + 1} or more would add to it")
+        print(
+            f"{wanted.out} holds {done} finished episodes already: --episodes {done + 1} or more "
+            "would add to it"
+        )
+
     return done >= wanted.episodes
 
 
@@ -75,26 +84,37 @@ def launch_arguments(wanted: Collection) -> dict[str, str]:
     }
     if wanted.device != NO_DEVICE:
         given["device"] = wanted.device
+
     if wanted.checkpoint is not None:
         file, sha256 = wanted.checkpoint
         given |= {"checkpoint": str(file.resolve()), "checkpoint_sha256": sha256}
+
     if wanted.server is not None:
         given["policy_address"], given["policy_name"] = wanted.server
+
     if wanted.config is not None:
         given["config"] = str(wanted.config.resolve())
+
     return given
 
 
 def threads_of(wanted: Collection) -> int:
     """Return the number of torch's threads.
 
-    A run goes on with the number it was begun with, so that a restart changes no bit. A new one takes all cores where
-    nothing acts while it learns, else one.
+    A run goes on with the number it was begun with, so that a restart changes no bit. A new one
+    takes all cores where nothing acts while it learns, else one.
     """
     if wanted.threads is not None:
         return wanted.threads
-    sessions = RunDirectory(wanted.out).description().get("sessions", []) if (wanted.out / "run.yaml").exists() else []
+
+    sessions = (
+        RunDirectory(wanted.out).description().get("sessions", [])
+        if (wanted.out / "run.yaml").exists()
+        else []
+    )
     if sessions:
         return int(sessions[-1].get("threads", 1))  # one, before it was recorded
+
     alone = method(wanted.method).learns and wanted.schedule == "sequential"
+
     return len(os.sched_getaffinity(0)) if alone else 1

@@ -1,7 +1,9 @@
-"""Reads the part of ROS 2's XML launch format that our launch files use, and refuses the rest by name. Pure.
+"""Reads the part of ROS 2's XML launch format that our launch files use, and refuses the rest by
+name. Pure.
 
-With ROS 2 installed, `ros2 launch` reads the same files; this stands in for it where it is missing. What this takes,
-`ros2 launch` takes in the same sense: tests/unit/launch/test_launch_as_upstream.py compares the two.
+With ROS 2 installed, `ros2 launch` reads the same files; this stands in for it where it is missing.
+What this takes, `ros2 launch` takes in the same sense: tests/unit/launch/test_launch_as_upstream.py
+compares the two.
 """
 
 import os
@@ -18,7 +20,8 @@ from wayfarer_core.errors import ConfigError
 
 from wayfarer_launch.substitution import KNOWN, FindShare, UnknownSubstitutionError, substitute
 
-_ATTRIBUTES: dict[str, tuple[set[str], set[str]]] = {  # element -> what it needs, what else it may have
+# element -> what it needs, what else it may have
+_ATTRIBUTES: dict[str, tuple[set[str], set[str]]] = {
     "arg": ({"name"}, {"default", "description"}),
     "let": ({"name", "value"}, set()),
     "set_env": ({"name", "value"}, set()),
@@ -31,7 +34,8 @@ _ATTRIBUTES: dict[str, tuple[set[str], set[str]]] = {  # element -> what it need
     "set_remap": ({"from", "to"}, set()),
 }
 _WITH_CHILDREN = ("arg", "group", "include", "node")
-_OUTPUTS = ("screen", "log", "both", "own_log", "full")  # of a node; here all of them reach the screen
+# of a node; here all of them reach the screen
+_OUTPUTS = ("screen", "log", "both", "own_log", "full")
 
 Remaps = tuple[tuple[str, str], ...]
 
@@ -44,10 +48,12 @@ class NodeSpec:
     executable: str
     name: str  # "": the one it gives itself
     namespace: str
-    parameters: tuple[tuple[str, str], ...]  # in file order: ("from", path) or (name, value in YAML)
+    # in file order: ("from", path) or (name, value in YAML)
+    parameters: tuple[tuple[str, str], ...]
     remaps: Remaps
     ends_run: bool  # on_exit="shutdown"
-    environment: tuple[tuple[str, str], ...] = ()  # variables set for it, beside those of the launching process
+    # variables set for it, beside those of the launching process
+    environment: tuple[tuple[str, str], ...] = ()
 
     @property
     def label(self) -> str:
@@ -56,16 +62,26 @@ class NodeSpec:
 
     @property
     def full_name(self) -> str:
-        """The node's name with its namespace; that of the executable stands for one that only the node knows."""
+        """The node's name with its namespace.
+
+        That of the executable stands for one that only the node knows.
+        """
         return f"{self.namespace.rstrip('/')}/{self.label}"
 
     def arguments(self) -> list[str]:
         """Return the ROS arguments of the process."""
-        words = ["--ros-args", *(["-r", f"__node:={self.name}"] if self.name else []), "-r", f"__ns:={self.namespace}"]
+        words = [
+            "--ros-args",
+            *(["-r", f"__node:={self.name}"] if self.name else []),
+            "-r",
+            f"__ns:={self.namespace}",
+        ]
         for old, new in self.remaps:
             words += ["-r", f"{old}:={new}"]
+
         for key, value in self.parameters:
             words += ["--params-file", value] if key == "from" else ["-p", f"{key}:={value}"]
+
         return words
 
 
@@ -108,8 +124,9 @@ class _Scope:
 def read_launch_file(path: Path, given: Mapping[str, str], find_share: FindShare) -> Launch:
     """Return the nodes of a launch file for the given arguments.
 
-    Raises ConfigError for an element or attribute this does not know, an argument the file does not declare, one it
-    needs and was not given, and a parameter file whose sections fit none of the nodes.
+    Raises ConfigError for an element or attribute this does not know, an argument the file does not
+    declare, one it needs and was not given, and a parameter file whose sections fit none of the
+    nodes.
     """
     launch = _Reader(path, given, find_share, _Scope(arguments=dict(given))).read()
     _check_parameter_files(launch)
@@ -119,9 +136,11 @@ def read_launch_file(path: Path, given: Mapping[str, str], find_share: FindShare
 def declared_arguments(path: Path) -> dict[str, Argument]:
     """Return the arguments a launch file declares, by name."""
     try:
-        elements = [e for e in ET.parse(path).getroot().iter("arg") if "value" not in e.attrib]  # not an include's
+        # not an include's
+        elements = [e for e in ET.parse(path).getroot().iter("arg") if "value" not in e.attrib]
     except (OSError, ET.ParseError) as error:
         raise ConfigError(f"cannot read launch file {path}: {error}") from error
+
     return {e.attrib["name"]: _declared(e) for e in elements}
 
 
@@ -131,7 +150,9 @@ def _declared(element: ET.Element) -> Argument:
 
 
 class _Reader:
-    def __init__(self, path: Path, given: Mapping[str, str], find_share: FindShare, scope: _Scope) -> None:
+    def __init__(
+        self, path: Path, given: Mapping[str, str], find_share: FindShare, scope: _Scope
+    ) -> None:
         self._path, self._given, self._find_share, self._scope = path, given, find_share, scope
         self.launch = Launch(files=[path])
 
@@ -142,13 +163,18 @@ class _Reader:
             raise ConfigError(f"cannot read launch file {self._path}: {error.strerror}") from error
         except ET.ParseError as error:
             raise ConfigError(f"{self._path} is not XML: {error}") from error
+
         if root.tag != "launch":
             raise ConfigError(f"{self._path}: the root element must be <launch>, not <{root.tag}>")
+
         self._children(root)
         unknown = set(self._given) - set(self.launch.declared)
         if unknown:
             declared = ", ".join(sorted(self.launch.declared))
-            raise ConfigError(f"{self._path.name} has no argument {', '.join(sorted(unknown))}; it has {declared}")
+            raise ConfigError(
+                f"{self._path.name} has no argument {', '.join(sorted(unknown))}; it has {declared}"
+            )
+
         return self.launch
 
     def _children(self, parent: ET.Element) -> None:
@@ -156,13 +182,18 @@ class _Reader:
         for element in parent:
             if not self._wanted(element):
                 continue
+
             self._check(element)
             if element.tag == "arg":
                 self._argument(element)
             elif element.tag == "let":
-                scope.arguments[self._text(element.attrib["name"])] = self._text(element.attrib["value"])
+                scope.arguments[self._text(element.attrib["name"])] = self._text(
+                    element.attrib["value"]
+                )
             elif element.tag == "set_env":
-                scope.environment[self._text(element.attrib["name"])] = self._text(element.attrib["value"])
+                scope.environment[self._text(element.attrib["name"])] = self._text(
+                    element.attrib["value"]
+                )
             elif element.tag in ("push-ros-namespace", "push_ros_namespace"):
                 scope.namespace = _pushed(scope.namespace, self._text(element.attrib["namespace"]))
             elif element.tag == "set_remap":
@@ -174,7 +205,9 @@ class _Reader:
             elif element.tag == "node":
                 self.launch.nodes.append(self._node(element))
             else:
-                raise self._unknown(f"<{element.tag}>", ", ".join(tag for tag in _ATTRIBUTES if tag != "remap"))
+                raise self._unknown(
+                    f"<{element.tag}>", ", ".join(tag for tag in _ATTRIBUTES if tag != "remap")
+                )
 
     def _group(self, element: ET.Element) -> None:
         outer, self._scope = self._scope, self._scope.of_group()
@@ -182,27 +215,42 @@ class _Reader:
         self._scope = outer
 
     def _check(self, element: ET.Element) -> None:
-        """Refuse an element that lacks an attribute, has one that nobody reads, or holds elements nobody reads."""
+        """Refuse an element that lacks an attribute, has one that nobody reads, or holds elements
+        nobody reads.
+        """
         tag, attributes = element.tag, set(element.attrib)
         needed, others = _ATTRIBUTES.get(tag, (set(), attributes))
         if needed - attributes:
-            raise ConfigError(f"{self._path.name}: <{tag}> lacks {', '.join(sorted(needed - attributes))}")
+            raise ConfigError(
+                f"{self._path.name}: <{tag}> lacks {', '.join(sorted(needed - attributes))}"
+            )
+
         strange = attributes - needed - others
         if strange:
-            raise self._unknown(f"{tag} attribute {', '.join(sorted(strange))}", ", ".join(sorted(needed | others)))
+            raise self._unknown(
+                f"{tag} attribute {', '.join(sorted(strange))}", ", ".join(sorted(needed | others))
+            )
         if tag in _ATTRIBUTES and tag not in _WITH_CHILDREN and len(element):
             raise self._unknown(f"<{element[0].tag}> in <{tag}>", "no element there")
 
     def _wanted(self, element: ET.Element) -> bool:
         condition, unless = element.attrib.pop("if", None), element.attrib.pop("unless", None)
         if condition is not None and unless is not None:
-            raise ConfigError(f"{self._path.name}: <{element.tag}> has both if and unless: choose one")
-        return (condition is None or self._truth(condition)) and (unless is None or not self._truth(unless))
+            raise ConfigError(
+                f"{self._path.name}: <{element.tag}> has both if and unless: choose one"
+            )
+
+        return (condition is None or self._truth(condition)) and (
+            unless is None or not self._truth(unless)
+        )
 
     def _truth(self, text: str) -> bool:
         value = self._text(text).strip().lower()
         if value not in ("true", "false", "1", "0"):
-            raise ConfigError(f"{self._path.name}: condition {text!r} gives {value!r}, must be true or false")
+            raise ConfigError(
+                f"{self._path.name}: condition {text!r} gives {value!r}, must be true or false"
+            )
+
         return value in ("true", "1")
 
     def _argument(self, element: ET.Element) -> None:
@@ -210,30 +258,41 @@ class _Reader:
         for child in element:
             if child.tag != "choice" or set(child.attrib) != {"value"}:
                 raise self._unknown(f"<{child.tag}> in <arg>", "choice (value)")
+
         declared = self.launch.declared[name] = _declared(element)
         if name not in scope.arguments:
             if declared.default is None:
                 about = declared.description or "no description"
                 raise ConfigError(f"{self._path.name} needs {name}:=... ({about})")
+
             scope.arguments[name] = self._text(declared.default)
+
         value = self.launch.arguments[name] = scope.arguments[name]
         if declared.choices and value not in declared.choices:
-            raise ConfigError(f"{self._path.name}: {name}:={value} is not one of {', '.join(declared.choices)}")
+            raise ConfigError(
+                f"{self._path.name}: {name}:={value} is not one of {', '.join(declared.choices)}"
+            )
 
     def _include(self, element: ET.Element) -> None:
-        """Read another file in place. Every argument must be passed: ros2 launch would let ours shine through."""
+        """Read another file in place.
+
+        Every argument must be passed: ros2 launch would let ours shine through.
+        """
         path = Path(self._text(element.attrib["file"]))
         for child in element:
             if child.tag != "arg" or set(child.attrib) != {"name", "value"}:
                 raise self._unknown(f"<{child.tag}> in <include>", "arg (name, value)")
+
         given = {child.attrib["name"]: self._text(child.attrib["value"]) for child in element}
         self._scope.arguments |= given
         included = _Reader(path, given, self._find_share, self._scope).read()
         lacking = set(included.declared) - set(given)
         if lacking:
             raise ConfigError(
-                f"{self._path.name}: <include> of {path.name} must pass {', '.join(sorted(lacking))}, too"
+                f"{self._path.name}: <include> of {path.name} must pass "
+                f"{', '.join(sorted(lacking))}, too"
             )
+
         self.launch.nodes += included.nodes
         self.launch.files += included.files
 
@@ -252,7 +311,10 @@ class _Reader:
                 self._check(child)
                 remaps += (self._remap(child),)
             else:
-                raise self._unknown(f"<{child.tag}> in a node", "param (from, or name, value and type), remap")
+                raise self._unknown(
+                    f"<{child.tag}> in a node", "param (from, or name, value and type), remap"
+                )
+
         return NodeSpec(
             package=self._text(element.attrib["pkg"]),
             executable=self._text(element.attrib["exec"]),
@@ -265,32 +327,49 @@ class _Reader:
         )
 
     def _check_node(self, element: ET.Element) -> None:
-        on_exit, output = element.attrib.get("on_exit", "shutdown"), self._text(element.attrib.get("output", "log"))
+        on_exit, output = (
+            element.attrib.get("on_exit", "shutdown"),
+            self._text(element.attrib.get("output", "log")),
+        )
         if on_exit != "shutdown":
             raise self._unknown(f'on_exit="{on_exit}"', 'on_exit="shutdown"')
         if output not in _OUTPUTS:
-            raise ConfigError(f"{self._path.name}: output={output!r} is not one of {', '.join(_OUTPUTS)}")
+            raise ConfigError(
+                f"{self._path.name}: output={output!r} is not one of {', '.join(_OUTPUTS)}"
+            )
+
         for child in element:
             if {"if", "unless"} & set(child.attrib):
-                raise self._unknown(f"a condition of a <{child.tag}>", "conditions of nodes and groups")
+                raise self._unknown(
+                    f"a condition of a <{child.tag}>", "conditions of nodes and groups"
+                )
 
     def _value(self, param: ET.Element) -> str:
-        """Return a parameter's value in YAML, as ROS takes it: what it is without a type, quoted as a text with one."""
+        """Return a parameter's value in YAML, as ROS takes it.
+
+        What it is without a type, quoted as a text with one.
+        """
         kind, value = param.attrib.get("type"), self._text(param.attrib["value"])
         if kind not in (None, "str"):
-            raise self._unknown(f'<param type="{kind}">', 'type="str", or none for what the value is in YAML')
+            raise self._unknown(
+                f'<param type="{kind}">', 'type="str", or none for what the value is in YAML'
+            )
+
         return value if kind is None and value else quoted(param.attrib["name"], value)
 
     def _text(self, text: str) -> str:
         try:
             environment = os.environ | self._scope.environment
-            return substitute(text, self._scope.arguments, environment, self._path.parent, self._find_share)
+            return substitute(
+                text, self._scope.arguments, environment, self._path.parent, self._find_share
+            )
         except UnknownSubstitutionError as error:
             raise self._unknown(str(error), KNOWN) from error
 
     def _unknown(self, what: str, known: str) -> ConfigError:
         return ConfigError(
-            f"{self._path.name}: wayfarer launch does not know {what}; it knows {known}. `ros2 launch` may know more"
+            f"{self._path.name}: wayfarer launch does not know {what}; it knows {known}. `ros2 "
+            "launch` may know more"
         )
 
 
@@ -302,8 +381,9 @@ def _pushed(namespace: str, further: str) -> str:
 def _check_parameter_files(launch: Launch) -> None:
     """Catch the misspelt node name in a parameter file, which ROS itself passes over in silence.
 
-    A file may serve several launch files, those of two machines above all: nodes of all that lie together are known.
-    Where a node has the name it gives itself, no section can be called misspelt.
+    A file may serve several launch files, those of two machines above all: nodes of all that lie
+    together are known. Where a node has the name it gives itself, no section can be called
+    misspelt.
     """
     files = {value for node in launch.nodes for key, value in node.parameters if key == "from"}
     all_named = all(node.name for node in launch.nodes)
@@ -312,12 +392,17 @@ def _check_parameter_files(launch: Launch) -> None:
             content = yaml.safe_load(Path(file).read_text()) or {}
         except (OSError, yaml.YAMLError) as error:
             raise ConfigError(f"cannot read parameter file {file}: {error}") from error
+
         if not isinstance(content, dict):
             raise ConfigError(f"parameter file {file} must map node names to ros__parameters")
+
         names = {node.name for node in launch.nodes} | _names_beside(launch.files) | {"**"}
         for section, body in content.items():
             if all_named and str(section).rsplit("/", 1)[-1] not in names:
-                raise ConfigError(f"{file}: section {section!r} fits no node; nodes are {', '.join(sorted(names))}")
+                raise ConfigError(
+                    f"{file}: section {section!r} fits no node; nodes are "
+                    f"{', '.join(sorted(names))}"
+                )
             if not isinstance(body, dict) or set(body) != {"ros__parameters"}:
                 raise ConfigError(f"{file}: section {section!r} must hold exactly ros__parameters")
 
@@ -330,5 +415,7 @@ def _names_beside(files: list[Path]) -> set[str]:
             nodes = ET.parse(file).getroot().iter("node")
         except (OSError, ET.ParseError):  # another's file, and not asked for
             continue
+
         names |= {node.attrib.get("name", node.attrib.get("exec", "")) for node in nodes}
+
     return names

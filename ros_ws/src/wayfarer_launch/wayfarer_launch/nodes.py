@@ -1,10 +1,17 @@
-"""From a launch file's name to running processes: finds packages in the ament index, as ros2 launch does."""
+"""From a launch file's name to running processes.
+
+Finds packages in the ament index, as ros2 launch does.
+"""
 
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from ament_index_python.packages import PackageNotFoundError, get_package_prefix, get_package_share_directory
+from ament_index_python.packages import (
+    PackageNotFoundError,
+    get_package_prefix,
+    get_package_share_directory,
+)
 from wayfarer_common import surroundings
 from wayfarer_core.errors import ConfigError
 
@@ -17,7 +24,10 @@ def find_launch_file(file: str) -> Path:
     for path in (Path(file), _launch_folder() / file):
         if path.is_file():
             return path
-    raise ConfigError(f"no launch file {file}: neither a path nor one of {', '.join(launch_files())}")
+
+    raise ConfigError(
+        f"no launch file {file}: neither a path nor one of {', '.join(launch_files())}"
+    )
 
 
 def launch_files() -> list[str]:
@@ -30,9 +40,15 @@ def _launch_folder() -> Path:
 
 
 def launch_nodes(
-    file: str, given: Mapping[str, str], write: Callable[[str], None], meanwhile: Callable[[], None] = lambda: None
+    file: str,
+    given: Mapping[str, str],
+    write: Callable[[str], None],
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> int:
-    """Start a launch file's nodes, write what they say, and stay until they end; return the exit code."""
+    """Start a launch file's nodes, write what they say, and stay until they end.
+
+    Return the exit code.
+    """
     launch = read_launch_file(find_launch_file(file), given, share_of)
     os.environ.update(launch.environment)  # what listens in this process shall hear the nodes
     surroundings.settle()
@@ -44,7 +60,9 @@ def share_of(package: str) -> Path:
     try:
         return Path(get_package_share_directory(package))
     except PackageNotFoundError as error:
-        raise ConfigError(f"package {package} is not installed: run make, or source your ROS workspace") from error
+        raise ConfigError(
+            f"package {package} is not installed: run make, or source your ROS workspace"
+        ) from error
 
 
 def executable(package: str, name: str) -> Path:
@@ -52,7 +70,11 @@ def executable(package: str, name: str) -> Path:
     try:
         path = Path(get_package_prefix(package)) / "lib" / package / name
     except PackageNotFoundError as error:
-        raise ConfigError(f"package {package} is not installed: run make, or source your ROS workspace") from error
+        raise ConfigError(
+            f"package {package} is not installed: run make, or source your ROS workspace"
+        ) from error
+
     if not os.access(path, os.X_OK):
         raise ConfigError(f"package {package} has no executable {name} (looked for {path})")
+
     return path

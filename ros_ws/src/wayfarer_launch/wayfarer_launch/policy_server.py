@@ -1,4 +1,7 @@
-"""Policies in other processes: a policy server that is there, or one of LeRobot that is started and ended here."""
+"""Policies in other processes.
+
+A policy server that is there, or one of LeRobot that is started and ended here.
+"""
 
 import os
 import selectors
@@ -26,7 +29,10 @@ _ANSWER = 30.0  # s it may take to say who it is
 _PATIENCE = 5.0  # s it gets to end
 _LAST_WORDS = 8  # lines
 # What `python -c` runs in LeRobot's environment: this package comes behind all that is there.
-_START = "import sys; sys.path.append(sys.argv.pop(1)); from wayfarer_serving.lerobot_server import main; main()"
+_START = (
+    "import sys; sys.path.append(sys.argv.pop(1)); from wayfarer_serving.lerobot_server import "
+    "main; main()"
+)
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,9 @@ class Served:
 
 
 def lerobot_python() -> Path:
-    """Return the Python of the environment with LeRobot that `make` builds beside this one, there or not."""
+    """Return the Python of the environment with LeRobot that `make` builds beside this one, there
+    or not.
+    """
     return Path(sys.prefix) / "loaders" / "bin" / "python"
 
 
@@ -63,7 +71,11 @@ def served(wanted: str, python: Path | None = None) -> Iterator[Served]:
     elif kind == "lerobot" and rest:
         folder = Path(rest)
         if not folder.is_dir():
-            raise ConfigError(f"--policy {wanted}: there is no folder {folder}; lerobot-train makes a pretrained_model")
+            raise ConfigError(
+                f"--policy {wanted}: there is no folder {folder}; lerobot-train makes a "
+                "pretrained_model"
+            )
+
         server = _LeRobot(folder, python or lerobot_python())
         try:
             address = server.address()
@@ -79,13 +91,17 @@ def _name(address: str) -> str:
 
 
 class _LeRobot:
-    """The server's process. It reads its standard input's end when this process is gone, however that ended."""
+    """The server's process.
+
+    It reads its standard input's end when this process is gone, however that ended.
+    """
 
     def __init__(self, folder: Path, python: Path) -> None:
         package = str(Path(wayfarer_serving.__file__).parents[1])
         words = [str(folder.resolve()), "--address", "127.0.0.1:0", "--end-with-input"]
         self._said: deque[str] = deque(maxlen=_LAST_WORDS)
         self._reader: threading.Thread | None = None
+
         try:
             self._process = subprocess.Popen(
                 [str(python), "-c", _START, package, *words],
@@ -97,11 +113,15 @@ class _LeRobot:
             )
         except OSError as error:
             raise ConfigError(
-                f"no Python with LeRobot at {python}: `make .venv/.loaders` makes one, --lerobot-python names another"
+                f"no Python with LeRobot at {python}: `make .venv/.loaders` makes one, "
+                "--lerobot-python names another"
             ) from error
 
     def address(self) -> str:
-        """Return where it listens, once it does. Raises PolicyError where it ends instead, or takes too long."""
+        """Return where it listens, once it does.
+
+        Raises PolicyError where it ends instead, or takes too long.
+        """
         deadline = time.monotonic() + _LOADING
         unfinished = b""
         with selectors.DefaultSelector() as waiting:
@@ -110,12 +130,14 @@ class _LeRobot:
             while waiting.select(max(0.0, deadline - time.monotonic())):
                 if not (chunk := os.read(output, 65536)):
                     self._ended()
+
                 *lines, unfinished = (unfinished + chunk).split(b"\n")
                 for line in lines:
                     self._said.append(line.decode(errors="replace"))
                     if self._said[-1].startswith(LISTENING):
                         self._listen_on(output)
                         return self._said[-1].removeprefix(LISTENING)
+
         raise PolicyError(f"LeRobot's server did not listen within {_LOADING:g} s: {self._words()}")
 
     def check(self) -> None:
@@ -125,19 +147,24 @@ class _LeRobot:
 
     def _ended(self) -> NoReturn:
         self.end()
-        raise PolicyError(f"LeRobot's server ended with exit code {self._process.returncode}: {self._words()}")
+        raise PolicyError(
+            f"LeRobot's server ended with exit code {self._process.returncode}: {self._words()}"
+        )
 
     def end(self) -> None:
         """Let it end, and wait for that."""
         if self._process.poll() is None:
             self._process.terminate()
+
         try:
             self._process.wait(_PATIENCE)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait(_PATIENCE)
+
         if self._reader is not None:
             self._reader.join(_PATIENCE)
+
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 stream.close()
@@ -162,9 +189,15 @@ class _LeRobot:
 
 
 def _environment() -> dict[str, str]:
-    """Return the surroundings less what is this environment's own: LeRobot's has other libraries and packages."""
-    environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
+    """Return the surroundings less what is this environment's own.
+
+    LeRobot's has other libraries and packages.
+    """
+    environment = {
+        key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")
+    }
     libraries = environment.pop("LD_LIBRARY_PATH", "").split(os.pathsep)
     if others := [path for path in libraries if path and not path.startswith(f"{sys.prefix}/")]:
         environment["LD_LIBRARY_PATH"] = os.pathsep.join(others)
+
     return environment | {"PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1", "HF_HUB_OFFLINE": "1"}

@@ -17,13 +17,21 @@ _PLACEHOLDER = re.compile("\0([0-9]+)\0")
 
 
 class UnknownSubstitutionError(Exception):
-    """Carries the substitution, as it was written, that is not one of KNOWN or names what there is not."""
+    """Carries the substitution, as it was written, that is not one of KNOWN or names what there is
+    not.
+    """
 
 
 def substitute(
-    text: str, arguments: Mapping[str, str], environment: Mapping[str, str], folder: Path, find_share: FindShare
+    text: str,
+    arguments: Mapping[str, str],
+    environment: Mapping[str, str],
+    folder: Path,
+    find_share: FindShare,
 ) -> str:
-    """Return a text with its substitutions put in, the innermost first; what one puts in is taken literally.
+    """Return a text with its substitutions put in, the innermost first.
+
+    What one puts in is taken literally.
 
     Args:
         text: as it stands in the file.
@@ -34,23 +42,33 @@ def substitute(
 
     Raises:
         UnknownSubstitutionError: see there.
-
     """
-    values: list[str] = []  # what was put in; a placeholder stands for it, so that it is not read once more
+    # what was put in; a placeholder stands for it, so that it is not read once more
+    values: list[str] = []
 
     def filled(piece: str) -> str:
         return _PLACEHOLDER.sub(lambda match: values[int(match.group(1))], piece)
 
     def put_in(match: re.Match[str]) -> str:
         kind, *words = match.group(1).split(" ") if match.group(1) else [""]
-        value = _value(kind, [filled(word) for word in words if word], arguments, environment, folder, find_share)
+        value = _value(
+            kind,
+            [filled(word) for word in words if word],
+            arguments,
+            environment,
+            folder,
+            find_share,
+        )
         if value is None:
             raise UnknownSubstitutionError(filled(match.group(0)))
+
         values.append(value)
+
         return f"\0{len(values) - 1}\0"
 
     while _INNERMOST.search(text):
         text = _INNERMOST.sub(put_in, text)
+
     return filled(text)
 
 
@@ -74,4 +92,5 @@ def _value(
         return str(words[0] == words[1]).lower()
     if kind == "or" and len(words) == 2 and {word.lower() for word in words} <= _TRUE | _FALSE:
         return str(any(word.lower() in _TRUE for word in words)).lower()
+
     return None

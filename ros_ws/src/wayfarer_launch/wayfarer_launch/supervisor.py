@@ -37,9 +37,14 @@ class Supervisor:
     """One launch. Every node gets SIGTERM from the kernel, too, should this process be killed."""
 
     def __init__(
-        self, launch: Launch, find_executable: Callable[[str, str], Path], write: Callable[[str], None]
+        self,
+        launch: Launch,
+        find_executable: Callable[[str, str], Path],
+        write: Callable[[str], None],
     ) -> None:
-        """Look whether all of it can be started. Raises ConfigError for a program or a domain there is not.
+        """Look whether all of it can be started.
+
+        Raises ConfigError for a program or a domain there is not.
 
         Also for a node that runs in the domain already, whoever started it.
         """
@@ -47,32 +52,40 @@ class Supervisor:
         self._lines = selectors.DefaultSelector()
         self._processes: list[_Process] = []
         self._signal = 0
-        self._programs = [(node, find_executable(node.package, node.executable)) for node in launch.nodes]
+        self._programs = [
+            (node, find_executable(node.package, node.executable)) for node in launch.nodes
+        ]
         self._claims = contextlib.ExitStack()
+
         with contextlib.ExitStack() as claims:
             for node in (node for node in launch.nodes if node.name):
                 domain = domain_of(_environment_of(node), _SAFE_DOMAIN)
-                lifetime.claim(domain, node.full_name).close()  # the node's own, once it has started
+                # the node's own, once it has started
+                lifetime.claim(domain, node.full_name).close()
                 claims.enter_context(lifetime.claim(domain, node.full_name, kind="launch"))
+
             self._claims = claims.pop_all()
 
     def run(self, meanwhile: Callable[[], None] = lambda: None) -> int:
         """Start the nodes, pass their output on, end them all, return the exit code.
 
-        The end comes with a signal, when a node ends that ends the run, or when all have ended. Raises NodeDiedError,
-        naming the node, where such a one ended with an error.
+        The end comes with a signal, when a node ends that ends the run, or when all have ended.
+        Raises NodeDiedError, naming the node, where such a one ended with an error.
         """
         with self._claims, lifetime.caught(self._note):
             try:
                 for node, program in self._programs:
                     self._start(node, program)
+
                 while not self._signal:
                     ended = [p for p in self._processes if p.popen.poll() is not None]
                     ending = [p for p in ended if p.spec.ends_run]
                     if ending or len(ended) == len(self._processes):
                         return self._judge(ending or ended)
+
                     meanwhile()
                     self._pass_output(_TICK)
+
                 return 128 + self._signal
             finally:
                 self._end_all()
@@ -89,6 +102,7 @@ class Supervisor:
         )
         process = _Process(node, popen)
         self._processes.append(process)
+
         if popen.stdout is not None:
             self._lines.register(popen.stdout, selectors.EVENT_READ, process)
 
@@ -97,6 +111,7 @@ class Supervisor:
         failed = [p for p in ended if p.popen.returncode != 0]
         if not failed:
             return 0
+
         words = [f"{p.spec.label} {_how(p.popen.returncode)}" for p in failed]
         raise NodeDiedError(f"{' and '.join(words)}: the run was ended; what it had stored is safe")
 
@@ -108,9 +123,13 @@ class Supervisor:
             for process in self._processes:
                 if process.popen.poll() is None:
                     process.popen.send_signal(number)
+
             deadline = time.monotonic() + patience
-            while any(p.popen.poll() is None for p in self._processes) and time.monotonic() < deadline:
+            while (
+                any(p.popen.poll() is None for p in self._processes) and time.monotonic() < deadline
+            ):
                 self._pass_output(0.02)
+
         for _ in range(2):  # what is left in the pipes, then their ends
             self._pass_output(0.0)
 
@@ -119,9 +138,12 @@ class Supervisor:
             chunk = os.read(key.fd, 65536)
             process: _Process = key.data
             *lines, process.unfinished = (process.unfinished + chunk).split(b"\n")
+
             if not chunk:
                 self._lines.unregister(key.fileobj)
-                lines = [process.unfinished] if process.unfinished else []  # last words without a line's end
+                # last words without a line's end
+                lines = [process.unfinished] if process.unfinished else []
+
             for line in lines:
                 self._write(f"[{process.spec.label}] {line.decode(errors='replace')}")
 
@@ -131,7 +153,10 @@ def _environment_of(node: NodeSpec) -> dict[str, str]:
 
 
 def _end_with(launcher: int) -> Callable[[], None]:
-    """Return what a new process does before it becomes the node: whatever that is, it will not outlive the launcher."""
+    """Return what a new process does before it becomes the node.
+
+    Whatever that is, it will not outlive the launcher.
+    """
 
     def ask() -> None:
         lifetime.signal_on_death_of_parent(signal.SIGTERM)
@@ -142,4 +167,8 @@ def _end_with(launcher: int) -> Callable[[], None]:
 
 
 def _how(code: int) -> str:
-    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    return (
+        f"was killed by {signal.Signals(-code).name}"
+        if code < 0
+        else f"ended with exit code {code}"
+    )

@@ -1,4 +1,7 @@
-"""Learns the policy: after each episode, gradient steps on the replay buffer, then new weights for the actor."""
+"""Learns the policy.
+
+After each episode, gradient steps on the replay buffer, then new weights for the actor.
+"""
 
 import array
 from pathlib import Path
@@ -32,6 +35,7 @@ class Learner(ContractNode):
         p = declare(self, Params)
         if not p.run:
             raise ConfigError("node learner: parameter run is empty: name the directory of the run")
+
         torch.set_num_threads(p.threads)
         device = auto_device() if p.device == "auto" else p.device
         run_path = Path(p.run)
@@ -39,7 +43,9 @@ class Learner(ContractNode):
         self._buffer = RunBuffer(run_path, device)
         learner = make_learner(p.method, p.seed, device, rnd, p)
         self._learner = Checkpointed(learner, learner_file(run_path), rnd, novelty_file(run_path))
-        self._algorithm: TD3 = learner.algorithm  # type: ignore[assignment]  # make_learner builds no other
+
+        # make_learner builds no other
+        self._algorithm: TD3 = learner.algorithm  # type: ignore[assignment]
         self._weights = self.publish_to(contract.WEIGHTS)
         self._training = False
         self._server = ActionServer(
@@ -48,8 +54,10 @@ class Learner(ContractNode):
             names.TRAIN,
             self._execute,
             goal_callback=self._on_goal,
-            result_timeout=RESULT_TIMEOUT,  # type: ignore[arg-type]  # rcl takes parts of a second, too
+            # rcl takes parts of a second, too
+            result_timeout=RESULT_TIMEOUT,  # type: ignore[arg-type]
         )
+
         if self._learner.episodes_learned:
             self._publish()
 
@@ -64,14 +72,17 @@ class Learner(ContractNode):
                 metrics = await self.in_thread(lambda: self._train(handle))
                 self._publish()
                 result.names, result.values = list(metrics), array.array("f", metrics.values())
+
             result.success = True
         except WayfarerError as error:
             result.message = f"{type(error).__name__}: {error}"
             self.get_logger().error(result.message)
         finally:
             self._training = False
+
         result.version = result.episodes_learned = self._learner.episodes_learned
         handle.succeed()
+
         return result
 
     def _train(self, handle: ServerGoalHandle) -> dict[str, float]:  # type: ignore[type-arg]

@@ -12,7 +12,9 @@ class Params(LearnerOptions):
     """What is learned, how, and where."""
 
     run: str = param("", "directory of the run, the replay node's")
-    method: str = param("goal", "collection method; decides rewards and goals", choices=tuple(METHODS))
+    method: str = param(
+        "goal", "collection method; decides rewards and goals", choices=tuple(METHODS)
+    )
     seed: int = param(0, "seed of the networks and of the draws", 0, 2**63 - 1)
     device: str = param("auto", "where to compute", choices=("auto", "cpu", "cuda"))
     threads: int = param(1, THREADS, 1, 256)

@@ -1,4 +1,7 @@
-"""Judges how new images are: chooses each episode's goal, and is fitted to the latest episodes after each cycle."""
+"""Judges how new images are.
+
+Chooses each episode's goal, and is fitted to the latest episodes after each cycle.
+"""
 
 import time
 from pathlib import Path
@@ -28,13 +31,17 @@ from wayfarer_novelty.params import Params
 
 
 class Novelty(ContractNode):
-    """Offers novelty/select_goal and novelty/fit; publishes novelty/goal and, of what the camera sees, /score."""
+    """Offers novelty/select_goal and novelty/fit.
+
+    Publishes novelty/goal and, of what the camera sees, /score.
+    """
 
     def __init__(self) -> None:
         super().__init__("novelty")
         self._params = declare(self, Params)
         if not self._params.run:
             raise ConfigError("node novelty: parameter run is empty: name the directory of the run")
+
         torch.set_num_threads(self._params.threads)
         device = auto_device() if self._params.device == "auto" else self._params.device
         run_path = Path(self._params.run)
@@ -49,8 +56,10 @@ class Novelty(ContractNode):
         self._goal = self.publish_to(contract.NOVELTY_GOAL)
         self._goal_position = self.publish_to(contract.GOAL_POSITION)
         self._score = self.publish_to(contract.NOVELTY_SCORE)
+
         if self._params.score_rate > 0.0:
             self.subscribe_to(contract.OBSERVATION_IMAGE, self._on_observation)
+
         self.create_service(SelectGoal, names.SELECT_GOAL, self._on_select)
         self._server = ActionServer(
             self,
@@ -58,19 +67,25 @@ class Novelty(ContractNode):
             names.FIT_NOVELTY,
             self._execute,
             goal_callback=self._on_fit,
-            result_timeout=RESULT_TIMEOUT,  # type: ignore[arg-type]  # rcl takes parts of a second, too
+            # rcl takes parts of a second, too
+            result_timeout=RESULT_TIMEOUT,  # type: ignore[arg-type]
         )
 
     def _on_observation(self, message: Image) -> None:
         """Score what the camera sees, if nothing more important is under way."""
         if self._busy or time.monotonic() - self._last_score < 1.0 / self._params.score_rate:
             return
+
         self._last_score = time.monotonic()
         frame = channels_first(image_to_array(message))[None]  # (1, 3, H, W)
-        self._score.publish(Score(header=message.header, novelty=float(self._rnd.novelty(frame)[0])))
+        self._score.publish(
+            Score(header=message.header, novelty=float(self._rnd.novelty(frame)[0]))
+        )
         self.counts["scores"] += 1
 
-    async def _on_select(self, request: SelectGoal.Request, response: SelectGoal.Response) -> SelectGoal.Response:
+    async def _on_select(
+        self, request: SelectGoal.Request, response: SelectGoal.Response
+    ) -> SelectGoal.Response:
         try:
             self._busy = True
             goal = await self.in_thread(lambda: self._select(request))
@@ -79,13 +94,19 @@ class Novelty(ContractNode):
             return response
         finally:
             self._busy = False
+
         pixels = channels_last(goal.image)  # (H, W, 3)
         response.goal = array_to_image(pixels, self.get_clock().now().to_msg(), names.CAMERA_FRAME)
         response.success, response.novelty = True, goal.novelty
-        response.episode, response.step, response.ee_position = goal.episode, goal.step, goal.ee_position
+        response.episode, response.step, response.ee_position = (
+            goal.episode,
+            goal.step,
+            goal.ee_position,
+        )
         self._goal.publish(response.goal)
         self._goal_position.publish(_position(response))
         self.counts["goals"] += 1
+
         return response
 
     def _select(self, request: SelectGoal.Request) -> Any:
@@ -94,6 +115,7 @@ class Novelty(ContractNode):
         goal = chooser.select_goal(self._buffer.open())
         if goal is None:
             raise ConfigError("the replay buffer is empty: collect an episode without a goal first")
+
         return goal
 
     def _on_fit(self, _: FitNovelty.Goal) -> GoalResponse:
@@ -105,15 +127,21 @@ class Novelty(ContractNode):
             if handle.request.epochs:
                 self._busy = True
                 metrics = await self.in_thread(lambda: self._fit(handle.request))
-                result.loss_first, result.loss_last = metrics["rnd_loss_first"], metrics["rnd_loss_last"]
+                result.loss_first, result.loss_last = (
+                    metrics["rnd_loss_first"],
+                    metrics["rnd_loss_last"],
+                )
+
             result.success = True
         except WayfarerError as error:
             result.message = f"{type(error).__name__}: {error}"
             self.get_logger().error(result.message)
         finally:
             self._busy = False
+
         result.cycles_fitted = self._novelty.cycles_fitted
         handle.succeed()
+
         return result
 
     def _fit(self, request: FitNovelty.Goal) -> dict[str, float]:

@@ -1,4 +1,6 @@
-"""The work of the grid's cells: each a function of the experiment's folder and plain arguments, in its own process.
+"""The work of the grid's cells.
+
+Each a function of the experiment's folder and plain arguments, in its own process.
 
 What a killed one leaves in the folder, the next goes on from.
 """
@@ -56,11 +58,19 @@ def collect(
     parameters: Parameters,
     recipe: str = "paper",
 ) -> Plain:
-    """Collect one dataset, in process; `parameters` (node -> parameter -> value) go before launch/config/sim.yaml's."""
+    """Collect one dataset, in process.
+
+    `parameters` (node -> parameter -> value) go before launch/config/sim.yaml's.
+    """
     out = run_of(folder, run)
     out.parent.mkdir(parents=True, exist_ok=True)
     config = _write(parameters, out.with_name(f"{run}.yaml"))
-    collect_in_process(Collection("sim", method, episodes, steps, seed, out, "sequential", config, recipe, threads=1))
+    collect_in_process(
+        Collection(
+            "sim", method, episodes, steps, seed, out, "sequential", config, recipe, threads=1
+        )
+    )
+
     return {"run": run}
 
 
@@ -71,33 +81,47 @@ def describe(folder: Path, run: str) -> Plain:
 
 
 def show(folder: Path, run: str) -> Plain:
-    """Return Figure 5 and Figure 4 of one dataset as HTML; ids in the figure are made of the run's name."""
+    """Return Figure 5 and Figure 4 of one dataset as HTML.
+
+    Ids in the figure are made of the run's name.
+    """
     found = gather(run_of(folder, run))
+
     return {
-        "cube": figures.cube_by_face(found.record, f"cube {run}") if found.record.knows_cube else "",
+        "cube": figures.cube_by_face(found.record, f"cube {run}")
+        if found.record.knows_cube
+        else "",
         "sheet": pictures.sheet(found),
     }
 
 
 def report(folder: Path, runs: Sequence[str]) -> Plain:
     """Write the dataset report of some runs, side by side."""
-    write_page(folder / REPORT, dataset_page([gather(run_of(folder, run)) for run in runs], made_by()))
+    write_page(
+        folder / REPORT, dataset_page([gather(run_of(folder, run)) for run in runs], made_by())
+    )
     return {"file": REPORT}
 
 
-def predict(folder: Path, target: str, runs: Sequence[str], which: int, seed: int, epochs: int) -> Plain:
+def predict(
+    folder: Path, target: str, runs: Sequence[str], which: int, seed: int, epochs: int
+) -> Plain:
     """Train a predictor on one of the datasets and test it on the common test set of all."""
     datasets = [Dataset.open([run_of(folder, run)]) for run in runs]
     return train_predictor(PredictorConfig(target, epochs=epochs), datasets, which, seed).to_json()
 
 
 def learn(folder: Path, task: str, run: str, seed: int, updates: int) -> Plain:
-    """Learn a task with BCQ from one dataset; what cannot be learned from it is told as the result."""
+    """Learn a task with BCQ from one dataset.
+
+    What cannot be learned from it is told as the result.
+    """
     out = policy_folder(folder, task, run, seed)
     try:
         train_bcq(OfflineConfig(task, updates), Dataset.open([run_of(folder, run)]), seed, out)
     except TaskDataError as error:
         return {"nothing_to_learn": str(error)}
+
     return {"nothing_to_learn": ""}
 
 
@@ -106,18 +130,30 @@ def policy_folder(folder: Path, task: str, run: str, seed: int) -> Path:
     return folder / "policies" / f"{task}-{run}-{seed}"
 
 
-def explore_toy(folder: Path, strategy: str, seed: int, config: Mapping[str, Any], world: Mapping[str, Any]) -> Plain:
+def explore_toy(
+    folder: Path, strategy: str, seed: int, config: Mapping[str, Any], world: Mapping[str, Any]
+) -> Plain:
     """Run one strategy of the toy world with one seed."""
     out = toy_folder(folder, strategy, seed)
-    rows = run_strategy(strategy, seed, ToyConfig.from_plain(config), PixelWorld(PixelWorldConfig(**world)), out)
+    rows = run_strategy(
+        strategy, seed, ToyConfig.from_plain(config), PixelWorld(PixelWorldConfig(**world)), out
+    )
+
     return {"states": rows[-1].total_states}
 
 
-def show_toy(folder: Path, strategy: str, config: Mapping[str, Any], world: Mapping[str, Any]) -> dict[str, str]:
-    """Return Figure 2 of a strategy that judges novelty, for seed 0, and leave it as a picture, too."""
+def show_toy(
+    folder: Path, strategy: str, config: Mapping[str, Any], world: Mapping[str, Any]
+) -> dict[str, str]:
+    """Return Figure 2 of a strategy that judges novelty, for seed 0, and leave it as a picture,
+    too.
+    """
     out, pixels = toy_folder(folder, strategy, 0), PixelWorld(PixelWorldConfig(**world))
     rnd = load_rnd(ToyConfig.from_plain(config), pixels, out)
-    drawn = novelty_map(np.load(out / "visits.npy"), rnd, pixels, f"toy {strategy}", map_file(folder, strategy))
+    drawn = novelty_map(
+        np.load(out / "visits.npy"), rnd, pixels, f"toy {strategy}", map_file(folder, strategy)
+    )
+
     return {"map": drawn}
 
 
@@ -134,22 +170,34 @@ def toy_folder(folder: Path, strategy: str, seed: int) -> Path:
 def attempt(
     folder: Path, task: str, run: str, seed: int, trials: int, steps: int, parameters: Parameters
 ) -> dict[str, int]:
-    """Let a learned policy try its task in a world of these parameters; without a policy there are no trials."""
+    """Let a learned policy try its task in a world of these parameters.
+
+    Without a policy there are no trials.
+    """
     learned = policy_folder(folder, task, run, seed)
     if not (learned / POLICY).exists():
         return {"episodes": 0, "at_end": 0, "at_any_time": 0}
+
     config = _write(parameters, learned / "trials.yaml")
-    out = learned / f"trials-{read_policy(learned / POLICY).sha256[:8]}"  # learned anew, it is tried anew
+
+    # learned anew, it is tried anew
+    out = learned / f"trials-{read_policy(learned / POLICY).sha256[:8]}"
+
     return _counts(try_in_process(Trial(learned / POLICY, trials, steps, TRIAL_SEED, out, config)))
 
 
-def attempt_at_random(folder: Path, tasks: Sequence[str], trials: int, steps: int) -> dict[str, dict[str, int]]:
+def attempt_at_random(
+    folder: Path, tasks: Sequence[str], trials: int, steps: int
+) -> dict[str, dict[str, int]]:
     """Act at random once, and count for each task."""
     out = folder / "policies" / "random-actions"
     out.parent.mkdir(parents=True, exist_ok=True)
-    wanted = Collection("sim", "random", trials, steps, TRIAL_SEED, out, "sequential", None, threads=1)
+    wanted = Collection(
+        "sim", "random", trials, steps, TRIAL_SEED, out, "sequential", None, threads=1
+    )
     collect_in_process(wanted)
     check_run(wanted)
+
     return {task: _counts(count_successes(out, task, trials)) for task in tasks}
 
 
@@ -159,10 +207,14 @@ def _counts(found: Evaluation) -> dict[str, int]:
 
 
 def _write(parameters: Parameters, file: Path) -> Path:
-    """Write the simulator's parameter file with these values, node -> parameter -> value, in place of its own."""
+    """Write the simulator's parameter file with these values, node -> parameter -> value, in place
+    of its own.
+    """
     sections = yaml.safe_load((share_of("wayfarer_bringup") / "config" / "sim.yaml").read_text())
     for node, values in parameters.items():
         section = sections.setdefault(f"/**/{node}", {"ros__parameters": {}})
         section["ros__parameters"] |= values
+
     file.write_text(yaml.safe_dump(sections))
+
     return file

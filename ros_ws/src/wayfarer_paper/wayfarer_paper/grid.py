@@ -1,8 +1,10 @@
-"""An experiment as a grid of independent jobs: plain arguments in, plain data out, on as many cores as there are.
+"""An experiment as a grid of independent jobs.
 
-All cells of a grid work in one folder, and each leaves FOLDER/cells/NAME.json once it is finished, or NAME.error with
-what went wrong. Started again, finished cells are kept and all others are done (again): a cell finds in the folder what
-a killed predecessor left.
+Plain arguments in, plain data out, on as many cores as there are.
+
+All cells of a grid work in one folder, and each leaves FOLDER/cells/NAME.json once it is finished,
+or NAME.error with what went wrong. Started again, finished cells are kept and all others are done
+(again): a cell finds in the folder what a killed predecessor left.
 """
 
 import fcntl
@@ -24,7 +26,9 @@ Plain = Any  # what JSON can hold: None, bool, int, finite float, str, and lists
 
 @dataclass(frozen=True)
 class Cell:
-    """One job: `work(folder, **arguments)`, a function of a module, so that any process finds it."""
+    """One job: `work(folder, **arguments)`, a function of a module, so that any process finds
+    it.
+    """
 
     name: str  # as in "collect/goal-0": also the place of its result
     work: Callable[..., Plain]  # takes the grid's folder and the arguments, returns plain data
@@ -33,7 +37,9 @@ class Cell:
 
     def __post_init__(self) -> None:
         if json.loads(json.dumps(self.arguments)) != self.arguments:
-            raise ConfigError(f"cell {self.name}: arguments must be plain data, not {self.arguments}")
+            raise ConfigError(
+                f"cell {self.name}: arguments must be plain data, not {self.arguments}"
+            )
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,10 @@ class Workers(Protocol):
         """Begin `do(cell, folder)` somewhere."""
 
     def wait(self) -> tuple[str, WayfarerError | None]:
-        """Return the name of a cell that has ended, and its error if it failed; blocks until there is one."""
+        """Return the name of a cell that has ended, and its error if it failed.
+
+        Blocks until there is one.
+        """
 
 
 OnChange = Callable[[Cell, CellState, WayfarerError | None], None]  # with the error of a failed one
@@ -81,7 +90,9 @@ def do(cell: Cell, folder: Path) -> None:
     began = time.monotonic()
     value = cell.work(folder, **cell.arguments)
     seconds = time.monotonic() - began
-    content = json.dumps({"arguments": cell.arguments, "seconds": seconds, "value": value}, allow_nan=False)
+    content = json.dumps(
+        {"arguments": cell.arguments, "seconds": seconds, "value": value}, allow_nan=False
+    )
     _write(file_of(folder, cell.name), content)
 
 
@@ -98,13 +109,16 @@ class _Progress:
 
 
 def run_grid(
-    cells: Sequence[Cell], folder: Path, workers: Workers, on_change: OnChange = lambda _cell, _state, _error: None
+    cells: Sequence[Cell],
+    folder: Path,
+    workers: Workers,
+    on_change: OnChange = lambda _cell, _state, _error: None,
 ) -> dict[str, Result]:
     """Do all cells; return their results by name.
 
-    A cell that fails keeps only those behind it from being done. Raises ConfigError for cells that wait for none of
-    the others, whose result in `folder` is of other arguments, or while another process does a grid in this folder;
-    GridError naming the failures, once nothing is left to do.
+    A cell that fails keeps only those behind it from being done. Raises ConfigError for cells that
+    wait for none of the others, whose result in `folder` is of other arguments, or while another
+    process does a grid in this folder; GridError naming the failures, once nothing is left to do.
     """
     _check(cells)
     with _alone(folder):
@@ -122,15 +136,19 @@ def _alone(folder: Path) -> Iterator[None]:
             raise ConfigError(
                 f"another process is at work on {folder}: wait for it, or choose another folder"
             ) from error
+
         yield
 
 
-def _run(cells: Sequence[Cell], folder: Path, workers: Workers, on_change: OnChange) -> dict[str, Result]:
+def _run(
+    cells: Sequence[Cell], folder: Path, workers: Workers, on_change: OnChange
+) -> dict[str, Result]:
     kept = {cell.name for cell in cells if _kept(cell, folder)}
     progress = _Progress({cell.name: cell for cell in cells if cell.name not in kept}, set(kept))
     for cell in cells:
         if cell.name in kept:
             on_change(cell, CellState.KEPT, None)
+
     while True:
         for cell in progress.ready():
             if len(progress.under_way) < workers.slots:
@@ -138,8 +156,10 @@ def _run(cells: Sequence[Cell], folder: Path, workers: Workers, on_change: OnCha
                 workers.start(cell, folder)
                 progress.under_way[cell.name] = progress.waiting.pop(cell.name)
                 on_change(cell, CellState.STARTED, None)
+
         if not progress.under_way:
             break
+
         name, error = workers.wait()
         cell = progress.under_way.pop(name)
         if error is None:
@@ -147,27 +167,41 @@ def _run(cells: Sequence[Cell], folder: Path, workers: Workers, on_change: OnCha
         else:
             progress.failed[name] = error
             _write(error_file(folder, name), f"{error}\n")
+
         on_change(cell, CellState.FINISHED if error is None else CellState.FAILED, error)
+
     if progress.failed:
         raise GridError(_failures(progress))
+
     return {cell.name: read_result(folder, cell.name) for cell in cells}
 
 
 def _failures(progress: _Progress) -> str:
     listed = "; ".join(f"{name}: {error}" for name, error in sorted(progress.failed.items()))
-    rest = f"; not begun, because they need those: {', '.join(progress.waiting)}" if progress.waiting else ""
+    rest = (
+        f"; not begun, because they need those: {', '.join(progress.waiting)}"
+        if progress.waiting
+        else ""
+    )
+
     return f"{len(progress.failed)} of the grid's jobs failed (the others are kept): {listed}{rest}"
 
 
 def _check(cells: Sequence[Cell]) -> None:
     names = {cell.name for cell in cells}
     if len(names) < len(cells):
-        raise ConfigError(f"two cells have one name, among {', '.join(sorted(cell.name for cell in cells))}")
+        raise ConfigError(
+            f"two cells have one name, among {', '.join(sorted(cell.name for cell in cells))}"
+        )
+
     before: set[str] = set()
     for cell in cells:
         if not before.issuperset(cell.after):
             missing = ", ".join(sorted(set(cell.after) - before))
-            raise ConfigError(f"cell {cell.name} waits for {missing}, which must stand before it in the grid")
+            raise ConfigError(
+                f"cell {cell.name} waits for {missing}, which must stand before it in the grid"
+            )
+
         before.add(cell.name)
 
 
@@ -175,11 +209,19 @@ def _kept(cell: Cell, folder: Path) -> bool:
     """Say whether a cell's result is there. Raises ConfigError where it is another's."""
     if not file_of(folder, cell.name).exists():
         return False
+
     found = read_result(folder, cell.name).arguments
     if found != cell.arguments:
-        differing = sorted(k for k in found.keys() | cell.arguments.keys() if found.get(k) != cell.arguments.get(k))
-        words = "; ".join(f"{k} was {found.get(k)!r}, is {cell.arguments.get(k)!r}" for k in differing)
-        raise ConfigError(f"{folder} holds {cell.name} done with other arguments ({words}): choose another folder")
+        differing = sorted(
+            k for k in found.keys() | cell.arguments.keys() if found.get(k) != cell.arguments.get(k)
+        )
+        words = "; ".join(
+            f"{k} was {found.get(k)!r}, is {cell.arguments.get(k)!r}" for k in differing
+        )
+        raise ConfigError(
+            f"{folder} holds {cell.name} done with other arguments ({words}): choose another folder"
+        )
+
     return True
 
 
@@ -200,7 +242,9 @@ def read_result(folder: Path, name: str) -> Result:
         content = json.loads(file.read_text())
         return Result(content["arguments"], content["value"], float(content["seconds"]))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise DataError(f"{file} is not the result of a cell ({error!r}): remove it, to do that cell again") from error
+        raise DataError(
+            f"{file} is not the result of a cell ({error!r}): remove it, to do that cell again"
+        ) from error
 
 
 def _write(file: Path, content: str) -> None:

@@ -13,7 +13,8 @@ from wayfarer_core.errors import ConfigError, DeviceError, WayfarerError
 
 from wayfarer_paper.grid import Cell, do
 
-_STORE = 80_000_000  # bytes of shared memory, Ray's least: cells pass plain data and files, no objects
+# bytes of shared memory, Ray's least: cells pass plain data and files, no objects
+_STORE = 80_000_000
 _CONNECT = 10.0  # s
 _POLL = 0.2  # s between two looks at whether a signal has come
 _ATTEMPTS = 2  # of a cell whose process died (killed, out of memory); an error it raises is final
@@ -24,6 +25,7 @@ def _check_that_it_answers(address: str) -> None:
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not port.isdecimal():
         return  # none, or a word that Ray itself knows, as "auto"
+
     try:
         socket.create_connection((host, int(port)), _CONNECT).close()
     except OSError as error:
@@ -44,21 +46,33 @@ class CellError(WayfarerError):
 
 
 class RayWorkers:
-    """One core for each cell. A context: leaving it ends what is under way, and signals end the waiting.
+    """One core for each cell.
 
-    On a cluster every machine must have this Wayfarer installed and see the grid's folder under the same path.
+    A context: leaving it ends what is under way, and signals end the waiting.
+
+    On a cluster every machine must have this Wayfarer installed and see the grid's folder under the
+    same path.
     """
 
     def __init__(self, workers: int | None = None, address: str = "") -> None:
-        """Use `workers` cores of this machine (all by default), or the cluster at `address`. Raises DeviceError."""
+        """Use `workers` cores of this machine (all by default), or the cluster at `address`.
+
+        Raises DeviceError.
+        """
         if workers is not None and address:
-            raise ConfigError("a cluster tells its own number of workers: give either workers or an address")
+            raise ConfigError(
+                "a cluster tells its own number of workers: give either workers or an address"
+            )
+
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # tell nobody outside
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray's future way; hushes a warning
+
+        # Ray's future way; hushes a warning
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         import ray
 
         _check_that_it_answers(address)
         self._ray = ray
+
         try:
             if address:
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
@@ -74,9 +88,11 @@ class RayWorkers:
         except (ConnectionError, RuntimeError, ValueError) as error:
             where = f" at {address}; does it want RAY_AUTH_MODE=token?" if address else ""
             raise DeviceError(f"Ray does not start{where}: {error}") from error
+
         self._do = ray.remote(num_cpus=1, max_retries=_ATTEMPTS - 1)(do)
         self._under_way: dict[Any, str] = {}
         self._signals: list[int] = []
+
         # from here on: Ray's own handler prints where in Ray the signal came, and aborts
         self._caught = lifetime.caught(lambda number, _: self._signals.append(number))
 
@@ -85,7 +101,10 @@ class RayWorkers:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._ray.shutdown()
         self._caught.__exit__(kind, error, trace)
@@ -100,12 +119,18 @@ class RayWorkers:
         self._under_way[self._do.remote(cell, folder.resolve())] = cell.name
 
     def wait(self) -> tuple[str, WayfarerError | None]:
-        """Return a cell that has ended, and its error if it failed. Raises StoppedError once a signal has come."""
+        """Return a cell that has ended, and its error if it failed.
+
+        Raises StoppedError once a signal has come.
+        """
         ended = None
         while ended is None:
             if self._signals:
                 raise StoppedError(self._signals[0])
-            ended = next(iter(self._ray.wait(list(self._under_way), num_returns=1, timeout=_POLL)[0]), None)
+            ended = next(
+                iter(self._ray.wait(list(self._under_way), num_returns=1, timeout=_POLL)[0]), None
+            )
+
         name = self._under_way.pop(ended)
         try:
             self._ray.get(ended)
@@ -114,4 +139,5 @@ class RayWorkers:
             return name, cause if isinstance(cause, WayfarerError) else CellError(str(error))
         except self._ray.exceptions.RayError as error:
             return name, DeviceError(f"its process died {_ATTEMPTS} times: {error}")
+
         return name, None

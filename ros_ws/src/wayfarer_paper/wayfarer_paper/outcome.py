@@ -39,7 +39,9 @@ class Standing:
 
 
 def finished(folder: Path, cells: Iterable[Cell]) -> dict[str, Result]:
-    """Return the results that are there, of these cells in their order. DataError where one cannot be read.
+    """Return the results that are there, of these cells in their order.
+
+    DataError where one cannot be read.
 
     What was done with other arguments, or made of what was, is another experiment's and left out.
     """
@@ -49,6 +51,7 @@ def finished(folder: Path, cells: Iterable[Cell]) -> dict[str, Result]:
             result = read_result(folder, cell.name)
             if result.arguments == cell.arguments:
                 found[cell.name] = result
+
     return found
 
 
@@ -59,25 +62,37 @@ def standings(scores: Sequence[Score], higher_is_better: bool) -> list[Standing]
     for score in scores:
         by.setdefault(score.variant, []).append(score.value)
         datasets.setdefault(score.variant, set()).add(score.dataset)
-    found = [Standing(name, len(datasets[name]), median(of), min(of), max(of)) for name, of in by.items()]
+
+    found = [
+        Standing(name, len(datasets[name]), median(of), min(of), max(of)) for name, of in by.items()
+    ]
+
     return sorted(found, key=lambda s: -s.median if higher_is_better else s.median)
 
 
 def in_words(ranking: Sequence[Standing], form: Callable[[float], str]) -> str:
-    """Return a ranking with its spreads; > stands between neighbours of ENOUGH datasets each whose ranges lie apart."""
+    """Return a ranking with its spreads.
+
+    > stands between neighbours of ENOUGH datasets each whose ranges lie apart.
+    """
     words = ""
     for k, one in enumerate(ranking):
         if k:
             before = ranking[k - 1]
             apart = before.low > one.high or before.high < one.low
             words += " > " if apart and min(before.datasets, one.datasets) >= ENOUGH else " ~ "
+
         words += standing_in_words(one, form)
+
     return words
 
 
 def standing_in_words(one: Standing, form: Callable[[float], str]) -> str:
     """Return a variant's median, its spread, and n, the datasets behind it."""
-    return f"{one.variant} {form(one.median)} ({form(one.low)} to {form(one.high)}; n = {one.datasets})"
+    return (
+        f"{one.variant} {form(one.median)} ({form(one.low)} to {form(one.high)}; n = "
+        f"{one.datasets})"
+    )
 
 
 # --- Figure 3 ---
@@ -86,7 +101,12 @@ def standing_in_words(one: Standing, form: Callable[[float], str]) -> str:
 def toy_rows(folder: Path, results: Mapping[str, Result]) -> list[Row]:
     """Return the numbers of every finished run of the toy world."""
     done = [result.arguments for name, result in results.items() if name.startswith("toy/")]
-    return [row for one in done for row in read_rows(toy_folder(folder, one["strategy"], one["seed"]) / "coverage.csv")]
+
+    return [
+        row
+        for one in done
+        for row in read_rows(toy_folder(folder, one["strategy"], one["seed"]) / "coverage.csv")
+    ]
 
 
 # --- Figure 5 ---
@@ -94,7 +114,10 @@ def toy_rows(folder: Path, results: Mapping[str, Result]) -> list[Row]:
 
 @dataclass(frozen=True)
 class Coverage:
-    """A line of figure5.csv: one dataset. Entropies in bits; the faces are numbers of observations."""
+    """A line of figure5.csv: one dataset.
+
+    Entropies in bits; the faces are numbers of observations.
+    """
 
     variant: str
     dataset: int
@@ -119,10 +142,19 @@ def coverage(scale: Scale, results: Mapping[str, Result]) -> list[Coverage]:
         if (result := results.get(f"describe/{run}")) is not None:
             n = result.value
             shared = {
-                key: n[key] for key in ("steps", "lost_steps", "moved_steps", "cells", "cell_entropy", "face_entropy")
+                key: n[key]
+                for key in (
+                    "steps",
+                    "lost_steps",
+                    "moved_steps",
+                    "cells",
+                    "cell_entropy",
+                    "face_entropy",
+                )
             }
             counts = {face: n["faces"].get(face, 0) for face in FACES}
             lines.append(Coverage(variant.name, repetition, **shared, **counts))
+
     return lines
 
 
@@ -152,7 +184,10 @@ def growth(scale: Scale, results: Mapping[str, Result]) -> list[Growth]:
 
 @dataclass(frozen=True)
 class Predicted:
-    """A line of figure6-*.csv: one predictor. Unseen are the test images whose very picture was not trained on."""
+    """A line of figure6-*.csv: one predictor.
+
+    Unseen are the test images whose very picture was not trained on.
+    """
 
     variant: str
     dataset: int
@@ -193,11 +228,21 @@ def predictions(scale: Scale, results: Mapping[str, Result], target: str, kind: 
         for seed in range(scale.predictor_seeds):
             if (result := results.get(f"{target}/{run}-{seed}")) is not None:
                 unseen = result.value["unseen_scores"] or {}
-                found = {**result.value["scores"], **{f"unseen_{key}": value for key, value in unseen.items()}}
-                found |= {f.name: result.value[f.name] for f in fields(Predicted) if f.name.endswith("_images")}
-                names = [f.name for f in fields(kind) if f.name not in ("variant", "dataset", "seed")]
+                found = {
+                    **result.value["scores"],
+                    **{f"unseen_{key}": value for key, value in unseen.items()},
+                }
+                found |= {
+                    f.name: result.value[f.name]
+                    for f in fields(Predicted)
+                    if f.name.endswith("_images")
+                }
+                names = [
+                    f.name for f in fields(kind) if f.name not in ("variant", "dataset", "seed")
+                ]
                 values: dict[str, Any] = {name: found.get(name) for name in names}
                 lines.append(kind(variant.name, repetition, seed, **values))
+
     return lines
 
 
@@ -206,7 +251,10 @@ def predictions(scale: Scale, results: Mapping[str, Result], target: str, kind: 
 
 @dataclass(frozen=True)
 class Trial:
-    """A line of figure7.csv: one policy's trials, none where all steps of the data paid the same."""
+    """A line of figure7.csv.
+
+    One policy's trials, none where all steps of the data paid the same.
+    """
 
     task: str
     variant: str
@@ -218,21 +266,36 @@ class Trial:
 
 
 def trials(scale: Scale, results: Mapping[str, Result]) -> list[Trial]:
-    """Return a line for each policy that was tried, and for random actions (dataset and seed -1)."""
+    """Return a line for each policy that was tried, and for random actions (dataset and seed
+    -1).
+    """
     lines = []
     for task in scale.tasks:
         for variant, repetition, run in plan.runs(scale):
             for seed in range(scale.bcq_seeds):
                 result = results.get(f"try/{task}-{run}-{seed}")
-                lines += [Trial(task, variant.name, repetition, seed, **result.value)] if result else []
+                lines += (
+                    [Trial(task, variant.name, repetition, seed, **result.value)] if result else []
+                )
+
         at_random = results.get("try/random-actions")
-        lines += [Trial(task, plan.ACTIONS_AT_RANDOM, -1, -1, **at_random.value[task])] if at_random else []
+        lines += (
+            [Trial(task, plan.ACTIONS_AT_RANDOM, -1, -1, **at_random.value[task])]
+            if at_random
+            else []
+        )
+
     return lines
 
 
 def without_policy(lines: Sequence[Trial]) -> dict[str, list[int]]:
-    """Return the datasets of each variant from which nothing could be learned, of those variants that have some."""
+    """Return the datasets of each variant from which nothing could be learned, of those variants
+    that have some.
+    """
     found: dict[str, list[int]] = {}
-    for variant, dataset in dict.fromkeys((line.variant, line.dataset) for line in lines if not line.episodes):
+    for variant, dataset in dict.fromkeys(
+        (line.variant, line.dataset) for line in lines if not line.episodes
+    ):
         found.setdefault(variant, []).append(dataset)
+
     return found

@@ -1,4 +1,7 @@
-"""Which cells a part of the paper is made of. Repetition k of every variant is collected with seed k."""
+"""Which cells a part of the paper is made of.
+
+Repetition k of every variant is collected with seed k.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -28,7 +31,10 @@ def collecting(scale: Scale) -> Iterator[Cell]:
     """Yield a collection for each dataset, and its numbers."""
     for variant, repetition, run in runs(scale):
         nodes = scale.parameters.keys() | variant.parameters.keys()
-        parameters = {n: {**scale.parameters.get(n, {}), **variant.parameters.get(n, {})} for n in sorted(nodes)}
+        parameters = {
+            n: {**scale.parameters.get(n, {}), **variant.parameters.get(n, {})}
+            for n in sorted(nodes)
+        }
         arguments = {
             "run": run,
             "method": variant.method,
@@ -37,8 +43,11 @@ def collecting(scale: Scale) -> Iterator[Cell]:
             "seed": repetition,
             "parameters": parameters,
         }
-        if scale.recipe != "paper":  # folders that were begun before there were recipes go on with the paper's
+
+        # folders that were begun before there were recipes go on with the paper's
+        if scale.recipe != "paper":
             arguments["recipe"] = scale.recipe
+
         yield Cell(f"collect/{run}", cells.collect, arguments)
         yield Cell(f"describe/{run}", cells.describe, {"run": run}, (f"collect/{run}",))
 
@@ -52,31 +61,50 @@ def reporting(scale: Scale) -> Iterator[Cell]:
 
 
 def supervised(scale: Scale) -> Iterator[Cell]:
-    """Yield a predictor for each target, dataset and seed; all need all datasets, for the common test set."""
+    """Yield a predictor for each target, dataset and seed.
+
+    All need all datasets, for the common test set.
+    """
     names = [run for _, _, run in runs(scale)]
     for seed in range(scale.predictor_seeds):
         for which, run in enumerate(names):
             for target in TARGETS:
-                arguments = {"target": target, "runs": names, "which": which, "seed": seed, "epochs": scale.epochs}
+                arguments = {
+                    "target": target,
+                    "runs": names,
+                    "which": which,
+                    "seed": seed,
+                    "epochs": scale.epochs,
+                }
                 needed = tuple(f"collect/{name}" for name in names)
                 yield Cell(f"{target}/{run}-{seed}", cells.predict, arguments, needed)
 
 
 def offline(scale: Scale) -> Iterator[Cell]:
-    """Yield BCQ and its trials for each task, dataset and seed, and trials of random actions beside them."""
+    """Yield BCQ and its trials for each task, dataset and seed, and trials of random actions beside
+    them.
+    """
     trials = {"trials": scale.trials, "steps": scale.trial_steps}
-    yield Cell("try/random-actions", cells.attempt_at_random, {"tasks": list(scale.tasks), **trials})
+    yield Cell(
+        "try/random-actions", cells.attempt_at_random, {"tasks": list(scale.tasks), **trials}
+    )
     for task in scale.tasks:
         for seed in range(scale.bcq_seeds):
             for variant, repetition, run in runs(scale):
                 if repetition >= scale.bcq_datasets:
                     continue
+
                 one = {"task": task, "run": run, "seed": seed}
                 learned = f"learn/{task}-{run}-{seed}"
-                yield Cell(learned, cells.learn, {**one, "updates": scale.updates}, (f"collect/{run}",))
+                yield Cell(
+                    learned, cells.learn, {**one, "updates": scale.updates}, (f"collect/{run}",)
+                )
                 world = {node: dict(values) for node, values in variant.parameters.items()}
                 yield Cell(
-                    f"try/{task}-{run}-{seed}", cells.attempt, {**one, **trials, "parameters": world}, (learned,)
+                    f"try/{task}-{run}-{seed}",
+                    cells.attempt,
+                    {**one, **trials, "parameters": world},
+                    (learned,),
                 )
 
 
@@ -91,8 +119,13 @@ def toy(scale: Scale) -> Iterator[Cell]:
                 "world": asdict(scale.toy_world),
             }
             yield Cell(f"toy/{strategy}-{seed}", cells.explore_toy, arguments)
+
     for strategy in ("goal", "rnd"):
-        arguments = {"strategy": strategy, "config": scale.toy.to_plain(), "world": asdict(scale.toy_world)}
+        arguments = {
+            "strategy": strategy,
+            "config": scale.toy.to_plain(),
+            "world": asdict(scale.toy_world),
+        }
         yield Cell(f"show-toy/{strategy}", cells.show_toy, arguments, (f"toy/{strategy}-0",))
 
 

@@ -30,15 +30,18 @@ GROWTH = "growth.png"
 
 
 def run_paper(stage: str, size: Scale, out: Path, workers: int | None, address: str) -> None:
-    """Do the cells of a stage that are not finished, then write the tables and the page of all that is.
+    """Do the cells of a stage that are not finished, then write the tables and the page of all that
+    is.
 
-    Raises ConfigError for an unknown stage or a folder of another scale, in which nothing is written then; GridError
-    for cells that failed: the others are kept, and the page shows what there is. A signal ends it with the exit code
-    that a shell would make of it, and nothing it has started lives on.
+    Raises ConfigError for an unknown stage or a folder of another scale, in which nothing is
+    written then; GridError for cells that failed: the others are kept, and the page shows what
+    there is. A signal ends it with the exit code that a shell would make of it, and nothing it has
+    started lives on.
     """
     cells = cells_of(stage, size)
     out.mkdir(parents=True, exist_ok=True)
     console = plain(stderr=True)
+
     with _Bar(console, len(cells)) as bar, RayWorkers(workers, address) as processes:
         failure: GridError | None = None
         try:
@@ -48,8 +51,10 @@ def run_paper(stage: str, size: Scale, out: Path, workers: int | None, address: 
         except StoppedError as error:
             bar.stopped(str(error))
             sys.exit(128 + error.signal)
+
         for path in write_results(size, out):
             bar.written(path)
+
         if failure is not None:
             raise failure
 
@@ -63,19 +68,26 @@ def write_results(size: Scale, out: Path) -> list[Path]:
         ("figure5.csv", Coverage, outcome.coverage(size, results)),
         ("growth.csv", Growth, outcome.growth(size, results)),
         ("figure6-color.csv", Colours, outcome.predictions(size, results, "color", Colours)),
-        ("figure6-position.csv", Positions, outcome.predictions(size, results, "position", Positions)),
+        (
+            "figure6-position.csv",
+            Positions,
+            outcome.predictions(size, results, "position", Positions),
+        ),
         ("figure7.csv", Trial, outcome.trials(size, results)),
     ]
     written = []
+
     for name, kind, lines in tables:
         if lines:
             write_table(out / name, kind, lines)
             written.append(out / name)
+
     written += [coverage_png(rows, out / CURVES)] if rows else []
     grown = outcome.growth(size, results)
     names = [variant.name for variant in size.variants]
     written += [growth_png(grown, names, out / GROWTH)] if grown else []
     write_page(out / PAGE, paper_page(size, out, results, made_by()))
+
     return [*written, out / PAGE]
 
 
@@ -84,7 +96,11 @@ class _Bar:
 
     def __init__(self, console: Console, total: int) -> None:
         self._progress = Progress(
-            BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), words_of("task.description"), console=console
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            words_of("task.description"),
+            console=console,
         )
         self._task = self._progress.add_task("starting", total=total)
         self._under_way: list[str] = []
@@ -102,11 +118,15 @@ class _Bar:
             self._under_way.append(cell.name)
         elif cell.name in self._under_way:
             self._under_way.remove(cell.name)
+
         if state is CellState.FAILED:
             words = f"[red]failed:[/] {escape(cell.name)}: {escape(str(error))}"
             self._progress.console.print(words)
+
         done = state in (CellState.KEPT, CellState.FINISHED)
-        self._progress.update(self._task, advance=int(done), description=", ".join(self._under_way) or "done")
+        self._progress.update(
+            self._task, advance=int(done), description=", ".join(self._under_way) or "done"
+        )
 
     def stopped(self, words: str) -> None:
         """Say why it ends."""

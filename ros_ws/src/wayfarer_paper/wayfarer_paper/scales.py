@@ -1,4 +1,7 @@
-"""How large the paper's experiments are done: the paper's own sizes, or such as two cores finish while one waits."""
+"""How large the paper's experiments are done.
+
+The paper's own sizes, or such as two cores finish while one waits.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -73,8 +76,8 @@ FULL = Scale(
     toy=TOY_FULL,
     toy_world=pixel_world.FULL,
 )
-# 1,600 of the paper's 300,000 steps per dataset. Noise and cycles as launch/config/demo.yaml has them: the paper's
-# would leave every action of so few steps at random.
+# 1,600 of the paper's 300,000 steps per dataset. Noise and cycles as launch/config/demo.yaml has
+# them: the paper's would leave every action of so few steps at random.
 SMALL = Scale(
     name="small",
     variants=_COMPARED,
@@ -117,8 +120,8 @@ MEDIUM = Scale(
 )
 # A sixth of the paper's steps: what two cores collect in a night.
 LARGE = replace(MEDIUM, name="large", episodes=250)
-# The ablation without the robot in the image. An image that shows no robot tells little of time, so a goal counts as
-# reached wherever the image is as good as its own.
+# The ablation without the robot in the image. An image that shows no robot tells little of time, so
+# a goal counts as reached wherever the image is as good as its own.
 HIDDEN = replace(
     MEDIUM,
     name="hidden",
@@ -126,7 +129,10 @@ HIDDEN = replace(
         Variant(
             f"{variant.name}, robot hidden",
             variant.method,
-            {"sim_bridge": {"hide_robot": True}, "learner": {"reached": "image", "reached_distance": 0.2}},
+            {
+                "sim_bridge": {"hide_robot": True},
+                "learner": {"reached": "image", "reached_distance": 0.2},
+            },
         )
         for variant in _COMPARED
     ),
@@ -145,5 +151,7 @@ def scale(name: str, recipe: str, repetitions: int | None = None) -> Scale:
         raise ConfigError(f"scale {name!r} is not one of {', '.join(SCALES)}")
     if recipe not in RECIPES:
         raise ConfigError(f"recipe {recipe!r} is not one of {', '.join(RECIPES)}")
+
     found = replace(SCALES[name], recipe=recipe)
+
     return found if repetitions is None else replace(found, repetitions=repetitions)

@@ -1,6 +1,9 @@
-"""The toy experiment (docs/method.md, Figures 2 and 3): how many states five strategies visit, in one process.
+"""The toy experiment (docs/method.md, Figures 2 and 3).
 
-The world comes from outside (any DiscreteWorld); Algorithm 1 is `exploration.explore`, the learner double DQN.
+How many states five strategies visit, in one process.
+
+The world comes from outside (any DiscreteWorld); Algorithm 1 is `exploration.explore`, the learner
+double DQN.
 """
 
 import csv
@@ -102,14 +105,17 @@ class ToyConfig:
             "filters": tuple(plain["filters"]),
             "epsilon": LinearSchedule(**plain["epsilon"]),
         }
+
         return cls(**{**plain, **parts})
 
 
 # The paper's schedule and the authors' learning rates. What the paper leaves open: epsilon.
 FULL = ToyConfig(
-    Schedule(episodes=1500, episodes_per_cycle=10, steps=250, epochs=4), epsilon=LinearSchedule(1.0, 0.3, 187_500)
+    Schedule(episodes=1500, episodes_per_cycle=10, steps=250, epochs=4),
+    epsilon=LinearSchedule(1.0, 0.3, 187_500),
 )
-# 12,000 steps in a world of 36x36x12 states: smaller networks, and rates that make up for 31 times fewer updates.
+# 12,000 steps in a world of 36x36x12 states: smaller networks, and rates that make up for 31 times
+# fewer updates.
 SMALL = ToyConfig(
     Schedule(episodes=200, episodes_per_cycle=5, steps=60, epochs=4),
     filters=(16, 32, 32),
@@ -143,7 +149,10 @@ class Coverage:
         self.visits = np.zeros(shape, dtype=np.int64)
 
     def add(self, states: NDArray[np.int64]) -> tuple[int, int, int]:
-        """Count an episode's states (T + 1, D); return the numbers of total, episode's and new states."""
+        """Count an episode's states (T + 1, D).
+
+        Return the numbers of total, episode's and new states.
+        """
         visited = np.unique(states, axis=0)
         new = int((self.visits[tuple(visited.T)] == 0).sum())
         np.add.at(self.visits, tuple(states.T), 1)
@@ -153,7 +162,9 @@ class Coverage:
 class ToyRobot:
     """Acts epsilon-greedily in the world; its draws depend on seed and episode alone."""
 
-    def __init__(self, world: DiscreteWorld, config: ToyConfig, learner: DDQN | None, seed: int) -> None:
+    def __init__(
+        self, world: DiscreteWorld, config: ToyConfig, learner: DDQN | None, seed: int
+    ) -> None:
         self.world, self.config, self.learner, self.seed = world, config, learner, seed
         self.coverage = Coverage(world.state_shape)
         self.counts: list[tuple[int, int, int]] = []
@@ -167,29 +178,50 @@ class ToyRobot:
         states = np.empty((steps + 1, len(self.world.state_shape)), dtype=np.int64)
         frames[0], states[0] = self.world.reset(), self.world.state
         self._playing = False
+
         for t in range(steps):
             actions[t] = self._act(frames[t], goal, number * steps + t, rng)
             frames[t + 1], states[t + 1] = self.world.step(int(actions[t])), self.world.state
+
         self.counts.append(self.coverage.add(states))
         positions = np.zeros((steps + 1, 3), dtype=np.float32)
         valid = np.ones(steps + 1, dtype=bool)
+
         return Trajectory(number, frames, actions, positions, valid[:-1], valid, End.TRUNCATED)
 
-    def _act(self, frame: NDArray[np.uint8], goal: Goal | None, step: int, rng: np.random.Generator) -> int:
+    def _act(
+        self, frame: NDArray[np.uint8], goal: Goal | None, step: int, rng: np.random.Generator
+    ) -> int:
         at_random = step < self.config.random_episodes * self.config.schedule.steps
         if goal is not None and self.config.after_arrival == "play" and (frame == goal.image).all():
             self._playing = True
-        if self.learner is None or at_random or self._playing or rng.random() < self.config.epsilon(step):
+
+        if (
+            self.learner is None
+            or at_random
+            or self._playing
+            or rng.random() < self.config.epsilon(step)
+        ):
             return int(rng.integers(self.world.actions))
+
         there = GoalPixels(goal.image, goal.ee_position) if goal else None
-        observation = one_observation(frame, there, np.zeros(3), self.learner.config.encoder.channels)
+        observation = one_observation(
+            frame, there, np.zeros(3), self.learner.config.encoder.channels
+        )
+
         return int(self.learner.greedy(observation)[0])
 
 
-def run_strategy(strategy: str, seed: int, config: ToyConfig, world: DiscreteWorld, folder: Path) -> list[Row]:
-    """Run one strategy with one seed; leaves coverage.csv, visits.npy and rnd.safetensors in `folder`."""
+def run_strategy(
+    strategy: str, seed: int, config: ToyConfig, world: DiscreteWorld, folder: Path
+) -> list[Row]:
+    """Run one strategy with one seed.
+
+    Leaves coverage.csv, visits.npy and rnd.safetensors in `folder`.
+    """
     if strategy not in STRATEGIES:
         raise ConfigError(f"strategy {strategy!r}: choose from {', '.join(STRATEGIES)}")
+
     shutil.rmtree(folder, ignore_errors=True)
     store = Replay(FrameCache(folder / "frames"))
     rnd = _rnd(config, world, seed) if strategy != "random" else None
@@ -197,6 +229,7 @@ def run_strategy(strategy: str, seed: int, config: ToyConfig, world: DiscreteWor
     robot = ToyRobot(world, config, ddqn, seed)
     learner: ReplayLearner | NoLearner = NoLearner()
     novelty: ImageNovelty | NoNovelty = NoNovelty()
+
     if rnd and ddqn and strategy == "rnd":
         learner = ReplayLearner(ddqn, IntrinsicReward(rnd, config.gamma), config.batch, seed)
         novelty = FitOnly(rnd)
@@ -204,19 +237,25 @@ def run_strategy(strategy: str, seed: int, config: ToyConfig, world: DiscreteWor
         learner = ReplayLearner(ddqn, _labels(config), config.batch, seed)
         candidates = config.schedule.episodes_per_cycle * config.schedule.steps
         novelty = ImageNovelty(rnd, CHOICES[GOAL_CHOICES[strategy]], candidates, seed)
+
     explore(config.schedule, robot, store, learner, novelty)
     shutil.rmtree(folder / "frames")
     np.save(folder / "visits.npy", robot.coverage.visits)
+
     if rnd:
         checkpoint.write(folder / "rnd.safetensors", "novelty", rnd.state())
+
     rows = [Row(strategy, seed, episode, *counts) for episode, counts in enumerate(robot.counts)]
     write_table(folder / "coverage.csv", Row, rows)
+
     return rows
 
 
 def _labels(config: ToyConfig) -> FutureGoals:
     near = Nearness(config.near_goals, config.near_steps)
-    return FutureGoals(reached=ImageDistance(0.0), near=near, lookahead=config.lookahead, gamma=config.gamma)
+    return FutureGoals(
+        reached=ImageDistance(0.0), near=near, lookahead=config.lookahead, gamma=config.gamma
+    )
 
 
 def _ddqn(config: ToyConfig, world: DiscreteWorld, images: int, seed: int) -> DDQN:
@@ -230,15 +269,22 @@ def _ddqn(config: ToyConfig, world: DiscreteWorld, images: int, seed: int) -> DD
         precision=fast_precision(),
         layer_norm=config.layer_norm,
     )
+
     return DDQN(
         DDQNConfig(
-            encoder, world.actions, learning_rate=config.learning_rate, gamma=config.gamma, tau=config.tau, seed=seed
+            encoder,
+            world.actions,
+            learning_rate=config.learning_rate,
+            gamma=config.gamma,
+            tau=config.tau,
+            seed=seed,
         )
     )
 
 
 def _rnd(config: ToyConfig, world: DiscreteWorld, seed: int) -> RND:
     channels, height, width = world.frame_shape
+
     return RND(
         RNDConfig(
             channels,
@@ -266,6 +312,10 @@ def read_rows(path: Path) -> list[Row]:
     try:
         with path.open(newline="") as file:
             lines = list(csv.DictReader(file))
-        return [Row(line.pop("strategy"), **{name: int(value) for name, value in line.items()}) for line in lines]
+
+        return [
+            Row(line.pop("strategy"), **{name: int(value) for name, value in line.items()})
+            for line in lines
+        ]
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise DataError(f"{path} is not a coverage.csv ({error!r})") from error

@@ -1,4 +1,6 @@
-"""Figures 2 and 3 of the paper from what the toy experiment has left on disk, as <svg> elements and as PNG files."""
+"""Figures 2 and 3 of the paper from what the toy experiment has left on disk, as <svg> elements and
+as PNG files.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,13 +22,20 @@ _CHUNK = 2000  # states rendered and judged together
 def curves(rows: Sequence[Row], strategy: str, value: Callable[[Row], int]) -> Numbers:
     """Return one value by seed and episode (seeds, episodes), as far as all seeds have come."""
     seeds = sorted({row.seed for row in rows if row.strategy == strategy})
-    runs = [[value(row) for row in rows if (row.strategy, row.seed) == (strategy, seed)] for seed in seeds]
+    runs = [
+        [value(row) for row in rows if (row.strategy, row.seed) == (strategy, seed)]
+        for seed in seeds
+    ]
     length = min(map(len, runs), default=0)
+
     return np.array([run[:length] for run in runs], dtype=np.float64).reshape(len(runs), length)
 
 
 def coverage(rows: Sequence[Row], name: str) -> str:
-    """Figure 3: all states so far, states of each episode, new states of each episode; mean and range over seeds."""
+    """Figure 3: all states so far, states of each episode, new states of each episode.
+
+    Mean and range over seeds.
+    """
     with _coverage(rows) as drawing:
         return drawing.svg(name)
 
@@ -35,7 +44,10 @@ def coverage_png(rows: Sequence[Row], out: Path) -> Path:
     """Write the same with a legend; return `out`. Raises DataError where it cannot be written."""
     with _coverage(rows) as drawing:
         lines, strategies = drawing.panels[0].get_legend_handles_labels()
-        drawing.figure.legend(lines, strategies, loc="outside lower center", ncols=len(STRATEGIES), frameon=False)
+        drawing.figure.legend(
+            lines, strategies, loc="outside lower center", ncols=len(STRATEGIES), frameon=False
+        )
+
         return drawing.png(out)
 
 
@@ -51,27 +63,40 @@ def _coverage(rows: Sequence[Row]) -> Iterator[Drawing]:
             for strategy in STRATEGIES:
                 _draw_curve(axis, strategy, curves(rows, strategy, value), smoothing)
             axis.set(title=title, xlabel="episode", ylim=(0, None))
+
         yield drawing
 
 
 def _draw_curve(axis: Axes, strategy: str, values: Numbers, smoothing: int) -> None:
     if values.size == 0:
         return
+
     width = min(smoothing, values.shape[1])
-    smooth = np.stack([np.convolve(run, np.ones(width) / width, mode="valid") for run in values])  # (seeds, episodes)
+
+    # (seeds, episodes)
+    smooth = np.stack([np.convolve(run, np.ones(width) / width, mode="valid") for run in values])
     episodes, colour = np.arange(width, values.shape[1] + 1), method_colour(strategy)
     axis.plot(episodes, smooth.mean(axis=0), color=colour, lw=1.6, label=strategy)
-    axis.fill_between(episodes, smooth.min(axis=0), smooth.max(axis=0), color=colour, alpha=0.18, lw=0)
+    axis.fill_between(
+        episodes, smooth.min(axis=0), smooth.max(axis=0), color=colour, alpha=0.18, lw=0
+    )
 
 
-def novelty_map(visits: NDArray[np.int64], rnd: RND, world: DiscreteWorld, name: str, png: Path) -> str:
-    """Figure 2: where the object was, and how novel its image is at the end (mean over the angles visited there).
+def novelty_map(
+    visits: NDArray[np.int64], rnd: RND, world: DiscreteWorld, name: str, png: Path
+) -> str:
+    """Figure 2: where the object was, and how novel its image is at the end (mean over the angles
+    visited there).
 
     `png` is written too. Raises DataError where it cannot be.
     """
     states = np.argwhere(visits > 0)  # (states, 3) x, y, angle
     chunks = np.array_split(states, 1 + len(states) // _CHUNK)
-    novelty = np.concatenate([rnd.novelty(np.stack([world.render(s) for s in chunk])) for chunk in chunks])  # (states,)
+
+    # (states,)
+    novelty = np.concatenate(
+        [rnd.novelty(np.stack([world.render(s) for s in chunk])) for chunk in chunks]
+    )
     sums, counts = np.zeros(visits.shape[:2]), np.zeros(visits.shape[:2])
     np.add.at(sums, (states[:, 0], states[:, 1]), novelty)
     np.add.at(counts, (states[:, 0], states[:, 1]), 1)
@@ -81,11 +106,15 @@ def novelty_map(visits: NDArray[np.int64], rnd: RND, world: DiscreteWorld, name:
         (np.log10(np.where(total > 0, total, np.nan)), "visits (log10)"),
         (mean, "RND novelty of visited states"),
     )
+
     with figure(1, 2, 6.4, 2.6) as drawing:
         for axis, (values, title) in zip(drawing.panels, pictures, strict=True):
-            drawn = axis.imshow(values.T, origin="upper", interpolation="nearest")  # x to the right, y down, as seen
+            # x to the right, y down, as seen
+            drawn = axis.imshow(values.T, origin="upper", interpolation="nearest")
             axis.set(title=title, xlabel="x", ylabel="y")
             axis.grid(False)
             drawing.figure.colorbar(drawn, ax=axis)
+
         drawing.png(png)
+
         return drawing.svg(name)

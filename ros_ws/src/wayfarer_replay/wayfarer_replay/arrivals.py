@@ -11,20 +11,34 @@ class Arrivals:
     """Stamps in nanoseconds; steps are numbered from 0."""
 
     images: set[int] = field(default_factory=set)
-    actions: dict[int, int] = field(default_factory=dict)  # step -> stamp of the observation it answers
+    # step -> stamp of the observation it answers
+    actions: dict[int, int] = field(default_factory=dict)
     executed: set[int] = field(default_factory=set)
     poses: set[int] = field(default_factory=set)  # of the end effector
-    beside: dict[str, int] = field(default_factory=dict)  # topic of other states -> the newest stamp of it
+    # topic of other states -> the newest stamp of it
+    beside: dict[str, int] = field(default_factory=dict)
 
     def lost(self, steps: int, final_stamp: int) -> int:
-        """Count the steps of which the action, its executed record, or image or pose at either end is missing."""
-        stamps = np.array([*(self.actions.get(k, 0) for k in range(steps)), final_stamp], dtype=np.int64)
-        posed = latest_pose(np.array(sorted(self.poses), dtype=np.int64), stamps) >= 0  # (steps + 1,)
-        here = [stamp in self.images and has_pose for stamp, has_pose in zip(stamps.tolist(), posed, strict=True)]
+        """Count the steps of which the action, its executed record, or image or pose at either end
+        is missing.
+        """
+        stamps = np.array(
+            [*(self.actions.get(k, 0) for k in range(steps)), final_stamp], dtype=np.int64
+        )
+
+        # (steps + 1,)
+        posed = latest_pose(np.array(sorted(self.poses), dtype=np.int64), stamps) >= 0
+        here = [
+            stamp in self.images and has_pose
+            for stamp, has_pose in zip(stamps.tolist(), posed, strict=True)
+        ]
+
         return sum(k not in self.executed or not here[k] or not here[k + 1] for k in range(steps))
 
     def behind(self, final_stamp: int) -> bool:
-        """Say whether another state that is published in this episode has not been told of its end yet."""
+        """Say whether another state that is published in this episode has not been told of its end
+        yet.
+        """
         return any(stamp < final_stamp for stamp in self.beside.values())
 
     def after_last_action(self) -> int:

@@ -1,6 +1,9 @@
-"""Records each episode as one MCAP file of a rosbag2 directory: the replay buffer, safe to read once closed.
+"""Records each episode as one MCAP file of a rosbag2 directory.
 
-Messages are written as they came over the wire; only the small ones are looked into, to know when all are there.
+The replay buffer, safe to read once closed.
+
+Messages are written as they came over the wire; only the small ones are looked into, to know when
+all are there.
 """
 
 import time
@@ -34,7 +37,12 @@ from wayfarer_replay.arrivals import Arrivals
 from wayfarer_replay.params import Params
 
 _TICK = 0.02  # s
-_REQUIRED = (contract.OBSERVATION_IMAGE, contract.POLICY_ACTION, contract.EXECUTED, contract.CURRENT_POSE)
+_REQUIRED = (
+    contract.OBSERVATION_IMAGE,
+    contract.POLICY_ACTION,
+    contract.EXECUTED,
+    contract.CURRENT_POSE,
+)
 _WHERE_PRESENT = (
     contract.JOINT_STATES,
     contract.ROBOT_STATE,
@@ -47,7 +55,8 @@ _WHERE_PRESENT = (
     contract.CAMERA_INFO,
     contract.TF,
 )
-_STANDING = (contract.TF_STATIC, contract.MARKERS)  # said once: each episode's file begins with what holds
+# said once: each episode's file begins with what holds
+_STANDING = (contract.TF_STATIC, contract.MARKERS)
 
 
 @dataclass
@@ -57,30 +66,49 @@ class OpenEpisode:
     writer: EpisodeWriter
     begin: Episode
     arrivals: Arrivals
-    ending: tuple[EndEpisode.Request, float, Future] | None = None  # type: ignore[type-arg]  # request, deadline
+    # request, deadline
+    ending: tuple[EndEpisode.Request, float, Future] | None = None  # type: ignore[type-arg]
 
 
 class Recorder(ContractNode):
-    """Offers replay/begin_episode and replay/end_episode; announces closed files on replay/episode."""
+    """Offers replay/begin_episode and replay/end_episode.
+
+    Announces closed files on replay/episode.
+    """
 
     def __init__(self) -> None:
         super().__init__("replay")
         self._params = declare(self, Params)
         if not self._params.run:
-            raise ConfigError("node replay: parameter run is empty: name the directory to record into")
+            raise ConfigError(
+                "node replay: parameter run is empty: name the directory to record into"
+            )
+
         self._run = RunWriter(Path(self._params.run).resolve())
-        self._types = types_of_packages(Path(get_package_share_directory(p)) for p in ("wayfarer_msgs", "franka_msgs"))
+        self._types = types_of_packages(
+            Path(get_package_share_directory(p)) for p in ("wayfarer_msgs", "franka_msgs")
+        )
         self._recording: OpenEpisode | None = None
-        self._standing: dict[str, deque[bytes]] = {}  # topic -> what was said last, as many as its history keeps
-        self._shift: int | None = None  # ns between the ROS clock and the bag's; known once an episode begins
+
+        # topic -> what was said last, as many as its history keeps
+        self._standing: dict[str, deque[bytes]] = {}
+
+        # ns between the ROS clock and the bag's; known once an episode begins
+        self._shift: int | None = None
         self._described = False
         self._closed = self.publish_to(contract.REPLAY_EPISODE)
         recorded = [*_REQUIRED, *_WHERE_PRESENT, *_STANDING]
+
         if self._params.camera_images:
             recorded.append(contract.CAMERA_IMAGE)
+
         for topic in recorded:
             self._record(topic, required=topic in _REQUIRED)
-        self._channels = [channel_of(t.plain, self._name_in_bag(t.name)) for t in [*recorded, contract.REPLAY_EPISODE]]
+
+        self._channels = [
+            channel_of(t.plain, self._name_in_bag(t.name))
+            for t in [*recorded, contract.REPLAY_EPISODE]
+        ]
         self.create_service(BeginEpisode, names.BEGIN_EPISODE, self._on_begin)
         self.create_service(EndEpisode, names.END_EPISODE, self._on_end)
         self.create_timer(_TICK, self._finish_if_due, clock=self.steady)
@@ -92,7 +120,10 @@ class Recorder(ContractNode):
         self._run.release()
 
     def _name_in_bag(self, name: str) -> str:
-        """Return the contract's name whatever it is remapped to: a bag reads the same whoever moves the arm."""
+        """Return the contract's name whatever it is remapped to.
+
+        A bag reads the same whoever moves the arm.
+        """
         return self.resolve_topic_name(name, only_expand=True)
 
     def _record(self, topic: Topic, required: bool) -> None:
@@ -107,20 +138,24 @@ class Recorder(ContractNode):
         }
         note = notes.get(topic.name)
         said: deque[bytes] = deque(maxlen=topic.plain.quality.depth)
+
         if topic in _STANDING:
             self._standing[resolved] = said
 
         def write(raw: bytes) -> None:
             if topic in _STANDING:
                 said.append(raw)
+
             recording = self._recording
             if recording is None:
                 return
+
             try:
                 self._write(recording, resolved, raw)
             except DataError:
                 self._recording = None  # the file stays as it is; what it holds can be recovered
                 raise
+
             self.counts["messages"] += 1
             if note is not None:
                 note(raw, recording.arrivals)
@@ -148,52 +183,76 @@ class Recorder(ContractNode):
     def _note_beside(name: str, raw: bytes, arrivals: Arrivals) -> None:
         arrivals.beside[name] = max(header_stamp(raw), arrivals.beside.get(name, 0))
 
-    def _on_begin(self, request: BeginEpisode.Request, response: BeginEpisode.Response) -> BeginEpisode.Response:
+    def _on_begin(
+        self, request: BeginEpisode.Request, response: BeginEpisode.Response
+    ) -> BeginEpisode.Response:
         if self._recording is not None:
-            response.message = f"episode {self._recording.begin.episode} is still open: end it first"
+            response.message = (
+                f"episode {self._recording.begin.episode} is still open: end it first"
+            )
             return response
+
         try:
             if not self._described:
-                self._run.describe(describe(self._run.description(), yaml.safe_load(request.configuration)))
+                self._run.describe(
+                    describe(self._run.description(), yaml.safe_load(request.configuration))
+                )
                 self._described = True
+
             begin = request.begin
             begin.event, begin.run = Episode.BEGIN, str(self._run.path)
             begin.episode = self._run.next_number()
             path = self._run.episode_path(begin.episode)
             begin.file = path.name
-            recording = OpenEpisode(EpisodeWriter(path, self._channels, self._types), begin, Arrivals())
+            recording = OpenEpisode(
+                EpisodeWriter(path, self._channels, self._types), begin, Arrivals()
+            )
             self._write_record(recording, begin)
+
             for topic, said in self._standing.items():
                 for raw in said:
                     self._write(recording, topic, raw)
+
             self._recording = recording
         except WayfarerError as error:
             response.message = str(error)
             return response
+
         response.success, response.episode, response.file = True, begin.episode, begin.file
+
         return response
 
-    async def _on_end(self, request: EndEpisode.Request, response: EndEpisode.Response) -> EndEpisode.Response:
+    async def _on_end(
+        self, request: EndEpisode.Request, response: EndEpisode.Response
+    ) -> EndEpisode.Response:
         if self._recording is None or self._recording.ending is not None:
             response.message = "no episode is open, or its end was asked for already"
             return response
+
         done: Future = Future()  # type: ignore[type-arg]
         self._recording.ending = (request, time.monotonic() + self._params.complete_timeout, done)
         self._finish_if_due()
         response.episode = await done
         response.success = True
+
         return response
 
     def _finish_if_due(self) -> None:
-        """Close the episode whose end was asked for, when everything has arrived or its time is up."""
+        """Close the episode whose end was asked for, when everything has arrived or its time is
+        up.
+        """
         if self._recording is None or self._recording.ending is None:
             return
+
         request, deadline, done = self._recording.ending
         final = to_nanoseconds(request.final_stamp)
         arrivals = self._recording.arrivals
-        incomplete = request.end != Episode.ABORTED and (arrivals.lost(request.steps, final) or arrivals.behind(final))
+        incomplete = request.end != Episode.ABORTED and (
+            arrivals.lost(request.steps, final) or arrivals.behind(final)
+        )
         if incomplete and time.monotonic() < deadline:
             return
+
         try:
             done.set_result(self._finish(request))
         except DataError as error:
@@ -202,7 +261,12 @@ class Recorder(ContractNode):
     def _finish(self, request: EndEpisode.Request) -> Episode:
         recording, self._recording = self._take(), None
         arrivals, end = recording.arrivals, recording.begin
-        end.event, end.end, end.reason, end.fault = Episode.END, request.end, request.reason, request.fault
+        end.event, end.end, end.reason, end.fault = (
+            Episode.END,
+            request.end,
+            request.reason,
+            request.fault,
+        )
         end.steps = max(request.steps, len(arrivals.actions))
         final = to_nanoseconds(request.final_stamp) or arrivals.after_last_action()
         end.final_stamp = to_stamp(final)
@@ -213,6 +277,7 @@ class Recorder(ContractNode):
         self.counts["episodes"] += 1
         self.counts["lost steps"] += end.lost_steps
         self._closed.publish(end)
+
         return end
 
     def _take(self) -> OpenEpisode:

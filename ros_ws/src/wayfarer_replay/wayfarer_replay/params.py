@@ -9,6 +9,10 @@ from wayfarer_core.parameter import param
 class Params:
     """Parameters of the replay node."""
 
-    run: str = param("", "directory of the run; created where missing, continued where it holds one")
+    run: str = param(
+        "", "directory of the run; created where missing, continued where it holds one"
+    )
     complete_timeout: float = param(2.0, "wait for the last messages of an episode [s]", 0.1, 60.0)
-    camera_images: bool = param(False, "also record camera/image_raw at the camera's own rate and size")
+    camera_images: bool = param(
+        False, "also record camera/image_raw at the camera's own rate and size"
+    )

@@ -1,9 +1,11 @@
-"""What the arm's driver and CRISP's controllers must offer, as recorded from their sources, and what is missing. Pure.
+"""What the arm's driver and CRISP's controllers must offer, as recorded from their sources, and
+what is missing. Pure.
 
-CRISP's crisp_controllers: pose_broadcaster and cartesian_impedance_controller. The driver of an FR3 is franka_ros2 3.4
-(Jazzy): joint_state_broadcaster, franka_robot_state_broadcaster and action_server. That of a Panda is multipanda_ros2
-(humble, 2024-12-17): the same broadcasters, another type of state, and a service in the place of the action.
-launch/robot_pc.launch.xml maps the names of the contract onto these.
+CRISP's crisp_controllers: pose_broadcaster and cartesian_impedance_controller. The driver of an FR3
+is franka_ros2 3.4 (Jazzy): joint_state_broadcaster, franka_robot_state_broadcaster and
+action_server. That of a Panda is multipanda_ros2 (humble, 2024-12-17): the same broadcasters,
+another type of state, and a service in the place of the action. launch/robot_pc.launch.xml maps the
+names of the contract onto these.
 """
 
 from collections.abc import Collection
@@ -24,12 +26,19 @@ class Required:
 
 
 STATE = "/franka_robot_state_broadcaster/robot_state"
-RECOVERY = "/panda_error_recovery_service_server/error_recovery"  # of multipanda_ros2's arm_id panda
+# of multipanda_ros2's arm_id panda
+RECOVERY = "/panda_error_recovery_service_server/error_recovery"
 
 _CRISP = (
-    Required("publisher", POSE, "geometry_msgs/msg/PoseStamped", "pose_broadcaster", "robot/current_pose"),
     Required(
-        "subscription", TARGET, "geometry_msgs/msg/PoseStamped", "cartesian_impedance_controller", "robot/target_pose"
+        "publisher", POSE, "geometry_msgs/msg/PoseStamped", "pose_broadcaster", "robot/current_pose"
+    ),
+    Required(
+        "subscription",
+        TARGET,
+        "geometry_msgs/msg/PoseStamped",
+        "cartesian_impedance_controller",
+        "robot/target_pose",
     ),
 )
 REQUIRED = {
@@ -43,7 +52,11 @@ REQUIRED = {
             "robot/robot_state",
         ),
         Required(
-            "publisher", "/joint_states", "sensor_msgs/msg/JointState", "joint_state_broadcaster", "robot/joint_states"
+            "publisher",
+            "/joint_states",
+            "sensor_msgs/msg/JointState",
+            "joint_state_broadcaster",
+            "robot/joint_states",
         ),
         Required(
             "action",
@@ -56,7 +69,11 @@ REQUIRED = {
     "multipanda_ros2": (
         *_CRISP,
         Required(
-            "publisher", STATE, "franka_msgs/msg/FrankaState", "franka_robot_state_broadcaster", "robot/robot_state"
+            "publisher",
+            STATE,
+            "franka_msgs/msg/FrankaState",
+            "franka_robot_state_broadcaster",
+            "robot/robot_state",
         ),
         Required(
             "publisher",
@@ -92,23 +109,32 @@ def missing(driver: str, seen: Collection[Endpoint], commanders: int) -> list[st
     Args:
         driver: the arm's, a key of REQUIRED.
         seen: what the ROS graph shows under the required names.
-        commanders: publishers of the target; CRISP's controller ignores it while there is more than one.
-
+        commanders: publishers of the target; CRISP's controller ignores it while there is more than
+            one.
     """
-    wrong = [complaint for required in REQUIRED[driver] if (complaint := _complaint(required, seen))]
+    wrong = [
+        complaint for required in REQUIRED[driver] if (complaint := _complaint(required, seen))
+    ]
     if commanders > 1:
         wrong.append(f"{TARGET} has {commanders} publishers, must have control alone")
+
     return wrong
 
 
 def _complaint(required: Required, seen: Collection[Endpoint]) -> str:
-    there = [endpoint for endpoint in seen if (endpoint.role, endpoint.name) == (required.role, required.name)]
+    there = [
+        endpoint
+        for endpoint in seen
+        if (endpoint.role, endpoint.name) == (required.role, required.name)
+    ]
     what = f"{required.role} of {required.name} ({required.owner} should be it)"
     if not there:
         return f"no {what}"
+
     typed = [endpoint for endpoint in there if endpoint.type == required.type]
     if not typed:
         return f"{what} has type {there[0].type}, must be {required.type}"
     if required.role == "publisher" and not any(endpoint.reliable for endpoint in typed):
         return f"{what} is best effort, must be reliable"
+
     return ""

@@ -49,7 +49,9 @@ class Judge:
         here = self._place(now)
         if here is None:
             return [*verdicts, Verdict(stamp, Refusal("nobody tells where the arm is", _NO_POSE))]
+
         self._open = _Judged(stamp, position, float(np.linalg.norm(position - here)), now + AFTER)
+
         return verdicts
 
     def due(self, now: float) -> list[Verdict]:
@@ -60,16 +62,20 @@ class Judge:
         judged, self._open = self._open, None
         if judged is None:
             return []
+
         here = self._place(now)
         if here is None:
             return [
                 Verdict(judged.stamp, Refusal("nobody tells any more where the arm is", _NO_POSE))
             ]
+
         left = float(np.linalg.norm(judged.position - here))
         if left <= max(AT_IT, (1.0 - NEARER) * judged.distance):
             return [Verdict(judged.stamp, TAKEN)]
+
         now_mm, then_mm = 1e3 * left, 1e3 * judged.distance
         text = f"the arm does not follow: {now_mm:.0f} mm from its target, {then_mm:.0f} mm before"
+
         return [Verdict(judged.stamp, Refusal(text))]
 
     def _place(self, now: float) -> Vector | None:

@@ -1,8 +1,10 @@
-"""Stands in the bridge's place where ros2_control and CRISP's controller move the arm: no message passes through it.
+"""Stands in the bridge's place where ros2_control and CRISP's controller move the arm.
 
-It names what of theirs is missing, answers robot/reset, and acknowledges the targets that the arm is seen to follow. It
-does not move the arm: a reset says from when on observations count; the way home is the collector's `scene_reset:
-home`, through the safety gate like all motion.
+No message passes through it.
+
+It names what of theirs is missing, answers robot/reset, and acknowledges the targets that the arm
+is seen to follow. It does not move the arm: a reset says from when on observations count; the way
+home is the collector's `scene_reset: home`, through the safety gate like all motion.
 """
 
 import time
@@ -26,7 +28,10 @@ _TICK = 0.02  # s, how often a verdict may come due
 
 
 class Ros2Control(ContractNode):
-    """Offers robot/reset, and acknowledges targets; is ready once everything of the driver's and CRISP's is there."""
+    """Offers robot/reset, and acknowledges targets.
+
+    Is ready once everything of the driver's and CRISP's is there.
+    """
 
     def __init__(self) -> None:
         super().__init__("franka_bridge")
@@ -36,11 +41,15 @@ class Ros2Control(ContractNode):
         self.create_subscription(PoseStamped, POSE, self._on_pose, qos.STATE)
         self.create_subscription(PoseStamped, TARGET, self._on_target, qos.STEP)
         self.create_service(Reset, names.RESET, self._on_reset)
-        self.create_timer(_TICK, lambda: self._say(self._judge.due(time.monotonic())), clock=self.steady)
+        self.create_timer(
+            _TICK, lambda: self._say(self._judge.due(time.monotonic())), clock=self.steady
+        )
 
     def missing_peers(self) -> list[str]:
         """Return what is not there, in words."""
-        return super().missing_peers() + missing(self._driver, self._seen(), self.count_publishers(TARGET))
+        return super().missing_peers() + missing(
+            self._driver, self._seen(), self.count_publishers(TARGET)
+        )
 
     def _on_pose(self, message: PoseStamped) -> None:
         if message.header.frame_id in names.BASE_FRAMES:
@@ -48,7 +57,12 @@ class Ros2Control(ContractNode):
 
     def _on_target(self, message: PoseStamped) -> None:
         stamp, position = to_nanoseconds(message.header.stamp), position_of(message.pose)
-        wrong = refusal(self.count_publishers(TARGET), message.header.frame_id, position, quaternion_of(message.pose))
+        wrong = refusal(
+            self.count_publishers(TARGET),
+            message.header.frame_id,
+            position,
+            quaternion_of(message.pose),
+        )
         if wrong:
             self._say([Verdict(stamp, wrong)])
         else:
@@ -60,6 +74,7 @@ class Ros2Control(ContractNode):
             answer.header.stamp = to_stamp(verdict.stamp)
             if verdict.refusal:
                 answer.reasons = int(verdict.refusal.reasons)
+
             self._acknowledgement.publish(answer)
             self.counts["refused targets" if verdict.refusal else "targets"] += 1
 
@@ -77,9 +92,14 @@ class Ros2Control(ContractNode):
                 for kind in services.get(f"{required.name}/_action/send_goal", []):
                     seen.append(Endpoint("action", required.name, kind.removesuffix("_SendGoal")))
                 continue
+
             if required.role == "service":
-                seen += [Endpoint("service", required.name, kind) for kind in services.get(required.name, [])]
+                seen += [
+                    Endpoint("service", required.name, kind)
+                    for kind in services.get(required.name, [])
+                ]
                 continue
+
             look = (
                 self.get_publishers_info_by_topic
                 if required.role == "publisher"
@@ -90,6 +110,7 @@ class Ros2Control(ContractNode):
                     continue  # that is us, who only listen
                 reliable = info.qos_profile.reliability == ReliabilityPolicy.RELIABLE
                 seen.append(Endpoint(required.role, required.name, info.topic_type, reliable))
+
         return seen
 
 

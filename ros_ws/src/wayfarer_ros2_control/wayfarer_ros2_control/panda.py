@@ -1,4 +1,6 @@
-"""The two names of the contract that multipanda_ros2 has in another shape: the arm's state, and its recovery.
+"""The two names of the contract that multipanda_ros2 has in another shape.
+
+The arm's state, and its recovery.
 
 Everything else passes between control and CRISP's controller without us.
 """
@@ -50,13 +52,16 @@ class PandaNames(ContractNode):
         self.counts["states"] += 1
 
     async def _on_recovery(self, handle: ServerGoalHandle) -> ErrorRecovery.Result:  # type: ignore[type-arg]
-        """Recover; the goal is aborted where the driver did not answer, and succeeds where it did, in vain or not."""
+        """Recover; the goal is aborted where the driver did not answer, and succeeds where it did,
+        in vain or not.
+        """
         try:
             await self.in_thread(self._recover)
             handle.succeed()
         except DeviceError as error:
             self.get_logger().error(f"recovery: {error}")
             handle.abort()
+
         return ErrorRecovery.Result()
 
     def _recover(self) -> None:
@@ -64,13 +69,16 @@ class PandaNames(ContractNode):
         seconds = self._params.recovery_timeout
         if not self._recovery.wait_for_service(seconds):
             raise DeviceError(f"no service {RECOVERY} within {seconds:g} s")
+
         answered, answer = threading.Event(), self._recovery.call_async(RecoveryService.Request())
         answer.add_done_callback(lambda _: answered.set())
         if not answered.wait(seconds):
             raise DeviceError(f"{RECOVERY} did not answer within {seconds:g} s")
+
         said = answer.result()
         if said is not None and not said.success:
             self.get_logger().warning(f"recovery, in vain: {said.error}")
+
         self.counts["recoveries"] += 1
 
 

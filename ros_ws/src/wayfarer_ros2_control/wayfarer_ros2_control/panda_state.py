@@ -25,15 +25,20 @@ def fill(message: Any, state: Any, joint_names: list[str]) -> None:
     elbow.position, elbow.desired_position = state.elbow, state.elbow_d
     elbow.commanded_position = state.elbow_c
     elbow.commanded_velocity, elbow.commanded_acceleration = state.delbow_c, state.ddelbow_c
+
     for name in ("k_f_ext_hat_k", "o_f_ext_hat_k"):
         _pair(getattr(message, name), header, "wrench", "force", "torque", getattr(state, name))
+
     for name in ("o_dp_ee_d", "o_dp_ee_c"):
         _pair(getattr(message, name), header, "twist", "linear", "angular", getattr(state, name))
+
     _pair(message.o_ddp_ee_c, header, "accel", "linear", "angular", state.o_ddp_ee_c)
     for name, part in _INERTIAS.items():
         _inertia(getattr(message, name), header, state, part)
+
     for name in _POSES:
         _pose(getattr(message, name), header, getattr(state, name))
+
     message.time, message.robot_mode = state.time, state.robot_mode
     message.control_command_success_rate = state.control_command_success_rate
     _errors(message.current_errors, state.current_errors)
@@ -41,7 +46,10 @@ def fill(message: Any, state: Any, joint_names: list[str]) -> None:
 
 
 def _errors(errors: Any, of_the_panda: Any) -> None:
-    """Copy the flags that both have; the five others come with mode REFLEX, which is told anyway."""
+    """Copy the flags that both have.
+
+    The five others come with mode REFLEX, which is told anyway.
+    """
     for name in errors.get_fields_and_field_types():
         setattr(errors, name, bool(getattr(of_the_panda, name)))
 
@@ -56,7 +64,11 @@ def _collisions(message: Any, state: Any) -> None:
         six = getattr(state, f"cartesian_{kind}")
         _xyz(getattr(message, f"is_cartesian_linear_{kind}"), six[:3])
         _xyz(getattr(message, f"is_cartesian_angular_{kind}"), six[3:])
-    message.is_joint_contact, message.is_joint_collision = state.joint_contact, state.joint_collision
+
+    message.is_joint_contact, message.is_joint_collision = (
+        state.joint_contact,
+        state.joint_collision,
+    )
 
 
 def _pair(message: Any, header: Any, part: str, first: str, second: str, six: Any) -> None:
@@ -80,6 +92,7 @@ def _pose(message: Any, header: Any, sixteen: Any) -> None:
     _xyz(message.pose.position, T[:3, 3])
     if abs(np.linalg.det(T[:3, :3]) - 1.0) > 0.01:
         return  # a simulated arm of theirs fills not every pose: no turn is told
+
     q = message.pose.orientation
     q.x, q.y, q.z, q.w = (float(v) for v in Rotation.from_matrix(T[:3, :3]).as_quat(canonical=True))
 

@@ -11,4 +11,6 @@ from wayfarer_ros2_control.interfaces import REQUIRED
 class Params:
     """Parameters of the node. What it looks for is recorded in interfaces.py."""
 
-    driver: str = param("franka_ros2", "who drives the arm below CRISP's controller", choices=tuple(REQUIRED))
+    driver: str = param(
+        "franka_ros2", "who drives the arm below CRISP's controller", choices=tuple(REQUIRED)
+    )

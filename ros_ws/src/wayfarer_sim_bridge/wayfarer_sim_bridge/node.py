@@ -1,9 +1,8 @@
 """The simulated Panda behind the robot contract.
 
-Lock-step: the world stands still until a target answers its last observation, then moves on by one control period
-and publishes /clock. Otherwise it runs against the wall clock, as hardware does.
+Lock-step: the world stands still until a target answers its last observation, then moves on by one
+control period and publishes /clock. Otherwise it runs against the wall clock, as hardware does.
 """
-
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
@@ -23,10 +22,13 @@ from wayfarer_sim.cube_world import CubeWorld, CubeWorldConfig
 from wayfarer_sim_bridge.params import Params
 from wayfarer_sim_bridge.sensors import Sensors, Vector
 
-_SIGN_OF_LIFE = 0.2  # s of the wall clock between two robot states, also while the simulated time stands still
+# s of the wall clock between two robot states, also while the simulated time stands still
+_SIGN_OF_LIFE = 0.2
 _DOWN = np.array([1.0, 0.0, 0.0, 0.0])  # how the simulated hand is held, quaternion xyzw
-_TILT = 0.8  # rad by which a target may be turned away from that: as far as the stretched arm tilts, and more
-_HOMING = 5.0  # s of simulated time that a reset takes; longer than any watchdog, so that no old hold meets it
+# rad by which a target may be turned away from that: as far as the stretched arm tilts, and more
+_TILT = 0.8
+# s of simulated time that a reset takes; longer than any watchdog, so that no old hold meets it
+_HOMING = 5.0
 
 
 class SimBridge(ContractNode):
@@ -37,7 +39,9 @@ class SimBridge(ContractNode):
         p = declare(self, Params)
         self._params = p
         self._world = CubeWorld(
-            CubeWorldConfig(p.timestep, p.hide_robot, p.cube_xy_noise, load_optional(p.camera_calibration))
+            CubeWorldConfig(
+                p.timestep, p.hide_robot, p.cube_xy_noise, load_optional(p.camera_calibration)
+            )
         )
         self._world.reset(0)
         self._goal = self._world.home_ee_position  # (3,) base frame
@@ -48,7 +52,12 @@ class SimBridge(ContractNode):
         self.subscribe_to(contract.TARGET_POSE, self._on_target)
         self.subscribe_to(contract.CONTROL_FAULT, self._on_control_fault, required=False)
         self.create_service(Reset, names.RESET, self._on_reset)
-        self.create_timer(_SIGN_OF_LIFE, lambda: self._sensors.publish_robot_state(self._stamp()), clock=self.steady)
+        self.create_timer(
+            _SIGN_OF_LIFE,
+            lambda: self._sensors.publish_robot_state(self._stamp()),
+            clock=self.steady,
+        )
+
         if p.lockstep:
             self.claim_topic("/clock")
             self._clock_publisher = self.create_publisher(Clock, "/clock", 10)
@@ -68,14 +77,17 @@ class SimBridge(ContractNode):
         position = position_of(message.pose)
         refused = self._refusal(message, position)
         answer = Acknowledgement(header=message.header, taken=not refused)
+
         if refused:
             answer.reasons, answer.text = int(refused.reasons), refused.text
+
         self._acknowledgement.publish(answer)  # first: the world takes its time
         self._problem = refused.text
         if refused:
             self.counts["refused targets"] += 1
             self.get_logger().error(self._problem, throttle_duration_sec=1.0)
             return
+
         self._goal = position
         self.counts["targets"] += 1
         if self._params.lockstep and to_nanoseconds(message.header.stamp) == self._now:
@@ -88,8 +100,14 @@ class SimBridge(ContractNode):
         commanders = self.count_publishers(contract.TARGET_POSE.name)
         if refused := refusal(commanders, message.header.frame_id, position, quaternion):
             return refused
+
         tilt = angle_between(_DOWN, quaternion)
-        return Refusal(f"the simulated hand points down, the target is {tilt:.2f} rad off" if tilt > _TILT else "")
+
+        return Refusal(
+            f"the simulated hand points down, the target is {tilt:.2f} rad off"
+            if tilt > _TILT
+            else ""
+        )
 
     def _on_control_fault(self, message: Fault) -> None:
         """Drop the target at an operator's stop, or whatever else waits for an operator."""
@@ -101,25 +119,31 @@ class SimBridge(ContractNode):
         self._goal = self._world.home_ee_position
         if self._params.lockstep:
             self._move_clock(_HOMING)
+
         stamp = self._stamp()
         self._publish(stamp)
         self.counts["resets"] += 1
         response.success, response.stamp = True, to_stamp(stamp)
+
         return response
 
     def _on_tick(self) -> None:
         """Advance by one state period against the wall clock; the image comes every few of them."""
-        period = round(1.0 / self._params.state_rate / self._params.timestep) * self._params.timestep
+        period = (
+            round(1.0 / self._params.state_rate / self._params.timestep) * self._params.timestep
+        )
         self._world.advance(self._goal, period)
         stamp = self._stamp()
         self._sensors.publish_state(stamp)
         self._until_image -= period
+
         if self._until_image <= 0.0:
             self._until_image += 1.0 / self._params.camera_rate
             self._sensors.publish_image(stamp)
 
     def _publish(self, stamp: int) -> None:
-        self._sensors.publish_image(stamp)  # first: the others are written while the policy looks at it
+        # first: the others are written while the policy looks at it
+        self._sensors.publish_image(stamp)
         self._sensors.publish_state(stamp)
 
     def _move_clock(self, seconds: float) -> None:

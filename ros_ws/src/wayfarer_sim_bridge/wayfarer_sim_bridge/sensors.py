@@ -1,4 +1,7 @@
-"""What the bridge publishes of the world. Messages are built once and refilled: they are large, and the loop is hot."""
+"""What the bridge publishes of the world.
+
+Messages are built once and refilled: they are large, and the loop is hot.
+"""
 
 import numpy as np
 from franka_msgs.msg import FrankaRobotState
@@ -31,7 +34,9 @@ class Sensors:
         )
         self._info_message = self._camera_info()
         self._frames = node.publish_to(contract.TF_STATIC)
-        self._frames.publish(TFMessage(transforms=[standing_transform(names.CAMERA_FRAME, world.T_base_camera)]))
+        self._frames.publish(
+            TFMessage(transforms=[standing_transform(names.CAMERA_FRAME, world.T_base_camera)])
+        )
 
     def publish_state(self, stamp: int) -> None:
         """Publish where arm and cube are; `stamp` in nanoseconds."""
@@ -69,4 +74,5 @@ class Sensors:
         info.k = K.flatten().tolist()
         info.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
         info.p = [*K[0], 0.0, *K[1], 0.0, *K[2], 0.0]
+
         return info

@@ -10,11 +10,15 @@ from wayfarer_core.names import BASE_FRAMES
 
 from wayfarer_teleop.params import NONE, Layout, Params
 
-_MARKS = (Mark.START, Mark.SUCCESS, Mark.FAILURE, Mark.DISCARD)  # in the order of Layout.buttons, behind the dead man
+# in the order of Layout.buttons, behind the dead man
+_MARKS = (Mark.START, Mark.SUCCESS, Mark.FAILURE, Mark.DISCARD)
 
 
 class JoyMapping:
-    """Reads a sensor_msgs/Joy. A mark is said once, when its button goes down; one held from the beginning is none."""
+    """Reads a sensor_msgs/Joy.
+
+    A mark is said once, when its button goes down; one held from the beginning is none.
+    """
 
     def __init__(self, params: Params) -> None:
         self._layout: Layout = params.layout()
@@ -22,14 +26,21 @@ class JoyMapping:
         self._down: frozenset[int] | None = None  # buttons of marks that were down
 
     def command(self, stamp: float, axes: Sequence[float], buttons: Sequence[int]) -> Command:
-        """Return what is asked for at a time [s]. Raises DataError for a Joy without what the layout names, or NaN."""
+        """Return what is asked for at a time [s].
+
+        Raises DataError for a Joy without what the layout names, or NaN.
+        """
         layout = self._layout
         values = np.array([_of(axes, at, "axis") for at in layout.axes]) * layout.signs  # (3,)
         action = self._scale * _beyond(np.clip(values, -1.0, 1.0), self._dead_zone)
         dead_man, *others = layout.buttons
         pressed = [at for at in others if at != NONE and _of(buttons, at, "button")]
+
         return Command(
-            stamp, action.astype(np.float32), bool(_of(buttons, dead_man, "button")), self.mark(others, pressed)
+            stamp,
+            action.astype(np.float32),
+            bool(_of(buttons, dead_man, "button")),
+            self.mark(others, pressed),
         )
 
     def mark(self, places: Sequence[int], pressed: Sequence[int]) -> Mark:
@@ -37,23 +48,36 @@ class JoyMapping:
         before, self._down = self._down, frozenset(pressed)
         if before is None:
             return Mark.NONE
+
         fresh = self._down - before
-        return next((mark for mark, at in zip(_MARKS, places, strict=True) if at in fresh), Mark.NONE)
+
+        return next(
+            (mark for mark, at in zip(_MARKS, places, strict=True) if at in fresh), Mark.NONE
+        )
 
 
-def twist_command(stamp: float, frame: str, velocity: Sequence[float], full_speed: float) -> Command:
-    """Return what a velocity (3,) [m/s] asks for. Exactly zero lets go, any other holds the dead-man button.
+def twist_command(
+    stamp: float, frame: str, velocity: Sequence[float], full_speed: float
+) -> Command:
+    """Return what a velocity (3,) [m/s] asks for.
 
-    One that is faster than a full action is shortened, its direction kept. Raises DataError for NaN, or for a frame
-    that is not the arm's base.
+    Exactly zero lets go, any other holds the dead-man button.
+
+    One that is faster than a full action is shortened, its direction kept. Raises DataError for
+    NaN, or for a frame that is not the arm's base.
     """
     if frame not in ("", *BASE_FRAMES):
-        raise DataError(f"a velocity in the frame {frame!r} was ignored: {' or '.join(BASE_FRAMES)} is right")
+        raise DataError(
+            f"a velocity in the frame {frame!r} was ignored: {' or '.join(BASE_FRAMES)} is right"
+        )
+
     with np.errstate(over="ignore"):  # an infinity is refused
         action = np.asarray(velocity, dtype=np.float64) / full_speed  # (3,)
+
     longest = np.abs(action).max()
     if np.isfinite(longest) and longest > 1.0:
         action = np.clip(action / longest, -1.0, 1.0)
+
     return Command(stamp, action.astype(np.float32), engaged=bool(np.any(action)))
 
 
@@ -61,11 +85,17 @@ def _of(values: Sequence[float], at: int, what: str) -> float:
     if at == NONE:
         return 0.0
     if at >= len(values):
-        raise DataError(f"the device has no {what} {at}, only {len(values)}: give the parameters axes and buttons")
+        raise DataError(
+            f"the device has no {what} {at}, only {len(values)}: give the parameters axes and "
+            "buttons"
+        )
+
     return float(values[at])
 
 
 def _beyond(values: NDArray[np.float64], dead_zone: float) -> NDArray[np.float64]:
     """Take the dead zone out of each axis, so that its end is still 1."""
-    rest: NDArray[np.float64] = np.sign(values) * np.maximum(np.abs(values) - dead_zone, 0.0) / (1.0 - dead_zone)
+    rest: NDArray[np.float64] = (
+        np.sign(values) * np.maximum(np.abs(values) - dead_zone, 0.0) / (1.0 - dead_zone)
+    )
     return np.where(np.isnan(values), np.nan, rest)

@@ -1,6 +1,9 @@
-"""What a person does at a device, as teleop/command: from sensor_msgs/Joy, geometry_msgs/TwistStamped, or keys.
+"""What a person does at a device, as teleop/command.
 
-One command for each message of a driver. A driver that falls silent makes this node silent, and that holds the arm.
+From sensor_msgs/Joy, geometry_msgs/TwistStamped, or keys.
+
+One command for each message of a driver. A driver that falls silent makes this node silent, and
+that holds the arm.
 """
 
 import time
@@ -37,7 +40,10 @@ class Device(ContractNode):
     def say(self, command: Command) -> None:
         """Tell what the person asks for."""
         message = TeleopCommand(engaged=command.engaged, mark=int(command.mark))
-        message.header.stamp, message.header.frame_id = to_stamp(round(command.stamp * 1e9)), names.BASE_FRAME
+        message.header.stamp, message.header.frame_id = (
+            to_stamp(round(command.stamp * 1e9)),
+            names.BASE_FRAME,
+        )
         message.action = command.action
         self._command.publish(message)
         self.counts["commands"] += 1
@@ -54,6 +60,7 @@ class Teleop(Device):
         self._heard = 0.0  # monotonic s
         self._wish: Command | None = None  # the last velocity
         self.create_subscription(Joy, JOY, self._on_joy, qos_profile_sensor_data)
+
         if self._by_velocity:
             self.create_subscription(TwistStamped, TWIST, self._on_twist, qos_profile_sensor_data)
 
@@ -63,6 +70,7 @@ class Teleop(Device):
         if silence <= self._params.silence:
             return ""
         topic = TWIST if self._by_velocity else JOY
+
         return f"nothing on {self.resolve_topic_name(topic)} for {self._params.silence:g} s"
 
     def _on_joy(self, message: Joy) -> None:
@@ -71,6 +79,7 @@ class Teleop(Device):
         except DataError as error:
             self._refuse(error)
             return
+
         if not self._by_velocity:
             self._heard = time.monotonic()
             self.say(command)
@@ -93,7 +102,10 @@ class Teleop(Device):
 
 
 class Keyboard(Device):
-    """The keyboard of the terminal that this runs in. It ends with its terminal, and its silence holds the arm."""
+    """The keyboard of the terminal that this runs in.
+
+    It ends with its terminal, and its silence holds the arm.
+    """
 
     def __init__(self) -> None:
         super().__init__()

@@ -8,7 +8,8 @@ from wayfarer_core.parameter import param
 
 Places = TypeVar("Places", bound=tuple[int, ...])
 
-JOY = "teleop/joy"  # sensor_msgs/Joy of a device's driver; launch files remap it to the driver's own name
+# sensor_msgs/Joy of a device's driver; launch files remap it to the driver's own name
+JOY = "teleop/joy"
 TWIST = "teleop/twist"  # geometry_msgs/TwistStamped of any program that drives the arm for a person
 NONE = -1  # an axis or a button that there is not
 OWN = -2  # the device's own, of LAYOUTS
@@ -23,9 +24,10 @@ class Layout:
     buttons: tuple[int, int, int, int, int]  # dead man, start, success, failure, discard
 
 
-# joy_node's numbers of an Xbox-like pad: left stick and right stick's height; LB, Start, A, B, Back.
-# spacenav_node's: forward, left, up; the left button, and the right one for both start and success.
-# A topic's actions come as velocities: of a Joy beside them the buttons count only, as a gamepad has them.
+# joy_node's numbers of an Xbox-like pad: left stick and right stick's height; LB, Start, A, B,
+# Back. spacenav_node's: forward, left, up; the left button, and the right one for both start and
+# success. A topic's actions come as velocities: of a Joy beside them the buttons count only, as a
+# gamepad has them.
 LAYOUTS = {
     "gamepad": Layout((1, 0, 4), (1, 1, 1), (4, 7, 0, 1, 6)),
     "spacemouse": Layout((0, 1, 2), (1, 1, 1), (0, NONE, 1, NONE, NONE)),
@@ -38,26 +40,36 @@ class Params:
     """Which device it is, and how its numbers become actions."""
 
     device: str = param(
-        "gamepad", "what a person holds in their hands", choices=tuple(d for d in DEVICES if d in LAYOUTS)
+        "gamepad",
+        "what a person holds in their hands",
+        choices=tuple(d for d in DEVICES if d in LAYOUTS),
     )
     axes: tuple[int, int, int] = param(
         (OWN, OWN, OWN), "axes of the Joy for x, y, z; -1: none, -2: the device's own", OWN, 63
     )
-    signs: tuple[int, int, int] = param((0, 0, 0), "1, or -1 to turn an axis round; 0: the device's own", -1, 1)
+    signs: tuple[int, int, int] = param(
+        (0, 0, 0), "1, or -1 to turn an axis round; 0: the device's own", -1, 1
+    )
     buttons: tuple[int, int, int, int, int] = param(
         (OWN, OWN, OWN, OWN, OWN),
-        "buttons of the Joy for dead man, start, success, failure, discard; -1: none, -2: the device's own",
+        "buttons of the Joy for dead man, start, success, failure, discard; -1: none, -2: the "
+        "device's own",
         OWN,
         127,
     )
     dead_zone: float = param(0.1, "share of an axis' travel that counts as its middle", 0.0, 0.9)
     scale: float = param(1.0, "share of a full action that a full deflection asks for", 0.01, 1.0)
-    full_speed: float = param(0.25, "velocity on teleop/twist that asks for a full action [m/s]", 0.001, 2.0)
-    silence: float = param(1.0, "time without a word of the device that is told in diagnostics [s]", 0.1, 60.0)
+    full_speed: float = param(
+        0.25, "velocity on teleop/twist that asks for a full action [m/s]", 0.001, 2.0
+    )
+    silence: float = param(
+        1.0, "time without a word of the device that is told in diagnostics [s]", 0.1, 60.0
+    )
 
     def layout(self) -> Layout:
         """Return the device's layout with what was given in place of its own."""
         own = LAYOUTS[self.device]
+
         return Layout(
             axes=_chosen(self.axes, own.axes, OWN),
             signs=_chosen(self.signs, own.signs, 0),

@@ -1,4 +1,7 @@
-"""The scene as markers of RViz and Foxglove. All of them are in each message: whoever joins late needs but the last."""
+"""The scene as markers of RViz and Foxglove.
+
+All of them are in each message: whoever joins late needs but the last.
+"""
 
 from itertools import combinations, product
 
@@ -22,8 +25,12 @@ _RED = ColorRGBA(r=0.9, g=0.1, b=0.1, a=1.0)
 
 
 def markers_of(scene: Scene) -> MarkerArray:
-    """Return every marker: those of what is not known, or not the case, take an earlier one away."""
+    """Return every marker.
+
+    Those of what is not known, or not the case, take an earlier one away.
+    """
     wanted = scene.wanted
+
     return MarkerArray(
         markers=[
             _box(scene.limits),
@@ -44,6 +51,7 @@ def _marker(group: str, kind: int, colour: ColorRGBA, size: float, there: bool) 
     marker.header.frame_id = names.BASE_FRAME
     marker.scale.x = marker.scale.y = marker.scale.z = size
     marker.pose.orientation.w = 1.0
+
     return marker
 
 
@@ -53,6 +61,7 @@ def _box(limits: Limits | None) -> Marker:
         corners = [np.array(c) for c in product(*zip(limits.low, limits.high, strict=True))]
         edges = [(a, b) for a, b in combinations(corners, 2) if np.count_nonzero(a != b) == 1]
         marker.points = [_point(corner) for edge in edges for corner in edge]
+
     return marker
 
 
@@ -70,6 +79,7 @@ def _way(scene: Scene) -> Marker:
     marker = _marker("way", Marker.LINE_LIST, _colour(wanted), _LINE, shown)
     if wanted is not None and target is not None and shown:
         marker.points = [_point(wanted.position), _point(target)]
+
     return marker
 
 
@@ -78,6 +88,7 @@ def _why(wanted: Wanted | None) -> Marker:
     if wanted is not None:
         marker.pose.position = _point(wanted.position + [0.0, 0.0, _BALL])
         marker.text = ", ".join(reason.name or "" for reason in wanted.reasons)
+
     return marker
 
 

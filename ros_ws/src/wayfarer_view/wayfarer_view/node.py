@@ -1,4 +1,6 @@
-"""Shows RViz, Foxglove and the bag what goes on: the end effector on /tf, and markers of box, targets and goal.
+"""Shows RViz, Foxglove and the bag what goes on.
+
+The end effector on /tf, and markers of box, targets and goal.
 
 It only listens. No other node waits for it, and a run goes on without it.
 """
@@ -43,7 +45,10 @@ class View(ContractNode):
         return "" if self._scene.limits else "control has not told its box yet"
 
     def _ask(self) -> None:
-        """Ask control for the box that it holds the arm in: no other copy of it could be as true."""
+        """Ask control for the box that it holds the arm in.
+
+        No other copy of it could be as true.
+        """
         if self._control.service_is_ready():
             self._control.call_async(GetParameters.Request(names=_BOX)).add_done_callback(
                 self._on_box

@@ -1,4 +1,7 @@
-"""What there is to show, and where: kept from what the nodes say. Positions in the base frame [m]. Pure."""
+"""What there is to show, and where: kept from what the nodes say.
+
+Positions in the base frame [m]. Pure.
+"""
 
 from collections import deque
 from dataclasses import dataclass
@@ -31,7 +34,10 @@ class Wanted:
 
 
 class Scene:
-    """The box, the target, what the last action would have been, and the goal; None what is not known."""
+    """The box, the target, what the last action would have been, and the goal.
+
+    None what is not known.
+    """
 
     def __init__(self) -> None:
         self.limits: Limits | None = None
@@ -49,14 +55,14 @@ class Scene:
     def executed(
         self, stamp: int, requested: Vector, target: Vector | None, reasons: Reason
     ) -> None:
-        """Hear what control made of an action (3,), by the stamp [ns] of the observation that it answers.
+        """Hear what control made of an action (3,), by the stamp [ns] of the observation that it
+        answers.
 
         Args:
             stamp: of the observation.
             requested: as the policy sent it, in action units.
             target: what was commanded (3,) [m]; None where nothing was.
             reasons: why it is not what was requested.
-
         """
         if target is not None:
             self.target = target
@@ -65,7 +71,9 @@ class Scene:
     def _wanted(
         self, stamp: int, requested: Vector, refused: bool, reasons: Reason
     ) -> Wanted | None:
-        """Actions are measured from the first pose at or after the observation, as control measures them."""
+        """Actions are measured from the first pose at or after the observation, as control measures
+        them.
+        """
         start = next((position for at, position in self._poses if at >= stamp), None)
         if not reasons or start is None or self.limits is None or not np.isfinite(requested).all():
             return None

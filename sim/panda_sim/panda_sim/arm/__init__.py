@@ -1,1 +1,4 @@
-"""The box and the arm in it: motions, limits, reflexes, the hand and the model library. No sockets."""
+"""The box and the arm in it: motions, limits, reflexes, the hand and the model library.
+
+No sockets.
+"""

@@ -74,6 +74,7 @@ class ControlBox:
         self._joint_springs, self._hand_spring = JointImpedance(model), CartesianImpedance(model)
         self.finger_force = 0.0  # N on each, positive opens
         self._generator: MotionGenerator | None = None
+
         # The arm may be elsewhere than its reference: by the client's torques, or by a reflex.
         self._free = False
         self._guided = False
@@ -93,6 +94,7 @@ class ControlBox:
         """
         if command in SETTERS:
             return Answer(self._set(command, given))
+
         match command:
             case Command.MOVE:
                 return Answer(self._start(command_id, given))
@@ -122,6 +124,7 @@ class ControlBox:
             return SetStatus.NOT_POSSIBLE
         status = self.settings.apply(command, given)
         self.model.carry(self.settings.total)
+
         return status
 
     def _start(self, command_id: int, given: Any) -> MoveStatus:
@@ -132,6 +135,7 @@ class ControlBox:
             )
         except ValueError:
             return MoveStatus.INVALID_ARGUMENT
+
         path, goal = (
             Deviation(
                 *(
@@ -143,15 +147,19 @@ class ControlBox:
         )
         if controller == Controller.OTHER:
             return MoveStatus.INVALID_ARGUMENT
+
         status = self.motions.start(Move(command_id, controller, generator, path, goal))
         if status != MoveStatus.STARTED:
             return status
+
         if generator in CARTESIAN and is_singular(self.model, self.arm.q, self.settings.F_T_EE):
             self.motions.move = None
             return MoveStatus.SINGULAR_START
+
         self.reference.joints = Track(self.reference.joints.x)
         self._generator = make(generator, self.reference, self.settings, self.model)
         self._free = True  # unless the motion comes to its proper end
+
         return status
 
     # --- a cycle ---
@@ -165,8 +173,10 @@ class ControlBox:
         """
         if self.motions.move is not None:
             self._follow(self.motions.move, command)
+
         if self.motions.move is None:
             self._rest()
+
         self._control(command)
         self.tau_J = self.tau_J_d + self.model.gravity(self.arm.q)
         self.arm.step(self.tau_J, self.finger_force)
@@ -206,6 +216,7 @@ class ControlBox:
             faults = generator.take(command)
             if move.controller == Controller.EXTERNAL:
                 faults += torque_faults(command["tau_J_d"], self.tau_J_d)
+
             finished = bool(command["motion_generation_finished"])
             motions.fail([*faults, *(self._end_faults(move) if finished else ())])
             if finished and motions.move is not None:
@@ -225,8 +236,10 @@ class ControlBox:
                 if cartesian
                 else Fault.JOINT_MOTION_GENERATOR_VELOCITY_DISCONTINUITY
             )
+
         if move.controller != Controller.EXTERNAL and self._is_away(move.goal):
             found.append(Fault.MAX_GOAL_POSE_DEVIATION_VIOLATION)
+
         return found
 
     def _deviation_faults(self) -> list[Fault]:
@@ -239,6 +252,7 @@ class ControlBox:
         away = difference(self.T, self.T_d)
         elbow = abs(float(self.arm.q[2] - self.reference.joints.x[2]))
         translation, rotation = float(np.linalg.norm(away[:3])), float(np.linalg.norm(away[3:]))
+
         return (
             translation > allowed.translation
             or rotation > allowed.rotation
@@ -255,6 +269,7 @@ class ControlBox:
         if self._free or guided != self._guided:
             self.reference.restart(self.arm.q, self.arm.dq)
             self._tense = True
+
         self._free, self._guided, self._generator = False, guided, None
         self.reference.brake()
         if self._tense and not self.reference.joints.v.any():

@@ -51,6 +51,7 @@ class Damping:
             root = vectors @ np.diag(np.sqrt(np.maximum(values, 0.0))) @ vectors.T
             self._D = 2.0 * _DAMPING_RATIO * L @ root @ L.T
             self._q, self._K = q.copy(), K.copy()
+
         return self._D
 
 
@@ -65,6 +66,7 @@ class JointImpedance:
         joints, M = reference.joints, self._model.mass_matrix(arm.q)
         D = self._damping.of(arm.q, K, lambda: M)
         coriolis = self._model.coriolis(arm.q, arm.dq)
+
         return np.asarray(
             K * (joints.x - arm.q) + D @ (joints.v - arm.dq) + M @ joints.a + coriolis
         )
@@ -97,4 +99,5 @@ class CartesianImpedance:
         through = np.eye(7) - J.T @ (
             inertia @ J @ M_inverse
         )  # torques that do not accelerate the hand
+
         return np.asarray(J.T @ wrench + through @ posture + model.coriolis(arm.q, arm.dq))

@@ -69,8 +69,10 @@ class JointPosition:
         joints, q_c = self._reference.joints, command["q_c"]
         if self._first and np.abs(q_c - joints.x).max() > _START_JOINT:
             return [Fault.JOINT_POSITION_MOTION_GENERATOR_START_POSE_INVALID]
+
         self._first = False
         joints.to(joints.x + self._gain * (q_c - joints.x))
+
         return _joint_faults(joints)
 
     def extrapolate(self) -> None:
@@ -117,6 +119,7 @@ class _Cartesian:
         self._R = exp(DT * self._turn.v) @ self._R
         if self._elbow_given:
             self._reference.elbow.extrapolate()
+
         self._show()
         self._follow()
 
@@ -125,13 +128,16 @@ class _Cartesian:
         self._elbow_given = bool(command["valid_elbow"])
         if not self._elbow_given:
             return []
+
         elbow, (angle, sign) = self._reference.elbow, command["elbow_c"]
         if sign != self._reference.elbow_sign:
             return [Fault.CARTESIAN_MOTION_GENERATOR_ELBOW_SIGN_INCONSISTENT]
         if self._first and abs(angle - elbow.x[0]) > _START_JOINT:
             return [Fault.CARTESIAN_MOTION_GENERATOR_START_ELBOW_INVALID]
+
         elbow.to(np.array([angle]))
         broken = any(elbow.exceeds_norm(*ELBOW)) or not Q_MIN[2] <= angle <= Q_MAX[2]
+
         return [Fault.CARTESIAN_MOTION_GENERATOR_ELBOW_LIMIT_VIOLATION] if broken else []
 
     def _faults(self) -> list[Fault]:
@@ -144,9 +150,12 @@ class _Cartesian:
             fault for fault, a, b in zip(_CARTESIAN_FAULTS, point, turn, strict=True) if a or b
         ]
         found += _named(_CARTESIAN_JOINT_FAULTS, joints.exceeds(DQ_MAX, DDQ_MAX, DDDQ_MAX))
+
         if _leaves(joints):
             found.append(Fault.CARTESIAN_MOTION_GENERATOR_JOINT_POSITION_LIMITS_VIOLATION)
+
         self._first = False
+
         return found
 
     def _show(self) -> None:
@@ -173,16 +182,19 @@ class CartesianPose(_Cartesian):
         T = command["O_T_EE_c"].reshape(4, 4).T
         if not is_pose(T):
             return [Fault.CARTESIAN_POSITION_MOTION_GENERATOR_INVALID_FRAME]
+
         way, turned = T[:3, 3] - self._point.x, log(T[:3, :3] @ self._R.T)
         if self._first and (
             np.linalg.norm(way) > _START_TRANSLATION or np.linalg.norm(turned) > _START_ROTATION
         ):
             return [Fault.CARTESIAN_POSITION_MOTION_GENERATOR_START_POSE_INVALID]
+
         faults = self._elbow_faults(command)
         share = gain(self._settings.cutoffs[2])
         self._point.to(self._point.x + share * way)
         self._turn.at(share * turned / DT)
         self._R = exp(share * turned) @ self._R
+
         return faults + self._faults()
 
 
@@ -196,6 +208,7 @@ class CartesianVelocity(_Cartesian):
         self._point.at(self._point.v + share * (twist[:3] - self._point.v))
         self._turn.at(self._turn.v + share * (twist[3:] - self._turn.v))
         self._R = exp(DT * self._turn.v) @ self._R
+
         return faults + self._faults()
 
 

@@ -80,6 +80,7 @@ class Gripper:
         """
         if not all(np.isfinite(given[name]) for name in given.dtype.names):
             return Answer(GripperStatus.FAIL)
+
         match command:
             case GripperCommand.STOP:
                 self._abort()
@@ -97,11 +98,14 @@ class Gripper:
                 )
             case _:
                 task = self._grasp(command_id, given)
+
         if not self._possible(task):
             return Answer(GripperStatus.FAIL)
+
         self._abort()
         self._task, self._held, self._standing = task, None, 0
         self._force = task.force
+
         return None
 
     def cycle(self, width: float, speed: float) -> float:
@@ -116,7 +120,9 @@ class Gripper:
         task = self._task
         if task is not None:
             self._advance(task, speed)
+
         between = _STIFFNESS * (self._wanted - width) - _DAMPING * speed
+
         return float(np.clip(between, -self._force, self._force))
 
     def lose_client(self) -> None:
@@ -131,8 +137,10 @@ class Gripper:
         step = task.speed * DT
         lead = np.clip(goal - self._wanted, -step, step)
         blocked = abs(self._wanted - self.width) > _LEAD + self._force / _STIFFNESS
+
         if not blocked or lead * (self._wanted - self.width) < 0.0:
             self._wanted += float(lead)
+
         self._standing = self._standing + 1 if abs(speed) < _STANDS else 0
         reached = abs(self.width - goal) < _REACHED
         if reached and len(task.goals) > 1:
@@ -150,8 +158,10 @@ class Gripper:
                 status = GripperStatus.UNSUCCESSFUL
         elif task.command == GripperCommand.HOMING and reached:
             self.max_width = self.width
+
         if self._held is None:
             self._wanted = self.width
+
         self._end(task, status)
 
     def _abort(self) -> None:
@@ -172,6 +182,7 @@ class Gripper:
         """Close as far as it goes, so that the drive pushes with its whole force."""
         width, force = float(given["width"]), float(given["force"])
         low, high = width - float(given["epsilon_inner"]), width + float(given["epsilon_outer"])
+
         return Task(
             command_id, GripperCommand.GRASP, (0.0,), float(given["speed"]), force, (low, high)
         )

@@ -30,9 +30,12 @@ def follow(model: Model, q: Vector, T: Vector, F_T_EE: Vector, q3: float | None)
         if q3 is not None:
             error = np.append(error, q3 - q[2])
             rows = np.vstack([rows, np.eye(7)[2]])
+
         if float(np.abs(error).max()) < _CLOSE:
             break
+
         q = q + rows.T @ np.linalg.solve(rows @ rows.T + _DAMPING * np.eye(len(rows)), error)
+
     return q
 
 

@@ -60,12 +60,14 @@ class Payload:
         mass = self.mass + other.mass
         if mass == 0.0:
             return Payload(0.0, np.zeros(3), np.zeros((3, 3)))
+
         centre = (self.mass * self.centre + other.mass * other.centre) / mass
         inertia = sum(
             part.inertia + _offset(part.mass, part.centre - centre)
             for part in (self, other)
             if part.mass
         )
+
         return Payload(mass, centre, np.asarray(inertia))
 
 
@@ -84,6 +86,7 @@ def header(links: Sequence[Link]) -> str:
     mass, centre, inertia = (
         np.array([getattr(k, name) for k in links]) for name in ("mass", "centre", "inertia")
     )
+
     return (
         f"static const double MASS[7] = {numbers(mass)};\n"
         f"static const double CENTRE[7][3] = {numbers(centre)};\n"
@@ -105,6 +108,7 @@ def build(links: Sequence[Link]) -> bytes:
         raise PandaSimError(
             "no C compiler (cc, gcc or clang) to build the model library: install one"
         )
+
     with tempfile.TemporaryDirectory(prefix="panda-sim-") as name:
         folder = Path(name)
         (folder / "links.h").write_text(header(links))
@@ -122,6 +126,7 @@ def build(links: Sequence[Link]) -> bytes:
         done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_TIME)
         if done.returncode:
             raise PandaSimError(f"{' '.join(command)} failed: {done.stderr}")
+
         return target.read_bytes()
 
 
@@ -143,6 +148,7 @@ class Model:
             file.write(binary)
             file.flush()
             self._library = ctypes.CDLL(file.name)
+
         self._q, self._dq = np.zeros(7), np.zeros(7)
         self._F_T_EE = np.asfortranarray(np.eye(4))
         self._mass = ctypes.c_double(0.0)
@@ -167,6 +173,7 @@ class Model:
             a if isinstance(a, ctypes.c_double) else ctypes.c_void_p(a.ctypes.data)
             for a in arguments
         ]
+
         return lambda: function(*given)
 
     def carry(self, payload: Payload) -> None:

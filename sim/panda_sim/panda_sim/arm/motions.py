@@ -74,11 +74,13 @@ class Link:
         if not self.begun and not answered:
             self._waited += 1
             return self._waited < _FIRST_COMMAND
+
         self.begun = True
         self._bits = (self._bits << 1 | answered) & (1 << _WINDOW) - 1
         self._seen = min(self._seen + 1, _WINDOW)
         self._in_a_row = 0 if answered else self._in_a_row + 1
         self.lost += not answered
+
         return self._in_a_row < LOST_IN_A_ROW
 
     @property
@@ -110,6 +112,7 @@ class Motions:
             return Mode.REFLEX
         if self._guided:
             return Mode.GUIDING
+
         return Mode.MOVE if self.move is not None else Mode.IDLE
 
     # --- what a client asks for ---
@@ -120,7 +123,9 @@ class Motions:
             return MoveStatus.NOT_POSSIBLE
         if not (move.path.valid and move.goal.valid):
             return MoveStatus.INVALID_ARGUMENT
+
         self.move, self.link = move, Link()
+
         return MoveStatus.STARTED
 
     def stop(self) -> StopStatus:
@@ -153,6 +158,7 @@ class Motions:
         found = list(faults)
         if self.move is None or not found:
             return
+
         self.errors[found] = 1
         self.reflex_reason[:] = self.errors
         self._end(MoveStatus.REFLEX_ABORTED)
@@ -186,10 +192,12 @@ class Motions:
         """Let a millisecond pass."""
         if self._recovery is None:
             return
+
         command_id, left = self._recovery
         if left > 0:
             self._recovery = (command_id, left - 1)
             return
+
         self._recovery = None
         self.errors[:] = 0
         self.ended.append(Ended(command_id, RecoveryStatus.SUCCESS))

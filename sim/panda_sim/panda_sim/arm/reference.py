@@ -54,6 +54,7 @@ class Track:
     def exceeds_norm(self, v: float, a: float, jerk: float) -> tuple[bool, bool, bool]:
         """Say which limits of the quantity's length are broken: of velocity, acceleration, jerk."""
         lengths = [float(np.linalg.norm(derivative)) for derivative in (self.v, self.a, self.jerk)]
+
         return (
             lengths[0] > v * _SLACK,
             lengths[1] > a * _SLACK,
@@ -91,4 +92,5 @@ class Reference:
             self.joints.at(v - np.clip(v, -DT * DDQ_MAX, DT * DDQ_MAX))
         elif self.joints.a.any():
             self.joints.at(v)
+
         self.twist, self.acceleration = np.zeros(6), np.zeros(6)

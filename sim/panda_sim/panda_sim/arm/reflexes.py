@@ -49,6 +49,7 @@ class Touch:
             for felt in vars(self).values():
                 felt[:] = 0.0
             return
+
         self.base[:] = np.linalg.solve(J @ J.T + _DAMPING * np.eye(6), J @ self.torques)
         self.own[:3], self.own[3:] = R.T @ self.base[:3], R.T @ self.base[3:]
         torques, forces = np.abs(self.torques), np.abs(self.own)
@@ -73,8 +74,10 @@ def measured_faults(q: Vector, dq: Vector) -> list[Fault]:
     outwards = ((q < Q_MIN) & (dq < 0.0)) | ((q > Q_MAX) & (dq > 0.0))
     if outwards.any():
         found.append(Fault.JOINT_POSITION_LIMITS_VIOLATION)
+
     if (np.abs(dq) > DQ_MAX).any():
         found.append(Fault.JOINT_VELOCITY_VIOLATION)
+
     return found
 
 
@@ -83,6 +86,8 @@ def torque_faults(tau: Vector, last: Vector) -> list[Fault]:
     found = []
     if (np.abs(tau - last) > TAU_STEP + _SLACK).any():
         found.append(Fault.CONTROLLER_TORQUE_DISCONTINUITY)
+
     if (np.abs(tau) > TAU_MAX).any():
         found.append(Fault.TAU_J_RANGE_VIOLATION)
+
     return found

@@ -19,8 +19,10 @@ def log(R: Vector) -> Vector:
         return np.asarray(w * (angle / sine))
     if cosine > 0.0:
         return np.asarray(w)
+
     square = 0.5 * (R + np.eye(3))  # half a turn: axis times its transpose
     column = square[:, int(np.argmax(np.diag(square)))]
+
     return np.asarray(angle * column / np.linalg.norm(column))
 
 
@@ -31,6 +33,7 @@ def exp(w: Vector) -> Vector:
     K = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
     if angle < 1e-9:
         return np.asarray(np.eye(3) + K)
+
     return np.asarray(
         np.eye(3) + math.sin(angle) / angle * K + (1.0 - math.cos(angle)) / angle**2 * K @ K
     )
@@ -42,6 +45,7 @@ def is_pose(T: Vector) -> bool:
         return False
     R = T[:3, :3]
     lengths = np.concatenate([np.linalg.norm(R, axis=0), np.linalg.norm(R, axis=1)])
+
     return bool(np.abs(lengths - 1.0).max() < _ORTHONORMAL) and float(np.linalg.det(R)) > 0.0
 
 

@@ -68,11 +68,13 @@ class Settings:
             return SetStatus.INVALID_ARGUMENT
         taken = _SETTERS[command](self, given)
         self._combine()
+
         return SetStatus.SUCCESS if taken else SetStatus.INVALID_ARGUMENT
 
     def _collision_behavior(self, given: Any) -> bool:
         if any((given[name] < 0.0).any() for name in given.dtype.names):
             return False
+
         self.accelerating, self.nominal = (
             Thresholds(
                 *(
@@ -83,6 +85,7 @@ class Settings:
             )
             for phase in ("acceleration", "nominal")
         )
+
         return True
 
     def _joint_impedance(self, given: Any) -> bool:
@@ -90,6 +93,7 @@ class Settings:
         if (K < 0.0).any() or (K > K_THETA_MAX).any():
             return False
         self.K_theta = K.copy()
+
         return True
 
     def _cartesian_impedance(self, given: Any) -> bool:
@@ -97,7 +101,9 @@ class Settings:
         low, high = (np.repeat([k, r], 3) for k, r in zip(K_TRANSLATION, K_ROTATION, strict=True))
         if (stiffness < low).any() or (stiffness > high).any():
             return False
+
         self.K_x = stiffness.copy()
+
         return True
 
     def _guiding_mode(self, given: Any) -> bool:
@@ -109,6 +115,7 @@ class Settings:
         if not is_pose(T) or np.abs(T[:3, 3]).max() > _FARTHEST:
             return False
         self.EE_T_K = T.copy()
+
         return True
 
     def _ne_to_ee(self, given: Any) -> bool:
@@ -116,6 +123,7 @@ class Settings:
         if not is_pose(T) or np.abs(T[:3, 3]).max() > _FARTHEST:
             return False
         self.NE_T_EE = T.copy()
+
         return True
 
     def _load(self, given: Any) -> bool:
@@ -127,7 +135,9 @@ class Settings:
             return False
         if np.linalg.eigvalsh(inertia)[0] < -1e-9:
             return False
+
         self.load = Payload(mass, centre, inertia)
+
         return True
 
     def _filters(self, given: Any) -> bool:
@@ -135,6 +145,7 @@ class Settings:
         if (cutoffs <= 0.0).any() or (cutoffs > NO_FILTER).any():
             return False
         self.cutoffs = cutoffs.copy()
+
         return True
 
 

@@ -94,6 +94,7 @@ class StateRecord:
         fields["O_T_EE_d"][0] = _columns(box.T_d)
         fields["elbow_d"][0] = joints.x[2], reference.elbow_sign
         move = box.motions.move
+
         if move is not None and move.generator in CARTESIAN:
             self._write_cartesian(reference, reference.T)
         else:
@@ -116,6 +117,7 @@ class StateRecord:
         fields = self._fields
         fields["tau_ext_hat_filtered"][0] = touch.torques
         fields["O_F_ext_hat_K"][0], fields["K_F_ext_hat_K"][0] = touch.base, touch.own
+
         for name in (
             "joint_contact",
             "joint_collision",

@@ -35,16 +35,19 @@ class Console:
             local = ipaddress.ip_address(host).is_loopback
         except ValueError as error:
             raise PandaSimError(f"console at {host}: {error}") from error
+
         if not local:
             raise PandaSimError(
                 f"console at {host}: only a loopback address (127.0.0.0/8) is allowed"
             )
+
         self._actions = actions
         self._clients: dict[socket.socket, bytearray] = {}
         try:
             self._listener = socket.create_server((host, port))
         except OSError as error:
             raise PandaSimError(f"console cannot listen on {host}:{port}: {error}") from error
+
         self._listener.setblocking(False)
 
     @property
@@ -58,6 +61,7 @@ class Console:
             client, _ = self._listener.accept()
             client.setblocking(False)
             self._clients[client] = bytearray()
+
         for client, heard in list(self._clients.items()):
             try:
                 data = client.recv(_LONGEST)
@@ -65,6 +69,7 @@ class Console:
                 continue
             except OSError:
                 data = b""
+
             heard += data
             if not data or len(heard) > _LONGEST or not self._answer(client, heard):
                 client.close()
@@ -81,12 +86,14 @@ class Console:
                 )
             except OSError:
                 return False
+
         return True
 
     def _do(self, words: Sequence[str]) -> Any:
         action = self._actions.get(words[0]) if words else None
         if action is None:
             return {"error": f"say one of: {', '.join(self._actions)}"}
+
         try:
             return action(*words[1:])
         except (ValueError, TypeError, PandaSimError) as error:
@@ -109,6 +116,8 @@ def ask(address: tuple[str, int], line: str, timeout: float = 10.0) -> Any:
     with socket.create_connection(address, timeout) as connection:
         connection.sendall(line.encode() + b"\n")
         answer = json.loads(connection.makefile().readline())
+
     if isinstance(answer, dict) and "error" in answer:
         raise PandaSimError(answer["error"])
+
     return answer

@@ -41,6 +41,7 @@ class Datagrams:
                 OSError
             ):  # nothing more, or an error of the network that a datagram does not know
                 return
+
             if sender == self._client and len(data) == size:
                 yield data
 

@@ -43,6 +43,7 @@ class FciServer:
     def awaits_command(self) -> bool:
         """Whether a motion runs whose client has not answered the last state yet."""
         motions = self._box.motions
+
         return (
             motions.move is not None
             and motions.link.begun
@@ -59,6 +60,7 @@ class FciServer:
             self._answer_ended()
         except BrokenError as error:
             self._lose(error)
+
         for data in self._datagrams.receive(ROBOT_COMMAND.itemsize):
             command = np.frombuffer(data, ROBOT_COMMAND)[0]
             if (
@@ -75,8 +77,10 @@ class FciServer:
             self._answer_ended()
         except BrokenError as error:
             self._lose(error)
+
         if not self.mute:
             self._datagrams.send(self._box.state)
+
         self.mute, self.deaf = max(self.mute - 1, 0), max(self.deaf - 1, 0)
 
     def _lose(self, error: BrokenError) -> None:
@@ -101,8 +105,10 @@ class FciServer:
         if message.command == Command.CONNECT:
             self._connect(message)
             return
+
         if not self._session.connected:
             raise BrokenError("the first request must be Connect")
+
         answer = self._box.request(message.command, message.command_id, message.given)
         if (
             answer is not None

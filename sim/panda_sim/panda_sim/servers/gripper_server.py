@@ -53,11 +53,13 @@ class GripperServer:
             self._answer_ended()
         except BrokenError as error:
             self._lose(error)
+
         self._cycles += 1
         if self._cycles % _STATE_EVERY == 0:
             g = self._gripper
             state = (self._cycles % 2**32, g.width, g.max_width, g.is_grasped, g.temperature)
             self._datagrams.send(np.array([state], GRIPPER_STATE).tobytes())
+
         return force
 
     def close(self) -> None:
@@ -76,8 +78,10 @@ class GripperServer:
         if message.command == GripperCommand.CONNECT:
             self._connect(message)
             return
+
         if not self._session.connected:
             raise BrokenError("the first request must be Connect")
+
         answer = self._gripper.request(message.command, message.command_id, message.given)
         self._answer_ended()
         if answer is not None:

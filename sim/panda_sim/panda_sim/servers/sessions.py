@@ -60,6 +60,7 @@ class Framing:
         length = self._header.itemsize
         if len(buffer) < length:
             return None
+
         header = np.frombuffer(bytes(buffer[:length]), self._header)[0]
         number, size = int(header["command"]), int(header["size"])
         body = next((kind for command, kind in self._requests.items() if command == number), None)
@@ -71,9 +72,11 @@ class Framing:
             )
         if len(buffer) < size:
             return None
+
         data = bytes(buffer[length:size])
         del buffer[:size]
         given = np.frombuffer(data, body)[0] if body.itemsize else np.zeros(1, body)[0]
+
         return Message(
             next(c for c in self._requests if c == number), int(header["command_id"]), given
         )
@@ -108,10 +111,12 @@ class Session:
         self._silent = 0  # cycles since the client came
         self.connected = False  # Connect was said, and taken
         self.peer = ""  # the client's address
+
         try:
             self._listener = socket.create_server((host, port), backlog=_BACKLOG)
         except OSError as error:
             raise PandaSimError(f"cannot listen on {host}:{port}: {error}") from error
+
         self._listener.setblocking(False)
 
     @property
@@ -130,6 +135,7 @@ class Session:
             client, (peer, _) = self._listener.accept()
         except OSError:  # nobody there, or gone already
             return
+
         if self._client is None:
             self._take(client, peer)
         elif _is_gone(self._client) and self._next is None:
@@ -144,6 +150,7 @@ class Session:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in _KEEPALIVE:
             client.setsockopt(socket.IPPROTO_TCP, option, value)
+
         self._client, self.peer, self._silent = client, peer, 0
 
     def read(self) -> Iterator[Message]:
@@ -156,14 +163,17 @@ class Session:
         client = self._client
         if client is None:
             return
+
         try:
             data = client.recv(_CHUNK)
         except BlockingIOError:
             return
         except OSError as error:
             raise BrokenError(f"the connection broke: {error}") from error
+
         if not data:
             raise BrokenError("the client has gone")
+
         self._heard += data
         while self._client is client and (message := self._framing.cut(self._heard)) is not None:
             yield message
@@ -177,15 +187,19 @@ class Session:
         """
         if self.connected:
             raise BrokenError("Connect was said twice")
+
         more = np.array([version], CONNECT_ANSWER).tobytes()
         wanted, port = int(request.given["version"]), int(request.given["udp_port"])
         if wanted != version:
             self.send(request.command, request.command_id, ConnectStatus.INCOMPATIBLE, more)
             raise BrokenError(f"it speaks version {wanted}, not {version}")
+
         if port == 0:
             raise BrokenError("it names no UDP port")
+
         self.connected = True
         self.send(request.command, request.command_id, ConnectStatus.SUCCESS, more)
+
         return port
 
     def tick(self) -> None:
@@ -195,6 +209,7 @@ class Session:
         """
         if self._client is None:
             return
+
         self._flush()
         if not self.connected:
             self._silent += 1
@@ -210,6 +225,7 @@ class Session:
     def _flush(self) -> None:
         if self._client is None or not self._unsent:
             return
+
         try:
             del self._unsent[: self._client.send(self._unsent)]
         except BlockingIOError:
@@ -225,9 +241,11 @@ class Session:
                 _reset(self._client)
             self._client.close()
             self._client = None
+
         self._heard.clear()
         self._unsent.clear()
         self.connected = False
+
         if self._next is not None:
             self._take(*self._next)
             self._next = None

@@ -53,10 +53,14 @@ class StateReader:
             whole = len(data) == self._size and data == self._path.read_bytes()
         except FileNotFoundError:
             return None
+
         if not whole:
             return None
+
         count, stamp = struct.unpack("qq", data[:_HEAD])
         if count % 2 or count in (0, self._last):  # being written, not yet, or returned already
             return None
+
         self._last = count
+
         return stamp, np.frombuffer(data[_HEAD:])

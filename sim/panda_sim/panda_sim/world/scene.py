@@ -55,10 +55,12 @@ def assets() -> Path:
         folder = Path(str(distribution(MODEL).locate_file(_ASSETS)))
     except PackageNotFoundError:
         folder = Path("/nowhere")
+
     if not (folder / "panda.xml").is_file():
         raise PandaSimError(
             f"the model of the arm is not installed: pip install --no-deps {MODEL}==0.4.8"
         )
+
     return folder
 
 
@@ -80,6 +82,7 @@ def compose(scene: Path, home: Sequence[float]) -> mujoco.MjSpec:
         raise PandaSimError(
             f"cannot read the scene {scene} or the model in {folder}: {error}"
         ) from error
+
     _prepare_arm(spec, home)
     _attach_hand(spec, hand)
     _prepare_robot_geoms(spec)
@@ -87,6 +90,7 @@ def compose(scene: Path, home: Sequence[float]) -> mujoco.MjSpec:
     spec.option.timestep = DT
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     spec.modelname = "panda"
+
     return spec
 
 
@@ -95,8 +99,10 @@ def _prepare_arm(spec: mujoco.MjSpec, home: Sequence[float]) -> None:
         found = spec.joint(joint)
         found.range = [min(low, start) - _STOP, max(high, start) + _STOP]
         found.damping = np.maximum(found.damping, 0.0)  # joint 6 was identified with less than none
+
     for sensor in list(spec.sensors):
         spec.delete(sensor)
+
     for body in spec.bodies:
         body.gravcomp = 0.0  # the box compensates gravity, with what it believes to carry
 
@@ -104,8 +110,10 @@ def _prepare_arm(spec: mujoco.MjSpec, home: Sequence[float]) -> None:
 def _attach_hand(spec: mujoco.MjSpec, hand: mujoco.MjSpec) -> None:
     for actuator in list(hand.actuators):
         hand.delete(actuator)  # the gripper pushes the fingers itself
+
     for body in hand.bodies:
         body.gravcomp = 0.0
+
     _share_mass(hand)
     frame = spec.body("panda_link8").add_frame()
     frame.quat = [np.cos(HAND_YAW / 2), 0.0, 0.0, np.sin(HAND_YAW / 2)]
@@ -119,12 +127,14 @@ def _share_mass(hand: mujoco.MjSpec) -> None:
     rest = Payload(
         HAND_PAYLOAD.mass, R.T @ HAND_PAYLOAD.centre, R.T @ HAND_PAYLOAD.inertia @ R
     )  # in the hand's axes
+
     for name in ("panda_leftfinger", "panda_rightfinger"):
         finger = hand.body(name)
         turned = np.diag(
             finger.inertia
         )  # about its own axes, turned by half a circle at most: the same in the hand's
         rest = rest.joined(Payload(-float(finger.mass), np.array(finger.pos), -turned))
+
     body.mass, body.ipos, body.inertia = rest.mass, rest.centre, np.zeros(3)
     body.fullinertia = rest.inertia[[0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2]]
 
@@ -132,6 +142,7 @@ def _share_mass(hand: mujoco.MjSpec) -> None:
 def _prepare_robot_geoms(spec: mujoco.MjSpec) -> None:
     for mesh in spec.meshes:
         mesh.maxhullvert = _HULL
+
     for geom in spec.geoms:
         drawn_only = geom.contype == 0 and geom.conaffinity == 0
         geom.group = (
@@ -139,6 +150,7 @@ def _prepare_robot_geoms(spec: mujoco.MjSpec) -> None:
         )  # 5 is never drawn
         if not drawn_only:
             geom.contype, geom.conaffinity = _ROBOT_BITS
+
     spec.geom("link0").contype, spec.geom("link0").conaffinity = (
         0,
         0,
@@ -149,6 +161,7 @@ def _attach_scene(spec: mujoco.MjSpec, around: mujoco.MjSpec) -> None:
     for geom in around.geoms:
         if geom.contype or geom.conaffinity:
             geom.contype, geom.conaffinity = _SCENE_BITS
+
     spec.visual.headlight = around.visual.headlight
     spec.attach(around, prefix="", frame=spec.worldbody.add_frame())
 
@@ -162,6 +175,7 @@ def links(model: mujoco.MjModel) -> list[Link]:
         mujoco.mju_quat2Mat(flat, body.iquat)
         R = flat.reshape(3, 3)
         found.append(Link(float(body.mass[0]), body.ipos.copy(), R @ np.diag(body.inertia) @ R.T))
+
     return found
 
 

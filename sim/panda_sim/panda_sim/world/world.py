@@ -33,6 +33,7 @@ class World:
         arm = [int(self.model.joint(name).dofadr[0]) for name in ARM_JOINTS]
         if arm != list(range(7)):
             raise PandaSimError("the arm's joints must come first in the world")
+
         fingers = [self.model.joint(name) for name in FINGER_JOINTS]
         self._finger_positions = [int(joint.qposadr[0]) for joint in fingers]
         self._finger_speeds = [int(joint.dofadr[0]) for joint in fingers]
@@ -66,8 +67,10 @@ class World:
         data.qfrc_applied[:7] = np.clip(tau, -TAU_MAX, TAU_MAX)
         data.qfrc_applied[self._finger_speeds] = finger_force
         pushing = data.time < self._push_ends
+
         if not pushing:
             data.xfrc_applied[self._hand] = 0.0
+
         mujoco.mj_step(self.model, data)
         self._feel(pushing)
 
@@ -83,6 +86,7 @@ class World:
             self.pushed[:] = data.efc_force[first:] @ J
         else:
             self.pushed[:] = 0.0
+
         if pushing:
             self.pushed += flange_jacobian(self.model, data).T @ data.xfrc_applied[self._hand]
 

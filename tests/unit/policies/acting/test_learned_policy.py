@@ -17,11 +17,16 @@ def policy(ee_position: bool = False, **options: object) -> LearnedPolicy:
     made = LearnedPolicy(ActingOptions(**{**quiet, **options}))  # type: ignore[arg-type]
     encoder = EncoderConfig(6, 36, 36, (4, 4, 4), 8, ee_position=ee_position)
     made.offer(TD3(TD3Config(encoder)).actor(), 4)
+
     return made
 
 
-def played(made: LearnedPolicy, places: list[NDArray[np.float64]], explore: bool = True) -> list[bool]:
-    """Which of an episode's actions are not the network's, which gives the same for the same image."""
+def played(
+    made: LearnedPolicy, places: list[NDArray[np.float64]], explore: bool = True
+) -> list[bool]:
+    """Which of an episode's actions are not the network's, which gives the same for the same
+    image.
+    """
     made.begin_episode(Start(np.random.default_rng(0), GOAL, explore=False))
     own = made.act(IMAGE, RobotState(HERE))
     made.begin_episode(Start(np.random.default_rng(0), GOAL, explore, steps=len(places)))
@@ -34,13 +39,28 @@ def test_the_papers_policy_goes_on_as_before_at_its_goal() -> None:
 
 def test_after_arrival_it_plays_to_the_end_of_the_episode() -> None:
     made = policy(after_arrival="play", arrival_distance=0.1)
-    assert played(made, [HERE, HERE, THERE, HERE, HERE, HERE]) == [False, False, True, True, True, True]
+    assert played(made, [HERE, HERE, THERE, HERE, HERE, HERE]) == [
+        False,
+        False,
+        True,
+        True,
+        True,
+        True,
+    ]
     assert played(made, [HERE, HERE]) == [False, False]  # the next episode begins anew
 
 
 def test_after_arrival_it_plays_for_a_while_and_returns() -> None:
     made = policy(after_arrival="return", arrival_distance=0.1, play_steps=2)
-    assert played(made, [HERE, THERE, HERE, HERE, THERE, THERE, HERE]) == [False, True, True, False, True, True, False]
+    assert played(made, [HERE, THERE, HERE, HERE, THERE, THERE, HERE]) == [
+        False,
+        True,
+        True,
+        False,
+        True,
+        True,
+        False,
+    ]
 
 
 def test_it_plays_from_a_share_of_the_episode_on() -> None:

@@ -33,8 +33,14 @@ def test_every_action_is_three_finite_numbers_from_minus_one_to_one(name: str, s
 
 @each_policy
 def test_the_same_seed_gives_the_same_actions_and_another_seed_others(name: str) -> None:
-    assert (actions(make_policy(name, Making(PAPER)), 3, 20) == actions(make_policy(name, Making(PAPER)), 3, 20)).all()
-    assert (actions(make_policy(name, Making(PAPER)), 3, 20) != actions(make_policy(name, Making(PAPER)), 4, 20)).any()
+    assert (
+        actions(make_policy(name, Making(PAPER)), 3, 20)
+        == actions(make_policy(name, Making(PAPER)), 3, 20)
+    ).all()
+    assert (
+        actions(make_policy(name, Making(PAPER)), 3, 20)
+        != actions(make_policy(name, Making(PAPER)), 4, 20)
+    ).any()
 
 
 @each_policy
@@ -76,7 +82,8 @@ def test_correlated_actions_keep_a_share_of_the_last_one() -> None:
 
 
 def test_correlated_actions_spread_alike_from_the_first_step_on() -> None:
-    episodes = np.array([actions(CorrelatedPolicy(), seed, 20) for seed in range(1500)])  # (1500, 20, 3)
+    # (1500, 20, 3)
+    episodes = np.array([actions(CorrelatedPolicy(), seed, 20) for seed in range(1500)])
     spread = episodes.std(axis=(0, 2))  # (20,) per step
     assert spread.min() > 0.5
     assert spread.max() - spread.min() < 0.05
@@ -84,7 +91,9 @@ def test_correlated_actions_spread_alike_from_the_first_step_on() -> None:
 
 def test_correlated_actions_travel_further_than_uniform_ones() -> None:
     def travelled(policy: Policy) -> float:
-        return float(np.mean([np.linalg.norm(actions(policy, seed, 100).sum(axis=0)) for seed in range(100)]))
+        return float(
+            np.mean([np.linalg.norm(actions(policy, seed, 100).sum(axis=0)) for seed in range(100)])
+        )
 
     assert travelled(CorrelatedPolicy()) > 1.5 * travelled(UniformPolicy())
 

@@ -10,7 +10,9 @@ BOX = Box((0.36, -0.35, -0.08), (0.80, 0.35, 0.388), 0.125)
 IMAGE = np.zeros((84, 84, 3), np.uint8)
 
 boxes = st.builds(
-    lambda low, size, scale: Box(tuple(low), tuple(a + b for a, b in zip(low, size, strict=True)), scale),
+    lambda low, size, scale: Box(
+        tuple(low), tuple(a + b for a, b in zip(low, size, strict=True)), scale
+    ),
     st.tuples(*[st.floats(-0.5, 0.5)] * 3),
     st.tuples(*[st.floats(0.1, 0.8)] * 3),
     st.floats(0.02, 0.2),
@@ -22,11 +24,13 @@ def follow(script: str, box: Box, start: np.ndarray, steps: int) -> np.ndarray:
     policy = ScriptedPolicy(script, box)
     policy.begin_episode(Start(np.random.default_rng(0), explore=False))
     positions = [start]
+
     for _ in range(steps):
         action = policy.act(IMAGE, RobotState(positions[-1]))
         assert action.dtype == np.float32
         assert np.abs(action).max() <= 1.0 + 1e-6
         positions.append(positions[-1] + box.action_scale * action.astype(float))
+
     return np.array(positions)
 
 
@@ -62,13 +66,16 @@ def test_strokes_lead_from_all_four_sides_towards_the_middle_line_low_over_the_t
     along_x = strokes & ~along_y
     assert (moved[along_y, 1] * y[along_y] < 0.0).all()
     assert (moved[along_x, 0] * x[along_x] < 0.0).all()
+
     for side in (-1.0, 1.0):
         assert (along_y & (side * y > 0.3)).any()
         assert (along_x & (side * x > 0.2)).any()
 
 
 def test_no_cube_fits_between_two_lanes() -> None:
-    lanes = sorted({round(float(way.point[0]), 6) for way in sweep(BOX) if abs(way.point[1]) > 0.34})
+    lanes = sorted(
+        {round(float(way.point[0]), 6) for way in sweep(BOX) if abs(way.point[1]) > 0.34}
+    )
     assert lanes[0] == 0.36
     assert lanes[-1] == 0.80
     assert max(np.diff(lanes)) < 0.05 + 0.02, "edge of the cube and width of the closed fingers"
@@ -89,11 +96,18 @@ def test_a_way_that_is_blocked_is_given_up_after_a_while() -> None:
     ("low", "high", "scale", "words"),
     [
         ((0.3, 0.0, 0.0), (0.3, 0.1, 0.3), 0.1, "each side must be longer than nothing"),
-        ((0.3, 0.0, 0.0), (0.4, 0.1, 0.05), 0.1, r"workspace is 0\.05 m high: a sweep needs 0\.07 m"),
+        (
+            (0.3, 0.0, 0.0),
+            (0.4, 0.1, 0.05),
+            0.1,
+            r"workspace is 0\.05 m high: a sweep needs 0\.07 m",
+        ),
         ((0.3, 0.0, 0.0), (0.4, 0.1, 0.3), 0.0, "action_scale is 0"),
         ((0.3, 0.0, 0.0), (0.4, 0.1, 0.3), float("nan"), "action_scale is nan"),
     ],
 )
-def test_a_box_that_cannot_be_swept_is_refused(low: tuple, high: tuple, scale: float, words: str) -> None:
+def test_a_box_that_cannot_be_swept_is_refused(
+    low: tuple, high: tuple, scale: float, words: str
+) -> None:
     with pytest.raises(ConfigError, match=words):
         Box(low, high, scale)

@@ -23,6 +23,7 @@ def test_a_gradient_that_is_not_finite_moves_nothing_even_if_the_loss_is() -> No
     guard.step(optimizer, torch.sqrt(weight).sum(), "the loss")  # 0, with an infinite slope
     guard.step(optimizer, (weight - 1).square().sum(), "another loss")
     assert weight.tolist() == [0.0, 0.0]
+
     with pytest.raises(LearningError, match="the loss or their gradients are not finite"):
         guard.check()
 
@@ -35,11 +36,13 @@ def test_a_guarded_step_is_the_optimisers_own_bit_for_bit() -> None:
     weights = [nn.Parameter(torch.linspace(-1, 1, 7)) for _ in range(2)]
     guarded, plain = (torch.optim.Adam([weight], lr=0.1, fused=True) for weight in weights)
     guard = Guard()
+
     for _ in range(5):
         guard.step(guarded, (weights[0] - 0.3).pow(4).sum(), "the loss")
         plain.zero_grad()
         (weights[1] - 0.3).pow(4).sum().backward()
         plain.step()
+
     assert torch.equal(*weights)
 
 
@@ -53,8 +56,10 @@ def test_what_a_network_sees_is_put_together_and_a_wrong_goal_is_refused() -> No
     for channels, there in ((6, None), (3, GoalPixels(goal, np.ones(3)))):
         with pytest.raises(DataError, match="a goal belongs to a policy with goals"):
             one_observation(image, there, np.zeros(3), channels)
+
     with pytest.raises(DataError, match="expected uint8"):
         one_observation(image.astype(np.float32), None, np.zeros(3), 3)
+
     with pytest.raises(DataError, match="end-effector position"):
         one_observation(image, None, np.array([0.0, np.nan, 0.0]), 3)
 
@@ -65,6 +70,7 @@ def test_a_target_goes_a_share_of_the_way(tau: float) -> None:
     for module, value in ((source, 10.0), (target, 2.0)):
         for parameter in module.parameters():
             nn.init.constant_(parameter, value)
+
     soft_update(target, source, tau)
     assert target.weight[0].tolist() == pytest.approx([2 + 8 * tau] * 2, abs=1e-5)
 

@@ -59,11 +59,14 @@ def with_simple_parts(**constants: float) -> BCQ:
     bcq.networks.vae = Decoder()  # type: ignore[assignment]
     bcq.target.perturbation = Half()  # type: ignore[assignment]
     bcq.target.q1, bcq.target.q2 = Sum(1.0, 0.0), Sum(2.0, 1.0)  # type: ignore[assignment]
+
     return bcq
 
 
 def test_the_target_is_what_the_paper_says(make_batch: MakeBatch) -> None:
-    """By hand: of 10 proposals a the best of lambda min(Q1, Q2) + (1 - lambda) max(Q1, Q2) counts."""
+    """By hand: of 10 proposals a the best of lambda min(Q1, Q2) + (1 - lambda) max(Q1, Q2)
+    counts.
+    """
     bcq = with_simple_parts()
     terminated = torch.tensor([False, True, False])
     batch = dataclasses.replace(
@@ -71,21 +74,28 @@ def test_the_target_is_what_the_paper_says(make_batch: MakeBatch) -> None:
     )
     target = bcq.td_target(batch).tolist()
     proposals = bcq.networks.vae.latents[:, 0].view(3, 10).tolist()  # type: ignore[union-attr, operator]
+
     for row, reward in ((0, 0.5), (2, 0.0)):
         values = []
         for a in proposals[row]:
             q1, q2 = 3 * a / 2, 2 * 3 * a / 2 + 1  # the perturbation halved it
             values.append(0.75 * min(q1, q2) + 0.25 * max(q1, q2))
+
         assert target[row] == pytest.approx(reward + 0.99 * max(values), rel=1e-5)
+
     assert target[1] == pytest.approx(0.25)
-    assert len({round(value, 6) for row in proposals for value in row}) > 10  # each state has proposals of its own
+
+    # each state has proposals of its own
+    assert len({round(value, 6) for row in proposals for value in row}) > 10
     assert max(abs(value) for row in proposals for value in row) == 0.5  # clipped
 
 
 def test_only_the_smaller_critic_counts_where_lambda_is_one(make_batch: MakeBatch) -> None:
     bcq = with_simple_parts(minimum_share=1.0, gamma=1.0)
     batch = dataclasses.replace(
-        make_batch(2, channels=3), rewards=torch.zeros(2), terminated=torch.zeros(2, dtype=torch.bool)
+        make_batch(2, channels=3),
+        rewards=torch.zeros(2),
+        terminated=torch.zeros(2, dtype=torch.bool),
     )
     target = bcq.td_target(batch)
     best = bcq.networks.vae.latents[:, 0].view(2, 10).max(dim=1).values  # type: ignore[union-attr, operator]
@@ -97,7 +107,9 @@ def test_the_autoencoder_loss_is_error_plus_half_the_divergence() -> None:
     bcq = BCQ(SMALL)
 
     class Fixed(nn.Module):
-        def forward(self, features: Tensor, actions: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        def forward(
+            self, features: Tensor, actions: Tensor, noise: Tensor
+        ) -> tuple[Tensor, Tensor, Tensor]:
             assert len(features) == len(actions)
             self.noise = noise
             return actions + 0.2, torch.full((4, 6), 0.3), torch.full((4, 6), math.log(0.5))
@@ -116,15 +128,20 @@ def test_a_perturbation_reaches_no_further_than_it_may_and_stays_in_bounds() -> 
         if isinstance(layer, nn.Linear):
             layer.weight.data.zero_()
             layer.bias.data.fill_(100.0)  # wants as far as it can
+
     middle = torch.tensor([[0.0, 2.0, 0.0]])
-    assert torch.allclose(head(torch.zeros(1, 8), middle), middle + 0.05 * torch.tensor([1.0, 2.0, 2.0]))
+    assert torch.allclose(
+        head(torch.zeros(1, 8), middle), middle + 0.05 * torch.tensor([1.0, 2.0, 2.0])
+    )
     edge = torch.tensor([[1.0, 4.0, 2.0]])
     assert torch.equal(head(torch.zeros(1, 8), edge), edge)
 
 
 def test_decoded_actions_lie_within_their_bounds_however_odd_the_latent() -> None:
     model = ActionModel(8, BCQHeads((-1.0, 0.0, -2.0), (1.0, 4.0, 2.0)))
-    actions = model.decode(torch.zeros(200, 8), 100 * torch.randn(200, 6, generator=torch.Generator().manual_seed(0)))
+    actions = model.decode(
+        torch.zeros(200, 8), 100 * torch.randn(200, 6, generator=torch.Generator().manual_seed(0))
+    )
     assert ((actions >= model.low) & (actions <= model.high)).all()
     assert float(actions.detach().std()) > 0.5
 
@@ -144,19 +161,25 @@ def test_it_takes_actions_like_those_in_the_data(make_batch: MakeBatch) -> None:
     batch = make_batch(32, channels=3)
     rewards = torch.ones(32)
     batch = dataclasses.replace(batch, actions=torch.full((32, 3), 0.5), rewards=rewards)
+
     for _ in range(300):
         bcq.update(batch)
+
     chosen = bcq.greedy(make_batch(5, channels=3).observations)
     assert float((chosen - 0.5).abs().max()) < 0.15
 
 
 @pytest.mark.slow
-def test_of_two_actions_in_the_data_it_learns_to_take_the_one_that_pays(make_batch: MakeBatch) -> None:
+def test_of_two_actions_in_the_data_it_learns_to_take_the_one_that_pays(
+    make_batch: MakeBatch,
+) -> None:
     bcq = BCQ(SMALL)
     batch = make_batch(64, channels=3)
     right = torch.arange(64) % 2 == 0
     actions = torch.where(right[:, None], 0.7, -0.7).expand(64, 3).contiguous()
-    same = Observation(batch.observations.pixels[:1].expand(64, -1, -1, -1).contiguous(), torch.zeros(64, 3))
+    same = Observation(
+        batch.observations.pixels[:1].expand(64, -1, -1, -1).contiguous(), torch.zeros(64, 3)
+    )
     batch = dataclasses.replace(
         batch,
         observations=same,
@@ -164,8 +187,10 @@ def test_of_two_actions_in_the_data_it_learns_to_take_the_one_that_pays(make_bat
         rewards=right.float(),
         terminated=torch.ones(64, dtype=torch.bool),
     )
+
     for _ in range(300):
         bcq.update(batch)
+
     chosen = bcq.greedy(Observation(same.pixels[:1], same.ee_positions[:1]))
     assert bool((chosen > 0.3).all())
 
@@ -189,7 +214,9 @@ def test_targets_follow_by_tau(make_batch: MakeBatch) -> None:
     bcq = BCQ(dataclasses.replace(SMALL, tau=0.25))
     before = [p.clone() for p in bcq.target.parameters()]
     bcq.update(make_batch(channels=3))
-    for old, new, source in zip(before, bcq.target.parameters(), bcq.networks.parameters(), strict=True):
+    for old, new, source in zip(
+        before, bcq.target.parameters(), bcq.networks.parameters(), strict=True
+    ):
         assert torch.allclose(new, 0.75 * old + 0.25 * source, atol=1e-6)
 
 
@@ -197,14 +224,24 @@ def test_targets_follow_by_tau(make_batch: MakeBatch) -> None:
 def test_a_loss_that_is_not_finite_leaves_every_weight(make_batch: MakeBatch, wrong: str) -> None:
     bcq = BCQ(SMALL)
     bcq.update(make_batch(channels=3))
-    before = {name: tensor.clone() for name, tensor in bcq.state().tensors.items() if not name.startswith("generator")}
+    before = {
+        name: tensor.clone()
+        for name, tensor in bcq.state().tensors.items()
+        if not name.startswith("generator")
+    }
     batch = make_batch(channels=3)
     getattr(batch, wrong)[2] = float("nan")
     bcq.update(batch)
+
     with pytest.raises(LearningError, match="critic and autoencoder loss"):
         bcq.check()
+
     after = bcq.state().tensors
-    assert all(torch.equal(after[name], tensor) for name, tensor in before.items() if not name.startswith("target"))
+    assert all(
+        torch.equal(after[name], tensor)
+        for name, tensor in before.items()
+        if not name.startswith("target")
+    )
 
 
 @pytest.mark.parametrize("encoders", ["shared", "separate"])
@@ -217,17 +254,28 @@ def test_networks_are_built_anew_from_their_bytes(encoders: str) -> None:
     latents = draw_latents(np.random.default_rng(0), 20, HEADS.latent)
     assert torch.equal(best_actions(networks, seen, latents), best_actions(other, seen, latents))
     assert not any(p.requires_grad for p in other.parameters())
+
     with pytest.raises(DataError, match="another version"):
-        networks_of(checkpoint.State({}, {"encoders": "shared", "encoder": {"depth": 3}, "heads": {}}))
+        networks_of(
+            checkpoint.State({}, {"encoders": "shared", "encoder": {"depth": 3}, "heads": {}})
+        )
 
 
 def test_constants_out_of_range_are_refused() -> None:
-    for wrong in ({"gamma": 1.1}, {"minimum_share": -0.1}, {"learning_rate": 0.0}, {"target_candidates": 0}):
+    for wrong in (
+        {"gamma": 1.1},
+        {"minimum_share": -0.1},
+        {"learning_rate": 0.0},
+        {"target_candidates": 0},
+    ):
         with pytest.raises(ConfigError, match=next(iter(wrong))):
             BCQConfig(**wrong)  # type: ignore[arg-type]
+
     with pytest.raises(ConfigError, match="choose from shared, separate"):
         Description("twin")
+
     with pytest.raises(ConfigError, match="each low must be below its high"):
         BCQHeads((0.0,), (0.0,))
+
     with pytest.raises(ConfigError, match="reach is"):
         BCQHeads(reach=3.0)

@@ -22,16 +22,22 @@ from wayfarer_policies.algorithms.networks import (
 from wayfarer_policies.algorithms.td3 import TD3, TD3Config
 
 MakeBatch = Callable[..., LabelledBatch]
-ENCODER = EncoderConfig(channels=6, height=36, width=36, filters=(4, 8, 8), features=16, ee_position=True)
-SMALL = TD3Config(encoder=ENCODER, heads=Heads((-0.5, -1.0, -1.0), (0.5, 1.0, 2.0), (20, 10), (20, 10)))
+ENCODER = EncoderConfig(
+    channels=6, height=36, width=36, filters=(4, 8, 8), features=16, ee_position=True
+)
+SMALL = TD3Config(
+    encoder=ENCODER, heads=Heads((-0.5, -1.0, -1.0), (0.5, 1.0, 2.0), (20, 10), (20, 10))
+)
 
 
 def some_state() -> State:
     awkward = torch.tensor([0.1, float("nan"), float("inf"), -0.0, 1e-45])
+
     return State.join(
         {
             "a": State(
-                {"w": awkward, "n": torch.tensor(3, dtype=torch.int64)}, {"pi": 3.141592653589793, "big": 2**120}
+                {"w": awkward, "n": torch.tensor(3, dtype=torch.int64)},
+                {"pi": 3.141592653589793, "big": 2**120},
             ),
             "b": State({}, {"empty": None}),
         }
@@ -42,12 +48,17 @@ def test_a_checkpoint_comes_back_bit_for_bit(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "learner.safetensors"
     checkpoint.write(path, "learner", some_state())
     back = checkpoint.read(path, "learner")
-    assert back.part("a").tensors["w"].numpy().tobytes() == some_state().part("a").tensors["w"].numpy().tobytes()
+    assert (
+        back.part("a").tensors["w"].numpy().tobytes()
+        == some_state().part("a").tensors["w"].numpy().tobytes()
+    )
     assert dict(back.values) == dict(some_state().values)
     assert [entry.name for entry in path.parent.iterdir()] == ["learner.safetensors"]
 
 
-def test_a_write_that_fails_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_that_fails_leaves_the_old_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "learner.safetensors"
     checkpoint.write(path, "learner", State({}, {"version": 1}))
 
@@ -57,6 +68,7 @@ def test_a_write_that_fails_leaves_the_old_checkpoint(tmp_path: Path, monkeypatc
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(DataError, match=r"cannot write .*learner\.safetensors: No space left"):
         checkpoint.write(path, "learner", State({}, {"version": 2}))
+
     assert checkpoint.read(path, "learner").value("version") == 1
 
 
@@ -105,25 +117,33 @@ def test_a_damaged_file_is_an_error_that_names_it(tmp_path: Path, damage: str) -
     path = tmp_path / "learner.safetensors"
     checkpoint.write(path, "learner", some_state())
     data = path.read_bytes()
+
     if damage == "missing":
         path.unlink()
     elif damage == "pickle":
         torch.save({"a": 1}, path)
     else:
         path.write_bytes(
-            {"cut": data[:-3], "garbage": b"\0" * 50, "flipped header": data[:8] + b"x" + data[9:]}[damage]
+            {"cut": data[:-3], "garbage": b"\0" * 50, "flipped header": data[:8] + b"x" + data[9:]}[
+                damage
+            ]
         )
+
     with pytest.raises(DataError, match="learner"):
         checkpoint.read(path, "learner")
 
 
-def test_another_kind_or_a_missing_part_is_an_error_that_lists_what_is_there(tmp_path: Path) -> None:
+def test_another_kind_or_a_missing_part_is_an_error_that_lists_what_is_there(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "novelty.safetensors"
     checkpoint.write(path, "novelty", some_state())
     with pytest.raises(DataError, match="learner"):
         checkpoint.read(path, "learner")
+
     with pytest.raises(DataError, match=r"\['a', 'b'\]"):
         some_state().part("c")
+
     with pytest.raises(DataError, match="pi"):
         some_state().part("a").value("e")
 
@@ -137,8 +157,14 @@ def test_the_file_is_plain_safetensors_with_json(tmp_path: Path) -> None:
     assert set(header) == {"__metadata__", "a/w", "a/n"}
 
 
-def test_weights_of_another_shape_or_kind_are_refused_and_nothing_changes(make_batch: MakeBatch) -> None:
-    wide = TD3(TD3Config(encoder=EncoderConfig(6, 36, 36, (4, 8, 8), 32, ee_position=True), heads=SMALL.heads))
+def test_weights_of_another_shape_or_kind_are_refused_and_nothing_changes(
+    make_batch: MakeBatch,
+) -> None:
+    wide = TD3(
+        TD3Config(
+            encoder=EncoderConfig(6, 36, 36, (4, 8, 8), 32, ee_position=True), heads=SMALL.heads
+        )
+    )
     separate = TD3(SMALL, SeparateEncoders)
     for other, message in ((wide, "expected"), (separate, "another kind")):
         td3 = TD3(SMALL)
@@ -146,6 +172,7 @@ def test_weights_of_another_shape_or_kind_are_refused_and_nothing_changes(make_b
         before = td3.state()
         with pytest.raises(DataError, match=message):
             td3.restore(other.state())
+
         assert all(torch.equal(t, td3.state().tensors[name]) for name, t in before.tensors.items())
 
 
@@ -155,6 +182,7 @@ def test_a_module_is_checked_before_it_is_touched() -> None:
     wrong = State({"weight": torch.ones(2, 2), "bias": torch.ones(3)})
     with pytest.raises(DataError, match="'bias' is"):
         checkpoint.restore_module(module, wrong, "layer")
+
     assert torch.equal(module.weight, before)
 
 
@@ -167,10 +195,15 @@ def test_random_generators_continue_where_they_were() -> None:
     other_generator, other = torch.Generator(), np.random.default_rng(0)
     checkpoint.restore_generator(other_generator, states[0])
     checkpoint.restore_rng(other, states[1])
-    assert torch.equal(torch.rand(9, generator=other_generator), torch.rand(9, generator=torch_generator))
+    assert torch.equal(
+        torch.rand(9, generator=other_generator), torch.rand(9, generator=torch_generator)
+    )
     assert (other.normal(size=9) == rng.normal(size=9)).all()
+
     with pytest.raises(DataError, match="numpy PCG64"):
-        checkpoint.restore_rng(other, checkpoint.rng_state(np.random.Generator(np.random.MT19937())))
+        checkpoint.restore_rng(
+            other, checkpoint.rng_state(np.random.Generator(np.random.MT19937()))
+        )
 
 
 def test_a_policy_on_the_wire_describes_itself_and_acts_the_same() -> None:
@@ -195,6 +228,7 @@ def test_weights_that_were_damaged_on_the_way_are_refused() -> None:
     data, sha256 = weights_to_bytes(TD3(SMALL).actor())
     with pytest.raises(DataError, match="SHA-256"):
         weights_from_bytes(data[:-1] + b"\x01", sha256)
+
     learner = checkpoint.to_bytes("learner", State())
     with pytest.raises(DataError, match="kind"):
         weights_from_bytes(learner, checkpoint.digest(learner))

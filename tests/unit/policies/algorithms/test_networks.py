@@ -15,16 +15,31 @@ from wayfarer_policies.algorithms.networks import (
 
 def observation(channels: int = 6, side: int = 84) -> Observation:
     generator = torch.Generator().manual_seed(0)
-    pixels = torch.randint(0, 256, (2, channels, side, side), dtype=torch.uint8, generator=generator)
+    pixels = torch.randint(
+        0, 256, (2, channels, side, side), dtype=torch.uint8, generator=generator
+    )
+
     return Observation(pixels, torch.tensor([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]]))
 
 
 def test_sizes_are_the_authors() -> None:
     networks = SharedEncoder(EncoderConfig(), Heads())
-    shapes = [tuple(m.weight.shape) for m in networks.encoder.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    shapes = [
+        tuple(m.weight.shape)
+        for m in networks.encoder.modules()
+        if isinstance(m, nn.Conv2d | nn.Linear)
+    ]
     assert shapes == [(32, 6, 8, 8), (64, 32, 4, 4), (64, 64, 3, 3), (256, 3136)]
-    assert [m.out_features for m in networks.policy.modules() if isinstance(m, nn.Linear)] == [300, 200, 3]
-    assert [m.out_features for m in networks.q1.modules() if isinstance(m, nn.Linear)] == [400, 300, 1]
+    assert [m.out_features for m in networks.policy.modules() if isinstance(m, nn.Linear)] == [
+        300,
+        200,
+        3,
+    ]
+    assert [m.out_features for m in networks.q1.modules() if isinstance(m, nn.Linear)] == [
+        400,
+        300,
+        1,
+    ]
 
 
 def test_images_are_divided_by_255() -> None:
@@ -62,6 +77,7 @@ def test_actions_fill_their_bounds_and_bounds_travel_with_the_weights() -> None:
     assert head(torch.zeros(1, 4))[0].tolist() == [2.0, 1.0]
     nn.init.constant_(head.layers[-1].bias, -50.0)  # type: ignore[arg-type]
     assert head(torch.zeros(1, 4))[0].tolist() == [-2.0, 0.0]
+
     with pytest.raises(ConfigError, match="bounds"):
         PolicyHead(4, low=(1.0,), high=(1.0,), hidden=())
 

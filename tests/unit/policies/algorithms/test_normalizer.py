@@ -16,13 +16,19 @@ def test_moments_of_a_hand_computed_case() -> None:
 
 @settings(max_examples=50)
 @given(
-    batches=st.lists(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=7), min_size=1, max_size=6),
+    batches=st.lists(
+        st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=7), min_size=1, max_size=6
+    ),
 )
 def test_batches_add_up_to_the_moments_of_all_values(batches: list[list[float]]) -> None:
     moments = RunningMoments((2,))
-    rows = [torch.tensor([[value, 2 * value] for value in batch], dtype=torch.float64) for batch in batches]
+    rows = [
+        torch.tensor([[value, 2 * value] for value in batch], dtype=torch.float64)
+        for batch in batches
+    ]
     for row in rows:
         moments.update(row)
+
     together = torch.cat(rows)
     assert torch.allclose(moments.mean, together.mean(dim=0), atol=1e-6)
     assert torch.allclose(moments.std, together.std(dim=0, correction=0), atol=1e-4)
@@ -30,9 +36,11 @@ def test_batches_add_up_to_the_moments_of_all_values(batches: list[list[float]])
 
 def test_whitening_is_per_pixel_and_clipped() -> None:
     whitening = Whitening((1, 1, 2), clip=5.0, floor=1.0)
-    whitening.update(torch.tensor([[[[10, 100]]], [[[30, 100]]]], dtype=torch.uint8))  # means 20, 100; stds 10, 0
+    # means 20, 100; stds 10, 0
+    whitening.update(torch.tensor([[[[10, 100]]], [[[30, 100]]]], dtype=torch.uint8))
     whitened = whitening(torch.tensor([[[[35, 103]]], [[[255, 0]]]], dtype=torch.uint8))
-    assert whitened.flatten().tolist() == pytest.approx([1.5, 3.0, 5.0, -5.0])  # a still pixel counts as std 1
+    # a still pixel counts as std 1
+    assert whitened.flatten().tolist() == pytest.approx([1.5, 3.0, 5.0, -5.0])
 
 
 def test_nothing_seen_yet_maps_grey_levels_onto_one() -> None:

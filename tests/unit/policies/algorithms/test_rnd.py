@@ -9,7 +9,9 @@ from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_policies.algorithms.algorithm import LearningError
 from wayfarer_policies.algorithms.rnd import RND, RNDConfig
 
-SMALL = RNDConfig(channels=1, height=36, width=36, filters=(4, 8, 8), features=16, learning_rate=1e-3, batch=20)
+SMALL = RNDConfig(
+    channels=1, height=36, width=36, filters=(4, 8, 8), features=16, learning_rate=1e-3, batch=20
+)
 
 
 def images(size: int = 40, seed: int = 0) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -29,16 +31,23 @@ def test_novelty_is_the_mean_squared_difference_of_hand_made_embeddings() -> Non
     rnd.target = nn.Sequential(nn.Flatten(), nn.Linear(36 * 36, 2))  # type: ignore[assignment]
     rnd.predictor = nn.Sequential(nn.Flatten(), nn.Linear(36 * 36, 2))  # type: ignore[assignment]
     rnd.target.dtype = torch.float32
+
     for network, bias in ((rnd.target, [1.0, 2.0]), (rnd.predictor, [4.0, 0.0])):
         nn.init.zeros_(network[1].weight)  # type: ignore[index]
         network[1].bias.data = torch.tensor(bias)  # type: ignore[index]
-    assert rnd.novelty(images(3)).tolist() == pytest.approx([6.5] * 3)  # ((4 - 1)^2 + (0 - 2)^2) / 2
+
+    # ((4 - 1)^2 + (0 - 2)^2) / 2
+    assert rnd.novelty(images(3)).tolist() == pytest.approx([6.5] * 3)
 
 
 def test_sizes_are_the_authors() -> None:
     rnd = RND(RNDConfig())
     assert [m.out_features for m in rnd.target.modules() if isinstance(m, nn.Linear)] == [512]
-    assert [m.out_features for m in rnd.predictor.modules() if isinstance(m, nn.Linear)] == [512, 512, 512]
+    assert [m.out_features for m in rnd.predictor.modules() if isinstance(m, nn.Linear)] == [
+        512,
+        512,
+        512,
+    ]
     convolutions = [m for m in rnd.predictor.modules() if isinstance(m, nn.Conv2d)]
     assert [(m.out_channels, m.kernel_size[0], m.stride[0]) for m in convolutions] == [
         (32, 8, 4),
@@ -49,7 +58,10 @@ def test_sizes_are_the_authors() -> None:
 
 
 def test_weights_are_orthogonal_with_gain_root_two() -> None:
-    weight = next(m for m in RND(RNDConfig()).predictor.modules() if isinstance(m, nn.Linear)).weight  # (512, 3136)
+    # (512, 3136)
+    weight = next(
+        m for m in RND(RNDConfig()).predictor.modules() if isinstance(m, nn.Linear)
+    ).weight
     product = weight @ weight.T
     assert torch.allclose(product, 2 * torch.eye(512), atol=1e-4)
     assert math.sqrt(float(product[0, 0].detach())) == pytest.approx(math.sqrt(2), abs=1e-4)
@@ -92,10 +104,13 @@ def test_wrong_images_and_values_are_refused() -> None:
     for wrong in (images()[:, :, :30], images(0)):
         with pytest.raises(DataError, match="shape"):
             rnd.novelty(wrong)
+
     with pytest.raises(ConfigError, match="epochs is 0"):
         rnd.fit(images(), epochs=0)
+
     with pytest.raises(ConfigError, match="precision"):
         RNDConfig(precision="float8")
+
     with pytest.raises(DataError, match="expected"):
         rnd.restore(RND(RNDConfig(**{**vars(SMALL), "features": 8})).state())
 
@@ -104,8 +119,10 @@ def test_broken_weights_are_an_error_and_no_step() -> None:
     rnd = RND(SMALL)
     next(rnd.predictor.parameters()).data[0] = float("nan")
     before = [p.clone() for p in rnd.predictor.parameters()]
+
     with pytest.raises(LearningError, match="RND loss"):
         rnd.fit(images())
+
     after = rnd.predictor.parameters()
     assert all(
         torch.equal(

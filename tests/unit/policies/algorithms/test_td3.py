@@ -39,14 +39,20 @@ def with_constant_targets(action: float, q1: float, q2: float) -> TD3:
     return td3
 
 
-def test_the_target_takes_the_smaller_critic_and_ends_at_terminated_steps(make_batch: MakeBatch) -> None:
+def test_the_target_takes_the_smaller_critic_and_ends_at_terminated_steps(
+    make_batch: MakeBatch,
+) -> None:
     td3 = with_constant_targets(0.0, q1=-10.0, q2=-20.0)
     terminated = torch.tensor([False, True, False, True])
-    batch = dataclasses.replace(make_batch(4), rewards=torch.tensor([-1.0, -1.0, 0.0, 0.0]), terminated=terminated)
+    batch = dataclasses.replace(
+        make_batch(4), rewards=torch.tensor([-1.0, -1.0, 0.0, 0.0]), terminated=terminated
+    )
     assert td3.td_target(batch).tolist() == pytest.approx([-1 - 0.99 * 20, -1.0, -0.99 * 20, 0.0])
 
 
-def test_target_noise_is_clipped_and_the_noisy_action_stays_in_bounds(make_batch: MakeBatch) -> None:
+def test_target_noise_is_clipped_and_the_noisy_action_stays_in_bounds(
+    make_batch: MakeBatch,
+) -> None:
     td3 = with_constant_targets(0.0, -1.0, -1.0)
     td3.td_target(make_batch(2000))
     noise = td3.target.q1.seen[0]  # type: ignore[index]
@@ -62,10 +68,14 @@ def test_the_actor_and_the_targets_move_every_second_update(make_batch: MakeBatc
     actor = [p.clone() for p in td3.networks.policy.parameters()]
     target = [p.clone() for p in td3.target.parameters()]
     assert "actor_loss" not in td3.update(make_batch())
-    assert all(torch.equal(a, b) for a, b in zip(actor, td3.networks.policy.parameters(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(actor, td3.networks.policy.parameters(), strict=True)
+    )
     assert all(torch.equal(a, b) for a, b in zip(target, td3.target.parameters(), strict=True))
     assert "actor_loss" in td3.update(make_batch())
-    assert not all(torch.equal(a, b) for a, b in zip(actor, td3.networks.policy.parameters(), strict=True))
+    assert not all(
+        torch.equal(a, b) for a, b in zip(actor, td3.networks.policy.parameters(), strict=True)
+    )
     assert not all(torch.equal(a, b) for a, b in zip(target, td3.target.parameters(), strict=True))
 
 
@@ -73,11 +83,15 @@ def test_targets_follow_by_tau(make_batch: MakeBatch) -> None:
     td3 = TD3(dataclasses.replace(SMALL, tau=0.25, policy_delay=1))
     before = [p.clone() for p in td3.target.parameters()]
     td3.update(make_batch())
-    for old, new, source in zip(before, td3.target.parameters(), td3.networks.parameters(), strict=True):
+    for old, new, source in zip(
+        before, td3.target.parameters(), td3.networks.parameters(), strict=True
+    ):
         assert torch.allclose(new, 0.75 * old + 0.25 * source, atol=1e-6)
 
 
-def test_the_actor_loss_does_not_reach_a_shared_encoder_but_trains_its_own(make_batch: MakeBatch) -> None:
+def test_the_actor_loss_does_not_reach_a_shared_encoder_but_trains_its_own(
+    make_batch: MakeBatch,
+) -> None:
     for build, trained in ((SharedEncoder, 0), (SeparateEncoders, 8)):
         td3 = TD3(SMALL, build)
         actor = {id(p) for group in td3.actor_optimizer.param_groups for p in group["params"]}
@@ -102,14 +116,24 @@ def test_the_critic_learns_a_fixed_reward(make_batch: MakeBatch) -> None:
 def test_a_loss_that_is_not_finite_leaves_every_weight(make_batch: MakeBatch, wrong: str) -> None:
     td3 = TD3(SMALL)
     td3.update(make_batch())
-    before = {name: tensor.clone() for name, tensor in td3.state().tensors.items() if not name.startswith("generator")}
+    before = {
+        name: tensor.clone()
+        for name, tensor in td3.state().tensors.items()
+        if not name.startswith("generator")
+    }
     batch = make_batch()
     getattr(batch, wrong)[2] = float("nan")
     td3.update(batch)
+
     with pytest.raises(LearningError, match="critic loss"):
         td3.check()
+
     after = td3.state().tensors
-    assert all(torch.equal(after[name], tensor) for name, tensor in before.items() if not name.startswith("target"))
+    assert all(
+        torch.equal(after[name], tensor)
+        for name, tensor in before.items()
+        if not name.startswith("target")
+    )
 
 
 def test_exploration_noise_is_in_action_units_and_follows_the_schedule() -> None:
@@ -127,7 +151,13 @@ def test_the_actor_starts_when_the_critics_have_had_their_updates(make_batch: Ma
     for _ in range(5):
         before = [p.clone() for p in td3.networks.policy.parameters()]
         td3.update(make_batch())
-        moved.append(not all(torch.equal(a, b) for a, b in zip(before, td3.networks.policy.parameters(), strict=True)))
+        moved.append(
+            not all(
+                torch.equal(a, b)
+                for a, b in zip(before, td3.networks.policy.parameters(), strict=True)
+            )
+        )
+
     assert moved == [False, False, False, True, True]
 
 
@@ -138,23 +168,32 @@ def test_the_penalty_is_on_the_squared_action_before_its_tanh(make_batch: MakeBa
         nn.init.zeros_(td3.networks.policy.layers[-1].weight)  # type: ignore[arg-type]
         nn.init.constant_(td3.networks.policy.layers[-1].bias, 4.0)  # type: ignore[arg-type]
         losses[penalty] = float(td3.update(make_batch())["actor_loss"])
+
     assert losses[0.5] - losses[0.0] == pytest.approx(0.5 * 4.0**2, rel=1e-4)
 
 
 def test_the_penalty_brings_a_saturated_actor_back(make_batch: MakeBatch) -> None:
-    td3 = TD3(dataclasses.replace(SMALL, policy_delay=1, action_penalty=1.0, actor_learning_rate=3e-2))
+    td3 = TD3(
+        dataclasses.replace(SMALL, policy_delay=1, action_penalty=1.0, actor_learning_rate=3e-2)
+    )
     nn.init.constant_(td3.networks.policy.layers[-1].bias, 8.0)  # type: ignore[arg-type]
     assert td3.probe(make_batch(64))["saturated"] == 1.0
+
     for k in range(100):
         td3.update(make_batch(seed=k))
+
     assert td3.probe(make_batch(64))["saturated"] == 0.0
 
 
 def test_a_probe_sees_whether_the_policy_goes_where_the_goal_is(make_batch: MakeBatch) -> None:
     td3 = TD3(SMALL)
     batch = make_batch(4)
-    ways = torch.tensor([[0.5, 0.5, 0.01], [0.5, -0.5, 0.0], [-0.5, 0.5, 0.0], [0.0, 0.0, 0.5]])  # [m]
-    seen = dataclasses.replace(batch.observations, ee_positions=torch.zeros(4, 3), goal_ee_positions=ways)
+
+    # [m]
+    ways = torch.tensor([[0.5, 0.5, 0.01], [0.5, -0.5, 0.0], [-0.5, 0.5, 0.0], [0.0, 0.0, 0.5]])
+    seen = dataclasses.replace(
+        batch.observations, ee_positions=torch.zeros(4, 3), goal_ee_positions=ways
+    )
     td3.networks.policy = Constant([0.5, 0.5, -1.0])  # type: ignore[assignment]
     found = td3.probe(dataclasses.replace(batch, observations=seen))
     assert found["towards_goal"] == pytest.approx(4 / 7)  # 1 cm and nothing are no directions
@@ -176,9 +215,12 @@ def test_the_value_after_n_steps_is_discounted_n_times(make_batch: MakeBatch) ->
 def test_constants_out_of_range_are_refused() -> None:
     with pytest.raises(ConfigError, match="gamma is"):
         TD3Config(gamma=1.1)
+
     with pytest.raises(ConfigError, match="learning_rate is"):
         TD3Config(actor_learning_rate=0.0)
+
     with pytest.raises(ConfigError, match="precision"):
         EncoderConfig(precision="int8")
+
     with pytest.raises(ConfigError, match="too small"):
         EncoderConfig(height=20)

@@ -4,7 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 from wayfarer_core.errors import ConfigError
-from wayfarer_policies.exploration.algorithm_1 import Overlapped, Progress, Schedule, Sequential, Stage, explore
+from wayfarer_policies.exploration.algorithm_1 import (
+    Overlapped,
+    Progress,
+    Schedule,
+    Sequential,
+    Stage,
+    explore,
+)
 
 
 class World:
@@ -22,6 +29,7 @@ class World:
             raise RuntimeError("the robot stopped")
         self.log.append(f"act {goal}")
         time.sleep(self.learning_takes / 4)
+
         return self.episodes
 
     def add(self, episode: int) -> None:
@@ -36,6 +44,7 @@ class World:
         time.sleep(self.learning_takes)
         self.log.append(f"update {steps}")
         self.episodes_learned += 1
+
         return {"loss": 1.0}
 
     def select_goal(self, store: "World") -> str | None:
@@ -51,7 +60,14 @@ SCHEDULE = Schedule(episodes=4, episodes_per_cycle=2, steps=7, epochs=3)
 
 
 def cycle(first: int, goal: str) -> Iterator[str]:
-    yield from (f"act {goal}", f"add {first}", "update 7", f"act goal{first + 1}", f"add {first + 1}", "update 7")
+    yield from (
+        f"act {goal}",
+        f"add {first}",
+        "update 7",
+        f"act goal{first + 1}",
+        f"add {first + 1}",
+        "update 7",
+    )
     yield "fit last 2 3"
 
 
@@ -81,6 +97,7 @@ def test_a_failing_robot_loses_nothing_that_is_stored() -> None:
     world.fail_at = 1
     with pytest.raises(RuntimeError, match="the robot stopped"):
         explore(SCHEDULE, world, world, world, world)
+
     assert (world.episodes, world.episodes_learned) == (1, 1)
     world.fail_at = -1
     explore(SCHEDULE, world, world, world, world)
@@ -110,7 +127,9 @@ def test_overlapped_learning_is_never_more_than_one_episode_behind() -> None:
             behind.append(world.episodes - world.episodes_learned)
 
     explore(SCHEDULE, world, world, world, world, watch, Overlapped())
-    assert behind == [0, 0, 1, 0, 1, 0, 1, 0]  # while acting one is being learned, before storing none is
+
+    # while acting one is being learned, before storing none is
+    assert behind == [0, 0, 1, 0, 1, 0, 1, 0]
     assert world.episodes_learned == 4
     assert world.log.count("update 7") == 4
 
@@ -132,6 +151,7 @@ def test_an_error_of_learning_reaches_the_caller(pace: type[Sequential] | type[O
     world.update = fail  # type: ignore[method-assign]
     with pytest.raises(RuntimeError, match="loss is nan"):
         explore(SCHEDULE, world, world, world, world, pace=pace())
+
     assert world.episodes == 1
 
 

@@ -76,7 +76,9 @@ def test_the_goal_is_the_most_novel_image_and_knows_where_it_is_from(
     assert goal is not None
     everything = rnd.novelty(store.sample_images(1000, np.random.default_rng(0)).frames)
     assert goal.novelty == pytest.approx(everything.max())
-    assert (store.frames(np.array([store.cache.row(goal.episode, goal.step)]))[0].numpy() == goal.image).all()
+    assert (
+        store.frames(np.array([store.cache.row(goal.episode, goal.step)]))[0].numpy() == goal.image
+    ).all()
     assert goal.name == f"{goal.episode}/{goal.step}"
     assert goal.ee_position == pytest.approx(goal.episode + goal.step / 100)
     least = ImageNovelty(rnd, least_novel, candidates=1000, seed=0).select_goal(store)
@@ -88,7 +90,10 @@ def test_only_a_random_subset_is_looked_at_and_a_restart_draws_the_same(
     make_trajectory: Make, make_replay: MakeReplay
 ) -> None:
     store = make_replay(*(make_trajectory(k) for k in range(1, 6)))
-    few = [ImageNovelty(RND(SMALL), most_novel, candidates=2, seed=seed).select_goal(store) for seed in range(8)]
+    few = [
+        ImageNovelty(RND(SMALL), most_novel, candidates=2, seed=seed).select_goal(store)
+        for seed in range(8)
+    ]
     assert len({goal.name for goal in few if goal}) > 1
     again = ImageNovelty(RND(SMALL), most_novel, candidates=2, seed=3).select_goal(store)
     assert again is not None
@@ -108,14 +113,18 @@ def test_there_is_no_goal_before_the_first_episode_and_none_for_the_baselines(
     assert nothing.cycles_fitted == 1
 
 
-def test_damaged_weights_give_an_error_and_no_goal(make_trajectory: Make, make_replay: MakeReplay) -> None:
+def test_damaged_weights_give_an_error_and_no_goal(
+    make_trajectory: Make, make_replay: MakeReplay
+) -> None:
     rnd = RND(SMALL)
     next(rnd.predictor.parameters()).data[:] = float("nan")
     with pytest.raises(DataError, match="not finite"):
         ImageNovelty(rnd, most_novel, 10, 0).select_goal(make_replay(make_trajectory(1)))
 
 
-def test_a_fitted_novelty_is_on_disk(make_trajectory: Make, make_replay: MakeReplay, tmp_path: Path) -> None:
+def test_a_fitted_novelty_is_on_disk(
+    make_trajectory: Make, make_replay: MakeReplay, tmp_path: Path
+) -> None:
     store = make_replay(make_trajectory(1))
     path = tmp_path / "novelty.safetensors"
     one = CheckpointedNovelty(ImageNovelty(RND(SMALL), most_novel, 10, 0), path)

@@ -29,7 +29,8 @@ class Brightness(RND):
 def test_reward_is_the_next_images_novelty_over_the_std_of_discounted_sums(
     make_trajectory: Make, make_replay: MakeReplay
 ) -> None:
-    store = make_replay(make_trajectory(1, steps=2, end=End.TERMINATED))  # next images hold 11 and 12
+    # next images hold 11 and 12
+    store = make_replay(make_trajectory(1, steps=2, end=End.TERMINATED))
     intrinsic = IntrinsicReward(Brightness(), gamma=0.5)
     intrinsic.prepare(store)
     returns = np.array([11.0, 0.5 * 11 + 12])

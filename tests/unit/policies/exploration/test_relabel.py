@@ -21,7 +21,9 @@ def at_row(store: Replay, row: int, size: int = EVERY) -> Batch:
     return store.batch(np.full(size, row))
 
 
-def test_goals_are_uniform_over_the_future_and_the_state_itself(make_trajectory: Make, make_replay: MakeReplay) -> None:
+def test_goals_are_uniform_over_the_future_and_the_state_itself(
+    make_trajectory: Make, make_replay: MakeReplay
+) -> None:
     store = make_replay(make_trajectory(1))  # T = 6
     labels = FutureGoals(self_goals=0.0).label(at_row(store, 2), store, np.random.default_rng(0))
     goals = labels.observations.pixels[:, 3, 0, 0] - 10  # step of the goal
@@ -29,15 +31,20 @@ def test_goals_are_uniform_over_the_future_and_the_state_itself(make_trajectory:
     assert shares.tolist() == pytest.approx([0, 0, 0.2, 0.2, 0.2, 0.2, 0.2], abs=0.04)
 
 
-def test_self_goals_come_with_probability_p_on_top(make_trajectory: Make, make_replay: MakeReplay) -> None:
+def test_self_goals_come_with_probability_p_on_top(
+    make_trajectory: Make, make_replay: MakeReplay
+) -> None:
     store = make_replay(make_trajectory(1))
     batch = at_row(store, 0, size=20_000)
     labels = FutureGoals(self_goals=0.5).label(batch, store, np.random.default_rng(0))
     share = float((labels.rewards == 0).float().mean())
-    assert share == pytest.approx(0.5 + 0.5 / 7, abs=0.02)  # p, and 1 of the 7 observations s_0 .. s_6
+    # p, and 1 of the 7 observations s_0 .. s_6
+    assert share == pytest.approx(0.5 + 0.5 / 7, abs=0.02)
 
 
-def test_reward_and_end_follow_from_where_the_goal_is(make_trajectory: Make, make_replay: MakeReplay) -> None:
+def test_reward_and_end_follow_from_where_the_goal_is(
+    make_trajectory: Make, make_replay: MakeReplay
+) -> None:
     store = make_replay(make_trajectory(1))
     labels = FutureGoals().label(at_row(store, 2), store, np.random.default_rng(0))
     goals = labels.observations.pixels[:, 3, 0, 0] - 10
@@ -58,17 +65,21 @@ def test_image_goal_and_successor_are_put_together_on_the_channel_axis(
     assert (labels.observations.pixels[:, 3:] == labels.next_observations.pixels[:, 3:]).all()
 
 
-def test_a_time_limit_alone_does_not_end_the_value(make_trajectory: Make, make_replay: MakeReplay) -> None:
+def test_a_time_limit_alone_does_not_end_the_value(
+    make_trajectory: Make, make_replay: MakeReplay
+) -> None:
     store = make_replay(make_trajectory(1))
     batch = at_row(store, 5)
     assert batch.truncated.all()
-    labels = FutureGoals(self_goals=0.0, reached=lambda *_: torch.zeros(EVERY, dtype=torch.bool)).label(
-        batch, store, np.random.default_rng(0)
-    )
+    labels = FutureGoals(
+        self_goals=0.0, reached=lambda *_: torch.zeros(EVERY, dtype=torch.bool)
+    ).label(batch, store, np.random.default_rng(0))
     assert not labels.terminated.any()
 
 
-def test_goals_are_drawn_anew_for_each_batch(make_trajectory: Make, make_replay: MakeReplay) -> None:
+def test_goals_are_drawn_anew_for_each_batch(
+    make_trajectory: Make, make_replay: MakeReplay
+) -> None:
     store, rng = make_replay(make_trajectory(1)), np.random.default_rng(0)
     batch, goals = at_row(store, 0), FutureGoals()
     first, second = (goals.label(batch, store, rng).observations.pixels[:, 3] for _ in range(2))
@@ -95,15 +106,23 @@ def test_image_distance_is_the_mean_absolute_difference(a: int, b: int, threshol
     assert bool(near) == (abs(a - b) <= threshold)
 
 
-def test_near_goals_are_geometric_and_the_others_uniform(make_trajectory: Make, make_replay: MakeReplay) -> None:
+def test_near_goals_are_geometric_and_the_others_uniform(
+    make_trajectory: Make, make_replay: MakeReplay
+) -> None:
     store = make_replay(make_trajectory(1))
     only_near = FutureGoals(self_goals=0.0, near=Nearness(1.0, 2.0))
     labels = only_near.label(at_row(store, 2), store, np.random.default_rng(0))
     steps = (labels.observations.pixels[:, 3, 0, 0] - 12).long()
     shares = (torch.bincount(steps, minlength=5) / EVERY).tolist()
-    assert shares == pytest.approx([0, 0.5, 0.25, 0.125, 0.125], abs=0.04)  # the last takes all behind the end
-    half = FutureGoals(self_goals=0.0, near=Nearness(0.5, 1.0)).label(at_row(store, 2), store, np.random.default_rng(0))
-    assert float((half.observations.pixels[:, 3, 0, 0] == 13).float().mean()) == pytest.approx(0.6, abs=0.05)
+
+    # the last takes all behind the end
+    assert shares == pytest.approx([0, 0.5, 0.25, 0.125, 0.125], abs=0.04)
+    half = FutureGoals(self_goals=0.0, near=Nearness(0.5, 1.0)).label(
+        at_row(store, 2), store, np.random.default_rng(0)
+    )
+    assert float((half.observations.pixels[:, 3, 0, 0] == 13).float().mean()) == pytest.approx(
+        0.6, abs=0.05
+    )
 
 
 def test_n_step_returns_stop_at_the_goal_the_end_and_a_lost_step(
@@ -121,14 +140,19 @@ def test_n_step_returns_stop_at_the_goal_the_end_and_a_lost_step(
     assert labels.spans is not None
     assert torch.equal(labels.spans, steps.clamp(min=1, max=3))
     assert torch.equal(labels.terminated, steps <= 3)
-    assert torch.equal(labels.next_observations.pixels[:, 0, 0, 0].long(), 10 + steps.clamp(min=1, max=3))
+    assert torch.equal(
+        labels.next_observations.pixels[:, 0, 0, 0].long(), 10 + steps.clamp(min=1, max=3)
+    )
 
-    near_the_loss = goals.label(at_row(store, 7 + 1), store, np.random.default_rng(0))  # two good steps are left
+    # two good steps are left
+    near_the_loss = goals.label(at_row(store, 7 + 1), store, np.random.default_rng(0))
     assert near_the_loss.spans is not None
     assert set(near_the_loss.spans.tolist()) == {1, 2}
 
 
-def test_the_end_effectors_place_in_the_goal_image_goes_along(make_trajectory: Make, make_replay: MakeReplay) -> None:
+def test_the_end_effectors_place_in_the_goal_image_goes_along(
+    make_trajectory: Make, make_replay: MakeReplay
+) -> None:
     store = make_replay(make_trajectory(1))
     labels = FutureGoals().label(at_row(store, 2), store, np.random.default_rng(0))
     steps = (labels.observations.pixels[:, 3, 0, 0] - 10).float()
@@ -139,7 +163,9 @@ def test_the_end_effectors_place_in_the_goal_image_goes_along(make_trajectory: M
 def test_values_out_of_range_are_refused() -> None:
     with pytest.raises(ConfigError, match="self_goals is"):
         FutureGoals(self_goals=1.5)
+
     with pytest.raises(ConfigError, match="threshold is"):
         ImageDistance(-1)
+
     with pytest.raises(DataError, match="novelty"):
         FutureGoals().restore(State({}, {"labels": "novelty"}))

@@ -26,16 +26,22 @@ def encoder(channels: int) -> EncoderConfig:
 
 
 def goal_learner(seed: int = 0) -> ReplayLearner:
-    return ReplayLearner(TD3(TD3Config(encoder=encoder(6), seed=seed)), FutureGoals(), batch_size=8, seed=seed)
+    return ReplayLearner(
+        TD3(TD3Config(encoder=encoder(6), seed=seed)), FutureGoals(), batch_size=8, seed=seed
+    )
 
 
 def rnd_learner(seed: int = 0) -> ReplayLearner:
     rnd = RND(RNDConfig(height=36, width=36, filters=(4, 8, 8), features=16))
-    return ReplayLearner(TD3(TD3Config(encoder=encoder(3), seed=seed)), IntrinsicReward(rnd), batch_size=8, seed=seed)
+    return ReplayLearner(
+        TD3(TD3Config(encoder=encoder(3), seed=seed)), IntrinsicReward(rnd), batch_size=8, seed=seed
+    )
 
 
 def discrete_learner(seed: int = 0) -> ReplayLearner:
-    return ReplayLearner(DDQN(DDQNConfig(encoder=encoder(6), seed=seed)), FutureGoals(), batch_size=8, seed=seed)
+    return ReplayLearner(
+        DDQN(DDQNConfig(encoder=encoder(6), seed=seed)), FutureGoals(), batch_size=8, seed=seed
+    )
 
 
 LEARNERS = {"goal": goal_learner, "rnd": rnd_learner, "discrete": discrete_learner}
@@ -56,16 +62,27 @@ def test_n_steps_saved_and_restored_and_n_steps_are_2n_steps_bit_for_bit(
     resumed.update(store, 7)
     a, b = straight.state(), resumed.state()
     assert a.tensors.keys() == b.tensors.keys()
-    assert all(a.tensors[name].numpy().tobytes() == b.tensors[name].numpy().tobytes() for name in a.tensors)
+    assert all(
+        a.tensors[name].numpy().tobytes() == b.tensors[name].numpy().tobytes() for name in a.tensors
+    )
     assert dict(a.values) == dict(b.values)
     assert resumed.episodes_learned == 2
 
 
-def test_metrics_are_means_and_progress_counts(make_trajectory: Make, make_replay: MakeReplay) -> None:
+def test_metrics_are_means_and_progress_counts(
+    make_trajectory: Make, make_replay: MakeReplay
+) -> None:
     heard: list[int] = []
     metrics = goal_learner().update(make_replay(make_trajectory(1)), 4, heard.append)
     assert heard == [1, 2, 3, 4]
-    assert {"critic_loss", "actor_loss", "q", "td_target", "policy/saturated", "policy/q_spread"} <= metrics.keys()
+    assert {
+        "critic_loss",
+        "actor_loss",
+        "q",
+        "td_target",
+        "policy/saturated",
+        "policy/q_spread",
+    } <= metrics.keys()
 
 
 def test_a_checkpointed_learner_continues_from_its_file(

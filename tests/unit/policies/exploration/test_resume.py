@@ -1,4 +1,6 @@
-"""A run that is interrupted anywhere and started again ends with the same bits as one that never was."""
+"""A run that is interrupted anywhere and started again ends with the same bits as one that never
+was.
+"""
 
 from pathlib import Path
 
@@ -24,7 +26,10 @@ SCHEDULE = Schedule(episodes=4, episodes_per_cycle=2, steps=5, epochs=1)
 
 
 class Arm:
-    """Its image is where it is; draws depend on the episode alone, the action on the weights and the goal."""
+    """Its image is where it is.
+
+    Draws depend on the episode alone, the action on the weights and the goal.
+    """
 
     def __init__(self, store: Replay, td3: TD3) -> None:
         self.store, self.td3 = store, td3
@@ -35,16 +40,21 @@ class Arm:
         positions = np.zeros((SCHEDULE.steps + 1, 3), np.float32)
         frames = np.zeros((SCHEDULE.steps + 1, 3, 36, 36), np.uint8)
         actions = np.zeros((SCHEDULE.steps, 3), np.float32)
+
         for t in range(SCHEDULE.steps):
             frames[t] = _image(positions[t])
             towards = np.zeros(3) if goal is None else self._towards(goal, frames[t], positions[t])
             actions[t] = np.clip(towards + rng.normal(size=3), -1, 1)
             positions[t + 1] = np.clip(positions[t] + 0.2 * actions[t], -1, 1)
+
         frames[-1] = _image(positions[-1])
         known = np.ones(SCHEDULE.steps + 1, bool)
+
         return Trajectory(number, frames, actions, positions, known[:-1], known, End.TRUNCATED)
 
-    def _towards(self, goal: Goal, frame: NDArray[np.uint8], position: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _towards(
+        self, goal: Goal, frame: NDArray[np.uint8], position: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
         seen = one_observation(frame, GoalPixels(goal.image, goal.ee_position), position, 6)
         action: NDArray[np.float32] = self.td3.greedy(seen)[0].numpy()
         return action
@@ -67,7 +77,11 @@ def run(folder: Path, whitening: str, stop: tuple[Stage, int] | None = None) -> 
 
     store = Replay(FrameCache(folder / "cache"))
     td3 = TD3(
-        TD3Config(encoder=EncoderConfig(6, 36, 36, (4, 4, 4), 8), critic_learning_rate=1e-3, actor_learning_rate=1e-3)
+        TD3Config(
+            encoder=EncoderConfig(6, 36, 36, (4, 4, 4), 8),
+            critic_learning_rate=1e-3,
+            actor_learning_rate=1e-3,
+        )
     )
     rnd = RND(RNDConfig(3, 36, 36, (4, 4, 4), 8, learning_rate=1e-3, batch=4, whitening=whitening))
     learner = Checkpointed(ReplayLearner(td3, FutureGoals(), batch_size=4), folder / "learner")
@@ -80,10 +94,14 @@ def everything(folder: Path) -> dict[str, bytes]:
     for name in ("frames", "actions", "ee_positions"):
         (file,) = (folder / "cache").glob(f"{name}*.raw")
         found[name] = file.read_bytes()
+
     for kind in ("learner", "novelty"):
         state = checkpoint.read(folder / kind, kind)
-        found |= {f"{kind}/{name}": tensor.numpy().tobytes() for name, tensor in state.tensors.items()}
+        found |= {
+            f"{kind}/{name}": tensor.numpy().tobytes() for name, tensor in state.tensors.items()
+        }
         found |= {f"{kind}/{name}": repr(value).encode() for name, value in state.values.items()}
+
     return found
 
 
@@ -95,6 +113,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[st
         folder = tmp_path_factory.mktemp(whitening)
         run(folder, whitening)
         found[whitening] = everything(folder)
+
     return found
 
 
@@ -106,12 +125,18 @@ STAGES = [stage for stage in Stage if stage is not Stage.DONE]
 @pytest.mark.parametrize("episode", [1, 2])
 @pytest.mark.slow
 def test_killed_at_any_stage_and_started_again_it_ends_with_the_same_bits(
-    stage: Stage, episode: int, whitening: str, uninterrupted: dict[str, dict[str, bytes]], tmp_path: Path
+    stage: Stage,
+    episode: int,
+    whitening: str,
+    uninterrupted: dict[str, dict[str, bytes]],
+    tmp_path: Path,
 ) -> None:
     if stage in (Stage.FITTING, Stage.FITTED) and episode == 2:
         episode = 3  # the second cycle's last
+
     with pytest.raises(Killed):
         run(tmp_path, whitening, stop=(stage, episode))
+
     run(tmp_path, whitening)
     resumed, straight = everything(tmp_path), uninterrupted[whitening]
     assert resumed.keys() == straight.keys()

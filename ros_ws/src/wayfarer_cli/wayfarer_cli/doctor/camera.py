@@ -26,7 +26,9 @@ class Heard:
 
 
 def listen(namespace: str, seconds: float) -> Heard:
-    """Return what the camera node published within some seconds of the first image, or of the start without any."""
+    """Return what the camera node published within some seconds of the first image, or of the start
+    without any.
+    """
     heard = Heard()
 
     def note(message: Image) -> None:
@@ -38,15 +40,20 @@ def listen(namespace: str, seconds: float) -> Heard:
     node = Node("doctor", namespace=namespace_of(namespace))
     topic = contract.OBSERVATION_IMAGE
     node.create_subscription(topic.type, topic.name, note, topic.qos)
-    deadline = time.monotonic() + 2 * seconds  # twice: the first image comes once the two have found each other
+
+    # twice: the first image comes once the two have found each other
+    deadline = time.monotonic() + 2 * seconds
+
     try:
         while time.monotonic() < deadline:
             before = len(heard.stamps)
             rclpy.spin_once(node, timeout_sec=0.1)
             if before == 0 and heard.stamps:
                 deadline = time.monotonic() + seconds
+
         heard.nodes = set(node.get_node_names())
     finally:
         node.destroy_node()
         rclpy.try_shutdown()
+
     return heard

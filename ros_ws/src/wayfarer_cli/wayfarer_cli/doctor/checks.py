@@ -1,4 +1,7 @@
-"""What `wayfarer doctor` looks for: from what was measured to a finding, each with an exit code of its own. Pure."""
+"""What `wayfarer doctor` looks for.
+
+From what was measured to a finding, each with an exit code of its own. Pure.
+"""
 
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
@@ -49,7 +52,10 @@ class Code(IntEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found; `ok` is None where it could not be looked at because nobody asked for it."""
+    """What one check found.
+
+    `ok` is None where it could not be looked at because nobody asked for it.
+    """
 
     code: Code
     ok: bool | None
@@ -72,8 +78,13 @@ def disk_rate(megabytes_per_second: float) -> Finding:
 
 def free_space(megabytes: float) -> Finding:
     """Judge the space left where runs go."""
-    advice = f"{FREE_SPACE / 1e3:.0f} GB are needed: delete old runs, or choose another disk with --out"
-    return Finding(Code.FREE_SPACE, megabytes >= FREE_SPACE, f"{megabytes / 1e3:.1f} GB free", advice)
+    advice = (
+        f"{FREE_SPACE / 1e3:.0f} GB are needed: delete old runs, or choose another disk with --out"
+    )
+
+    return Finding(
+        Code.FREE_SPACE, megabytes >= FREE_SPACE, f"{megabytes / 1e3:.1f} GB free", advice
+    )
 
 
 def dds_profile(path: str, text: str | None, needed: bool) -> Finding:
@@ -82,39 +93,68 @@ def dds_profile(path: str, text: str | None, needed: bool) -> Finding:
     `needed`: pictures of a camera driver pass through DDS, which loses most of them without it.
     """
     name = "FASTRTPS_DEFAULT_PROFILES_FILE"
-    advice = f"let {name} name launch/config/fastdds.xml (after Jazzy: FASTDDS_DEFAULT_PROFILES_FILE)"
+    advice = (
+        f"let {name} name launch/config/fastdds.xml (after Jazzy: FASTDDS_DEFAULT_PROFILES_FILE)"
+    )
     if not path:
-        found = "none: camera pictures of another driver would be lost" if needed else "none, and none needed"
+        found = (
+            "none: camera pictures of another driver would be lost"
+            if needed
+            else "none, and none needed"
+        )
+
         return Finding(Code.DDS_PROFILE, not needed, found, advice)
+
     if text is None:
         return Finding(Code.DDS_PROFILE, False, f"{path} cannot be read", advice)
+
     try:
-        sizes = [int(e.text or 0) for e in ET.fromstring(text).iter() if e.tag.rsplit("}", 1)[-1] == "segment_size"]
+        sizes = [
+            int(e.text or 0)
+            for e in ET.fromstring(text).iter()
+            if e.tag.rsplit("}", 1)[-1] == "segment_size"
+        ]
     except (ET.ParseError, ValueError) as error:
         return Finding(Code.DDS_PROFILE, False, f"{path}: {error}", advice)
+
     if max(sizes, default=0) < SEGMENT:
-        found = f"{path}: shared-memory segment of {max(sizes, default=0)} bytes, {SEGMENT} are needed"
+        found = (
+            f"{path}: shared-memory segment of {max(sizes, default=0)} bytes, {SEGMENT} are needed"
+        )
         return Finding(Code.DDS_PROFILE, False, found, advice)
+
     return Finding(Code.DDS_PROFILE, True, f"{path}: segment of {max(sizes)} bytes")
 
 
 def shared_memory(megabytes: float | None) -> Finding:
     """Judge what is left in /dev/shm; None where it cannot be written."""
     if megabytes is None:
-        return Finding(Code.SHARED_MEMORY, False, "/dev/shm cannot be written", "mount a tmpfs at /dev/shm")
-    advice = f"{SHARED_MEMORY:.0f} MB are needed: remove what dead nodes left (fastdds shm clean), or mount it larger"
-    return Finding(Code.SHARED_MEMORY, megabytes >= SHARED_MEMORY, f"{megabytes:.0f} MB free", advice)
+        return Finding(
+            Code.SHARED_MEMORY, False, "/dev/shm cannot be written", "mount a tmpfs at /dev/shm"
+        )
+
+    advice = (
+        f"{SHARED_MEMORY:.0f} MB are needed: remove what dead nodes left (fastdds shm clean), or "
+        "mount it larger"
+    )
+
+    return Finding(
+        Code.SHARED_MEMORY, megabytes >= SHARED_MEMORY, f"{megabytes:.0f} MB free", advice
+    )
 
 
 def clock_offset(peer: str, seconds: float | None) -> Finding:
     """Judge how far the other machine's clock is ahead; None where it does not tell."""
     if not peer:
         return Finding(Code.CLOCK_OFFSET, None, "one machine only", "name the other with --peer")
+
     if seconds is None:
         advice = "run chrony on both machines, and `allow` this one in the other's chrony.conf"
         return Finding(Code.CLOCK_OFFSET, False, f"{peer} answers no NTP request", advice)
+
     found = f"{peer} is {abs(seconds) * 1e3:.1f} ms {'ahead' if seconds > 0 else 'behind'}"
     advice = f"let chrony on one machine follow the other: {CLOCK_OFFSET * 1e3:.0f} ms at most"
+
     return Finding(Code.CLOCK_OFFSET, abs(seconds) <= CLOCK_OFFSET, found, advice)
 
 
@@ -132,8 +172,15 @@ def realtime_kernel(realtime: bool, kernel: str) -> Finding:
 def realtime_limits(priority: int, locked_megabytes: float) -> Finding:
     """Judge what this user may ask of the scheduler."""
     good = priority >= RT_PRIORITY and locked_megabytes >= LOCKED_MEMORY
-    found = f"rtprio {priority}, memlock {'unlimited' if np.isinf(locked_megabytes) else f'{locked_megabytes:.0f} MB'}"
-    advice = "in /etc/security/limits.conf give the group realtime rtprio 99 and memlock 102400, join it, log in anew"
+    found = (
+        f"rtprio {priority}, memlock "
+        f"{'unlimited' if np.isinf(locked_megabytes) else f'{locked_megabytes:.0f} MB'}"
+    )
+    advice = (
+        "in /etc/security/limits.conf give the group realtime rtprio 99 and memlock 102400, join "
+        "it, log in anew"
+    )
+
     return Finding(Code.REALTIME_LIMITS, good, found, advice)
 
 
@@ -144,12 +191,25 @@ def robot_reachable(robot_ip: str, error: str) -> Finding:
 
 
 def firmware(server: int | None, wheels: dict[str, str]) -> Finding:
-    """Judge whether an installed wheel (name -> version) speaks the robot's server version; None: it did not tell."""
-    have = ", ".join(f"{name} {version}" for name, version in sorted(wheels.items())) or "no robot library"
+    """Judge whether an installed wheel (name -> version) speaks the robot's server version.
+
+    None: it did not tell.
+    """
+    have = (
+        ", ".join(f"{name} {version}" for name, version in sorted(wheels.items()))
+        or "no robot library"
+    )
     if server is None:
-        return Finding(Code.FIRMWARE, False, f"the robot tells no server version; {have}", "see robot_reachable")
+        return Finding(
+            Code.FIRMWARE,
+            False,
+            f"the robot tells no server version; {have}",
+            "see robot_reachable",
+        )
+
     good = any(SPEAKS.get(name) == server for name in wheels)
     advice = FOR_SERVER.get(server, "no wheel is known for it: docs/hardware.md, firmware")
+
     return Finding(Code.FIRMWARE, good, f"robot server {server}; {have}", advice)
 
 
@@ -158,8 +218,12 @@ def camera_rate(stamps: NDArray[np.float64], wanted: float) -> Finding:
     if len(stamps) < 2:
         advice = "start the camera first: wayfarer launch robot_pc.launch.xml"
         return Finding(Code.CAMERA_RATE, False, f"{len(stamps)} images heard", advice)
+
     rate = 1.0 / float(np.median(np.diff(np.sort(stamps))))
-    advice = f"{wanted:g} Hz are wanted: USB 3 port? shutter time? control_period of the camera node?"
+    advice = (
+        f"{wanted:g} Hz are wanted: USB 3 port? shutter time? control_period of the camera node?"
+    )
+
     return Finding(Code.CAMERA_RATE, rate >= 0.9 * wanted, f"{rate:.2f} Hz", advice)
 
 
@@ -167,21 +231,37 @@ def camera_exposure(image: NDArray[np.uint8] | None) -> Finding:
     """Judge an image (height, width, 3); None where none was heard."""
     if image is None:
         return Finding(Code.CAMERA_EXPOSURE, False, "no image", "start the camera first, as above")
+
     mean, burnt = float(image.mean()), float((image >= WHITE).mean())
     good = DARK <= mean <= BRIGHT and burnt <= BURNT
-    advice = "fix exposure and white balance by hand for the light that will be there; take the lens cap off"
+    advice = (
+        "fix exposure and white balance by hand for the light that will be there; take the lens "
+        "cap off"
+    )
+
     return Finding(Code.CAMERA_EXPOSURE, good, f"mean {mean:.0f} of 255, {burnt:.0%} white", advice)
 
 
 def calibration_age(path: str, made: str, today: date) -> Finding:
-    """Judge the day (ISO 8601) a camera calibration was made; "" for a file that is not one, path "" for none given."""
+    """Judge the day (ISO 8601) a camera calibration was made.
+
+    "" for a file that is not one, path "" for none given.
+    """
     if not path:
         return Finding(Code.CALIBRATION_AGE, None, "none given", "name it with --calibration")
+
     try:
         days = (today - date.fromisoformat(made[:10])).days
     except ValueError:
-        return Finding(Code.CALIBRATION_AGE, False, f"{path} is no calibration", "run wayfarer calibrate camera")
+        return Finding(
+            Code.CALIBRATION_AGE,
+            False,
+            f"{path} is no calibration",
+            "run wayfarer calibrate camera",
+        )
+
     advice = f"older than {CALIBRATION_AGE} days, or from the future: run wayfarer calibrate camera"
+
     return Finding(Code.CALIBRATION_AGE, 0 <= days <= CALIBRATION_AGE, f"{days} days old", advice)
 
 

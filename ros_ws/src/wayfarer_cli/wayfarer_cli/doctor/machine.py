@@ -1,4 +1,7 @@
-"""Measures this machine, its disk and its network for `wayfarer doctor`; what is measured is judged in checks.py."""
+"""Measures this machine, its disk and its network for `wayfarer doctor`.
+
+What is measured is judged in checks.py.
+"""
 
 import os
 import platform
@@ -16,7 +19,8 @@ from pathlib import Path
 from wayfarer_cli.doctor.checks import MEGABYTE, SPEAKS
 
 FRANKA_PORT = 1337  # TCP, where libfranka connects
-_HEADER, _PANDA_ANSWER = 12, 15  # bytes of every message's header, and of a Panda's whole answer to Connect
+# bytes of every message's header, and of a Panda's whole answer to Connect
+_HEADER, _PANDA_ANSWER = 12, 15
 NTP_PORT = 123
 _NTP_EPOCH = 2_208_988_800  # s from 1900 to 1970
 _WRITTEN = 64 * 1024 * 1024  # bytes
@@ -34,13 +38,20 @@ print(os.environ["MUJOCO_GL"])
 
 
 def draw_a_frame(timeout: float = 60.0) -> tuple[str, str]:
-    """Return (backend that drew, "") or ("", why none did). In a process of its own: a broken driver may crash it."""
+    """Return (backend that drew, "") or ("", why none did).
+
+    In a process of its own: a broken driver may crash it.
+    """
     try:
-        done = subprocess.run([sys.executable, "-c", _DRAW], capture_output=True, text=True, timeout=timeout)
+        done = subprocess.run(
+            [sys.executable, "-c", _DRAW], capture_output=True, text=True, timeout=timeout
+        )
     except subprocess.TimeoutExpired:
         return "", f"no frame within {timeout:g} s"
+
     lines = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines()
     last = lines[-1] if lines else f"ended with exit code {done.returncode}"
+
     return (last, "") if done.returncode == 0 else ("", last)
 
 
@@ -51,8 +62,10 @@ def write_rate(folder: Path) -> float:
         began = time.monotonic()
         for _ in range(_WRITTEN // len(block)):
             file.write(block)
+
         file.flush()
         os.fsync(file.fileno())
+
         return _WRITTEN / MEGABYTE / (time.monotonic() - began)
 
 
@@ -74,8 +87,11 @@ def shared_megabytes(folder: Path = Path("/dev/shm")) -> float | None:
 
 
 def dds_profile() -> tuple[str, str | None]:
-    """Return the path of the Fast DDS profile in force ("" for none) and its text, None where it cannot be read."""
-    names = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")  # jazzy's, that of later releases
+    """Return the path of the Fast DDS profile in force ("" for none) and its text, None where it
+    cannot be read.
+    """
+    # jazzy's, that of later releases
+    names = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
     path = next((os.environ[name] for name in names if os.environ.get(name)), "")
     try:
         return path, Path(path).read_text() if path else ""
@@ -95,11 +111,17 @@ def limits() -> tuple[int, float]:
     priority, _ = resource.getrlimit(resource.RLIMIT_RTPRIO)
     locked, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
     infinite = resource.RLIM_INFINITY
-    return 99 if priority == infinite else priority, float("inf") if locked == infinite else locked / MEGABYTE
+
+    return 99 if priority == infinite else priority, float(
+        "inf"
+    ) if locked == infinite else locked / MEGABYTE
 
 
 def ntp_offset(peer: str, port: int = NTP_PORT, timeout: float = 2.0) -> float | None:
-    """Return how many seconds the peer's clock is ahead of ours, by one SNTP exchange; None without an answer."""
+    """Return how many seconds the peer's clock is ahead of ours, by one SNTP exchange.
+
+    None without an answer.
+    """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as channel:
         channel.settimeout(timeout)
         try:
@@ -109,28 +131,39 @@ def ntp_offset(peer: str, port: int = NTP_PORT, timeout: float = 2.0) -> float |
             received = time.time()
         except OSError:
             return None
+
     if len(answer) < 48:
         return None
-    arrived, parted = (float(s - _NTP_EPOCH + part / 2**32) for s, part in struct.iter_unpack("!II", answer[32:48]))
+
+    arrived, parted = (
+        float(s - _NTP_EPOCH + part / 2**32) for s, part in struct.iter_unpack("!II", answer[32:48])
+    )
+
     return ((arrived - sent) + (parted - received)) / 2
 
 
-def reach_robot(robot_ip: str, port: int = FRANKA_PORT, timeout: float = 2.0) -> tuple[str, int | None]:
+def reach_robot(
+    robot_ip: str, port: int = FRANKA_PORT, timeout: float = 2.0
+) -> tuple[str, int | None]:
     """Return ("", server version or None) or (why the robot cannot be reached, None).
 
-    Asks as libfranka does when it connects, but for a version there is not: a robot tells its own, and refuses. Not
-    while somebody else is connected: a robot has one client.
+    Asks as libfranka does when it connects, but for a version there is not: a robot tells its own,
+    and refuses. Not while somebody else is connected: a robot has one client.
     """
     connect, no_version, size = 0, 0, 16
     try:
         with (
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as states,  # where a robot that accepts would send them
+            # where a robot that accepts would send them
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as states,
             socket.create_connection((robot_ip, port), timeout=timeout) as channel,
         ):
             states.bind(("", 0))
             channel.settimeout(timeout)
-            channel.sendall(struct.pack("<IIIHH", connect, 1, size, no_version, states.getsockname()[1]))
+            channel.sendall(
+                struct.pack("<IIIHH", connect, 1, size, no_version, states.getsockname()[1])
+            )
             answer = b""
+
             while len(answer) < _HEADER or len(answer) < _size(answer):
                 more = channel.recv(64)
                 if not more:
@@ -140,6 +173,7 @@ def reach_robot(robot_ip: str, port: int = FRANKA_PORT, timeout: float = 2.0) ->
         return "does not answer", None
     except OSError as error:
         return error.strerror or str(error), None
+
     return "", _server_version(answer)
 
 
@@ -149,7 +183,10 @@ def _size(answer: bytes) -> int:
 
 
 def _server_version(answer: bytes) -> int | None:
-    """Return what an answer to Connect tells, behind its status: of one byte on a Panda, of two on an FR3."""
+    """Return what an answer to Connect tells, behind its status.
+
+    Of one byte on a Panda, of two on an FR3.
+    """
     if len(answer) < _HEADER or len(answer) < _size(answer) or _size(answer) < _PANDA_ANSWER:
         return None
     start = _HEADER + (1 if _size(answer) == _PANDA_ANSWER else 2)
@@ -164,4 +201,5 @@ def installed_wheels() -> dict[str, str]:
             found[name] = version(name)
         except PackageNotFoundError:
             continue
+
     return found

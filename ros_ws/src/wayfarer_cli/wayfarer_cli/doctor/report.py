@@ -56,6 +56,7 @@ def _hardware(wanted: Examination) -> Iterator[Finding]:
     yield checks.realtime_kernel(*machine.kernel())
     yield checks.realtime_limits(*machine.limits())
     heard = camera.listen(wanted.namespace, wanted.listen)
+
     if "franka_bridge" in heard.nodes:
         yield checks.bridge_runs(Code.ROBOT_REACHABLE)
         yield checks.bridge_runs(Code.FIRMWARE)
@@ -63,6 +64,7 @@ def _hardware(wanted: Examination) -> Iterator[Finding]:
         error, server = machine.reach_robot(wanted.robot_ip)
         yield checks.robot_reachable(wanted.robot_ip, error)
         yield checks.firmware(server, machine.installed_wheels())
+
     yield checks.camera_rate(np.array(heard.stamps), wanted.camera_rate)
     yield checks.camera_exposure(heard.image)
     today = datetime.now(UTC).date()
@@ -79,10 +81,15 @@ def _day_of(calibration: str) -> str:
 def show(findings: list[Finding]) -> None:
     """Print what was found, and for each failure what to do."""
     table = Table("code", "check", "", "found")
-    marks = {True: Text("ok", "green"), False: Text("failed", "bold red"), None: Text("not looked at", "dim")}
+    marks = {
+        True: Text("ok", "green"),
+        False: Text("failed", "bold red"),
+        None: Text("not looked at", "dim"),
+    }
     for finding in findings:
         name = finding.code.name.lower().replace("_", " ")
         table.add_row(str(int(finding.code)), name, marks[finding.ok], finding.found)
+
     show_table(table)
     console = plain()
     for finding in findings:

@@ -1,4 +1,7 @@
-"""`wayfarer label`: what a person says of episodes, by options or by keys while they play in the terminal."""
+"""`wayfarer label`.
+
+What a person says of episodes, by options or by keys while they play in the terminal.
+"""
 
 import time
 from collections.abc import Iterator
@@ -53,14 +56,19 @@ def label_by_keys(run: Path, first: int) -> None:
     """
     files = RunDirectory(run).episodes()
     if first not in files:
-        raise ConfigError(f"{run} has no episode {first}; it has {', '.join(map(str, files)) or 'none'}")
+        raise ConfigError(
+            f"{run} has no episode {first}; it has {', '.join(map(str, files)) or 'none'}"
+        )
+
     numbers, console = list(files), Console()
     place = numbers.index(first)
     with keys_of_terminal() as terminal:
         keys = _Keys(terminal)
         while 0 <= place < len(numbers):
             number = numbers[place]
-            key = _ask(keys, console, read_episode(files[number]), read_labels(run).get(number, Label()))
+            key = _ask(
+                keys, console, read_episode(files[number]), read_labels(run).get(number, Label())
+            )
             if key in _JUDGED:
                 write_label(run, number, success=_JUDGED[key])
             elif key == "t":
@@ -68,13 +76,17 @@ def label_by_keys(run: Path, first: int) -> None:
                 continue  # the same episode: it may be judged, too
             elif key == "q":
                 return
+
             place += -1 if key == "b" and place > 0 else 0 if key == "b" else 1
 
 
 def _ask(keys: _Keys, console: Console, episode: Episode, label: Label) -> str:
     """Play an episode over and over until a key is pressed that means something; return it."""
     info = episode.info
-    head = f"episode {info.number}: {episode.steps} steps, {info.end.name.lower()} ({info.reason}); {_words(label)}"
+    head = (
+        f"episode {info.number}: {episode.steps} steps, {info.end.name.lower()} ({info.reason}); "
+        f"{_words(label)}"
+    )
     with Live(console=console, transient=True, auto_refresh=False) as live:
         for step, drawn in _played(episode):
             live.update(Group(Text(f"{head}\n{_HELP}\nobservation {step}"), drawn), refresh=True)
@@ -83,6 +95,7 @@ def _ask(keys: _Keys, console: Console, episode: Episode, label: Label) -> str:
                 key = keys.next(left)
                 if key in _MEANT:
                     return key
+
     return "\n"
 
 
@@ -103,6 +116,7 @@ def _typed(keys: _Keys, console: Console) -> str:
         if key in _ENTER:
             console.print()
             return written
+
         if key in ("\x7f", "\b"):
             written = written[:-1]
             console.print("\b \b", end="")

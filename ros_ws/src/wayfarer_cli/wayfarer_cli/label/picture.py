@@ -16,6 +16,7 @@ def picture(image: NDArray[np.uint8]) -> Text:
         for above, below in zip(upper, lower, strict=True):
             text.append("\N{UPPER HALF BLOCK}", Style(color=_colour(above), bgcolor=_colour(below)))
         text.append("\n")
+
     return text
 
 

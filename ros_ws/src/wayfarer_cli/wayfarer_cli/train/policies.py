@@ -21,42 +21,67 @@ from wayfarer_cli.opening import label, open_runs
 def train_policies(
     config: OfflineConfig, runs: Sequence[Path], out: Path, seeds: int, threads: int, as_json: bool
 ) -> None:
-    """Train one policy for each seed on all runs together; print what came of it and leave it in `out`."""
+    """Train one policy for each seed on all runs together.
+
+    Print what came of it and leave it in `out`.
+    """
     torch.set_num_threads(threads)
     with bars() as progress:
         dataset = open_runs(runs, progress)
         labels = label(dataset, progress)
-        files = [_train(config, dataset, labels, seed, out / f"seed{seed}", progress) for seed in range(seeds)]
-    curves = {file.parent.name: json.loads((file.parent / "curve.json").read_text()) for file in files}
+        files = [
+            _train(config, dataset, labels, seed, out / f"seed{seed}", progress)
+            for seed in range(seeds)
+        ]
+
+    curves = {
+        file.parent.name: json.loads((file.parent / "curve.json").read_text()) for file in files
+    }
     results = [_result(file, curves[file.parent.name]) for file in files]
     (out / "results.json").write_text(json.dumps(results, indent=1))
     picture = draw_curves(curves, f"BCQ, {config.task}, {len(dataset)} steps", out / "curves.png")
+
     if as_json:
         print(json.dumps({"task": config.task, "policies": results}))
         return
+
     data = results[0]["data"]
     table = Table("policy", "updates", "critics' loss", "autoencoder's loss", "value")
-    table.title = f"{config.task}: learned from {data['steps']} steps, {data['successes']} of them into a success"
+    table.title = (
+        f"{config.task}: learned from {data['steps']} steps, {data['successes']} of them into a "
+        "success"
+    )
+
     for result in results:
         last = result["last"]
         losses = (f"{last[key]:.3g}" for key in ("critic_loss", "vae_loss", "q"))
         table.add_row(result["policy"], str(result["updates"]), *losses)
+
     show(table)
     print(picture)
     print(f"next: wayfarer evaluate {files[0]} --episodes 20 --in-process")
 
 
 def _train(
-    config: OfflineConfig, dataset: Dataset, labels: PoseLabels, seed: int, out: Path, progress: Progress
+    config: OfflineConfig,
+    dataset: Dataset,
+    labels: PoseLabels,
+    seed: int,
+    out: Path,
+    progress: Progress,
 ) -> Path:
     bar = progress.add_task(f"{config.task}, seed {seed}", total=config.steps)
 
     def tell(done: int, metrics: dict[str, float]) -> None:
-        words = f"{config.task}, seed {seed}: loss {metrics['critic_loss']:.2g}, value {metrics['q']:.2g}"
+        words = (
+            f"{config.task}, seed {seed}: loss {metrics['critic_loss']:.2g}, value "
+            f"{metrics['q']:.2g}"
+        )
         progress.update(bar, completed=done, description=words)
 
     file = train_bcq(config, dataset, seed, out, tell, labels)
     progress.update(bar, completed=config.steps)
+
     return file
 
 

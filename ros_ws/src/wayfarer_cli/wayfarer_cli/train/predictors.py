@@ -23,21 +23,39 @@ Results = dict[str, list[dict[str, Any]]]  # dataset -> PredictorResult.to_json(
 
 
 def train_predictors(
-    target: str, runs: Sequence[Path], out: Path, epochs: int, seeds: int, split: str, threads: int, as_json: bool
+    target: str,
+    runs: Sequence[Path],
+    out: Path,
+    epochs: int,
+    seeds: int,
+    split: str,
+    threads: int,
+    as_json: bool,
 ) -> None:
-    """Train and test one predictor for each run and seed; print what came of it and leave it in `out`."""
+    """Train and test one predictor for each run and seed.
+
+    Print what came of it and leave it in `out`.
+    """
     torch.set_num_threads(threads)
     config = PredictorConfig(target, epochs=epochs, split=split)
     refuse_repeats(runs)  # now, rather than after all are opened and labelled
+
     with bars() as progress:
         datasets = [open_runs([run], progress) for run in runs]
         results = _train_all(config, datasets, out, seeds, progress)
-    summary = {"target": target, "split": split, "datasets": {name: _summary(of) for name, of in results.items()}}
+
+    summary = {
+        "target": target,
+        "split": split,
+        "datasets": {name: _summary(of) for name, of in results.items()},
+    }
     (out / "results.json").write_text(json.dumps({**summary, "results": results}, indent=1))
     picture = _draw(target, results, out / "results.png")
+
     if as_json:
         print(json.dumps(summary))
         return
+
     show(_table(target, results))
     print(picture)
 
@@ -49,6 +67,7 @@ def _train_all(
     labels = [label(dataset, progress) for dataset in datasets]
     results: Results = {}
     task = progress.add_task("", total=None)
+
     for which in range(len(datasets)):
         name = _name(datasets, which)
         for seed in range(seeds):
@@ -67,14 +86,19 @@ def _train_all(
                 ).to_json()
             )
             results.setdefault(name, []).append(found)
+
     progress.remove_task(task)
+
     return results
 
 
-def _finished(config: PredictorConfig, datasets: Sequence[Dataset], which: int, file: Path) -> dict[str, Any] | None:
+def _finished(
+    config: PredictorConfig, datasets: Sequence[Dataset], which: int, file: Path
+) -> dict[str, Any] | None:
     """Return what an earlier call left; ConfigError where that was another training."""
     if not file.exists():
         return None
+
     _, result = read_predictor(file)
     wanted = {
         "config": json.loads(json.dumps(vars(config))),
@@ -82,6 +106,7 @@ def _finished(config: PredictorConfig, datasets: Sequence[Dataset], which: int, 
         "which": which,
     }
     refuse_another_training(file, {key: result.get(key) for key in wanted}, wanted)
+
     return result
 
 
@@ -99,7 +124,12 @@ def _summary(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return medians over the seeds of one dataset, None where nothing can be said."""
     first = results[0]
     numbers = [key for key, value in first["scores"].items() if isinstance(value, float)]
-    unseen = {key: _values(results, "unseen_scores", key) for key in numbers if not key.startswith("guess")}
+    unseen = {
+        key: _values(results, "unseen_scores", key)
+        for key in numbers
+        if not key.startswith("guess")
+    }
+
     return {
         "run": first["runs"][0],
         "labels": first["labels"][first["runs"][0]],
@@ -122,40 +152,57 @@ def _draw(target: str, results: Results, file: Path) -> Path:
         "position": ("error_mm", "guess_error_mm", "error of the position [mm]"),
     }[target]
     scores = {name: _values(of, "scores", score) for name, of in results.items()}
-    return draw_scores(scores, {name: of[0]["scores"][guess] for name, of in results.items()}, label, file)
+
+    return draw_scores(
+        scores, {name: of[0]["scores"][guess] for name, of in results.items()}, label, file
+    )
 
 
 def _table(target: str, results: Results) -> Table:
     """Put the datasets side by side."""
-    columns = {name: (_colour_rows if target == "color" else _position_rows)(of) for name, of in results.items()}
-    table = Table("trained on", *columns, title="median (lowest to highest) over seeds, common test set")
+    columns = {
+        name: (_colour_rows if target == "color" else _position_rows)(of)
+        for name, of in results.items()
+    }
+    table = Table(
+        "trained on", *columns, title="median (lowest to highest) over seeds, common test set"
+    )
     for cells in zip(*columns.values(), strict=True):
         table.add_row(cells[0][0], *(text for _, text in cells))
+
     return table
 
 
 def _colour_rows(results: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
     summary = _summary(results)
     shares = summary["per_colour"].items()
+
     return [
         *_image_rows(summary),
         ("accuracy", _spread(_values(results, "scores", "accuracy"), 100, " %")),
         ("  on unseen pictures", _spread(_values(results, "unseen_scores", "accuracy"), 100, " %")),
         ("  mean of the colours'", f"{100 * summary['balanced_accuracy']:.1f} %"),
-        *((f"  {face}", "-" if share is None else f"{100 * share:.0f} %") for face, share in shares),
+        *(
+            (f"  {face}", "-" if share is None else f"{100 * share:.0f} %")
+            for face, share in shares
+        ),
         ("  guess without looking", f"{100 * summary['guess_accuracy']:.1f} %"),
     ]
 
 
 def _position_rows(results: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
     summary = _summary(results)
+
     return [
         *_image_rows(summary),
         ("error, mm", _spread(_values(results, "scores", "error_mm"), 1, "")),
         ("  on unseen pictures", _spread(_values(results, "unseen_scores", "error_mm"), 1, "")),
         ("  guess without looking", f"{summary['guess_error_mm']:.1f}"),
         ("mean squared error, m²", f"{summary['mse_m2']:.2e}"),
-        ("  on unseen pictures", "-" if (mse := summary["unseen_mse_m2"]) is None else f"{mse:.2e}"),
+        (
+            "  on unseen pictures",
+            "-" if (mse := summary["unseen_mse_m2"]) is None else f"{mse:.2e}",
+        ),
         ("  guess without looking", f"{summary['guess_mse_m2']:.2e}"),
     ]
 

@@ -43,8 +43,10 @@ class Child:
         given = (states.fileno(), commands.fileno(), end)
         command = [sys.executable, "-m", module, *map(str, given)]
         self._process = subprocess.Popen(command, pass_fds=given)
+
         for ours in (states, commands):
             ours.close()
+
         os.close(end)
         self._asking, self._telling = threading.Lock(), threading.Lock()
         self._ends = threading.Lock()
@@ -74,6 +76,7 @@ class Child:
                 if not wanted():
                     self._send(self._commands, (_UNWANTED,))
                     break
+
             return self._answer(self._commands, what, lambda: self._until)
 
     def ask(self, what: str, timeout: float) -> Any:
@@ -94,11 +97,14 @@ class Child:
             while not channel.poll(max(0.0, min(until() - time.monotonic(), 0.1))):
                 if time.monotonic() > until():
                     raise self._lost(f"{what}: no answer in time")
+
             error, value = channel.recv()
         except (EOFError, OSError) as error:
             raise self._lost(what) from error
+
         if error is not None:
             raise error
+
         return value
 
     def _lost(self, what: str) -> ConnectionLostError:
@@ -114,6 +120,7 @@ class Child:
             if self._process.poll() is None:
                 self._process.kill()
                 self._process.wait(_END)
+
             if self._lifeline >= 0:
                 os.close(self._lifeline)
                 self._lifeline = -1
@@ -126,6 +133,7 @@ def serve(make: Callable[[Settings], Any]) -> None:
     for number in (signal.SIGINT, signal.SIGHUP):
         # A terminal's; the node gets them as well, and says what to do.
         signal.signal(number, signal.SIG_IGN)
+
     channel = Connection(commands)
     arm = make(channel.recv())
     threading.Thread(target=_answer_all, args=(arm, Connection(states)), daemon=True).start()
@@ -140,10 +148,13 @@ def _answer_all(arm: Any, channel: Connection) -> None:
             what, *given = channel.recv()
         except EOFError:
             return
+
         if what == _UNWANTED:  # it came when the command had ended
             continue
+
         if what == "home":
             given = [lambda: not channel.poll()]
+
         answer: tuple[DeviceError | None, Any]
         try:
             answer = (None, getattr(arm, what)(*given))
@@ -152,6 +163,7 @@ def _answer_all(arm: Any, channel: Connection) -> None:
         except BaseException:  # noqa: BLE001  not hidden: the process ends with it
             sys.excepthook(*sys.exc_info())
             os._exit(1)
+
         channel.send(answer)
 
 
@@ -160,8 +172,10 @@ def _die_with(lifeline: int) -> None:
     signal.signal(signal.SIGIO, signal.SIG_DFL)
     fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
+
     try:
         os.read(lifeline, 1)  # nothing is ever written
     except BlockingIOError:
         return
+
     os._exit(1)  # the node has gone already

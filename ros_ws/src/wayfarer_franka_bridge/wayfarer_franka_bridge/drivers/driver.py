@@ -1,4 +1,7 @@
-"""What the bridge needs of an arm, known before any is connected. Frames are libfranka's, units SI."""
+"""What the bridge needs of an arm, known before any is connected.
+
+Frames are libfranka's, units SI.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +14,8 @@ from wayfarer_core.errors import DeviceError
 
 Vector = NDArray[np.float64]
 
-IDLE, MOVE = 1, 2  # of franka_msgs/FrankaRobotState's robot_mode: the two in which an arm takes commands
+# of franka_msgs/FrankaRobotState's robot_mode: the two in which an arm takes commands
+IDLE, MOVE = 1, 2
 OTHER = 0
 
 
@@ -50,7 +54,10 @@ class Settings:
 
 @dataclass(frozen=True)
 class RobotState:
-    """One state of the arm, named as in libfranka. T_* are (4, 4); wrenches and twists (6,), linear part first."""
+    """One state of the arm, named as in libfranka.
+
+    T_* are (4, 4); wrenches and twists (6,), linear part first.
+    """
 
     time: float  # s on the arm's own clock
     robot_mode: int  # of franka_msgs/FrankaRobotState
@@ -95,19 +102,30 @@ class Driver(Protocol):
     """
 
     def connect(self) -> None:
-        """Connect, anew where there was a connection, and apply the settings. May block as long as the arm is mute."""
+        """Connect, anew where there was a connection, and apply the settings.
+
+        May block as long as the arm is mute.
+        """
 
     def state(self) -> RobotState:
         """Return the newest state."""
 
-    def track(self, position: Vector, quaternion: Vector, velocity: Vector, acceleration: Vector) -> None:
-        """Draw the end effector (libfranka's O_T_EE) to a pose that moves: (3,), (4,), (3,), (3,) [m, s]."""
+    def track(
+        self, position: Vector, quaternion: Vector, velocity: Vector, acceleration: Vector
+    ) -> None:
+        """Draw the end effector (libfranka's O_T_EE) to a pose that moves.
+
+        (3,), (4,), (3,), (3,) [m, s].
+        """
 
     def stop(self) -> None:
         """End tracking; the arm comes to rest and holds."""
 
     def home(self, wanted: Callable[[], bool]) -> None:
-        """Move to the home joints and return there; stop, and raise StoppedError, where `wanted` says no."""
+        """Move to the home joints and return there.
+
+        Stop, and raise StoppedError, where `wanted` says no.
+        """
 
     def recover(self) -> None:
         """Clear the arm's errors."""
@@ -117,7 +135,9 @@ class Driver(Protocol):
 
 
 def raised(errors: Any) -> tuple[str, ...]:
-    """Return the names of the flags that are up in a libfranka Errors, as franky and panda_py wrap it."""
+    """Return the names of the flags that are up in a libfranka Errors, as franky and panda_py wrap
+    it.
+    """
     return tuple(name for name in _flags(errors.__class__) if getattr(errors, name))
 
 

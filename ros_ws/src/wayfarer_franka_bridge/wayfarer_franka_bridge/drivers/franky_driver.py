@@ -1,4 +1,6 @@
-"""The FR3, or whatever arm the installed franky wheel speaks to, by franky's Cartesian impedance tracker."""
+"""The FR3, or whatever arm the installed franky wheel speaks to, by franky's Cartesian impedance
+tracker.
+"""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -22,8 +24,8 @@ from wayfarer_franka_bridge.drivers.driver import (
 
 INSTALL = (
     "pip install franky-control==2.0.0   # FR3 with robot system 5.9 or newer (robot server 10)\n"
-    "for an FR3 with older firmware or a Panda, the wheel built for its robot server version, from\n"
-    "  https://github.com/TimSchneider42/franky/releases; for a Panda also: driver:=panda_py"
+    "for an FR3 with older firmware or a Panda, the wheel built for its robot server version, "
+    "from\n  https://github.com/TimSchneider42/franky/releases; for a Panda also: driver:=panda_py"
 )
 _POLL = 0.01  # s between two looks at whether the arm is home
 _NO_TURN = np.zeros(3)
@@ -37,30 +39,43 @@ class FrankyDriver:
         try:
             self._franky: Any = import_module("franky")
         except ImportError as error:
-            raise DeviceError(f"driver franky is not installed ({error}). Install it:\n{INSTALL}") from error
+            raise DeviceError(
+                f"driver franky is not installed ({error}). Install it:\n{INSTALL}"
+            ) from error
+
         self._settings = settings
         self._robot: Any = None
         self._tracker: Any = None
         self._configured = False
-        self._handle = threading.Lock()  # held while the tracker is looked at or replaced, never while something blocks
+
+        # held while the tracker is looked at or replaced, never while something blocks
+        self._handle = threading.Lock()
 
     def connect(self) -> None:
         """Make a new Robot: a handle whose connection broke stays broken."""
         f, s = self._franky, self._settings
         with self._handle:
-            self._tracker, self._robot, self._configured = None, None, False  # the arm accepts one client only
+            # the arm accepts one client only
+            self._tracker, self._robot, self._configured = None, None, False
+
         config = f.RealtimeConfig.Enforce if s.realtime else f.RealtimeConfig.Ignore
         try:
             robot = f.Robot(s.robot_ip, realtime_config=config)
         except f.IncompatibleVersionException as error:
-            raise UnusableError(f"robot {s.robot_ip}: {error}. Install the wheel that fits it:\n{INSTALL}") from error
+            raise UnusableError(
+                f"robot {s.robot_ip}: {error}. Install the wheel that fits it:\n{INSTALL}"
+            ) from error
         except f.RealtimeException as error:
-            raise UnusableError(f"{error} (docs/hardware.md; realtime:=ignore is for simulators only)") from error
+            raise UnusableError(
+                f"{error} (docs/hardware.md; realtime:=ignore is for simulators only)"
+            ) from error
         except (f.Exception, RuntimeError) as error:
             raise ConnectionLostError(f"robot {s.robot_ip}: {error}") from error
+
         self._robot = robot
         with self._errors("cannot read its mode"):
             idle = robot.state.robot_mode == f.RobotMode.Idle
+
         if idle:  # in any other mode the arm refuses, and `recover` does it
             self._configure()
 
@@ -71,13 +86,17 @@ class FrankyDriver:
             ended = self._tracker is not None and not robot.is_in_control
             if ended:
                 self._tracker = None
+
         with self._errors("lost"):
             if ended:
                 robot.poll_motion()  # raises what ended it
                 raise MotionAbortedError("tracking ended by itself")
+
             return convert(robot.state)
 
-    def track(self, position: Vector, quaternion: Vector, velocity: Vector, acceleration: Vector) -> None:
+    def track(
+        self, position: Vector, quaternion: Vector, velocity: Vector, acceleration: Vector
+    ) -> None:
         """Start tracking, or give the running tracker its next target."""
         robot, f, s = self._ready(), self._franky, self._settings
         with self._errors("cannot track"):
@@ -87,11 +106,13 @@ class FrankyDriver:
                     robot,
                     translational_stiffness=s.stiffness,
                     rotational_stiffness=s.rotational_stiffness,
-                    translational_error_clip=np.full(3, s.error_clip / np.sqrt(3.0)),  # of each axis
+                    # of each axis
+                    translational_error_clip=np.full(3, s.error_clip / np.sqrt(3.0)),
                     posture_task=f.PostureTask(target=np.array(s.home_joints), stiffness=_POSTURE),
                 )
                 with self._handle:
                     self._tracker = tracker
+
             tracker.set_target(
                 f.Affine(position, quaternion),
                 twist=f.Twist(velocity, _NO_TURN),
@@ -111,13 +132,18 @@ class FrankyDriver:
         self.stop()
         robot, f, s = self._ready(), self._franky, self._settings
         pause = threading.Event()  # nobody sets it; `wanted` ends what takes too long
+
         with self._errors("cannot go home"):
-            robot.move(f.JointMotion(np.array(s.home_joints), relative_dynamics_factor=s.home_speed), asynchronous=True)
+            robot.move(
+                f.JointMotion(np.array(s.home_joints), relative_dynamics_factor=s.home_speed),
+                asynchronous=True,
+            )
             while not robot.poll_motion():
                 if not wanted():
                     robot.move(f.JointStopMotion(), asynchronous=True)
                     robot.join_motion()
                     raise StoppedError("stopped on the way home")
+
                 pause.wait(_POLL)
 
     def recover(self) -> None:
@@ -125,9 +151,13 @@ class FrankyDriver:
         robot = self._connected()
         with self._handle:
             self._tracker = None
+
         with self._errors("cannot recover"):
             if not robot.recover_from_errors():
-                raise MotionAbortedError("the arm could not be recovered: is the user stop pressed, or Desk locked?")
+                raise MotionAbortedError(
+                    "the arm could not be recovered: is the user stop pressed, or Desk locked?"
+                )
+
             self._configure()
 
     def close(self) -> None:
@@ -144,13 +174,17 @@ class FrankyDriver:
         with self._errors("cannot set thresholds and load"):
             self._robot.set_collision_behavior(s.torque_threshold, s.force_threshold)
             self._robot.set_load(s.load_mass, list(s.load_centre), [0.0] * 9)
+
         self._configured = True
 
     def _ready(self) -> Any:
         """Return the robot that may move."""
         robot = self._connected()
         if not self._configured:
-            raise MotionAbortedError("collision thresholds and load are not set yet: the arm was not idle; recover it")
+            raise MotionAbortedError(
+                "collision thresholds and load are not set yet: the arm was not idle; recover it"
+            )
+
         return robot
 
     def _connected(self) -> Any:
@@ -169,7 +203,8 @@ class FrankyDriver:
             raise ConnectionLostError(f"robot {ip}: {what}: {error}") from error
         except (f.Exception, ValueError) as error:
             raise MotionAbortedError(f"robot {ip}: {what}: {error}") from error
-        except RuntimeError as error:  # of the socket library below libfranka, once the connection broke
+        # of the socket library below libfranka, once the connection broke
+        except RuntimeError as error:
             raise ConnectionLostError(f"robot {ip}: {what}: {error}") from error
 
 
@@ -193,7 +228,12 @@ def convert(s: Any) -> RobotState:
         dtheta=s.dtheta,
         tau_ext=s.tau_ext_hat_filtered,
         elbow=np.array(
-            [*(_elbow(e) for e in (s.elbow, s.elbow_d, s.elbow_c)), (s.delbow_c, 0.0), (s.ddelbow_c, 0.0)], dtype=float
+            [
+                *(_elbow(e) for e in (s.elbow, s.elbow_d, s.elbow_c)),
+                (s.delbow_c, 0.0),
+                (s.ddelbow_c, 0.0),
+            ],
+            dtype=float,
         ),
         K_F_ext=s.K_F_ext_hat_K,
         O_F_ext=s.O_F_ext_hat_K,

@@ -56,6 +56,7 @@ class PandaPyArm:
         s, config = self._settings, libfranka.RealtimeConfig
         if s.realtime:
             require_realtime()
+
         realtime = config.kEnforce if s.realtime else config.kIgnore
         with self._handle, self._errors("cannot connect"):
             try:
@@ -65,7 +66,9 @@ class PandaPyArm:
                 if "version" in text:
                     fits = f"{text}. Install the wheel that fits it:\n{INSTALL}"
                     raise UnusableError(fits) from error
+
                 raise ConnectionLostError(text) from error
+
             self._panda = panda
             if int(panda.get_state().robot_mode) == IDLE:
                 self._configure()  # in any other mode the arm refuses, and `recover` does it
@@ -80,12 +83,14 @@ class PandaPyArm:
                 if self._last is None:
                     raise ConnectionLostError(f"{self._name} has not told its state yet")
                 return self._last
+
             with self._errors("tracking ended"):
                 if free:
                     self._raise_what_ended(panda)
                 state = self._last = self._newest(panda)
                 if free and self._controller is not None:
                     self._lead(state)  # the hand may have been pushed since
+
             return state
         finally:
             if free:
@@ -104,6 +109,7 @@ class PandaPyArm:
                 self._controller = controllers.CartesianImpedance(impedance=stiffness)
                 self._wanted = None
                 panda.start_controller(self._controller)
+
             self._wanted = position, quaternion
             self._lead(self._last or convert(panda.get_state()))
 
@@ -132,6 +138,7 @@ class PandaPyArm:
             self._refuse_errors(panda)
             watching = threading.Thread(target=stop_when_unwanted, daemon=True)
             watching.start()
+
             try:
                 home = np.array(s.home_joints)
                 arrived = panda.move_to_joint_position(home, speed_factor=s.home_speed)
@@ -142,6 +149,7 @@ class PandaPyArm:
                 # Without it the motion counts as running, and its last state is told for ever.
                 with suppress(RuntimeError):  # of a lost connection, which has been said already
                     panda.stop_controller()
+
             if not arrived:
                 raise (MotionAbortedError if wanted() else StoppedError)("stopped on the way home")
 
@@ -167,6 +175,7 @@ class PandaPyArm:
             self._heard = now
         elif now - self._heard > _SILENCE:
             raise ConnectionLostError(f"{self._name}: no new state for {_SILENCE:g} s")
+
         return state
 
     def _raise_what_ended(self, panda: Any) -> None:
@@ -176,6 +185,7 @@ class PandaPyArm:
         """
         if self._controller is None:
             return
+
         try:
             panda.raise_error()
         except RuntimeError as error:
@@ -184,6 +194,7 @@ class PandaPyArm:
                 panda.stop_controller()
                 if not _lost(error):
                     self._last, self._heard = convert(panda.get_state()), time.monotonic()
+
             raise
 
     def _lead(self, state: RobotState) -> None:
@@ -207,6 +218,7 @@ class PandaPyArm:
             raise MotionAbortedError(
                 "collision thresholds and load are not set yet: the arm was not idle; recover it"
             )
+
         return panda
 
     def _refuse_errors(self, panda: Any) -> None:
@@ -289,12 +301,14 @@ def require_realtime() -> None:
     flag = Path("/sys/kernel/realtime")
     if not flag.exists() or flag.read_text().strip() != "1":
         raise UnusableError(f"the running kernel has no real-time capabilities ({DOCUMENTED})")
+
     before, parameter = os.sched_getscheduler(0), os.sched_getparam(0)
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_PRIORITY))
     except PermissionError as error:
         text = f"real-time priority {_PRIORITY} is not allowed ({DOCUMENTED})"
         raise UnusableError(text) from error
+
     os.sched_setscheduler(0, before, parameter)
 
 

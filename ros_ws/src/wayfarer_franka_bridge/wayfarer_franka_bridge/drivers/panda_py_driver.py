@@ -40,6 +40,7 @@ class PandaPyDriver:
         if self._begun or self._child is None:
             self._let_go()
             self._child = Child(_ARM, self._settings)
+
         self._begun = True
         self._reach(lambda child: child.tell("connect", timeout=_CONNECT))
 
@@ -80,6 +81,7 @@ class PandaPyDriver:
         child = self._child
         if child is None:
             raise ConnectionLostError(f"robot {self._settings.robot_ip} is not connected")
+
         try:
             return work(child)
         except ConnectionLostError:
