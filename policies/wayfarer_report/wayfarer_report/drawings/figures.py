@@ -30,7 +30,7 @@ def cube_by_face(run: RunRecord, name: str) -> str:
     """Figure 5: where the cube was, one panel per colour of its upper face, with the number of
     observations.
     """
-    poses = all_poses(run)
+    poses = all_poses(run.episodes)
     faces = top_faces(poses[:, 3:])
     with figure(2, 3, 7.6, 3.9) as drawing:
         draw_cube_by_face(drawing.panels, poses, faces)
@@ -106,7 +106,7 @@ def heat_maps(runs: Sequence[RunRecord], name: str) -> str:
     columns = min(3, max(2, len(runs)))
     rows = -(-len(runs) // columns)
     with figure(rows, columns, 7.6, 0.3 + 4.2 * rows / columns) as drawing:
-        counts = [_heat(all_poses(run)) for run in runs]
+        counts = [_heat(all_poses(run.episodes)) for run in runs]
         most = max(1.0, *(float(np.log10(1 + c).max()) for c in counts))
         for place, (axis, found) in enumerate(zip(drawing.panels, counts, strict=False)):
             shown = np.where(found > 0, np.log10(1 + found), np.nan)

@@ -19,7 +19,7 @@ from wayfarer_policies.algorithms import checkpoint
 from wayfarer_policies.algorithms.rnd import RND
 from wayfarer_policies.exploration.methods import make_rnd, novelty_file
 
-CELL = 0.01  # [m]; what counts as another place
+from wayfarer_report.numbers.statistics import cells_of
 
 
 class Monitor:
@@ -117,5 +117,5 @@ def _with(cells: NDArray[np.int16], positions: NDArray[np.float64]) -> NDArray[n
     """Return cells (n, axes), and those in which positions (N, axes) [m] lie, each once."""
     known = positions[np.isfinite(positions).all(axis=1)]
     bounds = np.iinfo(np.int16)
-    new = np.clip(np.floor(known / CELL), bounds.min, bounds.max).astype(np.int16)
+    new = np.clip(cells_of(known), bounds.min, bounds.max).astype(np.int16)
     return np.unique(np.concatenate((cells, new)), axis=0)

@@ -53,7 +53,7 @@ class _Bags:
 def read_run(
     path: Path, on_progress: OnProgress = quiet, tracker_of: TrackerOf = calibrated_tracker
 ) -> RunRecord:
-    """Read a run, or another recorder's bag, whole. `tell` hears of files read.
+    """Read a run, or another recorder's bag, whole. `on_progress` hears of files read.
 
     Where nobody recorded the cube, the tracker of the run's camera says where it was. Raises
     DataError where `path` is neither, or damaged.
@@ -74,7 +74,7 @@ def read_run(
     before = 0
 
     for episode in bags.episodes:
-        records.append(_record(episode, tracker))
+        records.append(record_of(episode, tracker))
         kept = [k for k in range(-before % every, len(episode.seen), every) if episode.seen[k]]
         # one size can be judged together
         if not frames or frames[0].pixels.shape == episode.images.shape[1:]:
@@ -140,7 +140,8 @@ def _tracker(path: Path, tracker_of: TrackerOf) -> tuple[Tracker | None, str]:
     )
 
 
-def _record(episode: Episode, tracker: Tracker | None) -> EpisodeRecord:
+def record_of(episode: Episode, tracker: Tracker | None = None) -> EpisodeRecord:
+    """Return what is kept of an episode; without a tracker the cube is where the truth says."""
     unknown = np.full((len(episode.seen), 7), np.nan)
     poses = episode.object_poses if tracker is None else tracked(episode, tracker)
     asked, answered = episode.observed_at[:-1], episode.answered_at  # (T,)

@@ -13,7 +13,7 @@ from wayfarer_bags.episode import Episode
 from wayfarer_core.cube import FACES, top_faces
 from wayfarer_core.reason import Reason
 
-from wayfarer_report.numbers.records import MOVED, RunRecord
+from wayfarer_report.numbers.records import MOVED, EpisodeRecord, RunRecord
 
 CELL = 0.01  # [m] side of a cell of the table
 _BORDER = 1.0 - 1e-3  # an action component beyond it lies on the border of the action space
@@ -44,42 +44,47 @@ class RunStatistics:
 
 def statistics(run: RunRecord) -> RunStatistics:
     """Sum a run up."""
-    poses = all_poses(run)
+    return tally(run.episodes, run.moved)
+
+
+def tally(episodes: Sequence[EpisodeRecord], moved: float = MOVED) -> RunStatistics:
+    """Sum episodes up; a step moved the cube that shifted it by more than `moved` [m]."""
+    poses = all_poses(episodes)
     faces = (
         np.bincount(top_faces(poses[:, 3:]), minlength=len(FACES))
         if len(poses)
         else np.zeros(0, np.int64)
     )
-    _, per_cell = np.unique(cells_of(poses), axis=0, return_counts=True)
-    executed = stacked([e.executed for e in run.episodes], 3)
+    _, per_cell = np.unique(cells_of(poses[:, :2]), axis=0, return_counts=True)
+    executed = stacked([e.executed for e in episodes], 3)
     executed = executed[np.isfinite(executed).all(axis=1)]
-    strides = [np.linalg.norm(np.diff(e.ee_positions, axis=0), axis=1) for e in run.episodes]
+    strides = [np.linalg.norm(np.diff(e.ee_positions, axis=0), axis=1) for e in episodes]
     stride = np.concatenate([np.zeros(0), *strides])
 
     return RunStatistics(
-        episodes=len(run.episodes),
-        ends=dict(Counter(e.info.end.name.lower() for e in run.episodes)),
-        steps=sum(len(e.valid) for e in run.episodes),
-        lost_steps=sum(int((~e.valid).sum()) for e in run.episodes),
-        robot_s=sum(seconds_between(e.stamps) for e in run.episodes),
-        wall_s=sum(e.wall_s for e in run.episodes),
+        episodes=len(episodes),
+        ends=dict(Counter(e.info.end.name.lower() for e in episodes)),
+        steps=sum(len(e.valid) for e in episodes),
+        lost_steps=sum(int((~e.valid).sum()) for e in episodes),
+        robot_s=sum(seconds_between(e.stamps) for e in episodes),
+        wall_s=sum(e.wall_s for e in episodes),
         reasons=dict(
-            Counter(name for e in run.episodes for name in named_reasons(e.reasons)).most_common()
+            Counter(name for e in episodes for name in named_reasons(e.reasons)).most_common()
         ),
         saturated=float((np.abs(executed) > _BORDER).any(axis=1).mean()) if len(executed) else 0.0,
         mean_step_m=float(np.nanmean(stride)) if np.isfinite(stride).any() else 0.0,
-        moved_steps=sum(int(moves(e.object_poses, run.moved).sum()) for e in run.episodes),
+        moved_steps=sum(int(moves(e.object_poses, moved).sum()) for e in episodes),
         cells=len(per_cell),
         faces=dict(zip(FACES, faces.tolist(), strict=True)) if len(faces) else {},
         face_entropy=entropy(faces),
         cell_entropy=entropy(per_cell),
-        ee_cells=_ee_cells(run),
+        ee_cells=_ee_cells(episodes),
     )
 
 
-def all_poses(run: RunRecord) -> Floats:
-    """Return every known cube pose of a run, in order, (N, 7)."""
-    return stacked([e.object_poses[_known(e.object_poses)] for e in run.episodes], 7)
+def all_poses(episodes: Sequence[EpisodeRecord]) -> Floats:
+    """Return every known cube pose of some episodes, in order, (N, 7)."""
+    return stacked([e.object_poses[_known(e.object_poses)] for e in episodes], 7)
 
 
 def stacked(arrays: Iterable[NDArray[np.floating]], width: int) -> Floats:
@@ -87,9 +92,9 @@ def stacked(arrays: Iterable[NDArray[np.floating]], width: int) -> Floats:
     return np.concatenate([np.zeros((0, width)), *arrays])
 
 
-def cells_of(poses: Floats) -> NDArray[np.int64]:
-    """Return the cell of the table of each pose (N, 7) -> (N, 2)."""
-    return np.floor(poses[:, :2] / CELL).astype(np.int64)
+def cells_of(positions: Floats, side: float = CELL) -> NDArray[np.int64]:
+    """Return the cell, `side` [m] wide, in which each position (N, axes) [m] lies, (N, axes)."""
+    return np.floor(positions / side).astype(np.int64)
 
 
 def moves(poses: Floats, least: float = MOVED) -> NDArray[np.bool_]:
@@ -106,8 +111,8 @@ def coverage_curve(run: RunRecord) -> tuple[Floats, Floats]:
     """Return steps taken when a cell of the table was first reached, and cells covered then, (C,)
     each.
     """
-    poses, steps = all_poses(run), observation_steps(run)
-    _, first = np.unique(cells_of(poses), axis=0, return_index=True)
+    poses, steps = all_poses(run.episodes), observation_steps(run)
+    _, first = np.unique(cells_of(poses[:, :2]), axis=0, return_index=True)
     return steps[np.sort(first)], np.arange(1.0, len(first) + 1)
 
 
@@ -189,7 +194,7 @@ def periods(run: RunRecord) -> Floats:
     return np.concatenate([np.zeros(0), *gaps]) * 1e-9
 
 
-def _ee_cells(run: RunRecord) -> int:
-    positions = stacked([e.ee_positions for e in run.episodes], 3)
+def _ee_cells(episodes: Sequence[EpisodeRecord]) -> int:
+    positions = stacked([e.ee_positions for e in episodes], 3)
     known = positions[np.isfinite(positions).all(axis=1)]
-    return len(np.unique(np.floor(known / (2 * CELL)).astype(np.int64), axis=0))
+    return len(np.unique(cells_of(known, 2 * CELL), axis=0))

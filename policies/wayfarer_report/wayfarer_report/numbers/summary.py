@@ -1,28 +1,19 @@
 """What is in a run, in the numbers of `wayfarer bag info`: read without its images."""
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from wayfarer_bags.bag import read_episode
 from wayfarer_bags.episode import Episode
 from wayfarer_bags.labels import read_labels
 from wayfarer_bags.run_directory import RunDirectory
-from wayfarer_core.cube import FACES, top_faces
 from wayfarer_core.errors import DataError
 
+from wayfarer_report.numbers.gather import record_of
 from wayfarer_report.numbers.hands import Hands, Stretch
-from wayfarer_report.numbers.statistics import (
-    cells_of,
-    entropy,
-    known_poses,
-    moves,
-    named_reasons,
-    seconds_between,
-)
+from wayfarer_report.numbers.statistics import tally
 
 
 @dataclass(frozen=True)
@@ -62,45 +53,24 @@ def summarise_run(run: RunDirectory) -> RunSummary:
 
     Raises DataError where one is damaged.
     """
-    ends: Counter[str] = Counter()
-    reasons: Counter[str] = Counter()
-    faces: Counter[str] = Counter()
-    steps = lost = moved = 0
-    duration = 0.0
-    cells: set[tuple[int, int]] = set()
-    novelties: list[float] = []
-    sources: list[tuple[int, NDArray[np.uint8]]] = []
-
-    for episode in _episodes(run):
-        if np.isfinite(episode.info.goal_novelty):
-            novelties.append(episode.info.goal_novelty)
-
-        ends[episode.info.end.name.lower()] += 1
-        steps += episode.steps
-        lost += episode.lost_steps
-        duration += seconds_between(episode.stamps)
-        sources.append((episode.info.number, episode.sources))
-        reasons.update(named_reasons(episode.reasons))
-        poses = known_poses(episode)
-        faces.update(FACES[k] for k in top_faces(poses[:, 3:]))
-        cells.update(map(tuple, cells_of(poses).tolist()))
-        moved += int(moves(poses).sum())
-
-    hands = Hands.of(sources)
+    records = [record_of(episode) for episode in _episodes(run)]
+    numbers = tally(records)
+    novelties = [record.info.goal_novelty for record in records]
+    hands = Hands.of([(record.info.number, record.sources) for record in records])
 
     return RunSummary(
         run=str(run.path),
         episodes=len(run.episodes()),
-        ends=dict(ends),
-        steps=steps,
-        lost_steps=lost,
-        reasons=dict(reasons),
-        duration_s=duration,
-        cube_moved_steps=moved,
-        top_faces={face: faces[face] for face in FACES} if faces else {},
-        top_face_entropy=entropy(list(faces.values())),
-        cube_cells=len(cells),
-        goal_novelties=novelties,
+        ends=numbers.ends,
+        steps=numbers.steps,
+        lost_steps=numbers.lost_steps,
+        reasons=numbers.reasons,
+        duration_s=numbers.robot_s,
+        cube_moved_steps=numbers.moved_steps,
+        top_faces=numbers.faces,
+        top_face_entropy=numbers.face_entropy,
+        cube_cells=numbers.cells,
+        goal_novelties=[novelty for novelty in novelties if np.isfinite(novelty)],
         size_bytes=sum(f.stat().st_size for f in run.path.iterdir() if f.is_file()),
         torn=[_torn(path) for path in run.torn().values()],
         human_steps=hands.steps,
