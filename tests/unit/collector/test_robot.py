@@ -76,7 +76,7 @@ def robot(nodes: Nodes, *words: FaultKind) -> RosRobot:
         0,
         lambda _: None,
         lambda: None,
-        lambda: next(said, last),
+        lambda _: next(said, last),
         lambda: 3,
         NoScene(),
     )

@@ -3,6 +3,7 @@
 They live in the collector's own thread and may block.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -136,18 +137,20 @@ class RosRobot:
         collected: int,
         tell: OnFeedback,
         healthy: Callable[[], None],
-        fault: Callable[[], FaultKind],
+        fault_since: Callable[[float], FaultKind],
         policy_version: Callable[[], int],
         scene: Scene,
     ) -> None:
         """`finished` and `collected` are the numbers of finished episodes, and their steps, that
         the run holds.
 
-        `healthy` returns once no fault stands in the way; it may take an operator's while. `fault`
-        says what control/fault says, `policy_version` which weights the learner has published.
+        `healthy` returns once no fault stands in the way; it may take an operator's while.
+        `fault_since` says what control/fault has said since a monotonic time, `policy_version`
+        which weights the learner has published.
         """
         self._caller, self._plan, self._tell, self._scene = caller, plan, tell, scene
-        self._healthy, self._fault, self._policy_version = healthy, fault, policy_version
+        self._healthy, self._policy_version = healthy, policy_version
+        self._fault_since = fault_since
         self._finished, self._collected = finished, collected
 
     def run_episode(self, goal: SentGoal | None) -> Episode:
@@ -203,6 +206,7 @@ class RosRobot:
 
         opening = BeginEpisode.Request(begin=begin, configuration=plan.configuration)
         self._caller.service(BeginEpisode, names.BEGIN_EPISODE, opening)
+        begun = time.monotonic()
         try:
             start = self._caller.service(
                 Reset, names.RESET, Reset.Request(seed=plan.seed + self._finished)
@@ -210,7 +214,7 @@ class RosRobot:
             result = self._act(start, goal, attempt)
         except DeviceError as error:
             result = RunEpisode.Result(
-                end=Episode.ABORTED, reason=str(error), fault=int(self._kind_of(error))
+                end=Episode.ABORTED, reason=str(error), fault=int(self._kind_of(error, begun))
             )
 
         ending = EndEpisode.Request(
@@ -224,15 +228,17 @@ class RosRobot:
 
         return episode
 
-    def _kind_of(self, error: DeviceError) -> FaultKind:
+    def _kind_of(self, error: DeviceError, begun: float) -> FaultKind:
         if isinstance(error, SilenceError):  # a node, or the machine it runs on, does not answer
             return FaultKind.CONNECTION
 
         # the arm could not go home: control mostly knows why, or soon will
         if isinstance(error, RefusedError):
             with suppress(SilenceError):
-                self._caller.waiter.until(lambda: bool(self._fault()), _WORD_OF_CONTROL, lambda: "")
-            return self._fault() or FaultKind.OTHER
+                self._caller.waiter.until(
+                    lambda: bool(self._fault_since(begun)), _WORD_OF_CONTROL, lambda: ""
+                )
+            return self._fault_since(begun) or FaultKind.OTHER
 
         return FaultKind.NONE
 

@@ -47,6 +47,7 @@ from wayfarer_report.live.scalars import Scalars
 
 from wayfarer_collector.collaborators import Caller, Plan, RosLearner, RosNovelty, RosRobot
 from wayfarer_collector.configuration import read_configuration
+from wayfarer_collector.faults import ControlFaults
 from wayfarer_collector.params import Params
 from wayfarer_collector.scene import Scene, Surroundings, make_scene
 from wayfarer_collector.waiting import InterruptedWaitError, Waiter
@@ -76,6 +77,7 @@ class Collector(ContractNode):
         self._waiting_for: str | None = None
         self._say_at = math.inf  # monotonic s, when the log is to tell of it
         self._faults: dict[str, Fault] = {}  # topic -> what it last said
+        self._control_faults = ControlFaults()
         self._waiter = Waiter()
         self._watch = PolicyWatch()
         self._unpaused = threading.Event()
@@ -86,7 +88,7 @@ class Collector(ContractNode):
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 50)
 
         for topic in (contract.CONTROL_FAULT, contract.CAMERA_FAULT):
-            self.subscribe_to(topic, partial(self._faults.__setitem__, topic.name))
+            self.subscribe_to(topic, partial(self._on_fault, topic.name))
 
         self.create_service(Trigger, names.PAUSE, self._on_pause)
         self.create_service(Trigger, names.RESUME, self._on_resume)
@@ -130,7 +132,12 @@ class Collector(ContractNode):
         check_agreement(yaml.safe_load(configuration))
         plan = Plan(p.method, p.steps, p.seed, p.step_timeout, configuration)
         around = Surroundings(
-            caller, self._tell, self._control_fault, self._resumed, p.scene_timeout, p.step_timeout
+            caller,
+            self._tell,
+            lambda: self._control_faults.now,
+            self._resumed,
+            p.scene_timeout,
+            p.step_timeout,
         )
         scene = make_scene(p.scene_reset, configuration, around)
 
@@ -155,7 +162,7 @@ class Collector(ContractNode):
             steps,
             step,
             self._healthy,
-            self._control_fault,
+            self._control_faults.since,
             version,
             _Restoring(scene, self),
         )
@@ -255,9 +262,10 @@ class Collector(ContractNode):
 
         return "; ".join(fault.text for fault in faults) + ack
 
-    def _control_fault(self) -> FaultKind:
-        told = self._faults.get(names.CONTROL_FAULT)
-        return FaultKind(told.kind) if told is not None else FaultKind.NONE
+    def _on_fault(self, topic: str, message: Fault) -> None:
+        self._faults[topic] = message
+        if topic == names.CONTROL_FAULT:
+            self._control_faults.hear(FaultKind(message.kind), time.monotonic())
 
     def _ready(self) -> bool:
         unready = self._unready()
