@@ -19,6 +19,7 @@ from wayfarer_franka_bridge.drivers.driver import (
     ConnectionLostError,
     Driver,
     MotionAbortedError,
+    RobotState,
     StoppedError,
     UnusableError,
 )
@@ -205,7 +206,8 @@ class Link:
         try:
             state = self._driver.state()
         except MotionAbortedError as error:
-            ended, state = str(error), self._driver.state()
+            ended = str(error)
+            state = self._after(ended)
 
         if state.time == newest and not ended:
             return newest
@@ -231,6 +233,13 @@ class Link:
                 self._set(**seen)
 
         return state.time
+
+    def _after(self, ended: str) -> RobotState:
+        """Return the state that the end of a motion has left; say both if another one has ended."""
+        try:
+            return self._driver.state()
+        except MotionAbortedError as error:
+            raise MotionAbortedError(f"{ended}; and then {error}") from error
 
     def _connect(self) -> bool:
         never = self._report.number == 0

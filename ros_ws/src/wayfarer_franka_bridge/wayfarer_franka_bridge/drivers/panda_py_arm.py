@@ -105,6 +105,7 @@ class PandaPyArm:
         with self._handle, self._errors("cannot track"):
             if self._controller is None:
                 self._refuse_errors(panda)  # start_controller would clear them without a word
+                self._refuse_modes(panda)  # and fail later, and hide what ended the last motion
                 stiffness = np.diag([s.stiffness] * 3 + [s.rotational_stiffness] * 3)
                 self._controller = controllers.CartesianImpedance(impedance=stiffness)
                 self._wanted = None
@@ -225,6 +226,11 @@ class PandaPyArm:
         flags = raised(panda.get_state().current_errors)
         if flags:
             raise MotionAbortedError(f"the robot reports {', '.join(flags)}: recover it")
+
+    def _refuse_modes(self, panda: Any) -> None:
+        mode = int(panda.get_state().robot_mode)
+        if mode != IDLE:
+            raise MotionAbortedError(f"the robot is in mode {mode}, not idle: recover it")
 
     def _connected(self) -> Any:
         if self._panda is None:
