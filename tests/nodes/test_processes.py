@@ -123,7 +123,7 @@ def test_no_node_of_a_launch_outlives_its_launcher_and_every_file_is_closed(
             "a closed episode",
             180.0,
         )
-        assert len(nodes_of()) == 6
+        assert len(nodes_of()) == 7
         launcher.send_signal(number)
         wait_for(lambda: not nodes_of(), "every node to end")
 
