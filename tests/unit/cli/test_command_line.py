@@ -110,7 +110,7 @@ def test_a_wrong_word_is_one_line_and_exit_code_1_before_anything_starts(
 
 def test_what_the_command_line_offers_is_all_there_is() -> None:
     assert {*get_args(main.Collecting), "offline"} == set(METHODS)
-    assert get_args(main.Pace) == SCHEDULES
+    assert get_args(main.LearningSchedule) == SCHEDULES
     assert get_args(get_args(get_args(main.Device)[0])[0]) == DEVICES
 
 
