@@ -86,7 +86,11 @@ def test_unseen_pictures_are_scored_apart(colours: tuple[PredictorResult, Path])
 def test_progress_is_told_to_the_end(datasets: list[Dataset]) -> None:
     told: list[tuple[int, int]] = []
     train_predictor(
-        dataclasses.replace(COLOR, epochs=2), datasets, 0, 0, tell=lambda *of: told.append(of)
+        dataclasses.replace(COLOR, epochs=2),
+        datasets,
+        0,
+        0,
+        on_progress=lambda *of: told.append(of),
     )
     assert told == [(k + 1, 16) for k in range(16)]  # 115 images in batches of 16
 

@@ -7,7 +7,6 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from fixtures.graph import VENV, wait_for
 from wayfarer_core.errors import ConfigError, DataError, DeviceError
 from wayfarer_paper.grid import Cell, GridError, run_grid
 from wayfarer_paper.grid_ray import RayWorkers
@@ -88,6 +87,11 @@ def descendants(of: int) -> dict[int, str]:
 def test_a_signal_ends_the_paper_without_foreign_words_and_nothing_it_started_lives_on(
     number: signal.Signals, tmp_path: Path
 ) -> None:
+    from fixtures.graph import (  # Ray's workers import this module, and know no fixtures
+        VENV,
+        wait_for,
+    )
+
     words = ["paper", "toy", "--out", str(tmp_path / "paper"), "--workers", "1"]
     process = subprocess.Popen(
         [VENV / "bin" / "wayfarer", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
