@@ -102,7 +102,11 @@ def test_a_fault_is_told_with_its_kind_and_the_arms_words_and_one_recovery_suffi
         lambda: any(words in said for said in moving.said), f"{words!r} in the bridge's log", 20.0
     )
     faults.stands_still_while_faulted(moving)
-    assert moving.kind is kind, "the fault was told as another one later"
+
+    # an arm that was lost says itself, once it is back, that packets were missing
+    later = {kind, FaultKind.COMMUNICATION} if kind is FaultKind.CONNECTION else {kind}
+    assert moving.kind in later, "the fault was told as another one later"
+
     tell("user_stop off")
     tell("guide off")
     wait_for(lambda: recovered(moving, kind), "the recovery", 60.0)
