@@ -31,21 +31,15 @@ NODES = {
 STEPS = 80
 
 
-def start(run: Path, episodes: int = 1000, steps: int = STEPS) -> subprocess.Popen[str]:
-    words = [
-        "collect",
-        "--method",
-        "random",
-        "--episodes",
-        str(episodes),
-        "--steps",
-        str(steps),
-        "--out",
-        str(run),
-    ]
+def words_of(run: Path, episodes: int = 1, steps: int | None = None) -> list[str]:
+    """Return a collection's words; without steps it takes the command's own."""
+    words = ["collect", "--method", "random", "--episodes", str(episodes), "--out", str(run)]
+    return words if steps is None else [*words, "--steps", str(steps)]
 
+
+def start(run: Path, episodes: int = 1000, steps: int = STEPS) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [str(VENV / "bin" / "wayfarer"), *words],
+        [str(VENV / "bin" / "wayfarer"), *words_of(run, episodes, steps)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -91,17 +85,7 @@ def check_that_the_run_can_be_trusted_and_continued(run: Path) -> None:
     finished = sum(
         e.end != 3 for e in (read_episode(p, with_images=False).info for p in closed.values())
     )
-    again = wayfarer(
-        "collect",
-        "--method",
-        "random",
-        "--episodes",
-        str(finished + 1),
-        "--steps",
-        str(STEPS),
-        "--out",
-        str(run),
-    )
+    again = wayfarer(*words_of(run, finished + 1, STEPS))
     assert again.returncode == 0, again.stderr
     assert max(RunDirectory(run).episodes()) == max(used) + 1
     assert RunDirectory(run).torn() == torn, "what was torn stays until somebody recovers it"
@@ -191,52 +175,21 @@ def test_a_full_disk_ends_the_run_with_a_message_and_keeps_what_is_stored(
 def test_two_runs_in_one_domain_are_refused(
     running: tuple[subprocess.Popen[str], Path], tmp_path: Path
 ) -> None:
-    done = wayfarer(
-        "collect",
-        "--method",
-        "random",
-        "--episodes",
-        "1",
-        "--steps",
-        "5",
-        "--out",
-        str(tmp_path / "other"),
-    )
+    done = wayfarer(*words_of(tmp_path / "other", steps=5))
     assert running[0].poll() is None, f"the first run ended: {running[0].communicate()[0]}"
     assert done.returncode == 1
     assert "ROS_DOMAIN_ID" in done.stderr
 
 
 def test_two_recorders_of_one_run_are_refused(running: tuple[subprocess.Popen[str], Path]) -> None:
-    done = wayfarer(
-        "collect",
-        "--method",
-        "random",
-        "--episodes",
-        "5000",
-        "--steps",
-        str(STEPS),
-        "--out",
-        str(running[1]),
-        ROS_DOMAIN_ID="101",
-    )
+    done = wayfarer(*words_of(running[1], 5000, STEPS), ROS_DOMAIN_ID="101")
     assert done.returncode == 1
     assert "another recorder" in done.stderr
 
 
 def test_a_run_is_not_continued_with_another_configuration(domain: int, tmp_path: Path) -> None:
     for steps, code in ((10, 0), (11, 1)):
-        done = wayfarer(
-            "collect",
-            "--method",
-            "random",
-            "--episodes",
-            str(steps - 9),
-            "--steps",
-            str(steps),
-            "--out",
-            str(tmp_path / "run"),
-        )
+        done = wayfarer(*words_of(tmp_path / "run", steps - 9, steps))
         assert done.returncode == code, done.stderr
 
     assert "collector.steps was 10, is 11" in done.stderr
@@ -244,9 +197,7 @@ def test_a_run_is_not_continued_with_another_configuration(domain: int, tmp_path
 
 def test_a_directory_of_something_else_is_left_alone(domain: int, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("precious")
-    done = wayfarer(
-        "collect", "--method", "random", "--episodes", "1", "--steps", "5", "--out", str(tmp_path)
-    )
+    done = wayfarer(*words_of(tmp_path, steps=5))
     assert done.returncode == 1
     assert "is not a run" in done.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
@@ -254,17 +205,7 @@ def test_a_directory_of_something_else_is_left_alone(domain: int, tmp_path: Path
 
 def test_an_output_that_cannot_be_written_is_named(domain: int, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    done = wayfarer(
-        "collect",
-        "--method",
-        "random",
-        "--episodes",
-        "1",
-        "--steps",
-        "5",
-        "--out",
-        str(tmp_path / "file" / "run"),
-    )
+    done = wayfarer(*words_of(tmp_path / "file" / "run", steps=5))
     assert done.returncode == 1
     assert "cannot write to" in done.stderr
 
@@ -275,18 +216,7 @@ def test_missing_egl_is_named_with_what_to_install(domain: int, tmp_path: Path) 
         "__EGL_VENDOR_LIBRARY_FILENAMES": "",
         "MUJOCO_GL": "egl",
     }
-    done = wayfarer(
-        "collect",
-        "--method",
-        "random",
-        "--episodes",
-        "1",
-        "--steps",
-        "5",
-        "--out",
-        str(tmp_path / "run"),
-        **hidden,
-    )
+    done = wayfarer(*words_of(tmp_path / "run", steps=5), **hidden)
     assert done.returncode == 1
     assert "libegl1" in done.stderr
     assert "sim_bridge ended with exit code 1" in done.stderr
@@ -305,17 +235,7 @@ def test_a_wrong_configuration_is_named(
 ) -> None:
     config = tmp_path / "config.yaml"
     config.write_text("/**/control:\n  ros__parameters:\n" + change)
-    done = wayfarer(
-        "collect",
-        "--method",
-        "random",
-        "--episodes",
-        "1",
-        "--out",
-        str(tmp_path / "run"),
-        "--config",
-        str(config),
-    )
+    done = wayfarer(*words_of(tmp_path / "run"), "--config", str(config))
     assert done.returncode == 1
     assert complaint in done.stderr
     assert "control ended with exit code 1" in done.stderr
@@ -324,16 +244,6 @@ def test_a_wrong_configuration_is_named(
 def test_a_misspelt_node_in_a_configuration_is_named(domain: int, tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text("/**/contrl:\n  ros__parameters:\n    max_speed: 0.3\n")
-    done = wayfarer(
-        "collect",
-        "--method",
-        "random",
-        "--episodes",
-        "1",
-        "--out",
-        str(tmp_path / "run"),
-        "--config",
-        str(config),
-    )
+    done = wayfarer(*words_of(tmp_path / "run"), "--config", str(config))
     assert done.returncode == 1
     assert "contrl" in done.stderr

@@ -1,15 +1,13 @@
-import contextlib
 import gc
 import random
-import resource
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from fixtures import episodes as fixture
 from fixtures.episodes import PERIOD, executed_message, pose_message, stamp_of, write_episode
+from fixtures.full_disk import at_most
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcap.reader import make_reader
@@ -314,17 +312,6 @@ def test_an_episode_is_read_in_the_order_it_was_written(
 
 def channel() -> Channel:
     return Channel("/wayfarer/replay/episode", "wayfarer_msgs/msg/Episode", "")
-
-
-@contextlib.contextmanager
-def at_most(size: int) -> Iterator[None]:
-    """Let no file grow beyond `size` bytes, as a disk does that is full."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_an_episode_has_its_own_name_only_once_it_is_complete(tmp_path: Path) -> None:

@@ -2,12 +2,11 @@
 test`).
 """
 
-import contextlib
 import json
 import resource
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from fixtures import episodes as fixture
 from fixtures.episodes import write_episode, write_run
+from fixtures.full_disk import at_most
 from fixtures.official import load_officially
 from numpy.typing import NDArray
 from wayfarer_bags.episode import End
@@ -182,17 +182,6 @@ def test_the_official_loader_finds_the_next_step_at_a_rate_that_is_no_whole_numb
 
 
 # --- a disk that is full ---
-
-
-@contextlib.contextmanager
-def at_most(size: int) -> Iterator[None]:
-    """Let no file grow beyond `size` bytes, as a disk does that is full."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.fixture(scope="module")
