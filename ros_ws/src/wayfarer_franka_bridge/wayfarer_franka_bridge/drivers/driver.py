@@ -35,6 +35,14 @@ class UnusableError(DeviceError):
     """Trying again cannot help: another wheel, kernel or parameter is needed."""
 
 
+def require_configured(configured: bool) -> None:
+    """Raise MotionAbortedError where an arm's thresholds and load are not set yet."""
+    if not configured:
+        raise MotionAbortedError(
+            "collision thresholds and load are not set yet: the arm was not idle; recover it"
+        )
+
+
 @dataclass(frozen=True)
 class Settings:
     """How an arm is to behave; applied at each connection."""

@@ -20,6 +20,7 @@ from wayfarer_franka_bridge.drivers.driver import (
     UnusableError,
     Vector,
     raised,
+    require_configured,
 )
 
 INSTALL = (
@@ -180,11 +181,7 @@ class FrankyDriver:
     def _ready(self) -> Any:
         """Return the robot that may move."""
         robot = self._connected()
-        if not self._configured:
-            raise MotionAbortedError(
-                "collision thresholds and load are not set yet: the arm was not idle; recover it"
-            )
-
+        require_configured(self._configured)
         return robot
 
     def _connected(self) -> Any:

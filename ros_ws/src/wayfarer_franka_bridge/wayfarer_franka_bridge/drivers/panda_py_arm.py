@@ -28,6 +28,7 @@ from wayfarer_franka_bridge.drivers.driver import (
     UnusableError,
     Vector,
     raised,
+    require_configured,
 )
 from wayfarer_franka_bridge.drivers.panda_py_driver import INSTALL
 
@@ -215,11 +216,7 @@ class PandaPyArm:
     def _ready(self) -> Any:
         """Return the Panda that may move."""
         panda = self._connected()
-        if not self._configured:
-            raise MotionAbortedError(
-                "collision thresholds and load are not set yet: the arm was not idle; recover it"
-            )
-
+        require_configured(self._configured)
         return panda
 
     def _refuse_errors(self, panda: Any) -> None:
