@@ -83,3 +83,9 @@ class Episode:
     def lost_steps(self) -> int:
         """Number of steps that cannot be put together."""
         return int((~self.valid).sum())
+
+
+def place_of(goal: str) -> tuple[int, int] | None:
+    """Read a goal's "episode/step"; None for anything else."""
+    episode, _, step = goal.partition("/")
+    return (int(episode), int(step)) if episode.isdecimal() and step.isdecimal() else None

@@ -65,11 +65,7 @@ def write_label(run: Path, episode: int, **said: Any) -> Label:
     ConfigError for an episode there is not, or a note that is too long; DataError where the file
     cannot be written.
     """
-    numbers = RunDirectory(run).episodes()
-    if episode not in numbers:
-        raise ConfigError(
-            f"{run} has no episode {episode}; it has {', '.join(map(str, numbers)) or 'none'}"
-        )
+    RunDirectory(run).require(episode)
     if len(said.get("note", "")) > _NOTE:
         raise ConfigError(f"a note has {_NOTE} letters at most")
 

@@ -46,6 +46,16 @@ class RunDirectory:
         """Return the closed episode files by number, in order."""
         return self._files(closed=True)
 
+    def require(self, number: int) -> Path:
+        """Return the file of a closed episode. Raises ConfigError, naming those there are."""
+        files = self.episodes()
+        if number not in files:
+            raise ConfigError(
+                f"{self.path} has no episode {number}; it has "
+                f"{', '.join(map(str, files)) or 'none'}"
+            )
+        return files[number]
+
     def torn(self) -> dict[int, Path]:
         """Return the files of episodes whose recorder never closed them, by number."""
         return self._files(closed=False)

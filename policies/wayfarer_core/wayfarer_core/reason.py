@@ -26,6 +26,11 @@ class Reason(IntFlag):
     TURNED = 16384
 
 
+def words_of(reasons: Reason) -> str:
+    """Return the names of reasons, as pictures and viewers show them."""
+    return ", ".join(reason.name or "" for reason in reasons)
+
+
 def nothing_passed(reasons: Reason) -> str:
     """Say that an action was not commanded."""
     if reasons & Reason.REFUSED:

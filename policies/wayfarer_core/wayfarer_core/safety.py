@@ -23,6 +23,19 @@ _TRACKING_ERROR = (
 _ROUNDING = 1e-9  # m; slack for floating-point comparison of lengths
 
 
+@dataclass(frozen=True, eq=False)
+class Workspace:
+    """What of the limits there is to see: the box, and how far an action leads."""
+
+    low: Vector  # (3,) lowest corner [m], base frame
+    high: Vector  # (3,) highest corner [m], base frame
+    action_scale: float  # displacement of one action unit along each axis [m]
+
+    def displaced(self, start: Vector, action: NDArray[np.floating]) -> Vector:
+        """Return where an action (3,) leads from a point (3,) [m], limits aside."""
+        return np.asarray(start + self.action_scale * action)
+
+
 @dataclass(frozen=True)
 class Limits:
     """What no command may exceed. There is no None, and a limit of 0.0 is a limit."""

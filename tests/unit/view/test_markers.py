@@ -2,15 +2,16 @@ import numpy as np
 import pytest
 from visualization_msgs.msg import Marker, MarkerArray
 from wayfarer_core.reason import Reason
+from wayfarer_core.safety import Workspace
 from wayfarer_view.markers import markers_of
-from wayfarer_view.scene import Limits, Scene, Wanted
+from wayfarer_view.scene import Scene, Wanted
 
 LOW, HIGH, PLACE = np.array([0.3, -0.2, 0.0]), np.array([0.7, 0.2, 0.4]), np.array([0.5, 0.1, 0.2])
 
 
 def scene(refused: bool) -> Scene:
     made = Scene()
-    made.limits = Limits(LOW, HIGH, 0.1)
+    made.workspace = Workspace(LOW, HIGH, 0.1)
     made.target, made.goal = PLACE, PLACE + 0.1
     made.wanted = Wanted(PLACE + 0.2, Reason.SPEED | Reason.WORKSPACE, refused)
 

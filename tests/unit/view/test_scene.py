@@ -1,15 +1,16 @@
 import numpy as np
 from wayfarer_core.reason import Reason
-from wayfarer_view.scene import Limits, Scene
+from wayfarer_core.safety import Workspace
+from wayfarer_view.scene import Scene
 
-LIMITS = Limits(np.array([0.3, -0.2, 0.0]), np.array([0.7, 0.2, 0.4]), action_scale=0.1)
+WORKSPACE = Workspace(np.array([0.3, -0.2, 0.0]), np.array([0.7, 0.2, 0.4]), action_scale=0.1)
 HERE, ASKED = np.array([0.5, 0.0, 0.2]), np.array([1.0, -1.0, 2.0])
 TARGET = np.array([0.6, -0.1, 0.3])
 
 
-def scene(limits: Limits | None = LIMITS) -> Scene:
+def scene(workspace: Workspace | None = WORKSPACE) -> Scene:
     made = Scene()
-    made.limits = limits
+    made.workspace = workspace
     for stamp, position in ((1, HERE + 1.0), (5, HERE), (9, HERE - 1.0)):
         made.moved(stamp, position)
     return made
@@ -52,7 +53,7 @@ def test_the_next_action_takes_what_was_refused_away() -> None:
 
 def test_what_cannot_be_placed_is_not_shown() -> None:
     for it, stamp, asked in (
-        (scene(limits=None), 5, ASKED),
+        (scene(workspace=None), 5, ASKED),
         (scene(), 10, ASKED),
         (scene(), 5, np.array([np.nan, 0.0, 0.0])),
     ):

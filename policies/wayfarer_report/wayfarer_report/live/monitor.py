@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from wayfarer_bags.bag import read_episode
-from wayfarer_bags.episode import Episode
+from wayfarer_bags.episode import Episode, place_of
 from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_core.errors import DataError
 from wayfarer_data.cache.layout import channels_first
@@ -90,7 +90,7 @@ class Monitor:
 
         Grey levels, and metres.
         """
-        number, step = (int(word) for word in goal.split("/"))
+        number, step = place_of(goal) or (-1, 0)
         path = directory.episodes().get(number)
         if path is None or not episode.seen[-1]:
             return {}

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from wayfarer_bags.bag import read_episode
-from wayfarer_bags.episode import Episode
+from wayfarer_bags.episode import Episode, place_of
 from wayfarer_bags.files.recorded import contract_name
 from wayfarer_bags.foreign import ForeignBag
 from wayfarer_bags.metadata import summarise
@@ -169,7 +169,7 @@ def _goals(files: dict[int, Path], records: Sequence[EpisodeRecord]) -> list[Goa
 
     A goal whose episode is gone has none.
     """
-    with_goal = [record.info for record in records if _place(record.info.goal) is not None]
+    with_goal = [record.info for record in records if place_of(record.info.goal) is not None]
     chosen = (
         [with_goal[k] for k in np.unique(np.linspace(0, len(with_goal) - 1, GOALS).astype(int))]
         if with_goal
@@ -178,19 +178,13 @@ def _goals(files: dict[int, Path], records: Sequence[EpisodeRecord]) -> list[Goa
     pictures = []
 
     for info in chosen:
-        episode, step = _place(info.goal) or (0, 0)
+        episode, step = place_of(info.goal) or (0, 0)
         goal = _pixels(files.get(episode), step)
         if goal is not None:
             final = _pixels(files[info.number], info.steps)
             pictures.append(GoalPictures(info.number, info.goal, info.goal_novelty, goal, final))
 
     return pictures
-
-
-def _place(goal: str) -> tuple[int, int] | None:
-    """Read "episode/step"; None for anything else."""
-    episode, _, step = goal.partition("/")
-    return (int(episode), int(step)) if episode.isdecimal() and step.isdecimal() else None
 
 
 def _pixels(file: Path | None, step: int) -> NDArray[np.uint8] | None:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from wayfarer_core.cube import EDGE
 from wayfarer_core.errors import ConfigError, DeviceError
-from wayfarer_core.reason import Reason
+from wayfarer_core.reason import Reason, words_of
 
 if TYPE_CHECKING:
     import rerun as rr
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 Vector = NDArray[np.float64]
 
 INSTALL = "pip install --group view"  # where pyproject.toml lies
-CUBE_EDGE = 0.05  # m, the paper's
 STEP, TIME = "step", "time"  # timelines: steps counted over all episodes, and the robot's clock
 
 _GREEN, _BLUE, _ORANGE, _RED, _GREY = (
@@ -148,7 +148,7 @@ class Recording:
 
     def cube(self, position: Vector) -> None:
         """Tell where the simulated cube is, (3,); how it is turned is seen in the picture."""
-        half = [CUBE_EDGE / 2.0] * 3
+        half = [EDGE / 2.0] * 3
         box = self._rr.Boxes3D(centers=[position], half_sizes=[half], colors=[_YELLOW])
         self._stream.log("base/cube", box)
 
@@ -196,11 +196,6 @@ def blueprint(timeline: str) -> Any:
         rrb.TimePanel(timeline=timeline),
         collapse_panels=True,
     )
-
-
-def words_of(reasons: Reason) -> str:
-    """Return reasons by their names."""
-    return ", ".join(reason.name or "" for reason in reasons)
 
 
 def _rerun() -> Any:

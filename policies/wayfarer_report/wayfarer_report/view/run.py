@@ -1,43 +1,33 @@
 """A run on disk, told to a recording episode by episode."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from wayfarer_bags.bag import read_episode
-from wayfarer_bags.episode import Episode
+from wayfarer_bags.episode import Episode, place_of
 from wayfarer_bags.run_directory import RunDirectory
-from wayfarer_core.reason import Reason
+from wayfarer_core.reason import Reason, words_of
+from wayfarer_core.safety import Workspace
 
-from wayfarer_report.view.recording import Recording, words_of
+from wayfarer_report.view.recording import Recording
 
 Vector = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class Limits:
-    """What control was told, by a run's run.yaml."""
+def workspace_of(description: Mapping[str, Any]) -> Workspace | None:
+    """Return what control was told, by a run's run.yaml; None where that does not say."""
+    control = (description.get("configuration") or {}).get("control") or {}
+    if not {"workspace_min", "workspace_max", "action_scale"} <= control.keys():
+        return None
 
-    low: Vector  # (3,) [m]
-    high: Vector  # (3,) [m]
-    action_scale: float  # m per action unit
+    low = np.array(control["workspace_min"], dtype=float)
+    high = np.array(control["workspace_max"], dtype=float)
 
-    @classmethod
-    def of(cls, description: Mapping[str, Any]) -> Self | None:
-        """Return them; None where run.yaml does not have them."""
-        control = (description.get("configuration") or {}).get("control") or {}
-        if not {"workspace_min", "workspace_max", "action_scale"} <= control.keys():
-            return None
-
-        low, high = (
-            np.array(control[key], dtype=float) for key in ("workspace_min", "workspace_max")
-        )
-
-        return cls(low, high, float(control["action_scale"]))
+    return Workspace(low, high, float(control["action_scale"]))
 
 
 def tell(run: RunDirectory, recording: Recording) -> Iterator[int]:
@@ -45,9 +35,9 @@ def tell(run: RunDirectory, recording: Recording) -> Iterator[int]:
 
     Raises DataError for a damaged file.
     """
-    limits, files = Limits.of(run.description()), run.episodes()
-    if limits is not None:
-        recording.box(limits.low, limits.high)
+    workspace, files = workspace_of(run.description()), run.episodes()
+    if workspace is not None:
+        recording.box(workspace.low, workspace.high)
 
     read = lru_cache(maxsize=8)(read_episode)  # goals come from few episodes
     step = 0
@@ -59,7 +49,7 @@ def tell(run: RunDirectory, recording: Recording) -> Iterator[int]:
                 recording.at(int(episode.stamps[k]), step + k)
                 _tell_state(episode, k, recording)
                 if k < episode.steps:
-                    _tell_action(episode, k, limits, recording)
+                    _tell_action(episode, k, workspace, recording)
 
         step += episode.steps + 1
         yield step
@@ -69,16 +59,17 @@ def _tell_goal(
     episode: Episode, files: Mapping[int, Path], read: Any, recording: Recording, step: int
 ) -> None:
     """Tell the goal image and where it was taken, where the episode had one that is still there."""
-    number, separator, k = episode.info.goal.partition("/")
-    if not separator or not episode.stamps[0]:
+    place = place_of(episode.info.goal)
+    if place is None or not episode.stamps[0]:
         return
 
     recording.at(int(episode.stamps[0]), step)
     recording.novelty(episode.info.goal_novelty)
-    if int(number) in files:
-        source: Episode = read(files[int(number)])
-        recording.goal_image(source.images[int(k)])
-        recording.goal(source.ee_positions[int(k)])
+    number, k = place
+    if number in files:
+        source: Episode = read(files[number])
+        recording.goal_image(source.images[k])
+        recording.goal(source.ee_positions[k])
 
 
 def _tell_state(episode: Episode, k: int, recording: Recording) -> None:
@@ -92,7 +83,9 @@ def _tell_state(episode: Episode, k: int, recording: Recording) -> None:
         recording.cube(episode.object_poses[k, :3])
 
 
-def _tell_action(episode: Episode, k: int, limits: Limits | None, recording: Recording) -> None:
+def _tell_action(
+    episode: Episode, k: int, workspace: Workspace | None, recording: Recording
+) -> None:
     """Tell an action, where it led the arm, and where it would have.
 
     Both are measured from the pose it answers.
@@ -105,14 +98,14 @@ def _tell_action(episode: Episode, k: int, limits: Limits | None, recording: Rec
     if np.isfinite(requested).all():
         recording.action(requested.astype(float), reasons)
 
-    if limits is None or not np.isfinite(start).all():
+    if workspace is None or not np.isfinite(start).all():
         return
 
     commanded = bool(np.isfinite(episode.actions[k]).all())
     if commanded:
-        recording.target(start + limits.action_scale * episode.actions[k])
+        recording.target(workspace.displaced(start, episode.actions[k]))
 
     if reasons and np.isfinite(requested).all():
-        recording.wanted(start + limits.action_scale * requested, not commanded, words_of(reasons))
+        recording.wanted(workspace.displaced(start, requested), not commanded, words_of(reasons))
     else:
         recording.as_meant()

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 from wayfarer_core import names
+from wayfarer_core.reason import words_of
+from wayfarer_core.safety import Workspace
 
-from wayfarer_view.scene import Limits, Scene, Wanted
+from wayfarer_view.scene import Scene, Wanted
 
 Vector = NDArray[np.float64]
 
@@ -33,7 +35,7 @@ def markers_of(scene: Scene) -> MarkerArray:
 
     return MarkerArray(
         markers=[
-            _box(scene.limits),
+            _box(scene.workspace),
             _ball("target", scene.target, _GREEN),
             _ball("goal", scene.goal, _BLUE),
             _ball("wanted", wanted.position if wanted else None, _colour(wanted)),
@@ -55,10 +57,10 @@ def _marker(group: str, kind: int, colour: ColorRGBA, size: float, there: bool) 
     return marker
 
 
-def _box(limits: Limits | None) -> Marker:
-    marker = _marker("box", Marker.LINE_LIST, _GREY, _LINE, limits is not None)
-    if limits is not None:
-        corners = [np.array(c) for c in product(*zip(limits.low, limits.high, strict=True))]
+def _box(workspace: Workspace | None) -> Marker:
+    marker = _marker("box", Marker.LINE_LIST, _GREY, _LINE, workspace is not None)
+    if workspace is not None:
+        corners = [np.array(c) for c in product(*zip(workspace.low, workspace.high, strict=True))]
         edges = [(a, b) for a, b in combinations(corners, 2) if np.count_nonzero(a != b) == 1]
         marker.points = [_point(corner) for edge in edges for corner in edge]
 
@@ -87,7 +89,7 @@ def _why(wanted: Wanted | None) -> Marker:
     marker = _marker("why", Marker.TEXT_VIEW_FACING, _colour(wanted), _TEXT, wanted is not None)
     if wanted is not None:
         marker.pose.position = _point(wanted.position + [0.0, 0.0, _BALL])
-        marker.text = ", ".join(reason.name or "" for reason in wanted.reasons)
+        marker.text = words_of(wanted.reasons)
 
     return marker
 

@@ -16,11 +16,12 @@ from wayfarer_common.params import declare
 from wayfarer_common.run import ContractNode, run
 from wayfarer_core import names
 from wayfarer_core.reason import Reason
+from wayfarer_core.safety import Workspace
 from wayfarer_msgs.msg import ExecutedAction
 
 from wayfarer_view.markers import markers_of
 from wayfarer_view.params import Params
-from wayfarer_view.scene import Limits, Scene
+from wayfarer_view.scene import Scene
 
 _BOX = ["workspace_min", "workspace_max", "action_scale"]  # parameters of control
 
@@ -42,7 +43,7 @@ class View(ContractNode):
 
     def problem(self) -> str:
         """Say that there is no box to show yet."""
-        return "" if self._scene.limits else "control has not told its box yet"
+        return "" if self._scene.workspace else "control has not told its box yet"
 
     def _ask(self) -> None:
         """Ask control for the box that it holds the arm in.
@@ -57,7 +58,7 @@ class View(ContractNode):
     def _on_box(self, answer: Future) -> None:  # type: ignore[type-arg]
         low, high, scale = answer.result().values  # type: ignore[union-attr]
         low, high = (np.array(corner.double_array_value) for corner in (low, high))
-        self._scene.limits = Limits(low, high, scale.double_value)
+        self._scene.workspace = Workspace(low, high, scale.double_value)
         self._asking.cancel()
         self._show()
 

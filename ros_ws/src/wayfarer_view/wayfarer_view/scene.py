@@ -9,19 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from wayfarer_core.reason import Reason
+from wayfarer_core.safety import Workspace
 
 Vector = NDArray[np.float64]
 
 _POSES = 1000  # that are kept: some seconds of them
-
-
-@dataclass(frozen=True, eq=False)
-class Limits:
-    """What the view needs to know of control's."""
-
-    low: Vector  # (3,) lowest corner of the box [m]
-    high: Vector  # (3,) highest corner [m]
-    action_scale: float  # displacement of one action unit along each axis [m]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +32,7 @@ class Scene:
     """
 
     def __init__(self) -> None:
-        self.limits: Limits | None = None
+        self.workspace: Workspace | None = None
         self.target: Vector | None = None  # (3,) [m]
         self.wanted: Wanted | None = (
             None  # of the last action, where it was not done as it was meant
@@ -75,6 +67,11 @@ class Scene:
         them.
         """
         start = next((position for at, position in self._poses if at >= stamp), None)
-        if not reasons or start is None or self.limits is None or not np.isfinite(requested).all():
+        if (
+            not reasons
+            or start is None
+            or self.workspace is None
+            or not np.isfinite(requested).all()
+        ):
             return None
-        return Wanted(start + self.limits.action_scale * requested, reasons, refused)
+        return Wanted(self.workspace.displaced(start, requested), reasons, refused)

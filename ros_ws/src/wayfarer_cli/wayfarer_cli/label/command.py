@@ -18,7 +18,6 @@ from wayfarer_bags.episode import Episode
 from wayfarer_bags.labels import Label, read_labels, write_label
 from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_common.terminal import Terminal, keys_of_terminal
-from wayfarer_core.errors import ConfigError
 
 from wayfarer_cli.label.picture import picture
 
@@ -54,12 +53,9 @@ def label_by_keys(run: Path, first: int) -> None:
 
     ConfigError for a run without it, or where there is no terminal.
     """
-    files = RunDirectory(run).episodes()
-    if first not in files:
-        raise ConfigError(
-            f"{run} has no episode {first}; it has {', '.join(map(str, files)) or 'none'}"
-        )
-
+    opened = RunDirectory(run)
+    opened.require(first)
+    files = opened.episodes()
     numbers, console = list(files), Console()
     place = numbers.index(first)
     with keys_of_terminal() as terminal:
