@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from wayfarer_bags.files.recorded import Channel
 from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_export.foreign.decode import Decoder, decoder_of
-from wayfarer_export.foreign.map import Source
+from wayfarer_export.foreign.map import TopicSource
 from wayfarer_export.lerobot_files import Picture
 
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
@@ -24,7 +24,7 @@ def channel_of(kind: str) -> Channel:
 
 
 def decoder(kind: str, **about: Any) -> Decoder:
-    return decoder_of(Source("/x", 0.1, **about), channel_of(kind), "map.yaml: f")
+    return decoder_of(TopicSource("/x", 0.1, **about), channel_of(kind), "map.yaml: f")
 
 
 def pixels_of(value: Any) -> NDArray[np.uint8]:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from wayfarer_core.errors import ConfigError, DataError
-from wayfarer_export.foreign.map import Source, Split, read_map
+from wayfarer_export.foreign.map import Split, TopicSource, read_map
 
 GOOD = """\
 format: wayfarer map 1
@@ -35,7 +35,7 @@ def test_a_map_is_what_it_says_and_its_rate_is_exact(
 ) -> None:
     found = read_map(written(tmp_path / "map.yaml", GOOD.format(rate=said)))
     assert found.rate == rate
-    source = Source("/joints", 1.0, take=("position",), names=("a", "b"))
+    source = TopicSource("/joints", 1.0, take=("position",), names=("a", "b"))
     assert found.features == {"observation.state": (source,)}
     assert found.split == Split("/episode", "silence", 2.0)
     assert (found.task, found.robot, found.shortest) == ("pick the cube", "unknown", 2)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from wayfarer_export.foreign.resample import Stretch, frame_times, gaps, resample
+from wayfarer_export.foreign.resample import FrameStretch, frame_times, gaps, resample
 
 EVER = [(-(2**62), 2**62)]
 SECOND = 10**9
@@ -95,7 +95,7 @@ def test_no_value_crosses_from_one_episode_to_the_next(
         assert (stretch.times < cut).all() or (stretch.times >= cut).all()
 
 
-def of(*stamps: list[float], age: float = 0.3, rate: float = 10) -> list[Stretch]:
+def of(*stamps: list[float], age: float = 0.3, rate: float = 10) -> list[FrameStretch]:
     arrays = [np.round(np.array(s) * SECOND).astype(np.int64) for s in stamps]
     return resample(arrays, [round(age * SECOND)] * len(stamps), Fraction(str(rate)), EVER)
 

@@ -17,7 +17,7 @@ from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_data.cache.buffer import Progress
 
 from wayfarer_export.foreign.map import Map
-from wayfarer_export.foreign.resample import Stretch, gaps, resample
+from wayfarer_export.foreign.resample import FrameStretch, gaps, resample
 from wayfarer_export.foreign.survey import Survey, Track, features_of, in_order, said_by, survey
 from wayfarer_export.lerobot_files import Column, Feature, LeRobotWriter, Picture, new_dataset
 
@@ -88,7 +88,7 @@ def convert(
     return report
 
 
-def _stretches(bag: Path, found: Survey, mapping: Map, report: Report) -> list[Stretch]:
+def _stretches(bag: Path, found: Survey, mapping: Map, report: Report) -> list[FrameStretch]:
     """Return the stretches that become episodes.
 
     DataError where the map refuses one that is cut.
@@ -131,7 +131,7 @@ def _same(
             )
 
 
-def _tell(bag: Path, found: Survey, stretches: Sequence[Stretch], report: Report) -> None:
+def _tell(bag: Path, found: Survey, stretches: Sequence[FrameStretch], report: Report) -> None:
     report.size += found.size
     report.episodes += len(stretches)
     report.frames += sum(len(stretch.times) for stretch in stretches)
@@ -167,7 +167,7 @@ def _write(
     bag: Path,
     files: Sequence[BagFile],
     found: Survey,
-    stretches: Sequence[Stretch],
+    stretches: Sequence[FrameStretch],
     writer: LeRobotWriter,
     progress: Progress,
 ) -> None:
@@ -198,7 +198,7 @@ class _Frames:
         self,
         bag: Path,
         tracks: Sequence[Track],
-        stretches: Sequence[Stretch],
+        stretches: Sequence[FrameStretch],
         writer: LeRobotWriter,
         progress: Progress,
     ) -> None:

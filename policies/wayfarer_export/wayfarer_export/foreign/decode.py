@@ -14,7 +14,7 @@ from wayfarer_bags.files.recorded import Channel
 from wayfarer_bags.message_types import full_name, unlike
 from wayfarer_core.errors import ConfigError, DataError
 
-from wayfarer_export.foreign.map import Source
+from wayfarer_export.foreign.map import TopicSource
 from wayfarer_export.lerobot_files import Picture, shades_of
 
 Numbers = NDArray[np.float32]  # (C,)
@@ -85,7 +85,7 @@ class Decoder(Protocol):
         """
 
 
-def decoder_of(source: Source, channel: Channel, where: str) -> Decoder:
+def decoder_of(source: TopicSource, channel: Channel, where: str) -> Decoder:
     """Return what reads a source's messages.
 
     ConfigError where its map does not fit the type, or nothing knows it.
@@ -131,7 +131,7 @@ def stamped(kind: str) -> bool:
     return "header" in FIELDS[kind]
 
 
-def _made(source: Source, kind: str) -> Decoder:
+def _made(source: TopicSource, kind: str) -> Decoder:
     if kind == IMAGE:
         return Raw(source.topic)
     if kind == COMPRESSED:

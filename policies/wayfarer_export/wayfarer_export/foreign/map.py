@@ -32,7 +32,7 @@ _OWN = (
 
 
 @dataclass(frozen=True)
-class Source:
+class TopicSource:
     """One topic's share of a feature."""
 
     topic: str = required("", "the topic, as the bag has it")
@@ -81,14 +81,14 @@ class Map:
     """A map that was read."""
 
     rate: Fraction  # [Hz] of the frames, exact
-    features: Mapping[str, tuple[Source, ...]]
+    features: Mapping[str, tuple[TopicSource, ...]]
     split: Split | None = None
     task: str = ""
     robot: str = "unknown"
     shortest: int = 2
 
     @property
-    def sources(self) -> list[Source]:
+    def sources(self) -> list[TopicSource]:
         """All sources, feature by feature."""
         return [source for of_one in self.features.values() for source in of_one]
 
@@ -164,7 +164,7 @@ def _rate(path: Path, said: Any) -> Fraction:
     return rate
 
 
-def _features(path: Path, said: Any) -> dict[str, tuple[Source, ...]]:
+def _features(path: Path, said: Any) -> dict[str, tuple[TopicSource, ...]]:
     features = _mapping(path, "features", said)
     if not features:
         raise ConfigError(f"{path}: features is empty: name at least one, as in observation.state")
@@ -179,7 +179,7 @@ def _features(path: Path, said: Any) -> dict[str, tuple[Source, ...]]:
     return {name: _sources(path, name, of_one) for name, of_one in features.items()}
 
 
-def _sources(path: Path, name: str, said: Any) -> tuple[Source, ...]:
+def _sources(path: Path, name: str, said: Any) -> tuple[TopicSource, ...]:
     where = f"{path}: {name}"
     if not isinstance(said, list) or not said:
         raise ConfigError(
@@ -189,7 +189,7 @@ def _sources(path: Path, name: str, said: Any) -> tuple[Source, ...]:
     found = []
     for k, one in enumerate(said, 1):
         place = f"{where}, topic {k} of {len(said)}"
-        found.append(made_of(Source, place, "key", _mapping(path, f"{name}, topic {k}", one)))
+        found.append(made_of(TopicSource, place, "key", _mapping(path, f"{name}, topic {k}", one)))
 
     return tuple(found)
 

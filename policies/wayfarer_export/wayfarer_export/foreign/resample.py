@@ -15,7 +15,7 @@ _SECOND = 1_000_000_000
 
 
 @dataclass(frozen=True)
-class Stretch:
+class FrameStretch:
     """Frames one behind the other, each with a value of every source."""
 
     times: Stamps  # (F,)
@@ -30,7 +30,7 @@ def resample(
     max_ages: Sequence[int],
     rate: Fraction,
     bounds: Sequence[tuple[int, int]],
-) -> list[Stretch]:
+) -> list[FrameStretch]:
     """Return the stretches of frames at `rate` [Hz] in which every source has a value that is young
     enough.
 
@@ -58,7 +58,7 @@ def resample(
             ages = times[:, None] - np.stack(
                 [part[k] for part, k in zip(parts, chosen.T, strict=True)], axis=1
             )
-            found.append(Stretch(times, chosen + [part.start for part in inside], ages))
+            found.append(FrameStretch(times, chosen + [part.start for part in inside], ages))
 
     return found
 

@@ -19,7 +19,7 @@ from wayfarer_bags.message_types import decoded, full_name, unlike
 from wayfarer_core.errors import ConfigError, DataError
 
 from wayfarer_export.foreign.decode import PICTURES, Decoder, decoder_of, stamped
-from wayfarer_export.foreign.map import Map, Source, Split
+from wayfarer_export.foreign.map import Map, Split, TopicSource
 from wayfarer_export.foreign.resample import Stamps
 from wayfarer_export.lerobot_files import Feature, Picture
 
@@ -33,7 +33,7 @@ class Track:
     """What a bag holds of one source."""
 
     feature: str
-    source: Source
+    source: TopicSource
     decoder: Decoder
     by_header: bool
     stamps: Stamps = field(default_factory=lambda: np.zeros(0, np.int64))  # [ns] in order
