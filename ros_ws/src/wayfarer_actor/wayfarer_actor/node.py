@@ -68,6 +68,7 @@ class Actor(ContractNode):
         self._weights_version = 0
         self._running: Running | None = None
         self._latest: Image | None = None
+        self._unanswered: Image | None = None  # an observation that waits for word of the robot
         self._faults: dict[str, Fault] = {}  # topic -> what it last said
         self._robot = RobotState(np.zeros(3))
         self._pose_stamp, self._joints_stamp = -1, -1  # ns
@@ -213,44 +214,41 @@ class Actor(ContractNode):
         self._consider(message)
 
     def _on_pose(self, message: PoseStamped) -> None:
-        waiting = self._awaited()
         hand = {
             "ee_position": position_of(message.pose),
             "ee_orientation": quaternion_of(message.pose),
         }
         self._robot = replace(self._robot, **hand)
         self._pose_stamp = to_nanoseconds(message.header.stamp)
-
-        if waiting is not None:
-            self._consider(waiting)
+        self._reconsider()
 
     def _on_joints(self, message: JointState) -> None:
         places = list(arm_joints(tuple(message.name)))
         if not places or not len(message.position) == len(message.velocity) == len(message.name):
             return
 
-        waiting = self._awaited()
         felt = {"joint_positions": message.position, "joint_velocities": message.velocity}
         self._robot = replace(
             self._robot, **{name: np.array(values)[places] for name, values in felt.items()}
         )
         self._joints_stamp = to_nanoseconds(message.header.stamp)
+        self._reconsider()
 
-        if waiting is not None:
-            self._consider(waiting)
+    def _reconsider(self) -> None:
+        if self._unanswered is not None:
+            self._consider(self._unanswered)
 
-    def _awaited(self) -> Image | None:
-        """Return the latest observation if the robot has not told of its time yet."""
-        if self._latest is None:
-            return None
-        stamp = to_nanoseconds(self._latest.header.stamp)
-        awaits_joints = self._policy.needs_joints and self._awaits_joints(stamp)
+    def _waits_for_the_robot(self, policy: Policy, stamp: int) -> bool:
+        """Say whether a policy needs what the robot has not told yet of a time [ns]."""
+        if policy.needs_pose and self._pose_stamp < stamp:
+            return True
 
-        return self._latest if self._pose_stamp < stamp or awaits_joints else None
-
-    def _awaits_joints(self, stamp: int) -> bool:
-        """Say whether somebody tells of the joints, and not yet of how they are at a time [ns]."""
-        return self._joints_stamp < stamp and self.count_publishers(contract.JOINT_STATES.name) > 0
+        # nobody may tell of the joints at all
+        return (
+            policy.needs_joints
+            and self._joints_stamp < stamp
+            and self.count_publishers(contract.JOINT_STATES.name) > 0
+        )
 
     def _on_weights(self, message: Weights) -> None:
         """Take new weights for the next episode.
@@ -318,13 +316,13 @@ class Actor(ContractNode):
         A policy that needs pose or joints, too, waits for those of the moment, or the first ones
         after it.
         """
+        self._unanswered = None
         run_ = self._running
         stamp = to_nanoseconds(observation.header.stamp)
         if run_ is None or not run_.begun or run_.result is not None or stamp <= run_.answered:
             return
-        if run_.policy.needs_pose and self._pose_stamp < stamp:
-            return
-        if run_.policy.needs_joints and self._awaits_joints(stamp):
+        if self._waits_for_the_robot(run_.policy, stamp):
+            self._unanswered = observation
             return
 
         goal: RunEpisode.Goal = run_.handle.request
