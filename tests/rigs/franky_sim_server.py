@@ -12,7 +12,6 @@ import os
 import select
 import signal
 import sys
-import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ PANDA_SIM = Path(__file__).parents[2] / "sim" / "panda_sim"
 # it is not installed in this environment, and what is used needs nothing else
 sys.path.insert(0, str(PANDA_SIM))
 
+from panda_sim.pacing import Pace  # noqa: E402
 from panda_sim.world.picture import STATE, WORLD, StateWriter  # noqa: E402
 
 TABLE = PANDA_SIM / "panda_sim" / "world" / "scenes" / "table.xml"
@@ -41,7 +41,6 @@ HOME = (
 )
 STATE_EVERY = 20  # ticks between two states for the camera
 PATIENCE = 0.02  # s
-LATE = 0.05  # s behind its time table at which the server starts a new one instead of hurrying
 
 
 def build_world(simulator: MujocoSimulator) -> None:
@@ -49,24 +48,6 @@ def build_world(simulator: MujocoSimulator) -> None:
     world = simulator.worldbody
     world.remove(world.find("geom[@name='ground']"))
     world.extend(ET.parse(TABLE).getroot().find("worldbody"))
-
-
-class Pace:
-    """Absolute deadlines at 1 kHz, so that a late tick is caught up and the arm's time keeps to the
-    wall's.
-    """
-
-    def __init__(self) -> None:
-        self._due = time.perf_counter()
-
-    def wait(self) -> None:
-        """Wait for the next tick; start a new time table where the old one is out of reach."""
-        self._due += 0.001
-        ahead = self._due - time.perf_counter()
-        if ahead > 0.0:
-            time.sleep(ahead)
-        elif ahead < -LATE:
-            self._due = time.perf_counter()
 
 
 def wait_for_command(robot: Any) -> None:
