@@ -3,7 +3,8 @@
 Read times as ratios: what is compared takes turns in one run.
 
 Usage: learning.py [--json] [--threads N]. Stable-Baselines3 and d3rlpy are measured where `make
-bench` has put them.
+bench` has put them. With `--device cuda`: only the parts of learning, on that device and on the
+processor in turns. That needs no ROS.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -236,6 +238,31 @@ def measure_collection(update_ms: float, act_ms: float, steps: int = 200) -> dic
     }
 
 
+def measure_device(device: str) -> dict[str, float | None]:
+    """Hold the parts of learning on a device against the same parts on the processor."""
+    images = np.random.default_rng(0).integers(0, 256, (2000, 3, SIDE, SIDE), dtype=np.uint8)
+    found: dict[str, float | None] = {}
+    for place in ("cpu", device):
+        batch = noise_batch().to(torch.device(place))
+        learner = TD3(TD3Config(EncoderConfig(precision=fast_precision(place))), device=place)
+        rnd = RND(RNDConfig(precision=fast_precision(place)), place)
+
+        found[f"update_{place}_ms"] = 20.0 * once(partial(updates, learner, batch, 50))
+        found[f"select_goal_{place}_s"] = once(partial(rnd.novelty, images))
+        found[f"rnd_fit_{place}_s"] = once(partial(rnd.fit, images, epochs=4), rounds=2)
+
+    found["update_ratio"] = (found["update_cpu_ms"] or 0.0) / (found[f"update_{device}_ms"] or 1.0)
+
+    return found
+
+
+def updates(learner: TD3, batch: LabelledBatch, count: int) -> None:
+    """Make updates as the learner node does: the device is waited for behind the last."""
+    for _ in range(count):
+        learner.update(batch)
+    learner.check()
+
+
 def measure() -> dict[str, float | None]:
     """Measure everything; a library that is not installed gives null and a line on stderr."""
     batch = noise_batch()
@@ -278,9 +305,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
+    parser.add_argument("--device", help="hold this device, such as cuda, against the processor")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    found = measure()
+    found = measure_device(arguments.device) if arguments.device else measure()
 
     if arguments.json:
         print(json.dumps({**found, "threads": arguments.threads}))
