@@ -53,7 +53,7 @@ class LearnerOptions:
     actor_learning_rate: float = param(1e-4, "Adam's, of the actor", 1e-7, 1.0)
     tau: float = param(0.005, "share by which the target networks follow in each update", 0.0, 1.0)
     lookahead: int = param(
-        1, "steps of reward before the critics' own estimate (n-step returns)", 1, 50
+        1, "of relabelled goals: steps of reward before the critics' estimate (n-step)", 1, 50
     )
     self_goals: float = param(0.04, "share of goals that are the state itself, p", 0.0, 1.0)
     near_goals: float = param(
