@@ -4,25 +4,26 @@ The same topics, types and records as the recorder's.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ament_index_python.packages import get_package_share_directory
 from numpy.typing import NDArray
 from wayfarer_bags.bag import EpisodeWriter
 from wayfarer_bags.channels import channel_of
 from wayfarer_bags.episode import ActionSource, End
 from wayfarer_bags.files.recorded import header_stamp
-from wayfarer_bags.message_types import types_of_packages
 from wayfarer_bags.run_directory import RunWriter
 from wayfarer_common.teleop import Command
 from wayfarer_core import names, topics
 from wayfarer_core.fault import FaultKind
+from wayfarer_core.rotation import quaternion_of_matrix
 from wayfarer_core.safety import Decision
 from wayfarer_core.topics import Topic
+from wayfarer_report.view.shapes import Shape
+
+from wayfarer_in_process.messages import Messages
 
 Vector = NDArray[np.float64]
 
@@ -36,42 +37,15 @@ _RECORDED = (
     topics.TARGET_POSE,
     topics.ACKNOWLEDGEMENT,
     topics.TELEOP_COMMAND,
+    topics.CAMERA_INFO,
+    topics.TF,
+    topics.TF_STATIC,
+    topics.MARKERS,
+    topics.CONTROL_FAULT,  # this and the next: nobody here says one, as nobody does who is well
+    topics.CAMERA_FAULT,
     topics.REPLAY_EPISODE,
 )
 _NOWHERE = np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0])  # an empty Pose message
-
-
-class Messages:
-    """Builds messages from numbers and makes CDR of them. Stamps in nanoseconds."""
-
-    def __init__(self) -> None:
-        self.types = types_of_packages([Path(get_package_share_directory("wayfarer_msgs"))])
-
-    def make(self, kind: str, *parts: Any, **named: Any) -> Any:
-        """Return a message of the type `kind`; every field must be given."""
-        return self.types.types[kind](*parts, **named)
-
-    def cdr(self, message: Any) -> bytes:
-        """Serialise."""
-        return bytes(self.types.serialize_cdr(message, message.__msgtype__))
-
-    def time(self, stamp: int) -> Any:
-        """Return a stamp as a message."""
-        return self.make("builtin_interfaces/msg/Time", *divmod(stamp, 1_000_000_000))
-
-    def header(self, stamp: int, frame: str = names.BASE_FRAME) -> Any:
-        """Return a header."""
-        return self.make("std_msgs/msg/Header", self.time(stamp), frame)
-
-    def pose(self, position: Vector, quaternion: Vector) -> Any:
-        """Return a Pose of a position (3,) [m] and a quaternion xyzw (4,)."""
-        point = self.make("geometry_msgs/msg/Point", *map(float, position))
-
-        return self.make(
-            "geometry_msgs/msg/Pose",
-            point,
-            self.make("geometry_msgs/msg/Quaternion", *map(float, quaternion)),
-        )
 
 
 @dataclass(frozen=True)
@@ -95,7 +69,11 @@ class Recorder:
         self._run, self._messages = run, Messages()
         # ns between the robot's clock and the bag's; known once an episode begins
         self._shift: int | None = None
-        self._names = {topic.name: f"{namespace}/{topic.name}" for topic in _RECORDED}
+        # an absolute name is in no namespace
+        self._names = {
+            name: name if name.startswith("/") else f"{namespace}/{name}"
+            for name in (topic.name for topic in _RECORDED)
+        }
         self._channels = [channel_of(topic, self._names[topic.name]) for topic in _RECORDED]
 
     def begin(self, head: Head, now: int) -> "EpisodeRecording":
@@ -172,6 +150,29 @@ class EpisodeRecording:
             ),
         )
 
+    def lens(self, K: Vector, size: tuple[int, int], stamp: int) -> None:
+        """Write what is known of the lens, beside an image: K (3, 3), width and height [pixel]."""
+        self._write(topics.CAMERA_INFO, self._messages.camera_info(K, size, stamp))
+
+    def frame(self, child: str, position: Vector, quaternion: Vector, stamp: int) -> None:
+        """Write where a frame that moves stands: (3,) [m] and xyzw (4,), base frame."""
+        moved = self._messages.transform(child, position, quaternion, stamp)
+        self._write(topics.TF, moved, stamp)
+
+    def standing_frame(
+        self,
+        child: str,
+        T_base_child: NDArray[np.float64],
+        now: int,
+    ) -> None:
+        """Write where a frame that does not move stands, by its pose (4, 4) [m]."""
+        where = T_base_child[:3, 3], quaternion_of_matrix(T_base_child[:3, :3])
+        self._write(topics.TF_STATIC, self._messages.transform(child, *where, 0), now)
+
+    def scene(self, shapes: Iterable[Shape], now: int) -> None:
+        """Write what viewers draw: all of it."""
+        self._write(topics.MARKERS, self._messages.markers(shapes), now)
+
     def joints(
         self, called: Sequence[str], position: Vector, velocity: Vector, effort: Vector, stamp: int
     ) -> None:
@@ -182,7 +183,9 @@ class EpisodeRecording:
         ]
         kind = "sensor_msgs/msg/JointState"
         self._write(
-            topics.JOINT_STATES, self._messages.make(kind, self._messages.header(stamp), *values)
+            topics.JOINT_STATES,
+            # joints are in no frame
+            self._messages.make(kind, self._messages.header(stamp, ""), *values),
         )
 
     def action(

@@ -79,14 +79,15 @@ def even_goals(arm: Arm, count: int, seed: int) -> list[TrialGoal]:
     Where the arm can't go all the way, its picture is of where it went.
     """
     rng = np.random.default_rng([seed, 1])
-    low, high = arm.box
+    box = arm.workspace
+    low, high = box.low, box.high
     goals = []
 
     for number in range(count):
         arm.reset(seed + number)
         place = rng.uniform(low, high)  # (3,) [m]
         for _ in range(_STEPS_TO_A_PLACE):
-            way = (place - arm.world.ee_pose[0]) / arm.action_scale
+            way = (place - arm.world.ee_pose[0]) / box.action_scale
             arm.follow(arm.judge(np.clip(way, -1.0, 1.0).astype(np.float32)))
 
         goals.append(

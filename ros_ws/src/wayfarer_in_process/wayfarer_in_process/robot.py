@@ -19,11 +19,13 @@ from wayfarer_core.calibration import load_optional
 from wayfarer_core.errors import DeviceError, PolicyError, WayfarerError
 from wayfarer_core.fault import TRIES, FaultKind, tried_in_vain
 from wayfarer_core.reason import nothing_passed
-from wayfarer_core.safety import Decision, Limits, Pose, Situation, decide
+from wayfarer_core.safety import Decision, Limits, Pose, Situation, Workspace, decide
 from wayfarer_data.cache.layout import channels_last
 from wayfarer_policies.acting.policy import Policy, PolicyGoal, RobotState, Start
 from wayfarer_policies.exploration.goals import Goal
 from wayfarer_policies.exploration.methods import method
+from wayfarer_report.view.scene import Scene
+from wayfarer_report.view.shapes import shapes_of
 from wayfarer_sim.cube_world import CubeWorld, CubeWorldConfig
 from wayfarer_vision.picture import Crop, Rectifier, observe
 
@@ -72,19 +74,16 @@ class Arm:
         self._size, self._period = (bridge.image_width, bridge.image_height), bridge.control_period
         lens = load_optional(camera.calibration)
         self._rectify = Rectifier(lens) if lens else None
+        self._T_base_camera = lens.T_base_camera if lens else None  # (4, 4) [m], as it was found
         self._crop = Crop(camera.crop_left, camera.crop_top, camera.crop_size, camera.quarter_turns)
         self._limits = Limits(**{f.name: getattr(control, f.name) for f in fields(Limits)})
         self._last_stamp = -np.inf  # s
 
     @property
-    def box(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Lowest and highest corner of the safety gate's workspace, (3,) [m] each."""
-        return np.array(self._limits.workspace_min), np.array(self._limits.workspace_max)
-
-    @property
-    def action_scale(self) -> float:
-        """How far one action unit goes along each axis [m]."""
-        return self._limits.action_scale
+    def workspace(self) -> Workspace:
+        """The safety gate's box, and how far an action leads."""
+        low, high = np.array(self._limits.workspace_min), np.array(self._limits.workspace_max)
+        return Workspace(low, high, self._limits.action_scale)
 
     def reset(self, seed: int) -> None:
         """Home the arm, put the cube back."""
@@ -97,6 +96,20 @@ class Arm:
         return observe(
             self._rectify(pixels) if self._rectify else pixels, self._crop, names.OBSERVATION_SIZE
         )
+
+    @property
+    def lens(self) -> tuple[NDArray[np.float64], tuple[int, int]]:
+        """K (3, 3) of the camera, and its width and height [pixel]."""
+        return self.world.camera_intrinsics(*self._size), self._size
+
+    @property
+    def eyes(self) -> list[NDArray[np.float64]]:
+        """Poses (4, 4) [m] that the camera is said to have, base frame.
+
+        The simulator's own, and where a calibration has found it.
+        """
+        found = self._T_base_camera
+        return [self.world.T_base_camera, *([] if found is None else [found])]
 
     def feel(self) -> RobotState:
         """Return what the arm feels now."""
@@ -143,6 +156,8 @@ class InProcessRobot:
         )
         self._collected, self._tell = collected, tell
         self._arm = Arm(configuration)
+        self._scene = Scene()
+        self._scene.workspace = self._arm.workspace
         self._arm.now = collected.episodes * _HOMING + collected.steps * self._arm.period_ns
 
     def run_episode(self, goal: Goal | None) -> Any:
@@ -170,6 +185,7 @@ class InProcessRobot:
         name, novelty = (goal.name, goal.novelty) if goal is not None else ("", float("nan"))
         head = Head(plan.method, plan.seed, plan.steps, self._collected.episodes, name, novelty)
         recording = self._recorder.begin(head, self._arm.now)
+        self._say_what_stands(recording, goal)
 
         try:
             end, reason = self._act(recording, goal, attempt)
@@ -220,12 +236,24 @@ class InProcessRobot:
 
         return self._hand.ending or (End.TRUNCATED, "time limit")
 
+    def _say_what_stands(self, recording: EpisodeRecording, goal: Goal | None) -> None:
+        """Record where the camera stands, and the scene as it is drawn before the reset."""
+        for T_base_camera in self._arm.eyes:
+            recording.standing_frame(names.CAMERA_FRAME, T_base_camera, self._arm.now)
+
+        if goal is not None:
+            self._scene.goal = goal.ee_position
+        recording.scene(shapes_of(self._scene), self._arm.now)
+
     def _observe(self, recording: EpisodeRecording) -> NDArray[np.uint8]:
         """Record and return what is seen now, (84, 84, 3)."""
         arm = self._arm
         image = arm.observe()
         recording.image(image, arm.now)
+        recording.lens(*arm.lens, arm.now)
         recording.pose(topics.CURRENT_POSE, *arm.world.ee_pose, arm.now)
+        recording.frame(names.END_EFFECTOR_FRAME, *arm.world.ee_pose, arm.now)
+        self._scene.moved(arm.now, arm.world.ee_pose[0])
         recording.pose(topics.OBJECT_POSE, *arm.world.cube_pose, arm.now)
         self._feel(recording)
 
@@ -247,6 +275,9 @@ class InProcessRobot:
         recording.action(action, self._policy.version, last, arm.now, source)
         decision = arm.judge(action)
         recording.executed(action, decision, arm.now)
+        target = decision.target.position if decision.target is not None else None
+        self._scene.executed(arm.now, action.astype(float), target, decision.reasons)
+        recording.scene(shapes_of(self._scene), arm.now)
         arm.follow(decision)
 
 

@@ -18,10 +18,11 @@ from wayfarer_core import names
 from wayfarer_core.reason import Reason
 from wayfarer_core.safety import Workspace
 from wayfarer_msgs.msg import ExecutedAction
+from wayfarer_report.view.scene import Scene
+from wayfarer_report.view.shapes import shapes_of
 
 from wayfarer_view.markers import markers_of
 from wayfarer_view.params import Params
-from wayfarer_view.scene import Scene
 
 _BOX = ["workspace_min", "workspace_max", "action_scale"]  # parameters of control
 
@@ -82,7 +83,7 @@ class View(ContractNode):
         self._show()
 
     def _show(self) -> None:
-        self._markers.publish(markers_of(self._scene))
+        self._markers.publish(markers_of(shapes_of(self._scene)))
         self.counts["markers"] += 1
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 from wayfarer_core.reason import Reason
 from wayfarer_core.safety import Workspace
-from wayfarer_view.scene import Scene
+from wayfarer_report.view.scene import Scene
 
 WORKSPACE = Workspace(np.array([0.3, -0.2, 0.0]), np.array([0.7, 0.2, 0.4]), action_scale=0.1)
 HERE, ASKED = np.array([0.5, 0.0, 0.2]), np.array([1.0, -1.0, 2.0])
