@@ -89,20 +89,22 @@ lock: setup  ## bring constraints.txt up to pyproject.toml, for all supported Py
 clean:  ## remove what make made
 	rm -rf .venv .venv-kilted .venv-jazzy build build-kilted build-jazzy log install
 
-# --- how the environment comes about: each file is a finished stage ---
+# --- how the environment comes about: each file is a finished stage, which says itself what it does ---
+
+.SILENT: $(addprefix $(VENV)/.,$(ROS_DISTRO) browser wheels packages meshes view loaders rigs bench)
 
 $(VENV)/.$(ROS_DISTRO): $(ANOTHER_PYTHON)  # named after the release: an environment of another is made anew
-	@python=$$(ros_ws/system.sh python $(PYTHON)); \
+	python=$$(ros_ws/system.sh python $(PYTHON)); \
 	rm -rf $(VENV) $(BUILD); \
 	"$$python" -m venv $(VENV)
-	@touch $@
+	touch $@
 
 $(VENV)/.browser: $(VENV)/.$(ROS_DISTRO)
-	@ros_ws/system.sh browser
-	@touch $@
+	ros_ws/system.sh browser
+	touch $@
 
 $(VENV)/.wheels: $(VENV)/.$(ROS_DISTRO) pyproject.toml constraints.txt
-	@echo "installing wheels into $(VENV) (about two minutes the first time)"
+	echo "installing wheels into $(VENV) (three minutes or so the first time)"
 	$(PIP) install pip==25.3  # the first with both --group and colcon-proof defaults
 	$(if $(SUFFIX),grep -v '^ros-',cat) constraints.txt > $(VENV)/constraints.txt  # those of ros-* are Jazzy's
 	$(PIP) install -c $(VENV)/constraints.txt --group ros-$(ROS_DISTRO) --group run --group dev
@@ -110,30 +112,31 @@ $(VENV)/.wheels: $(VENV)/.$(ROS_DISTRO) pyproject.toml constraints.txt
 	$(PIP) install -c $(VENV)/constraints.txt --no-deps --ignore-requires-python --group simulator
 	# The wheels' exported include paths name the machine they were built on, and CMake refuses: drop those.
 	sed -i -E 's#/opt/python/[^;"]*;?##g' $(VENV)/share/*/cmake/export_*__rosidl_generator_pyExport.cmake
-	@touch $@
+	touch $@
 
 $(VENV)/.packages: $(VENV)/.wheels $(INTERFACES) $(PACKAGE_FILES) ros_ws/wayfarer_environment.py
-	@echo "building the ROS packages into $(VENV)"
+	echo "building the ROS packages into $(VENV) (as long again)"
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" AMENT_PREFIX_PATH="$(CURDIR)/$(VENV)" CMAKE_PREFIX_PATH="$(CURDIR)/$(VENV)" \
-	$(VENV)/bin/colcon --log-base log build --base-paths $(PACKAGE_DIRS) --build-base $(BUILD) --install-base $(VENV) \
+	$(VENV)/bin/colcon --log-base log --log-level error build --base-paths $(PACKAGE_DIRS) --build-base $(BUILD) --install-base $(VENV) \
 	  --merge-install --symlink-install --cmake-args -DPython3_EXECUTABLE="$(CURDIR)/$(VENV_PYTHON)" -DBUILD_TESTING=OFF
 	# colcon expects an activated environment to find packages; ours needs no activation, and bears another ROS's
-	@site=$(SITE); \
+	site=$(SITE); \
 	ln -sfn $(CURDIR)/ros_ws/wayfarer_environment.py $$site/wayfarer_environment.py; \
 	rm -f $$site/wayfarer.pth; \
 	{ sed -s -n 1p $$site/*.egg-link; echo 'import wayfarer_environment'; } > $$site/0_wayfarer.pth  # 0: before all others
-	@touch $@
+	touch $@
 
 $(VENV)/.meshes: $(VENV)/.packages sim/wayfarer_sim/wayfarer_sim/meshes.py
 	$(VENV_PYTHON) -m wayfarer_sim.meshes
-	@touch $@
+	touch $@
 
 $(VENV)/.view: $(VENV)/.wheels pyproject.toml
+	echo "installing rerun into $(VENV)"
 	$(PIP) install -c $(VENV)/constraints.txt --group view
-	@touch $@
+	touch $@
 
 $(VENV)/.loaders: $(VENV)/.wheels pyproject.toml
-	@echo "installing LeRobot and the other official readers of the export formats into $(VENV)/loaders"
+	echo "installing LeRobot and the other official readers of the export formats into $(VENV)/loaders"
 	$(VENV_PYTHON) -m venv $(VENV)/loaders
 	echo "$(SITE)" > "$$($(VENV)/loaders/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/parent.pth"
 	$(VENV)/loaders/bin/python -m pip --quiet install pip==25.3
@@ -144,10 +147,10 @@ $(VENV)/.loaders: $(VENV)/.wheels pyproject.toml
 	grep -q nms "$$extension" || printf '%s\n' 'if not _has_ops():' '    for _name in ("nms", "qnms"):' \
 	  '        torch.library.define(f"torchvision::{_name}", "(Tensor dets, Tensor scores, float threshold) -> Tensor")' \
 	  >> "$$extension"
-	@touch $@
+	touch $@
 
 $(VENV)/.rigs: $(VENV)/.wheels pyproject.toml
-	@echo "installing the robots that tests and rigs drive into $(VENV)"
+	echo "installing the robots that tests and rigs drive into $(VENV)"
 	$(PIP) install -c $(VENV)/constraints.txt --group fr3 --group panda
 	$(VENV_PYTHON) -m venv $(VENV)/rig
 	$(VENV)/rig/bin/python -m pip --quiet install pip==25.3
@@ -156,8 +159,8 @@ $(VENV)/.rigs: $(VENV)/.wheels pyproject.toml
 	$(VENV_PYTHON) -m venv $(VENV)/rig_limits
 	$(VENV)/rig_limits/bin/python -m pip --quiet install pip==25.3
 	$(VENV)/rig_limits/bin/python -m pip --quiet install --group rig-limits
-	@touch $@
+	touch $@
 
 $(VENV)/.bench: $(VENV)/.wheels
 	$(PIP) install --no-deps --target $(VENV)/bench --upgrade --group bench
-	@touch $@
+	touch $@

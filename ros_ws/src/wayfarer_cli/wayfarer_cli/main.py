@@ -32,11 +32,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(bag, name="bag")
-app.add_typer(calibrate, name="calibrate")
-app.command()(export)
-app.command()(paper)
-app.add_typer(train, name="train")
+# how `wayfarer --help` sorts the commands
+_ACT, _LOOK, _LEARN = "Let an arm act", "Look at what was recorded", "Learn from it"
 _errors = plain(stderr=True)
 
 
@@ -115,7 +112,7 @@ LerobotPython = Annotated[
 ]
 
 
-@app.command()
+@app.command(rich_help_panel=_ACT)
 def collect(
     out: Annotated[
         Path, typer.Option(help="Directory of the run; created, or continued where it holds one.")
@@ -222,7 +219,7 @@ def _collect(wanted: "Collection", in_process: bool, meanwhile: Callable[[], Non
         collect_episodes(wanted, meanwhile)
 
 
-@app.command()
+@app.command(rich_help_panel=_LEARN)
 def evaluate(
     checkpoint: Annotated[
         Path | None, typer.Argument(help="A policy of [b]wayfarer train bcq[/b].")
@@ -299,7 +296,7 @@ def evaluate(
             )
 
 
-@app.command()
+@app.command(rich_help_panel=_LOOK)
 def report(
     runs: Annotated[
         list[Path], typer.Argument(help="Runs, or other recorders' bags, to show side by side.")
@@ -315,7 +312,7 @@ def report(
     write_report(runs, out)
 
 
-@app.command()
+@app.command(rich_help_panel=_LOOK)
 def label(
     run: Annotated[
         Path, typer.Argument(help="A run: the directory given to `wayfarer collect --out`.")
@@ -367,7 +364,7 @@ def label(
 Namespace = Annotated[str, typer.Option(help="Namespace of the nodes.")]
 
 
-@app.command()
+@app.command(rich_help_panel=_LOOK)
 def view(
     what: Annotated[
         str,
@@ -396,7 +393,7 @@ Deadline = Annotated[
 ]
 
 
-@app.command()
+@app.command(rich_help_panel=_ACT)
 def stop(namespace: Namespace = "wayfarer", timeout: Deadline = 5.0) -> None:
     """Let the arm hold at once.
 
@@ -409,7 +406,7 @@ def stop(namespace: Namespace = "wayfarer", timeout: Deadline = 5.0) -> None:
     print(hold(namespace, timeout))
 
 
-@app.command()
+@app.command(rich_help_panel=_ACT)
 def ack(namespace: Namespace = "wayfarer", timeout: Deadline = 5.0) -> None:
     """Say that what was wrong has been put right.
 
@@ -420,7 +417,7 @@ def ack(namespace: Namespace = "wayfarer", timeout: Deadline = 5.0) -> None:
     print(acknowledge(namespace, timeout))
 
 
-@app.command()
+@app.command(rich_help_panel=_ACT)
 def doctor(
     target: Annotated[Target, typer.Option(help="What shall run here.")] = "sim",
     out: Annotated[Path, typer.Option(help="Where runs shall go.")] = Path("runs"),
@@ -461,7 +458,10 @@ def _launch_files(beginning: str) -> list[str]:
     return [name for name in launch_files() if name.startswith(beginning)]
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(
+    rich_help_panel=_ACT,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
 def launch(
     context: typer.Context,
     file: Annotated[
@@ -494,6 +494,13 @@ def _key_value(word: str) -> tuple[str, str]:
     if not separator:
         raise ConfigError(f"{word!r} is not of the form key:=value")
     return key, value
+
+
+app.add_typer(calibrate, name="calibrate", rich_help_panel=_ACT)
+app.add_typer(bag, name="bag", rich_help_panel=_LOOK)
+app.command(rich_help_panel=_LOOK)(export)
+app.add_typer(train, name="train", rich_help_panel=_LEARN)
+app.command(rich_help_panel=_LEARN)(paper)
 
 
 def main() -> None:
