@@ -131,6 +131,6 @@ def test_without_rerun_the_error_has_the_line_that_installs_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, "rerun", None)
-    with pytest.raises(ConfigError, match="needs rerun: pip install --group view"):
+    with pytest.raises(ConfigError, match=r"needs rerun: make \.venv/\.view"):
         Recording("run", tmp_path / "run.rrd", STEP)
-    assert recording.INSTALL == "pip install --group view"
+    assert "pip install --group view" in recording.INSTALL

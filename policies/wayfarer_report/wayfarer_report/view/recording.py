@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 Vector = NDArray[np.float64]
 
-INSTALL = "pip install --group view"  # where pyproject.toml lies
+# where Makefile and pyproject.toml lie
+INSTALL = "make .venv/.view (with an installed ROS: pip install --group view)"
 STEP, TIME = "step", "time"  # timelines: steps counted over all episodes, and the robot's clock
 
 _GREEN, _BLUE, _ORANGE, _RED, _GREY = (
