@@ -15,7 +15,7 @@ SUFFIX := $(patsubst -jazzy,,-$(ROS_DISTRO))
 VENV := .venv$(SUFFIX)
 BUILD := build$(SUFFIX)
 VENV_PYTHON := $(VENV)/bin/python
-PIP := $(VENV_PYTHON) -m pip --quiet
+INSTALL := $(VENV_PYTHON) -m pip --quiet install --no-warn-conflicts  # some packages come with --no-deps
 SITE = $$($(VENV_PYTHON) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 
 # PYTHON=python3.12 makes .venv of that one, anew where it is of another; else .venv keeps its own, and a new one gets
@@ -70,7 +70,7 @@ lint: setup
 	$(VENV)/bin/mypy
 
 docs: setup  ## all pages and the API's, from the docstrings, as a site in build/site; a warning is an error
-	$(PIP) install -c $(VENV)/constraints.txt --group docs
+	$(INSTALL) -c $(VENV)/constraints.txt --group docs
 	$(VENV_PYTHON) docs/site.py
 
 rig: setup $(VENV)/.rigs  ## collect episodes on hardware.launch.xml from a simulated FR3 (or ROBOT=panda) that speaks the real one's protocol
@@ -79,7 +79,7 @@ rig: setup $(VENV)/.rigs  ## collect episodes on hardware.launch.xml from a simu
 	$(VENV)/bin/wayfarer bag info $(RIG)
 
 lock: setup  ## bring constraints.txt up to pyproject.toml, for all supported Pythons; pins that still fit stay
-	$(PIP) install --group lock
+	$(INSTALL) --group lock
 	cp constraints.txt $(VENV)/lock  # uv keeps the pins it finds in its output
 	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --output-file $(VENV)/lock \
 	  $(foreach group,ros-jazzy run dev docs fr3 panda,--group pyproject.toml:$(group))
@@ -105,11 +105,11 @@ $(VENV)/.browser: $(VENV)/.$(ROS_DISTRO)
 
 $(VENV)/.wheels: $(VENV)/.$(ROS_DISTRO) pyproject.toml constraints.txt
 	echo "installing wheels into $(VENV) (three minutes or so the first time)"
-	$(PIP) install pip==25.3  # the first with both --group and colcon-proof defaults
+	$(INSTALL) pip==25.3  # the first with both --group and colcon-proof defaults
 	$(if $(SUFFIX),grep -v '^ros-',cat) constraints.txt > $(VENV)/constraints.txt  # those of ros-* are Jazzy's
-	$(PIP) install -c $(VENV)/constraints.txt --group ros-$(ROS_DISTRO) --group run --group dev
+	$(INSTALL) -c $(VENV)/constraints.txt --group ros-$(ROS_DISTRO) --group run --group dev
 	# dm-robotics-panda, of which we use files alone, says that it knows no Python 3.13
-	$(PIP) install -c $(VENV)/constraints.txt --no-deps --ignore-requires-python --group simulator
+	$(INSTALL) -c $(VENV)/constraints.txt --no-deps --ignore-requires-python --group simulator
 	# The wheels' exported include paths name the machine they were built on, and CMake refuses: drop those.
 	sed -i -E 's#/opt/python/[^;"]*;?##g' $(VENV)/share/*/cmake/export_*__rosidl_generator_pyExport.cmake
 	touch $@
@@ -132,7 +132,7 @@ $(VENV)/.meshes: $(VENV)/.packages sim/wayfarer_sim/wayfarer_sim/meshes.py
 
 $(VENV)/.view: $(VENV)/.wheels pyproject.toml
 	echo "installing rerun into $(VENV)"
-	$(PIP) install -c $(VENV)/constraints.txt --group view
+	$(INSTALL) -c $(VENV)/constraints.txt --group view
 	touch $@
 
 $(VENV)/.loaders: $(VENV)/.wheels pyproject.toml
@@ -151,7 +151,7 @@ $(VENV)/.loaders: $(VENV)/.wheels pyproject.toml
 
 $(VENV)/.rigs: $(VENV)/.wheels pyproject.toml
 	echo "installing the robots that tests and rigs drive into $(VENV)"
-	$(PIP) install -c $(VENV)/constraints.txt --group fr3 --group panda
+	$(INSTALL) -c $(VENV)/constraints.txt --group fr3 --group panda
 	$(VENV_PYTHON) -m venv $(VENV)/rig
 	$(VENV)/rig/bin/python -m pip --quiet install pip==25.3
 	$(VENV)/rig/bin/python -m pip --quiet install --group rig
@@ -159,8 +159,9 @@ $(VENV)/.rigs: $(VENV)/.wheels pyproject.toml
 	$(VENV_PYTHON) -m venv $(VENV)/rig_limits
 	$(VENV)/rig_limits/bin/python -m pip --quiet install pip==25.3
 	$(VENV)/rig_limits/bin/python -m pip --quiet install --group rig-limits
+	$(VENV)/rig_limits/bin/python -m pip --quiet install --no-deps --group rig-limits-alone
 	touch $@
 
 $(VENV)/.bench: $(VENV)/.wheels
-	$(PIP) install --no-deps --target $(VENV)/bench --upgrade --group bench
+	$(INSTALL) --no-deps --target $(VENV)/bench --upgrade --group bench
 	touch $@
