@@ -22,7 +22,7 @@ def picture(value: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
 
 
 def test_a_sheet_shows_each_goal_and_what_each_policy_came_to(tmp_path: Path) -> None:
-    goals = [picture(10), picture(200)]
+    goals = [("of the run", picture(10)), ("spread evenly", picture(200))]
     endings = {"policy": [Ending(picture(10), 0.02), Ending(picture(90), 0.31)]}
     one = draw_reached(goals, endings, tmp_path / "one.png")
     two = draw_reached(
@@ -55,4 +55,4 @@ def test_a_picture_that_cannot_be_written_is_an_error_that_names_it(tmp_path: Pa
     with pytest.raises(DataError, match="cannot write"):
         write_movie([WHITE], tmp_path / "none" / "film.gif", rate=10.0)
     with pytest.raises(DataError, match="cannot write"):
-        draw_reached([WHITE], {}, tmp_path / "none" / "sheet.png")
+        draw_reached([("spread evenly", WHITE)], {}, tmp_path / "none" / "sheet.png")

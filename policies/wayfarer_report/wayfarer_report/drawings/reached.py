@@ -27,11 +27,11 @@ class Ending:
 
 
 def draw_reached(
-    goals: Sequence[Picture], endings: Mapping[str, Sequence[Ending]], out: Path
+    goals: Sequence[tuple[str, Picture]], endings: Mapping[str, Sequence[Ending]], out: Path
 ) -> Path:
     """Draw goals in the upper row, below each what every policy (by its name) came to.
 
-    Return `out`.
+    Each goal has its kind as a title. Return `out`.
 
     Raises DataError where it cannot be written.
     """
@@ -42,7 +42,8 @@ def draw_reached(
             axis.set(xticks=[], yticks=[])
             axis.grid(visible=False)
 
-        for axis, image in zip(panels[0], goals, strict=True):
+        for axis, (kind, image) in zip(panels[0], goals, strict=True):
+            axis.set_title(kind, fontsize=8)
             axis.imshow(image)
 
         panels[0][0].set_ylabel("goal")

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -138,7 +138,7 @@ def evaluate_goals(trial: GoalTrial, as_json: bool) -> None:
 
     if trial.picture is not None:
         print(
-            _draw(trial, trial.picture, configuration, found["even"]),
+            _draw(trial, trial.picture, configuration, found),
             file=sys.stderr if as_json else sys.stdout,
         )
 
@@ -157,23 +157,29 @@ def _table(trial: GoalTrial, kind: str, tried: Tried) -> Table:
     return table
 
 
-def _draw(trial: GoalTrial, picture: Path, configuration: Configuration, tried: Tried) -> Path:
+def _draw(
+    trial: GoalTrial, picture: Path, configuration: Configuration, found: Mapping[str, Tried]
+) -> Path:
     """Write the picture that is asked for."""
     if picture.suffix == ".gif":
-        frames = film(configuration, trial.run, tried.goals, _FILMED, _FILM_STEPS)
+        frames = film(configuration, trial.run, found["even"].goals, _FILMED, _FILM_STEPS)
         return write_movie(frames, picture, FRAMES)
 
-    shown = most_telling([goal.image for goal in tried.goals], _SHOWN)
-    endings = {
-        name: [Ending(tried.trials[of].last_images[k], tried.trials[of].ee.each[k]) for k in shown]
-        for name, of in (("policy", "learned"), ("standing still", "still"))
-    }
+    goals: list[tuple[str, Any]] = []
+    endings: dict[str, list[Ending]] = {"policy": [], "standing still": []}
+    for kind, tried in found.items():
+        for k in most_telling([goal.image for goal in tried.goals], _SHOWN):
+            goals.append((_TITLES[kind], tried.goals[k].image))
+            for name, of in (("policy", "learned"), ("standing still", "still")):
+                trials = tried.trials[of]
+                endings[name].append(Ending(trials.last_images[k], trials.ee.each[k]))
 
-    return draw_reached([tried.goals[k].image for k in shown], endings, picture)
+    return draw_reached(goals, endings, picture)
 
 
 _KINDS = {"stored": "goals of the run", "even": "goals spread evenly over the workspace"}
-_SHOWN = 8  # goals on a sheet
+_TITLES = {"stored": "of the run", "even": "spread evenly"}  # of goals on a sheet
+_SHOWN = 4  # goals of each kind on a sheet
 _FILMED, _FILM_STEPS = 5, 8  # goals of a film, actions towards each
 
 
