@@ -54,7 +54,7 @@ ifeq ($(ROS_DISTRO),jazzy)
 test: lint $(VENV)/.browser $(VENV)/.rigs $(VENV)/.loaders $(VENV)/.view  ## everything: style, types, all tests; ROS_DISTRO=kilted: nodes and contracts on the Kilted wheels
 	$(VENV)/bin/pytest --hypothesis-profile=repeat tests
 else
-test: setup $(VENV)/.rigs
+test: setup $(VENV)/.rigs $(VENV)/.loaders $(VENV)/.view
 	$(VENV)/bin/pytest tests/nodes tests/contract
 endif
 
