@@ -23,7 +23,10 @@ def plain(stderr: bool = False) -> Console:
 
 
 def show(table: Table) -> None:
-    """Print a table; what is in [brackets] in it is no markup."""
+    """Print a table; what is in [brackets] in it is no markup, and no word is cut short."""
+    for column in table.columns:
+        column.overflow = "fold"
+
     Console(markup=False, emoji=False).print(table)
 
 

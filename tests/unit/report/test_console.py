@@ -21,6 +21,18 @@ def test_a_table_shows_names_as_they_are(name: str, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out.count(name) == 3
 
 
+def test_a_narrow_table_cuts_no_word_short(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "24")
+    table = Table("file", "about")
+    table.add_row("seed0/policy.safetensors", "what was learned")
+    show(table)
+    said = capsys.readouterr().out
+    first = "".join(line.split("│")[1].strip() for line in said.splitlines() if "│" in line)
+    assert first == "seed0/policy.safetensors"
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_bar_shows_names_as_they_are(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with bars() as progress:
