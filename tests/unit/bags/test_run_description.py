@@ -71,7 +71,12 @@ def test_a_package_that_is_missing_is_named_so(monkeypatch: pytest.MonkeyPatch) 
 def test_what_only_says_how_much_and_where_is_no_part_of_the_configuration() -> None:
     kept = describe({}, CONFIGURATION)["configuration"]
     assert "replay" not in kept
-    assert kept["collector"] == {"method": "random", "steps": 200, "candidates": 0}
+    assert kept["collector"] == {
+        "method": "random",
+        "steps": 200,
+        "candidates": 0,
+        "wrist": False,
+    }
 
 
 def test_continuing_with_the_same_configuration_adds_a_session() -> None:

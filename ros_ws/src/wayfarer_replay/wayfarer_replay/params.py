@@ -16,3 +16,6 @@ class Params:
     camera_images: bool = param(
         False, "also record camera/image_raw at the camera's own rate and size"
     )
+    wrist: bool = param(
+        False, "record the camera in the hand, too: a step without its image is lost"
+    )
