@@ -4,7 +4,7 @@ in what memory.
     .venv/bin/python tests/benchmarks/data_mapping.py [--megabytes 1000]
 
 Two cameras of 640x480 rgb8 at 30 Hz, with the noise of a real one; joints at 500 Hz, a pose at 100
-Hz; MCAP without compression. A second bag has the same images as JPEGs. Rates are bytes of messages
+Hz; MCAP without compression. A second bag of the same size has JPEGs of such images. Rates are bytes of messages
 per second of the CPU time of a process that does this and nothing else.
 """
 
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +40,7 @@ features:
 
 
 def record(path: Path, megabytes: float, jpeg: bool = False) -> Path:
-    """Write a bag of so many megabytes of images as they come from a camera, or of the same as
-    JPEGs.
-    """
+    """Write a bag of so many megabytes of images as they come from a camera, or of JPEGs."""
     rng, (y, x) = np.random.default_rng(0), np.mgrid[0:480, 0:640]
     still = np.stack([90 + x // 8, 80 + y // 8, 70 + (x + y) // 16], -1)
     noisy = [
@@ -54,7 +53,8 @@ def record(path: Path, megabytes: float, jpeg: bool = False) -> Path:
         "/joint_states": ("sensor_msgs/msg/JointState", 500),
         "/ee_pose": ("geometry_msgs/msg/PoseStamped", 100),
     }
-    seconds = megabytes * 1e6 / (60 * noisy[0].nbytes)
+    pictures = [bags.compressed(p, 0, "jpg") if jpeg else bags.image(p, 0) for p in noisy]
+    seconds = megabytes * 1e6 / (60 * len(pictures[0].data))
     times = sorted(
         (k * SECOND // hz, topic)
         for topic, (_, hz) in topics.items()
@@ -69,8 +69,7 @@ def record(path: Path, megabytes: float, jpeg: bool = False) -> Path:
         for number, (time_, topic) in enumerate(times):
             now, kind = START + time_, topics[topic][0]
             if kind.endswith("Image"):
-                pixels = noisy[number % 16]
-                message = bags.compressed(pixels, now, "jpg") if jpeg else bags.image(pixels, now)
+                message = replace(pictures[number % 16], header=bags.header(now))
             elif kind.endswith("JointState"):
                 message = bags.joints(now, rng.normal(size=7).tolist(), NAMES)
             else:

@@ -138,7 +138,7 @@ class Episodes:
         self._pose = me.publisher(contract.CURRENT_POSE)
         self._faults = {
             topic.name: me.publisher(topic)
-            for topic in (contract.CAMERA_FAULT, contract.CONTROL_FAULT)
+            for topic in (contract.CAMERA_FAULT, contract.CONTROL_FAULT, contract.WRIST_FAULT)
         }
         self.control = me.publisher(contract.EXECUTED)
         me.publisher(contract.WEIGHTS)
@@ -269,7 +269,11 @@ def test_an_episode_without_observations_is_aborted_with_the_reason(domain: int)
 
 @pytest.mark.parametrize(
     ("topic", "kind"),
-    [(contract.CAMERA_FAULT, Fault.CAMERA), (contract.CONTROL_FAULT, Fault.REFLEX)],
+    [
+        (contract.CAMERA_FAULT, Fault.CAMERA),
+        (contract.CONTROL_FAULT, Fault.REFLEX),
+        (contract.WRIST_FAULT, Fault.CAMERA),
+    ],
 )
 def test_a_fault_ends_the_running_episode_with_its_kind_and_the_next_at_once(
     domain: int, topic: contract.Topic, kind: int

@@ -4,12 +4,14 @@ import json
 import threading
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from fixtures.configs import write_config
 from fixtures.graph import peer, wait_for, wayfarer
 from rosbags.highlevel import AnyReader
 from std_srvs.srv import Trigger
-from wayfarer_bags.bag import read_episode
+from wayfarer_bags.bag import messages, read_episode
 from wayfarer_bags.episode import End
 from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_common import contract
@@ -90,6 +92,40 @@ def test_the_world_runs_against_the_wall_clock_as_well(domain: int, tmp_path: Pa
     episode = read_episode(RunDirectory(run).episodes()[0])
     assert (episode.steps, episode.lost_steps, episode.info.end) == (8, 0, End.TRUNCATED)
     np.testing.assert_allclose(np.diff(episode.stamps) * 1e-9, 0.5, atol=0.15)
+
+
+@pytest.mark.slow
+def test_a_camera_in_the_hand_with_a_clock_of_its_own_gives_each_step_its_newest_image(
+    domain: int, tmp_path: Path
+) -> None:
+    """The simulator against the wall clock, and beside it a second camera that is none of its
+    own.
+    """
+    folder = tmp_path / "images"
+    folder.mkdir()
+    shown = np.random.default_rng(0).integers(60, 200, (7, 84, 84, 3), dtype=np.uint8)
+    for k, pixels in enumerate(shown):
+        cv2.imwrite(str(folder / f"{k}.png"), pixels[..., ::-1])
+
+    own = {"source": "folder", "source_path": str(folder), "source_rate": 20.0}
+    config = write_config(tmp_path / "config.yaml", wrist_camera=own)
+    words = [f"run:={tmp_path}/run", "lockstep:=false", "episodes:=1", "steps:=8", "wrist:=true"]
+    with peer(domain, namespace="wayfarer") as me:
+        me.listen(contract.WRIST_IMAGE)  # the simulator's own, which the camera node does not hear
+        done = wayfarer("launch", "sim.launch.xml", *words, f"config:={config}")
+
+    assert done.returncode == 0, done.stderr
+    file = RunDirectory(tmp_path / "run").episodes()[0]
+    episode = read_episode(file)
+    assert (episode.steps, episode.info.end) == (8, End.TRUNCATED)
+    assert (episode.lost_steps, episode.info.lost_steps) == (0, 0)
+    assert all((image == shown).all(axis=(1, 2, 3)).any() for image in episode.wrist_images)
+    taken = np.array([m.stamp for m in messages(file) if m.name == names.WRIST_OBSERVATION])
+    assert len(taken) > 2 * 8, "it comes faster than the steps"
+    ages = [(stamp - taken[taken <= stamp].max()) * 1e-9 for stamp in episode.stamps]
+    assert np.median(ages) < 0.2
+    done = wayfarer("bag", "verify", str(tmp_path / "run"))
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.slow

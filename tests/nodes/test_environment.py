@@ -215,7 +215,7 @@ world = '<mujoco><worldbody><camera name="c"/><geom size="1"/></worldbody></mujo
 model = mujoco.MjModel.from_xml_string(world)
 data = mujoco.MjData(model)
 mujoco.mj_forward(model, data)
-print(Renderer(model, "c").render(data, 8, 8).shape)
+print(Renderer(model).render(data, "c", 8, 8).shape)
 """
 
 

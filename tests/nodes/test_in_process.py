@@ -168,6 +168,40 @@ def test_a_run_of_one_transport_goes_on_over_the_other_as_if_nothing_had_changed
 
 
 @pytest.mark.slow
+def test_the_wrist_s_images_are_of_their_steps_both_ways_and_change_nothing_else(
+    domain: int, tmp_path: Path
+) -> None:
+    ros, here, without = tmp_path / "ros", tmp_path / "here", tmp_path / "without"
+    size = ("--episodes", "2", "--steps", "12")
+    collect(ros, *size, "--wrist")
+    collect(here, *size, "--wrist", "--in-process")
+    collect(without, *size, "--in-process")
+    assert_equal_episodes(ros, here, episodes=2, steps=12)
+    assert_equal_episodes(without, here, episodes=2, steps=12)
+
+    for number in range(2):
+        a, b = (read_episode(RunDirectory(run).episodes()[number]) for run in (ros, here))
+        np.testing.assert_array_equal(b.wrist_images, a.wrist_images)
+        assert a.wrist_seen.all()
+        assert np.abs(a.wrist_images[0].astype(int) - a.images[0]).mean() > 10.0
+        assert a.wrist_images.std(axis=0).max() > 10.0, "the hand moves, and so does its camera"
+
+    for run in (ros, here):
+        file = RunDirectory(run).episodes()[1]
+        held = {m.stamp for m in messages(file) if m.name == names.WRIST_OBSERVATION}
+        assert held >= {*read_episode(file).stamps.tolist()}, "each step's own, to the nanosecond"
+
+    heard = [*messages(RunDirectory(ros).episodes()[1])]
+    lenses = {m.stamp for m in heard if m.topic.endswith(names.WRIST_INFO)}
+    images = {m.stamp for m in heard if m.name == names.WRIST_OBSERVATION}
+    assert lenses >= images - {max(images)}  # the recorder waits for images alone
+    frames = [t for m in heard if m.name == names.TF_STATIC for t in decoded(m).transforms]
+    parents = {frame.child_frame_id: frame.header.frame_id for frame in frames}
+    assert parents[names.WRIST_FRAME] == names.END_EFFECTOR_FRAME
+    assert not any("wrist" in m.topic for m in messages(RunDirectory(without).episodes()[0]))
+
+
+@pytest.mark.slow
 def test_the_process_without_ros_loads_no_rclpy(tmp_path: Path) -> None:
     words = [
         "collect",

@@ -20,6 +20,7 @@ NAMESPACE = "/wayfarer"
 NODES = (
     "sim_bridge",
     "camera",
+    "wrist_camera",
     "control",
     "view",
     "actor",
@@ -97,7 +98,7 @@ def test_each_topic_has_its_publisher_and_only_the_robots_machine_commands_the_a
         wanted = bridges if topic.publisher == "bridge" else {topic.publisher}
         assert publishers, topic.name
         assert (
-            publishers <= wanted | {"camera"}
+            publishers <= wanted | {"camera", "wrist_camera"}
             if topic.publisher == "bridge"
             else publishers == wanted
         )
@@ -115,7 +116,7 @@ def test_the_policy_allows_what_the_nodes_of_a_run_do_and_nothing_else(
     domain: int, tmp_path: Path
 ) -> None:
     words = ["launch", "sim.launch.xml", f"run:={tmp_path}/run", "episodes:=1000", "steps:=5"]
-    words += ["method:=goal", "learning:=true", "device:=topic"]
+    words += ["method:=goal", "learning:=true", "device:=topic", "wrist:=true"]
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(
             [VENV / "bin" / "wayfarer", *words],

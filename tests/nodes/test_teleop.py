@@ -3,12 +3,14 @@
 Recorded messages of a gamepad stand in for hands.
 """
 
+import fcntl
 import json
 import os
 import pty
 import subprocess
+import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,12 +87,21 @@ class Session:
         ]
 
 
-def collecting(tmp_path: Path, *words: str) -> Iterator[Session]:
+def collecting(tmp_path: Path, *words: str, terminal: int | None = None) -> Iterator[Session]:
+    """Collect; with `terminal` that is what the process has its keys from, as in a shell."""
     # s: the machine may be busy
     config = write_config(tmp_path / "config.yaml", actor={"device_timeout": 5.0})
     words = (*words, "--config", str(config), "--out", str(tmp_path / "run"))
     command = [str(VENV / "bin" / "wayfarer"), "collect", *words]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(
+        command,
+        stdin=terminal,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=terminal is not None,
+        preexec_fn=None if terminal is None else take_terminal,
+    )
     domain = int(os.environ["ROS_DOMAIN_ID"])
 
     try:
@@ -102,6 +113,11 @@ def collecting(tmp_path: Path, *words: str) -> Iterator[Session]:
             process.terminate()
         output, _ = process.communicate(timeout=30.0)
         print(output)
+
+
+def take_terminal() -> None:
+    """Make standard input the terminal of this session, so that Ctrl-C on it is a signal."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 @pytest.fixture
@@ -335,6 +351,82 @@ def test_a_collection_in_one_process_is_driven_by_the_keys_of_its_terminal(tmp_p
         kept.requested[by_hand], np.tile([0.0, -0.9, 0.0], (by_hand.sum(), 1)), atol=1e-6
     )
     assert kept.ee_positions[-1, 1] < kept.ee_positions[0, 1]
+
+
+@dataclass
+class Typist:
+    """Whoever presses the keys of a terminal, and the collection that runs in it."""
+
+    session: Session
+    keys: int  # where they go
+    terminal: int
+
+    def press(self, keys: bytes, until: Callable[[], object], what: str) -> None:
+        """Press keys again and again, as a keyboard repeats them."""
+        wait_for(lambda: os.write(self.keys, keys) and until(), what, 120.0)
+
+    def actions_of(self, source: int, keys: bytes) -> list[Action]:
+        """Press keys until four actions of one source have come from now on; return them."""
+        before = len(self.session.actions)
+
+        def of_it() -> list[Action]:
+            return [action for action in self.session.actions[before:] if action.source == source]
+
+        self.press(keys, lambda: len(of_it()) >= 4, f"four actions of source {source}")
+
+        return of_it()
+
+    def begin(self) -> None:
+        before = len(self.session.actions)
+        self.press(b"\n", lambda: len(self.session.actions) > before, "the start")
+
+
+@pytest.fixture
+def typist(domain: int, tmp_path: Path) -> Iterator[Typist]:
+    keys, terminal = pty.openpty()
+    words = ["--method", "teleop", "--device", "keyboard", "--episodes", "2", "--steps", "200"]
+    for session in collecting(tmp_path, *words, terminal=terminal):
+        yield Typist(session, keys, terminal)
+
+    os.close(terminal)
+    os.close(keys)
+
+
+def test_a_collection_over_ros_is_driven_by_the_keys_of_its_terminal(typist: Typist) -> None:
+    session, as_before = typist.session, termios.tcgetattr(typist.terminal)
+    session.wait_for_stage("acting")
+    session.peer.listen(contract.TELEOP_COMMAND)
+    heard = session.peer.heard[names.TELEOP_COMMAND]
+    typist.press(b"w", lambda: any(command.engaged for command in heard), "the key to be heard")
+    assert session.actions == [], "it waits for Enter"
+
+    typist.begin()
+    typist.actions_of(Action.HUMAN, b"9d")
+    held = typist.actions_of(Action.POLICY, b" ")  # the space bar lets go
+    assert all(not np.any(action.action) for action in held[1:]), "nobody's hand: it holds"
+    discarded_file = session.run / "episode_000000.mcap"
+    typist.press(b"x", discarded_file.exists, "the discarded episode's file")
+
+    typist.begin()
+    typist.actions_of(Action.HUMAN, b"0w")
+    os.write(typist.keys, b" y")
+    session.wait_for_stage("acting", episodes_done=1)
+
+    typist.begin()
+    os.write(typist.keys, b"\x03")  # Ctrl-C
+    output, _ = session.process.communicate(timeout=180.0)
+    assert session.process.returncode == 130, output
+    wait_for(lambda: nodes_of() == {}, "the nodes to end")
+    assert termios.tcgetattr(typist.terminal) == as_before, "the terminal is given back"
+
+    files = RunDirectory(session.run).episodes().values()
+    discarded, kept, stopped = (read_episode(path, with_images=False) for path in files)
+    assert (discarded.info.end, discarded.info.reason) == (End.ABORTED, DISCARDED)
+    assert_as_asked(discarded.requested[discarded.sources == ActionSource.HUMAN], [0.0, -0.9, 0.0])
+    assert (kept.info.end, kept.lost_steps) == (End.TERMINATED, 0)
+    assert_as_asked(kept.requested[kept.sources == ActionSource.HUMAN], [1.0, 0.0, 0.0])
+    assert kept.ee_positions[-1, 0] > kept.ee_positions[0, 0] + 0.05, "it went forward"
+    assert stopped.info.end is End.ABORTED
 
 
 @pytest.fixture

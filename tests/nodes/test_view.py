@@ -26,6 +26,8 @@ SHOWN = (
     contract.CAMERA_IMAGE,
     contract.CAMERA_INFO,
     contract.OBSERVATION_IMAGE,
+    contract.WRIST_OBSERVATION,
+    contract.WRIST_INFO,
     contract.TF,
     contract.TF_STATIC,
     contract.MARKERS,
@@ -82,13 +84,14 @@ def live(save: Path) -> set[str]:
 
 
 @pytest.mark.slow
-def test_who_joins_late_sees_camera_arm_box_target_goal_and_novelty(
+def test_who_joins_late_sees_both_cameras_arm_box_target_goal_and_novelty(
     domain: int, tmp_path: Path
 ) -> None:
     limits = yaml.safe_load((LAUNCH / "config" / "sim.yaml").read_text())["/**/control"][
         "ros__parameters"
     ]
-    with launched(tmp_path, "lockstep:=false", "method:=goal", "steps:=5", "episodes:=1000"):
+    words = "lockstep:=false", "method:=goal", "steps:=5", "episodes:=1000", "wrist:=true"
+    with launched(tmp_path, *words):
         with peer(domain, namespace=NAMESPACE) as first:
             first.listen(contract.COLLECTOR_STATUS)
             wait_for(
@@ -116,7 +119,7 @@ def test_who_joins_late_sees_camera_arm_box_target_goal_and_novelty(
             goals = [vector(m.point) for m in late.heard[names.GOAL_POSITION]]
             assert vector(seen["goal"].pose.position) in goals
             [hand] = late.last(contract.TF).transforms
-            [eye] = late.last(contract.TF_STATIC).transforms
+            [eye, wrist] = late.last(contract.TF_STATIC).transforms
             assert (hand.header.frame_id, hand.child_frame_id) == (
                 names.BASE_FRAME,
                 names.END_EFFECTOR_FRAME,
@@ -126,10 +129,15 @@ def test_who_joins_late_sees_camera_arm_box_target_goal_and_novelty(
                 names.CAMERA_FRAME,
             )
             assert eye.child_frame_id == late.last(contract.CAMERA_IMAGE).header.frame_id
+            assert (wrist.header.frame_id, wrist.child_frame_id) == (
+                names.END_EFFECTOR_FRAME,
+                late.last(contract.WRIST_OBSERVATION).header.frame_id,
+            )
 
         told = live(tmp_path / "live.rrd")
         assert {
             "/observation",
+            "/wrist",
             "/goal",
             "/base/box",
             "/base/target",

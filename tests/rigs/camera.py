@@ -42,7 +42,7 @@ class World:
         groups[visible], groups[robot] = VISUAL_GROUP, ROBOT_GROUP
         self._model, self._data = model, mujoco.MjData(model)
         self._state = StateReader(folder / STATE, model.nq)
-        self._renderer = Renderer(model, CAMERA)
+        self._renderer = Renderer(model)
 
         # panda_sim's meshes are large
         self._renderer.options.flags[mujoco.mjtVisFlag.mjVIS_CONVEXHULL] = True
@@ -60,7 +60,7 @@ class World:
         stamp, self._data.qpos[:] = read
         mujoco.mj_kinematics(self._model, self._data)
         mujoco.mj_camlight(self._model, self._data)
-        pixels = self._renderer.render(self._data, SIZE, SIZE).astype(np.int16)
+        pixels = self._renderer.render(self._data, CAMERA, SIZE, SIZE).astype(np.int16)
         pixels += self._rng.integers(-NOISE, NOISE + 1, pixels.shape, dtype=np.int16)
 
         return stamp, np.clip(pixels, 0, 255).astype(np.uint8)

@@ -1,7 +1,7 @@
 """Put an episode's messages together by what they say and when, wherever they were recorded."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -38,6 +38,7 @@ class Parts:
     poses: dict[int, Message] = field(default_factory=dict)  # stamp -> as it was recorded
     objects: dict[int, Message] = field(default_factory=dict)  # stamp -> as it was recorded
     joints: dict[int, Message] = field(default_factory=dict)  # stamp -> as it was recorded
+    wrist: dict[int, Message] = field(default_factory=dict)  # stamp -> as it was recorded
     # stamp of an image -> when it was recorded [ns]
     observed_at: dict[int, int] = field(default_factory=dict)
     answered_at: dict[int, int] = field(default_factory=dict)  # step of an action -> the same
@@ -64,6 +65,8 @@ class Parts:
         if name == names.OBSERVATION_IMAGE:
             stamp = header_stamp(message.cdr)
             self.images[stamp], self.observed_at[stamp] = message, message.publish_time
+        elif name == names.WRIST_OBSERVATION:
+            self.wrist[header_stamp(message.cdr)] = message
         elif name == names.CURRENT_POSE:
             self.poses[header_stamp(message.cdr)] = message
         elif name == names.OBJECT_POSE:
@@ -103,11 +106,7 @@ def assemble(
     steps than can be.
     """
     steps = _steps(parts, info, path)
-    stamps = np.zeros(steps + 1, dtype=np.int64)  # (T + 1,)
-    for k, action in parts.actions.items():
-        stamps[k] = nanoseconds(action.header.stamp)
-
-    stamps[steps] = final_stamp
+    stamps = _stamps(parts, steps, final_stamp)
     requested = np.full((steps, 3), np.nan, dtype=np.float32)
     executed = np.full((steps, 3), np.nan, dtype=np.float32)
     reasons = np.zeros(steps, dtype=np.uint16)
@@ -125,11 +124,15 @@ def assemble(
             executed[k], reasons[k] = record.executed, record.reasons
 
     pixels, empty = observed(parts.images, stamps, path)
-    seen = np.isin(np.arange(steps + 1), list(pixels))  # (T + 1,)
+    wrist, dark = observed(parts.wrist, newest(parts.wrist, stamps), path)
+    seen = _places(pixels, steps)
+    wrist_seen = _places(wrist, steps) if parts.wrist else None
     hand, turned = _poses(parts.poses, stamps)
     objects, spun = _poses(parts.objects, stamps) if parts.objects else (None, [])
     joints = _joints(parts.joints, stamps)
     complete = seen & np.isfinite(hand[:, :3]).all(axis=1)  # (T + 1,)
+    if wrist_seen is not None:
+        complete &= wrist_seen
 
     return Episode(
         info=info,
@@ -150,13 +153,15 @@ def assemble(
         ),
         answered_at=np.array([parts.answered_at.get(k, 0) for k in range(steps)], dtype=np.int64),
         oddities={
-            "an image without pixels, or with fewer than it says": empty,
+            "an image without pixels, or with fewer than it says": sorted({*empty, *dark}),
             "an end effector's quaternion that is no rotation": turned,
             "an object's quaternion that is no rotation": spun,
         },
         ee_orientations=hand[:, 3:].copy(),
         joint_positions=joints[:, 0],
         joint_velocities=joints[:, 1],
+        wrist_images=_stacked(wrist, steps, path) if parts.wrist and with_images else None,
+        wrist_seen=wrist_seen,
     )
 
 
@@ -173,6 +178,17 @@ def _steps(parts: Parts, info: EpisodeInfo, path: Path) -> int:
         )
 
     return steps
+
+
+def _stamps(parts: Parts, steps: int, final_stamp: int) -> NDArray[np.int64]:
+    """Return when each observation was made [ns], (T + 1,); 0 where nobody knows."""
+    stamps = np.zeros(steps + 1, dtype=np.int64)
+    for k, action in parts.actions.items():
+        stamps[k] = nanoseconds(action.header.stamp)
+
+    stamps[steps] = final_stamp
+
+    return stamps
 
 
 def read_records(parts: Parts, path: Path) -> tuple[EpisodeInfo, int]:
@@ -220,6 +236,18 @@ def info_of(record: Any) -> EpisodeInfo:
 # --- images ---
 
 
+def newest(recorded: Collection[int], stamps: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the last recorded stamp at, or less than a period before, each stamp, (T + 1,).
+
+    0 where there is none.
+    """
+    times = np.array(sorted(recorded), dtype=np.int64)
+    return np.array(
+        [times[index] if index >= 0 else 0 for index in latest_pose(times, stamps).tolist()],
+        dtype=np.int64,
+    )
+
+
 def observed(
     recorded: Mapping[int, Message], stamps: NDArray[np.int64], path: Path
 ) -> tuple[dict[int, NDArray[np.uint8]], list[int]]:
@@ -260,6 +288,11 @@ def observed(
             )
 
     return found, empty
+
+
+def _places(pixels: Collection[int], steps: int) -> NDArray[np.bool_]:
+    """Say of each observation whether it is among these, (T + 1,)."""
+    return np.isin(np.arange(steps + 1), list(pixels))
 
 
 def _stacked(pixels: Mapping[int, NDArray[np.uint8]], steps: int, path: Path) -> NDArray[np.uint8]:

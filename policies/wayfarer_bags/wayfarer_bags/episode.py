@@ -46,9 +46,10 @@ class EpisodeInfo:
 class Episode:
     """T steps and the T + 1 observations around them, put together by stamps.
 
-    A step whose executed record, or at either end of which the image or the end effector's pose is
-    missing, has `valid` False; its gaps hold zeros (images) or NaN (numbers) and are never to be
-    trained on. Positions are in the robot's base frame, in metres.
+    A step whose executed record, or at either end of which the image, the end effector's pose or,
+    where there is such a camera, the wrist's image is missing, has `valid` False; its gaps hold
+    zeros (images) or NaN (numbers) and are never to be trained on. Positions are in the robot's
+    base frame, in metres.
     """
 
     info: EpisodeInfo
@@ -73,6 +74,9 @@ class Episode:
     ee_orientations: NDArray[np.float64] | None = None  # (T + 1, 4) quaternion xyzw, base frame
     joint_positions: NDArray[np.float64] | None = None  # (T + 1, 7) [rad]
     joint_velocities: NDArray[np.float64] | None = None  # (T + 1, 7) [rad/s]
+    # of the camera in the hand, the newest at each observation; None where nobody recorded one
+    wrist_images: NDArray[np.uint8] | None = None  # (T + 1, H, W, 3) RGB, upright
+    wrist_seen: NDArray[np.bool_] | None = None  # (T + 1,) observations that have one
 
     @property
     def steps(self) -> int:

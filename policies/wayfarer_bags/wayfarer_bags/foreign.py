@@ -77,6 +77,7 @@ class _Stream:
     actions: list[_Action] = field(default_factory=list)  # as they were written
     ends: list[tuple[int, Any]] = field(default_factory=list)  # stamp, record
     images: dict[int, _Image] = field(default_factory=dict)  # by stamp
+    wrist: dict[int, _Image] = field(default_factory=dict)  # by stamp
 
 
 class ForeignBag:
@@ -139,13 +140,15 @@ class ForeignBag:
                             (nanoseconds(record.final_stamp) or message.stamp, record)
                         )
                 elif message.name == names.OBSERVATION_IMAGE:
-                    self._see(stream, message, number)
+                    self._see(stream.images, message, number)
+                elif message.name == names.WRIST_OBSERVATION:
+                    self._see(stream.wrist, message, number)
                 else:
                     stream.parts.add(message)
 
         return stream
 
-    def _see(self, stream: _Stream, message: Message, file: int) -> None:
+    def _see(self, images: dict[int, _Image], message: Message, file: int) -> None:
         """Remember where an image lies. DataError where there is another one of its time."""
         if message.stamp <= 0:
             raise DataError(
@@ -154,7 +157,7 @@ class ForeignBag:
             )
 
         image = _Image(file, message.place, message.log_time, zlib.crc32(message.cdr))
-        if stream.images.setdefault(message.stamp, image).checksum != image.checksum:
+        if images.setdefault(message.stamp, image).checksum != image.checksum:
             raise DataError(
                 f"{self.path} holds two images of the time {message.stamp} ns: the clock was set "
                 "back while it was recorded; record one session to a bag"
@@ -194,21 +197,25 @@ class ForeignBag:
         if len(set(numbers)) < len(numbers):  # recorded over several runs
             numbers = list(range(len(numbers)))
 
-        stamps = sorted(stream.images)
+        stamps, wrist = sorted(stream.images), sorted(stream.wrist)
         poses, objects = sorted(stream.parts.poses), sorted(stream.parts.objects)
         joints = sorted(stream.parts.joints)
         observed_at = {stamp: image.log_time for stamp, image in stream.images.items()}
 
         for number, segment, limit in zip(numbers, segments, _limits(segments), strict=True):
             final = _final_stamp(segment, stamps, limit)
-            wanted = {action.stamp for action in segment.actions} | {final}
-            images = _images(files, stream, wanted)
+            wanted = [*(action.stamp for action in segment.actions), final]
+            images = _images(files, names.OBSERVATION_IMAGE, stream.images, {*wanted})
             if not images:
                 continue
+
+            before = [bisect_right(wrist, stamp) - 1 for stamp in wanted]
+            of_wrist = {wrist[place] for place in before if place >= 0}
 
             parts = replace(
                 stream.parts,
                 images=images,
+                wrist=_images(files, names.WRIST_OBSERVATION, stream.wrist, of_wrist),
                 actions={int(action.said.step): action.said for action in segment.actions},
                 poses=_during(stream.parts.poses, poses, segment, final),
                 objects=_during(stream.parts.objects, objects, segment, final),
@@ -290,23 +297,24 @@ def _final_stamp(segment: _Segment, images: Sequence[int], limit: int) -> int:
     return after if after - segment.last <= _PATIENCE * period else 0
 
 
-def _images(files: Sequence[BagFile], stream: _Stream, stamps: Iterable[int]) -> dict[int, Message]:
-    """Read the images of these stamps, as far as there are any."""
+def _images(
+    files: Sequence[BagFile], name: str, images: dict[int, _Image], stamps: set[int]
+) -> dict[int, Message]:
+    """Read the images of a topic of these stamps, as far as there are any."""
     places: dict[int, set[int]] = {}
-    for image in (stream.images[stamp] for stamp in stamps if stamp in stream.images):
+    for image in (images[stamp] for stamp in stamps if stamp in images):
         places.setdefault(image.file, set()).add(image.place)
 
-    wanted, found = set(stamps), dict[int, Message]()
+    def wanted(channel: Channel) -> bool:
+        return channel.name == name and not misfit(channel)
+
+    found = dict[int, Message]()
     for number, of_file in places.items():
-        for message in files[number].messages(_is_image, sorted(of_file)):
-            if message.stamp in wanted:
+        for message in files[number].messages(wanted, sorted(of_file)):
+            if message.stamp in stamps:
                 found[message.stamp] = message
 
     return found
-
-
-def _is_image(channel: Channel) -> bool:
-    return channel.name == names.OBSERVATION_IMAGE and not misfit(channel)
 
 
 def _during(

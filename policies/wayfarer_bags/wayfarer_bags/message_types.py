@@ -28,11 +28,10 @@ _WIDEST = 10_000  # fields, those of fixed arrays and of types inside counted on
 
 # What is read of each topic of the contract: its type, and its fields besides the header
 _STAMPED = ("header",)
+_IMAGE = "sensor_msgs/msg/Image", (*_STAMPED, "height", "width", "encoding", "step", "data")
 CONTRACT = {
-    names.OBSERVATION_IMAGE: (
-        "sensor_msgs/msg/Image",
-        (*_STAMPED, "height", "width", "encoding", "step", "data"),
-    ),
+    names.OBSERVATION_IMAGE: _IMAGE,
+    names.WRIST_OBSERVATION: _IMAGE,
     names.POLICY_ACTION: (
         "wayfarer_msgs/msg/Action",
         (*_STAMPED, "episode", "step", "action", "last"),

@@ -45,7 +45,9 @@ _EARLIER: dict[str, dict[str, Any]] = {
     "learner": asdict(LearnerOptions()),
     "novelty": asdict(NoveltyOptions()),
     "actor": asdict(ActingOptions()) | asdict(ExternalOptions()) | asdict(TeleopOptions()),
-    "collector": {"candidates": 0},
+    "collector": {"candidates": 0, "wrist": False},
+    "camera": {"eye_in_hand": False},
+    "sim_bridge": {"wrist": False},
 }
 _GONE = {"actor": ("ee_position",)}
 # Limits that came later, which a run from before takes as they are when it goes on.

@@ -4,6 +4,7 @@ BASE_FRAME = "base"  # origin of the robot's link 0; x forward, z up (REP-103)
 # the same frame by Franka's own names, which CRISP publishes
 BASE_FRAMES = (BASE_FRAME, "fr3_link0", "panda_link0")
 CAMERA_FRAME = "camera_optical_frame"  # z forward, y down (REP-103)
+WRIST_FRAME = "wrist_optical_frame"  # of the camera in the hand, where there is one
 END_EFFECTOR_FRAME = "end_effector"  # the point that is controlled, as robot/current_pose has it
 
 OBSERVATION_SIZE = 84  # pixels, width and height of what the policy sees
@@ -12,6 +13,10 @@ CAMERA_IMAGE = "camera/image_raw"
 CAMERA_INFO = "camera/camera_info"
 CAMERA_FAULT = "camera/fault"
 OBSERVATION_IMAGE = "observation/image"
+WRIST_IMAGE = "wrist/image_raw"
+WRIST_INFO = "wrist/camera_info"
+WRIST_FAULT = "wrist/fault"
+WRIST_OBSERVATION = "observation/wrist"
 POLICY_ACTION = "policy/action"
 EXECUTED = "control/executed"
 CONTROL_FAULT = "control/fault"

@@ -53,6 +53,14 @@ CAMERA_FAULT = Topic(names.CAMERA_FAULT, "wayfarer_msgs/msg/Fault", LATCHED, "ca
 OBSERVATION_IMAGE = Topic(
     names.OBSERVATION_IMAGE, "sensor_msgs/msg/Image", STEP, "camera", ("actor", "replay")
 )
+WRIST_IMAGE = Topic(names.WRIST_IMAGE, "sensor_msgs/msg/Image", STEP, "bridge", ("wrist_camera",))
+WRIST_INFO = Topic(names.WRIST_INFO, "sensor_msgs/msg/CameraInfo", STEP, "bridge")
+WRIST_FAULT = Topic(
+    names.WRIST_FAULT, "wayfarer_msgs/msg/Fault", LATCHED, "wrist_camera", ("actor",)
+)
+WRIST_OBSERVATION = Topic(
+    names.WRIST_OBSERVATION, "sensor_msgs/msg/Image", STEP, "wrist_camera", ("replay",)
+)
 POLICY_ACTION = Topic(
     names.POLICY_ACTION, "wayfarer_msgs/msg/Action", STEP, "actor", ("control", "replay")
 )

@@ -15,6 +15,7 @@ from wayfarer_export.lerobot_files import Column, Feature, Picture, new_dataset
 from wayfarer_export.segments import FELT, Material, Segment, even_rate
 
 IMAGE, STATE, POSE = "observation.image", "observation.state", "object_pose"
+WRIST = "observation.images.wrist"
 LABEL = "label"  # of the episode, as people say: 1 success, 0 failure, -1 nobody has said
 SOURCE = "source"  # who chose the action: 0 the policy, 1 a person
 _XYZ, _QUATERNION = ("x", "y", "z"), ("qx", "qy", "qz", "qw")
@@ -53,8 +54,11 @@ def export_lerobot(
 def _features(material: Material) -> dict[str, Feature]:
     state = (*_XYZ, *(name for part in material.felt for name in _FELT[part]))
 
+    wrist = material.wrist_shape
+
     return {
         IMAGE: Feature("image", material.image_shape),
+        **({} if wrist is None else {WRIST: Feature("image", wrist)}),
         STATE: Feature("float32", (len(state),), state),
         POSE: Feature("float32", (7,), (*_XYZ, *_QUATERNION)),
         "action": Feature("float32", (3,), _XYZ),
@@ -69,8 +73,11 @@ def _features(material: Material) -> dict[str, Feature]:
 def _columns(segment: Segment) -> Mapping[str, Column]:
     state = segment.ee_positions, *(getattr(segment, name) for name in FELT)
 
+    wrist = segment.wrist_images
+
     return {
         IMAGE: [Picture.of(image) for image in segment.images[:-1]],
+        **({} if wrist is None else {WRIST: [Picture.of(image) for image in wrist[:-1]]}),
         STATE: np.concatenate([part[:-1] for part in state if part is not None], axis=1),
         POSE: segment.object_poses[:-1],
         "action": segment.actions,

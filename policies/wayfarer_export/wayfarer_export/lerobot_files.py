@@ -48,12 +48,15 @@ class Feature:
 
 @dataclass(frozen=True)
 class Picture:
-    """An image as it is stored: a whole PNG or JPEG file, and how often each shade occurs in it."""
+    """An image as it is stored: a whole PNG or JPEG file, and how often each shade occurs in it.
+
+    Shades are None where it was not decoded: the statistics go without it.
+    """
 
     content: bytes
     suffix: str  # "png" or "jpg"
     shape: tuple[int, ...]  # (H, W, 3)
-    shades: NDArray[np.int64]  # (3, 256)
+    shades: NDArray[np.int64] | None  # (3, 256)
 
     @classmethod
     def of(cls, image: NDArray[np.uint8]) -> Self:

@@ -48,12 +48,13 @@ def _write(episode: h5py.Group, number: int, segment: Segment) -> None:
     episode.attrs["total_steps"] = segment.steps
     episode.attrs["source"] = segment.source
     episode.attrs["label"], episode.attrs["note"] = segment.label, segment.note
-    episode.create_dataset(
-        "observations/image",
-        data=segment.images,
-        chunks=(1, *segment.images.shape[1:]),
-        compression="lzf",
-    )
+    for called, images in (("image", segment.images), ("wrist_image", segment.wrist_images)):
+        if images is not None:
+            each = (1, *images.shape[1:])
+            episode.create_dataset(
+                f"observations/{called}", data=images, chunks=each, compression="lzf"
+            )
+
     episode.create_dataset("observations/ee_position", data=segment.ee_positions)
 
     for felt, called in _FELT.items():
@@ -73,10 +74,13 @@ def _write(episode: h5py.Group, number: int, segment: Segment) -> None:
 def _metadata(material: Material, out: Path) -> dict[str, Any]:
     widths = {"ee_orientations": 4, "joint_positions": ARM_JOINTS, "joint_velocities": ARM_JOINTS}
     numbers = {"ee_position": 3, **{_FELT[felt]: widths[felt] for felt in material.felt}}
+    images = {"image": material.image_shape, "wrist_image": material.wrist_shape}
     spaces = {
-        "image": _box(
-            np.zeros(material.image_shape, np.uint8), np.full(material.image_shape, 255, np.uint8)
-        ),
+        **{
+            name: _box(np.zeros(shape, np.uint8), np.full(shape, 255, np.uint8))
+            for name, shape in images.items()
+            if shape is not None
+        },
         **{
             name: _box(*(np.full(n, bound, np.float32) for bound in (-np.inf, np.inf)))
             for name, n in numbers.items()

@@ -15,7 +15,7 @@ from wayfarer_export.hdf5 import new_file
 from wayfarer_export.segments import Material, Segment
 
 # robosuite's names, which robomimic's configurations know
-IMAGE, POSITION = "agentview_image", "robot0_eef_pos"
+IMAGE, WRIST, POSITION = "agentview_image", "robot0_eye_in_hand_image", "robot0_eef_pos"
 _FELT = {
     "ee_orientations": "robot0_eef_quat",  # xyzw, as robosuite's
     "joint_positions": "robot0_joint_pos",
@@ -55,10 +55,13 @@ def _write(demo: h5py.Group, segment: Segment) -> None:
     demo.attrs["label"], demo.attrs["note"] = segment.label, segment.note
 
     for name, part in (("obs", slice(None, -1)), ("next_obs", slice(1, None))):
-        images = segment.images[part]
-        demo.create_dataset(
-            f"{name}/{IMAGE}", data=images, chunks=(1, *images.shape[1:]), compression="lzf"
-        )
+        for called, of_all in ((IMAGE, segment.images), (WRIST, segment.wrist_images)):
+            if of_all is not None:
+                each = (1, *of_all.shape[1:])
+                demo.create_dataset(
+                    f"{name}/{called}", data=of_all[part], chunks=each, compression="lzf"
+                )
+
         demo.create_dataset(f"{name}/{POSITION}", data=segment.ee_positions[part])
 
         for felt, called in _FELT.items():

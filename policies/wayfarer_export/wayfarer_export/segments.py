@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from wayfarer_bags.labels import Label, read_labels
 from wayfarer_core.errors import DataError
-from wayfarer_data.cache.dataset import Dataset
+from wayfarer_data.cache.dataset import Dataset, Place
 from wayfarer_data.cache.layout import channels_last
+
+from wayfarer_export.wrist import WristImages
 
 FELT = ("ee_orientations", "joint_positions", "joint_velocities")
 _FINEST = 1_000_000  # denominator of a rate: finer than stamps in nanoseconds tell it
@@ -43,6 +45,8 @@ class Segment:
     truncated: NDArray[np.bool_]  # (T,) the record ends with this step, and not the task
     label: int  # of its episode: 1 success, 0 failure, -1 nobody has said
     note: str  # what a person has written of it
+    # (T + 1, H, W, 3) of the camera in the hand; None: not every episode has them
+    wrist_images: NDArray[np.uint8] | None
 
     @property
     def steps(self) -> int:
@@ -62,6 +66,7 @@ class Material:
     bounds: NDArray[np.int64]  # (segments + 1,) where in `rows` each segment begins
     # what of hand and joints is exported beside the position, if it is known
     wanted: tuple[str, ...] = FELT
+    wrist_wanted: bool = True  # images of the camera in the hand, if every episode has them
 
     @classmethod
     def of(
@@ -100,6 +105,35 @@ class Material:
         _, channels, height, width = self.dataset.frames(self.rows[:1]).shape
         return height, width, channels
 
+    @cached_property
+    def wrist_shape(self) -> tuple[int, ...] | None:
+        """(H, W, 3) of the wrist's images, where they are wanted and every episode has them."""
+        if not self.wrist_wanted:
+            return None
+
+        places = [self.dataset.place(int(self.rows[start])) for start in self.bounds[:-1]]
+        if not all(self._wrist.holds(place.run, place.episode) for place in places):
+            return None
+        return self._wrist.of(places[0].run, places[0].episode).shape[1:]
+
+    @cached_property
+    def _wrist(self) -> WristImages:
+        return WristImages(self.dataset.runs)
+
+    def _wrist_images(self, place: Place, steps: int) -> NDArray[np.uint8] | None:
+        """Return those of a segment that begins at `place`."""
+        if self.wrist_shape is None:
+            return None
+
+        images = self._wrist.of(place.run, place.episode)
+        if images.shape[1:] != self.wrist_shape:
+            raise DataError(
+                f"{self.dataset.runs[place.run]}: episode {place.episode} has images of the wrist "
+                f"{images.shape[1:]}, others {self.wrist_shape}: export them apart"
+            )
+
+        return images[place.step : place.step + steps + 1]
+
     def segments(self) -> Iterator[Segment]:
         """Yield the segments in order."""
         said, labels = _said(self.dataset), labels_of(self.dataset)
@@ -123,6 +157,7 @@ class Material:
                 truncated=truncated,
                 label=int(labels[self.dataset.index.place[steps[0]]]),
                 note=said[place.run].get(place.episode, Label()).note,
+                wrist_images=self._wrist_images(place, len(steps)),
             )
 
     def _felt(self, rows: NDArray[np.int64]) -> dict[str, NDArray[np.float32] | None]:
@@ -144,14 +179,20 @@ class Material:
         return int((~np.isfinite(self.dataset.column(name)[observations]).all(axis=1)).sum())
 
     def left_out(self) -> list[str]:
-        """Say what of hand and joints is not exported, because it is not known of every
-        observation.
+        """Say what of hand, joints and wrist camera is not exported, because it is not known of
+        every observation.
         """
-        return [
+        felt = [
             f"without {name.replace('_', ' ')}: {self._unknown(name)} of the observations have none"
             for name in self.wanted
             if name not in self.felt
         ]
+        places = {self.dataset.place(int(row))[:2] for row in self.rows[self.bounds[:-1]]}
+        without = sum(not self._wrist.holds(*place) for place in places)
+        if self.wrist_wanted and 0 < without < len(places):
+            felt.append(f"without images of the wrist: {without} of the episodes have none")
+
+        return felt
 
     def provenance(self) -> dict[str, Any]:
         """Say what was exported, for the formats' own notes."""

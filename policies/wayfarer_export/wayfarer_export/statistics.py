@@ -43,14 +43,14 @@ class Moments:
 
 class _Shaded(Protocol):
     @property
-    def shades(self) -> NDArray[np.int64]:
-        """How often each shade occurs, (3, 256)."""
+    def shades(self) -> NDArray[np.int64] | None:
+        """How often each shade occurs, (3, 256); None where it is not known."""
 
 
 class Shades:
     """The same of images' pixels, from 0 to 1, by how often each shade occurs.
 
-    Exact, whatever their number.
+    Exact, whatever their number, over those whose shades are known.
     """
 
     def __init__(self) -> None:
@@ -65,7 +65,8 @@ class Shades:
         """Take in more images."""
         pictures: Sequence[_Shaded] = images
         for picture in pictures:
-            self._counts += picture.shades
+            if picture.shades is not None:
+                self._counts += picture.shades
 
     def as_json(self) -> dict[str, Any]:
         """Return them as lists (3, 1, 1): an image's channels, height and width."""

@@ -59,6 +59,9 @@ CAMERA_POSITION = (0.5, 0.0, 1.35)  # [m] world frame
 CAMERA_PITCH = 45.0  # [degree] below the horizon, looking towards -x
 CAMERA_FOV = 45.0  # [degree] vertical
 
+# robosuite's own camera in the Panda's hand: 5 cm in front of the flange, looking along the fingers
+WRIST_CAMERA = "robot0_eye_in_hand"
+
 
 class CubeEnv(ManipulationEnv):  # type: ignore[misc]
     """A Panda with a closed gripper at a table with a cube.

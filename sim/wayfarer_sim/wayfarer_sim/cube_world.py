@@ -19,7 +19,7 @@ from wayfarer_core.errors import ConfigError, DeviceError
 
 from wayfarer_sim.camera import FLIP, match_camera
 from wayfarer_sim.control_loop import JOINTS, R_SITE_EE, ControlLoop
-from wayfarer_sim.cube_env import CAMERA, HOME_JOINTS, TABLE_TOP, CubeEnv
+from wayfarer_sim.cube_env import CAMERA, HOME_JOINTS, TABLE_TOP, WRIST_CAMERA, CubeEnv
 from wayfarer_sim.meshes import require_meshes
 from wayfarer_sim.osc import Array
 from wayfarer_sim.rendering import ROBOT_GROUP, VISUAL_GROUP, Image, Renderer
@@ -80,7 +80,7 @@ class CubeWorld:
         self._base = self.model.body(BASE).id
         self._cube = self.model.body(CUBE).id
         self._cube_qpos = self.model.joint("cube_joint0").qposadr[0]
-        self._renderer = Renderer(self.model, CAMERA, config.hide_robot)
+        self._renderer = Renderer(self.model, config.hide_robot)
         self._loop = ControlLoop(self.model, self.data, self._site)
         self.reset(seed=0)
 
@@ -161,7 +161,12 @@ class CubeWorld:
         """
         if self.config.camera is not None:
             self.config.camera.matrix_for(width, height)
-        return self._renderer.render(self.data, width, height)
+        return self._renderer.render(self.data, CAMERA, width, height)
+
+    def render_wrist(self, width: int, height: int) -> Image:
+        """Return the picture of the camera in the hand, as `render`."""
+        mujoco.mj_camlight(self.model, self.data)  # it moves with the hand
+        return self._renderer.render(self.data, WRIST_CAMERA, width, height)
 
     @property
     def time(self) -> float:
@@ -207,12 +212,20 @@ class CubeWorld:
 
         X right, y down, z into the picture.
         """
-        camera = self.data.camera(CAMERA)
-        T = np.eye(4)
-        T[:3, :3] = camera.xmat.reshape(3, 3) @ FLIP
-        T[:3, 3] = camera.xpos - self._p_world_base
+        return self._camera_pose(CAMERA)
 
-        return T
+    @property
+    def T_ee_wrist(self) -> Array:  # noqa: N802
+        """The pose of the camera in the hand, (4, 4) [m], in the hand's frame: always the same.
+
+        X right, y down, z into the picture.
+        """
+        mujoco.mj_camlight(self.model, self.data)
+        T_base_ee = np.eye(4)
+        T_base_ee[:3, :3] = self.data.site_xmat[self._site].reshape(3, 3) @ R_SITE_EE
+        T_base_ee[:3, 3] = self.ee_pose[0]
+
+        return np.asarray(np.linalg.inv(T_base_ee) @ self._camera_pose(WRIST_CAMERA))
 
     def camera_intrinsics(self, width: int, height: int) -> Array:
         """Return K of a frame of this size, (3, 3) [pixel], with whole numbers at the pixels'
@@ -221,11 +234,11 @@ class CubeWorld:
         if self.config.camera is not None:
             return self.config.camera.matrix_for(width, height)
 
-        focal = height / 2 / math.tan(math.radians(float(self.model.camera(CAMERA).fovy[0])) / 2)
+        return self._pinhole(CAMERA, width, height)
 
-        return np.array(
-            [[focal, 0.0, (width - 1) / 2], [0.0, focal, (height - 1) / 2], [0.0, 0.0, 1.0]]
-        )
+    def wrist_intrinsics(self, width: int, height: int) -> Array:
+        """Return K of a frame of the camera in the hand, as `camera_intrinsics`."""
+        return self._pinhole(WRIST_CAMERA, width, height)
 
     def place_cube(self, p_base: Array, q_xyzw: Array) -> None:
         """Put the cube somewhere, at rest; for tests and evaluation.
@@ -261,6 +274,23 @@ class CubeWorld:
     def close(self) -> None:
         """Give the GL context back."""
         self._renderer.close()
+
+    def _camera_pose(self, camera: str) -> Array:
+        """Return the pose of one of the model's cameras, (4, 4) [m], base frame, OpenCV's axes."""
+        seen = self.data.camera(camera)
+        T = np.eye(4)
+        T[:3, :3] = seen.xmat.reshape(3, 3) @ FLIP
+        T[:3, 3] = seen.xpos - self._p_world_base
+
+        return T
+
+    def _pinhole(self, camera: str, width: int, height: int) -> Array:
+        """Return K (3, 3) [pixel] of one of the model's cameras, by its field of view."""
+        focal = height / 2 / math.tan(math.radians(float(self.model.camera(camera).fovy[0])) / 2)
+
+        return np.array(
+            [[focal, 0.0, (width - 1) / 2], [0.0, focal, (height - 1) / 2], [0.0, 0.0, 1.0]]
+        )
 
     @property
     def _p_world_base(self) -> Array:

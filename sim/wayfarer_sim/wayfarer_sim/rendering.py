@@ -26,19 +26,18 @@ VISUAL_GROUP = 1
 
 
 class Renderer:
-    """A camera of a model and the GL context it draws with, which is made at the first frame and
-    belongs to its thread.
+    """Draws what a model's cameras see; its GL context is made at the first frame and belongs to
+    its thread.
 
     Args:
         model: what to draw; its off-screen size grows with the largest frame asked for.
-        camera: name of a camera of the model.
         hide_robot: leave out every geom in ROBOT_GROUP.
 
     Raises:
         DeviceError: no GL backend works (from `render`).
     """
 
-    def __init__(self, model: mujoco.MjModel, camera: str, hide_robot: bool = False) -> None:
+    def __init__(self, model: mujoco.MjModel, hide_robot: bool = False) -> None:
         model.vis.quality.offsamples = 0
         self.model = model
         self.scene = mujoco.MjvScene(model, maxgeom=model.ngeom + 100)
@@ -53,13 +52,12 @@ class Renderer:
         self.options.geomgroup[ROBOT_GROUP] = not hide_robot
         self.view = mujoco.MjvCamera()
         self.view.type = mujoco.mjtCamera.mjCAMERA_FIXED
-        self.view.fixedcamid = model.camera(camera).id
         self._gl: Any = None
         self._context: Any = None
 
-    def render(self, data: mujoco.MjData, width: int, height: int) -> Image:
-        """Return the camera's picture of the present state, (height, width, 3), RGB, first row on
-        top.
+    def render(self, data: mujoco.MjData, camera: str, width: int, height: int) -> Image:
+        """Return the picture that a camera of the model has of the present state, (height, width,
+        3), RGB, first row on top.
         """
         if not (0 < width <= LARGEST and 0 < height <= LARGEST):
             raise ConfigError(
@@ -67,6 +65,7 @@ class Renderer:
             )
 
         self._prepare(width, height)
+        self.view.fixedcamid = self.model.camera(camera).id
         frame = np.empty((height, width, 3), dtype=np.uint8)
         area = mujoco.MjrRect(0, 0, width, height)
         mujoco.mjv_updateScene(

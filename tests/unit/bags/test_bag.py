@@ -219,6 +219,51 @@ def test_poses_of_their_own_rate_belong_to_the_observation_behind_them(
     assert episode.ee_positions[3] == pytest.approx(fixture.expected_pose(0, 3)[:3])
 
 
+def test_each_observation_has_the_wrist_s_image_of_its_time(tmp_path: Path) -> None:
+    path = write_episode(tmp_path, 3, 5, wrist=True)
+    episode = read_episode(path)
+    expected = [fixture.expected_wrist(3, k) for k in range(6)]
+    np.testing.assert_array_equal(episode.wrist_images, expected)
+    assert episode.wrist_seen.all()
+    assert episode.valid.all()
+    assert (episode.images == [fixture.expected_image(3, k) for k in range(6)]).all()
+    plain = read_episode(path, with_images=False)
+    assert plain.wrist_images is None
+    assert plain.wrist_seen.all()
+
+
+def test_without_a_wrist_camera_there_are_no_images_of_it_and_no_step_is_lost(
+    tmp_path: Path,
+) -> None:
+    episode = read_episode(write_episode(tmp_path, 3, 5))
+    assert episode.wrist_images is None
+    assert episode.wrist_seen is None
+    assert episode.valid.all()
+
+
+def test_a_lost_image_of_the_wrist_loses_the_steps_from_it_and_to_it_and_is_never_guessed(
+    tmp_path: Path,
+) -> None:
+    episode = read_episode(write_episode(tmp_path, 0, 6, wrist=True, lost_wrist=[3]))
+    assert lost(episode) == [2, 3]
+    assert np.flatnonzero(~episode.wrist_seen).tolist() == [3]
+    assert not episode.wrist_images[3].any()
+    assert episode.seen.all()
+
+
+@pytest.mark.parametrize(("age", "losses"), [(0.1, []), (0.8, []), (0.95, [0, 1, 2, 3])])
+def test_a_wrist_camera_of_its_own_rate_gives_the_newest_image_at_or_before_an_observation(
+    tmp_path: Path, age: float, losses: list[int]
+) -> None:
+    path = write_episode(tmp_path, 0, 4, wrist=True, wrist_age=round(age * fixture.PERIOD))
+    episode = read_episode(path)
+    assert lost(episode) == losses
+    if not losses:
+        np.testing.assert_array_equal(
+            episode.wrist_images, [fixture.expected_wrist(0, k) for k in range(5)]
+        )
+
+
 def test_without_a_truth_topic_there_are_no_object_poses(tmp_path: Path) -> None:
     assert read_episode(write_episode(tmp_path, 0, 3, truth=False)).object_poses is None
 

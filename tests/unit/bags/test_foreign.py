@@ -107,6 +107,24 @@ def test_the_arm_s_joints_are_read_where_they_were_recorded(tmp_path: Path) -> N
     assert episode.valid.all()
 
 
+def test_the_wrist_s_images_are_read_where_they_were_recorded(tmp_path: Path) -> None:
+    files = [
+        write_episode(tmp_path, 0, 4, wrist=True, wrist_age=PERIOD // 3),
+        write_episode(tmp_path, 1, 4, wrist=True, lost_wrist=[2]),
+    ]
+    first, second = load(record(tmp_path / "bag", files, topics=[*ALL, names.WRIST_OBSERVATION]))
+    assert (first.lost_steps, second.lost_steps) == (0, 2)
+    for number, episode in enumerate((first, second)):
+        expected = [fixture.expected_wrist(number, k) for k in range(5)]
+        seen = episode.wrist_seen
+        assert (episode.wrist_images[seen] == np.array(expected)[seen]).all()
+
+    assert np.flatnonzero(~second.wrist_seen).tolist() == [2]
+    (episode,) = load(record(tmp_path / "without", files[:1]))
+    assert episode.wrist_images is None
+    assert episode.valid.all()
+
+
 def test_without_episode_records_the_actions_tell_the_episodes_apart(
     tmp_path: Path, files: list[Path]
 ) -> None:

@@ -71,7 +71,12 @@ def test_a_package_that_is_missing_is_named_so(monkeypatch: pytest.MonkeyPatch) 
 def test_what_only_says_how_much_and_where_is_no_part_of_the_configuration() -> None:
     kept = describe({}, CONFIGURATION)["configuration"]
     assert "replay" not in kept
-    assert kept["collector"] == {"method": "random", "steps": 200, "candidates": 0}
+    assert kept["collector"] == {
+        "method": "random",
+        "steps": 200,
+        "candidates": 0,
+        "wrist": False,
+    }
 
 
 def test_continuing_with_the_same_configuration_adds_a_session() -> None:
@@ -202,3 +207,17 @@ def test_a_run_from_before_a_limit_there_is_now_goes_on_and_from_then_on_keeps_i
 
     with pytest.raises(ConfigError, match=f"{node}.{key} was 0.5, is 0.6"):
         describe(description, now)
+
+
+def test_a_run_of_before_there_were_cameras_in_hands_goes_on_without_one_and_not_with_one() -> None:
+    before = {"camera": {"crop_size": 0}, "sim_bridge": {"timestep": 0.005}, "collector": {}}
+    now = {
+        "camera": {"crop_size": 0, "eye_in_hand": False},
+        "sim_bridge": {"timestep": 0.005, "wrist": False},
+        "collector": {"wrist": False},
+    }
+    first = describe({}, before)
+    assert len(describe(first, now)["sessions"]) == 2
+    with_one = {**now, "sim_bridge": {"timestep": 0.005, "wrist": True}}
+    with pytest.raises(ConfigError, match=r"sim_bridge\.wrist was False, is True"):
+        describe(first, with_one)

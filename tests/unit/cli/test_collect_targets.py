@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,11 @@ def test_a_device_is_told_to_the_launch_file_where_there_is_one() -> None:
         ConfigError, match="--method teleop needs --device keyboard, gamepad, spacemouse or topic"
     ):
         Collection("sim", "teleop", 3, 20, 1, Path("never-made"), "sequential", None)
+
+
+def test_a_camera_in_the_hand_is_told_to_the_launch_file_where_there_is_one() -> None:
+    assert "wrist" not in launch_arguments(wanted("sim"))
+    assert launch_arguments(replace(wanted("sim"), wrist=True))["wrist"] == "true"
 
 
 def test_the_simulator_has_no_arm_to_choose() -> None:

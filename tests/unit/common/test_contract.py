@@ -20,6 +20,7 @@ NODES = {
         "view",
     ),
     "teleop",
+    "wrist_camera",
 }
 NOT_TOPICS = {  # services, actions and constants of names.py
     *(
@@ -40,6 +41,7 @@ NOT_TOPICS = {  # services, actions and constants of names.py
         "BASE_FRAME",
         "BASE_FRAMES",
         "CAMERA_FRAME",
+        "WRIST_FRAME",
         "END_EFFECTOR_FRAME",
         "OBSERVATION_SIZE",
         "ACTION_SIZE",
@@ -107,7 +109,13 @@ def test_only_what_a_late_joiner_must_get_is_kept_for_it(topic: Topic) -> None:
         "novelty/goal_position",
         "learner/weights",
     }
-    kept |= {names.CAMERA_FAULT, names.CONTROL_FAULT, names.TF_STATIC, names.MARKERS}
+    kept |= {
+        names.CAMERA_FAULT,
+        names.WRIST_FAULT,
+        names.CONTROL_FAULT,
+        names.TF_STATIC,
+        names.MARKERS,
+    }
     assert (topic.qos.durability == DurabilityPolicy.TRANSIENT_LOCAL) == (topic.name in kept)
 
 
@@ -159,6 +167,9 @@ def test_the_types_are_those_of_the_design() -> None:
         "camera/image_raw": "sensor_msgs/Image",
         "camera/camera_info": "sensor_msgs/CameraInfo",
         "observation/image": "sensor_msgs/Image",
+        "wrist/image_raw": "sensor_msgs/Image",
+        "wrist/camera_info": "sensor_msgs/CameraInfo",
+        "observation/wrist": "sensor_msgs/Image",
         "policy/action": "wayfarer_msgs/Action",
         "control/executed": "wayfarer_msgs/ExecutedAction",
         "robot/target_pose": "geometry_msgs/PoseStamped",

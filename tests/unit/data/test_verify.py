@@ -204,6 +204,15 @@ def test_losses_the_recorder_did_not_count_are_damage(tmp_path: Path) -> None:
     assert "no executed record at step 0" in told
 
 
+def test_steps_without_an_image_of_the_wrist_are_named(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", 1, 6, wrist=True, lost_wrist=[3])
+    verdict = verify(run)
+    said = " ".join(finding.what for finding in verdict.findings)
+    assert "no image of the wrist at step 3" in said
+    assert "no next image of the wrist at step 2" in said
+    assert verdict.lost_steps == 2
+
+
 def test_steps_without_a_pose_are_named(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", 1, 6, lost_poses=[2], lost_truth=[4, 5])
     verdict = verify(run)

@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -352,6 +353,48 @@ def test_an_image_of_another_size_in_the_middle_is_named(tmp_path: Path) -> None
         exported(session.write(tmp_path / "bag"), text)
 
     assert not (tmp_path / "out").exists()
+
+
+def of_jpegs(count: int, wide: int = -1) -> Session:
+    """A camera at 10 Hz that grows brighter; the image `wide` is a column wider."""
+    session = Session()
+    for k in range(count):
+        now = START + k * SECOND // 10
+        pixels = np.full((6, 8 + (k == wide), 3), (k * 255) // count, np.uint8)
+        session.add("/c", COMPRESSED, bags.compressed(pixels, now, "jpg"), now)
+
+    return session
+
+
+COMPRESSED = "sensor_msgs/msg/CompressedImage"
+JPEGS = "features: {observation.images.c: [{topic: /c, max_age: 1}]}"
+
+
+@pytest.mark.parametrize(("count", "each"), [(150, 1), (450, 4), (1200, 10), (1999, 10)])
+def test_the_statistics_of_jpegs_are_those_of_each_tenth_but_of_a_hundred_at_least(
+    tmp_path: Path, count: int, each: int
+) -> None:
+    _, found = exported(of_jpegs(count).write(tmp_path / "bag"), JPEGS)
+    files = [image["bytes"] for image in found["observation.images.c"]]
+    assert len(files) == count
+    pixels = np.concatenate(
+        [
+            cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_COLOR)[..., ::-1].reshape(-1, 3)
+            for file in files[::each]
+        ]
+    )
+    told = json.loads((tmp_path / "out" / "meta" / "stats.json").read_text())
+    told = told["observation.images.c"]
+    for name in ("mean", "std", "min", "max"):
+        expected = getattr(np, name)(pixels / 255, axis=0)
+        assert np.array(told[name])[:, 0, 0] == pytest.approx(expected, abs=1e-12), name
+
+    assert told["count"] == [len(pixels)]
+
+
+def test_a_jpeg_of_another_size_is_named_though_it_is_not_decoded(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"image 1206 of /c has the shape \(6, 9, 3\)"):
+        exported(of_jpegs(1300, wide=1205).write(tmp_path / "bag"), JPEGS)
 
 
 def test_an_image_feature_of_two_topics_is_refused(tmp_path: Path, bag: Path) -> None:

@@ -8,10 +8,12 @@ import cv2
 import numpy as np
 import pytest
 from fixtures import any_bags as bags
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from wayfarer_bags.files.recorded import Channel
 from wayfarer_core.errors import ConfigError, DataError
-from wayfarer_export.foreign.decode import Decoder, decoder_of
+from wayfarer_export.foreign.decode import Compressed, Decoder, decoder_of, jpeg_shape
 from wayfarer_export.foreign.map import TopicSource
 from wayfarer_export.lerobot_files import Picture
 
@@ -92,6 +94,61 @@ def test_a_jpeg_and_a_png_stay_the_files_they_are() -> None:
         assert value.shades.sum(axis=1).tolist() == [12 * 16] * 3
 
     assert (pixels_of(value) == COLOURS).all()
+
+
+def encoded(pixels: NDArray[np.uint8], *options: int) -> bytes:
+    return bytes(cv2.imencode(".jpg", pixels, list(options))[1])
+
+
+@pytest.mark.parametrize("size", [(1, 1), (6, 8), (480, 641), (2160, 16)])
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        (cv2.IMWRITE_JPEG_PROGRESSIVE, 1),
+        (cv2.IMWRITE_JPEG_RST_INTERVAL, 2),
+        (cv2.IMWRITE_JPEG_OPTIMIZE, 1),
+        (cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
+    ],
+)
+def test_a_jpegs_header_tells_the_shape_that_decoding_finds(
+    size: tuple[int, int], options: tuple[int, ...]
+) -> None:
+    content = encoded(np.zeros((*size, 3), np.uint8), *options)
+    assert jpeg_shape(content) == (*size, 3)
+    with_a_comment = content[:2] + b"\xff\xfe\x00\x08\xff\xc0\x00\x11\x08\x00" + content[2:]
+    assert jpeg_shape(with_a_comment) == (*size, 3)
+
+
+def test_a_header_tells_nothing_of_what_is_no_jpeg_of_three_colours_or_is_cut_off() -> None:
+    grey = encoded(COLOURS[..., 1].copy())
+    png = bytes(cv2.imencode(".png", COLOURS)[1])
+    assert [jpeg_shape(content) for content in (grey, png, b"", b"\xff\xd8")] == [None] * 4
+    whole = encoded(COLOURS)
+    found = {jpeg_shape(whole[:length]) for length in range(len(whole))}
+    assert found == {None, COLOURS.shape}
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_make_the_reading_of_a_header_fail(content: bytes) -> None:
+    found = jpeg_shape(b"\xff\xd8" + content)
+    assert found is None or min(found) > 0
+
+
+def test_at_a_glance_a_jpeg_is_the_same_but_for_its_shades_and_others_are_decoded() -> None:
+    read = decoder(COMPRESSED)
+    assert isinstance(read, Compressed)
+    said = bags.compressed(COLOURS, 1, "jpg")
+    glanced, whole = read.glance(said), read.value(said)
+    assert (glanced.content, glanced.suffix, glanced.shape) == (
+        whole.content,
+        whole.suffix,
+        whole.shape,
+    )
+    assert glanced.shades is None
+    assert read.glance(bags.compressed(COLOURS, 1, "png")).shades is not None
+    said.data = np.frombuffer(encoded(COLOURS[..., 1].copy()), np.uint8)
+    assert read.glance(said).suffix == "png"
 
 
 def test_a_grey_or_transparent_file_becomes_one_of_three_colours() -> None:

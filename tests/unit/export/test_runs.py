@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from fixtures import episodes as fixture
 from fixtures.episodes import write_episode, write_run
 from fixtures.full_disk import at_most
 from fixtures.official import load_officially
+from fixtures.plain_bags import ALL, record
 from numpy.typing import NDArray
 from wayfarer_bags.episode import End
+from wayfarer_core import names
 from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_data.cache.dataset import Dataset
 from wayfarer_export.lerobot import export_lerobot
@@ -320,6 +323,55 @@ def test_what_nobody_knows_of_every_observation_is_left_out_and_that_is_said(
     export_minari(material, tmp_path / "minari")
     with h5py.File(tmp_path / "minari" / "data" / "main_data.hdf5") as file:
         assert set(file["episode_0/observations"]) == {"image", "ee_position", "ee_orientation"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", EXPORTS)
+def test_the_official_loader_reads_the_wrist_s_images(tmp_path: Path, kind: str) -> None:
+    run = write_run(tmp_path / "run", 2, 6, wrist=True, lost_wrist=[2], joints=True)
+    material = all_of(run)
+    assert [segment.steps for segment in material.segments()] == [1, 3, 1, 3]
+    out = tmp_path / "cube-v0"
+    EXPORTS[kind](material, out)
+    found = load_officially(kind, out, tmp_path)
+    places = [material.dataset.place(row) for row in material.rows.tolist()]
+    expected = np.array([fixture.expected_wrist(of.episode, of.step) for of in places])
+    assert (found["wrist_images"] == expected).all()
+    assert (found["images"] != expected).any()
+
+
+def test_the_wrist_s_images_are_of_the_size_that_they_have_and_may_be_left_out(
+    tmp_path: Path,
+) -> None:
+    material = all_of(write_run(tmp_path / "run", 2, 4, wrist=True))
+    assert material.wrist_shape == (12, 12, 3)
+    without = replace(material, wrist_wanted=False)
+    assert without.wrist_shape is None
+    assert {segment.wrist_images is None for segment in without.segments()} == {True}
+    assert without.left_out() == material.left_out()
+
+
+def test_where_not_every_episode_has_images_of_the_wrist_none_is_exported_and_that_is_said(
+    tmp_path: Path,
+) -> None:
+    run = write_run(tmp_path / "run", 2, 4, wrist=True)
+    write_run(run, 1, 4)
+    material = all_of(run)
+    assert "without images of the wrist: 1 of the episodes have none" in material.left_out()
+    export_lerobot(material, tmp_path / "out")
+    about = json.loads((tmp_path / "out" / "meta" / "info.json").read_text())
+    assert [name for name in about["features"] if "image" in name] == ["observation.image"]
+
+
+def test_the_wrist_s_images_of_another_recorder_s_bag_are_exported_too(tmp_path: Path) -> None:
+    files = [write_episode(tmp_path, number, 4, wrist=True) for number in range(3)]
+    bag = record(tmp_path / "bag", files, topics=[*ALL, names.WRIST_OBSERVATION])
+    material = all_of(bag)
+    for number, segment in enumerate(material.segments()):
+        expected = [fixture.expected_wrist(number, k) for k in range(5)]
+        assert (segment.wrist_images == np.array(expected)).all()
+
+    assert number == 2
 
 
 @pytest.mark.parametrize("kind", EXPORTS)

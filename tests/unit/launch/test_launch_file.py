@@ -547,3 +547,21 @@ def test_a_method_that_learns_gets_its_learner_without_being_asked(file: str, me
     assert not {"learner", "novelty"} & {
         n.name for n in read_launch_file(path, told, find_share).nodes
     }
+
+
+@pytest.mark.parametrize("file", ["sim", "hardware"])
+@pytest.mark.parametrize("wrist", [False, True])
+def test_the_camera_in_the_hand_is_a_second_camera_node_that_all_it_concerns_are_told_of(
+    file: str, wrist: bool
+) -> None:
+    told = {"run": "x", "wrist": "true"} if wrist else {"run": "x"}
+    launch = read_launch_file(SHIPPED / f"{file}.launch.xml", told, find_share)
+    nodes = {node.name: node for node in launch.nodes}
+    assert ("wrist_camera" in nodes) == wrist
+    for name in ("replay", "collector", *(["sim_bridge"] if file == "sim" else [])):
+        assert dict(nodes[name].parameters)["wrist"] == str(wrist).lower()
+
+    if wrist:
+        one, other = nodes["camera"], nodes["wrist_camera"]
+        assert (other.package, other.executable) == (one.package, one.executable)
+        assert dict(other.parameters)["eye_in_hand"] == "true"

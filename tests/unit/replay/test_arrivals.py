@@ -115,3 +115,17 @@ def test_a_state_beside_that_is_published_is_waited_for_to_the_end_and_one_that_
     assert arrivals.behind(FINAL)
     arrivals.beside["sim/object_pose"] = FINAL
     assert not arrivals.behind(FINAL)
+
+
+def test_a_missing_image_of_the_wrist_loses_its_steps_only_where_there_is_such_a_camera() -> None:
+    arrivals = complete(5)
+    arrivals.wrist = {*arrivals.images}
+    assert arrivals.lost(5, FINAL) == 0
+    arrivals.wrist.remove(30)
+    assert arrivals.lost(5, FINAL) == 2
+    arrivals.wrist.add(27)  # a camera with a clock of its own
+    assert arrivals.lost(5, FINAL) == 0
+    arrivals.wrist = set()
+    assert arrivals.lost(5, FINAL) == 5
+    arrivals.wrist = None
+    assert arrivals.lost(5, FINAL) == 0

@@ -34,6 +34,7 @@ def header_stamp(cdr: bytes) -> int:
 
 CONTRACT_NAMES = (
     names.OBSERVATION_IMAGE,
+    names.WRIST_OBSERVATION,
     names.POLICY_ACTION,
     names.EXECUTED,
     names.CURRENT_POSE,

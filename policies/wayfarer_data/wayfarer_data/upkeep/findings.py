@@ -85,12 +85,15 @@ def of_steps(episode: Episode, number: int) -> Iterator[tuple[str, bool]]:
 def _losses(episode: Episode) -> Iterator[tuple[str, Any]]:
     """Say what is missing of the steps that are lost, each by the first of these that is true."""
     unexplained = ~episode.valid
+    wrist = np.ones_like(episode.seen) if episode.wrist_seen is None else episode.wrist_seen
     posed = np.asarray(np.isfinite(episode.ee_positions).all(axis=1))  # (T + 1,)
     for what, missing in (
         ("no action", episode.stamps[:-1] == 0),
         ("no image", ~episode.seen[:-1]),
         ("no executed record", ~np.isfinite(episode.actions).all(axis=1)),
         ("no next image", ~episode.seen[1:]),
+        ("no image of the wrist", ~wrist[:-1]),
+        ("no next image of the wrist", ~wrist[1:]),
         ("no pose of the end effector", ~posed[:-1]),
         ("no next pose of the end effector", ~posed[1:]),
     ):

@@ -16,6 +16,7 @@ from wayfarer_bags.files.bag_files import BagFile, opened
 from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_data.cache.buffer import Progress
 
+from wayfarer_export.foreign.decode import Compressed
 from wayfarer_export.foreign.map import Map
 from wayfarer_export.foreign.resample import FrameStretch, gaps, resample
 from wayfarer_export.foreign.survey import Survey, Track, features_of, in_order, said_by, survey
@@ -23,6 +24,8 @@ from wayfarer_export.lerobot_files import Column, Feature, LeRobotWriter, Pictur
 
 _PART_FRAMES, _PART_BYTES = 64, 16 << 20  # of what is written at a time
 _WAITING = 512 << 20  # bytes of images that may wait for the other topics of their frames
+# JPEGs that are decoded for statistics: each tenth, but of a bag with few of them more of them
+_EACH, _AT_LEAST = 10, 100
 _SHARE = 100  # of a bag's progress: as much for each time it is read
 
 
@@ -213,6 +216,7 @@ class _Frames:
         self._wanted = [
             _places(track, chosen) for track, chosen in zip(tracks, self._chosen.T, strict=True)
         ]
+        self._measured = [_measured(wanted) for wanted in self._wanted]
         self._values: list[dict[int, Any]] = [{} for _ in tracks]
         self._waiting = 0  # bytes of images among them
         self._next = 0  # frame
@@ -236,7 +240,7 @@ class _Frames:
 
         said = said_by(self._bag, message)
         for k in wanted:
-            value = self._tracks[k].decoder.value(said)
+            value = self._value(k, ordinal, said)
             if isinstance(value, Picture):
                 self._check(k, ordinal, value)
                 self._waiting += len(value.content)
@@ -251,6 +255,13 @@ class _Frames:
             )
 
         self._advance()
+
+    def _value(self, k: int, ordinal: int, said: Any) -> Any:
+        """Return what a message says to a track."""
+        decoder = self._tracks[k].decoder
+        if isinstance(decoder, Compressed) and ordinal not in self._measured[k]:
+            return decoder.glance(said)
+        return decoder.value(said)
 
     def _check(self, k: int, ordinal: int, picture: Picture) -> None:
         track = self._tracks[k]
@@ -318,3 +329,9 @@ def _places(track: Track, chosen: NDArray[np.int64]) -> dict[int, int]:
     stamps.
     """
     return {int(track.ordinals[place]): place for place in np.unique(chosen).tolist()}
+
+
+def _measured(wanted: Mapping[int, int]) -> set[int]:
+    """Return which of a topic's messages that frames need are decoded whatever they are."""
+    each = max(1, min(_EACH, len(wanted) // _AT_LEAST))
+    return {*sorted(wanted, key=wanted.__getitem__)[::each]}

@@ -3,6 +3,7 @@
 Whatever is not there is said in words.
 """
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -67,6 +68,8 @@ _ENCODINGS: dict[str, tuple[int, int | None]] = {
     "yuyv": (2, cv2.COLOR_YUV2RGB_YUY2),
 }
 _JPEG, _PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
+_MARKER, _FRAMES = 0xFF, (0xC0, 0xC1, 0xC2)  # of frames that Huffman's code packs: the usual ones
+_FRAME = struct.Struct(">BHHB")  # bits, height, width, colours
 _JPEG_END, _PNG_END = b"\xff\xd9", b"IEND\xaeB`\x82"
 
 
@@ -290,6 +293,12 @@ class Compressed:
             "" if end in content[-64:] else "its image is empty or cut off"
         )  # some cameras pad what they send
 
+    def glance(self, said: Any) -> Picture:
+        """Return its image, without its shades where it is a JPEG that stays as it is."""
+        content = said.data.tobytes()
+        shape = jpeg_shape(content)
+        return self.value(said) if shape is None else Picture(content, "jpg", shape, None)
+
     def value(self, said: Any) -> Picture:
         """Return its image."""
         content = said.data.tobytes()
@@ -316,3 +325,21 @@ class Compressed:
         grey = pixels.ndim == 2
 
         return Picture.of(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB if grey else cv2.COLOR_BGRA2RGB))
+
+
+def jpeg_shape(content: bytes) -> tuple[int, int, int] | None:
+    """Return the shape (H, W, 3) that a JPEG's header tells; None for anything but three colours of
+    8 bits.
+
+    Headers are as ITU T.81, B.1 and B.2, has them: segments of a marker and a length.
+    """
+    place = len(_JPEG) if content.startswith(_JPEG) else len(content)
+    while place + 10 <= len(content) and content[place] == _MARKER:
+        marker, length = content[place + 1], int.from_bytes(content[place + 2 : place + 4])
+        if marker in _FRAMES:
+            bits, height, width, colours = _FRAME.unpack_from(content, place + 4)
+            return (height, width, 3) if (bits, colours) == (8, 3) and height and width else None
+
+        place += 2 + length
+
+    return None

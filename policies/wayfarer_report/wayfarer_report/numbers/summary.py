@@ -45,6 +45,7 @@ class RunSummary:
     torn: list[TornEpisode]
     human_steps: int  # chosen by a person
     human: list[Stretch]  # where
+    wrist_images: int  # observations with an image of the camera in the hand
     labels: dict[str, int]  # what people say of episodes: success, failure, notes
 
 
@@ -53,7 +54,11 @@ def summarise_run(run: RunDirectory) -> RunSummary:
 
     Raises DataError where one is damaged.
     """
-    records = [record_of(episode) for episode in _episodes(run)]
+    records, of_wrist = [], 0
+    for episode in _episodes(run):
+        records.append(record_of(episode))
+        of_wrist += 0 if episode.wrist_seen is None else int(episode.wrist_seen.sum())
+
     numbers = tally(records)
     novelties = [record.info.goal_novelty for record in records]
     hands = Hands.of([(record.info.number, record.sources) for record in records])
@@ -75,6 +80,7 @@ def summarise_run(run: RunDirectory) -> RunSummary:
         torn=[_torn(path) for path in run.torn().values()],
         human_steps=hands.steps,
         human=hands.stretches,
+        wrist_images=of_wrist,
         labels=count_labels(run.path),
     )
 

@@ -60,6 +60,7 @@ class Recording:
             _check_new(save)
             self._stream.save(save)
 
+        self._timeline, self._has_wrist = timeline, False
         self._stream.send_blueprint(blueprint(timeline))
         self._stream.send_recording_name(title)
         self._stream.log("base", self._rr.ViewCoordinates.RIGHT_HAND_Z_UP, static=True)
@@ -113,6 +114,16 @@ class Recording:
     def observation(self, pixels: NDArray[np.uint8]) -> None:
         """Tell what is seen, RGB (H, W, 3)."""
         self._stream.log("observation", self._rr.Image(pixels))
+
+    def wrist(self, pixels: NDArray[np.uint8]) -> None:
+        """Tell what the camera in the hand sees, RGB (H, W, 3); from the first on it has a place in
+        the layout.
+        """
+        if not self._has_wrist:
+            self._has_wrist = True
+            self._stream.send_blueprint(blueprint(self._timeline, "wrist"))
+
+        self._stream.log("wrist", self._rr.Image(pixels))
 
     def goal_image(self, pixels: NDArray[np.uint8]) -> None:
         """Tell what the goal looks like, RGB (H, W, 3)."""
@@ -170,15 +181,13 @@ class Recording:
         self._stream.log(f"base/{name}", ball)
 
 
-def blueprint(timeline: str) -> Any:
-    """Return how rerun lays it out: the scene, both pictures, and the curves below."""
+def blueprint(timeline: str, *more: str) -> Any:
+    """Return how rerun lays it out: the scene, both pictures and `more`, and the curves below."""
     _rerun()
     import rerun.blueprint as rrb
 
-    pictures = rrb.Horizontal(
-        rrb.Spatial2DView(origin="observation", name="observation"),
-        rrb.Spatial2DView(origin="goal", name="goal"),
-    )
+    shown = "observation", *more, "goal"
+    pictures = rrb.Horizontal(*(rrb.Spatial2DView(origin=name, name=name) for name in shown))
     curves = rrb.Vertical(
         rrb.TimeSeriesView(origin="novelty", name="novelty"),
         rrb.TimeSeriesView(origin="action", name="action"),

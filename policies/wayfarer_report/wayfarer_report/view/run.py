@@ -76,6 +76,10 @@ def _tell_state(episode: Episode, k: int, recording: Recording) -> None:
     if episode.seen[k]:
         recording.observation(episode.images[k])
 
+    wrist, there = episode.wrist_images, episode.wrist_seen
+    if wrist is not None and there is not None and there[k]:
+        recording.wrist(wrist[k])
+
     if np.isfinite(episode.ee_positions[k]).all():
         recording.end_effector(episode.ee_positions[k])
 

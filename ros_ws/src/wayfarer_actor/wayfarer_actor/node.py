@@ -78,6 +78,8 @@ class Actor(ContractNode):
         for topic in (contract.CONTROL_FAULT, contract.CAMERA_FAULT):
             self.subscribe_to(topic, partial(self._on_fault, topic.name))
 
+        wrist = contract.WRIST_FAULT  # of a camera that few have
+        self.subscribe_to(wrist, partial(self._on_fault, wrist.name), required=False)
         self.subscribe_to(contract.EXECUTED, self._on_executed)
         self.subscribe_to(contract.CURRENT_POSE, self._on_pose)
         if self._policy.needs_joints:

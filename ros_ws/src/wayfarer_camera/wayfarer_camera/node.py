@@ -2,7 +2,7 @@
 
 Rectified, cropped to a square, upright, 84x84, one per control period.
 
-The images come from a camera driver's camera/image_raw or, with another `source`, from a device,
+The images come from a camera driver's topic or, with another `source`, from a device,
 video or folder that the node reads in a thread of its own and publishes as a driver would. It
 watches the camera's health on the way.
 """
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
 from wayfarer_common import contract
+from wayfarer_common.contract import FIXED, WRIST
 from wayfarer_common.conversions import (
     array_to_image,
     image_to_array,
@@ -45,12 +46,22 @@ _END = 2.0  # s that the reading of a picture may take at the end
 
 
 class Camera(ContractNode):
-    """From camera/image_raw to observation/image; the capture time stays in the stamp."""
+    """From camera/image_raw to observation/image, or from wrist/image_raw to observation/wrist.
+
+    The capture time stays in the stamp.
+    """
 
     def __init__(self) -> None:
         super().__init__("camera")
         p = declare(self, Params)
+        self.topics = WRIST if p.eye_in_hand else FIXED
         calibration = load_optional(p.calibration)
+        if p.eye_in_hand and calibration and calibration.T_base_camera is not None:
+            raise ConfigError(
+                f"node {self.get_name()}: {p.calibration} says where a camera stands in the base "
+                "frame, and this one moves with the hand: give it a file of the lens alone"
+            )
+
         self._rectify = Rectifier(calibration) if calibration else None
         self._T_base_camera = calibration.T_base_camera if calibration else None  # (4, 4) [m]
         self._placed = ""  # the camera's frame that was last said to stand there
@@ -65,14 +76,14 @@ class Camera(ContractNode):
         # the problem last published; a node before this one may have told of another
         self._told: str | None = None
         self.counts.update(images=0, observations=0)
-        self._observation = self.publish_to(contract.OBSERVATION_IMAGE)
-        self._fault = self.publish_to(contract.CAMERA_FAULT)
+        self._observation = self.publish_to(self.topics.observation)
+        self._fault = self.publish_to(self.topics.fault)
         self._frames = self.publish_to(contract.TF_STATIC)
         self.create_timer(_TICK, self._on_tick, clock=self.steady)
         self._own: OwnSource | None = None
 
         if p.source == "topic":
-            self.subscribe_to(contract.CAMERA_IMAGE, self._on_image)
+            self.subscribe_to(self.topics.image, self._on_image)
         else:
             wanted = Wanted(
                 p.source,
@@ -88,7 +99,8 @@ class Camera(ContractNode):
         """Report what ails the camera."""
         with self._watching:
             found = self._health.problem()
-        return "; ".join(filter(None, (self._own.problem if self._own else "", found)))
+        words = "; ".join(filter(None, (self._own.problem if self._own else "", found)))
+        return f"wrist camera: {words}" if words and self.topics is WRIST else words
 
     def close(self) -> None:
         """Give the device back."""
@@ -178,12 +190,11 @@ class OwnSource:
         self._camera, self._wanted = camera, wanted
         self._source: Source = SOURCES[wanted.kind](wanted)
         self._closing = threading.Event()
-        self._info = camera_info(calibration)
-        self._raw = camera.create_publisher(
-            contract.CAMERA_IMAGE.type, contract.CAMERA_IMAGE.name, contract.CAMERA_IMAGE.qos
-        )
-        self._infos = camera.create_publisher(
-            contract.CAMERA_INFO.type, contract.CAMERA_INFO.name, contract.CAMERA_INFO.qos
+        self._frame = camera.topics.frame
+        self._info = camera_info(calibration, self._frame)
+        self._raw, self._infos = (
+            camera.create_publisher(topic.type, topic.name, topic.qos)
+            for topic in (camera.topics.image, camera.topics.info)
         )
         self._thread = threading.Thread(target=self._run, name="camera source", daemon=True)
         self._thread.start()
@@ -236,16 +247,16 @@ class OwnSource:
 
     def _hand_on(self, pixels: NDArray[np.uint8], stamp: int) -> None:
         if self._raw.get_subscription_count():
-            self._raw.publish(array_to_image(pixels, to_stamp(stamp), names.CAMERA_FRAME))
+            self._raw.publish(array_to_image(pixels, to_stamp(stamp), self._frame))
         self._info.header.stamp = to_stamp(stamp)
         self._infos.publish(self._info)
-        self._camera.see(pixels, to_stamp(stamp), names.CAMERA_FRAME)
+        self._camera.see(pixels, to_stamp(stamp), self._frame)
 
 
-def camera_info(calibration: Calibration | None) -> CameraInfo:
+def camera_info(calibration: Calibration | None, frame: str) -> CameraInfo:
     """Return what is known of the lens; zeros where nothing is, as ROS has it."""
     info = CameraInfo(distortion_model="plumb_bob", d=[0.0] * 5)
-    info.header.frame_id = names.CAMERA_FRAME
+    info.header.frame_id = frame
     if calibration is not None:
         K = calibration.camera_matrix
         info.width, info.height, info.d = (

@@ -12,6 +12,9 @@ class Params:
     """Parameters of the camera node."""
 
     control_period: float = param(0.5, "time between two observations [s]", 0.01, 10.0)
+    eye_in_hand: bool = param(
+        False, "the camera is in the hand: wrist/image_raw becomes observation/wrist"
+    )
     source: str = param(
         "topic", "where images come from; topic: a driver or simulator", choices=("topic", *SOURCES)
     )

@@ -34,6 +34,7 @@ def _rows(s: RunSummary) -> dict[str, str]:
         "steps": f"{s.steps}, of which {s.lost_steps} lost",
         "actions changed by the safety gate": _counts(s.reasons),
         "steps chosen by a person": Hands(s.human_steps, s.human).in_words(s.steps),
+        "images of the wrist": f"{s.wrist_images}" if s.wrist_images else "none",
         "labels by people": _counts(s.labels),
         "duration": (
             f"{s.duration_s:.1f} s recorded, {s.duration_s / max(s.episodes, 1):.1f} s per episode"

@@ -62,6 +62,9 @@ def export(
             )
         ),
     ] = State.ALL,
+    wrist: Annotated[
+        bool, typer.Option(help="Whether images of the camera in the hand go along.")
+    ] = True,
     map_: Annotated[
         Path | None,
         typer.Option("--map", help="Which topics become which features: a YAML file, for lerobot."),
@@ -83,9 +86,9 @@ def export(
             "a map is for `wayfarer export lerobot`, without --task: bags of any topics have no "
             "rewards"
         )
-    if (map_ is not None or suggest_map) and state is not State.ALL:
+    if (map_ is not None or suggest_map) and (state is not State.ALL or not wrist):
         raise ConfigError(
-            "--state chooses of runs: with a map, the map says what of the arm is exported"
+            "--state and --no-wrist choose of runs: with a map, the map says what is exported"
         )
     if suggest_map and (map_ is not None or len(bags) > 1):
         raise ConfigError(
@@ -102,7 +105,7 @@ def export(
     elif map_ is not None:
         _export_mapped(bags, map_, out)
     else:
-        _export_runs(to, bags, out, task, state)
+        _export_runs(to, bags, out, task, state, wrist)
 
 
 def _export_mapped(bags: list[Path], map_: Path, out: Path) -> None:
@@ -138,7 +141,9 @@ def _export_mapped(bags: list[Path], map_: Path, out: Path) -> None:
         )
 
 
-def _export_runs(to: Format, runs: list[Path], out: Path, task: str, state: State) -> None:
+def _export_runs(
+    to: Format, runs: list[Path], out: Path, task: str, state: State, wrist: bool
+) -> None:
     from dataclasses import replace
 
     import numpy as np
@@ -171,6 +176,7 @@ def _export_runs(to: Format, runs: list[Path], out: Path, task: str, state: Stat
                 f"{' and the '.join(sorted(set(labels.sources.values())))}"
             )
 
+        material = replace(material, wrist_wanted=wrist)
         if state is State.POSITION:
             material = replace(material, wanted=())
 

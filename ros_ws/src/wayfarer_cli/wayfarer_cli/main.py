@@ -154,6 +154,9 @@ def collect(
     lerobot_python: LerobotPython = None,
     threads: Threads = None,
     device: Device = None,
+    wrist: Annotated[
+        bool, typer.Option("--wrist", help="Record a second camera, in the hand, too.")
+    ] = False,
     in_process: Annotated[
         bool,
         typer.Option(
@@ -192,6 +195,7 @@ def collect(
         threads,
         hardware,
         hand,
+        wrist=wrist,
     )
     if (policy is not None) != (method == "external"):
         raise ConfigError(

@@ -86,6 +86,7 @@ class Viewer(Node):
 
         for topic, told in (
             (contract.OBSERVATION_IMAGE, self._on_observation),
+            (contract.WRIST_OBSERVATION, self._on_wrist),
             (contract.CURRENT_POSE, lambda m: recording.end_effector(position_of(m.pose))),
             (contract.OBJECT_POSE, lambda m: recording.cube(position_of(m.pose))),
             (contract.EXECUTED, self._on_executed),
@@ -106,6 +107,9 @@ class Viewer(Node):
 
     def _on_observation(self, message: Image) -> None:
         self._recording.observation(image_to_array(message))
+
+    def _on_wrist(self, message: Image) -> None:
+        self._recording.wrist(image_to_array(message))
 
     def _on_goal(self, message: Image) -> None:
         self._recording.goal_image(image_to_array(message))

@@ -72,7 +72,8 @@ class Collector(ContractNode):
             )
 
         learning = ["learner", "novelty"] if method(p.method).learns else []
-        self._others = [p.bridge, "camera", "control", "actor", "replay", *learning]
+        cameras = ["camera", "wrist_camera"] if p.wrist else ["camera"]
+        self._others = [p.bridge, *cameras, "control", "actor", "replay", *learning]
         self._health: dict[str, str] = {}  # node -> what keeps it from being ready, "" when it is
         self._waiting_for: str | None = None
         self._say_at = math.inf  # monotonic s, when the log is to tell of it
@@ -87,7 +88,8 @@ class Collector(ContractNode):
         self._status = self.publish_to(contract.COLLECTOR_STATUS)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 50)
 
-        for topic in (contract.CONTROL_FAULT, contract.CAMERA_FAULT):
+        of_wrist = [contract.WRIST_FAULT] if p.wrist else []
+        for topic in (contract.CONTROL_FAULT, contract.CAMERA_FAULT, *of_wrist):
             self.subscribe_to(topic, partial(self._on_fault, topic.name))
 
         self.create_service(Trigger, names.PAUSE, self._on_pause)

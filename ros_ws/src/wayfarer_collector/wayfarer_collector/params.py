@@ -28,6 +28,7 @@ class Params:
     steps: int = param(200, "actions, and updates, per episode, T", 1, 100_000)
     seed: int = param(0, "seed of policy and world", 0, 2**63 - 1)
     bridge: str = param("sim_bridge", "name of the robot's bridge node")
+    wrist: bool = param(False, "there is a camera in the hand: the node wrist_camera is waited for")
     startup_timeout: float = param(120.0, "wait for all nodes to be connected [s]", 1.0, 3600.0)
     service_timeout: float = param(60.0, "wait for a reset or a service [s]", 0.1, 3600.0)
     step_timeout: float = param(30.0, "longest step of an episode [s]", 0.1, 3600.0)

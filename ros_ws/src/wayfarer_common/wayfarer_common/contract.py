@@ -12,7 +12,7 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
-from wayfarer_core import topics
+from wayfarer_core import names, topics
 from wayfarer_msgs.msg import (
     Acknowledgement,
     Action,
@@ -60,6 +60,10 @@ CAMERA_IMAGE = _spoken(topics.CAMERA_IMAGE, Image)
 CAMERA_INFO = _spoken(topics.CAMERA_INFO, CameraInfo)
 CAMERA_FAULT = _spoken(topics.CAMERA_FAULT, Fault)
 OBSERVATION_IMAGE = _spoken(topics.OBSERVATION_IMAGE, Image)
+WRIST_IMAGE = _spoken(topics.WRIST_IMAGE, Image)
+WRIST_INFO = _spoken(topics.WRIST_INFO, CameraInfo)
+WRIST_FAULT = _spoken(topics.WRIST_FAULT, Fault)
+WRIST_OBSERVATION = _spoken(topics.WRIST_OBSERVATION, Image)
 POLICY_ACTION = _spoken(topics.POLICY_ACTION, Action)
 EXECUTED = _spoken(topics.EXECUTED, ExecutedAction)
 CONTROL_FAULT = _spoken(topics.CONTROL_FAULT, Fault)
@@ -85,6 +89,10 @@ TOPICS = (
     CAMERA_INFO,
     CAMERA_FAULT,
     OBSERVATION_IMAGE,
+    WRIST_IMAGE,
+    WRIST_INFO,
+    WRIST_FAULT,
+    WRIST_OBSERVATION,
     POLICY_ACTION,
     EXECUTED,
     CONTROL_FAULT,
@@ -105,3 +113,18 @@ TOPICS = (
     TF_STATIC,
     MARKERS,
 )
+
+
+@dataclass(frozen=True)
+class CameraTopics:
+    """What one camera is spoken of on, and the frame its pictures name."""
+
+    image: Topic
+    info: Topic
+    observation: Topic
+    fault: Topic
+    frame: str
+
+
+FIXED = CameraTopics(CAMERA_IMAGE, CAMERA_INFO, OBSERVATION_IMAGE, CAMERA_FAULT, names.CAMERA_FRAME)
+WRIST = CameraTopics(WRIST_IMAGE, WRIST_INFO, WRIST_OBSERVATION, WRIST_FAULT, names.WRIST_FRAME)

@@ -87,14 +87,18 @@ def base_pose(
 
 
 def transform(
-    child: str, position: NDArray[np.float64], quaternion: NDArray[np.float64], stamp: int
+    child: str,
+    position: NDArray[np.float64],
+    quaternion: NDArray[np.float64],
+    stamp: int,
+    parent: str = names.BASE_FRAME,
 ) -> TransformStamped:
-    """Return where a frame stands in the base frame.
+    """Return where a frame stands in another one.
 
     (3,) [m] and quaternion xyzw (4,), at a time [ns].
     """
     message = TransformStamped(child_frame_id=child)
-    message.header.stamp, message.header.frame_id = to_stamp(stamp), names.BASE_FRAME
+    message.header.stamp, message.header.frame_id = to_stamp(stamp), parent
     t, q = message.transform.translation, message.transform.rotation
     t.x, t.y, t.z = (float(v) for v in position)
     q.x, q.y, q.z, q.w = (float(v) for v in quaternion)
@@ -102,9 +106,12 @@ def transform(
     return message
 
 
-def standing_transform(child: str, T_base_child: NDArray[np.float64]) -> TransformStamped:
-    """Return the same of a frame that does not move, by its pose (4, 4) [m]."""
-    return transform(child, T_base_child[:3, 3], quaternion_of_matrix(T_base_child[:3, :3]), 0)
+def standing_transform(
+    child: str, T_parent_child: NDArray[np.float64], parent: str = names.BASE_FRAME
+) -> TransformStamped:
+    """Return the same of a frame that does not move in the other, by its pose (4, 4) [m]."""
+    R = T_parent_child[:3, :3]
+    return transform(child, T_parent_child[:3, 3], quaternion_of_matrix(R), 0, parent)
 
 
 def position_of(pose: Pose) -> NDArray[np.float64]:

@@ -45,6 +45,7 @@ _RECORDED = (
     topics.CAMERA_FAULT,
     topics.REPLAY_EPISODE,
 )
+_OF_THE_WRIST = (topics.WRIST_OBSERVATION, topics.WRIST_INFO, topics.WRIST_FAULT)
 _NOWHERE = np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0])  # an empty Pose message
 
 
@@ -65,16 +66,18 @@ class Head:
 class Recorder:
     """Opens the episode files of a run."""
 
-    def __init__(self, run: RunWriter, namespace: str) -> None:
+    def __init__(self, run: RunWriter, namespace: str, wrist: bool) -> None:
+        """With `wrist` there is a camera in the hand, too."""
+        recorded = (*_RECORDED, *_OF_THE_WRIST) if wrist else _RECORDED
         self._run, self._messages = run, Messages()
         # ns between the robot's clock and the bag's; known once an episode begins
         self._shift: int | None = None
         # an absolute name is in no namespace
         self._names = {
             name: name if name.startswith("/") else f"{namespace}/{name}"
-            for name in (topic.name for topic in _RECORDED)
+            for name in (topic.name for topic in recorded)
         }
-        self._channels = [channel_of(topic, self._names[topic.name]) for topic in _RECORDED]
+        self._channels = [channel_of(topic, self._names[topic.name]) for topic in recorded]
 
     def begin(self, head: Head, now: int) -> "EpisodeRecording":
         """Open the next file; `now` in nanoseconds."""
@@ -130,15 +133,12 @@ class EpisodeRecording:
 
     def image(self, pixels: NDArray[np.uint8], stamp: int) -> None:
         """Write an observation (H, W, 3)."""
-        height, width, _ = pixels.shape
-        header = self._messages.header(stamp, names.CAMERA_FRAME)
-        data = np.ascontiguousarray(pixels).reshape(-1)
-        kind = "sensor_msgs/msg/Image"
-        self._write(
-            topics.OBSERVATION_IMAGE,
-            self._messages.make(kind, header, height, width, "rgb8", 0, 3 * width, data),
-        )
+        self._image(topics.OBSERVATION_IMAGE, pixels, names.CAMERA_FRAME, stamp)
         self._last_image = stamp
+
+    def wrist_image(self, pixels: NDArray[np.uint8], stamp: int) -> None:
+        """Write what the camera in the hand sees (H, W, 3)."""
+        self._image(topics.WRIST_OBSERVATION, pixels, names.WRIST_FRAME, stamp)
 
     def pose(self, topic: Topic, position: Vector, quaternion: Vector, stamp: int) -> None:
         """Write where something is, or shall be: (3,) [m] and xyzw (4,), base frame."""
@@ -152,22 +152,27 @@ class EpisodeRecording:
 
     def lens(self, K: Vector, size: tuple[int, int], stamp: int) -> None:
         """Write what is known of the lens, beside an image: K (3, 3), width and height [pixel]."""
-        self._write(topics.CAMERA_INFO, self._messages.camera_info(K, size, stamp))
+        info = self._messages.camera_info(K, size, stamp, names.CAMERA_FRAME)
+        self._write(topics.CAMERA_INFO, info)
+
+    def wrist_lens(self, K: Vector, size: tuple[int, int], stamp: int) -> None:
+        """Write the same of the camera in the hand."""
+        info = self._messages.camera_info(K, size, stamp, names.WRIST_FRAME)
+        self._write(topics.WRIST_INFO, info)
 
     def frame(self, child: str, position: Vector, quaternion: Vector, stamp: int) -> None:
         """Write where a frame that moves stands: (3,) [m] and xyzw (4,), base frame."""
-        moved = self._messages.transform(child, position, quaternion, stamp)
+        base = self._messages.header(stamp)
+        moved = self._messages.transform(base, child, position, quaternion)
         self._write(topics.TF, moved, stamp)
 
     def standing_frame(
-        self,
-        child: str,
-        T_base_child: NDArray[np.float64],
-        now: int,
+        self, parent: str, child: str, T_parent_child: NDArray[np.float64], now: int
     ) -> None:
-        """Write where a frame that does not move stands, by its pose (4, 4) [m]."""
-        where = T_base_child[:3, 3], quaternion_of_matrix(T_base_child[:3, :3])
-        self._write(topics.TF_STATIC, self._messages.transform(child, *where, 0), now)
+        """Write where a frame stands that does not move in another one, by its pose (4, 4) [m]."""
+        where = T_parent_child[:3, 3], quaternion_of_matrix(T_parent_child[:3, :3])
+        standing = self._messages.transform(self._messages.header(0, parent), child, *where)
+        self._write(topics.TF_STATIC, standing, now)
 
     def scene(self, shapes: Iterable[Shape], now: int) -> None:
         """Write what viewers draw: all of it."""
@@ -267,6 +272,15 @@ class EpisodeRecording:
         self._run.add(self._writer.path)
 
         return record
+
+    def _image(self, topic: Topic, pixels: NDArray[np.uint8], frame: str, stamp: int) -> None:
+        height, width, _ = pixels.shape
+        header = self._messages.header(stamp, frame)
+        data = np.ascontiguousarray(pixels).reshape(-1)
+        kind = "sensor_msgs/msg/Image"
+        self._write(
+            topic, self._messages.make(kind, header, height, width, "rgb8", 0, 3 * width, data)
+        )
 
     def _write(self, topic: Topic, message: Any, now: int | None = None) -> None:
         cdr = self._messages.cdr(message)

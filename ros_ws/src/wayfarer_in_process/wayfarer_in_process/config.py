@@ -24,6 +24,7 @@ P = TypeVar("P")
 
 _OF_ROS_ITSELF = "use_sim_time"
 _RECORDER, _VIEW = "replay", "view"
+_TOLD = {"run", "wrist"}  # what the launch file itself tells the recorder
 _COMPUTING = ("actor", "learner", "novelty")  # the nodes that use torch
 # Of runs that were recorded before there was this limit; the simulated hand points down all the
 # time.
@@ -42,6 +43,7 @@ class Configuration:
     nodes: tuple[str, ...]  # those the launch file would start
     sim_bridge: BridgeParams
     camera: CameraParams
+    wrist_camera: CameraParams  # matters where there is a camera in the hand
     actor: ActorParams
     control: ControlParams
     collector: CollectorParams
@@ -79,6 +81,7 @@ def parameters_of(launch: Launch) -> Configuration:
         nodes=tuple(given),
         sim_bridge=of(BridgeParams, "sim_bridge"),
         camera=of(CameraParams, "camera"),
+        wrist_camera=of(CameraParams, "wrist_camera"),
         actor=of(ActorParams, "actor"),
         control=of(ControlParams, "control"),
         collector=of(CollectorParams, "collector"),
@@ -92,9 +95,9 @@ def configuration_of(launch: Launch) -> Configuration:
 
     Raises ConfigError for what they must not be, or what needs ROS.
     """
-    recorder = {key for spec in launch.nodes if spec.name == _RECORDER for key in _values(spec)} - {
-        "run"
-    }
+    recorder = {
+        key for spec in launch.nodes if spec.name == _RECORDER for key in _values(spec)
+    } - _TOLD
     if recorder:
         raise ConfigError(
             "--in-process records without the node replay: take out its "
@@ -108,10 +111,12 @@ def configuration_of(launch: Launch) -> Configuration:
         raise ConfigError(
             "--in-process puts the cube back itself: collector.scene_reset must be none"
         )
-    if configuration.camera.source != "topic":
-        raise ConfigError(
-            "--in-process sees what the simulator renders: camera.source must be topic"
-        )
+    for node in ("camera", "wrist_camera"):
+        if getattr(configuration, node).source != "topic":
+            raise ConfigError(
+                f"--in-process sees what the simulator renders: {node}.source must be topic"
+            )
+
     if (device := configuration.actor.teleop_device) not in (NO_DEVICE, KEYBOARD):
         raise ConfigError(f"--in-process has no ROS for a {device}: give --device {KEYBOARD}")
 
@@ -138,6 +143,7 @@ def configuration_of_run(description: Mapping[str, Any], namespace: str) -> Conf
     kinds = {
         "sim_bridge": BridgeParams,
         "camera": CameraParams,
+        "wrist_camera": CameraParams,
         "actor": ActorParams,
         "control": ControlParams,
         "collector": CollectorParams,

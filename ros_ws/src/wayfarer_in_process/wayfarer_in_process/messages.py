@@ -46,26 +46,26 @@ class Messages:
             "geometry_msgs/msg/Pose", self._point(position), self._quaternion(quaternion)
         )
 
-    def transform(self, child: str, position: Vector, quaternion: Vector, stamp: int) -> Any:
-        """Return a TFMessage: where the frame `child` stands in the base frame.
+    def transform(self, header: Any, child: str, position: Vector, quaternion: Vector) -> Any:
+        """Return a TFMessage: where the frame `child` stands in that of the header.
 
         (3,) [m] and quaternion xyzw (4,).
         """
         to = self.make("geometry_msgs/msg/Vector3", *map(float, position))
         moved = self.make("geometry_msgs/msg/Transform", to, self._quaternion(quaternion))
-        stamped = self.make("geometry_msgs/msg/TransformStamped", self.header(stamp), child, moved)
+        stamped = self.make("geometry_msgs/msg/TransformStamped", header, child, moved)
 
         return self.make("tf2_msgs/msg/TFMessage", [stamped])
 
-    def camera_info(self, K: Vector, size: tuple[int, int], stamp: int) -> Any:
+    def camera_info(self, K: Vector, size: tuple[int, int], stamp: int, frame: str) -> Any:
         """Return a CameraInfo of a lens that does not distort.
 
-        By K (3, 3) of its width and height [pixel].
+        By K (3, 3) of its width and height [pixel]; `frame` is the camera's.
         """
         width, height = size
         return self.make(
             "sensor_msgs/msg/CameraInfo",
-            header=self.header(stamp, names.CAMERA_FRAME),
+            header=self.header(stamp, frame),
             height=height,
             width=width,
             distortion_model="plumb_bob",

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from wayfarer_bags.episode import End
+from wayfarer_camera.params import Params as CameraParams
 from wayfarer_core import names, topics
 from wayfarer_core.calibration import load_optional
 from wayfarer_core.errors import DeviceError, PolicyError, WayfarerError
@@ -52,19 +53,30 @@ class Collected:
     steps: int
 
 
+class Eye:
+    """What a camera node makes of a picture: rectified, cropped, upright, 84x84."""
+
+    def __init__(self, p: CameraParams) -> None:
+        lens = load_optional(p.calibration)
+        self._rectify = Rectifier(lens) if lens else None
+        self.T_base_camera = lens.T_base_camera if lens else None  # (4, 4) [m], as it was found
+        self._crop = Crop(p.crop_left, p.crop_top, p.crop_size, p.quarter_turns)
+
+    def see(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the observation (84, 84, 3) of a picture (H, W, 3)."""
+        plain = self._rectify(pixels) if self._rectify else pixels
+        return observe(plain, self._crop, names.OBSERVATION_SIZE)
+
+
 class Arm:
-    """World, camera and safety gate, in lock-step.
+    """World, cameras and safety gate, in lock-step.
 
     What collecting and evaluating have in common.
     """
 
     def __init__(self, configuration: Configuration, now: int = 0) -> None:
         """`now` is where simulated time stands [ns]."""
-        bridge, control, camera = (
-            configuration.sim_bridge,
-            configuration.control,
-            configuration.camera,
-        )
+        bridge, control = configuration.sim_bridge, configuration.control
         eye = load_optional(bridge.camera_calibration)
         self.world = CubeWorld(
             CubeWorldConfig(bridge.timestep, bridge.hide_robot, bridge.cube_xy_noise, eye)
@@ -72,10 +84,8 @@ class Arm:
         self.now = now
         self.period_ns = round(bridge.control_period * 1e9)
         self._size, self._period = (bridge.image_width, bridge.image_height), bridge.control_period
-        lens = load_optional(camera.calibration)
-        self._rectify = Rectifier(lens) if lens else None
-        self._T_base_camera = lens.T_base_camera if lens else None  # (4, 4) [m], as it was found
-        self._crop = Crop(camera.crop_left, camera.crop_top, camera.crop_size, camera.quarter_turns)
+        self._eye = Eye(configuration.camera)
+        self._wrist = Eye(configuration.wrist_camera) if bridge.wrist else None
         self._limits = Limits(**{f.name: getattr(control, f.name) for f in fields(Limits)})
         self._last_stamp = -np.inf  # s
 
@@ -92,10 +102,13 @@ class Arm:
 
     def observe(self) -> NDArray[np.uint8]:
         """Return what is seen now, (84, 84, 3)."""
-        pixels = self.world.render(*self._size)
-        return observe(
-            self._rectify(pixels) if self._rectify else pixels, self._crop, names.OBSERVATION_SIZE
-        )
+        return self._eye.see(self.world.render(*self._size))
+
+    def observe_wrist(self) -> NDArray[np.uint8] | None:
+        """Return what the camera in the hand sees now, (84, 84, 3); None without such a camera."""
+        if self._wrist is None:
+            return None
+        return self._wrist.see(self.world.render_wrist(*self._size))
 
     @property
     def lens(self) -> tuple[NDArray[np.float64], tuple[int, int]]:
@@ -103,13 +116,24 @@ class Arm:
         return self.world.camera_intrinsics(*self._size), self._size
 
     @property
-    def eyes(self) -> list[NDArray[np.float64]]:
-        """Poses (4, 4) [m] that the camera is said to have, base frame.
+    def wrist_lens(self) -> tuple[NDArray[np.float64], tuple[int, int]]:
+        """The same of the camera in the hand."""
+        return self.world.wrist_intrinsics(*self._size), self._size
 
-        The simulator's own, and where a calibration has found it.
+    @property
+    def eyes(self) -> list[tuple[str, str, NDArray[np.float64]]]:
+        """In which frame each camera is said to stand, its own frame, and its pose (4, 4) [m].
+
+        The simulator's cameras, and the one at the table where a calibration has found it.
         """
-        found = self._T_base_camera
-        return [self.world.T_base_camera, *([] if found is None else [found])]
+        base, camera, found = names.BASE_FRAME, names.CAMERA_FRAME, self._eye.T_base_camera
+        wrist = (names.END_EFFECTOR_FRAME, names.WRIST_FRAME, self.world.T_ee_wrist)
+
+        return [
+            (base, camera, self.world.T_base_camera),
+            *([] if self._wrist is None else [wrist]),
+            *([] if found is None else [(base, camera, found)]),
+        ]
 
     def feel(self) -> RobotState:
         """Return what the arm feels now."""
@@ -237,16 +261,16 @@ class InProcessRobot:
         return self._hand.ending or (End.TRUNCATED, "time limit")
 
     def _say_what_stands(self, recording: EpisodeRecording, goal: Goal | None) -> None:
-        """Record where the camera stands, and the scene as it is drawn before the reset."""
-        for T_base_camera in self._arm.eyes:
-            recording.standing_frame(names.CAMERA_FRAME, T_base_camera, self._arm.now)
+        """Record where each camera stands, and the scene as it is drawn before the reset."""
+        for eye in self._arm.eyes:
+            recording.standing_frame(*eye, self._arm.now)
 
         if goal is not None:
             self._scene.goal = goal.ee_position
         recording.scene(shapes_of(self._scene), self._arm.now)
 
     def _observe(self, recording: EpisodeRecording) -> NDArray[np.uint8]:
-        """Record and return what is seen now, (84, 84, 3)."""
+        """Record what is seen and felt now; return what the policy sees of it, (84, 84, 3)."""
         arm = self._arm
         image = arm.observe()
         recording.image(image, arm.now)
@@ -256,6 +280,9 @@ class InProcessRobot:
         self._scene.moved(arm.now, arm.world.ee_pose[0])
         recording.pose(topics.OBJECT_POSE, *arm.world.cube_pose, arm.now)
         self._feel(recording)
+        if (wrist := arm.observe_wrist()) is not None:
+            recording.wrist_image(wrist, arm.now)
+            recording.wrist_lens(*arm.wrist_lens, arm.now)
 
         return image
 

@@ -75,7 +75,7 @@ def _collect(configuration: Configuration, run: RunWriter, watch: "_Watch") -> N
     collected = Collected(*finished(run.path))
     torch.set_num_threads(configuration.actor.threads)
     parts = make_parts(configuration, run.path, collected.episodes, watch.check)
-    recorder = Recorder(run, configuration.namespace)
+    recorder = Recorder(run, configuration.namespace, configuration.sim_bridge.wrist)
     schedule = Schedule(plan.episodes, plan.episodes_per_cycle, plan.steps, plan.epochs)
     run.describe(describe(run.description(), configuration.description()))
 

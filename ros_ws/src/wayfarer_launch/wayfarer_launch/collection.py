@@ -48,6 +48,8 @@ class Collection:
     # for method external: the policy server's address, and its policy's name
     server: tuple[str, str] | None = None
 
+    wrist: bool = False  # a camera in the hand, too
+
     def __post_init__(self) -> None:
         if method(self.method).by_hand and self.device == NO_DEVICE:
             raise ConfigError(
@@ -84,6 +86,9 @@ def launch_arguments(wanted: Collection) -> dict[str, str]:
     }
     if wanted.device != NO_DEVICE:
         given["device"] = wanted.device
+
+    if wanted.wrist:
+        given["wrist"] = "true"
 
     if wanted.checkpoint is not None:
         file, sha256 = wanted.checkpoint

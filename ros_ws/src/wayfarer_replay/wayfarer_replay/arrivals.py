@@ -15,22 +15,28 @@ class Arrivals:
     actions: dict[int, int] = field(default_factory=dict)
     executed: set[int] = field(default_factory=set)
     poses: set[int] = field(default_factory=set)  # of the end effector
+    # of the wrist camera's images; None: there is no such camera
+    wrist: set[int] | None = None
     # topic of other states -> the newest stamp of it
     beside: dict[str, int] = field(default_factory=dict)
 
     def lost(self, steps: int, final_stamp: int) -> int:
-        """Count the steps of which the action, its executed record, or image or pose at either end
-        is missing.
+        """Count the steps of which the action, its executed record, or image, the wrist's image or
+        pose at either end is missing.
         """
         stamps = np.array(
             [*(self.actions.get(k, 0) for k in range(steps)), final_stamp], dtype=np.int64
         )
 
         # (steps + 1,)
-        posed = latest_pose(np.array(sorted(self.poses), dtype=np.int64), stamps) >= 0
+        with_rates = [self.poses] if self.wrist is None else [self.poses, self.wrist]
+        joined = np.all(
+            [latest_pose(np.array(sorted(of), dtype=np.int64), stamps) >= 0 for of in with_rates],
+            axis=0,
+        )
         here = [
-            stamp in self.images and has_pose
-            for stamp, has_pose in zip(stamps.tolist(), posed, strict=True)
+            stamp in self.images and has_all
+            for stamp, has_all in zip(stamps.tolist(), joined, strict=True)
         ]
 
         return sum(k not in self.executed or not here[k] or not here[k + 1] for k in range(steps))

@@ -55,6 +55,7 @@ _WHERE_PRESENT = (
     contract.CAMERA_INFO,
     contract.TF,
 )
+_OF_THE_WRIST = (contract.WRIST_INFO, contract.WRIST_FAULT)
 # said once: each episode's file begins with what holds
 _STANDING = (contract.TF_STATIC, contract.MARKERS)
 
@@ -97,13 +98,20 @@ class Recorder(ContractNode):
         self._shift: int | None = None
         self._described = False
         self._closed = self.publish_to(contract.REPLAY_EPISODE)
+        required = [*_REQUIRED]
         recorded = [*_REQUIRED, *_WHERE_PRESENT, *_STANDING]
 
         if self._params.camera_images:
             recorded.append(contract.CAMERA_IMAGE)
 
+        if self._params.wrist:
+            required.append(contract.WRIST_OBSERVATION)
+            recorded += [contract.WRIST_OBSERVATION, *_OF_THE_WRIST]
+            if self._params.camera_images:
+                recorded.append(contract.WRIST_IMAGE)
+
         for topic in recorded:
-            self._record(topic, required=topic in _REQUIRED)
+            self._record(topic, required=topic in required)
 
         self._channels = [
             channel_of(t.plain, self._name_in_bag(t.name))
@@ -130,6 +138,7 @@ class Recorder(ContractNode):
         resolved = self._name_in_bag(topic.name)
         notes: dict[str, Callable[[bytes, Arrivals], None]] = {
             names.OBSERVATION_IMAGE: self._note_image,
+            names.WRIST_OBSERVATION: self._note_wrist,
             names.POLICY_ACTION: self._note_action,
             names.EXECUTED: self._note_executed,
             names.CURRENT_POSE: self._note_pose,
@@ -166,6 +175,11 @@ class Recorder(ContractNode):
     @staticmethod
     def _note_image(raw: bytes, arrivals: Arrivals) -> None:
         arrivals.images.add(header_stamp(raw))
+
+    @staticmethod
+    def _note_wrist(raw: bytes, arrivals: Arrivals) -> None:
+        if arrivals.wrist is not None:
+            arrivals.wrist.add(header_stamp(raw))
 
     @staticmethod
     def _note_action(raw: bytes, arrivals: Arrivals) -> None:
@@ -205,7 +219,9 @@ class Recorder(ContractNode):
             path = self._run.episode_path(begin.episode)
             begin.file = path.name
             recording = OpenEpisode(
-                EpisodeWriter(path, self._channels, self._types), begin, Arrivals()
+                EpisodeWriter(path, self._channels, self._types),
+                begin,
+                Arrivals(wrist=set() if self._params.wrist else None),
             )
             self._write_record(recording, begin)
 

@@ -47,7 +47,7 @@ class SimBridge(ContractNode):
         self._goal = self._world.home_ee_position  # (3,) base frame
         self._problem = ""
         self._now = 0  # ns of simulated time, in lock-step
-        self._sensors = Sensors(self, self._world, p.image_width, p.image_height)
+        self._sensors = Sensors(self, self._world, (p.image_width, p.image_height), p.wrist)
         self._acknowledgement = self.publish_to(contract.ACKNOWLEDGEMENT)
         self.subscribe_to(contract.TARGET_POSE, self._on_target)
         self.subscribe_to(contract.CONTROL_FAULT, self._on_control_fault, required=False)

@@ -18,6 +18,7 @@ class Params:
     image_width: int = param(84, "width of the camera image [pixels]", 16, 1920)
     image_height: int = param(84, "height of the camera image [pixels]", 16, 1920)
     timestep: float = param(0.005, "physics time step [s]", 0.002, 0.005)
+    wrist: bool = param(False, "publish the camera in the hand, too, of the same size")
     hide_robot: bool = param(False, "leave the arm out of the rendered image")
     cube_xy_noise: float = param(
         0.0, "half-width of the cube's random start position [m]", 0.0, 0.1

@@ -3,12 +3,15 @@
 Messages are built once and refilled: they are large, and the loop is hot.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from franka_msgs.msg import FrankaRobotState
 from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, JointState
 from tf2_msgs.msg import TFMessage
 from wayfarer_common import contract
+from wayfarer_common.contract import FIXED, WRIST, CameraTopics
 from wayfarer_common.conversions import array_to_image, base_pose, standing_transform, to_stamp
 from wayfarer_common.run import ContractNode
 from wayfarer_core import names
@@ -20,10 +23,17 @@ Vector = NDArray[np.float64]
 class Sensors:
     """Publishers of camera, robot state and truth, all with the stamp they are given."""
 
-    def __init__(self, node: ContractNode, world: CubeWorld, width: int, height: int) -> None:
-        self._world, self._size = world, (width, height)
-        self._image = node.publish_to(contract.CAMERA_IMAGE)
-        self._info = node.publish_to(contract.CAMERA_INFO)
+    def __init__(
+        self, node: ContractNode, world: CubeWorld, size: tuple[int, int], wrist: bool
+    ) -> None:
+        """Pictures are of `size`, width and height [pixels]; `wrist`: the hand's camera, too."""
+        self._world = world
+        self._eye = Eye(node, FIXED, size, world.render, world.camera_intrinsics(*size))
+        self._wrist = (
+            Eye(node, WRIST, size, world.render_wrist, world.wrist_intrinsics(*size))
+            if wrist
+            else None
+        )
         self._pose = node.publish_to(contract.CURRENT_POSE)
         self._joints = node.publish_to(contract.JOINT_STATES)
         self._robot = node.publish_to(contract.ROBOT_STATE)
@@ -32,11 +42,14 @@ class Sensors:
         self._robot_message = FrankaRobotState(
             robot_mode=FrankaRobotState.ROBOT_MODE_MOVE, control_command_success_rate=1.0
         )
-        self._info_message = self._camera_info()
+        standing = [standing_transform(names.CAMERA_FRAME, world.T_base_camera)]
+        if wrist:
+            hand = names.END_EFFECTOR_FRAME
+            standing.append(standing_transform(names.WRIST_FRAME, world.T_ee_wrist, hand))
+
         self._frames = node.publish_to(contract.TF_STATIC)
-        self._frames.publish(
-            TFMessage(transforms=[standing_transform(names.CAMERA_FRAME, world.T_base_camera)])
-        )
+        for frame in standing:
+            self._frames.publish(TFMessage(transforms=[frame]))
 
     def publish_state(self, stamp: int) -> None:
         """Publish where arm and cube are; `stamp` in nanoseconds."""
@@ -60,19 +73,37 @@ class Sensors:
         self._robot.publish(robot)
 
     def publish_image(self, stamp: int) -> None:
-        """Render and publish, with what is known of the lens; `stamp` in nanoseconds."""
-        image = array_to_image(self._world.render(*self._size), to_stamp(stamp), names.CAMERA_FRAME)
-        self._image.publish(image)
-        self._info_message.header.stamp = image.header.stamp
-        self._info.publish(self._info_message)
+        """Render and publish what the cameras see at one time; `stamp` in nanoseconds."""
+        self._eye.publish(stamp)  # first: the policy looks at it while the next is rendered
+        if self._wrist is not None:
+            self._wrist.publish(stamp)
 
-    def _camera_info(self) -> CameraInfo:
-        width, height = self._size
-        K = self._world.camera_intrinsics(width, height)  # (3, 3)
+
+class Eye:
+    """A simulated camera: each picture comes with what is known of the lens."""
+
+    def __init__(
+        self,
+        node: ContractNode,
+        where: CameraTopics,
+        size: tuple[int, int],
+        render: Callable[[int, int], NDArray[np.uint8]],
+        K: NDArray[np.float64],
+    ) -> None:
+        """`render` gives a picture of `size`, width and height; `K` is its camera matrix (3, 3)."""
+        self._size, self._frame, self._render = size, where.frame, render
+        self._image, self._info = (node.publish_to(topic) for topic in (where.image, where.info))
+        width, height = size
         info = CameraInfo(width=width, height=height, distortion_model="plumb_bob", d=[0.0] * 5)
-        info.header.frame_id = names.CAMERA_FRAME
+        info.header.frame_id = where.frame
         info.k = K.flatten().tolist()
         info.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
         info.p = [*K[0], 0.0, *K[1], 0.0, *K[2], 0.0]
+        self._info_message = info
 
-        return info
+    def publish(self, stamp: int) -> None:
+        """Render and publish; `stamp` in nanoseconds."""
+        image = array_to_image(self._render(*self._size), to_stamp(stamp), self._frame)
+        self._image.publish(image)
+        self._info_message.header.stamp = image.header.stamp
+        self._info.publish(self._info_message)
