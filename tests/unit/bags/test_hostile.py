@@ -46,6 +46,14 @@ def _it_takes_little_time() -> Iterator[None]:
     assert time.process_time() - began < SECONDS
 
 
+@pytest.fixture(autouse=True)
+def _caches_are_not_the_users(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A single file's cache lies in the user's folder for caches."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
 @pytest.fixture(scope="module")
 def said(tmp_path_factory: pytest.TempPathFactory) -> list[Said]:
     return said_in(write_episode(tmp_path_factory.mktemp("source"), 3, 4))
