@@ -161,7 +161,8 @@ def hand(
     with running(BACKENDS[request.param], module_domain, folder, wrist=True) as robot:
         robot.peer.listen(contract.WRIST_IMAGE, contract.WRIST_INFO, contract.TF_STATIC)
         robot.reset()
-        wait_for(lambda: robot.peer.last(contract.TF_STATIC), "the standing frames")
+        frames = robot.peer.heard[contract.TF_STATIC.name]
+        wait_for(lambda: len(frames) >= 2, "both cameras' frames")
         yield Hand(robot)
 
 

@@ -178,6 +178,7 @@ def test_the_wrist_s_images_are_of_their_steps_both_ways_and_change_nothing_else
     collect(without, *size, "--in-process")
     assert_equal_episodes(ros, here, episodes=2, steps=12)
     assert_equal_episodes(without, here, episodes=2, steps=12)
+    assert_equal_messages(ros, here)
 
     for number in range(2):
         a, b = (read_episode(RunDirectory(run).episodes()[number]) for run in (ros, here))

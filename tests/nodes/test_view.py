@@ -119,7 +119,9 @@ def test_who_joins_late_sees_both_cameras_arm_box_target_goal_and_novelty(
             goals = [vector(m.point) for m in late.heard[names.GOAL_POSITION]]
             assert vector(seen["goal"].pose.position) in goals
             [hand] = late.last(contract.TF).transforms
-            [eye, wrist] = late.last(contract.TF_STATIC).transforms
+            standing = late.heard[contract.TF_STATIC.name]
+            wait_for(lambda: len(standing) >= 2, "both cameras' frames", WITHIN)
+            [eye, wrist] = [frame for message in standing for frame in message.transforms]
             assert (hand.header.frame_id, hand.child_frame_id) == (
                 names.BASE_FRAME,
                 names.END_EFFECTOR_FRAME,
