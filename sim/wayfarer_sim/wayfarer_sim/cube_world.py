@@ -91,6 +91,8 @@ class CubeWorld:
         self._loop.run(np.array(self.data.site_xpos[self._site]), steps=1)
         self.reset(seed=0)
         self.home_ee_position = self.ee_pose[0]  # (3,)
+        # (4, 4) [m] pose of the camera in the hand, OpenCV's axes; the same wherever the hand is
+        self.T_ee_wrist = self._pose_in_hand(WRIST_CAMERA)
         self.table_centre = np.array([0.0, 0.0, TABLE_TOP]) - self._p_world_base  # (3,)
 
     def reset(self, seed: int) -> None:
@@ -214,19 +216,6 @@ class CubeWorld:
         """
         return self._camera_pose(CAMERA)
 
-    @property
-    def T_ee_wrist(self) -> Array:  # noqa: N802
-        """The pose of the camera in the hand, (4, 4) [m], in the hand's frame: always the same.
-
-        X right, y down, z into the picture.
-        """
-        mujoco.mj_camlight(self.model, self.data)
-        T_base_ee = np.eye(4)
-        T_base_ee[:3, :3] = self.data.site_xmat[self._site].reshape(3, 3) @ R_SITE_EE
-        T_base_ee[:3, 3] = self.ee_pose[0]
-
-        return np.asarray(np.linalg.inv(T_base_ee) @ self._camera_pose(WRIST_CAMERA))
-
     def camera_intrinsics(self, width: int, height: int) -> Array:
         """Return K of a frame of this size, (3, 3) [pixel], with whole numbers at the pixels'
         centres as in OpenCV.
@@ -283,6 +272,15 @@ class CubeWorld:
         T[:3, 3] = seen.xpos - self._p_world_base
 
         return T
+
+    def _pose_in_hand(self, camera: str) -> Array:
+        """Return the pose of a camera that moves with the hand, (4, 4) [m], in the hand's frame."""
+        mujoco.mj_camlight(self.model, self.data)
+        T_base_ee = np.eye(4)
+        T_base_ee[:3, :3] = self.data.site_xmat[self._site].reshape(3, 3) @ R_SITE_EE
+        T_base_ee[:3, 3] = self.ee_pose[0]
+
+        return np.asarray(np.linalg.inv(T_base_ee) @ self._camera_pose(camera))
 
     def _pinhole(self, camera: str, width: int, height: int) -> Array:
         """Return K (3, 3) [pixel] of one of the model's cameras, by its field of view."""

@@ -123,3 +123,37 @@ def test_a_backend_that_does_not_load_says_what_to_install(monkeypatch: pytest.M
     monkeypatch.setenv("MUJOCO_GL", "egl")
     with pytest.raises(DeviceError, match=r"libegl1 .* libosmesa6 and set MUJOCO_GL=osmesa"):
         rendering.open_gl()
+
+
+def test_the_camera_in_the_hand_sees_the_cube_where_its_pose_and_lens_put_it(
+    world: CubeWorld,
+) -> None:
+    world.reset(seed=0)
+    for offset in ([0.0, 0.0, 0.1], [0.03, 0.05, 0.12], [-0.04, -0.05, 0.15]):
+        world.advance(world.home_ee_position + offset, 1.0)
+        p, q = world.ee_pose
+        T_base_ee = np.eye(4)
+        T_base_ee[:3, :3], T_base_ee[:3, 3] = Rotation.from_quat(q).as_matrix(), p
+        top = np.append(world.table_centre + [0.0, 0.0, EDGE], 1.0)
+        ray = world.wrist_intrinsics(480, 480) @ np.linalg.inv(T_base_ee @ world.T_ee_wrist)[:3]
+        u, v, w = ray @ top
+        found = yellow_centre(world.render_wrist(480, 480))
+        np.testing.assert_allclose(found, [u / w, v / w], atol=1.5)
+
+
+def test_the_camera_in_the_hand_leaves_the_other_picture_and_the_physics_alone(
+    world: CubeWorld,
+) -> None:
+    def walk(with_wrist: bool) -> list[np.ndarray]:
+        world.reset(seed=0)
+        seen = []
+        for k in range(4):
+            world.advance(world.home_ee_position + [0.02 * k, 0.0, 0.05], 0.5)
+            if with_wrist:
+                world.render_wrist(84, 84)
+            seen += [world.render(84, 84), world.state()]
+
+        return seen
+
+    for plain, other in zip(walk(with_wrist=False), walk(with_wrist=True), strict=True):
+        np.testing.assert_array_equal(plain, other)
