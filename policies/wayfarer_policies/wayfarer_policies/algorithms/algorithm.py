@@ -4,6 +4,7 @@ The labelled batch it learns from and the guard around a gradient step.
 """
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from wayfarer_core.errors import ConfigError, DataError, WayfarerError
 
-from wayfarer_policies.algorithms.checkpoint import State
+from wayfarer_policies.algorithms import checkpoint
+from wayfarer_policies.algorithms.checkpoint import Part, State
 
 M = TypeVar("M", bound=nn.Module)
 Pixels = NDArray[np.uint8]  # (C, H, W)
@@ -184,6 +186,33 @@ class Guard:
                 f"{' and '.join(names)} or their gradients are not finite: "
                 "the batch or the weights hold numbers that are not"
             )
+
+
+class GradientLearner(ABC):
+    """What TD3, BCQ and DDQN share: the count of updates, their guard, and how they are saved."""
+
+    def __init__(self) -> None:
+        self.guard = Guard()
+        self.updates = 0
+
+    @abstractmethod
+    def _parts(self) -> dict[str, Part]:
+        """Return networks, targets, optimisers and generators by their names in a checkpoint."""
+
+    def check(self) -> None:
+        """Raise LearningError if an update since the last check was not finite."""
+        self.guard.check()
+
+    def state(self) -> State:
+        """Return networks, targets, optimisers, generators and the count of updates."""
+        return checkpoint.save(self._parts(), updates=self.updates)
+
+    def restore(self, state: State) -> None:
+        """Continue from a state.
+
+        DataError if its shapes differ; nothing is changed then.
+        """
+        (self.updates,) = checkpoint.restore(self._parts(), state, type(self).__name__, "updates")
 
 
 def gradients(optimizer: torch.optim.Optimizer) -> list[Tensor]:

@@ -11,9 +11,8 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 from wayfarer_core.errors import ConfigError
 
-from wayfarer_policies.algorithms import checkpoint
 from wayfarer_policies.algorithms.algorithm import (
-    Guard,
+    GradientLearner,
     LabelledBatch,
     Observation,
     check_batch,
@@ -29,7 +28,7 @@ from wayfarer_policies.algorithms.bcq_networks import (
     Description,
     best_actions,
 )
-from wayfarer_policies.algorithms.checkpoint import Part, State
+from wayfarer_policies.algorithms.checkpoint import Part
 from wayfarer_policies.algorithms.networks import PRECISIONS
 
 ACTING_CANDIDATES = 100  # actions proposed when acting
@@ -58,10 +57,11 @@ class BCQConfig:
             raise ConfigError(f"target_candidates is {self.target_candidates}: at least 1")
 
 
-class BCQ:
+class BCQ(GradientLearner):
     """Values only actions that the data might hold, so that nothing is believed of the others."""
 
     def __init__(self, config: BCQConfig, device: str = "cpu") -> None:
+        super().__init__()
         self.config, self.device = config, torch.device(device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
@@ -77,8 +77,6 @@ class BCQ:
 
         # latents while learning
         self.generator = torch.Generator(self.device).manual_seed(config.seed)
-        self.guard = Guard()
-        self.updates = 0
 
     def _adam(self, of: list[torch.nn.Parameter]) -> torch.optim.Adam:
         return torch.optim.Adam(of, lr=self.config.learning_rate, fused=True)
@@ -120,10 +118,6 @@ class BCQ:
         metrics |= {"q": q1.mean(), "td_target": td_target.mean(), "reward": batch.rewards.mean()}
 
         return {name: value.detach() for name, value in metrics.items()}
-
-    def check(self) -> None:
-        """Raise LearningError if an update since the last check was not finite."""
-        self.guard.check()
 
     def probe(self, batch: LabelledBatch) -> dict[str, float]:  # noqa: ARG002
         """Return nothing: BCQ's actions stay near the data's."""
@@ -204,17 +198,6 @@ class BCQ:
             "perturbation_optimizer": self.perturbation_optimizer,
             "generator": self.generator,
         }
-
-    def state(self) -> State:
-        """Return networks, targets, optimisers, counts and generators."""
-        return checkpoint.save(self._parts(), updates=self.updates)
-
-    def restore(self, state: State) -> None:
-        """Continue from a state.
-
-        DataError if it belongs to other shapes, and nothing is changed then.
-        """
-        (self.updates,) = checkpoint.restore(self._parts(), state, "BCQ", "updates")
 
 
 def draw_latents(rng: np.random.Generator, count: int, size: int) -> Tensor:

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from wayfarer_policies.algorithms import checkpoint
 from wayfarer_policies.algorithms.algorithm import (
-    Guard,
+    GradientLearner,
     LabelledBatch,
     Observation,
     check_batch,
@@ -21,7 +20,7 @@ from wayfarer_policies.algorithms.algorithm import (
     soft_update,
     within,
 )
-from wayfarer_policies.algorithms.checkpoint import Part, State
+from wayfarer_policies.algorithms.checkpoint import Part
 from wayfarer_policies.algorithms.networks import (
     Actor,
     EncoderConfig,
@@ -67,7 +66,7 @@ class TD3Config:
         positive("actor_learning_rate", self.actor_learning_rate)
 
 
-class TD3:
+class TD3(GradientLearner):
     """Twin critics, a delayed actor, smoothed targets."""
 
     def __init__(
@@ -77,6 +76,7 @@ class TD3:
         device: str = "cpu",
     ) -> None:
         """`build` is SharedEncoder (fast) or SeparateEncoders (as the paper)."""
+        super().__init__()
         self.config, self.device = config, torch.device(device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
@@ -88,8 +88,6 @@ class TD3:
         )
         self.actor_optimizer = self._adam(self.networks.actor_modules(), config.actor_learning_rate)
         self.generator = torch.Generator(self.device).manual_seed(config.seed)  # target noise
-        self.guard = Guard()
-        self.updates = 0
 
     def _adam(self, modules: list[nn.Module], learning_rate: float) -> torch.optim.Adam:
         return torch.optim.Adam(parameters(*modules), lr=learning_rate, fused=True)
@@ -128,10 +126,6 @@ class TD3:
             loss = loss + self.config.action_penalty * unbounded.square().mean()
 
         return loss
-
-    def check(self) -> None:
-        """Raise LearningError if an update since the last check was not finite."""
-        self.guard.check()
 
     @torch.no_grad()
     def td_target(self, batch: LabelledBatch) -> Tensor:
@@ -225,14 +219,3 @@ class TD3:
             "actor_optimizer": self.actor_optimizer,
             "generator": self.generator,
         }
-
-    def state(self) -> State:
-        """Return networks, targets, optimisers, counts and generators."""
-        return checkpoint.save(self._parts(), updates=self.updates)
-
-    def restore(self, state: State) -> None:
-        """Continue from a state.
-
-        DataError if it belongs to other shapes, and nothing is changed then.
-        """
-        (self.updates,) = checkpoint.restore(self._parts(), state, "TD3", "updates")
