@@ -58,7 +58,7 @@ class BCQConfig:
 
 
 class BCQ(GradientLearner):
-    """Values only actions that the data might hold, so that nothing is believed of the others."""
+    """Evaluates only actions similar to the data's; the value of others is unknown."""
 
     def __init__(self, config: BCQConfig, device: str = "cpu") -> None:
         super().__init__()
@@ -82,10 +82,10 @@ class BCQ(GradientLearner):
         return torch.optim.Adam(of, lr=self.config.learning_rate, fused=True)
 
     def update(self, batch: LabelledBatch) -> dict[str, Tensor]:
-        """Learn from one batch; `check` says whether all was finite.
+        """Learn from one batch; `check` later says whether all was finite.
 
-        Autoencoder and critics take one step together: with separate encoders that equals a step
-        each, with a shared one both teach it.
+        Autoencoder and critics take one step together. With separate encoders this equals a step
+        for each; a shared encoder learns from both.
         """
         config, networks = self.config, self.networks
         check_batch(
@@ -124,8 +124,8 @@ class BCQ(GradientLearner):
         return {}
 
     def vae_loss(self, features: Tensor, actions: Tensor) -> Tensor:
-        """Return mean squared error of the actions that come back + kl_weight * KL(latent || N(0,
-        1)), means both.
+        """Return mean squared reconstruction error + kl_weight * KL(latent || N(0, 1)), both
+        means.
         """
         noise = self._normal(len(actions), self.config.networks.heads.latent)
         returned, mean, log_std = self.networks.vae(features, actions, noise)
@@ -139,7 +139,7 @@ class BCQ(GradientLearner):
         """Return r + gamma (1 - terminated) max_a (lambda min Q' + (1 - lambda) max Q')(s', a) over
         proposed actions a.
 
-        A truncated step bootstraps: only the time ended there.
+        A truncated step bootstraps: only the time limit ended it.
         """
         config, target = self.config, self.target
         count, size = config.target_candidates, len(batch.rewards)
@@ -160,9 +160,9 @@ class BCQ(GradientLearner):
 
     @torch.no_grad()
     def _propose(self, features: Tensor, count: int) -> Tensor:
-        """Return `count` actions like the data's for each state (B count, A).
+        """Return `count` actions similar to the data's for each state (B count, A).
 
-        They are drawn, so bfloat16 will do.
+        They are random, so bfloat16 is exact enough.
         """
         networks = self.config.networks
         latents = self._normal(len(features) * count, networks.heads.latent).clamp(

@@ -22,7 +22,7 @@ from wayfarer_policies.algorithms.networks import EncoderConfig, QNetwork
 
 @dataclass(frozen=True)
 class DDQNConfig:
-    """Constants of double DQN; the target follows slowly, as TD3's."""
+    """Constants of double DQN; the target follows by soft updates, as TD3's."""
 
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     actions: int = 6
@@ -39,7 +39,7 @@ class DDQNConfig:
 
 
 class DDQN(GradientLearner):
-    """The online network chooses the next action, the target network values it."""
+    """The online network chooses the next action; the target network gives its value."""
 
     def __init__(self, config: DDQNConfig, device: str = "cpu") -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class DDQN(GradientLearner):
         )
 
     def update(self, batch: LabelledBatch) -> dict[str, Tensor]:
-        """Learn from one batch; `check` says whether all was finite."""
+        """Learn from one batch; `check` later says whether all was finite."""
         check_batch(batch, self.config.encoder.channels, ())
         batch = batch.to(self.device)
         q = self.network(batch.observations).gather(1, batch.actions[:, None]).squeeze(1)  # (B,)
@@ -67,14 +67,14 @@ class DDQN(GradientLearner):
         return {"loss": loss.detach(), "q": q.detach().mean(), "td_target": td_target.mean()}
 
     def probe(self, batch: LabelledBatch) -> dict[str, float]:  # noqa: ARG002
-        """Return nothing: there is no actor that could be dead."""
+        """Return nothing: there is no actor that could saturate."""
         return {}
 
     @torch.no_grad()
     def td_target(self, batch: LabelledBatch) -> Tensor:
         """Return r + gamma^n (1 - terminated) Q'(s', argmax_a Q(s', a)), s' n steps later.
 
-        Truncation bootstraps.
+        A truncated step bootstraps: only the time limit ended it.
         """
         best = self.network(batch.next_observations).argmax(dim=1, keepdim=True)  # (B, 1)
         next_q: Tensor = self.target(batch.next_observations).gather(1, best).squeeze(1)  # (B,)

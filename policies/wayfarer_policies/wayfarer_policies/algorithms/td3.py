@@ -31,8 +31,8 @@ from wayfarer_policies.algorithms.networks import (
 
 Networks = SharedEncoder | SeparateEncoders
 
-SATURATED = 0.95  # of half the action range: the slope of tanh is below 0.1 there
-_FAR = 0.08  # [m] along an axis: a goal that is less far gives no clear direction
+SATURATED = 0.95  # of half the action range: beyond it the slope of tanh is below 0.1
+_FAR = 0.08  # [m] along an axis: a nearer goal gives no clear direction
 _PROBED_ACTIONS = 16
 
 
@@ -46,12 +46,12 @@ class TD3Config:
     tau: float = 0.005
     target_noise: float = 0.2  # [half of the action range]
     target_noise_clip: float = 0.5  # [half of the action range]
-    policy_delay: int = 2  # critic updates for each of the actor
-    critic_learning_rate: float = 1e-4  # of the encoder, too, where it is shared
+    policy_delay: int = 2  # critic updates for each actor update
+    critic_learning_rate: float = 1e-4  # also of a shared encoder
     actor_learning_rate: float = 1e-4
-    # weight of the mean squared action before its tanh, which saturates without it
+    # weight of the mean squared action before its tanh; at 0 the actor may saturate
     action_penalty: float = 0.0
-    actor_start: int = 0  # updates of the critics before the actor's first
+    actor_start: int = 0  # critic updates before the first actor update
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -75,7 +75,7 @@ class TD3(GradientLearner):
         build: Callable[[EncoderConfig, Heads], Networks] = SharedEncoder,
         device: str = "cpu",
     ) -> None:
-        """`build` is SharedEncoder (fast) or SeparateEncoders (as the paper)."""
+        """`build` is SharedEncoder (fast) or SeparateEncoders (as in the paper)."""
         super().__init__()
         self.config, self.device = config, torch.device(device)
         with torch.random.fork_rng(devices=[]):
@@ -93,7 +93,7 @@ class TD3(GradientLearner):
         return torch.optim.Adam(parameters(*modules), lr=learning_rate, fused=True)
 
     def update(self, batch: LabelledBatch) -> dict[str, Tensor]:
-        """Learn from one batch; `check` says whether all was finite."""
+        """Learn from one batch; `check` later says whether all was finite."""
         check_batch(batch, self.config.encoder.channels, (len(self.config.heads.action_low),))
         batch = batch.to(self.device)
         td_target = self.td_target(batch)  # (B,)
@@ -118,7 +118,7 @@ class TD3(GradientLearner):
         return {name: value.detach() for name, value in metrics.items()}
 
     def _actor_loss(self, observations: Observation, features: tuple[Tensor, Tensor]) -> Tensor:
-        """Return -Q1(s, pi(s)) + penalty * pi's squared action before its tanh, means both."""
+        """Return -Q1(s, pi(s)) + penalty * (pi's action before its tanh)^2, both means."""
         policy = self.networks.policy
         unbounded = policy.layers(self.networks.actor_features(observations, features))  # (B, A)
         loss: Tensor = -self.networks.q1(features[0].detach(), policy.squash(unbounded)).mean()
@@ -132,7 +132,7 @@ class TD3(GradientLearner):
         """Return r + gamma^n (1 - terminated) min(Q1', Q2')(s', pi'(s') + clipped noise) for s' n
         steps later.
 
-        A truncated step bootstraps: only the time ended there.
+        A truncated step bootstraps: only the time limit ended it.
         """
         features = self.target.critic_features(batch.next_observations)  # 2 x (B, F)
         policy = self.target.policy
@@ -161,14 +161,14 @@ class TD3(GradientLearner):
 
     @torch.no_grad()
     def probe(self, batch: LabelledBatch) -> dict[str, float]:
-        """Return what tells a live policy from a dead one, on a batch.
+        """Return figures that show whether the policy works, on a batch.
 
         saturated: share of action components beyond 0.95 of their range, where tanh passes hardly
         any gradient. spread: standard deviation of each action component over the batch, mean over
         components [half ranges]. q_spread: standard deviation of Q1 over 16 uniformly random
         actions for one state, mean over states. towards_goal: share of action components whose sign
-        is that of the way from the end effector to where it was in the goal image, for goals more
-        than 8 cm away along that axis; only where both positions are known.
+        points from the end effector to its position in the goal image, for goals more than 8 cm
+        away along that axis; only if both positions are known.
         """
         batch = batch.to(self.device)
         seen, policy = batch.observations, self.networks.policy
@@ -206,7 +206,7 @@ class TD3(GradientLearner):
         return found
 
     def actor(self) -> Actor:
-        """Return the policy alone, as it is sent to the robot (see networks.weights_to_bytes)."""
+        """Return the policy alone, for the robot (see networks.weights_to_bytes)."""
         return self.networks.actor()
 
     # --- saving ---
