@@ -5,8 +5,8 @@ A share of every dataset forms the common test set.
 The test set is the same whichever dataset is trained on. It depends only on a seed, each dataset's
 rows, and the order of the datasets, so jobs with the same datasets in the same order agree on it.
 No row is in both sets. But the same picture may be in both: while the arm is out of sight and the
-cube at its place, a simulator renders it again and again. Test rows with such pictures are marked; the
-others are "unseen".
+cube at its place, a simulator renders it again and again. Test rows with such pictures are marked;
+the others are "unseen".
 """
 
 import hashlib
