@@ -1,6 +1,6 @@
-"""What the bridge publishes of the world.
+"""The sensors of the simulated world.
 
-Messages are built once and refilled: they are large, and the loop is hot.
+Messages are built once and refilled, because they are large and the loop is fast.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ Vector = NDArray[np.float64]
 
 
 class Sensors:
-    """Publishers of camera, robot state and truth, all with the stamp they are given."""
+    """Publishes camera, robot state and the cube's true pose, all with the given stamp."""
 
     def __init__(
         self, node: ContractNode, world: CubeWorld, size: tuple[int, int], wrist: bool
@@ -52,7 +52,7 @@ class Sensors:
             self._frames.publish(TFMessage(transforms=[frame]))
 
     def publish_state(self, stamp: int) -> None:
-        """Publish where arm and cube are; `stamp` in nanoseconds."""
+        """Publish the poses of arm and cube; `stamp` in nanoseconds."""
         pose = base_pose(*self._world.ee_pose, stamp)
         joints = self._joint_message
         joints.header.stamp = pose.header.stamp
@@ -64,7 +64,7 @@ class Sensors:
         self._object.publish(base_pose(*self._world.cube_pose, stamp))
 
     def publish_robot_state(self, stamp: int) -> None:
-        """Publish what libfranka would say of the arm; `stamp` in nanoseconds."""
+        """Publish the arm's state as libfranka would report it; `stamp` in nanoseconds."""
         robot = self._robot_message
         robot.o_t_ee = base_pose(*self._world.ee_pose, stamp)
         robot.header = robot.o_t_ee.header
@@ -73,8 +73,8 @@ class Sensors:
         self._robot.publish(robot)
 
     def publish_image(self, stamp: int) -> None:
-        """Render and publish what the cameras see at one time; `stamp` in nanoseconds."""
-        self._eye.publish(stamp)  # first: the policy looks at it while the next is rendered
+        """Render and publish the cameras' images of one time; `stamp` in nanoseconds."""
+        self._eye.publish(stamp)  # first: the policy uses it while the next is rendered
         if self._wrist is not None:
             self._wrist.publish(stamp)
 
