@@ -1,6 +1,6 @@
-"""Whether what a run holds is what is wanted of it.
+"""Checks that a run holds what is wanted.
 
-Asked before anything in it is counted as such.
+Call it before any of its episodes counts.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from wayfarer_policies.acting.offline_policy import ANY
 from wayfarer_in_process.config import parameters_of
 
 _LAUNCH_FILE = "sim.launch.xml"
-_SIMULATOR = "sim_bridge"  # the node only simulated runs have
+_SIMULATOR = "sim_bridge"  # a node that only simulated runs have
 _SAID = {  # by whoever wants episodes
     "collector": ("method", "steps"),
     "actor": ("checkpoint", "checkpoint_sha256", "policy_name"),
@@ -26,10 +26,10 @@ _SAID = {  # by whoever wants episodes
 
 
 def check_run(wanted: Collection) -> None:
-    """Compare what the run of a simulated collection was recorded with to what is wanted.
+    """Compare the parameters of a run with the wanted ones.
 
-    A robot's run need only be of the same method, length, seed and policy: the rest is as its
-    launch file had it. Raises ConfigError naming what differs.
+    A robot's run must only have the same method, length, seed and policy; the rest comes from its
+    launch file. Raises ConfigError naming the differences.
     """
     description = RunDirectory(wanted.out).description()
     recorded: Configuration = description.get("configuration") or {}
@@ -54,9 +54,9 @@ def check_run(wanted: Collection) -> None:
 def _compared(
     configuration: Configuration, whole: bool, by_path: bool
 ) -> dict[str, dict[str, Any]]:
-    """Return what must be the same.
+    """Return the parameters that must be equal.
 
-    A policy is told by its digest, or by its path where the run has no digest.
+    A policy is compared by its digest, or by its path if the run has no digest.
     """
     parts = {
         node: {key: value for key, value in values.items() if whole or key in _SAID[node]}
@@ -75,7 +75,7 @@ def _compared(
 def _seeds(description: Mapping[str, Any], wanted: Collection) -> list[str]:
     """Say which sessions had another seed.
 
-    It is no part of the configuration, as a run may go on with another.
+    The seed is not part of the configuration, because a run may continue with another.
     """
     seeds = [
         session.get("collector", {}).get("seed") for session in description.get("sessions", [])

@@ -1,6 +1,6 @@
-"""A policy tried at a task in the simulator.
+"""A policy's evaluation at a task in the simulator.
 
-What is recorded for it, and how often it succeeded.
+It records the episodes and counts the successes.
 """
 
 import re
@@ -21,19 +21,19 @@ from wayfarer_in_process.run_check import check_run
 
 @dataclass(frozen=True)
 class Other:
-    """A policy that is no file of `wayfarer train bcq`, and the task it is judged by."""
+    """A policy that is no file of `wayfarer train bcq`, and the task for its evaluation."""
 
-    method: str  # it is collected with
+    method: str  # of its collection
     task: str
-    name: str  # what it is called
+    name: str  # of the policy
     # for method external: the policy server's address, and its policy's name
     server: tuple[str, str] | None = None
-    folder: Path | None = None  # where its runs go by default; None: it must be said
+    folder: Path | None = None  # default place for its runs; None: --out is required
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A policy, and how it is to be tried."""
+    """A policy, and how to evaluate it."""
 
     policy: Path | Other
     episodes: int = 20
@@ -45,9 +45,9 @@ class Trial:
     def run(self, policy: PolicyFile | Other, transport: str) -> Path:
         """Return the run's folder.
 
-        The default one is another for whatever makes the episodes others, and transports.
+        The default name differs for everything that changes the episodes, and for the transport.
 
-        Raises ConfigError where the parameter file cannot be read, or there is no default one.
+        Raises ConfigError if the parameter file cannot be read, or there is no default.
         """
         if self.out is not None:
             return self.out
@@ -67,7 +67,7 @@ class Trial:
 
 
 def try_in_process(trial: Trial) -> Evaluation:
-    """Do in this process what the nodes do: the same episodes, bit for bit.
+    """Evaluate in this process; the episodes equal those of the nodes, bit for bit.
 
     Raises a WayfarerError.
     """
@@ -75,7 +75,7 @@ def try_in_process(trial: Trial) -> Evaluation:
 
 
 def try_by(trial: Trial, transport: str, collect: Callable[[Collection], object]) -> Evaluation:
-    """Record by `collect` what the run of this transport does not hold yet, then count.
+    """Record by `collect` the episodes that the run lacks, then count.
 
     Raises a WayfarerError.
     """
@@ -89,7 +89,7 @@ def try_by(trial: Trial, transport: str, collect: Callable[[Collection], object]
 
 
 def _collection_of(trial: Trial, policy: PolicyFile | Other, run: Path) -> Collection:
-    """Return what is to be collected for a trial."""
+    """Return the collection for a trial."""
     file = trial.policy if isinstance(trial.policy, Path) else None
 
     return Collection(
@@ -107,7 +107,7 @@ def _collection_of(trial: Trial, policy: PolicyFile | Other, run: Path) -> Colle
 
 
 def _held(wanted: Collection) -> int:
-    """Count the episodes that are there. Raises ConfigError where they are another trial's."""
+    """Count the run's episodes. Raises ConfigError if they belong to another trial."""
     held, _ = finished(wanted.out)
     if held:
         check_run(wanted)

@@ -1,6 +1,6 @@
 """Shapes as markers for RViz and Foxglove.
 
-All of them are in each message: whoever joins late needs but the last.
+Each message has all of them, so a late subscriber needs only the last.
 """
 
 from collections.abc import Iterable
