@@ -26,7 +26,7 @@ from wayfarer_cli.collect import collect_episodes
 
 
 def try_over_ros(trial: Trial, meanwhile: Callable[[], object] = lambda: None) -> Evaluation:
-    """Let the nodes act out and record what the run does not hold yet, then count.
+    """Let the nodes record the missing episodes, then count.
 
     Raises a WayfarerError.
     """
@@ -36,7 +36,7 @@ def try_over_ros(trial: Trial, meanwhile: Callable[[], object] = lambda: None) -
 def evaluate_policy(
     trial: Trial, in_process: bool, as_json: bool, meanwhile: Callable[[], object] = lambda: None
 ) -> None:
-    """Print how often a policy does its task; `meanwhile` is called while the nodes run."""
+    """Print a policy's success rate at its task; `meanwhile` is called while the nodes run."""
     found = try_in_process(trial) if in_process else try_over_ros(trial, meanwhile)
     if as_json:
         print(json.dumps(_plain(trial, found)))
@@ -58,10 +58,10 @@ def evaluate_policy(
 def other_policy(
     wanted: str, task_name: str, python: Path | None
 ) -> Iterator[tuple[Other, Callable[[], None]]]:
-    """Have a policy that is no file of ours ready meanwhile, and what raises PolicyError once it is
-    not any more.
+    """Provide a policy that is no file of ours, and a function that raises PolicyError when it is
+    gone.
 
-    Raises ConfigError where it is neither a method that learns nothing nor on a policy server.
+    Raises ConfigError if it is neither a method that learns nothing nor on a policy server.
     """
     judged = task(task_name).name
     if wanted in METHODS and not METHODS[wanted].learns and METHODS[wanted].explores:
@@ -77,7 +77,7 @@ def other_policy(
 
 
 def _plain(trial: Trial, found: Evaluation) -> dict[str, Any]:
-    """Return JSON values; the rate and its interval stand at the top."""
+    """Return JSON values; the rate and its interval come first."""
     end = found.at_end
     quoted = {"success_rate": end.rate, "interval": [end.low, end.high]}
     policy = (
@@ -99,13 +99,13 @@ def _share(share: Share) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class GoalTrial:
-    """A run whose policy is tried on image goals, and how."""
+    """A run, and how to evaluate its policy on goal images."""
 
     run: Path
     goals: int = 20
     steps: int = 50
     seed: int = 0
-    # a sheet of goals and endings (.png), or a film of the policy (.gif)
+    # a sheet of goals and final images (.png), or a film of the policy (.gif)
     picture: Path | None = None
 
     def __post_init__(self) -> None:
@@ -116,7 +116,7 @@ class GoalTrial:
 
 
 def evaluate_goals(trial: GoalTrial, as_json: bool) -> None:
-    """Print how near the run's policy comes to goals, beside random actions and standing still."""
+    """Print how near the run's policy comes to goals, compared with random actions and none."""
     configuration = configuration_of_run(RunDirectory(trial.run).description(), namespace="")
     with bars() as progress:
         task = progress.add_task("reaching goals", total=2 * 3 * trial.goals)
@@ -160,7 +160,7 @@ def _table(trial: GoalTrial, kind: str, tried: Tried) -> Table:
 def _draw(
     trial: GoalTrial, picture: Path, configuration: Configuration, found: Mapping[str, Tried]
 ) -> Path:
-    """Write the picture that is asked for."""
+    """Write the requested picture."""
     if picture.suffix == ".gif":
         frames = film(configuration, trial.run, found["even"].goals, _FILMED, _FILM_STEPS)
         return write_movie(frames, picture, FRAMES)
