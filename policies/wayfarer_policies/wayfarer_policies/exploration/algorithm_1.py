@@ -4,7 +4,6 @@ Four collaborators stand behind small protocols. A method is a choice of them, n
 Every call may block for minutes (a robot moves, another process learns) and may raise. Stored
 episodes then stay stored, and a restart continues after the last of them. Each collaborator keeps
 its own state on disk (see `learners.Checkpointed`).
-own state on disk (see `learners.Checkpointed`).
 """
 
 from collections.abc import Callable, Iterator

@@ -160,7 +160,6 @@ class RosRobot:
 
         So is one that a person discarded, any number of times. Raises DeviceError if a fault
         does not end, or too many follow one another.
-        does not end, or one after another comes.
         """
         episode = None
         failed = discarded = 0

@@ -42,7 +42,6 @@ def substitute(
 
     Raises:
         UnknownSubstitutionError: see there.
-        UnknownSubstitutionError: see there.
     """
     # replacements; a placeholder stands for each, so that it is not read again
     values: list[str] = []

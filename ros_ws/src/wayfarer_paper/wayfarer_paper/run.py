@@ -36,7 +36,6 @@ def run_paper(stage: str, size: Scale, out: Path, workers: int | None, address: 
     written then); GridError for failed cells: the others are kept, and the page shows the results
     that exist. A signal ends it with the exit code of a shell, and no process that it
     has started lives on.
-    started lives on.
     """
     cells = cells_of(stage, size)
     out.mkdir(parents=True, exist_ok=True)
