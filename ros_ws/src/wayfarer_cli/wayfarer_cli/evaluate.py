@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,8 @@ from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_core.errors import ConfigError
 from wayfarer_in_process.config import Configuration, configuration_of_run
 from wayfarer_in_process.reaching import FRAMES, Distances, Trials, Tried, film, try_all
-from wayfarer_in_process.trial import Other, Trial, try_by, try_in_process
+from wayfarer_in_process.run import collect_by_launch
+from wayfarer_in_process.trial import Collect, Other, Trial, try_by
 from wayfarer_launch.policy_server import served
 from wayfarer_offline.evaluation import Evaluation, Share
 from wayfarer_offline.tasks import task
@@ -25,28 +25,27 @@ from wayfarer_report.drawings.reached import Ending, draw_reached, most_telling,
 from wayfarer_cli.collect import collect_episodes
 
 
-def try_over_ros(trial: Trial, meanwhile: Callable[[], object] = lambda: None) -> Evaluation:
-    """Let the nodes record the missing episodes, then count.
-
-    Raises a WayfarerError.
-    """
-    return try_by(trial, "ros", partial(collect_episodes, meanwhile=meanwhile))
+def over_ros(meanwhile: Callable[[], object] = lambda: None) -> Collect:
+    """Return a way to collect by the nodes; these read the launch file for themselves."""
+    return lambda wanted, _launch: collect_episodes(wanted, meanwhile)
 
 
 def evaluate_policy(
     trial: Trial, in_process: bool, as_json: bool, meanwhile: Callable[[], object] = lambda: None
 ) -> None:
     """Print a policy's success rate at its task; `meanwhile` is called while the nodes run."""
-    found = try_in_process(trial) if in_process else try_over_ros(trial, meanwhile)
+    about = _about(trial)
+    collect = collect_by_launch if in_process else over_ros(meanwhile)
+    found = try_by(trial, "in-process" if in_process else "ros", collect)
     if as_json:
-        print(json.dumps(_plain(trial, found)))
+        print(json.dumps(_plain(found, about)))
         return
 
     table = Table(
         found.task,
-        f"of {trial.episodes} episodes",
+        f"of {about['episodes']} episodes",
         "95 % interval",
-        title=f"{trial.steps} steps each",
+        title=f"{about['steps']} steps each",
     )
     table.add_row("done at the end", *_share(found.at_end))
     table.add_row("done on the way", *_share(found.at_any_time))
@@ -76,18 +75,23 @@ def other_policy(
         )
 
 
-def _plain(trial: Trial, found: Evaluation) -> dict[str, Any]:
-    """Return JSON values; the rate and its interval come first."""
-    end = found.at_end
-    quoted = {"success_rate": end.rate, "interval": [end.low, end.high]}
+def _about(trial: Trial) -> dict[str, Any]:
+    """Return a trial's policy and sizes as JSON values."""
     policy = (
         {"policy": trial.policy.name}
         if isinstance(trial.policy, Other)
         else {"checkpoint": str(trial.policy)}
     )
-    about = {**policy, "steps": trial.steps, "seed": trial.seed}
 
-    return {**quoted, **about, "episodes": trial.episodes, **found.to_json()}
+    return {**policy, "steps": trial.steps, "seed": trial.seed, "episodes": trial.episodes}
+
+
+def _plain(found: Evaluation, about: dict[str, Any]) -> dict[str, Any]:
+    """Return JSON values; the rate and its interval come first."""
+    end = found.at_end
+    quoted = {"success_rate": end.rate, "interval": [end.low, end.high]}
+
+    return {**quoted, **about, **found.to_json()}
 
 
 def _share(share: Share) -> tuple[str, str]:

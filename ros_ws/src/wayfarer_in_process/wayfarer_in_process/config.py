@@ -13,13 +13,16 @@ from wayfarer_control.params import Params as ControlParams
 from wayfarer_core.errors import ConfigError
 from wayfarer_core.options import KEYBOARD, NO_DEVICE
 from wayfarer_core.parameter import checked
-from wayfarer_launch.launch_file import Launch, NodeSpec
+from wayfarer_launch.collection import Collection, launch_arguments
+from wayfarer_launch.launch_file import Launch, NodeSpec, read_launch_file
+from wayfarer_launch.nodes import find_launch_file, share_of
 from wayfarer_learner.params import Params as LearnerParams
 from wayfarer_novelty.params import Params as NoveltyParams
 from wayfarer_sim_bridge.params import Params as BridgeParams
 
 P = TypeVar("P")
 
+_LAUNCH_FILE = "sim.launch.xml"
 _OF_ROS_ITSELF = "use_sim_time"
 _RECORDER, _VIEW = "replay", "view"
 _TOLD = {"run", "wrist"}  # what the launch file itself tells the recorder
@@ -59,6 +62,14 @@ class Configuration:
             }
             for node, values in named.items()
         }
+
+
+def simulator_launch(wanted: Collection) -> Launch:
+    """Read the simulator's launch file for a collection. Raises ConfigError for another target."""
+    if wanted.target != "sim":
+        raise ConfigError(f"--in-process runs the simulator only, not target {wanted.target!r}")
+
+    return read_launch_file(find_launch_file(_LAUNCH_FILE), launch_arguments(wanted), share_of)
 
 
 def parameters_of(launch: Launch) -> Configuration:

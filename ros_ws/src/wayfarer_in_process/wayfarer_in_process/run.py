@@ -15,11 +15,9 @@ from wayfarer_common import lifetime
 from wayfarer_common.agreement import check_agreement
 from wayfarer_common.keyboard import HELP
 from wayfarer_common.terminal import keys_of_terminal
-from wayfarer_core.errors import ConfigError
 from wayfarer_core.options import NO_DEVICE
-from wayfarer_launch.collection import Collection, holds_all, launch_arguments
-from wayfarer_launch.launch_file import read_launch_file
-from wayfarer_launch.nodes import find_launch_file, share_of
+from wayfarer_launch.collection import Collection, holds_all
+from wayfarer_launch.launch_file import Launch
 from wayfarer_policies.exploration.algorithm_1 import (
     LearningSchedule,
     Overlapped,
@@ -34,14 +32,12 @@ from wayfarer_report.live.policy_watch import PolicyWatch, in_words
 from wayfarer_report.live.scalars import Scalars
 
 from wayfarer_in_process.bag import Recorder
-from wayfarer_in_process.config import Configuration, configuration_of
+from wayfarer_in_process.config import Configuration, configuration_of, simulator_launch
 from wayfarer_in_process.hand import Hand, KeyboardHand, NobodysHand
 from wayfarer_in_process.learning import make_parts
 from wayfarer_in_process.progress import progress_of
 from wayfarer_in_process.robot import Collected, InProcessRobot, StoppedError
 
-# each node's parameters come from the launch file that would start it
-_LAUNCH_FILE = "sim.launch.xml"
 _PACES: dict[str, Callable[[], LearningSchedule]] = {
     "sequential": Sequential,
     "overlapped": Overlapped,
@@ -50,10 +46,11 @@ _PACES: dict[str, Callable[[], LearningSchedule]] = {
 
 def collect_in_process(wanted: Collection) -> None:
     """Collect to the end. Raises a WayfarerError, or exits after a signal as the launch would."""
-    if wanted.target != "sim":
-        raise ConfigError(f"--in-process runs the simulator only, not target {wanted.target!r}")
+    collect_by_launch(wanted, simulator_launch(wanted))
 
-    launch = read_launch_file(find_launch_file(_LAUNCH_FILE), launch_arguments(wanted), share_of)
+
+def collect_by_launch(wanted: Collection, launch: Launch) -> None:
+    """Do the same with the launch file already read: the nodes' parameters come from it."""
     configuration = configuration_of(launch)
     run = RunWriter(wanted.out.resolve())
 

@@ -8,15 +8,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from wayfarer_bags.run_directory import finished
 from wayfarer_core.errors import ConfigError
 from wayfarer_launch.collection import Collection
+from wayfarer_launch.launch_file import Launch
 from wayfarer_offline.evaluation import Evaluation, count_successes
 from wayfarer_policies.acting.offline_policy import PolicyFile, read_policy
 from wayfarer_policies.algorithms.checkpoint import digest
 
-from wayfarer_in_process.run import collect_in_process
-from wayfarer_in_process.run_check import check_run
+from wayfarer_in_process.config import simulator_launch
+from wayfarer_in_process.run import collect_by_launch
+from wayfarer_in_process.run_check import held_episodes
+
+Collect = Callable[[Collection, Launch], object]
 
 
 @dataclass(frozen=True)
@@ -71,10 +74,10 @@ def try_in_process(trial: Trial) -> Evaluation:
 
     Raises a WayfarerError.
     """
-    return try_by(trial, "in-process", collect_in_process)
+    return try_by(trial, "in-process", collect_by_launch)
 
 
-def try_by(trial: Trial, transport: str, collect: Callable[[Collection], object]) -> Evaluation:
+def try_by(trial: Trial, transport: str, collect: Collect) -> Evaluation:
     """Record by `collect` the episodes that the run lacks, then count.
 
     Raises a WayfarerError.
@@ -82,8 +85,9 @@ def try_by(trial: Trial, transport: str, collect: Callable[[Collection], object]
     policy = trial.policy if isinstance(trial.policy, Other) else read_policy(trial.policy)
     run = trial.run(policy, transport)
     wanted = _collection_of(trial, policy, run)
-    if _held(wanted) < trial.episodes:
-        collect(wanted)
+    launch = simulator_launch(wanted)
+    if held_episodes(wanted, launch) < trial.episodes:
+        collect(wanted, launch)
 
     return count_successes(run, policy.task, trial.episodes)
 
@@ -104,14 +108,6 @@ def _collection_of(trial: Trial, policy: PolicyFile | Other, run: Path) -> Colle
         checkpoint=(file, policy.sha256) if file and isinstance(policy, PolicyFile) else None,
         server=policy.server if isinstance(policy, Other) else None,
     )
-
-
-def _held(wanted: Collection) -> int:
-    """Count the run's episodes. Raises ConfigError if they belong to another trial."""
-    held, _ = finished(wanted.out)
-    if held:
-        check_run(wanted)
-    return held
 
 
 def _digest(config: Path) -> str:

@@ -14,8 +14,9 @@ import numpy as np
 import yaml
 from wayfarer_core.provenance import made_by
 from wayfarer_data.cache.dataset import Dataset
-from wayfarer_in_process.run import collect_in_process
-from wayfarer_in_process.run_check import check_run
+from wayfarer_in_process.config import simulator_launch
+from wayfarer_in_process.run import collect_by_launch, collect_in_process
+from wayfarer_in_process.run_check import held_episodes
 from wayfarer_in_process.trial import Trial, try_in_process
 from wayfarer_launch.collection import Collection
 from wayfarer_launch.nodes import share_of
@@ -195,8 +196,9 @@ def attempt_at_random(
     wanted = Collection(
         "sim", "random", trials, steps, TRIAL_SEED, out, "sequential", None, threads=1
     )
-    collect_in_process(wanted)
-    check_run(wanted)
+    launch = simulator_launch(wanted)
+    collect_by_launch(wanted, launch)
+    held_episodes(wanted, launch)
 
     return {task: _counts(count_successes(out, task, trials)) for task in tasks}
 
