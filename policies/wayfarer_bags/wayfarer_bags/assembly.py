@@ -181,7 +181,7 @@ def _steps(parts: Parts, info: EpisodeInfo, path: Path) -> int:
 
 
 def _stamps(parts: Parts, steps: int, final_stamp: int) -> NDArray[np.int64]:
-    """Return when each observation was made [ns], (T + 1,); 0 where nobody knows."""
+    """Return the time of each observation [ns], (T + 1,); 0 where unknown."""
     stamps = np.zeros(steps + 1, dtype=np.int64)
     for k, action in parts.actions.items():
         stamps[k] = nanoseconds(action.header.stamp)
@@ -237,7 +237,7 @@ def info_of(record: Any) -> EpisodeInfo:
 
 
 def newest(recorded: Collection[int], stamps: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the last recorded stamp at, or less than a period before, each stamp, (T + 1,).
+    """Return the last recorded stamp within a period before each stamp, (T + 1,).
 
     0 where there is none.
     """
@@ -291,7 +291,7 @@ def observed(
 
 
 def _places(pixels: Collection[int], steps: int) -> NDArray[np.bool_]:
-    """Say of each observation whether it is among these, (T + 1,)."""
+    """Say for each observation whether it is among these, (T + 1,)."""
     return np.isin(np.arange(steps + 1), list(pixels))
 
 

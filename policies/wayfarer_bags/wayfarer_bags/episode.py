@@ -73,9 +73,9 @@ class Episode:
     ee_orientations: NDArray[np.float64] | None = None  # (T + 1, 4) quaternion xyzw, base frame
     joint_positions: NDArray[np.float64] | None = None  # (T + 1, 7) [rad]
     joint_velocities: NDArray[np.float64] | None = None  # (T + 1, 7) [rad/s]
-    # of the camera in the hand, the newest at each observation; None where nobody recorded one
+    # of the camera in the hand, the newest at each observation; None without such a camera
     wrist_images: NDArray[np.uint8] | None = None  # (T + 1, H, W, 3) RGB, upright
-    wrist_seen: NDArray[np.bool_] | None = None  # (T + 1,) observations that have one
+    wrist_seen: NDArray[np.bool_] | None = None  # (T + 1,) observations with such an image
 
     @property
     def steps(self) -> int:

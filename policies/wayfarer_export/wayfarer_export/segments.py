@@ -105,7 +105,7 @@ class Material:
 
     @cached_property
     def wrist_shape(self) -> tuple[int, ...] | None:
-        """(H, W, 3) of the wrist's images, where they are wanted and every episode has them."""
+        """(H, W, 3) of the wrist's images, if wanted and every episode has them."""
         if not self.wrist_wanted:
             return None
 
@@ -119,7 +119,7 @@ class Material:
         return WristImages(self.dataset.runs)
 
     def _wrist_images(self, place: Place, steps: int) -> NDArray[np.uint8] | None:
-        """Return those of a segment that begins at `place`."""
+        """Return the wrist images of a segment that begins at `place`."""
         if self.wrist_shape is None:
             return None
 

@@ -164,7 +164,7 @@ class CubeWorld:
         return self._renderer.render(self.data, CAMERA, width, height)
 
     def render_wrist(self, width: int, height: int) -> Image:
-        """Return the picture of the camera in the hand, as `render`."""
+        """Return the image of the camera in the hand, like `render`."""
         mujoco.mj_camlight(self.model, self.data)  # it moves with the hand
         return self._renderer.render(self.data, WRIST_CAMERA, width, height)
 
@@ -237,7 +237,7 @@ class CubeWorld:
         return self._pinhole(CAMERA, width, height)
 
     def wrist_intrinsics(self, width: int, height: int) -> Array:
-        """Return K of a frame of the camera in the hand, as `camera_intrinsics`."""
+        """Return K of the camera in the hand, like `camera_intrinsics`."""
         return self._pinhole(WRIST_CAMERA, width, height)
 
     def place_cube(self, p_base: Array, q_xyzw: Array) -> None:

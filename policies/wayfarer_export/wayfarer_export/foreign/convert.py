@@ -257,7 +257,7 @@ class _Frames:
         self._advance()
 
     def _value(self, k: int, ordinal: int, said: Any) -> Any:
-        """Return what a message says to a track."""
+        """Return the value of a message for a track."""
         decoder = self._tracks[k].decoder
         if isinstance(decoder, Compressed) and ordinal not in self._measured[k]:
             return decoder.glance(said)

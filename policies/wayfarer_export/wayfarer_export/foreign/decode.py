@@ -294,7 +294,7 @@ class Compressed:
         )  # some cameras pad what they send
 
     def glance(self, said: Any) -> Picture:
-        """Return its image, without its shades where it is a JPEG that stays as it is."""
+        """Return its image; without shades if it is a JPEG that stays as it is."""
         content = said.data.tobytes()
         shape = jpeg_shape(content)
         return self.value(said) if shape is None else Picture(content, "jpg", shape, None)

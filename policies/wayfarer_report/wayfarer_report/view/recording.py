@@ -116,7 +116,7 @@ class Recording:
         self._stream.log("observation", self._rr.Image(pixels))
 
     def wrist(self, pixels: NDArray[np.uint8]) -> None:
-        """Tell what the camera in the hand sees, RGB (H, W, 3); from the first on it has a place in
+        """Log an image of the camera in the hand, RGB (H, W, 3); after the first it has a place in
         the layout.
         """
         if not self._has_wrist:

@@ -32,7 +32,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-# how `wayfarer --help` sorts the commands
+# order of the commands in `wayfarer --help`
 _ACT, _LOOK, _LEARN = "Let an arm act", "Look at what was recorded", "Learn from it"
 _errors = plain(stderr=True)
 

@@ -117,7 +117,7 @@ TOPICS = (
 
 @dataclass(frozen=True)
 class CameraTopics:
-    """What one camera is spoken of on, and the frame its pictures name."""
+    """The topics of one camera, and the frame of its images."""
 
     image: Topic
     info: Topic

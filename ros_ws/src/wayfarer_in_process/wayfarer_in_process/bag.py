@@ -41,7 +41,7 @@ _RECORDED = (
     topics.TF,
     topics.TF_STATIC,
     topics.MARKERS,
-    topics.CONTROL_FAULT,  # this and the next: nobody here says one, as nobody does who is well
+    topics.CONTROL_FAULT,  # no fault is ever published here on this and the next topic
     topics.CAMERA_FAULT,
     topics.REPLAY_EPISODE,
 )
@@ -137,7 +137,7 @@ class EpisodeRecording:
         self._last_image = stamp
 
     def wrist_image(self, pixels: NDArray[np.uint8], stamp: int) -> None:
-        """Write what the camera in the hand sees (H, W, 3)."""
+        """Write an image of the camera in the hand (H, W, 3)."""
         self._image(topics.WRIST_OBSERVATION, pixels, names.WRIST_FRAME, stamp)
 
     def pose(self, topic: Topic, position: Vector, quaternion: Vector, stamp: int) -> None:
@@ -151,7 +151,7 @@ class EpisodeRecording:
         )
 
     def lens(self, K: Vector, size: tuple[int, int], stamp: int) -> None:
-        """Write what is known of the lens, beside an image: K (3, 3), width and height [pixel]."""
+        """Write the intrinsics for an image: K (3, 3), width and height [pixel]."""
         info = self._messages.camera_info(K, size, stamp, names.CAMERA_FRAME)
         self._write(topics.CAMERA_INFO, info)
 
@@ -161,7 +161,7 @@ class EpisodeRecording:
         self._write(topics.WRIST_INFO, info)
 
     def frame(self, child: str, position: Vector, quaternion: Vector, stamp: int) -> None:
-        """Write where a frame that moves stands: (3,) [m] and xyzw (4,), base frame."""
+        """Write the pose of a moving frame: (3,) [m] and xyzw (4,), base frame."""
         base = self._messages.header(stamp)
         moved = self._messages.transform(base, child, position, quaternion)
         self._write(topics.TF, moved, stamp)
@@ -169,13 +169,13 @@ class EpisodeRecording:
     def standing_frame(
         self, parent: str, child: str, T_parent_child: NDArray[np.float64], now: int
     ) -> None:
-        """Write where a frame stands that does not move in another one, by its pose (4, 4) [m]."""
+        """Write the pose (4, 4) [m] of a frame that is fixed in another one."""
         where = T_parent_child[:3, 3], quaternion_of_matrix(T_parent_child[:3, :3])
         standing = self._messages.transform(self._messages.header(0, parent), child, *where)
         self._write(topics.TF_STATIC, standing, now)
 
     def scene(self, shapes: Iterable[Shape], now: int) -> None:
-        """Write what viewers draw: all of it."""
+        """Write all markers for viewers."""
         self._write(topics.MARKERS, self._messages.markers(shapes), now)
 
     def joints(

@@ -25,7 +25,7 @@ P = TypeVar("P")
 _LAUNCH_FILE = "sim.launch.xml"
 _OF_ROS_ITSELF = "use_sim_time"
 _RECORDER, _VIEW = "replay", "view"
-_TOLD = {"run", "wrist"}  # what the launch file itself tells the recorder
+_TOLD = {"run", "wrist"}  # parameters that the launch file itself gives the recorder
 _COMPUTING = ("actor", "learner", "novelty")  # the nodes that use torch
 # for runs from before this limit existed; the simulated hand always points down
 _NO_LIMIT_YET = {"control": {"max_turn": 3.2}}
@@ -43,7 +43,7 @@ class Configuration:
     nodes: tuple[str, ...]  # that the launch file would start
     sim_bridge: BridgeParams
     camera: CameraParams
-    wrist_camera: CameraParams  # matters where there is a camera in the hand
+    wrist_camera: CameraParams  # used only with a camera in the hand
     actor: ActorParams
     control: ControlParams
     collector: CollectorParams

@@ -54,7 +54,7 @@ class Collected:
 
 
 class Eye:
-    """What a camera node makes of a picture: rectified, cropped, upright, 84x84."""
+    """Turns an image into an observation: rectified, cropped, upright, 84x84."""
 
     def __init__(self, p: CameraParams) -> None:
         lens = load_optional(p.calibration)
@@ -63,7 +63,7 @@ class Eye:
         self._crop = Crop(p.crop_left, p.crop_top, p.crop_size, p.quarter_turns)
 
     def see(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return the observation (84, 84, 3) of a picture (H, W, 3)."""
+        """Return the observation (84, 84, 3) of an image (H, W, 3)."""
         plain = self._rectify(pixels) if self._rectify else pixels
         return observe(plain, self._crop, names.OBSERVATION_SIZE)
 
@@ -122,7 +122,7 @@ class Arm:
 
     @property
     def eyes(self) -> list[tuple[str, str, NDArray[np.float64]]]:
-        """In which frame each camera is said to stand, its own frame, and its pose (4, 4) [m].
+        """For each camera: parent frame, its own frame, and its pose (4, 4) [m].
 
         The simulator's cameras, and the one at the table where a calibration has found it.
         """
@@ -261,7 +261,7 @@ class InProcessRobot:
         return self._hand.ending or (End.TRUNCATED, "time limit")
 
     def _say_what_stands(self, recording: EpisodeRecording, goal: Goal | None) -> None:
-        """Record where each camera stands, and the scene as it is drawn before the reset."""
+        """Record each camera's pose, and the scene before the reset."""
         for eye in self._arm.eyes:
             recording.standing_frame(*eye, self._arm.now)
 

@@ -26,7 +26,7 @@ class Sensors:
     def __init__(
         self, node: ContractNode, world: CubeWorld, size: tuple[int, int], wrist: bool
     ) -> None:
-        """Pictures are of `size`, width and height [pixels]; `wrist`: the hand's camera, too."""
+        """Images have `size`, width and height [pixels]; `wrist`: the hand's camera, too."""
         self._world = world
         self._eye = Eye(node, FIXED, size, world.render, world.camera_intrinsics(*size))
         self._wrist = (
@@ -80,7 +80,7 @@ class Sensors:
 
 
 class Eye:
-    """A simulated camera: each picture comes with what is known of the lens."""
+    """A simulated camera: publishes each image with its intrinsics."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class Eye:
         render: Callable[[int, int], NDArray[np.uint8]],
         K: NDArray[np.float64],
     ) -> None:
-        """`render` gives a picture of `size`, width and height; `K` is its camera matrix (3, 3)."""
+        """`render` returns an image of `size`, width and height; `K` is its matrix (3, 3)."""
         self._size, self._frame, self._render = size, where.frame, render
         self._image, self._info = (node.publish_to(topic) for topic in (where.image, where.info))
         width, height = size
