@@ -1,12 +1,12 @@
-"""Put a policy of your own behind the safety gate.
+"""Put your own policy behind the safety gate.
 
-It circles in the plane, in the simulator, and is recorded.
+It moves in a circle in the plane, in the simulator, and is recorded.
 
 .venv/bin/python examples/own_policy.py runs/circles
 
-Here it stands in for the policy of the method `random`, in this process alone. For the actor node
+Here it replaces the policy of the method `random`, only in this process. For the actor node
 write the entry into wayfarer_policies/exploration/methods.py; docs/architecture.md says how a
-method gets a name of its own.
+method gets its own name.
 """
 
 import sys
@@ -22,12 +22,12 @@ from wayfarer_policies.exploration.methods import POLICIES
 class Circle:
     """Moves the hand along a circle; a network would look at the image."""
 
-    version = 0  # of its weights: it has none
-    needs_pose = False  # it does not ask where the hand is
-    needs_joints = False  # nor how the arm stands
+    version = 0  # of its weights; it has none
+    needs_pose = False  # it does not use the hand's pose
+    needs_joints = False  # nor the joints
 
     def begin_episode(self, start: Start) -> None:
-        """Draw where on the circle to begin."""
+        """Draw the initial position on the circle."""
         self._angle = start.rng.uniform(0.0, 2.0 * np.pi)
 
     def act(self, image: Image, robot: RobotState) -> Action:  # noqa: ARG002

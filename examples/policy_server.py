@@ -1,10 +1,10 @@
-"""A policy in a process of its own: it looks where the yellow cube lies and pushes it to the right.
+"""A policy in another process: it finds the yellow cube and pushes it to the right.
 
 .venv/bin/python examples/policy_server.py 127.0.0.1:5555 & .venv/bin/wayfarer collect --method
 external --policy external:127.0.0.1:5555 --steps 20 --out runs/pushes
 
-It needs wayfarer_serving and nothing else of Wayfarer, so that it may live in any environment, with
-any libraries: `pip install policies/wayfarer_serving`. docs/external_policies.md has the protocol,
+It needs only wayfarer_serving of Wayfarer, so it can run in any environment with
+any libraries: `pip install policies/wayfarer_serving`. docs/external_policies.md has the protocol
 for other languages.
 """
 
@@ -14,20 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 from wayfarer_serving.server import Episode, Observation, serve
 
-SCALE = 0.125  # m that an action of 1 goes along each axis, as the control node is told
+SCALE = 0.125  # m, displacement of an action of 1 along each axis, as in the control node
 # [m per pixel, m] base frame, fitted to the simulator's camera
 TO_X, TO_Y = (0.00978, 0.190), (0.00675, -0.284)
 # m: left of the cube, and heights of the hand on the way and for the push
 BEHIND, ABOVE, LOW = 0.12, 0.03, -0.075
 FAR = 0.26  # m, y where the push ends
-GENTLE = 0.6  # of an action at most: in a hurry the hand would ride over the cube
-NEAR = 0.02  # m from a way point that count as having reached it
-# of an action, standard deviation: demonstrations that differ show how to correct an error
+GENTLE = 0.6  # largest action: a faster hand would ride over the cube
+NEAR = 0.02  # m from a way point that count as reached
+# standard deviation of the noise, in action units: varied demonstrations show how to correct errors
 NOISE = 0.05
 
 
 class Pusher:
-    """Goes behind the cube, down, and then to the right."""
+    """Moves behind the cube, down, and then to the right."""
 
     name, version = "pusher", 1
 
@@ -59,9 +59,9 @@ class Pusher:
 
 
 def cube_in(image: NDArray[np.uint8]) -> tuple[float, float]:
-    """Return where the cube lies, x and y [m] in the base frame.
+    """Return the cube's position, x and y [m] in the base frame.
 
-    The middle of the table where none is seen.
+    The middle of the table if no cube is seen.
     """
     red, green, blue = np.moveaxis(image.astype(int), -1, 0)
     row, column = np.nonzero((red > 120) & (green > 120) & (blue < 80))  # its upper face is yellow

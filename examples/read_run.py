@@ -1,4 +1,4 @@
-"""Read a recorded run: what each episode was, and its steps as arrays.
+"""Read a recorded run: a summary of each episode, and its steps as arrays.
 
 .venv/bin/python examples/read_run.py runs/demo/goal
 """
@@ -18,8 +18,7 @@ def main(folder: str) -> None:
         episode = read_episode(file)
         info = episode.info
 
-        # T actions as they were executed, and the T + 1 images around them; `valid` says which
-        # steps are whole.
+        # T executed actions and T + 1 images; `valid` marks the steps without losses
         actions = episode.actions[episode.valid]  # (steps, 3), in units of action
         images = episode.images  # (T + 1, 84, 84, 3) uint8 RGB
         way = episode.ee_positions[-1] - episode.ee_positions[0]  # (3,) [m], base frame

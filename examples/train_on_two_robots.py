@@ -1,9 +1,9 @@
-"""Train one network on bags of two robots: it tells from an image where the arm's hand is.
+"""Train one network on bags of two robots: it predicts the hand's position from an image.
 
 .venv/bin/python examples/train_on_two_robots.py runs/simulated runs/real
 
-Runs, and bags that `ros2 bag record` left of the contract's topics, open alike. Both must have
-images of one size.
+Runs, and bags of the contract's topics from `ros2 bag record`, open alike. Their images must have
+the same size.
 """
 
 import sys

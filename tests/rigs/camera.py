@@ -1,8 +1,8 @@
 """The camera of a rig.
 
-Draws the simulated arm's world from the files that it writes, and publishes what it sees.
+It draws the simulated arm's world from the files that the arm writes, and publishes the images.
 
-Runs in `.venv` as a process of its own, so that drawing never holds up the server's 1 kHz. Usage:
+It runs in `.venv` as a separate process, so that drawing never delays the server's 1 kHz. Usage:
 
     .venv/bin/python tests/rigs/camera.py --folder DIRECTORY --ros-args -r __ns:=/wayfarer
 """
@@ -26,13 +26,13 @@ from wayfarer_sim.rendering import ROBOT_GROUP, VISUAL_GROUP, Image, Renderer
 
 SIZE = 168  # pixels
 RATE = 10.0  # Hz
-NOISE = 2  # of 255; a real sensor's, without which pictures of an arm at rest would count as frozen
+NOISE = 2  # of 255, like a real sensor's; without it images of an arm at rest would count as frozen
 # geom group of the simulated arms' visible meshes, and one that is never drawn
 _SERVERS_VISUAL, _HIDDEN = 2, 5
 
 
 class World:
-    """What the server's files show."""
+    """The world in the server's files."""
 
     def __init__(self, folder: Path) -> None:
         model = mujoco.MjModel.from_binary_path(str(folder / WORLD))
@@ -49,9 +49,9 @@ class World:
         self._rng = np.random.default_rng(0)
 
     def picture(self) -> tuple[int, Image] | None:
-        """Return the time [ns] and the picture of a state not drawn yet.
+        """Return the time [ns] and the image of a state not drawn yet.
 
-        None where none can be read.
+        None if there is none.
         """
         read = self._state.read()
         if read is None:

@@ -1,4 +1,4 @@
-"""Collects episodes on hardware.launch.xml from a simulated FR3 or Panda: what `make rig` runs.
+"""Collects episodes from a simulated FR3 or Panda with hardware.launch.xml: `make rig`.
 
 .venv/bin/python tests/rigs/collect.py --robot panda --out runs/rig
 """

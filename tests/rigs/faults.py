@@ -1,9 +1,9 @@
-"""A command that injects every kind of fault in number, into an arm's rig and into single nodes.
+"""Injects every kind of fault many times, into an arm's rig and into single nodes.
 
     .venv/bin/python tests/rigs/faults.py --count 30 --json [--robot panda]
 
-Every fault must be told, stop every command while it lasts, leave the nodes answering, and be gone
-afterwards. Nothing of ours may be left running in the end.
+Every fault must be reported, stop every command while it lasts, leave the nodes answering, and be
+gone afterwards. None of our processes may be left in the end.
 """
 
 import argparse
@@ -54,7 +54,7 @@ RIGS: tuple[tuple[Callable[[str], AbstractContextManager[Inject]], tuple[str, ..
 
 
 def main() -> None:
-    """Inject every kind of fault many times; exit 1 where one was not borne."""
+    """Inject every kind of fault many times; exit 1 if one test of it failed."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,4 +1,4 @@
-"""What a client that shares no code with libfranka does with a simulated Panda; prints JSON.
+"""Tests a simulated Panda with a client that shares no code with libfranka; prints JSON.
 
 .venv/rig/bin/python tests/rigs/franka_rs_client.py 127.0.0.1
 """
@@ -20,7 +20,7 @@ SETTLED = 1.5  # s
 
 
 def cartesian(robot: "franka.Robot", backend: str, mode: str) -> float:
-    """Move the hand there and back; return how far it was from where it should be [mm]."""
+    """Move the hand there and back; return its error [mm]."""
     limits = {"max_velocity": 0.3, "max_acceleration": 0.8, "max_jerk": 20.0}
     with robot.cartesian_targets(backend=backend, controller_mode=mode, **limits) as arm:
         begin = np.array(arm.state().O_T_EE)[:3, 3]
@@ -34,7 +34,7 @@ def cartesian(robot: "franka.Robot", backend: str, mode: str) -> float:
 
 
 def joints(robot: "franka.Robot", backend: str) -> float:
-    """Move the joints there and back; return how far they were from where they should be [rad]."""
+    """Move the joints there and back; return their error [rad]."""
     with robot.joint_targets(fraction=0.3, backend=backend) as arm:
         begin = np.array(arm.state().q)
         arm.move_by(TURN)
@@ -47,7 +47,7 @@ def joints(robot: "franka.Robot", backend: str) -> float:
 
 
 def main() -> None:
-    """Connect, read, move by every way there is, and use the hand."""
+    """Connect, read, move by every interface, and use the hand."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -51,11 +51,11 @@ def build_world(simulator: MujocoSimulator) -> None:
 
 
 def wait_for_command(robot: Any) -> None:
-    """Wait for the torques that answer the last state, for a while.
+    """Wait some time for the torques that answer the last state.
 
-    A torque controller whose client was held up by a busy machine would otherwise act on an old
-    state, and swing. The real arm has a real-time client; with this the simulated one only goes
-    slower. franky-sim has no public access.
+    If a busy machine delays its client, a torque controller would otherwise act on an old
+    state, and the arm would swing. A real arm has a real-time client; with this wait the simulated
+    one only runs slower. franky-sim has no public access to it.
     """
     udp = robot._FrankaServer__udp_socket
     if udp is not None and robot._FrankaRobotServer__control_mode == ControlMode.TORQUE:
@@ -73,7 +73,7 @@ def serve(server: franky_sim.SimulationServer, simulator: MujocoSimulator, folde
         wait_for_command(server.robot_servers[0])
         try:
             server.run_once(realtime=False)
-        except TimeoutError:  # the client is gone without a word; franky-sim itself would end here
+        except TimeoutError:  # the client has gone silently; franky-sim itself would end here
             server.robot_servers[0].reset_state()
 
         if tick % STATE_EVERY == 0:
@@ -84,7 +84,7 @@ def serve(server: franky_sim.SimulationServer, simulator: MujocoSimulator, folde
 
 
 def hurry() -> None:
-    """Take precedence over what else the machine does, where that is allowed."""
+    """Take real-time priority, if this is allowed."""
     with contextlib.suppress(PermissionError):
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
 

@@ -1,9 +1,9 @@
-"""Sends a simulated Panda messages that make no sense, and looks whether it stays well.
+"""Sends invalid messages to a simulated Panda, and checks that it keeps working.
 
     .venv/bin/panda-sim --host 127.0.0.9 &
     .venv/bin/python tests/rigs/panda_fuzz.py 127.0.0.9 --messages 10000 --seed 1
 
-Between the messages a good client connects and reads. Prints JSON; exits 1 where the simulator did
+Between the messages a valid client connects and reads. Prints JSON; exits 1 if the simulator did
 not answer it.
 """
 
@@ -30,11 +30,11 @@ from panda_sim.protocol.wire import (
 )
 
 TIMEOUT = 10.0  # s
-BATCH = 20  # messages between two looks
+BATCH = 20  # messages between two checks
 
 
 def whole(rng: random.Random, gripper: bool, command: int | None = None) -> bytes:
-    """Return a message of the right size with anything in it."""
+    """Return a message of the right size with random content."""
     requests, header = (GRIPPER_REQUESTS, GRIPPER_HEADER) if gripper else (REQUESTS, HEADER)
     chosen = rng.choice(list(requests)) if command is None else command
     body = requests[chosen].itemsize
@@ -61,7 +61,7 @@ def connect(version: int, port: int, gripper: bool) -> bytes:
 
 
 class Fuzz:
-    """Kinds of nonsense, counted."""
+    """Kinds of invalid messages, counted."""
 
     def __init__(self, host: str, seed: int) -> None:
         self.host, self.rng, self.sent = host, random.Random(seed), Counter[str]()
@@ -79,12 +79,12 @@ class Fuzz:
         )
 
     def one(self) -> None:
-        """Send something."""
+        """Send one message."""
         kind = self.rng.choice(self.kinds)
         self.sent[kind.__name__] += 1
         try:
             kind()
-        except OSError:  # refused, or closed on us: that is an answer
+        except OSError:  # refused or closed: a valid answer
             self.sent["refused or closed"] += 1
 
     def _open(self) -> tuple[socket.socket, bool]:
@@ -167,7 +167,7 @@ class Fuzz:
 
 
 class Client:
-    """A good client: it connects, and reads states."""
+    """A valid client: it connects, and reads states."""
 
     def __init__(self, host: str) -> None:
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -179,7 +179,7 @@ class Client:
             try:
                 self.tcp = self._connected(host)
                 return
-            except OSError:  # a client before this one may not have been let go yet
+            except OSError:  # an earlier client may not have been dropped yet
                 if time.monotonic() > end:
                     raise
                 time.sleep(0.01)
@@ -207,9 +207,9 @@ class Client:
 
 
 def look(host: str) -> None:
-    """See that a good client is served, and where the arm stands.
+    """Check that a valid client is served, and where the arm is.
 
-    Clear a reflex that was called for.
+    Clear a reflex that a message has caused.
     """
     with Client(host) as client:
         state = client.state()[0]

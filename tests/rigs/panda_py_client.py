@@ -1,9 +1,9 @@
-"""What a real libfranka 0.9.2 client does with a simulated Panda; prints JSON.
+"""Tests a simulated Panda with a real client of libfranka 0.9.2; prints JSON.
 
     .venv/bin/panda-sim --lockstep --console 127.0.0.1:1339 &
     .venv/bin/python tests/rigs/panda_py_client.py 127.0.0.1 tour --targets 200
 
-A process of its own: panda_py ends the process it runs in where a connection is lost
+It is a separate process: panda_py ends its process if a connection is lost
 (docs/parity.md).
 """
 
@@ -45,7 +45,7 @@ class Client:
         return str(self.tell("state")["mode"])
 
     def error(self, work: Callable[[], Any]) -> str:
-        """Return what libfranka says of something that must fail."""
+        """Return libfranka's error of a call that must fail."""
         try:
             work()
         except RuntimeError as error:
@@ -54,7 +54,7 @@ class Client:
         raise AssertionError("it did not fail")
 
     def what_ended(self) -> str:
-        """Return what libfranka says of the end of a motion, once its thread has read the
+        """Return libfranka's error at the end of a motion, once its thread has read the
         answer.
         """
         said: list[str] = []
@@ -114,7 +114,7 @@ def tour(client: Client, targets: int) -> Result:
 
 
 def track(panda: Any, targets: int, rate: float) -> float:
-    """Follow targets that travel as the bridge's do.
+    """Follow targets that move like the bridge's.
 
     Return the median distance to them after each period [mm].
     """
@@ -165,7 +165,7 @@ def generators(client: Client, _: int) -> Result:
 
 
 def _swing(seconds: float, t: float) -> float:
-    """Return a share that goes from 0 to 1 and back without jerks."""
+    """Return a share that moves from 0 to 1 and back smoothly."""
     return (0.5 - 0.5 * math.cos(2.0 * math.pi * min(t / seconds, 1.0))) ** 2
 
 
@@ -270,7 +270,7 @@ def torques(robot: Any) -> float:
 
 
 def words(client: Client, _: int) -> Result:
-    """Collect what libfranka says of each thing that can go wrong with a living connection."""
+    """Collect libfranka's errors for each fault with a working connection."""
     panda, robot = client.panda, client.panda.get_robot()
     said: Result = {}
 

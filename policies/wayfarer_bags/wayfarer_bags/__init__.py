@@ -1,4 +1,4 @@
 """Episodes in bags.
 
-A run's files written and read without ROS, and each step put together again by its stamps.
+This package writes and reads a run's files without ROS, and puts each step together by its stamps.
 """

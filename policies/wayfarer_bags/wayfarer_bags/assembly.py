@@ -1,4 +1,4 @@
-"""Put an episode's messages together by what they say and when, wherever they were recorded."""
+"""Put an episode's steps together from its messages, by their content and stamps."""
 
 import math
 from collections.abc import Collection, Iterable, Mapping
@@ -19,42 +19,42 @@ from wayfarer_bags.latest_pose import latest_pose
 from wayfarer_bags.message_types import CONTRACT, decoded, misfit
 
 _NANOSECONDS = 1_000_000_000
-# steps: an episode has at most 20 to an action that was recorded, or 2,000
+# bound on steps: 20 for each recorded action, or 2,000
 _MOST_LOST, _ALWAYS = 20, 2_000
-# by how much a rotation's quaternion may differ from length 1, and stays as it is
+# allowed deviation of a quaternion's length from 1 before it is normalised
 _UNIT, _EXACT = 0.01, 1e-6
-_ROOM = 256 << 20  # bytes that an episode's images may take whatever was recorded
+_ROOM = 256 << 20  # bytes that an episode's images may always take, whatever was recorded
 
 
 @dataclass
 class Parts:
-    """The messages of one episode, sorted by what they say and when."""
+    """The messages of one episode, sorted by kind, and by step or stamp."""
 
     records: list[Any] = field(default_factory=list)
-    images: dict[int, Message] = field(default_factory=dict)  # stamp -> as it was recorded
-    actions: dict[int, Any] = field(default_factory=dict)  # step -> what it says
-    # step and stamp -> what it says
+    images: dict[int, Message] = field(default_factory=dict)  # stamp -> message as recorded
+    actions: dict[int, Any] = field(default_factory=dict)  # step -> decoded message
+    # (step, stamp) -> decoded message
     executed: dict[tuple[int, int], Any] = field(default_factory=dict)
-    poses: dict[int, Message] = field(default_factory=dict)  # stamp -> as it was recorded
-    objects: dict[int, Message] = field(default_factory=dict)  # stamp -> as it was recorded
-    joints: dict[int, Message] = field(default_factory=dict)  # stamp -> as it was recorded
-    wrist: dict[int, Message] = field(default_factory=dict)  # stamp -> as it was recorded
-    # stamp of an image -> when it was recorded [ns]
+    poses: dict[int, Message] = field(default_factory=dict)  # stamp -> message as recorded
+    objects: dict[int, Message] = field(default_factory=dict)  # stamp -> message as recorded
+    joints: dict[int, Message] = field(default_factory=dict)  # stamp -> message as recorded
+    wrist: dict[int, Message] = field(default_factory=dict)  # stamp -> message as recorded
+    # stamp of an image -> time of its recording [ns]
     observed_at: dict[int, int] = field(default_factory=dict)
-    answered_at: dict[int, int] = field(default_factory=dict)  # step of an action -> the same
+    answered_at: dict[int, int] = field(default_factory=dict)  # step -> the same for its action
 
     @classmethod
     def of(cls, messages: Iterable[Message]) -> Self:
-        """Sort the messages of one episode, in the order they were written. Errors as of `add`."""
+        """Sort the messages of one episode, in the order they were written. Errors as in `add`."""
         parts = cls()
         for message in messages:
             parts.add(message)
         return parts
 
     def add(self, message: Message) -> None:
-        """Take one message.
+        """Add one message.
 
-        UnreadableError where its type is not the contract's, and what `decoded` raises.
+        Raises UnreadableError if its type is not the contract's, and the errors of `decoded`.
         """
         name = contract_name(message.topic)
         if name not in CONTRACT:
@@ -81,15 +81,15 @@ class Parts:
             self.answered_at[action.step] = message.publish_time
         else:
             executed = decoded(message)
-            # one between episodes names an older step
+            # an executed record between two episodes names an older step
             key = executed.step, nanoseconds(executed.header.stamp)
             self.executed.setdefault(key, executed)  # a later hold repeats the step it interrupts
 
 
 def put_together(parts: Parts, path: Path, with_images: bool = True) -> Episode:
-    """Make an episode of its messages.
+    """Make an episode from its messages.
 
-    Raises DataError where no record tells which episode it is.
+    Raises DataError if no record says which episode it is.
     """
     info, final_stamp = read_records(parts, path)
     return assemble(parts, info, final_stamp, path, with_images)
@@ -100,10 +100,10 @@ def assemble(
 ) -> Episode:
     """Join the steps of an episode by their stamps.
 
-    `final_stamp` is the last observation's, 0 where it is unknown.
+    `final_stamp` is the stamp of the last observation, 0 if unknown.
 
     Raises DataError, naming `path`, for images that are not RGB or not of one size, and for more
-    steps than can be.
+    steps than `_steps` allows.
     """
     steps = _steps(parts, info, path)
     stamps = _stamps(parts, steps, final_stamp)
@@ -115,7 +115,7 @@ def assemble(
     for k, action in parts.actions.items():
         requested[k] = action.action
 
-        # the field came after the first bags
+        # the first bags do not have this field
         if getattr(action, "source", None) == ActionSource.HUMAN:
             sources[k] = ActionSource.HUMAN
 
@@ -168,7 +168,7 @@ def assemble(
 def _steps(parts: Parts, info: EpisodeInfo, path: Path) -> int:
     """Return how many steps the episode had.
 
-    DataError where that is beyond what its messages can mean.
+    DataError if that is more than the recorded actions allow.
     """
     steps = max([info.steps, *(k + 1 for k in parts.actions)])
     if steps > max(_ALWAYS, _MOST_LOST * len(parts.actions)):
@@ -181,7 +181,7 @@ def _steps(parts: Parts, info: EpisodeInfo, path: Path) -> int:
 
 
 def _stamps(parts: Parts, steps: int, final_stamp: int) -> NDArray[np.int64]:
-    """Return when each observation was made [ns], (T + 1,); 0 where nobody knows."""
+    """Return the time of each observation [ns], (T + 1,); 0 where unknown."""
     stamps = np.zeros(steps + 1, dtype=np.int64)
     for k, action in parts.actions.items():
         stamps[k] = nanoseconds(action.header.stamp)
@@ -194,7 +194,7 @@ def _stamps(parts: Parts, steps: int, final_stamp: int) -> NDArray[np.int64]:
 def read_records(parts: Parts, path: Path) -> tuple[EpisodeInfo, int]:
     """Merge the begin and end records.
 
-    Also return the stamp of the final observation, 0 where it is unknown.
+    Also return the stamp of the final observation, 0 if unknown.
     """
     if not parts.records:
         raise DataError(
@@ -217,7 +217,7 @@ def read_records(parts: Parts, path: Path) -> tuple[EpisodeInfo, int]:
 
 
 def info_of(record: Any) -> EpisodeInfo:
-    """Return what a wayfarer_msgs/Episode says."""
+    """Return the content of a wayfarer_msgs/Episode."""
     return EpisodeInfo(
         number=int(record.episode),
         method=record.method,
@@ -229,7 +229,7 @@ def info_of(record: Any) -> EpisodeInfo:
         reason=record.reason,
         steps=int(record.steps),
         lost_steps=int(record.lost_steps),
-        fault=FaultKind(getattr(record, "fault", 0)),  # the field came after the first bags
+        fault=FaultKind(getattr(record, "fault", 0)),  # the first bags do not have this field
     )
 
 
@@ -237,7 +237,7 @@ def info_of(record: Any) -> EpisodeInfo:
 
 
 def newest(recorded: Collection[int], stamps: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the last recorded stamp at, or less than a period before, each stamp, (T + 1,).
+    """Return the last recorded stamp within a period before each stamp, (T + 1,).
 
     0 where there is none.
     """
@@ -251,7 +251,7 @@ def newest(recorded: Collection[int], stamps: NDArray[np.int64]) -> NDArray[np.i
 def observed(
     recorded: Mapping[int, Message], stamps: NDArray[np.int64], path: Path
 ) -> tuple[dict[int, NDArray[np.uint8]], list[int]]:
-    """Return the pixels (H, W, 3) of the steps' images, and the steps whose image has none.
+    """Return step -> pixels (H, W, 3), and the steps whose image is empty or cut off.
 
     DataError as above.
     """
@@ -269,7 +269,7 @@ def observed(
             or step < 3 * width
             or len(image.data) < (height - 1) * step + 3 * width
         ):
-            empty.append(k)  # drivers send such at times: a lost image like any other
+            empty.append(k)  # some drivers send these; they count as lost images
             continue
 
         if image.encoding != "rgb8":
@@ -277,7 +277,7 @@ def observed(
                 f"{path}: the image of step {k} is {image.encoding!r}, an observation is 'rgb8'"
             )
 
-        # rows may be padded, the last one need not be
+        # rows may be padded; the last row need not be
         found[k] = np.lib.stride_tricks.as_strided(
             image.data, (height, width, 3), (step, 3, 1), writeable=False
         )
@@ -291,12 +291,12 @@ def observed(
 
 
 def _places(pixels: Collection[int], steps: int) -> NDArray[np.bool_]:
-    """Say of each observation whether it is among these, (T + 1,)."""
+    """Say for each observation whether it is among these, (T + 1,)."""
     return np.isin(np.arange(steps + 1), list(pixels))
 
 
 def _stacked(pixels: Mapping[int, NDArray[np.uint8]], steps: int, path: Path) -> NDArray[np.uint8]:
-    """Return the images of all steps (T + 1, H, W, 3), zeros where there is none."""
+    """Return the images of all steps (T + 1, H, W, 3); zeros where an image is missing."""
     shape = next((image.shape for image in pixels.values()), (0, 0, 3))
     if (steps + 1) * math.prod(shape) > max(_ROOM, _MOST_LOST * len(pixels) * math.prod(shape)):
         raise DataError(
@@ -316,12 +316,12 @@ def _stacked(pixels: Mapping[int, NDArray[np.uint8]], steps: int, path: Path) ->
 def _poses(
     recorded: Mapping[int, Message], stamps: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], list[int]]:
-    """Return the pose at, or less than a period before, each stamp, (T + 1, 7).
+    """Return the last pose within a period before each stamp, (T + 1, 7).
 
-    NaN where there is none.
+    NaN if there is none.
 
-    Its quaternion is a rotation's, or NaN: the steps where it is no rotation's are the second thing
-    returned.
+    A quaternion that is no rotation becomes NaN; the second value returned lists the steps of such
+    quaternions.
     """
     poses = np.full((len(stamps), 7), np.nan)
     times = np.array(sorted(recorded), dtype=np.int64)
@@ -342,10 +342,10 @@ def _poses(
 
 
 def _joints(recorded: Mapping[int, Message], stamps: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return position and velocity of the arm's joints at, or less than a period before, each
-    stamp, (T + 1, 2, 7).
+    """Return position and velocity of the arm's joints, the last within a period before each stamp,
+    (T + 1, 2, 7) [rad], [rad/s].
 
-    NaN where there is none. A gripper's joints may be among those recorded, and the arm's in any
+    NaN if there is none. The messages may also have a gripper's joints, and the arm's in any
     order.
     """
     found = np.full((len(stamps), 2, ARM_JOINTS), np.nan)

@@ -1,6 +1,6 @@
 """One episode, one MCAP file.
 
-Writing it as it happens, and putting its steps together again by their stamps.
+It is written while it happens; its steps are put together when it is read.
 """
 
 import contextlib
@@ -25,21 +25,21 @@ from wayfarer_bags.files.mcap_files import McapFile
 from wayfarer_bags.files.recorded import QOS, Channel, Message
 from wayfarer_bags.message_types import add_schema
 
-OPEN_SUFFIX = ".part"  # an episode that is being written, or whose recorder was killed
+OPEN_SUFFIX = ".part"  # of an episode that is being written, or whose recorder was killed
 # bytes: small enough for random access, large enough to compress (docs/performance.md)
 _CHUNK = 256 * 1024
 
 
 class EpisodeWriter:
-    """Writes PATH.part and gives it its own name once it is complete, on the disk, and its digest
-    noted beside it.
+    """Writes PATH.part. It renames the file when it is complete and on the disk, and its digest is
+    noted.
     """
 
     def __init__(
         self, path: Path, channels: Sequence[Channel], types: Typestore | None = None
     ) -> None:
-        """Describe `channels` by their own definitions, or where they have none (a recorder's) by
-        those of `types`.
+        """Describe each channel by its own definition, or, for a recorder's channel without one, by
+        `types`.
         """
         self.path, self._types = path, types
         self._open_path = path.with_name(path.name + OPEN_SUFFIX)
@@ -53,7 +53,7 @@ class EpisodeWriter:
                 cast(IO[bytes], self._hashing),
                 chunk_size=_CHUNK,
                 compression=CompressionType.ZSTD,
-                # with it a file is checked whole wherever it goes, without SHA256SUMS
+                # with it a file can be checked anywhere, without SHA256SUMS
                 enable_data_crcs=True,
             )
             self._writer.start(profile="ros2", library="wayfarer")
@@ -62,14 +62,14 @@ class EpisodeWriter:
         self._counts = dict.fromkeys(self._topics, 0)
 
     def write(self, topic: str, cdr: bytes, log_time: int, written: int) -> None:
-        """Append one serialised message. Raises DataError when the disk refuses.
+        """Append one serialised message. Raises DataError if the disk is full or fails.
 
         Args:
             topic: one of the channels.
             cdr: the message.
-            log_time: when it was heard, on the robot's clock [ns]: at its pace players play.
-            written: the same on the wall clock [ns], MCAP's publish time: by it rates and latencies
-                are reckoned.
+            log_time: time of reception on the robot's clock [ns]; players play at its pace.
+            written: the same on the wall clock [ns], MCAP's publish time; rates and latencies are
+                computed from it.
         """
         try:
             self._counts[topic] += 1
@@ -80,7 +80,7 @@ class EpisodeWriter:
             raise DataError(f"cannot write {self._open_path}: {error.strerror or error}") from error
 
     def copy(self, message: Message, channel: Channel) -> None:
-        """Append a message of another bag as it is, on `channel`. DataError as above."""
+        """Append a message of another bag unchanged, on `channel`. DataError as above."""
         with self._writing("cannot write"):
             id_ = self._id(channel)
             self._writer.add_message(
@@ -88,12 +88,12 @@ class EpisodeWriter:
             )
 
     def describe(self, channel: Channel) -> None:
-        """Describe a channel that may have no message. DataError as above."""
+        """Describe a channel even if it has no message. DataError as above."""
         with self._writing("cannot write"):
             self._id(channel)
 
     def attach(self, record: Attachment | Metadata) -> None:
-        """Append what another bag holds besides messages. DataError as above."""
+        """Append an attachment or metadata of another bag. DataError as above."""
         with self._writing("cannot write"):
             if isinstance(record, Metadata):
                 self._writer.add_metadata(record.name, record.metadata)
@@ -120,7 +120,7 @@ class EpisodeWriter:
             raise DataError(f"{what} {self._open_path}: {error.strerror or error}") from error
 
     def _id(self, channel: Channel) -> int:
-        """Return the id of a channel, described in the file when it is met first."""
+        """Return the id of a channel; the first call writes its description into the file."""
         if channel not in self._ids:
             metadata = {QOS: channel.qos} if channel.definition is None else dict(channel.metadata)
             about = channel.topic, channel.message_encoding, self._schema(channel), metadata
@@ -151,10 +151,10 @@ class EpisodeWriter:
 def messages(
     path: Path, types: Typestore | None = None, topics: Collection[str] | None = None
 ) -> Iterator[Message]:
-    """Yield a file's messages (of some topics, by their recorded names) in the order they were
+    """Yield a file's messages (of `topics`, by their recorded names) in the order they were
     written.
 
-    `types`, where given, are taught their schemas. An unfinished file yields what it holds up to
+    The schemas are added to `types`, if given. An unfinished file yields its messages up to
     its torn end. Raises DataError for a damaged finished file.
     """
     torn, known = path.name.endswith(OPEN_SUFFIX), set[str]()
@@ -175,9 +175,10 @@ def messages(
 
 
 def _places(file: McapFile, topics: Collection[str] | None) -> list[int] | None:
-    """Return where the chunks with messages of these topics begin, as a finished file's index says.
+    """Return the offsets of the chunks that hold messages of these topics, from a finished file's
+    index.
 
-    None: in all.
+    None: any chunk may hold some.
     """
     file.check_end()
     if topics is None:
@@ -202,7 +203,7 @@ def _places(file: McapFile, topics: Collection[str] | None) -> list[int] | None:
 
 
 def read_episode(path: Path, with_images: bool = True) -> Episode:
-    """Put an episode together. Raises DataError for a damaged file or one without a begin record.
+    """Read an episode. Raises DataError for a damaged file or one without a begin record.
 
     Without images (they are then (T + 1, 0, 0, 3)) it is much faster; `valid` is the same either
     way.
@@ -212,7 +213,7 @@ def read_episode(path: Path, with_images: bool = True) -> Episode:
 
 
 def read_info(path: Path) -> EpisodeInfo:
-    """Return only what an episode's records say: fast, for a whole run.
+    """Read only an episode's records: fast, for a whole run.
 
     Raises DataError for a damaged file.
     """

@@ -1,4 +1,4 @@
-"""How a contract topic is described in a bag, in the words rosbag2 and Foxglove read."""
+"""The description of a contract topic in a bag, as rosbag2 and Foxglove expect it."""
 
 import yaml
 from wayfarer_core.topics import Quality, Topic

@@ -1,10 +1,11 @@
 """SHA256SUMS of a run.
 
-The digest of each closed episode, of run.yaml and of metadata.yaml, for `sha256sum -c`, too.
+It holds the digest of each closed episode, of run.yaml and of metadata.yaml; `sha256sum -c` reads
+it, too.
 
-A digest is noted before the file has its name. A file that changes, as metadata.yaml does after
-every episode, waits under NAME.new until the digest of its new content is noted: wherever a crash
-comes between, the noted one is there.
+A digest is noted before the file gets its name. The new content of a file that changes, such as
+metadata.yaml after each episode, waits under NAME.new until its digest is noted. So after a crash
+at any moment the noted content exists.
 """
 
 import hashlib
@@ -24,7 +25,7 @@ _LINE = re.compile(r"([0-9a-f]{64})  ([^\n\r/]+)")
 
 
 class HashingFile:
-    """A file that is only appended to, with the digest of all that was written."""
+    """A file for appending, which computes the digest of all that was written."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -40,7 +41,7 @@ class HashingFile:
         return self._file.tell()
 
     def flush(self) -> None:
-        """Hand on to the kernel."""
+        """Flush to the kernel."""
         self._file.flush()
 
     @property
@@ -71,7 +72,7 @@ def check(file: Path, noted: str | None) -> str:
 
 
 def read(folder: Path) -> dict[str, str]:
-    """Return the noted digests by file name; none where nothing was noted.
+    """Return the noted digests by file name; an empty dict if there is no list.
 
     DataError for a damaged list.
     """
@@ -101,9 +102,9 @@ def read(folder: Path) -> dict[str, str]:
 
 
 def read_or_say(folder: Path) -> tuple[dict[str, str], str]:
-    """Return the noted digests as `read` does.
+    """Return the noted digests as `read` does, and "".
 
-    Of a damaged list none, and what is wrong with it.
+    For a damaged list return no digests, and the problem in words.
     """
     try:
         return read(folder), ""
@@ -112,7 +113,7 @@ def read_or_say(folder: Path) -> tuple[dict[str, str], str]:
 
 
 def note(folder: Path, digests: Mapping[str, str]) -> None:
-    """Add digests to those of the folder's files, or put others in their place."""
+    """Add digests of the folder's files, or replace them."""
     replace(folder, {**read(folder), **digests})
 
 
@@ -127,9 +128,9 @@ def replace(folder: Path, digests: Mapping[str, str]) -> None:
 
 
 def write_noted(path: Path, content: str | bytes) -> None:
-    """Replace a file, its digest noted first.
+    """Replace a file; note its digest first.
 
-    A crash leaves the noted content under its name, or under NAME.new.
+    After a crash the noted content has its name, or NAME.new.
     """
     data = content.encode() if isinstance(content, str) else content
     stage(path, data)
@@ -138,12 +139,13 @@ def write_noted(path: Path, content: str | bytes) -> None:
 
 
 def content_of(path: Path) -> tuple[bytes, str]:
-    """Return the noted content of a file, wherever its writer is with it, and "".
+    """Return the noted content of a file, from its name or from NAME.new, and "".
 
-    Where that is not there, return what is, and in words that it is another. A file that is not
-    noted is taken as it is. Raises DataError where there is none, or it cannot be read.
+    If the noted content does not exist, return the present content, and in words that it differs.
+    A file without a note is returned as it is. Raises DataError if there is none, or it cannot be
+    read.
     """
-    while True:  # another process may be writing: what was noted meanwhile is looked at again
+    while True:  # another process may be writing: if the note has changed, look again
         wanted = read(path.parent).get(path.name)
         for place in (path, path.with_name(path.name + NEW_SUFFIX)) if wanted else (path,):
             content = _bytes_of(place)
@@ -166,9 +168,9 @@ def content_of(path: Path) -> tuple[bytes, str]:
 
 
 def settle(folder: Path, names: Iterable[str]) -> None:
-    """Give the files whose writer was killed in between their names.
+    """Rename NAME.new files whose writer was killed before it could.
 
-    For the one process that writes to the folder.
+    Only the process that writes to the folder may call this.
     """
     noted = read(folder)
     for path in (folder / name for name in names if name in noted):

@@ -1,4 +1,4 @@
-"""What an episode is, once it lies on disk: types without any reading or writing."""
+"""Types of a recorded episode, without reading or writing."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,23 +33,22 @@ class EpisodeInfo:
     method: str
     seed: int
     max_steps: int
-    goal: str  # "" or "episode/step" of the stored image that was the goal
+    goal: str  # "" or "episode/step" of the stored image that is the goal
     goal_novelty: float  # NaN without a goal
     end: End
     reason: str
     steps: int
     lost_steps: int = 0  # as the recorder counted them
-    fault: FaultKind = FaultKind.NONE  # what ABORTED it
+    fault: FaultKind = FaultKind.NONE  # the fault that aborted it
 
 
 @dataclass(frozen=True)
 class Episode:
-    """T steps and the T + 1 observations around them, put together by stamps.
+    """T steps and their T + 1 observations, put together by stamps.
 
-    A step whose executed record, or at either end of which the image, the end effector's pose or,
-    where there is such a camera, the wrist's image is missing, has `valid` False; its gaps hold
-    zeros (images) or NaN (numbers) and are never to be trained on. Positions are in the robot's
-    base frame, in metres.
+    A step is not valid if its executed record is missing, or, before or after it, the image, the
+    end effector's pose or, with such a camera, the wrist's image. Its gaps hold zeros (images) or
+    NaN (numbers); never train on them. Positions are in the robot's base frame, in metres.
     """
 
     info: EpisodeInfo
@@ -58,25 +57,25 @@ class Episode:
     requested: NDArray[np.float32]  # (T, 3) actions as the policy sent them
     actions: NDArray[np.float32]  # (T, 3) actions as executed, normalised to [-1, 1]
     reasons: NDArray[np.uint16]  # (T,) bits of wayfarer_msgs/ExecutedAction
-    # (T,) who chose the action: ActionSource; the policy, of bags that do not say
+    # (T,) who chose the action: ActionSource; the policy, if the bag does not say
     sources: NDArray[np.uint8]
     seen: NDArray[np.bool_]  # (T + 1,) observations whose image was recorded
     valid: NDArray[np.bool_]  # (T,)
     ee_positions: NDArray[np.float64]  # (T + 1, 3)
     # (T + 1, 7) position and quaternion xyzw; None without a truth topic
     object_poses: NDArray[np.float64] | None
-    # (T + 1,) [ns] when an image was recorded, on the wall clock; 0: never
+    # (T + 1,) [ns] when an image was recorded, on the wall clock; 0: not recorded
     observed_at: NDArray[np.int64]
-    answered_at: NDArray[np.int64]  # (T,) the same of the actions
-    # what in words -> observations, or steps
+    answered_at: NDArray[np.int64]  # (T,) [ns] when an action was recorded; the same clock
+    # description of a loss -> observations or steps that have it
     oddities: Mapping[str, Sequence[int]] = field(default_factory=dict)
-    # What the arm felt; no step is lost for want of it. NaN where unknown, None where nobody asked.
+    # Proprioception; a step is valid without it. NaN where unknown, None if not read.
     ee_orientations: NDArray[np.float64] | None = None  # (T + 1, 4) quaternion xyzw, base frame
     joint_positions: NDArray[np.float64] | None = None  # (T + 1, 7) [rad]
     joint_velocities: NDArray[np.float64] | None = None  # (T + 1, 7) [rad/s]
-    # of the camera in the hand, the newest at each observation; None where nobody recorded one
+    # of the camera in the hand, the newest at each observation; None without such a camera
     wrist_images: NDArray[np.uint8] | None = None  # (T + 1, H, W, 3) RGB, upright
-    wrist_seen: NDArray[np.bool_] | None = None  # (T + 1,) observations that have one
+    wrist_seen: NDArray[np.bool_] | None = None  # (T + 1,) observations with such an image
 
     @property
     def steps(self) -> int:
@@ -85,11 +84,11 @@ class Episode:
 
     @property
     def lost_steps(self) -> int:
-        """Number of steps that cannot be put together."""
+        """Number of steps that are not valid."""
         return int((~self.valid).sum())
 
 
 def place_of(goal: str) -> tuple[int, int] | None:
-    """Read a goal's "episode/step"; None for anything else."""
+    """Parse a goal's "episode/step"; None for anything else."""
     episode, _, step = goal.partition("/")
     return (int(episode), int(step)) if episode.isdecimal() and step.isdecimal() else None

@@ -2,10 +2,10 @@
 
 MCAP or sqlite3, compressed or not.
 
-Such a bag holds any number of episodes in one stream, in one file or several. The files are
-believed, and not the metadata.yaml beside them. What happened when is told by header stamps: a
-recorder's clock may go back, and its files be sorted by it. An action of another episode, or of an
-earlier step, begins the next one; how it ended is known where replay/episode was recorded, too.
+Such a bag holds any number of episodes in one stream, in one file or several. The files count, not
+the metadata.yaml beside them. Header stamps order the events, because a recorder's clock may go
+back and its files may be sorted by that clock. An action of another episode, or with a lower step,
+begins the next episode. How an episode ended is known only if replay/episode was recorded.
 """
 
 import zlib
@@ -31,7 +31,7 @@ from wayfarer_bags.message_types import CONTRACT, decoded, misfit
 from wayfarer_bags.run_directory import is_run
 
 _NEEDED = (names.OBSERVATION_IMAGE, names.POLICY_ACTION, names.EXECUTED, names.CURRENT_POSE)
-# periods of an episode within which the observation after its last action must come
+# the observation after the last action must come within this many periods of the episode
 _PATIENCE = 3.0
 _NEVER = int(np.iinfo(np.int64).max)
 
@@ -48,7 +48,7 @@ class _Segment:
     """The actions of one episode, in order."""
 
     actions: list[_Action] = field(default_factory=list)
-    record: Any = None  # its end, where it was recorded
+    record: Any = None  # its end record, if it was recorded
 
     @property
     def first(self) -> int:
@@ -63,15 +63,15 @@ class _Segment:
 class _Image:
     """Where an image lies."""
 
-    file: int  # of the bag's files
-    place: int  # in it
+    file: int  # index of the bag's file
+    place: int  # in that file
     log_time: int  # ns
     checksum: int
 
 
 @dataclass
 class _Stream:
-    """What a whole bag holds, without its pixels."""
+    """The content of a whole bag, without pixels."""
 
     parts: Parts = field(default_factory=Parts)  # executed records, poses
     actions: list[_Action] = field(default_factory=list)  # as they were written
@@ -81,20 +81,20 @@ class _Stream:
 
 
 class ForeignBag:
-    """A rosbag2 directory without run.yaml, or one of its files by itself."""
+    """A rosbag2 directory without run.yaml, or a single file of one."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     @staticmethod
     def holds(path: Path) -> bool:
-        """Say whether there is such a bag."""
+        """Say whether the path is such a bag."""
         if path.is_dir() and is_run(path):
             return False
         return is_bag(path) or (path / "metadata.yaml").is_file()
 
     def sources(self) -> list[Source]:
-        """Return the whole bag as one source: its episodes are known only once it is read."""
+        """Return the whole bag as one source: its episodes are known only after reading."""
         status = [part.stat() for file in files_of(self.path) for part in (file, *unclosed(file))]
         newest = max((s.st_mtime_ns for s in status), default=0)
         return [Source(self.path.name, sum(s.st_size for s in status), newest)]
@@ -102,7 +102,7 @@ class ForeignBag:
     def counts(self) -> dict[str, int]:
         """Return how many messages of each topic of the contract were recorded.
 
-        DataError as from `load`.
+        DataError as in `load`.
         """
         with reading(self.path), opened(self.path) as files:
             found = Counter(message.name for file in files for message in file.messages(_fits))
@@ -113,7 +113,7 @@ class ForeignBag:
     def load(self, source: Source) -> Iterator[Episode]:  # noqa: ARG002  there is but one
         """Read the bag's episodes, one after the other.
 
-        DataError for a damaged bag, or one without what is needed.
+        DataError for a damaged bag, or one without a topic that is needed.
         """
         with reading(self.path), opened(self.path) as files:
             stream = self._read(files)
@@ -129,7 +129,7 @@ class ForeignBag:
                 if message.name == names.POLICY_ACTION:
                     action = decoded(message)
                     key = message.stamp, int(action.episode), int(action.step)
-                    # two recorders heard it, and somebody put their files together
+                    # two recorders received it, and their files were merged
                     if key not in known:
                         known.add(key)
                         stream.actions.append(_Action(action, message.stamp, message.log_time))
@@ -149,7 +149,7 @@ class ForeignBag:
         return stream
 
     def _see(self, images: dict[int, _Image], message: Message, file: int) -> None:
-        """Remember where an image lies. DataError where there is another one of its time."""
+        """Remember where an image lies. DataError if another image has the same stamp."""
         if message.stamp <= 0:
             raise DataError(
                 f"{self.path} holds an image without a stamp: nothing tells which action answered "
@@ -164,7 +164,7 @@ class ForeignBag:
             )
 
     def _check(self, files: Sequence[BagFile]) -> None:
-        """Raise DataError where the bag lacks a topic, or has one of another type, or of two
+        """Raise DataError if the bag lacks a topic, or has one of another type, or of two
         robots.
         """
         channels = _of_contract(files)
@@ -194,7 +194,7 @@ class ForeignBag:
     def _episodes(self, files: Sequence[BagFile], stream: _Stream) -> Iterator[Episode]:
         segments = self._segments(stream)
         numbers = [int(segment.actions[0].said.episode) for segment in segments]
-        if len(set(numbers)) < len(numbers):  # recorded over several runs
+        if len(set(numbers)) < len(numbers):  # recorded from several runs
             numbers = list(range(len(numbers)))
 
         stamps, wrist = sorted(stream.images), sorted(stream.wrist)
@@ -227,13 +227,13 @@ class ForeignBag:
             yield episode if segment.record is not None else _counted(episode)
 
     def _segments(self, stream: _Stream) -> list[_Segment]:
-        """Tell the episodes apart, in the order of their stamps.
+        """Split the stream into episodes, in the order of their stamps.
 
-        DataError where those went back in between.
+        DataError if the clock was set back between two of them.
         """
         segments = _followed(sorted(stream.actions, key=lambda action: action.stamp))
 
-        # in the order of their stamps two sessions alternate
+        # sorted by stamps, the actions of two sessions would alternate
         if len(segments) > len(_followed(stream.actions)):
             raise DataError(
                 f"{self.path} holds actions of two sessions at the same times: the clock was set "
@@ -262,7 +262,7 @@ def _fits(channel: Channel) -> bool:
 
 
 def _followed(actions: Iterable[_Action]) -> list[_Segment]:
-    """Cut actions into episodes: one of another episode, or of an earlier step, begins the next."""
+    """Cut actions into episodes: another episode number, or a lower step, begins the next one."""
     segments: list[_Segment] = []
     last: Any = None
     for action in actions:
@@ -275,16 +275,16 @@ def _followed(actions: Iterable[_Action]) -> list[_Segment]:
 
 
 def _limits(segments: Sequence[_Segment]) -> list[int]:
-    """Return before which stamp each episode ends: that of the next one's first action."""
+    """Return for each episode the stamp before which it ends: the next one's first action."""
     return [*(segment.first for segment in segments[1:]), _NEVER][: len(segments)]
 
 
 def _final_stamp(segment: _Segment, images: Sequence[int], limit: int) -> int:
-    """Return the stamp of the observation after the last action, before `limit`.
+    """Return the stamp of the observation after the last action, before `limit` [ns].
 
-    0 where there is none in time.
+    0 if none came in time.
 
-    `images` are the stamps of all, in order.
+    `images` are the stamps of all images, in order.
     """
     if segment.record is not None:
         return nanoseconds(segment.record.final_stamp)
@@ -300,7 +300,7 @@ def _final_stamp(segment: _Segment, images: Sequence[int], limit: int) -> int:
 def _images(
     files: Sequence[BagFile], name: str, images: dict[int, _Image], stamps: set[int]
 ) -> dict[int, Message]:
-    """Read the images of a topic of these stamps, as far as there are any."""
+    """Read the images of a topic with these stamps, if they exist."""
     places: dict[int, set[int]] = {}
     for image in (images[stamp] for stamp in stamps if stamp in images):
         places.setdefault(image.file, set()).add(image.place)
@@ -320,9 +320,9 @@ def _images(
 def _during(
     recorded: dict[int, Message], stamps: Sequence[int], segment: _Segment, final: int
 ) -> dict[int, Message]:
-    """Return what was recorded during an episode, and the last before it.
+    """Return the messages recorded during an episode, and the last one before it.
 
-    `stamps` are all, in order.
+    `stamps` are the stamps of all messages, in order.
     """
     first = max(bisect_right(stamps, segment.first) - 1, 0)
     behind = bisect_right(stamps, max(segment.last, final))
@@ -330,7 +330,7 @@ def _during(
 
 
 def _counted(episode: Episode) -> Episode:
-    """Count the losses of an episode of which no record says how many there were."""
+    """Count the losses of an episode without an end record."""
     return replace(episode, info=replace(episode.info, lost_steps=episode.lost_steps))
 
 

@@ -1,18 +1,18 @@
-"""Which of the joints that a robot tells of are the arm's."""
+"""Finds the arm's joints among all joints of a message."""
 
 import re
 from functools import lru_cache
 
-ARM_JOINTS = 7  # of a Panda or an FR3
+ARM_JOINTS = 7  # a Panda or an FR3 has seven
 
 _ARM_JOINT = re.compile(r"(?!.*finger).*joint_?([1-7])")
 
 
 @lru_cache(maxsize=64)
 def arm_joints(called: tuple[str, ...]) -> tuple[int, ...]:
-    """Return where joints 1 to 7 of an arm are among names as in panda_joint1.
+    """Return the indices of an arm's joints 1 to 7 among names such as panda_joint1.
 
-    Nothing where they are not all there. A gripper's joints may be among them, in any order.
+    Empty if one is missing. The names may include a gripper's, in any order.
     """
     numbers = {int(m[1]): k for k, name in enumerate(called) if (m := _ARM_JOINT.fullmatch(name))}
     if len(numbers) != ARM_JOINTS:

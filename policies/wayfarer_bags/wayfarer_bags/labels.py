@@ -1,6 +1,6 @@
-"""What people say of episodes afterwards: success or failure, and a note.
+"""Labels that people give episodes afterwards: success or failure, and a note.
 
-Beside the bag, never in it.
+They lie beside the bag, never in it.
 """
 
 import fcntl
@@ -23,20 +23,20 @@ _NOTE = 10_000  # letters of a note
 
 @dataclass(frozen=True)
 class Label:
-    """What is said of one episode."""
+    """The label of one episode."""
 
-    success: bool | None = None  # None: nobody has said
+    success: bool | None = None  # None: not judged
     note: str = ""
 
     def __bool__(self) -> bool:
-        """Whether anything is said."""
+        """Whether it holds a judgement or a note."""
         return self.success is not None or bool(self.note)
 
 
 def read_labels(run: Path) -> dict[int, Label]:
-    """Return what is said of a run's episodes, by their numbers.
+    """Return the labels of a run's episodes, by their numbers.
 
-    DataError where the file is damaged.
+    DataError if the file is damaged.
     """
     path = run / NAME
     if not path.is_file():
@@ -58,12 +58,12 @@ def read_labels(run: Path) -> dict[int, Label]:
 
 
 def write_label(run: Path, episode: int, **said: Any) -> Label:
-    """Say something of an episode, `success` or `note` or both; what is not said stays.
+    """Set `success` or `note` of an episode, or both; the other stays.
 
-    Return all that is said then.
+    Return the whole label.
 
-    ConfigError for an episode there is not, or a note that is too long; DataError where the file
-    cannot be written.
+    ConfigError for an episode that does not exist, or a note that is too long; DataError if the
+    file cannot be written.
     """
     RunDirectory(run).require(episode)
     if len(said.get("note", "")) > _NOTE:
@@ -82,7 +82,7 @@ def write_label(run: Path, episode: int, **said: Any) -> Label:
 
 
 def write_labels(run: Path, labels: Mapping[int, Label]) -> None:
-    """Replace all that is said of a run's episodes. DataError where it cannot be written."""
+    """Replace all labels of a run. DataError if the file cannot be written."""
     said = {str(number): asdict(labels[number]) for number in sorted(labels) if labels[number]}
     content = json.dumps({"format": _FORMAT, "episodes": said}, indent=1, ensure_ascii=False)
     write_atomically(run / NAME, content + "\n")

@@ -1,26 +1,26 @@
-"""Which pose belongs to an observation.
+"""Finds the pose that belongs to an observation.
 
-The recorder counts by this rule what a reader will miss.
+The recorder uses the same rule to count the steps that a reader will find lost.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-# of the period between observations: in lock-step the pose before a lost one is a whole period old
+# share of the period between observations: a pose one whole period old belongs to the step before
 _SHARE = 0.9
 
 
 def latest_pose(poses: NDArray[np.int64], stamps: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the index of the last pose at or before each observation, (N,).
 
-    -1 where none is younger than a period.
+    -1 if none is young enough.
 
-    `poses` (M,) are stamps in order, `stamps` (N,) those of successive observations, 0 where
+    `poses` (M,) are stamps in order, `stamps` (N,) those of successive observations, 0 if
     unknown; all [ns].
     """
     known = np.flatnonzero(stamps > 0)
 
-    # of two with unknown ones between them several periods
+    # two observations with unknown ones between them are several periods apart
     between = np.diff(stamps[known]) / np.diff(known)
     limit = _SHARE * max(float(np.median(between)), 0.0) if len(between) else 0.0
     latest = np.searchsorted(poses, stamps, side="right") - 1  # (N,)

@@ -1,9 +1,9 @@
 """ROS message types without ROS.
 
-For writing from .msg files, for reading from the schemas a bag carries.
+Writers take them from .msg files, readers from the schemas in a bag.
 
-A schema is somebody else's text: it is bounded before anything is made of it, and only those of the
-contract's topics are looked at.
+A schema is untrusted text: it is bounded before it is parsed, and only those of the contract's
+topics are parsed.
 """
 
 import os
@@ -21,12 +21,12 @@ from wayfarer_core.errors import DataError
 
 from wayfarer_bags.files.recorded import Channel, Message, UnreadableError
 
-# bytes of a schema; that of franka_msgs/FrankaRobotState with all it contains has 15,000
+# bytes of a schema; franka_msgs/FrankaRobotState, with all types in it, has 15,000
 _LONGEST = 256 * 1024
-_DEEPEST = 24  # types inside one another
-_WIDEST = 10_000  # fields, those of fixed arrays and of types inside counted one by one
+_DEEPEST = 24  # nested types
+_WIDEST = 10_000  # fields; those of nested types and each element of fixed arrays count
 
-# What is read of each topic of the contract: its type, and its fields besides the header
+# For each topic of the contract that we read: its type, and its fields besides the header
 _STAMPED = ("header",)
 _IMAGE = "sensor_msgs/msg/Image", (*_STAMPED, "height", "width", "encoding", "step", "data")
 CONTRACT = {
@@ -58,7 +58,7 @@ _TIME = [("sec", (Nodetype.BASE, ("int32", 0))), ("nanosec", (Nodetype.BASE, ("u
 def base_types() -> Typestore:
     """Return a store of ROS 2's own message types.
 
-    The bags we write name their distribution as jazzy.
+    We write bags with the distribution jazzy.
     """
     return get_typestore(Stores.ROS2_JAZZY)
 
@@ -67,7 +67,7 @@ def types_of_packages(share: Iterable[Path]) -> Typestore:
     """Return ROS 2's own types and those of interface packages, by their installed folders
     `.../share/PACKAGE`.
 
-    Raises DataError where a folder holds no .msg file.
+    Raises DataError if a folder holds no .msg file.
     """
     store = base_types()
     found: Typesdict = {}
@@ -94,9 +94,9 @@ def _types_in(folder: Path) -> Typesdict:
 
 
 def installed_types(package: str) -> Typesdict:
-    """Return the types of an interface package installed below AMENT_PREFIX_PATH.
+    """Return the types of an interface package that is installed in AMENT_PREFIX_PATH.
 
-    None where it is not.
+    Empty if it is not.
     """
     for prefix in _prefixes().split(os.pathsep):
         if prefix and (folder := Path(prefix) / "share" / package / "msg").is_dir():
@@ -106,12 +106,12 @@ def installed_types(package: str) -> Typesdict:
 
 
 def _prefixes() -> str:
-    """Return where packages are installed; what a bag does not define depends on it."""
+    """Return where packages are installed; types that a bag does not define come from there."""
     return os.environ.get("AMENT_PREFIX_PATH", "")
 
 
 def add_schema(store: Typestore, name: str, text: str) -> None:
-    """Teach the store the type `name` and all it contains, from the text of a bag's schema."""
+    """Add the type `name`, with all types in it, to the store, from a schema's text."""
     if name in store.fielddefs:
         return
 
@@ -127,28 +127,28 @@ def add_schema(store: Typestore, name: str, text: str) -> None:
 
 
 def decoded(message: Message) -> Any:
-    """Return what a serialised message says, read by the schema it was recorded with.
+    """Return a serialised message as an object, read by the schema it was recorded with.
 
-    Raises what rosbags raises over bytes that are not of that type; UnreadableError where its
-    schema cannot be used.
+    Raises rosbags' errors for bytes that are not of that type; UnreadableError if its schema
+    cannot be used.
     """
     return types_of(message.channel).deserialize_cdr(message.cdr, full_name(message.type))
 
 
 def types_of(channel: Channel) -> Typestore:
-    """Return a store of a channel's type and all it contains. Errors as above."""
+    """Return a store of a channel's type with all types in it. Errors as above."""
     return _store(full_name(channel.type), channel.encoding, channel.definition or b"", _prefixes())
 
 
 def full_name(kind: str) -> str:
-    """Return a type's name as rosbag2 writes it; some tools leave the "msg" out."""
+    """Return a type's name as rosbag2 writes it; some tools omit the "msg"."""
     return kind.replace("/", "/msg/") if kind.count("/") == 1 else kind
 
 
 def misfit(channel: Channel) -> str:
-    """Say in words why a channel of one of the contract's topics is not what the contract says.
+    """Say how a channel of a contract topic differs from the contract.
 
-    "" where it is.
+    "" if it does not.
 
     Errors as above.
     """
@@ -166,11 +166,11 @@ def _misfit(channel: Channel, _where: str) -> str:
 
 
 def unlike(channel: Channel, fields: Iterable[str]) -> str:
-    """Say in words what a channel's type lacks of these fields, "" where nothing.
+    """Say which of these fields a channel's type lacks, "" if none.
 
-    A header is as ROS 2 has it.
+    A header must be ROS 2's own.
 
-    Errors as of `types_of`.
+    Errors as in `types_of`.
     """
     kind, types = full_name(channel.type), types_of(channel)
     present = dict(types.fielddefs[kind][1])
@@ -200,7 +200,7 @@ def _store(kind: str, encoding: str, definition: bytes, _where: str) -> Typestor
 def _parsed(kind: str, encoding: str, definition: bytes) -> Typesdict:
     """Return the types that a schema defines.
 
-    None where it defines none, as rosbag2 writes it if it found no .msg.
+    Empty if it defines none: rosbag2 writes such a schema if it found no .msg.
     """
     if len(definition) > _LONGEST:
         raise UnreadableError(
@@ -217,9 +217,9 @@ def _parsed(kind: str, encoding: str, definition: bytes) -> Typesdict:
 
 
 def _gather(kind: str, found: Typesdict, needed: Typesdict, around: tuple[str, ...]) -> int:
-    """Take a type and all it contains into `needed`; return how many fields that are.
+    """Add a type with all types in it to `needed`; return their number of fields.
 
-    Errors as of `types_of`.
+    Errors as in `types_of`.
     """
     outermost = (*around, kind)[0]
     if kind in around:
@@ -245,9 +245,9 @@ def _gather(kind: str, found: Typesdict, needed: Typesdict, around: tuple[str, .
 
 
 def _definition(kind: str, found: Typesdict) -> Any:
-    """Return a type's definition: the bag's own, ROS 2's, or an installed package's.
+    """Return a type's definition: from the bag, from ROS 2, or from an installed package.
 
-    UnreadableError without any.
+    UnreadableError if there is none.
     """
     for types in (found, base_types().fielddefs):
         if kind in types:

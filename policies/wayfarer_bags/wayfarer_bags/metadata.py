@@ -1,6 +1,6 @@
 """metadata.yaml of a rosbag2 directory.
 
-What we write into it, and what anybody's says against what the files hold.
+This module writes it, and compares anybody's metadata.yaml with the files.
 """
 
 from collections import Counter
@@ -24,10 +24,10 @@ NAME = "metadata.yaml"
 _KEY = "rosbag2_bagfile_information"
 _DUMPER = getattr(
     yaml, "CSafeDumper", yaml.SafeDumper
-)  # compiled where PyYAML has it: it runs after every episode
+)  # compiled if PyYAML has it: it runs after every episode
 _VERSION = 9  # of rosbag2's metadata.yaml
-# What rosbag2 up to Humble writes as numbers, and from version 9 of the file on as words: rmw's
-# enumerations
+# Values of rmw's enumerations. rosbag2 writes them as numbers up to Humble, and as words from
+# version 9 of the file on.
 _POLICIES = {
     "history": ("system_default", "keep_last", "keep_all", "unknown"),
     "reliability": ("system_default", "reliable", "best_effort", "unknown"),
@@ -38,7 +38,7 @@ _POLICIES = {
 
 @dataclass(frozen=True)
 class FileSummary:
-    """What metadata.yaml says of one file. Times in nanoseconds."""
+    """The entry of one file in metadata.yaml. Times in nanoseconds."""
 
     name: str
     start: int
@@ -47,7 +47,7 @@ class FileSummary:
 
 
 def summarise(file: Path) -> FileSummary:
-    """Read what a finished MCAP file says of itself. Raises DataError for a damaged one."""
+    """Read the summary of a finished MCAP file. Raises DataError for a damaged one."""
     with reading(file), McapFile(file) as mcap:
         statistics = mcap.summary().statistics
         if statistics is None:
@@ -57,7 +57,7 @@ def summarise(file: Path) -> FileSummary:
         for id_, channel in mcap.channels.items():
             _, _, before = channels.get(channel.topic, ("", "", 0))
             count = before + statistics.channel_message_counts.get(id_, 0)
-            # the same in every file of a run: kept once
+            # equal in every file of a run: keep one object
             words = intern(channel.type), intern(channel.qos)
             channels[intern(channel.topic)] = *words, count
 
@@ -122,9 +122,9 @@ def _content(files: Sequence[FileSummary]) -> dict[str, Any]:
 
 
 def _profiles(qos: Any) -> list[Any]:
-    """Return the quality of service that a channel's metadata tells, in the words of version 9.
+    """Return the quality of service in a channel's metadata, in the words of version 9.
 
-    None at all where it cannot be read.
+    Empty if it cannot be read.
     """
     try:
         profiles = plain_yaml.parse(qos) if isinstance(qos, str) else qos
@@ -146,9 +146,9 @@ def _word(key: str, value: Any) -> Any:
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """Return what metadata.yaml says.
+    """Return the content of metadata.yaml.
 
-    Raises DataError where it cannot be read, or is not as it was noted.
+    Raises DataError if it cannot be read, or does not match its digest.
     """
     path = folder / NAME
     content, changed = digests.content_of(path)
@@ -170,7 +170,7 @@ def read(folder: Path) -> dict[str, Any]:
 def listed(about: Mapping[str, Any]) -> list[str]:
     """Return the names of the files that metadata.yaml lists.
 
-    Older rosbag2 put the bag's name before them.
+    Older versions of rosbag2 put the bag's name before them.
     """
     paths = about.get("relative_file_paths")
     return [Path(str(name)).name for name in paths] if isinstance(paths, list) else []
@@ -179,11 +179,11 @@ def listed(about: Mapping[str, Any]) -> list[str]:
 def differences(
     about: Mapping[str, Any], files: Sequence[str], held: Counter[Channel]
 ) -> Iterator[tuple[str, bool]]:
-    """Say what metadata.yaml has otherwise than the files of a bag, and whether that is damage.
+    """Say how metadata.yaml differs from the files of a bag, and whether that is damage.
 
-    `files` are their names before they were compressed, `held` how many messages they hold. Damage
-    is what it lists and is not there, files and messages: a metadata.yaml that its recorder could
-    not write again knows less than the files.
+    `files` are their names before compression, `held` the number of messages in them. Damage is
+    only: it lists files or messages that do not exist. If its recorder could not write it again,
+    it lists less than the files hold.
     """
     yield from of_files(about, files)
     counts = Counter[str]()
@@ -213,7 +213,7 @@ def differences(
 
 
 def of_files(about: Mapping[str, Any], files: Sequence[str]) -> Iterator[tuple[str, bool]]:
-    """Say which files metadata.yaml does not list, and which it lists that are not there.
+    """Say which files metadata.yaml does not list, and which of its files do not exist.
 
     The latter are damage.
     """

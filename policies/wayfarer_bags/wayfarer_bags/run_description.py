@@ -1,4 +1,4 @@
-"""run.yaml: what was recorded with which configuration, by which versions, in which sessions."""
+"""run.yaml: the configuration, versions and sessions of a run."""
 
 import platform
 import socket
@@ -21,9 +21,9 @@ from wayfarer_core.provenance import commit
 
 from wayfarer_bags.run_directory import configuration_digest
 
-# What may differ between the sessions of one run: how much is collected and where, not what an
-# episode means. Over ROS or in one process (transport) the episodes are the same, bit for bit; each
-# session says which it was.
+# Parameters that may differ between the sessions of one run: how much is collected and where. They
+# do not change an episode. Over ROS or in one process (transport) the episodes have the same bits;
+# each session notes its transport.
 _FREE_NODES = ("replay",)
 _FREE_KEYS = (
     "episodes",
@@ -40,7 +40,7 @@ _FREE_KEYS = (
 _FREE_ENDING = "_timeout"
 _VERSIONS = ("wayfarer-replay", "rclpy", "torch", "numpy", "mujoco", "robosuite", "mcap")
 
-# What runs had that were begun before these could be told; and what can't be told any more.
+# Values of older runs for parameters that came later, or that no longer exist.
 _EARLIER: dict[str, dict[str, Any]] = {
     "learner": asdict(LearnerOptions()),
     "novelty": asdict(NoveltyOptions()),
@@ -50,7 +50,7 @@ _EARLIER: dict[str, dict[str, Any]] = {
     "sim_bridge": {"wrist": False},
 }
 _GONE = {"actor": ("ee_position",)}
-# Limits that came later, which a run from before takes as they are when it goes on.
+# Limits that came later. When an older run is continued it takes their present values.
 _LATER = {
     "control": ("max_turn",),
     "franka_bridge": ("top_turn", "workspace_min", "workspace_max", "orientation"),
@@ -62,7 +62,7 @@ Configuration = Mapping[str, Mapping[str, Any]]  # node -> parameter -> value
 def describe(existing: Mapping[str, Any], configuration: Configuration) -> dict[str, Any]:
     """Return run.yaml with this session added.
 
-    Raises ConfigError where the run was recorded differently.
+    Raises ConfigError if the run was recorded with another configuration.
     """
     first = _with_later_ones(existing.get("configuration", configuration), configuration)
     if found := differences(first, configuration):
@@ -103,13 +103,13 @@ def _is_free(key: str) -> bool:
 
 
 def _completed(node: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a node's parameters as if its run had been begun today."""
+    """Return an older run's parameters of a node, completed by those that came later."""
     earlier = {k: list(v) if isinstance(v, tuple) else v for k, v in _EARLIER.get(node, {}).items()}
     return {k: v for k, v in {**earlier, **values}.items() if k not in _GONE.get(node, ())}
 
 
 def _with_later_ones(first: Configuration, now: Configuration) -> dict[str, dict[str, Any]]:
-    """Return the first configuration, with the limits of now that did not exist yet then."""
+    """Return the first configuration, with the present values of limits that came later."""
     return {
         node: {key: now[node][key] for key in _LATER.get(node, ()) if key in now.get(node, {})}
         | dict(values)
@@ -118,7 +118,7 @@ def _with_later_ones(first: Configuration, now: Configuration) -> dict[str, dict
 
 
 def differences(first: Configuration, now: Configuration) -> list[str]:
-    """Say in words which parameters that shape an episode are not the same."""
+    """Say which parameters that shape an episode differ."""
     a, b = _meaningful(_with_later_ones(first, now)), _meaningful(now)
 
     return [
@@ -132,5 +132,5 @@ def differences(first: Configuration, now: Configuration) -> list[str]:
 def _version(package: str) -> str:
     try:
         return version(package)
-    except PackageNotFoundError:  # a robot's machine needs no simulator, say
+    except PackageNotFoundError:  # for example, a robot's PC needs no simulator
         return "not installed"

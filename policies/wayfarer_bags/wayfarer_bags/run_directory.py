@@ -1,6 +1,4 @@
-"""A run: a rosbag2 directory of one MCAP file per episode, with metadata.yaml and run.yaml beside
-them.
-"""
+"""A run: a rosbag2 directory with one MCAP file per episode, metadata.yaml and run.yaml."""
 
 import fcntl
 import hashlib
@@ -20,9 +18,9 @@ from wayfarer_bags.episode import End
 from wayfarer_bags.metadata import summarise
 
 DESCRIPTION = "run.yaml"
-CHANGING = (DESCRIPTION, metadata.NAME)  # what is written again and again beside the episodes
+CHANGING = (DESCRIPTION, metadata.NAME)  # files that are rewritten while a run is recorded
 _LOCK = "run.lock"
-_BETWEEN_SESSIONS = 1_000_000_000  # ns in a bag
+_BETWEEN_SESSIONS = 1_000_000_000  # ns between the sessions of a bag
 _EPISODE = re.compile(rf"episode_(\d{{6,}})\.mcap({re.escape(OPEN_SUFFIX)})?")
 
 
@@ -47,7 +45,7 @@ class RunDirectory:
         return self._files(closed=True)
 
     def require(self, number: int) -> Path:
-        """Return the file of a closed episode. Raises ConfigError, naming those there are."""
+        """Return the file of a closed episode. Raises ConfigError, listing the episodes."""
         files = self.episodes()
         if number not in files:
             raise ConfigError(
@@ -57,17 +55,17 @@ class RunDirectory:
         return files[number]
 
     def torn(self) -> dict[int, Path]:
-        """Return the files of episodes whose recorder never closed them, by number."""
+        """Return the files of episodes that were never closed, by number."""
         return self._files(closed=False)
 
     def missing(self, noted: Iterable[str]) -> list[str]:
-        """Return the episode files that `noted` or metadata.yaml names and that are not there, open
-        or closed.
+        """Return the episode files that `noted` or metadata.yaml names and that do not exist,
+        neither open nor closed.
         """
         there = {file.name for file in self.episodes().values()}
 
-        # a recorder that is killed while it closes a file has noted the digest, and not yet given
-        # it its name
+        # a recorder that is killed while it closes a file has noted the digest but not yet renamed
+        # the file
         there |= {file.name.removesuffix(OPEN_SUFFIX) for file in self.torn().values()}
         try:
             listed = self.listed()
@@ -77,7 +75,7 @@ class RunDirectory:
         return sorted(name for name in {*noted, *listed} - there if _EPISODE.fullmatch(name))
 
     def listed(self) -> list[str]:
-        """Return the files that metadata.yaml names. DataError where it cannot be read."""
+        """Return the files that metadata.yaml names. DataError if it cannot be read."""
         return metadata.listed(metadata.read(self.path))
 
     def next_number(self) -> int:
@@ -94,19 +92,19 @@ class RunDirectory:
     def description(self) -> dict[str, Any]:
         """Return run.yaml, changed or not.
 
-        DataError where it cannot be read, or is not what a run says of itself.
+        DataError if it cannot be read, or has not the form of a run.yaml.
         """
         found, _ = self.read_description()
         return found
 
     def check_description(self) -> None:
-        """Raise DataError where run.yaml is not as it was written, or as above."""
+        """Raise DataError if run.yaml does not match its digest, or as above."""
         _, changed = self.read_description()
         if changed:
             raise DataError(changed)
 
     def read_description(self) -> tuple[dict[str, Any], str]:
-        """Return run.yaml, and in words that it is not as it was written; "" where it is.
+        """Return run.yaml, and in words that it does not match its digest; "" if it does.
 
         DataError as above.
         """
@@ -137,17 +135,17 @@ class RunDirectory:
 
 
 class RunWriter(RunDirectory):
-    """A run that is being recorded: one writer at a time holds its lock."""
+    """A run that is being recorded. Its lock admits one writer at a time."""
 
     def __init__(self, path: Path) -> None:
         """Create the directory, or continue the run in it.
 
-        Raises ConfigError for a directory of something else.
+        Raises ConfigError if the directory holds something else.
         """
         try:
             path.mkdir(parents=True, exist_ok=True)
 
-            # the last two of a recorder that was killed at once
+            # open files of a recorder that was killed at once
             ours = {DESCRIPTION, DESCRIPTION + NEW_SUFFIX, _LOCK}
             if not (path / DESCRIPTION).exists() and any(
                 item.name not in ours for item in path.iterdir()
@@ -168,15 +166,14 @@ class RunWriter(RunDirectory):
             digests.settle(path, CHANGING)
             self.check_description()
             self._summaries = [summarise(file) for file in self.episodes().values()]
-        except BaseException:  # which keeps its frames alive, and in them the lock
+        except BaseException:  # the traceback would keep this frame, and the lock, alive
             self.release()
             raise
 
     def shift(self, now: int) -> int:
-        """Return what is to be added to a clock that stands at `now` so that its times follow those
-        of the run [ns].
+        """Return the offset [ns] that makes times of a clock at `now` follow those of the run.
 
-        A simulator's clock begins anew when the run is continued; in a bag time must not go back.
+        A simulator's clock starts again when the run is continued; in a bag time must not go back.
         """
         end = max((summary.end for summary in self._summaries), default=0)
         return 0 if now >= end else end + _BETWEEN_SESSIONS - now
@@ -188,16 +185,16 @@ class RunWriter(RunDirectory):
         )
 
     def add(self, file: Path) -> None:
-        """Take a closed episode file into metadata.yaml."""
+        """Add a closed episode file to metadata.yaml."""
         self.add_all([file])
 
     def add_all(self, files: Iterable[Path]) -> None:
-        """Take closed episode files into metadata.yaml."""
+        """Add closed episode files to metadata.yaml."""
         self._summaries.extend(summarise(file) for file in files)
         self.write_metadata()
 
     def write_metadata(self) -> None:
-        """Rewrite metadata.yaml atomically from what is known of each file, and note its digest."""
+        """Rewrite metadata.yaml atomically, and note its digest."""
         metadata.write(self.path, self._summaries)
 
     def release(self) -> None:
@@ -208,7 +205,7 @@ class RunWriter(RunDirectory):
 def is_run(path: Path) -> bool:
     """Say whether a directory is a run.
 
-    There is its run.yaml, or it is noted that there was one.
+    It is one if run.yaml exists or is noted.
     """
     if (path / DESCRIPTION).is_file():
         return True
@@ -217,9 +214,9 @@ def is_run(path: Path) -> bool:
 
 
 def finished(path: Path) -> tuple[int, int]:
-    """Count a run's episodes that came to their end, and their steps, by their end records.
+    """Count a run's episodes that ended without an abort, and their steps, by their end records.
 
-    0 where there is no run.
+    0 if there is no run.
     """
     if not (path / "run.yaml").is_file():
         return 0, 0
@@ -230,13 +227,13 @@ def finished(path: Path) -> tuple[int, int]:
 
 
 def refuse_repeats(runs: Sequence[Path]) -> None:
-    """Raise DataError where two paths lead to one run."""
+    """Raise DataError if two paths lead to the same run."""
     if len({run.resolve() for run in runs}) < len(runs):
         raise DataError(f"a run is given twice: {', '.join(map(str, runs))}")
 
 
 def _misshapen(description: dict[str, Any]) -> Iterator[str]:
-    """Say in words what in run.yaml is not of the kind that everybody who reads it relies on."""
+    """Say which parts of run.yaml have not the form that its readers need."""
     sections = description.get("configuration") or {}
     sessions, parts = description.get("sessions") or [], description.get("merged_from") or []
     for name, found in (("sessions", sessions), ("merged_from", parts)):
@@ -259,14 +256,14 @@ def _misshapen(description: dict[str, Any]) -> Iterator[str]:
 
 
 def configuration_digest(configuration: Mapping[str, Any]) -> str:
-    """Return what run.yaml notes of its configuration as `configuration_sha256`."""
+    """Return the digest that run.yaml notes as `configuration_sha256`."""
     return hashlib.sha256(yaml.safe_dump(configuration, sort_keys=True).encode()).hexdigest()
 
 
 def lock(path: Path) -> TextIO:
-    """Keep other recorders off a run for as long as the file is open.
+    """Keep other recorders off a run while the file is open.
 
-    ConfigError where one is writing to it.
+    ConfigError if one is writing to it.
     """
     file = path.open("w")
     try:

@@ -1,4 +1,4 @@
-"""The ground floor: what every package of Wayfarer stands on, in plain Python and numpy.
+"""The base package: plain Python and numpy, imported by every other package of Wayfarer.
 
 It imports nothing of ours.
 """

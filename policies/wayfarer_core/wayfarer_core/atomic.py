@@ -1,4 +1,4 @@
-"""Changing a file on disk so that a crash leaves either the old or the new one."""
+"""Replacing files on disk so that a crash leaves either the old or the new file."""
 
 import contextlib
 import csv
@@ -11,22 +11,22 @@ from typing import Any
 
 from wayfarer_core.errors import DataError
 
-NEW_SUFFIX = ".new"  # of what shall take a file's place
+NEW_SUFFIX = ".new"  # of a file that waits to replace another
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file so that a reader, or a crash, meets either the old or the new one, and the disk
-    has the new one.
+    """Replace a file, and wait until the new one is on the disk. A reader, or a crash, finds either
+    the old file or the new one.
 
-    Raises DataError where it cannot be written: the disk is full, say. The old one is then still
-    there.
+    Raises DataError if the file cannot be written, for example on a full disk. The old file then
+    stays.
     """
     stage(path, content.encode() if isinstance(content, str) else content)
     give_name(path)
 
 
 def stage(path: Path, content: bytes) -> None:
-    """Write what shall take a file's place beside it, and wait for the disk. DataError as above."""
+    """Write the new content beside the file, and wait for the disk. DataError as above."""
     waiting = path.with_name(path.name + NEW_SUFFIX)
     try:
         with waiting.open("wb") as file:
@@ -40,7 +40,7 @@ def stage(path: Path, content: bytes) -> None:
 
 
 def give_name(path: Path) -> None:
-    """Put what was staged for a file in its place. DataError as above."""
+    """Replace a file by its staged content. DataError as above."""
     try:
         path.with_name(path.name + NEW_SUFFIX).rename(path)
         sync_directory(path.parent)
@@ -49,7 +49,7 @@ def give_name(path: Path) -> None:
 
 
 def make_folder(folder: Path) -> Path:
-    """Make a folder, and those it lies in; return it. DataError where that cannot be."""
+    """Make a folder and its parents, and return it. DataError if that is not possible."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -59,7 +59,7 @@ def make_folder(folder: Path) -> Path:
 
 
 def write_table(path: Path, kind: type[Any], lines: Iterable[Any]) -> None:
-    """Write dataclasses of one kind as a CSV file, with a head.
+    """Write dataclasses of one kind as a CSV file with a header line.
 
     DataError where it cannot be written.
     """
@@ -71,7 +71,7 @@ def write_table(path: Path, kind: type[Any], lines: Iterable[Any]) -> None:
 
 
 def sync_directory(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk."""
+    """Wait until the file names of a folder are on the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,6 +1,6 @@
 """The camera calibration file, which `wayfarer calibrate camera` writes.
 
-It is YAML, so that it can be read, kept under version control and put right by hand.
+It is YAML, so that people can read it, correct it and keep it under version control.
 """
 
 from dataclasses import dataclass
@@ -31,9 +31,9 @@ _POSE_KEYS = ("T_base_camera", "pose_error", "table_height")
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """What is known of one camera at one image size; the pose where it has been found, too.
+    """The intrinsics of one camera at one image size, and its pose if that is known.
 
-    Whole numbers of pixels are at pixels' centres. The camera's frame is OpenCV's: x right, y down,
+    Whole pixel numbers are the centres of pixels. The camera's frame is OpenCV's: x right, y down,
     z into the picture.
     """
 
@@ -43,15 +43,15 @@ class Calibration:
     camera_matrix: Matrix  # (3, 3) pixels
     distortion: Matrix  # (5,) OpenCV's k1, k2, p1, p2, k3: ROS's plumb_bob
     reprojection_error: float  # pixels, root mean square over all corners
-    views: int  # how many pictures of the board the intrinsics are from
+    views: int  # number of pictures of the board behind the intrinsics
     T_base_camera: Matrix | None = None  # (4, 4) metres
     pose_error: float | None = None  # pixels, root mean square over all corners
     table_height: float | None = None  # m, top of the table in the base frame
 
     def matrix_for(self, width: int, height: int) -> Matrix:
-        """Return the camera matrix (3, 3) of the same picture at another size.
+        """Return the camera matrix (3, 3) of the same picture at another size [pixels].
 
-        Raises ConfigError where that size has another shape.
+        Raises ConfigError if that size has another aspect ratio.
         """
         if abs(width * self.height - height * self.width) > max(self.width, self.height):
             raise ConfigError(
@@ -61,7 +61,7 @@ class Calibration:
 
         scale = np.diag([width / self.width, height / self.height, 1.0])
 
-        # from pixels' centres to their corners
+        # OpenCV counts from pixel centres: shift to corners, scale, shift back
         half = np.array([[0.0, 0.0, 0.5], [0.0, 0.0, 0.5], [0.0, 0.0, 0.0]])
 
         return np.asarray(scale @ (self.camera_matrix + half) - half, dtype=np.float64)
@@ -107,7 +107,7 @@ def load_calibration(path: Path) -> Calibration:
 
 
 def load_optional(path: str) -> Calibration | None:
-    """Read the calibration a parameter names, empty for none.
+    """Read the calibration that a parameter names; an empty name means none.
 
     Raises ConfigError as `load_calibration` does.
     """
@@ -117,7 +117,7 @@ def load_optional(path: str) -> Calibration | None:
 def save_calibration(calibration: Calibration, path: Path) -> None:
     """Write a calibration file, whole or not at all.
 
-    Raises ConfigError where that is not possible.
+    Raises ConfigError if that is not possible.
     """
     c = calibration
     content = {
@@ -142,7 +142,7 @@ def save_calibration(calibration: Calibration, path: Path) -> None:
 
 
 def _numbers(path: Path, content: dict[str, Any], key: str, shape: tuple[int, ...]) -> Matrix:
-    """Return finite numbers of a shape."""
+    """Return finite numbers of the given shape."""
     try:
         numbers = np.array(content[key], dtype=np.float64)
     except (TypeError, ValueError):

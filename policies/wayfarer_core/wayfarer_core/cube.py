@@ -1,12 +1,12 @@
-"""The six-coloured cube, as the simulator builds it and labels read it."""
+"""The six-coloured cube: its size, and which face is up."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 EDGE = 0.05  # [m]
 
-# Outward normal of each face in the cube's own frame, as the texture layout of the simulator puts
-# the colours.
+# Outward normal of each face in the cube's own frame, as the simulator's texture layout places the
+# colours.
 FACE_NORMALS: dict[str, tuple[int, int, int]] = {
     "white": (1, 0, 0),
     "red": (-1, 0, 0),
@@ -24,7 +24,7 @@ def top_faces(quaternions: NDArray[np.float64]) -> NDArray[np.int64]:
     -> (...).
     """
     x, y, z, w = np.moveaxis(np.asarray(quaternions, dtype=float), -1, 0)
-    # third row of the rotation matrix: what each cube axis contributes to the world's z
+    # third row of the rotation matrix: the world's z component of each axis of the cube
     # (..., 3)
     up = np.stack([2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)], axis=-1)
     return np.asarray(np.argmax(up @ _NORMALS.T, axis=-1), dtype=np.int64)

@@ -1,15 +1,15 @@
-"""The root of every error Wayfarer raises on purpose."""
+"""The root class of every error that Wayfarer raises on purpose."""
 
 
 class WayfarerError(Exception):
-    """Something the user can put right.
+    """An error that the user can correct.
 
     The message says what was wrong, where, and what would be right.
     """
 
 
 class ConfigError(WayfarerError):
-    """A parameter, argument or configuration file is not what it must be."""
+    """A parameter, argument or configuration file is invalid."""
 
 
 class DataError(WayfarerError):
@@ -17,7 +17,7 @@ class DataError(WayfarerError):
 
 
 class PolicyError(WayfarerError):
-    """A policy in another process is gone, late, or answers with what is no action."""
+    """A policy in another process is gone, late, or sends an invalid action."""
 
 
 class DeviceError(WayfarerError):

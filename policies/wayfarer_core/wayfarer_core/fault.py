@@ -1,15 +1,15 @@
-"""What may keep a node from doing its part."""
+"""Kinds of faults, and how often an episode is tried again after one."""
 
 from dataclasses import dataclass
 from enum import IntEnum
 
-TRIES = 20  # attempts at one episode in a row that may be aborted by faults which end by themselves
-# reason of an episode that a person has taken back, without any fault
+TRIES = 20  # aborted attempts at one episode in a row; for faults that end by themselves
+# reason of an episode that a person has discarded, without any fault
 DISCARDED = "discarded by the operator"
 
 
 class FaultKind(IntEnum):
-    """The constants of wayfarer_msgs/Fault."""
+    """Kinds of faults: the constants of wayfarer_msgs/Fault."""
 
     NONE = 0
     REFLEX = 1
@@ -25,9 +25,9 @@ class FaultKind(IntEnum):
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault in words; `needs_operator` where nothing goes on before `wayfarer ack`.
+    """A fault in words. If `needs_operator`, nothing goes on before `wayfarer ack`.
 
-    False when there is none.
+    False if there is no fault.
     """
 
     kind: FaultKind = FaultKind.NONE
@@ -40,5 +40,5 @@ class Fault:
 
 
 def tried_in_vain(last: str) -> str:
-    """Say that an episode was tried as often as it may be; `last` is what aborted it in the end."""
+    """Return the message after the last allowed try; `last` is the fault that ended that try."""
     return f"{TRIES} episodes in a row were aborted, the last by: {last}"

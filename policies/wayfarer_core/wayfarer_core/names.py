@@ -1,13 +1,13 @@
-"""Every topic, service, action and frame of the contract by its relative name."""
+"""Relative names of all topics, services, actions and frames of the contract."""
 
 BASE_FRAME = "base"  # origin of the robot's link 0; x forward, z up (REP-103)
 # the same frame by Franka's own names, which CRISP publishes
 BASE_FRAMES = (BASE_FRAME, "fr3_link0", "panda_link0")
 CAMERA_FRAME = "camera_optical_frame"  # z forward, y down (REP-103)
-WRIST_FRAME = "wrist_optical_frame"  # of the camera in the hand, where there is one
-END_EFFECTOR_FRAME = "end_effector"  # the point that is controlled, as robot/current_pose has it
+WRIST_FRAME = "wrist_optical_frame"  # of the camera in the hand, if there is one
+END_EFFECTOR_FRAME = "end_effector"  # the controlled point; robot/current_pose is its pose
 
-OBSERVATION_SIZE = 84  # pixels, width and height of what the policy sees
+OBSERVATION_SIZE = 84  # pixels, width and height of an observation
 
 CAMERA_IMAGE = "camera/image_raw"
 CAMERA_INFO = "camera/camera_info"
@@ -33,7 +33,7 @@ WEIGHTS = "learner/weights"
 REPLAY_EPISODE = "replay/episode"
 COLLECTOR_STATUS = "collector/status"
 TELEOP_COMMAND = "teleop/command"
-TF = "/tf"  # this and the next are everybody's, in no namespace
+TF = "/tf"  # this and the next are global: they have no namespace
 TF_STATIC = "/tf_static"
 MARKERS = "view/markers"
 
@@ -47,7 +47,7 @@ TRAIN = "learner/train"  # wayfarer_msgs/action/Train
 ERROR_RECOVERY = "robot/error_recovery"  # franka_msgs/action/ErrorRecovery
 HOLD = "control/hold"  # std_srvs/srv/Trigger: stop here and stay
 RELEASE = "control/release"  # std_srvs/srv/Trigger: take actions again
-# std_srvs/srv/SetBool: hold here while somebody puts the scene back; false: it is put back
+# std_srvs/srv/SetBool; true: hold here while somebody resets the scene; false: go on
 SCENE = "control/scene"
 PAUSE = "collector/pause"  # std_srvs/srv/Trigger
 RESUME = "collector/resume"  # std_srvs/srv/Trigger

@@ -1,7 +1,7 @@
-"""What learner, novelty and actor can be told: each option once, with its meaning, unit and range.
+"""Options of learner, actor and novelty, each with its meaning, unit and range.
 
-The defaults are the paper's values (`recipe: paper`). `launch/config/recipe_*.yaml` put the options
-together; a node's parameters, `run.yaml` and the checkpoints carry them.
+The defaults are the paper's values (`recipe: paper`). `launch/config/recipe_*.yaml` combine the
+options; a node's parameters, `run.yaml` and the checkpoints keep them.
 """
 
 from dataclasses import dataclass
@@ -72,7 +72,7 @@ class LearnerOptions:
 
 @dataclass(frozen=True)
 class NoveltyOptions:
-    """How RND learns, and which goal is chosen by it."""
+    """How RND learns, and how it chooses the goal."""
 
     learning_rate: float = param(1e-4, "Adam's, of the predictor", 1e-7, 1.0)
     batch: int = param(500, "images in a gradient step", 1, 100_000)
@@ -115,7 +115,7 @@ class ActingOptions:
 
 @dataclass(frozen=True)
 class ExternalOptions:
-    """Which policy server is asked, and how long it may take."""
+    """Which policy server the actor asks, and how long an answer may take."""
 
     policy_address: str = param(
         NO_SERVER, "for method external: the policy server, HOST:PORT on this machine"
@@ -129,7 +129,7 @@ class ExternalOptions:
 
 @dataclass(frozen=True)
 class TeleopOptions:
-    """Whether a person may take over, and how long their wish counts."""
+    """Whether a person may take over, and how long a person's command is valid."""
 
     teleop_device: str = param(
         NO_DEVICE, "what a person takes over with", choices=(NO_DEVICE, *DEVICES)

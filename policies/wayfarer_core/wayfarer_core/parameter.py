@@ -1,6 +1,6 @@
-"""A parameter as a field of a frozen dataclass: default, meaning with its unit, and what it may be.
+"""A parameter as a field of a frozen dataclass: default, meaning, unit, range or choices.
 
-Knows no ROS.
+This module does not import ROS.
 
     @dataclass(frozen=True)
     class Options:
@@ -20,7 +20,7 @@ P = TypeVar("P")
 
 @dataclass(frozen=True)
 class About:
-    """What is known of a parameter besides its type and default."""
+    """The description of a parameter, without type and default."""
 
     text: str
     low: float | None
@@ -38,25 +38,22 @@ def param(
     high: float | None = None,
     choices: tuple[str, ...] = (),
 ) -> Any:
-    """Describe a parameter.
-
-    Default, meaning with its unit, and either a closed range or a list of choices.
-    """
+    """Describe a parameter: its default, its meaning with the unit, a closed range or choices."""
     return field(default=default, metadata={"about": About(text, low, high, choices, default)})
 
 
 def required(like: Any, text: str, low: float | None = None, high: float | None = None) -> Any:
-    """Describe a parameter that must be given, as every limit of the arm must.
+    """Describe a parameter without a default. Every limit of the arm is one.
 
-    `like` tells its type and length, and is no default that a misspelt section could fall back to.
+    `like` only gives the type and length. It is no default: a misspelt section is an error.
     """
     return field(metadata={"about": About(text, low, high, (), like, needed=True)})
 
 
 def texts(text: str, choices: tuple[str, ...] = ()) -> Any:
-    """Describe a list of any number of texts, each of `choices` where there are some.
+    """Describe a list of any number of texts, each one of `choices` if there are any.
 
-    Without it the list is empty.
+    The default is the empty list.
     """
     return field(
         default=(), metadata={"about": About(text, None, None, choices, ("",), any_length=True)}
@@ -64,12 +61,12 @@ def texts(text: str, choices: tuple[str, ...] = ()) -> Any:
 
 
 def missing(parameters: type[Any], given: Collection[str]) -> list[Field[Any]]:
-    """Return the fields of `parameters` that must be given and are not among the keys given."""
+    """Return the fields of `parameters` without default that `given` lacks."""
     return [f for f in fields(parameters) if f.metadata["about"].needed and f.name not in given]
 
 
 def without(node: str, lacking: Sequence[Field[Any]]) -> str:
-    """Say which parameters a node was not given, what each is, and where to write them."""
+    """Say which parameters a node lacks, what they mean, and where to write them."""
     meanings = "; ".join(f"{f.name}: {f.metadata['about'].text}" for f in lacking)
 
     return (
@@ -80,11 +77,10 @@ def without(node: str, lacking: Sequence[Field[Any]]) -> str:
 
 
 def checked(kind: type[P], node: str, values: Mapping[str, Any]) -> P:
-    """Return a node's parameters with these values, and defaults for what is not given.
+    """Return a node's parameters with these values, and defaults for the rest.
 
-    Raises ConfigError, naming node, key and what would be right, for a key that is not known, one
-    that is missing, and a value of another type or length, outside its range, or not among its
-    choices.
+    Raises ConfigError, naming node, key and a valid value, for an unknown key, a missing key, and a
+    value of the wrong type or length, outside its range, or not among its choices.
     """
     lacking = missing(kind, values)
     if lacking and not _unknown(kind, values):
@@ -93,10 +89,9 @@ def checked(kind: type[P], node: str, values: Mapping[str, Any]) -> P:
 
 
 def made_of(kind: type[P], where: str, word: str, values: Mapping[str, Any]) -> P:
-    """Return a `kind` of what a file or a node gives for its fields, each of which is called a
-    `word`.
+    """Return a `kind` with these values for its fields. Messages call a field a `word`.
 
-    Raises ConfigError as `checked` does, which begins with `where` these values stand.
+    Raises ConfigError as `checked` does; its message begins with `where`.
     """
     if unknown := _unknown(kind, values):
         known = ", ".join(sorted(f.name for f in fields(kind)))  # type: ignore[arg-type]

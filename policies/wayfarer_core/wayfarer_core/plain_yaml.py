@@ -1,6 +1,6 @@
-"""YAML that somebody else may have written.
+"""A reader for untrusted YAML.
 
-Plain values, within bounds, and one error for all that is wrong.
+It makes plain values only, within bounds, and raises one kind of error.
 """
 
 from pathlib import Path
@@ -11,10 +11,10 @@ import yaml
 from wayfarer_core.errors import DataError
 
 LARGEST = 64 << 20  # bytes of a file
-DEEPEST = 64  # lists and mappings inside one another
-MOST = 1_000_000  # values in all; one with an anchor counts as often as it is used
+DEEPEST = 64  # nested lists and mappings
+MOST = 1_000_000  # values in all; a value with an anchor counts at each use
 
-_SAFE = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # compiled where PyYAML has it
+_SAFE = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # compiled if PyYAML has it
 _ODD = ("binary", "omap", "pairs", "set")  # tags whose values are not plain
 _DIGITS = 40  # of a whole number
 _WRONG = (
@@ -30,7 +30,7 @@ _POINTER = b"version https://git-lfs.github.com/spec/v1"
 
 
 class _Loader(_SAFE):  # type: ignore[misc, valid-type]
-    """Makes None, bool, int, float, str, list and dict only; a date stays the text it is."""
+    """Makes only None, bool, int, float, str, list and dict; a date stays text."""
 
 
 def _whole_number(loader: Any, node: yaml.ScalarNode) -> int:
@@ -54,7 +54,7 @@ for _tag in _ODD:
 def parse(content: bytes | str) -> Any:
     """Return the document in `content`.
 
-    Raises ValueError, in one line, where it is none or beyond the bounds.
+    Raises ValueError, in one line, if it is no YAML or exceeds a bound.
     """
     try:
         text = content.decode("utf-8-sig") if isinstance(content, bytes) else content
@@ -72,7 +72,7 @@ def parse(content: bytes | str) -> Any:
 
 
 def read(path: Path) -> Any:
-    """Return the document in a file. Raises DataError, naming the file, as `parse` does."""
+    """Return the document in a file. Raises DataError, naming the file, if it has no valid one."""
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST + 1)
@@ -85,8 +85,8 @@ def read(path: Path) -> Any:
 
 
 def refuse_pointer(path: Path, content: bytes) -> None:
-    """Raise DataError where a file's first bytes are those of a Git LFS pointer, which stands for
-    the file itself.
+    """Raise DataError if a file is a Git LFS pointer, by its first bytes: the content itself is
+    then missing.
     """
     if content.startswith(_POINTER):
         raise DataError(
@@ -95,11 +95,11 @@ def refuse_pointer(path: Path, content: bytes) -> None:
 
 
 def _check(text: str) -> None:
-    """Count what `text` would become, event by event, before any of it is made.
+    """Count the values that `text` would make, event by event, before making any.
 
-    Raises ValueError beyond the bounds.
+    Raises ValueError if it exceeds a bound.
     """
-    sizes: dict[str, int] = {}  # of what has an anchor, once it is complete
+    sizes: dict[str, int] = {}  # anchor -> number of its values, once complete
     open_ones: list[tuple[str | None, int]] = []  # anchor, and the count before it
     count = 0
 

@@ -1,4 +1,4 @@
-"""Which Wayfarer this is: what runs and pages say of the code that made them."""
+"""Which version of Wayfarer made a run or a page."""
 
 import subprocess
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ _DEADLINE = 10.0  # s
 
 @cache
 def commit() -> str:
-    """Return the commit of the source tree this runs from, with + where files differ from it.
+    """Return the commit of the source tree, with a + if files differ from the commit.
 
     "unknown" elsewhere.
     """
@@ -35,15 +35,15 @@ def commit() -> str:
 
 
 def made_by() -> str:
-    """Return name, version and commit, for pages to say what made them."""
+    """Return name, version and commit for the foot of a page."""
     return f"wayfarer {version('wayfarer-core')}, commit {commit()}"
 
 
 def refuse_another_training(
     kept: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]
 ) -> None:
-    """Raise ConfigError, naming what differs, where what `kept` holds was trained in another way
-    than is wanted now.
+    """Raise ConfigError, naming the differences, if the training kept in `kept` is not the wanted
+    one.
     """
     keys = sorted(key for key in {*found, *wanted} if found.get(key) != wanted.get(key))
     if keys:
@@ -52,7 +52,7 @@ def refuse_another_training(
 
 
 def completed(found: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a saved description with the defaults of what its version did not know yet."""
+    """Return a saved description, with defaults for keys that its version did not have."""
     known = dict(found)
     for key, value in defaults.items():
         if isinstance(value, dict) and isinstance(known.get(key), dict):

@@ -1,12 +1,12 @@
-"""Why a command is not what the policy asked for."""
+"""Why an executed action differs from the policy's action."""
 
 from enum import IntFlag
 
 
 class Reason(IntFlag):
-    """Why the executed action differs from the requested one.
+    """Bits that say why the executed action differs from the requested one.
 
-    The constants of wayfarer_msgs/ExecutedAction.
+    They are the constants of wayfarer_msgs/ExecutedAction.
     """
 
     NOT_FINITE = 1
@@ -27,12 +27,12 @@ class Reason(IntFlag):
 
 
 def words_of(reasons: Reason) -> str:
-    """Return the names of reasons, as pictures and viewers show them."""
+    """Return the names of reasons for pictures and viewers."""
     return ", ".join(reason.name or "" for reason in reasons)
 
 
 def nothing_passed(reasons: Reason) -> str:
-    """Say that an action was not commanded."""
+    """Return a message that an action was not commanded, and why."""
     if reasons & Reason.REFUSED:
         return f"the bridge did not take the command: {reasons.name}"
     if reasons & Reason.UNACKNOWLEDGED:

@@ -1,16 +1,16 @@
-"""Orientations as unit quaternions xyzw, and turns between them."""
+"""Orientations as unit quaternions xyzw, and rotations between them."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
 
-_UNIT = 1e-3  # by how much a quaternion's length may differ from 1
+_UNIT = 1e-3  # allowed deviation of a quaternion's length from 1
 _PARALLEL = 1e-9  # rad; below this two orientations are the same
 
 
 def is_rotation(quaternion: Vector) -> bool:
-    """Say whether a quaternion (4,) is one of length 1."""
+    """Say whether a quaternion (4,) has length 1."""
     return (
         bool(np.isfinite(quaternion).all())
         and abs(float(np.linalg.norm(quaternion)) - 1.0) <= _UNIT
@@ -20,7 +20,7 @@ def is_rotation(quaternion: Vector) -> bool:
 def quaternion_of_matrix(R: Vector) -> Vector:
     """Return a rotation matrix (3, 3) as a unit quaternion (4,) with w >= 0.
 
-    Of the four expressions for it, the one with the largest divisor is taken
+    Four expressions exist; it uses the one with the largest divisor
     (Shepperd, "Quaternion from rotation matrix", Journal of Guidance and Control 1, 1978).
     """
     trace = float(np.trace(R))
@@ -40,15 +40,15 @@ def quaternion_of_matrix(R: Vector) -> Vector:
 
 
 def angle_between(a: Vector, b: Vector) -> float:
-    """Return the angle [rad], 0 to pi, of the turn from one unit quaternion (4,) to another."""
+    """Return the angle [rad], 0 to pi, of the rotation from one unit quaternion (4,) to another."""
     nearer = b if float(a @ b) >= 0.0 else -b
     return 4.0 * float(np.arctan2(np.linalg.norm(nearer - a), np.linalg.norm(nearer + a)))
 
 
 def turned(a: Vector, b: Vector, longest: float) -> Vector:
-    """Return the orientation (4,) that leads from `a` towards `b` by `longest` [rad] at most.
+    """Return orientation `a` rotated towards `b` by at most `longest` [rad], (4,).
 
-    Where `b` is no further away, it is returned as it is. The way is the shorter great circle
+    If `b` is no further away, return `b`. The way is the shorter great circle
     (Shoemake, "Animating rotation with quaternion curves", SIGGRAPH 1985).
     """
     whole = angle_between(a, b)

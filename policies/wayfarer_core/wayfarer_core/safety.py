@@ -2,9 +2,9 @@
 
 Pure, no ROS.
 
-An action asks for a displacement of the end effector from where it measurably is. The gate turns it
-into a target inside the limits, into a hold, or into no command at all, and says why. Nothing it
-returns is outside the limits.
+An action asks for a displacement of the end effector from its measured position. The gate turns it
+into a target inside the limits, a hold, or no command, and says why. It returns nothing outside the
+limits.
 """
 
 from dataclasses import dataclass
@@ -17,42 +17,40 @@ from wayfarer_core.reason import Reason
 from wayfarer_core.rotation import is_rotation, turned
 
 Vector = NDArray[np.float64]
-_TRACKING_ERROR = (
-    0.02  # m; by this much an impedance-controlled arm may overshoot a target on the box's surface
-)
+_TRACKING_ERROR = 0.02  # m; how far an arm may overshoot a target on the surface of the box
 _ROUNDING = 1e-9  # m; slack for floating-point comparison of lengths
 
 
 @dataclass(frozen=True, eq=False)
 class Workspace:
-    """What of the limits there is to see: the box, and how far an action leads."""
+    """What a viewer needs of the limits: the box, and the scale of an action."""
 
     low: Vector  # (3,) lowest corner [m], base frame
     high: Vector  # (3,) highest corner [m], base frame
     action_scale: float  # displacement of one action unit along each axis [m]
 
     def displaced(self, start: Vector, action: NDArray[np.floating]) -> Vector:
-        """Return where an action (3,) leads from a point (3,) [m], limits aside."""
+        """Return the point that an action (3,) reaches from `start` (3,) [m], without limits."""
         return np.asarray(start + self.action_scale * action)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What no command may exceed. There is no None, and a limit of 0.0 is a limit."""
+    """Limits of every command. There is no None, and a limit of 0.0 is a limit."""
 
     action_scale: float  # m per action unit along each axis
     max_step: float  # m, Euclidean length of one displacement
-    max_speed: float  # m/s, displacement over the time it is given
-    max_turn: float  # rad/s, turn of the hand over the time it is given
+    max_speed: float  # m/s, displacement divided by the time it has
+    max_turn: float  # rad/s, rotation of the hand divided by the time it has
     workspace_min: tuple[float, float, float]  # m, base frame
     workspace_max: tuple[float, float, float]  # m, base frame
     orientation: tuple[float, float, float, float]  # of the hand, unit quaternion xyzw, base frame
     control_period: float  # s between two commands
-    max_age: float  # s, oldest observation, and oldest pose, that may still be acted on
+    max_age: float  # s, greatest age of observation and pose for a command
     silence: float  # s without an action until the arm holds
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for what limits nothing: no number, no box, no orientation."""
+        """Raise ConfigError for a limit that is no number, no box or no orientation."""
         box = np.array([self.workspace_min, self.workspace_max], dtype=float)
         scalars = (
             "action_scale",
@@ -83,7 +81,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Pose:
-    """Where the end effector measurably is, base frame."""
+    """A measured pose of the end effector, base frame."""
 
     position: Vector  # (3,) m
     quaternion: Vector  # (4,) xyzw, of length 1
@@ -94,7 +92,7 @@ class Situation:
     """What the gate knows when an action arrives. Times in seconds on one clock."""
 
     now: float
-    pose: Pose | None  # measured, not before the observation; None: not known, or too old
+    pose: Pose | None  # measured at or after the observation; None: unknown, or too old
     robot_error: bool
     stopped: bool  # an operator's stop is in force
     last_stamp: float  # stamp of the last action that led to a command; -inf before the first
@@ -102,7 +100,7 @@ class Situation:
 
 @dataclass(frozen=True)
 class Decision:
-    """A command, or none, and what it is in the policy's units."""
+    """A command, or none, and the same in action units."""
 
     target: Pose | None  # None: send nothing
     executed: Vector  # (3,) normalised displacement; zeros for a hold, NaN where nothing is sent
@@ -119,7 +117,7 @@ def decide(limits: Limits, action: Vector, stamp: float, situation: Situation) -
         return hold(limits, situation.pose, Reason.STOPPED)
     if not np.isfinite(stamp) or not np.isfinite(situation.now) or not np.isfinite(action).all():
         return hold(limits, situation.pose, Reason.NOT_FINITE)
-    if not stamp > situation.last_stamp:  # NaN, too, is no earlier time
+    if not stamp > situation.last_stamp:  # true for NaN, too
         return nothing(Reason.OUT_OF_ORDER)
     if abs(situation.now - stamp) > limits.max_age:
         return hold(limits, situation.pose, Reason.STALE)
@@ -132,7 +130,7 @@ def decide(limits: Limits, action: Vector, stamp: float, situation: Situation) -
 
 
 def hold(limits: Limits, pose: Pose | None, why: Reason) -> Decision:
-    """Ask the arm to stay as it is; send nothing where it is further outside than it may stray."""
+    """Hold the measured pose. Send nothing if it is further outside the box than allowed."""
     if pose is None:
         return nothing(why | Reason.NO_POSE)
 
@@ -148,7 +146,7 @@ def hold(limits: Limits, pose: Pose | None, why: Reason) -> Decision:
 
 
 def nothing(why: Reason) -> Decision:
-    """Send no command."""
+    """Send no command, for the given reason."""
     return Decision(None, np.full(3, np.nan), why)
 
 
@@ -171,7 +169,7 @@ def _step(limits: Limits, action: Vector, pose: Pose, time_given: float) -> Deci
     longest = min(limits.max_step, limits.max_speed * time_given)
     if (
         np.linalg.norm(target - position) > longest + _ROUNDING
-    ):  # only an arm outside the box gets here
+    ):  # reached only if the arm is outside the box
         return nothing(reasons | Reason.OUTSIDE)
 
     wanted = np.array(limits.orientation) / np.linalg.norm(limits.orientation)  # (4,)
@@ -187,14 +185,14 @@ def _step(limits: Limits, action: Vector, pose: Pose, time_given: float) -> Deci
 
 
 def _displacement(limits: Limits, action: Vector, time_given: float) -> tuple[Vector, Reason]:
-    """Return what an action (3,) asks for, (3,) [m], shortened where it must be, and why it was."""
+    """Return the displacement (3,) [m] of an action (3,), shortened to the limits, and why."""
     reasons = Reason(0)
     clipped = np.clip(action, -1.0, 1.0)
     if (clipped != action).any():
         reasons |= Reason.ACTION_RANGE
 
     if limits.action_scale == 0.0 and clipped.any():
-        reasons |= Reason.STEP_LENGTH  # no displacement at all is allowed
+        reasons |= Reason.STEP_LENGTH  # the time given allows no displacement
 
     displacement = limits.action_scale * clipped  # (3,)
     for longest, reason in (
@@ -210,7 +208,7 @@ def _displacement(limits: Limits, action: Vector, time_given: float) -> tuple[Ve
 
 
 class RecoveryBudget:
-    """Allows a few automatic recoveries in a stretch of time; after that an operator must say so.
+    """Limits automatic recoveries in a time window. When they are used up, an operator must come.
 
     Times in seconds.
     """
@@ -224,7 +222,7 @@ class RecoveryBudget:
             )
 
         self._attempts, self._window, self._pause = attempts, window, pause
-        self.spent: list[float] = []  # when
+        self.spent: list[float] = []  # times of recoveries within the window
         self.exhausted = False
 
     def try_now(self, now: float) -> bool:
@@ -234,7 +232,7 @@ class RecoveryBudget:
 
         self.spent = [when for when in self.spent if now - when <= self._window]
         if len(self.spent) >= self._attempts:
-            self.exhausted = True  # and stays so until an operator's word
+            self.exhausted = True  # until an operator acknowledges
             return False
 
         self.spent.append(now)
@@ -247,7 +245,7 @@ class RecoveryBudget:
 
 
 class Watchdog:
-    """Knows when the policy has been silent for too long.
+    """Detects that the policy has sent no action for too long.
 
     Times in seconds on the caller's clock.
     """
@@ -257,16 +255,16 @@ class Watchdog:
         self._last_action: float | None = None
 
     def action_arrived(self, now: float) -> None:
-        """Start, or start again, to wait for the next action."""
+        """Restart the wait for the next action."""
         self._last_action = now
 
     def disarm(self) -> None:
-        """Stop waiting: the arm holds already."""
+        """Stop waiting, because the arm holds already."""
         self._last_action = None
 
     def expired(self, now: float) -> bool:
-        """Say whether actions came once and then stopped coming.
+        """Say whether an action came and then none for too long.
 
-        A clock that went back counts as silence.
+        A clock that went back counts as too long.
         """
         return self._last_action is not None and not 0.0 <= now - self._last_action <= self._silence

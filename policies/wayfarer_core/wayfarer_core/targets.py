@@ -1,4 +1,4 @@
-"""Which messages on robot/target_pose no bridge follows, simulated or real."""
+"""Which messages on robot/target_pose every bridge refuses, simulated or real."""
 
 from dataclasses import dataclass
 
@@ -12,13 +12,13 @@ from wayfarer_core.rotation import is_rotation
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a bridge does not take a target. False where it does take it."""
+    """Why a bridge refuses a target. False if it does not refuse."""
 
     text: str = ""
     reasons: Reason = Reason.REFUSED
 
     def __bool__(self) -> bool:
-        """Whether there is something against it."""
+        """Whether the target is refused."""
         return bool(self.text)
 
 
@@ -28,10 +28,10 @@ TAKEN = Refusal()
 def refusal(
     publishers: int, frame: str, position: NDArray[np.float64], quaternion: NDArray[np.float64]
 ) -> Refusal:
-    """Say why a target is refused, whoever moves the arm; false when it is not.
+    """Say why a target is refused, by every bridge; false if it is not.
 
     Args:
-        publishers: how many publish robot/target_pose; 0 is one that the graph has not told of yet.
+        publishers: of robot/target_pose; 0: the ROS graph does not show any yet.
         frame: of the message's header.
         position: of the target, (3,) [m].
         quaternion: of the target, xyzw (4,).
@@ -54,5 +54,5 @@ def refusal(
 
 
 def too_many(publishers: int) -> str:
-    """Say that more than one publishes robot/target_pose."""
+    """Say that robot/target_pose has more than one publisher."""
     return f"{names.TARGET_POSE} has {publishers} publishers, must have exactly 1"

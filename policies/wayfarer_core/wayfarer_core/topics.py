@@ -1,8 +1,6 @@
-"""The contract without ROS.
+"""The contract without ROS: each topic's publisher, type, quality of service and subscribers.
 
-Which node publishes what, of which type and quality, and who must listen.
-
-`wayfarer_common.contract` speaks it, docs/contract.md shows it.
+`wayfarer_common.contract` makes ROS endpoints of it. docs/contract.md shows it.
 """
 
 from dataclasses import dataclass
@@ -12,19 +10,19 @@ from wayfarer_core import names
 
 @dataclass(frozen=True)
 class Quality:
-    """Quality of service of a kind of topic.
+    """Quality of service of one kind of topic.
 
     All are reliable and keep the last `depth` messages.
     """
 
     depth: int
-    # True: a late joiner still gets them (durability transient_local, else volatile)
+    # True: a late subscriber still gets them (durability transient_local, else volatile)
     latched: bool = False
 
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic of the contract; `subscribers` are the nodes without which no episode can run."""
+    """A topic of the contract. No episode can run before all `subscribers` subscribe."""
 
     name: str
     type: str  # as in sensor_msgs/msg/Image
@@ -33,18 +31,18 @@ class Topic:
     subscribers: tuple[str, ...] = ()
 
 
-# One message per control period, each of which counts: the lock-step loop stands still when one is
-# lost. The recorder may be held up for seconds on a busy machine, and the lock-step loop does not
-# wait for it.
+# One message per control period, and each counts: the lock-step loop stands still if one is lost.
+# The depth is large because the recorder may be blocked for seconds on a busy machine, and the
+# lock-step loop does not wait for it.
 STEP = Quality(depth=200)
 
-# Fast state, of which the newest matters; reliable because the recorder keeps it.
+# Fast state; only the newest matters. Reliable because the recorder keeps it.
 STATE = Quality(depth=1000)
 
-# What a late joiner must still get: faults, weights, the collector's status.
+# State that a late subscriber must still get: faults, weights, the collector's status.
 LATCHED = Quality(depth=1, latched=True)
 
-# What holds for good and comes from several publishers, none of which may displace another's.
+# Standing state from several publishers: one must not displace another's.
 STANDING = Quality(depth=100, latched=True)
 
 CAMERA_IMAGE = Topic(names.CAMERA_IMAGE, "sensor_msgs/msg/Image", STEP, "bridge", ("camera",))

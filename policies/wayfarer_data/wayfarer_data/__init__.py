@@ -1,1 +1,1 @@
-"""Data to learn from: recorded runs as one memory-mapped dataset, checked, mended, and exported."""
+"""Recorded runs as one memory-mapped dataset; tools that verify, recover, merge and split runs."""

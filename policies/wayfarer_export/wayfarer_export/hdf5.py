@@ -1,6 +1,6 @@
-"""HDF5 files that are whole in the end, or not there.
+"""HDF5 files that are complete in the end, or do not exist.
 
-On a disk that is full the HDF5 library ends the process.
+On a full disk the HDF5 library would end the process; this module prevents that.
 """
 
 import contextlib
@@ -15,19 +15,19 @@ from wayfarer_core.errors import DataError
 
 
 class _Disk:
-    """A file as h5py writes to one.
+    """A file object for h5py.
 
-    From the first write that fails on it keeps all in memory, and never fails.
+    After the first failed write it keeps all later writes in memory and never fails.
     """
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("x+b", buffering=0)
-        self.error: OSError | None = None  # of that write
+        self.error: OSError | None = None  # of the failed write
         self._size = self._position = 0
-        self._kept: list[tuple[int, bytes]] = []  # place and bytes of what was written since
+        self._kept: list[tuple[int, bytes]] = []  # place and bytes of later writes
 
     def sync(self) -> None:
-        """Wait until the disk has it all. Raises OSError where it has not."""
+        """Wait until the disk has all. Raises OSError if a write failed."""
         if self.error is not None:
             raise self.error
         os.fsync(self._file.fileno())
@@ -36,19 +36,19 @@ class _Disk:
         """Close the file."""
         self._file.close()
 
-    # --- what h5py asks of a file ---
+    # --- the file interface that h5py needs ---
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place."""
+        """Set the position."""
         self._position = offset + (0, self._position, self._size)[whence]
         return self._position
 
     def tell(self) -> int:
-        """Return the place."""
+        """Return the position."""
         return self._position
 
     def write(self, data: Any) -> int:
-        """Write at the place."""
+        """Write at the position."""
         content = bytes(data)
         start, self._position = self._position, self._position + len(content)
         self._size = max(self._size, self._position)
@@ -59,7 +59,7 @@ class _Disk:
         return len(content)
 
     def _put(self, start: int, content: bytes) -> int:
-        """Write to the disk; return how much of it."""
+        """Write to the disk; return the number of bytes written."""
         done = 0
         try:
             while self.error is None and done < len(content):
@@ -70,14 +70,14 @@ class _Disk:
         return done
 
     def readinto(self, buffer: Any) -> int:
-        """Read at the place."""
+        """Read at the position."""
         buffer[:] = self.read(len(buffer))
         return len(buffer)
 
     def read(self, size: int) -> bytearray:
-        """Read at the place.
+        """Read at the position.
 
-        What the disk did not take comes from memory, what was never written is 0.
+        Bytes that the disk did not take come from memory; bytes never written are 0.
         """
         start, behind = self._position, self._position + size
         data = bytearray(os.pread(self._file.fileno(), size, start).ljust(size, b"\0"))
@@ -91,7 +91,7 @@ class _Disk:
         return data
 
     def truncate(self, size: int | None = None) -> int:
-        """Make it so long."""
+        """Set the file's length."""
         self._size = self._position if size is None else size
         try:
             if self.error is None:
@@ -102,7 +102,7 @@ class _Disk:
         return self._size
 
     def flush(self) -> None:
-        """Do nothing: every write has done it."""
+        """Do nothing: every write is already flushed."""
 
 
 @dataclass(frozen=True)
@@ -113,17 +113,17 @@ class Writing:
     disk: _Disk
 
     def check(self) -> None:
-        """Raise OSError where the disk has not taken what was written: to be asked now and then."""
+        """Raise OSError if a write has failed: call it now and then."""
         self.file.flush()
         self.disk.sync()
 
 
 @contextlib.contextmanager
 def new_file(path: Path) -> Iterator[Writing]:
-    """Give an HDF5 file to write to, which takes its name once it is whole and on the disk.
+    """Give an HDF5 file for writing. It gets its name when it is complete and on the disk.
 
-    Raises DataError where the disk does not take it; nothing of it is left then, nor of one that
-    was interrupted.
+    Raises DataError if the disk refuses; it leaves no file then, nor one of an earlier
+    interrupted export.
     """
     unfinished = path.with_name(path.name + ".part")
     try:

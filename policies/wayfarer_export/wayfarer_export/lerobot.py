@@ -1,7 +1,7 @@
 """Runs as a LeRobot dataset: one LeRobot episode per segment.
 
-A LeRobot frame is an observation with the action that follows it, so the observation behind a
-segment's last action has no place there: `next.done` marks that step.
+A LeRobot frame is an observation with the action that follows it. So the observation after a
+segment's last action is left out; `next.done` marks the last step.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from wayfarer_export.segments import FELT, Material, Segment, even_rate
 
 IMAGE, STATE, POSE = "observation.image", "observation.state", "object_pose"
 WRIST = "observation.images.wrist"
-LABEL = "label"  # of the episode, as people say: 1 success, 0 failure, -1 nobody has said
+LABEL = "label"  # people's label of the episode: 1 success, 0 failure, -1 unlabelled
 SOURCE = "source"  # who chose the action: 0 the policy, 1 a person
 _XYZ, _QUATERNION = ("x", "y", "z"), ("qx", "qy", "qz", "qw")
 _FELT = {
@@ -31,14 +31,14 @@ def export_lerobot(
 ) -> None:
     """Write the dataset folder `out`: LeRobotDataset(NAME, root=out) opens it.
 
-    Raises ConfigError where it exists.
+    Raises ConfigError if it exists.
 
-    DataError where the steps have no common rate. LeRobot's times are even: what the stamps were is
-    in the bags.
+    DataError if the steps have no common rate. LeRobot's times are evenly spaced; the original
+    stamps are in the bags.
     """
     rate = even_rate(material)
     task = f"do {material.task}" if material.task else "explore"
-    notes: dict[int, str] = {}  # LeRobot's episode -> what a person wrote of it
+    notes: dict[int, str] = {}  # LeRobot's episode -> a person's note
 
     with new_dataset(out, _features(material), rate, task, robot="franka") as writer:
         for k, segment in enumerate(material.segments()):

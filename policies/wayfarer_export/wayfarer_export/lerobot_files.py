@@ -1,7 +1,6 @@
-"""A dataset in LeRobot's format v3.0, written part by part: parquet files with the images inside.
+"""A writer for LeRobot's format v3.0, part by part: parquet files with the images inside.
 
-Whoever exports says which features there are and at which rate; how they lie on the disk is known
-here only.
+An exporter gives features and rate; only this module knows the files.
 """
 
 import contextlib
@@ -29,14 +28,14 @@ _COUNTERS = ("frame_index", "episode_index", "index", "task_index")
 
 @dataclass(frozen=True)
 class Feature:
-    """What each frame holds under a name."""
+    """A named column of each frame."""
 
     kind: str  # "image", "float32" or "bool"
     shape: tuple[int, ...]  # (H, W, 3) of an image, (C,) of numbers
     names: tuple[str, ...] | None = None  # of the C numbers
 
     def as_json(self) -> dict[str, Any]:
-        """Return what info.json says of it."""
+        """Return its entry in info.json."""
         names = (
             ["height", "width", "channels"]
             if self.kind == "image"
@@ -48,9 +47,9 @@ class Feature:
 
 @dataclass(frozen=True)
 class Picture:
-    """An image as it is stored: a whole PNG or JPEG file, and how often each shade occurs in it.
+    """An encoded image: a whole PNG or JPEG file, and a histogram of its shades.
 
-    Shades are None where it was not decoded: the statistics go without it.
+    `shades` is None if it was not decoded; the statistics then leave it out.
     """
 
     content: bytes
@@ -66,7 +65,7 @@ class Picture:
 
 
 def shades_of(image: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Count the shades (3, 256) of an image (H, W, 3)."""
+    """Return the histogram (3, 256) of an image (H, W, 3)."""
     counts = [
         cv2.calcHist([image], [channel], None, [256], [0, 256]).reshape(-1) for channel in range(3)
     ]
@@ -80,10 +79,10 @@ Column = Sequence[Picture] | NDArray[Any]  # images, or (N, C) numbers
 def new_dataset(
     out: Path, features: Mapping[str, Feature], rate: Fraction, task: str, robot: str
 ) -> Iterator["LeRobotWriter"]:
-    """Give a writer of the dataset folder `out`, which is whole in the end, or not there at all.
+    """Give a writer of the dataset folder `out`, which is complete in the end or does not exist.
 
-    `rate` is that of the frames [Hz], `task` what LeRobot's policies are told in words. Raises
-    ConfigError where `out` exists, DataError where the disk does not take it.
+    `rate` is that of the frames [Hz], `task` the text for LeRobot's policies. Raises
+    ConfigError if `out` exists, DataError if the disk refuses.
     """
     with new_directory(out):
         try:
@@ -99,15 +98,15 @@ def new_dataset(
 
 
 class LeRobotWriter:
-    """Takes episodes one after the other, each in parts of any length.
+    """Writes episodes one after the other, each in parts of any length.
 
-    No more than a part is kept in memory.
+    It keeps no more than one part in memory.
     """
 
     def __init__(
         self, out: Path, features: Mapping[str, Feature], rate: Fraction, task: str
     ) -> None:
-        self.note: dict[str, Any] = {}  # what info.json shall say of where the data is from
+        self.note: dict[str, Any] = {}  # what info.json shall say about the source
         self.episodes: list[dict[str, Any]] = []
         self.frames = 0
         self._out, self._features, self._rate, self._task = out, dict(features), rate, task
@@ -169,7 +168,7 @@ class LeRobotWriter:
             self._file = None
 
     def describe(self, robot: str) -> None:
-        """Write what LeRobot reads first: features, rate, episodes, tasks, statistics."""
+        """Write LeRobot's metadata: features, rate, episodes, tasks, statistics."""
         meta = self._out / "meta"
         (meta / "episodes" / "chunk-000").mkdir(parents=True)
         pq.write_table(pa.Table.from_pylist(self.episodes), meta / "episodes" / _FILE.format(0, 0))
@@ -207,7 +206,7 @@ class LeRobotWriter:
         first, length = episode["length"], len(next(iter(columns.values())))
         steps = np.arange(first, first + length)
 
-        # exact up to here, and float32 because LeRobot's own are
+        # computed exactly; stored as float32 because LeRobot's own are
         times = steps * self._rate.denominator / self._rate.numerator
 
         return pa.table(
@@ -236,13 +235,13 @@ def _array(feature: Feature, column: Column, first: int) -> pa.Array:
 
     kind = pa.bool_() if feature.kind == "bool" else pa.float32()
     flat = pa.array(np.ascontiguousarray(column).reshape(-1), kind)
-    one = feature.shape == (1,)  # LeRobot has a single number where others have a list
+    one = feature.shape == (1,)  # LeRobot stores a number, not a list of one
 
     return flat if one else pa.FixedSizeListArray.from_arrays(flat, feature.shape[0])
 
 
 def _tasks(text: str) -> pa.Table:
-    """Return the table pandas would write of the tasks, whose texts are the rows' names."""
+    """Return the table of tasks as pandas would write it: the texts are the rows' names."""
     table = pa.table({"task_index": pa.array([0]), "__index_level_0__": pa.array([text])})
     index: dict[str, Any] = {"name": None, "field_name": "__index_level_0__", "metadata": None}
     number: dict[str, Any] = {"name": "task_index", "field_name": "task_index", "metadata": None}

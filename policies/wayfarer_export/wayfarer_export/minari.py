@@ -1,4 +1,4 @@
-"""Minari's HDF5 storage: one episode per segment, whose T + 1 observations keep the last one."""
+"""Minari's HDF5 storage: one episode per segment, with all T + 1 observations."""
 
 import json
 import re
@@ -29,8 +29,8 @@ def export_minari(
 ) -> None:
     """Write the dataset folder `out`: minari.MinariDataset(out / "data") opens it.
 
-    Below MINARI_DATASETS_PATH, and with a name like cube-v0, minari.load_dataset("cube-v0") finds
-    it, too. Raises ConfigError if it exists, DataError where the disk does not take it.
+    In MINARI_DATASETS_PATH, and with a name such as cube-v0, minari.load_dataset("cube-v0") finds
+    it, too. Raises ConfigError if it exists, DataError if the disk refuses.
     """
     with new_directory(out):
         folder = make_folder(out / "data")

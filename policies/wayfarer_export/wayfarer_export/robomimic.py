@@ -1,6 +1,6 @@
-"""robomimic's HDF5.
+"""robomimic's HDF5 format.
 
-One demo per segment, images and positions as observations, `dones` where the task ended.
+One demo per segment; images and positions are observations; `dones` marks the end of the task.
 """
 
 import json
@@ -14,14 +14,14 @@ from wayfarer_data.cache.buffer import Progress
 from wayfarer_export.hdf5 import new_file
 from wayfarer_export.segments import Material, Segment
 
-# robosuite's names, which robomimic's configurations know
+# robosuite's names, which robomimic's configurations use
 IMAGE, WRIST, POSITION = "agentview_image", "robot0_eye_in_hand_image", "robot0_eef_pos"
 _FELT = {
-    "ee_orientations": "robot0_eef_quat",  # xyzw, as robosuite's
+    "ee_orientations": "robot0_eef_quat",  # xyzw, as in robosuite
     "joint_positions": "robot0_joint_pos",
     "joint_velocities": "robot0_joint_vel",
 }
-_GYM = 2  # robomimic's EnvType.GYM_TYPE: nothing of robosuite's is made of it when it is read
+_GYM = 2  # robomimic's EnvType.GYM_TYPE: a reader then makes no robosuite environment
 
 
 def export_robomimic(
@@ -29,9 +29,9 @@ def export_robomimic(
 ) -> None:
     """Write the HDF5 file `out`.
 
-    Raises ConfigError where it exists, DataError where the disk does not take it.
+    Raises ConfigError if it exists, DataError if the disk refuses.
 
-    `dones` says where there is no next value: not at time limits. Those are in `truncated`, which
+    `dones` marks steps without a next value, so not time limits. Those are in `truncated`, which
     robomimic ignores.
     """
     if out.exists():

@@ -1,6 +1,6 @@
-"""What every export writes: unbroken stretches of valid steps.
+"""Segments, which every export writes: unbroken stretches of valid steps.
 
-A lost step ends one; the gap is never bridged.
+A lost step ends a segment; the gap is never bridged.
 """
 
 from collections.abc import Iterator
@@ -19,32 +19,30 @@ from wayfarer_data.cache.layout import channels_last
 from wayfarer_export.wrist import WristImages
 
 FELT = ("ee_orientations", "joint_positions", "joint_velocities")
-_FINEST = 1_000_000  # denominator of a rate: finer than stamps in nanoseconds tell it
-_DRIFT = 0.02  # of an episode's length, by which its steps may leave the common rate
+_FINEST = 1_000_000  # largest denominator of a rate: stamps in ns are not more exact
+_DRIFT = 0.02  # share of an episode's length by which its steps may drift from the common rate
 
 
 @dataclass(frozen=True)
 class Segment:
-    """T valid steps of one episode, one behind the other, with the T + 1 observations around
-    them.
-    """
+    """T successive valid steps of one episode, with their T + 1 observations."""
 
-    source: str  # run/episode/step it begins at
+    source: str  # run/episode/step of its first observation
     images: NDArray[np.uint8]  # (T + 1, H, W, 3)
     ee_positions: NDArray[np.float32]  # (T + 1, 3) [m], base frame
-    # (T + 1, 4) quaternion xyzw, base frame; None: not known of all
+    # (T + 1, 4) quaternion xyzw, base frame; None: unknown for some observation
     ee_orientations: NDArray[np.float32] | None
-    joint_positions: NDArray[np.float32] | None  # (T + 1, 7) [rad]; None: not known of all
-    joint_velocities: NDArray[np.float32] | None  # (T + 1, 7) [rad/s]; None: not known of all
-    # (T + 1, 7) position [m] and quaternion xyzw; NaN where nobody knows
+    joint_positions: NDArray[np.float32] | None  # (T + 1, 7) [rad]; None: as above
+    joint_velocities: NDArray[np.float32] | None  # (T + 1, 7) [rad/s]; None: as above
+    # (T + 1, 7) position [m] and quaternion xyzw; NaN where unknown
     object_poses: NDArray[np.float32]
     actions: NDArray[np.float32]  # (T, 3) as executed, in [-1, 1]
     sources: NDArray[np.uint8]  # (T,) who chose the action: 0 the policy, 1 a person
-    rewards: NDArray[np.float32]  # (T,) of the state each step leads to
+    rewards: NDArray[np.float32]  # (T,) of the state that each step leads to
     terminated: NDArray[np.bool_]  # (T,) the task ended with this step
-    truncated: NDArray[np.bool_]  # (T,) the record ends with this step, and not the task
-    label: int  # of its episode: 1 success, 0 failure, -1 nobody has said
-    note: str  # what a person has written of it
+    truncated: NDArray[np.bool_]  # (T,) the record ends with this step, but not the task
+    label: int  # of its episode: 1 success, 0 failure, -1 unlabelled
+    note: str  # a person's note about it
     # (T + 1, H, W, 3) of the camera in the hand; None: not every episode has them
     wrist_images: NDArray[np.uint8] | None
 
@@ -56,15 +54,15 @@ class Segment:
 
 @dataclass(frozen=True)
 class Material:
-    """A dataset as it is exported."""
+    """A dataset to export."""
 
     dataset: Dataset
     rows: NDArray[np.int64]  # (N,) the steps to export
     rewards: NDArray[np.float32]  # (R,) of each state
-    task: str  # what the rewards pay for; empty: an end by success alone
-    rate: float  # [Hz] of the steps, in the mean
-    bounds: NDArray[np.int64]  # (segments + 1,) where in `rows` each segment begins
-    # what of hand and joints is exported beside the position, if it is known
+    task: str  # of the rewards; empty: reward only an end by success
+    rate: float  # [Hz] of the steps, mean
+    bounds: NDArray[np.int64]  # (segments + 1,) index in `rows` at which each segment begins
+    # columns of hand and joints to export beside the position, if known
     wanted: tuple[str, ...] = FELT
     wrist_wanted: bool = True  # images of the camera in the hand, if every episode has them
 
@@ -76,7 +74,7 @@ class Material:
         rewards: NDArray[np.float32] | None = None,
         task: str = "",
     ) -> Self:
-        """Cut the steps `rows` into segments. DataError without any."""
+        """Cut the steps `rows` into segments. DataError if there are none."""
         if not len(rows):
             raise DataError(
                 f"{', '.join(map(str, dataset.runs))}: there is no valid step to export"
@@ -107,7 +105,7 @@ class Material:
 
     @cached_property
     def wrist_shape(self) -> tuple[int, ...] | None:
-        """(H, W, 3) of the wrist's images, where they are wanted and every episode has them."""
+        """(H, W, 3) of the wrist's images, if wanted and every episode has them."""
         if not self.wrist_wanted:
             return None
 
@@ -121,7 +119,7 @@ class Material:
         return WristImages(self.dataset.runs)
 
     def _wrist_images(self, place: Place, steps: int) -> NDArray[np.uint8] | None:
-        """Return those of a segment that begins at `place`."""
+        """Return the wrist images of a segment that begins at `place`."""
         if self.wrist_shape is None:
             return None
 
@@ -167,20 +165,20 @@ class Material:
 
     @cached_property
     def felt(self) -> tuple[str, ...]:
-        """What is wanted of hand and joints and known of every observation exported.
+        """The wanted columns of hand and joints that every exported observation has.
 
         Names of FELT.
         """
         return tuple(name for name in self.wanted if not self._unknown(name))
 
     def _unknown(self, name: str) -> int:
-        """Count the observations exported of which nobody knows it."""
+        """Count the exported observations without this column."""
         observations = np.unique(np.concatenate([self.rows, self.rows + 1]))
         return int((~np.isfinite(self.dataset.column(name)[observations]).all(axis=1)).sum())
 
     def left_out(self) -> list[str]:
-        """Say what of hand, joints and wrist camera is not exported, because it is not known of
-        every observation.
+        """Say which columns of hand, joints and wrist camera are left out, because an observation
+        has none.
         """
         felt = [
             f"without {name.replace('_', ' ')}: {self._unknown(name)} of the observations have none"
@@ -195,7 +193,7 @@ class Material:
         return felt
 
     def provenance(self) -> dict[str, Any]:
-        """Say what was exported, for the formats' own notes."""
+        """Describe the export, for the formats' own metadata."""
         runs = [str(run) for run in self.dataset.runs]
         note = self.rewards_in_words
 
@@ -208,7 +206,7 @@ class Material:
 
     @property
     def rewards_in_words(self) -> str:
-        """What is paid for."""
+        """What the rewards are for."""
         if self.task:
             return f"rewards of task {self.task}"
         if self.rewards.any():
@@ -217,8 +215,8 @@ class Material:
 
 
 def success_rewards(dataset: Dataset) -> NDArray[np.float32]:
-    """Return 1 for each state (R,) in which an episode ended by success, as a person said, and 0
-    for all others.
+    """Return 1 for each state (R,) in which a person ended an episode as a success, and 0 for all
+    others.
     """
     rewards = np.zeros(dataset.rows, np.float32)
     rewards[dataset.lasts[labels_of(dataset) == 1]] = 1.0
@@ -226,9 +224,9 @@ def success_rewards(dataset: Dataset) -> NDArray[np.float32]:
 
 
 def labels_of(dataset: Dataset) -> NDArray[np.int64]:
-    """Return of each episode (E,) 1 for success, 0 for failure, -1 where nobody has said.
+    """Return for each episode (E,) 1 for success, 0 for failure, -1 if unlabelled.
 
-    What `wayfarer label` was told counts, else that an episode ended by success. DataError where it
+    Labels of `wayfarer label` count first, then an end by success. DataError if the labels
     cannot be read.
     """
     said, labels = _said(dataset), np.where(dataset.index.terminal, 1, -1)
@@ -247,9 +245,9 @@ def _said(dataset: Dataset) -> list[dict[int, Label]]:
 
 
 def rate_of(dataset: Dataset, rows: NDArray[np.int64] | None = None) -> float:
-    """Return the mean rate of steps [Hz], of all valid ones or those at `rows`.
+    """Return the mean rate of steps [Hz], of all valid ones or of those at `rows`.
 
-    DataError where no stamp tells it.
+    DataError if the stamps do not tell.
     """
     gaps = _gaps(dataset, dataset.transitions if rows is None else rows)
     if not len(gaps) or (gaps <= 0).any():
@@ -263,10 +261,10 @@ def rate_of(dataset: Dataset, rows: NDArray[np.int64] | None = None) -> float:
 def even_rate(material: Material) -> Fraction:
     """Return the rate of the steps [Hz].
 
-    A whole number where it is one but for a thousandth, else as it was measured.
+    A rate within a thousandth of a whole number is that number; other rates stay as measured.
 
-    Raises DataError where one rate does not describe them all: an episode has another one, or a
-    step comes at a time that is nearer to that of its neighbour.
+    Raises DataError if one rate does not describe all steps: an episode has another rate, or a
+    step's time is nearer to that of its neighbour.
     """
     period = 1e9 / material.rate
     for start, behind in zip(material.bounds[:-1], material.bounds[1:], strict=True):
@@ -292,6 +290,6 @@ def even_rate(material: Material) -> Fraction:
 
 
 def _gaps(dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return how long each step took [ns]."""
+    """Return the duration of each step [ns]."""
     stamps = dataset.column("stamps")
     return np.asarray(stamps[rows + 1] - stamps[rows], dtype=np.int64)

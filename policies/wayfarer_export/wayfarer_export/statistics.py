@@ -1,4 +1,4 @@
-"""Statistics of values that come in parts, as LeRobot normalises with them."""
+"""Statistics of values that come in parts; LeRobot normalises with them."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -17,7 +17,7 @@ class Moments:
         self._sum = self._squares = self._least = self._most = np.zeros(0)
 
     def add(self, values: Any) -> None:
-        """Take in more rows (N, C); those with a value that nobody knows count for nothing."""
+        """Add rows (N, C); rows with a NaN are ignored."""
         values = values[np.isfinite(values).all(axis=1)].astype(np.float64)
         if not len(values):
             return
@@ -44,13 +44,13 @@ class Moments:
 class _Shaded(Protocol):
     @property
     def shades(self) -> NDArray[np.int64] | None:
-        """How often each shade occurs, (3, 256); None where it is not known."""
+        """Histogram of the shades, (3, 256); None if unknown."""
 
 
 class Shades:
-    """The same of images' pixels, from 0 to 1, by how often each shade occurs.
+    """The same for images' pixels, scaled to 0 .. 1, from histograms.
 
-    Exact, whatever their number, over those whose shades are known.
+    It is exact for any number of pixels, over images with known shades.
     """
 
     def __init__(self) -> None:
@@ -58,11 +58,11 @@ class Shades:
 
     @property
     def count(self) -> int:
-        """How many pixels there were."""
+        """Number of pixels."""
         return int(self._counts[0].sum())
 
     def add(self, images: Any) -> None:
-        """Take in more images."""
+        """Add images."""
         pictures: Sequence[_Shaded] = images
         for picture in pictures:
             if picture.shades is not None:

@@ -1,4 +1,4 @@
-"""The images of the camera in the hand, out of the bags: the frame cache has the policy's alone."""
+"""Reads the hand camera's images from the bags: the frame cache holds only the policy's."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -29,18 +29,18 @@ class WristImages:
     """Those of some recordings; meant to be asked for one episode after the other."""
 
     def __init__(self, recordings: Sequence[Path]) -> None:
-        """Look which episodes have any; DataError for a damaged file."""
+        """Find the episodes with such images; DataError for a damaged file."""
         self._recordings: list[_Recording] = [
             _Bag(path) if ForeignBag.holds(path) else _Run(path) for path in recordings
         ]
         self._last: tuple[tuple[int, int], Images] | None = None  # recording and number
 
     def holds(self, recording: int, number: int) -> bool:
-        """Say whether an episode has any: each of its valid steps then has one at both ends."""
+        """Say whether an episode has them: then before and after each of its valid steps."""
         return number in self._recordings[recording].recorded
 
     def of(self, recording: int, number: int) -> Images:
-        """Return those of an episode, zeros where there is none. DataError where it has none."""
+        """Return an episode's, zeros where one is missing. DataError if it has none."""
         place = recording, number
         if self._last is None or self._last[0] != place:
             images = self._recordings[recording].read(number).wrist_images
@@ -52,7 +52,7 @@ class WristImages:
 
 
 class _Run:
-    """A run: each file says what it holds."""
+    """A run: each file is one episode."""
 
     def __init__(self, path: Path) -> None:
         self._files = RunDirectory(path).episodes()
@@ -63,7 +63,7 @@ class _Run:
 
 
 class _Bag:
-    """Another recorder's bag, which has to be read in its own order."""
+    """A bag of another recorder, which must be read in its own order."""
 
     def __init__(self, path: Path) -> None:
         self._bag = ForeignBag(path)

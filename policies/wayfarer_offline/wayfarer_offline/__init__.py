@@ -1,4 +1,1 @@
-"""Learning from what is recorded.
-
-Predictors, tasks with their rewards, offline policies and their successes.
-"""
+"""Learning from recorded runs: predictors, tasks with rewards, BCQ policies, success rates."""

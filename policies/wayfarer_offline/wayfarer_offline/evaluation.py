@@ -1,4 +1,4 @@
-"""How often a policy did its task: counted in a recorded run from where the cube really was."""
+"""A policy's success rate: counted in a recorded run from the cube's poses."""
 
 import math
 from collections.abc import Sequence
@@ -31,12 +31,12 @@ class Share:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What came of a policy's episodes."""
+    """The result of a policy's episodes."""
 
     task: str
     run: str
     at_end: Share  # episodes whose last state is a success: the one number to quote
-    at_any_time: Share  # episodes with a success somewhere on the way
+    at_any_time: Share  # episodes with a success at some step
     mean_return: float  # sum of rewards of an episode, undiscounted
     successes: tuple[bool, ...]  # at the end of each episode
 
@@ -46,7 +46,7 @@ class Evaluation:
 
 
 def wilson(outcomes: Sequence[bool]) -> Share:
-    """Count successes. Raises DataError where there is no episode."""
+    """Count successes. Raises DataError if there is no episode."""
     n, k = len(outcomes), sum(outcomes)
     if n == 0:
         raise DataError("there is no episode to judge a policy by")
@@ -55,7 +55,7 @@ def wilson(outcomes: Sequence[bool]) -> Share:
     centre = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
     half = _Z / (1 + _Z**2 / n) * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
 
-    # rounding alone could put an end on the wrong side of the share, or beyond 0 and 1
+    # rounding could put an end on the wrong side of the share, or outside 0 to 1
     return Share(
         k, n, share, min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half))
     )
@@ -64,10 +64,10 @@ def wilson(outcomes: Sequence[bool]) -> Share:
 def count_successes(
     run: Path, name: str, episodes: int, tracker_of: TrackerOf = calibrated_tracker
 ) -> Evaluation:
-    """Judge the first `episodes` episodes of a run that came to their end.
+    """Judge the first `episodes` episodes of a run that were not aborted.
 
-    Where nobody recorded the cube, the run's tracker says where it was. Raises DataError for fewer
-    episodes, or one whose last state is not known.
+    Without a recorded cube pose the run's tracker gives it. Raises DataError for fewer
+    episodes, or one whose last state is unknown.
     """
     wanted = task(name)
     at_end: list[bool] = []

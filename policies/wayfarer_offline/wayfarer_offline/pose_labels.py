@@ -1,6 +1,6 @@
-"""Where the cube was in every image of a dataset, and who says so.
+"""The cube's pose in every image of a dataset, and its source.
 
-What rewards and predictors are labelled from.
+Rewards and predictors take their labels from here.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ class Tracker(Protocol):
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return its poses (T + 1, 7), base frame, of images (T + 1, H, W, 3).
 
-        NaN where it is not seen.
+        NaN where the cube is not found.
         """
 
 
@@ -38,14 +38,14 @@ TrackerOf = Callable[[Path], Tracker | None]
 
 
 def calibrated_tracker(run: Path) -> Tracker | None:
-    """Return the tracker of the camera a run was recorded with.
+    """Return the tracker for the camera of a run.
 
-    None where run.yaml names no calibration.
+    None if run.yaml names no calibration.
 
-    Raises ConfigError where the calibration it names is gone, or does not tell where camera and
-    table are.
+    Raises ConfigError if that calibration is missing, or lacks the pose of the camera or the
+    table.
     """
-    if not (run / "run.yaml").is_file():  # another recorder's bag
+    if not (run / "run.yaml").is_file():  # a bag of another recorder
         return None
     camera = (RunDirectory(run).description().get("configuration") or {}).get("camera", {})
     calibration = load_optional(str(camera.get("calibration", "")))
@@ -54,29 +54,29 @@ def calibrated_tracker(run: Path) -> Tracker | None:
 
 
 def tracked(episode: Episode, tracker: Tracker) -> NDArray[np.float64]:
-    """Return the cube's poses (T + 1, 7) as a tracker sees it in an episode's images.
+    """Return the cube's poses (T + 1, 7) that a tracker finds in an episode's images.
 
-    NaN where there is none.
+    NaN where it finds none.
     """
     return np.where(episode.seen[:, None], tracker(episode.images), np.nan)
 
 
 class TaskDataError(DataError):
-    """The data never shows what a task pays for: nothing can be learned from it."""
+    """The data never shows the task's reward: nothing can be learned from it."""
 
 
 @dataclass(frozen=True)
 class PoseLabels:
     """The cube's pose at each row of a dataset."""
 
-    # (R, 7) position [m] and quaternion xyzw, base frame; NaN where nobody knows
+    # (R, 7) position [m] and quaternion xyzw, base frame; NaN where unknown
     poses: NDArray[np.float64]
     sources: dict[str, str]  # run -> TRUTH or TRACKER
 
     @classmethod
     def of(cls, dataset: Dataset, tracker_of: TrackerOf = calibrated_tracker) -> Self:
-        """Take the recorded truth of each run, or where there is none what its tracker sees, frame
-        by frame.
+        """Take each run's recorded truth, or without it the poses that its tracker finds, image by
+        image.
 
         Raises DataError for a run with neither.
         """
@@ -107,7 +107,7 @@ class PoseLabels:
     def transitions(self, dataset: Dataset) -> NDArray[np.int64]:
         """Return the rows of trainable steps whose next state has a label.
 
-        DataError where there is none.
+        DataError if there are none.
         """
         rows = dataset.transitions[self.known[dataset.transitions + 1]]
         if not len(rows):
@@ -119,9 +119,9 @@ class PoseLabels:
         return rows
 
     def rewards(self, dataset: Dataset, task: Task) -> NDArray[np.float32]:
-        """Return what each row's state pays (R,), NaN where unknown.
+        """Return the reward of each row's state (R,), NaN where unknown.
 
-        TaskDataError if all steps pay the same.
+        TaskDataError if all steps have the same reward.
         """
         rewards = task.reward(self.poses)  # (R,)
         paid = rewards[self.transitions(dataset) + 1]
@@ -136,7 +136,7 @@ class PoseLabels:
 
 
 def _track(dataset: Dataset, run: int, tracker: Tracker, poses: NDArray[np.float64]) -> None:
-    """Write a tracker's poses of one run's seen images into `poses`."""
+    """Write a tracker's poses of one run's images into `poses`."""
     seen = np.zeros(dataset.rows, dtype=bool)
     seen[dataset.known] = True
     for place in np.flatnonzero(dataset.episode_runs == run):

@@ -1,4 +1,4 @@
-"""How good predictions are, beside the best guess that looks at no image."""
+"""Scores of predictions, beside the best constant guess."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,24 +10,24 @@ from wayfarer_core.cube import FACES
 
 @dataclass(frozen=True)
 class ColourScores:
-    """Shares of test images whose upper face was named rightly."""
+    """Accuracy of the predicted colour of the upper face."""
 
     accuracy: float
     balanced_accuracy: float  # mean over the colours that occur in the test set
-    per_colour: dict[str, float | None]  # None where the colour does not occur
+    per_colour: dict[str, float | None]  # None if the colour does not occur
     images: dict[str, int]  # test images of each colour
-    guess_accuracy: float  # of always naming the colour that was trained on most
+    guess_accuracy: float  # of always answering the training set's most frequent colour
 
 
 @dataclass(frozen=True)
 class PositionScores:
-    """Distances between where the cube was said to be and where it was."""
+    """Errors of predicted positions."""
 
     mse_m2: float  # squared error, mean over images and axes [m^2]
-    mse_m2_xyz: tuple[float, float, float]  # of each axis
+    mse_m2_xyz: tuple[float, float, float]  # mean over images, for each axis [m^2]
     error_mm: float  # distance, mean over images [mm]
     median_error_mm: float
-    guess_mse_m2: float  # of always naming the mean position that was trained on
+    guess_mse_m2: float  # of always answering the training set's mean position
     guess_error_mm: float
 
 

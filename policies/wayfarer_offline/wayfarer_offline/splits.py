@@ -1,12 +1,12 @@
 """Training and test rows of the supervised tasks (docs/method.md).
 
-A share of every dataset is the common test set.
+A share of every dataset forms the common test set.
 
-The test set is the same whichever dataset is trained on, and it is drawn from a seed, and each
-dataset's own rows and its place among the datasets alone, so that jobs given the same datasets in
-the same order agree on it. No row is in both sets. The same picture may be: with the arm out of
-sight and the cube at its place a simulator makes it again and again. Such test rows are told from
-unseen ones.
+The test set is the same whichever dataset is trained on. It depends only on a seed, each dataset's
+rows, and the order of the datasets, so jobs with the same datasets in the same order agree on it.
+No row is in both sets. But the same picture may be in both: while the arm is out of sight and the
+cube at its place, a simulator renders it again and again. Test rows with such pictures are marked;
+the others are "unseen".
 """
 
 import hashlib
@@ -20,21 +20,21 @@ from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_data.cache.dataset import Dataset
 
 Rows = NDArray[np.int64]
-_CHUNK = 1000  # pictures looked at together
+_CHUNK = 1000  # pictures processed together
 
 
 @dataclass(frozen=True)
 class Split:
     """Rows to train on and to test on."""
 
-    train: Rows  # of the one dataset that is trained on
+    train: Rows  # of the dataset that is trained on
     test: tuple[Rows, ...]  # of each dataset
-    # of the test rows one after the other: whether the picture is not trained on, too
+    # for the test rows one after the other: whether their exact picture is not trained on
     unseen: NDArray[np.bool_]
 
 
 def by_frame(dataset: Dataset, rows: Rows, share: float, rng: np.random.Generator) -> Rows:
-    """Draw single images, as the paper does: neighbours in time of a test image are trained on."""
+    """Draw single images, as the paper does; a test image's neighbours may be trained on."""
     del dataset
     return np.sort(rng.choice(rows, size=_count(len(rows), share), replace=False))
 
@@ -66,11 +66,11 @@ def draw_split(
     share: float,
     seed: int,
 ) -> Split:
-    """Draw the common test set of all datasets and what is left to train on of dataset `which`.
+    """Draw the common test set of all datasets, and the training rows of dataset `which`.
 
-    `labelled` are the rows of each dataset that may be used. Raises ConfigError for an unknown
-    name, DataError where nothing is left to train on, or a run is in two datasets: what is tested
-    in one would be trained on in the other.
+    `labelled` are the usable rows of each dataset. Raises ConfigError for an unknown split,
+    DataError if no training row is left, or if a run is in two datasets: its test rows in one
+    would be training rows in the other.
     """
     refuse_repeats([run for dataset in datasets for run in dataset.runs])
     if name not in SPLITS:

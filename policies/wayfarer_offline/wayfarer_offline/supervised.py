@@ -1,6 +1,6 @@
-"""What can be told from an image.
+"""Predictors from an image.
 
-The upper face's colour, or where the cube is (docs/method.md, supervised tasks).
+They predict the upper face's colour or the cube's position (docs/method.md, supervised tasks).
 """
 
 import time
@@ -32,8 +32,8 @@ from wayfarer_offline.predictor_scores import (
 from wayfarer_offline.splits import SPLITS, draw_split
 
 TARGETS = ("color", "position")
-_CHUNK = 500  # images looked at together when testing
-_LEAST_SPREAD = 1e-3  # m: positions that differ less are not scaled up further
+_CHUNK = 500  # test images processed together
+_LEAST_SPREAD = 1e-3  # m; a smaller spread of positions is not scaled up further
 
 OnProgress = Callable[[int, int], None]  # updates made, updates in all
 Scores = ColourScores | PositionScores
@@ -41,7 +41,7 @@ Scores = ColourScores | PositionScores
 
 @dataclass(frozen=True)
 class PredictorConfig:
-    """Constants of docs/method.md; small values of epochs are for trying out."""
+    """Constants of docs/method.md; use fewer epochs for a trial."""
 
     target: str  # of TARGETS
     epochs: int = 25
@@ -73,17 +73,17 @@ class PredictorResult:
 
     config: PredictorConfig
     runs: tuple[str, ...]  # of the dataset that was trained on
-    labels: dict[str, str]  # run -> who says where the cube was, over all datasets
+    labels: dict[str, str]  # run -> source of the cube's poses, over all datasets
     seed: int
-    # digest of each: with `config` and `which` they tell one training from another
+    # digest of each dataset: with `config` and `which` they identify a training
     datasets: tuple[str, ...]
-    which: int  # of them was trained on
+    which: int  # index of the dataset that was trained on
     train_images: int
     test_images: int
-    unseen_images: int  # test images whose very picture is not in the training set
+    unseen_images: int  # test images whose exact picture is not in the training set
     losses: tuple[float, ...]  # of each epoch
     scores: Scores  # over the test set
-    unseen_scores: Scores | None  # over its unseen images; None where there is none
+    unseen_scores: Scores | None  # over its unseen images; None if there are none
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
@@ -92,7 +92,7 @@ class PredictorResult:
 
 
 class Predictor(nn.Module):
-    """The DQN trunk with one linear layer behind it."""
+    """The DQN trunk with one linear layer."""
 
     centre: Tensor
     spread: Tensor
@@ -119,9 +119,7 @@ class Predictor(nn.Module):
         return mse_loss(self(images) / self.spread, labels / self.spread)
 
     def fit_scale(self, positions: Tensor) -> None:
-        """Learn offsets from the mean of these positions (N, 3), in units of their spread over all
-        axes.
-        """
+        """Scale the output by mean and spread (over all axes) of these positions (N, 3)."""
         self.centre.copy_(positions.mean(dim=0))
         self.spread.copy_((positions - self.centre).square().mean().sqrt().clamp(min=_LEAST_SPREAD))
 
@@ -129,7 +127,7 @@ class Predictor(nn.Module):
     def predict(
         self, images: Callable[[NDArray[np.int64]], Tensor], rows: NDArray[np.int64]
     ) -> NDArray[np.float32]:
-        """Return the outputs for many rows, a chunk at a time."""
+        """Return the outputs for many rows, chunk by chunk."""
         chunks = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
         return np.concatenate([self(images(chunk)).numpy() for chunk in chunks])
 
@@ -143,10 +141,10 @@ def train_predictor(
     on_progress: OnProgress = lambda _done, _all: None,
     labels: Sequence[PoseLabels] | None = None,
 ) -> PredictorResult:
-    """Train on dataset `which` of `datasets`, test on the common test set of all of them.
+    """Train on dataset `which` of `datasets`, test on the common test set of all.
 
-    `file` takes the weights (safetensors). `labels` are the datasets' own, by default the recorded
-    truth or what a calibrated camera's tracker sees. Raises DataError for missing labels, too
+    `file` takes the weights (safetensors). `labels` belong to the datasets; by default they are the
+    recorded truth or a calibrated camera's tracker. Raises DataError for missing labels, too
     little data or a run given twice, LearningError for a loss that is not finite.
     """
     began = time.monotonic()
@@ -188,7 +186,7 @@ def train_predictor(
 
 
 def write_predictor(file: Path, predictor: Predictor, result: PredictorResult) -> None:
-    """Write weights that describe their own network, and what came of them."""
+    """Write weights with the description of their network, and the result."""
     encoder = vars(predictor.encoder.config)
     checkpoint.write(
         file,
@@ -200,7 +198,7 @@ def write_predictor(file: Path, predictor: Predictor, result: PredictorResult) -
 def read_predictor(file: Path) -> tuple[Predictor, dict[str, Any]]:
     """Return a predictor and its result as JSON.
 
-    DataError for a file that is missing, damaged or something else.
+    DataError for a file that is missing, damaged or of another kind.
     """
     state = checkpoint.read(file, "predictor")
     result: dict[str, Any] = state.value("result")
@@ -229,7 +227,7 @@ def _labelled(dataset: Dataset, labels: PoseLabels) -> NDArray[np.int64]:
 def _targets(target: str, poses: NDArray[np.float64]) -> Tensor:
     """Return classes (R,) or positions (R, 3).
 
-    Rows without a label hold zeros and are never used.
+    Rows without a label are zeros and are never used.
     """
     whole = np.nan_to_num(poses)
 
@@ -259,7 +257,7 @@ def _train(
     seed: int,
     on_progress: OnProgress,
 ) -> tuple[float, ...]:
-    """Go through the rows `epochs` times, each time in a new order.
+    """Train on the rows for `epochs` epochs, each in a new order.
 
     Return the mean loss of each epoch.
     """

@@ -1,10 +1,10 @@
-"""The paper's offline tasks as rewards and successes of cube poses.
+"""The paper's offline tasks: reward and success of cube poses.
 
-They know neither images nor where poses come from.
+They do not know images, nor where poses come from.
 
-Poses are (..., 7): position [m] in the base frame and quaternion xyzw; NaN where nobody knows, and
-then there is neither a reward nor a success. A task never ends an episode: its reward is paid in
-every state, for as long as that lasts.
+Poses are (..., 7): position [m] in the base frame and quaternion xyzw. An unknown pose is NaN and
+has neither a reward nor a success. A task never ends an episode: each state has its reward, for as
+long as the state lasts.
 """
 
 from dataclasses import dataclass, field
@@ -19,25 +19,25 @@ Poses = NDArray[np.float64]  # (..., 7)
 
 
 class Task(Protocol):
-    """Something a robot may be wanted to do with the cube."""
+    """A task with the cube."""
 
     @property
     def name(self) -> str:
-        """The word for it on the command line and in checkpoints."""
+        """Its name on the command line and in checkpoints."""
 
     def reward(self, poses: Poses) -> NDArray[np.float64]:
-        """Return the reward of being in each state (...,); NaN where the pose is not known."""
+        """Return the reward of each state (...,); NaN if the pose is unknown."""
 
     def success(self, poses: Poses) -> NDArray[np.bool_]:
-        """Say of each state whether the task is done in it (...,).
+        """Say for each state whether the task is done (...,).
 
-        False where the pose is not known.
+        False if the pose is unknown.
         """
 
 
 @dataclass(frozen=True)
 class Flip:
-    """Turn the cube until a colour is up: reward 1 while it is, else 0."""
+    """Turn the cube until a colour is up: reward 1 while it is up, else 0."""
 
     colour: str
 
@@ -47,7 +47,7 @@ class Flip:
 
     @property
     def name(self) -> str:
-        """As in flip-green."""
+        """For example flip-green."""
         return f"flip-{self.colour}"
 
     def reward(self, poses: Poses) -> NDArray[np.float64]:
@@ -55,18 +55,18 @@ class Flip:
         return np.where(_known(poses), self.success(poses).astype(np.float64), np.nan)
 
     def success(self, poses: Poses) -> NDArray[np.bool_]:
-        """Look at the upper face (...,)."""
+        """Say whether the colour is up (...,)."""
         up = top_faces(np.nan_to_num(poses[..., 3:])) == FACES.index(self.colour)
         return np.asarray(_known(poses) & up)
 
 
 @dataclass(frozen=True)
 class Push:
-    """Push the cube into the region at the right of the picture, which is y >= T_y in the base
+    """Push the cube into the region at the right of the picture: y >= T_y in the base
     frame.
 
     The paper prints r = 1 - tanh(rho (cube_y - T_y)), which falls towards positive y. In our base
-    frame y grows to the right of the picture, so the difference is turned round: r = 1 - tanh(rho
+    frame y grows to the right of the picture, so we reverse the difference: r = 1 - tanh(rho
     (T_y - cube_y)). It grows with every millimetre to the right: 0.05 at the table's middle, 1 on
     the region's border, 1.94 at the workspace's edge.
     """
@@ -80,11 +80,11 @@ class Push:
 
     @property
     def name(self) -> str:
-        """The one word push."""
+        """Always push."""
         return "push"
 
     def reward(self, poses: Poses) -> NDArray[np.float64]:
-        """Return a number between 0 and 2 (...,)."""
+        """Return the reward, 0 to 2 (...,)."""
         return np.where(
             _known(poses), 1.0 - np.tanh(self.slope * (self.border - poses[..., 1])), np.nan
         )
@@ -96,22 +96,22 @@ class Push:
 
 @dataclass(frozen=True)
 class PushAndFlip:
-    """Both at once: the rewards' sum; done where both are done in the same state."""
+    """Push and flip: the sum of the rewards; success if both are done in the same state."""
 
     flip: Flip
     push: Push = field(default_factory=Push)
 
     @property
     def name(self) -> str:
-        """As in push-flip-green."""
+        """For example push-flip-green."""
         return f"push-{self.flip.name}"
 
     def reward(self, poses: Poses) -> NDArray[np.float64]:
-        """Return a number between 0 and 3 (...,)."""
+        """Return the reward, 0 to 3 (...,)."""
         return self.push.reward(poses) + self.flip.reward(poses)
 
     def success(self, poses: Poses) -> NDArray[np.bool_]:
-        """Ask both (...,)."""
+        """Say whether both are done (...,)."""
         return self.push.success(poses) & self.flip.success(poses)
 
 
@@ -124,7 +124,7 @@ TASKS: dict[str, Task] = {task.name: task for task in _ALL}
 
 
 def task(name: str) -> Task:
-    """Look a task up by its name; ConfigError lists them."""
+    """Return the task of that name; ConfigError lists the names."""
     if name not in TASKS:
         raise ConfigError(f"task {name!r}: choose from {', '.join(TASKS)}")
     return TASKS[name]

@@ -1,8 +1,6 @@
-"""Offline reinforcement learning.
+"""Offline reinforcement learning: BCQ on recorded steps with a task's rewards.
 
-A task's rewards on recorded steps, and BCQ on them to a policy in a file.
-
-Killed at any point and started again, a training goes on from its last save and ends with the same
+A training that was killed at any point continues from its last save and ends with the same
 bits.
 """
 
@@ -32,25 +30,25 @@ from wayfarer_offline.tasks import task
 
 POLICY, TRAINING = "policy.safetensors", "training.safetensors"
 
-OnProgress = Callable[[int, dict[str, float]], None]  # updates made, and the metrics of the last
+OnProgress = Callable[[int, dict[str, float]], None]  # number of updates, metrics of the last one
 
 
 def fast_bcq() -> BCQConfig:
-    """Return BCQ's constants with one shared encoder, in the precision that is fast here."""
+    """Return BCQ's constants with one shared encoder, in the fast precision of this device."""
     return BCQConfig(Description("shared", EncoderConfig(channels=3, precision=fast_precision())))
 
 
 @dataclass(frozen=True)
 class OfflineConfig:
-    """What is learned, and for how long; the defaults are docs/method.md's."""
+    """What to learn, and for how long; the defaults are docs/method.md's."""
 
     task: str  # of tasks.TASKS
     steps: int = 50_000  # updates
     batch: int = 100
-    bcq: BCQConfig = field(default_factory=fast_bcq)  # its seed is the training's
+    bcq: BCQConfig = field(default_factory=fast_bcq)  # its seed is the seed of the training
     save_every: int = 250  # updates
-    curve_points: int = 200  # at most; each the mean over the updates since the last
-    sources: str = ALL  # of SOURCES: whose steps are learned from
+    curve_points: int = 200  # at most; each is the mean over the updates since the last
+    sources: str = ALL  # of SOURCES: whose steps it learns from
 
     def __post_init__(self) -> None:
         task(self.task)
@@ -63,16 +61,16 @@ class OfflineConfig:
 
 
 class TaskRewards:
-    """Steps with the reward of the state that follows each, as BCQ learns from them.
+    """Steps with the reward of their next state, for BCQ.
 
-    A task ends no episode, so a step is terminal only where the recording says that the robot's
-    world ended there; where only the time ended, the value of the next state goes on.
+    A task ends no episode. So a step is terminal only if the recording says that the robot's
+    world ended there; after a time limit the value of the next state counts.
     """
 
     def __init__(self, dataset: Dataset, labels: PoseLabels, name: str, sources: str = ALL) -> None:
-        """Raises DataError where no step is labelled, or of these sources.
+        """Raises DataError if no step has a label, or none is from these sources.
 
-        TaskDataError where all pay the same.
+        TaskDataError if all have the same reward.
         """
         self.dataset, self.sources = dataset, labels.sources
         self._halves = rows_by_source(dataset, labels.transitions(dataset), sources)
@@ -84,12 +82,12 @@ class TaskRewards:
     def sample(self, size: int, rng: np.random.Generator) -> LabelledBatch:
         """Draw steps uniformly, with replacement.
 
-        Where both sources count alike, half of them of each.
+        If both sources have equal weight, draw half of them from each.
         """
         return self.batch(draw(self._halves, size, rng))
 
     def batch(self, rows: NDArray[np.int64]) -> LabelledBatch:
-        """Return the steps that begin at these rows (B,), which are some of `rows`."""
+        """Return the steps at these rows (B,), which are some of `rows`."""
         batch = self.dataset.batch(rows)
 
         return LabelledBatch(
@@ -101,7 +99,7 @@ class TaskRewards:
         )
 
     def description(self) -> dict[str, Any]:
-        """Return what the data is, as JSON values."""
+        """Return a description of the data as JSON values."""
         described = {"steps": len(self.rows), "successes": self.successes, "labels": self.sources}
         return described if self._chosen == ALL else {**described, "sources": self._chosen}
 
@@ -116,10 +114,10 @@ def train_bcq(
 ) -> Path:
     """Train to `config.steps` updates and return the policy's file in the folder `out`.
 
-    A training in `out` is continued, or found finished; ConfigError where it is another one.
-    `labels` are by default the recorded truth, or what a calibrated camera's tracker sees.
-    DataError for data without labels, TaskDataError for data that never shows the task,
-    LearningError for a loss that is not finite: what was saved before it stays.
+    A training in `out` is continued, or found finished; ConfigError if it is another training.
+    `labels` are by default the recorded truth, or a calibrated camera's tracker.
+    DataError for data without labels, TaskDataError for data that never shows the task's reward,
+    LearningError for a loss that is not finite: the last save stays.
     """
     data = TaskRewards(dataset, labels or PoseLabels.of(dataset), config.task, config.sources)
     _check_images(dataset, config.bcq.networks.encoder)
@@ -154,7 +152,7 @@ def _check_images(dataset: Dataset, encoder: EncoderConfig) -> None:
 
 
 class _Training:
-    """The learner, its draws, how far it is, and its curve; saved as one file."""
+    """The learner, its random draws, its progress and its curve; saved as one file."""
 
     def __init__(self, config: OfflineConfig, data: TaskRewards, seed: int, out: Path) -> None:
         self._config, self._data, self._file = config, data, out / TRAINING
@@ -170,7 +168,7 @@ class _Training:
             self._restore(checkpoint.read(self._file, "bcq training"))
 
     def _describe(self, seed: int) -> dict[str, Any]:
-        """Return all that must be the same for a training to go on; steps may be added."""
+        """Return all that must be equal to continue a training; only steps may be added."""
         config = asdict(replace(self._config, bcq=replace(self._config.bcq, seed=seed)))
         later = ("steps", "save_every", "curve_points")
         kept = {key: value for key, value in config.items() if key not in later}
@@ -181,7 +179,7 @@ class _Training:
         return described
 
     def update(self) -> dict[str, float]:
-        """Make one update. LearningError says where it happened."""
+        """Make one update. LearningError names the update."""
         try:
             told = self.bcq.update(self._data.sample(self._config.batch, self._rng))
             self.bcq.check()
@@ -209,7 +207,7 @@ class _Training:
         self._sums, self._sum_of = {}, 0
 
     def save(self) -> None:
-        """Write everything that is needed to continue bit for bit."""
+        """Write all that is needed to continue bit for bit."""
         own = {"step": self.step, "curve": self.curve, "sums": self._sums, "sum_of": self._sum_of}
         parts = {"bcq": self.bcq.state(), "rng": checkpoint.rng_state(self._rng)}
         parts["self"] = State({}, {**own, "identity": self._identity})

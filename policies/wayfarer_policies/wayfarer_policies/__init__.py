@@ -1,4 +1,1 @@
-"""What is learned, from recorded runs or while they are recorded.
-
-Who acts, how it explores, how it learns.
-"""
+"""Policies: how they act, explore and learn, from recorded runs or while these are recorded."""

@@ -1,1 +1,1 @@
-"""What recorded runs hold, shown: numbers from bags, drawings of them, one page in the end."""
+"""Reports of recorded runs: numbers from bags, drawings, HTML pages, viewers."""

@@ -1,6 +1,6 @@
-"""Tables and bars of the commands.
+"""Tables and progress bars of the commands.
 
-Names, and whatever else is not of our wording, stand in them as they are.
+Text that is not ours, such as names, is printed unchanged.
 """
 
 from collections.abc import Callable
@@ -18,12 +18,12 @@ from rich.table import Table
 
 
 def plain(stderr: bool = False) -> Console:
-    """Return a console that makes no pictures of words between colons."""
+    """Return a console that does not turn words between colons into emoji."""
     return Console(stderr=stderr, soft_wrap=True, highlight=False, emoji=False)
 
 
 def show(table: Table) -> None:
-    """Print a table; what is in [brackets] in it is no markup, and no word is cut short."""
+    """Print a table; text in [brackets] is not markup, and no word is cut."""
     for column in table.columns:
         column.overflow = "fold"
 
@@ -31,19 +31,19 @@ def show(table: Table) -> None:
 
 
 def writer(console: Console) -> Callable[[str], None]:
-    """Return what prints lines of other programs as they are."""
+    """Return a function that prints other programs' lines unchanged."""
     return lambda line: console.print(
         line, markup=False, emoji=False, highlight=False, soft_wrap=True
     )
 
 
 def words_of(field: str) -> ProgressColumn:
-    """Return a column of a bar's words, which are no markup."""
+    """Return a column of a progress bar that shows a text without markup."""
     return TextColumn("{" + field + "}", markup=False)
 
 
 def bars(transient: bool = False) -> Progress:
-    """Return bars on standard error, each with its description."""
+    """Return progress bars on standard error, each with its description."""
     columns = (
         words_of("task.description"),
         BarColumn(),

@@ -1,4 +1,1 @@
-"""A policy in another process.
-
-The protocol by which it is asked, the actor's half and the server's.
-"""
+"""A policy in another process: the protocol, the actor's side and the server's side."""

@@ -1,7 +1,7 @@
-"""The actor's half: a policy that asks a policy server on this machine for chunks of actions.
+"""The actor's side: a policy that asks a policy server on this machine for chunks of actions.
 
-One connection is one episode: whatever went wrong in the last one, the next begins anew. Nothing
-that comes over it is evaluated; what is no chunk of actions is refused before the safety gate sees
+One connection serves one episode, so a fault in one episode does not affect the next. Nothing that
+is received is evaluated; an invalid chunk of actions is refused before the safety gate sees
 it. Needs wayfarer_core.
 """
 
@@ -25,11 +25,11 @@ Action = NDArray[np.float32]  # (3,) in [-1, 1]
 _SHAPE = (names.OBSERVATION_SIZE, names.OBSERVATION_SIZE, 3)  # of images
 _ACTION = 3  # numbers of an action
 _LONGEST = 1000  # actions of a chunk
-_SEEDS = 1 << 53  # whole numbers that any language's JSON keeps as they are
+_SEEDS = 1 << 53  # below it every language's JSON keeps whole numbers exact
 
 
 class Goal(Protocol):
-    """What an episode is sent to: wayfarer_policies' PolicyGoal."""
+    """The goal of an episode: wayfarer_policies' PolicyGoal."""
 
     @property
     def image(self) -> Image:
@@ -37,48 +37,48 @@ class Goal(Protocol):
 
     @property
     def ee_position(self) -> NDArray[np.float64]:
-        """Where the end effector was, (3,) [m], base frame; NaN where nobody knows."""
+        """The end effector's position in it, (3,) [m], base frame; NaN if unknown."""
 
 
 class Robot(Protocol):
-    """What the arm feels: wayfarer_policies' RobotState. NaN where nobody knows."""
+    """Proprioception: wayfarer_policies' RobotState. NaN where unknown."""
 
     @property
     def ee_position(self) -> NDArray[np.float64]:
-        """Where the end effector is, (3,) [m], base frame."""
+        """Position of the end effector, (3,) [m], base frame."""
 
     @property
     def ee_orientation(self) -> NDArray[np.float64]:
-        """How it is turned, (4,) quaternion xyzw, base frame."""
+        """Orientation of the end effector, (4,) quaternion xyzw, base frame."""
 
     @property
     def joint_positions(self) -> NDArray[np.float64]:
-        """Of the arm, (7,) [rad]."""
+        """(7,) [rad]."""
 
     @property
     def joint_velocities(self) -> NDArray[np.float64]:
-        """Of the arm, (7,) [rad/s]."""
+        """(7,) [rad/s]."""
 
 
 class Start(Protocol):
-    """What is told when an episode begins: wayfarer_policies' Start."""
+    """The start of an episode: wayfarer_policies' Start."""
 
     @property
     def rng(self) -> np.random.Generator:
-        """All randomness of the episode comes from here."""
+        """Source of all randomness of the episode."""
 
     @property
     def goal(self) -> Goal | None:
-        """Where it is sent, if anywhere."""
+        """The goal, if there is one."""
 
     @property
     def steps(self) -> int:
-        """Of the episode."""
+        """Length of the episode."""
 
 
 @dataclass(frozen=True)
 class _Asking:
-    """An episode without steps: only to hear who answers."""
+    """An episode without steps: it only asks for the server's description."""
 
     rng: np.random.Generator
     goal: Goal | None = None
@@ -87,20 +87,20 @@ class _Asking:
 
 @dataclass(frozen=True)
 class Welcome:
-    """What a server says of itself."""
+    """A server's description of itself."""
 
-    policy: str  # what it calls its policy
-    version: int  # of the weights; 0 where there are none
+    policy: str  # name of its policy
+    version: int  # of the weights; 0 without weights
 
 
 class ExternalPolicy:
-    """Asks for a chunk of actions, acts it out one observation at a time, and asks again."""
+    """Asks for a chunk of actions, returns one per observation, and asks again."""
 
-    needs_pose = True  # what is sent is of the image's time
+    needs_pose = True  # the server gets the pose at the image's time
     needs_joints = True
 
     def __init__(self, options: ExternalOptions) -> None:
-        """Nobody is asked yet. Raises ConfigError where the address is none of this machine."""
+        """Does not connect yet. Raises ConfigError for an address of another machine."""
         if options.policy_address == NO_SERVER:
             raise ConfigError(
                 "method external: policy_address must say where the policy server is, as "
@@ -116,13 +116,13 @@ class ExternalPolicy:
 
     @property
     def version(self) -> int:
-        """Version of the weights, as the server told it when the episode began."""
+        """Version of the weights, as the server gave it when the episode began."""
         return self._version
 
     def begin_episode(self, start: Start) -> None:
-        """Connect, and tell the server of the episode.
+        """Connect, and describe the episode to the server.
 
-        Raises PolicyError where it does not answer as it must.
+        Raises PolicyError for a wrong answer or none.
         """
         self._end()
         self._chunk.clear()
@@ -133,7 +133,7 @@ class ExternalPolicy:
     def act(self, image: Image, robot: Robot) -> Action:
         """Return the next action of the chunk.
 
-        Raises PolicyError where a new one is needed and none comes.
+        Raises PolicyError if a new chunk is needed and none comes.
         """
         if not self._chunk:
             if self._talk is None:
@@ -155,9 +155,9 @@ class ExternalPolicy:
 
 
 def ask(options: ExternalOptions) -> Welcome:
-    """Ask a server what it calls its policy.
+    """Ask a server for the name of its policy.
 
-    Raises PolicyError, and ConfigError for no address of this machine.
+    Raises PolicyError; ConfigError for an address of another machine.
     """
     _checked(options.policy_address)
     talk = _Talk(options)
@@ -175,7 +175,7 @@ def _checked(address: str) -> None:
 
 
 class _Talk:
-    """One connection. Each error closes it: what comes late can be no answer to anything else."""
+    """One connection. Every error closes it, so a late answer cannot be used for another step."""
 
     def __init__(self, options: ExternalOptions) -> None:
         self._options = options

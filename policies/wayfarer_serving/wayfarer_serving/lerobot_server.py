@@ -1,10 +1,10 @@
-"""Serves a policy of LeRobot; run by the Python of an environment in which lerobot is installed.
+"""Serves a policy of LeRobot; run it by the Python of an environment with lerobot installed.
 
 python -m wayfarer_serving.lerobot_server outputs/train/checkpoints/last/pretrained_model --address
 127.0.0.1:5555
 
-Weights are safetensors, read by LeRobot's own `from_pretrained` from a folder; nothing is looked up
-in the net.
+LeRobot's own `from_pretrained` reads safetensors weights from a folder; nothing is loaded from
+the network.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from wayfarer_serving.server import ACTION, Episode, Observation, serve
 
 _WEIGHTS, _CONFIG, _STATE = "model.safetensors", "config.json", "observation.state"
-# What `wayfarer export lerobot` writes as a state, by how many numbers it has.
+# number of values in a state that `wayfarer export lerobot` writes -> its columns
 _STATES: dict[int, tuple[str, ...]] = {
     0: (),
     3: ("ee_position",),
@@ -28,13 +28,13 @@ _STATES: dict[int, tuple[str, ...]] = {
     17: ("ee_position", "joint_positions", "joint_velocities"),
     21: ("ee_position", "ee_orientation", "joint_positions", "joint_velocities"),
 }
-_TASK = "task"  # the key of the words that policies with a language input are told
+_TASK = "task"  # key of the text for policies with a language input
 
 
 class LeRobotPolicy:
-    """Answers as LeRobot's own loop would.
+    """Answers as LeRobot's own loop does.
 
-    One action for each observation, by the policy's `select_action`.
+    Each observation gets one action from the policy's `select_action`.
     """
 
     version = 0
@@ -42,13 +42,13 @@ class LeRobotPolicy:
     def __init__(self, folder: Path, device: str, task: str) -> None:
         """Read the policy.
 
-        Raises ValueError, in words for the user, where the folder holds none that fits.
+        Raises ValueError, in words for the user, if the folder holds no policy that fits.
         """
         for name in (_WEIGHTS, _CONFIG):
             if not (folder / name).is_file():
                 raise ValueError(f"{folder} is no pretrained_model of LeRobot: it holds no {name}")
 
-        # before lerobot is imported
+        # must be set before lerobot is imported
         os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
         from lerobot.configs.policies import PreTrainedConfig
         from lerobot.policies.factory import get_policy_class, make_pre_post_processors
@@ -65,13 +65,13 @@ class LeRobotPolicy:
         self.name = f"lerobot {config.type} {digest(folder)[:16]}"
         _, *size = config.input_features[self._image].shape
 
-        # the first inference of a process takes longest: now, and not on the arm
+        # a process's first inference is slow: do it now, not during an episode
         self.begin(Episode(0, 0, None, None))
         still, none = (0.0, 0.0, 0.0, 1.0), (0.0,) * 7
         self.act(Observation(0, np.zeros((*size, 3), np.uint8), none[:3], still, none, none))
 
     def begin(self, episode: Episode) -> None:
-        """Forget the last episode; draw from its seed."""
+        """Forget the last episode; set its seed."""
         import torch
 
         if episode.goal is not None:
@@ -100,9 +100,9 @@ class LeRobotPolicy:
         return np.clip(found, -1.0, 1.0)
 
     def _felt(self, observation: Observation) -> list[float]:
-        """Return the state as the export has it.
+        """Return the state in the export's order.
 
-        Raises ValueError where the robot does not tell all of it.
+        Raises ValueError if the robot does not report all of it.
         """
         felt: list[float] = []
         for name in _STATES[self._state]:
@@ -118,19 +118,19 @@ class LeRobotPolicy:
 
 
 def digest(folder: Path) -> str:
-    """Return the SHA-256 of all that makes a policy: weights, configuration, processors."""
+    """Return the SHA-256 of a policy's weights, configuration and processors."""
     found = sha256()
     for file in sorted([*folder.glob("*.safetensors"), *folder.glob("*.json")]):
-        if file.name != "train_config.json":  # how it came about, and not what it is
+        if file.name != "train_config.json":  # describes the training, not the policy
             found.update(file.name.encode() + b"\0" + file.read_bytes())
 
     return found.hexdigest()
 
 
 def _inputs(config: Any) -> tuple[str, int]:
-    """Return the image's name and how many numbers of state the policy takes.
+    """Return the image's name and the size of the state that the policy takes.
 
-    Raises ValueError where it takes anything else.
+    Raises ValueError if it takes other inputs.
     """
     inputs = {name: tuple(feature.shape) for name, feature in (config.input_features or {}).items()}
     images = [*(config.image_features or {})]
@@ -151,7 +151,7 @@ def _inputs(config: Any) -> tuple[str, int]:
 
 
 def main() -> None:
-    """Load, say where it listens, and answer until a signal comes."""
+    """Load the policy, print the address, and answer until a signal comes."""
     parser = argparse.ArgumentParser(description="Serve a policy of LeRobot to Wayfarer's actor.")
     parser.add_argument("folder", type=Path, help="a pretrained_model folder of lerobot-train")
     parser.add_argument(

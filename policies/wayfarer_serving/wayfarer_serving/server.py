@@ -1,12 +1,17 @@
-"""The server's half: `serve(policy, address)` lets any policy answer the actor's observations.
+"""The server's side: `serve(policy, address)` lets any policy answer the actor's observations.
 
-class Mine:
-name, version = "mine", 0
+    class Mine:
+        name, version = "mine", 0
 
-def begin(self, episode: Episode) -> None: ...
-def act(self, observation: Observation) -> ArrayLike: return [[0.1, 0.0, 0.0]]  # (n, 3) in [-1, 1]
+        def begin(self, episode: Episode) -> None: ...
 
-serve(Mine(), "127.0.0.1:5555")
+        def act(self, observation: Observation) -> ArrayLike:
+            return [[0.1, 0.0, 0.0]]  # (n, 3) in [-1, 1]
+
+
+    serve(Mine(), "127.0.0.1:5555")
+
+It needs only numpy.
 """
 
 import os
@@ -25,55 +30,55 @@ from numpy.typing import ArrayLike, NDArray
 from wayfarer_serving import wire
 
 ACTION = 3  # numbers of an action
-LISTENING = "listening on "  # the line a server says once it can be asked, with its address behind
+LISTENING = "listening on "  # a server prints this and its address when it is ready
 
-_PATIENCE = 10.0  # s a frame may take that has begun to come, or to go
+_PATIENCE = 10.0  # s to receive or send a frame once it has begun
 
 
 @dataclass(frozen=True)
 class Episode:
-    """What a policy is told when an episode begins."""
+    """What a policy gets when an episode begins."""
 
-    steps: int  # it may take at most
-    seed: int  # in [0, 2^53): all randomness of the episode, where there is any, should come of it
-    goal: NDArray[np.uint8] | None  # (H, W, 3) RGB, the image to reach, or None
-    goal_ee_position: tuple[float, ...] | None  # [m], base frame; None where nobody knows
+    steps: int  # of the episode, at most
+    seed: int  # in [0, 2^53): draw all random numbers of the episode from it
+    goal: NDArray[np.uint8] | None  # (H, W, 3) RGB, the goal image, or None
+    goal_ee_position: tuple[float, ...] | None  # [m], base frame; None if unknown
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What a policy is asked to answer."""
+    """The inputs of a policy at one step."""
 
     step: int  # of the episode, from 0
     image: NDArray[np.uint8]  # (H, W, 3) RGB
     ee_position: tuple[float, ...]  # (3,) [m], base frame
-    # (4,) quaternion xyzw; None: nobody knows, here and below
+    # (4,) quaternion xyzw; None: unknown, here and below
     ee_orientation: tuple[float, ...] | None
     joint_positions: tuple[float, ...] | None  # (7,) [rad]
     joint_velocities: tuple[float, ...] | None  # (7,) [rad/s]
 
 
 class ServedPolicy(Protocol):
-    """What can be served."""
+    """What a server needs of a policy."""
 
     @property
     def name(self) -> str:
-        """What it is called, in logs and in run.yaml."""
+        """Its name in logs and in run.yaml."""
 
     @property
     def version(self) -> int:
-        """Version of its weights; 0 where there are none."""
+        """Version of its weights; 0 without weights."""
 
     def begin(self, episode: Episode) -> None:
         """Forget the last episode.
 
-        ValueError, in words for the user, where it can't act in such a one.
+        ValueError, in words for the user, if it cannot act in such an episode.
         """
 
     def act(self, observation: Observation) -> ArrayLike:
         """Return the next actions (n, 3), n >= 1, in [-1, 1].
 
-        They are carried out one per control period.
+        They are executed one per control period.
         """
 
 
@@ -83,17 +88,17 @@ def serve(
     say: Callable[[str], None] = lambda line: print(line, flush=True),
     end_with_input: bool = False,
 ) -> None:
-    """Answer one actor at a time, the one that came last, until a signal ends the process.
+    """Serve one actor at a time, the latest to connect, until a signal ends the process.
 
     Args:
-        policy: what answers.
-        address: HOST:PORT on this machine; port 0 takes a free one.
-        say: gets the line "listening on HOST:PORT", and one on whatever goes wrong.
-        end_with_input: return when standard input is closed: with whoever started this process.
+        policy: the policy to serve.
+        address: HOST:PORT on this machine; port 0 takes a free port.
+        say: gets the line "listening on HOST:PORT", and a line for each fault.
+        end_with_input: return when standard input is closed, because the parent process ended.
 
     Raises:
-        ValueError: the address is none, or not of this machine.
-        OSError: somebody listens there already.
+        ValueError: the address is invalid, or not of this machine.
+        OSError: the port is in use.
 
     """
     host, port = wire.endpoint(address)
@@ -123,11 +128,11 @@ class _Talk:
         self, policy: ServedPolicy, connection: socket.socket, say: Callable[[str], None]
     ) -> None:
         self.connection, self._policy, self._say = connection, policy, say
-        self._shape: tuple[int, ...] = ()  # of the images, once the actor has told it
+        self._shape: tuple[int, ...] = ()  # of the images, once the actor has sent it
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def answer(self) -> bool:
-        """Answer one frame; False where the conversation is over."""
+        """Answer one frame; False if the connection is over."""
         deadline = time.monotonic() + _PATIENCE
         try:
             # the actor has closed it: the episode is over

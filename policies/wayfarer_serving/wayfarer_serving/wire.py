@@ -1,10 +1,10 @@
-"""The wire between an actor and a policy server.
+"""The wire format between an actor and a policy server.
 
-Frames of JSON and bytes over a TCP connection on this machine.
+It sends frames of JSON and bytes over a TCP connection on this machine.
 
 A frame is two big-endian uint32, the lengths of header and body; then the header, one JSON object
-in UTF-8; then the body, raw bytes. docs/external_policies.md says what the frames of a conversation
-are. Needs Python's own library only.
+in UTF-8; then the body, raw bytes. docs/external_policies.md describes the frames of a
+conversation. Needs only Python's standard library.
 """
 
 import ipaddress
@@ -21,17 +21,17 @@ PROTOCOL, VERSION = "wayfarer-policy", 1
 FELT = {"ee_orientation": 4, "joint_positions": 7, "joint_velocities": 7}  # numbers of each
 
 _LENGTHS = struct.Struct(">II")
-_LONGEST = (1 << 20, 1 << 26)  # bytes of header and body; more is no frame of this protocol
-_CHUNK = 1 << 16  # bytes asked of the socket at once: a length alone makes nobody reserve memory
+_LONGEST = (1 << 20, 1 << 26)  # bytes of header and body; a longer frame is refused
+_CHUNK = 1 << 16  # bytes per read: a declared length alone must not reserve memory
 
 
 class WireError(Exception):
-    """What came is no frame, came too late, or the other end is gone; the message says which."""
+    """A frame is invalid or late, or the connection is gone; the message says which."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """What one end says to the other."""
+    """One message of the protocol."""
 
     header: dict[str, Any]
     body: bytes = b""
@@ -40,7 +40,7 @@ class Frame:
 def endpoint(address: str) -> tuple[str, int]:
     """Return host and port of HOST:PORT, as in 127.0.0.1:5555.
 
-    ValueError where it is not one of this machine.
+    ValueError if it is not of this machine.
     """
     host, _, port = address.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
@@ -62,14 +62,14 @@ def _is_here(host: str) -> bool:
 
     try:
         return ipaddress.ip_address(host).is_loopback
-    except ValueError:  # another name
+    except ValueError:  # a host name
         return False
 
 
 def connect(address: str, deadline: float) -> socket.socket:
     """Connect to HOST:PORT until `deadline` [s, monotonic].
 
-    Raises WireError, and ValueError for no such address.
+    Raises WireError; ValueError for an invalid address.
     """
     where = endpoint(address)
     try:
@@ -95,7 +95,7 @@ def send(connection: socket.socket, frame: Frame, deadline: float) -> None:
 
 
 def receive(connection: socket.socket, deadline: float) -> Frame:
-    """Return the next frame, which must be whole by `deadline` [s, monotonic]. Raises WireError."""
+    """Return the next frame, complete by `deadline` [s, monotonic]. Raises WireError."""
     lengths = _LENGTHS.unpack(_read(connection, _LENGTHS.size, deadline))
     if any(length > longest for length, longest in zip(lengths, _LONGEST, strict=True)):
         raise WireError(
@@ -124,7 +124,7 @@ def _no_number(name: str) -> None:
 
 
 def _read(connection: socket.socket, length: int, deadline: float) -> bytes:
-    """Return exactly so many bytes."""
+    """Return exactly `length` bytes."""
     found = bytearray()
     while len(found) < length:
         try:
@@ -151,15 +151,15 @@ def _read(connection: socket.socket, length: int, deadline: float) -> bytes:
 
 
 def _left(deadline: float) -> float:
-    """Return how long to wait yet [s].
+    """Return the remaining time [s].
 
-    Never 0, which would mean not to wait at all, and not a timeout.
+    Never 0: for a socket this would mean no waiting at all instead of a timeout.
     """
     return max(deadline - time.monotonic(), 1e-3)
 
 
 def vector(header: Mapping[str, Any], key: str, length: int = 3) -> tuple[float, ...]:
-    """Return so many finite numbers of a header. Raises WireError where they are none."""
+    """Return `length` finite numbers of a header. Raises WireError if it has none."""
     found = numbers(header.get(key))
     if found is None or len(found) != length:
         raise WireError(f"{key} must be {length} finite numbers, not {shortened(header.get(key))}")
@@ -172,7 +172,7 @@ def optional_vector(header: Mapping[str, Any], key: str, length: int) -> tuple[f
 
 
 def numbers(value: Any) -> list[float] | None:
-    """Return a list of finite numbers as such; None where it is anything else."""
+    """Return a list of finite numbers as floats; None for anything else."""
     if not isinstance(value, list) or not all(
         isinstance(v, int | float) and not isinstance(v, bool) for v in value
     ):
@@ -180,13 +180,13 @@ def numbers(value: Any) -> list[float] | None:
 
     try:
         found = [float(v) for v in value]
-    except OverflowError:  # an integer of JSON may be of any size
+    except OverflowError:  # JSON allows integers of any size
         return None
 
     return found if all(map(math.isfinite, found)) else None
 
 
 def shortened(value: Any) -> str:
-    """Return what somebody sent as one short text."""
+    """Return a received value as one short text."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

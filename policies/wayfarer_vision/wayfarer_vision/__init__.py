@@ -1,4 +1,1 @@
-"""What a calibrated camera sees.
-
-Its model and calibration, the observation cut from a picture, the cube.
-"""
+"""Vision with a calibrated camera: its model, its calibration, observations, the cube tracker."""

@@ -1,6 +1,6 @@
-"""One picture that shows whether a calibration can be trusted.
+"""A picture that shows the quality of a calibration.
 
-Where the board was seen, and how well it all fits.
+It shows where the board was seen, and the residuals.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from wayfarer_vision.camera import Array
 from wayfarer_vision.charuco import View
 
-_ARROW = 50.0  # how much residuals are drawn larger than they are
+_ARROW = 50.0  # enlargement of residuals
 
 
 def draw_report(

@@ -1,6 +1,6 @@
 """A pinhole camera that looks at a table.
 
-Between pixels and metres, through crops, turns and changes of size.
+It converts between pixels and metres, also for cropped, turned and resized pictures.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 class Camera:
     """A camera without distortion.
 
-    Whole numbers of pixels are at pixels' centres, z looks into the picture.
+    Whole pixel numbers are the centres of pixels; z points into the picture.
     """
 
     K: Array  # (3, 3) pixels
@@ -30,13 +30,13 @@ class Camera:
     table_height: float  # m, top of the table in the base frame
 
     def project(self, p_base: Array) -> Array:
-        """Return where points (n, 3) [m] in front of the camera are seen, (n, 2) pixels (u, v)."""
+        """Project points (n, 3) [m], base frame, to pixels (n, 2) (u, v)."""
         R, p = self.T_base_camera[:3, :3], self.T_base_camera[:3, 3]
         seen = (p_base - p) @ R @ self.K.T  # (n, 3)
         return np.asarray(seen[:, :2] / seen[:, 2:])
 
     def at_height(self, pixels: Array, z: float) -> Array:
-        """Return the points (n, 3) [m] of the level z [m] that are seen at pixels (n, 2).
+        """Return the points (n, 3) [m] at height z [m] for pixels (n, 2).
 
         NaN above the horizon.
         """
@@ -52,15 +52,15 @@ class Camera:
         return np.asarray(p + np.where(along > 0, along, np.nan)[:, None] * rays)
 
     def cropped(self, left: int, top: int, width: int, height: int) -> "Camera":
-        """Return the camera of a part of the picture."""
+        """Return the camera of a cropped picture."""
         K = self.K.copy()
         K[:2, 2] -= (left, top)
         return replace(self, K=K, width=width, height=height)
 
     def resized(self, width: int, height: int) -> "Camera":
-        """Return the camera of the picture at another size."""
+        """Return the camera of a resized picture."""
         K = self.K.copy()
-        K[:2, 2] += 0.5  # sizes change about pixels' corners
+        K[:2, 2] += 0.5  # resizing keeps pixels' corners, not centres
         K[0] *= width / self.width
         K[1] *= height / self.height
         K[:2, 2] -= 0.5
@@ -91,7 +91,7 @@ class Camera:
 def camera_of(calibration: Calibration) -> Camera:
     """Return the camera of rectified full pictures.
 
-    Raises ConfigError where pose or table are not known.
+    Raises ConfigError if the pose or the table's height is unknown.
     """
     if calibration.T_base_camera is None or calibration.table_height is None:
         raise ConfigError(
@@ -109,11 +109,11 @@ def camera_of(calibration: Calibration) -> Camera:
 
 
 def observation_camera(calibration: Calibration, crop: Mapping[str, Any] | None = None) -> Camera:
-    """Return the camera of the observations the policy sees.
+    """Return the camera of the observations.
 
-    `crop` are the camera node's parameters, as run.yaml keeps them under configuration/camera: of
-    these crop_left, crop_top, crop_size and quarter_turns count; left out, they are 0, as with the
-    node.
+    `crop` are the camera node's parameters, as run.yaml has them under configuration/camera. Only
+    crop_left, crop_top, crop_size and quarter_turns count; a missing one is 0, the node's
+    default.
     """
     given = crop or {}
     left, top, size, turns = (

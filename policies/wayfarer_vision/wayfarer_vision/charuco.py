@@ -1,6 +1,6 @@
 """The printed calibration board.
 
-A chessboard with a marker in each white square, so that a part of it is enough.
+It is a chessboard with a marker in each white square, so that a part of it suffices.
 """
 
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from wayfarer_core.errors import ConfigError
 
 from wayfarer_vision.camera import Array
 
-MIN_CORNERS = 8  # of one picture
+MIN_CORNERS = 8  # seen in one picture
 FORMATS = (".pdf", ".png")
 _MM = 1.0 / 25.4  # inch
 _DPI = 300
 _MARGIN = 12.0  # mm around the board, white
-_BITS = 7  # cells along a marker, its black frame included
+_BITS = 7  # cells along a marker, with its black frame
 _RULER = 100  # mm
 
-POSES = "poses.csv"  # the hand's poses, beside pictures of a board it holds
+POSES = "poses.csv"  # the hand's poses for pictures of a board in the hand
 COLUMNS = ("file", "x", "y", "z", "qx", "qy", "qz", "qw")  # of that table
 
 
@@ -29,7 +29,7 @@ COLUMNS = ("file", "x", "y", "z", "qx", "qy", "qz", "qw")  # of that table
 class Board:
     """A ChArUco board; the default fits an A4 sheet.
 
-    Its frame: top left corner, x right, y down, z into the paper.
+    Its frame: origin at the top left corner, x right, y down, z into the paper.
     """
 
     columns: int = 9  # squares
@@ -55,13 +55,13 @@ class Board:
         return self.columns * self.square, self.rows * self.square
 
     def corners(self, ids: NDArray[np.int32]) -> Array:
-        """Return inner corners (n, 3) [m] by their numbers, in the board's frame."""
+        """Return the positions (n, 3) [m] of inner corners by their numbers, board frame."""
         return np.asarray(self._charuco().getChessboardCorners(), dtype=np.float64)[ids]
 
     def find(self, pixels: NDArray[np.uint8]) -> "View | None":
-        """Return what is seen of the board in a picture (H, W, 3) RGB.
+        """Find the board in a picture (H, W, 3) RGB.
 
-        None where it is no more than a few corners.
+        None if fewer than MIN_CORNERS corners are seen.
         """
         found, ids, _, _ = cv2.aruco.CharucoDetector(self._charuco()).detectBoard(
             cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
@@ -76,7 +76,7 @@ class Board:
             )
             < 2
         ):
-            return None  # all on one line: no plane
+            return None  # all on one line: they span no plane
 
         height, width = pixels.shape[:2]
 
@@ -84,7 +84,7 @@ class Board:
 
     def draw(self, path: Path) -> None:
         """Write a page in true size, PDF or PNG. Raises ConfigError for another kind of file."""
-        from matplotlib.figure import Figure  # slow to import, and every command comes by here
+        from matplotlib.figure import Figure  # slow to import, and every command imports this file
         from matplotlib.patches import Rectangle
 
         if path.suffix.lower() not in FORMATS:

@@ -1,6 +1,6 @@
-"""From the colours of visible faces to the cube's orientation.
+"""The cube's orientation from the colours of its visible faces.
 
-It must be right for all of them together.
+It considers all visible faces together.
 """
 
 from itertools import product
@@ -10,18 +10,18 @@ from wayfarer_core.cube import FACE_NORMALS, FACES
 
 from wayfarer_vision.camera import Array
 
-# Hue of each coloured face in light of any strength [degree]; white has none.
+# hue of each coloured face in any brightness [degree]; white has none
 HUES = {"red": 0.0, "yellow": 53.0, "green": 128.0, "cyan": 183.0, "blue": 228.0}
-_HUE_WIDTH = 20.0  # degree, how far a hue may stray
-_PALE = 0.25  # saturation, 0 to 1, about which white ends and colour begins
+_HUE_WIDTH = 20.0  # degree, spread of a hue
+_PALE = 0.25  # saturation, 0 to 1, at the border between white and coloured
 # brightness of a white face, as a share of the brightest white in the picture
 _WHITE_TOP, _WHITE_SIDE = 0.75, 0.4
-_DARK = 40.0  # brightness, 0 to 255, below which a colour says little
-_FLOOR = 0.02  # likelihood of any colour under any face: a shadow or the arm may lie on it
+_DARK = 40.0  # brightness, 0 to 255; a darker colour is unreliable
+_FLOOR = 0.02  # likelihood of any colour on any face: a shadow or the arm may cover it
 
 
 def _turns() -> Array:
-    """Return the 24 ways to set a cube down, (24, 3, 3)."""
+    """Return the 24 orientations of a cube that lies flat, (24, 3, 3)."""
     axes = [np.eye(3)[i] * sign for i, sign in product(range(3), (1, -1))]
     pairs = [(x, z) for x, z in product(axes, axes) if abs(float(x @ z)) < 0.5]
     return np.array([np.column_stack([x, np.cross(z, x), z]) for x, z in pairs])
@@ -29,15 +29,15 @@ def _turns() -> Array:
 
 TURNS = _turns()  # (24, 3, 3) from the cube's own frame to that of its yaw
 _NORMALS = np.array(list(FACE_NORMALS.values()), dtype=float)  # (6, 3)
-_SEEN_AS = np.einsum("gij,fj->gfi", TURNS, _NORMALS)  # (24, 6, 3) where each face's normal points
+_SEEN_AS = np.einsum("gij,fj->gfi", TURNS, _NORMALS)  # (24, 6, 3) normals of the faces
 
 
 def whiteness(colours: Array, white: float) -> Array:
-    """Return how well the RGB colours of visible faces (n, 3), the top first, fit the white face, 0
+    """Return how well the colours (n, 3) RGB of visible faces, the top first, fit the white face, 0
     to 1 (n,).
 
-    `white` is the brightness of something white in the picture: a grey top is part of the arm, not
-    of the cube.
+    `white` is the brightness of something white in the picture. It tells a white top from a grey
+    one, which is a part of the arm.
     """
     shown = np.clip(colours, 0.0, 255.0)
     high, low = shown.max(axis=1), shown.min(axis=1)
@@ -48,8 +48,8 @@ def whiteness(colours: Array, white: float) -> Array:
 
 
 def likelihoods(colours: Array, white: float) -> Array:
-    """Return how well the colours of visible faces (n, 3) fit each of FACES (n, 6), whatever the
-    light; as above.
+    """Return how well the colours (n, 3) of visible faces fit each of FACES (n, 6), in any
+    brightness; arguments as above.
     """
     shown = np.clip(colours, 0.0, 255.0)
     r, g, b = shown.T
@@ -74,13 +74,13 @@ def likelihoods(colours: Array, white: float) -> Array:
 def orientation(
     colours: Array, normals: Array, areas: Array, white: float
 ) -> tuple[Array, str, float]:
-    """Return the likeliest of the 24 turns (3, 3), its top face, and the probability of that top, 0
-    to 1.
+    """Return the likeliest of the 24 orientations (3, 3), its top face, and the probability of that
+    face, 0 to 1.
 
     Args:
         colours: of the visible faces (n, 3) RGB, the top first.
         normals: of those faces in the frame of the cube's yaw (n, 3).
-        areas: how large each is seen [pixels], (n,); a face that is hardly seen counts little.
+        areas: of each face [pixels], (n,); a face with a small area counts little.
         white: brightness of something white in the picture, 0 to 255.
     """
     logs = np.log(likelihoods(colours, white) + _FLOOR)  # (n, 6)

@@ -1,10 +1,10 @@
-"""How a cube on the table would look.
+"""A model of a cube on the table.
 
-Explains a patch of a picture by the cube's place, turn and face colours.
+It explains a patch of a picture by the cube's position, yaw and face colours.
 
-The picture is modelled as the table's colour, plus of each visible face as much as it covers of a
-pixel, times a colour of its own. So a place can be compared with the picture far below the size of
-a pixel, whatever the light does to the colours.
+A pixel's modelled colour is the table's, plus, for each visible face, its share of the pixel times
+the face's colour. So a pose can be fitted with subpixel accuracy in any
+light.
 """
 
 from dataclasses import dataclass
@@ -19,19 +19,19 @@ from wayfarer_vision.cube_colours import whiteness
 
 _PATCH = 40  # pixels at most along a patch; larger ones are shrunk
 _REACH = 1.6 * EDGE  # m, half-width of a patch
-_FINE = 160  # pixels along the patch in which the faces are drawn, before they are averaged
+_FINE = 160  # pixels along the patch when faces are drawn; they are then averaged
 _FRACTION = 4  # bits of a pixel's fraction in OpenCV's drawing
-# colour distance, 0 to 442, from which on a pixel shows something else: the arm, a shadow
+# colour distance, 0 to 442, beyond which a pixel shows something else: the arm, a shadow
 OUTLIER = 120.0
-# difference of the largest and smallest of R, G, B, 0 to 255, of what may be a coloured face
+# least difference between the largest and smallest of R, G, B, 0 to 255, of a coloured face
 COLOURED = 45.0
 _TABLE = 60.0  # colour distance up to which a pixel shows the table
-# colour distance up to which a side cannot be told from the table: nothing speaks for it
+# colour distance below which a side cannot be told from the table: it then does not count
 _UNSEEN = 30.0
-# gain per pixel of the silhouette, from which on a cube is there for sure
+# gain per pixel of the silhouette above which there is surely a cube
 _EVIDENCE = 0.2 * OUTLIER**2
-_GREY = 0.15  # weight of pixels that are neither: the arm, or a white face in the shade
-_RIDGE = 1e-3  # keeps the colour of a face that is hardly seen finite
+_GREY = 0.15  # weight of grey pixels: the arm, or a white face in the shade
+_RIDGE = 1e-3  # keeps the colour of a barely visible face finite
 _QUARTERS = np.arange(4) * np.pi / 2
 # Corners of the face whose normal is +x of the turned cube, and of the top; in half edges.
 _SIDE = np.array([[1, -1, -1], [1, 1, -1], [1, 1, 1], [1, -1, 1]], dtype=float)  # (4, 3)
@@ -40,23 +40,22 @@ _TOP = np.array([[1, 1, 1], [-1, 1, 1], [-1, -1, 1], [1, -1, 1]], dtype=float)  
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """How well one place explains the patch, and what the faces look like then."""
+    """How well one pose explains the patch, and the colours of its faces."""
 
     # sum over the patch's pixels of the squared colour distance, each at most OUTLIER^2
     cost: float
-    gain: float  # how much larger the cost is without a cube
-    # visible sides: k for the one whose normal is k quarter turns from the cube's +x
+    gain: float  # by which the cost would be larger without a cube
+    # visible sides: k is the side whose normal is k quarter turns from the cube's +x
     sides: tuple[int, ...]
     colours: Array  # (1 + len(sides), 3) RGB, 0 to 255 about; the top first
     areas: Array  # (1 + len(sides),) pixels
-    # share of the cube's silhouette that is in the picture, explained, and of a cube's colours;
-    # less
+    # share of the cube's silhouette that is in the picture, explained, and cube-coloured; reduced
+    # if the gain is small
     clear: float
-    # where little speaks for a cube at all
 
 
 class Patch:
-    """A part of a picture about a place on the table."""
+    """A part of a picture around a position on the table."""
 
     def __init__(
         self, pixels: NDArray[np.uint8], camera: Camera, p_base: Array, table: Array, white: float
@@ -65,8 +64,8 @@ class Patch:
 
         Args:
             pixels: the picture (H, W, 3) RGB.
-            camera: which took it.
-            p_base: about where the cube is (3,) m.
+            camera: of that picture.
+            p_base: approximate position of the cube (3,) m.
             table: colour of the table (3,) RGB.
             white: brightness of something white, 0 to 255.
 
@@ -77,7 +76,7 @@ class Patch:
         size = 2 * half + 1
         left, top = (int(v) for v in np.round(centre) - half)
 
-        # the fourth says how much of it is in the picture
+        # the fourth channel is the share of a pixel that is inside the picture
         held = np.zeros((size, size, 4), np.float32)
         x0, x1 = max(left, 0), min(left + size, camera.width)
         y0, y1 = max(top, 0), min(top + size, camera.height)
@@ -112,7 +111,7 @@ class Patch:
             weighted = cover * weight[:, None]
             normal = weighted.T @ cover + _RIDGE * np.eye(cover.shape[1], dtype=np.float32)
 
-            # differences from the table's
+            # differences from the table's colour
             colours = np.linalg.solve(normal, weighted.T @ self._rest)
             error = np.square(self._rest - cover @ colours).sum(axis=1)  # (n,)
             good = error < OUTLIER**2
@@ -123,7 +122,7 @@ class Patch:
         silhouette = cover.sum(axis=1)
         area, gain = max(float(silhouette.sum()), 1e-6), self._bare - cost
         counts = np.linalg.norm(colours, axis=1) > _UNSEEN  # (1 + sides,)
-        counts[0] = True  # a white top on a white table is as bright as that, a side is not
+        counts[0] = True  # a white top may look like a white table; a side may not
         white = whiteness(seen, self._white) * counts
         fitting = np.where(self._grey, cover @ white, cover @ counts) * good * self._inside
         clear = float(fitting.sum()) / area * min(1.0, max(0.0, gain / (area * _EVIDENCE)))
@@ -131,7 +130,7 @@ class Patch:
         return Look(cost, gain, sides, seen, cover.sum(axis=0).astype(np.float64), clear)
 
     def _cover(self, x: float, y: float, yaw: float) -> tuple[tuple[int, ...], NDArray[np.float32]]:
-        """Return which sides are seen, and how much of each pixel the top and each of them covers
+        """Return the visible sides, and the share of each pixel that the top and each side cover
         (n, 1 + sides).
         """
         centre = np.array([x, y, self._height + EDGE / 2])

@@ -1,10 +1,10 @@
 """Finds the six-coloured cube on the table.
 
-Place, turn and top colour from one picture of a calibrated camera.
+It gives position, orientation and top colour from one picture of a calibrated camera.
 
-Coloured blobs on the table tell about where it is; the cube's model is then moved until it explains
-the picture best. It sees cubes that lie flat; one on an edge or under the hand gets a low
-confidence or none.
+Coloured blobs give a rough position. Then a model of the cube is moved until it explains the
+picture best. The cube must lie flat; one on an edge or under the hand gets a low confidence or
+none.
 """
 
 from dataclasses import dataclass
@@ -21,31 +21,31 @@ from wayfarer_vision.camera import Array, Camera
 from wayfarer_vision.cube_colours import orientation
 from wayfarer_vision.cube_model import COLOURED, Look, Patch, turned
 
-TRUSTED = 0.5  # confidence, 0 to 1, from which on an episode's label is believed
-_SEARCH = 160  # pixels, longest side of the picture in which blobs are looked for
-_WHITE = 99.0  # percentile of the table's and the cube's brightness that is taken for white
-_UNLIKE_TABLE = 45.0  # distance in colour without brightness
-_LEAST_BLOB = 0.12  # of the area of one face of the cube
-_BLOBS = 3  # the largest are looked at
-_NEAR, _FAR = 0.2, 1.0  # m, horizontal distance from the robot's base at which a cube is looked for
-# m, starts before and behind a blob's middle, as seen:
+TRUSTED = 0.5  # confidence, 0 to 1, from which on a pose counts as a label
+_SEARCH = 160  # pixels, longest side of the picture for the search of blobs
+_WHITE = 99.0  # percentile of the brightness of table and cube that counts as white
+_UNLIKE_TABLE = 45.0  # least colour distance from the table, without brightness
+_LEAST_BLOB = 0.12  # area of a blob, in areas of a face of the cube
+_BLOBS = 3  # number of blobs tried, the largest first
+_NEAR, _FAR = 0.2, 1.0  # m, horizontal distances from the robot's base between which to search
+# m, starts in front of and behind a blob's middle, seen from the camera:
 _ALONG = np.array([-1.0, -0.5, 0.0, 0.5, 1.0]) * EDGE
-_ACROSS = np.array([-0.5, 0.0, 0.5]) * EDGE  # the blob may be the top or a side; and beside it
+_ACROSS = np.array([-0.5, 0.0, 0.5]) * EDGE  # and beside it: the blob may be the top or a side
 _YAWS = np.radians([0.0, 22.5, 45.0, 67.5])
-_STARTS = 3  # of these places the best are followed
+_STARTS = 3  # number of starts that are followed, the best first
 # m, m, rad
 _SIMPLEX = np.array([[0.0, 0.0, 0.0], [0.005, 0.0, 0.0], [0.0, 0.005, 0.0], [0.0, 0.0, 0.2]])
-_STILL = 1.05  # cost against the last picture's, up to which the cube has not moved
+_STILL = 1.05  # if the cost grows by less than this factor, the cube has not moved
 
 
 @dataclass(frozen=True, eq=False)
 class CubeSighting:
-    """Where the cube is; base frame."""
+    """A pose of the cube, base frame."""
 
     position: Array  # (3,) m, its centre
     quaternion: Array  # (4,) xyzw
     top_face: str  # one of wayfarer_core.cube.FACES
-    # 0 to 1: share of the cube that is seen as it should be, times certainty of its top
+    # 0 to 1: share of the cube that looks as modelled, times certainty of its top
     confidence: float
 
     @property
@@ -62,9 +62,9 @@ class _Fit:
 
 
 class CubeTracker:
-    """Looks for the cube in the pictures of one camera.
+    """Finds the cube in the pictures of one camera.
 
-    Called with an episode's images it labels all of them.
+    Call it with an episode's images to label all of them.
     """
 
     def __init__(self, camera: Camera) -> None:
@@ -86,7 +86,7 @@ class CubeTracker:
     def __call__(self, images: NDArray[np.uint8]) -> Array:
         """Return the cube's poses (T + 1, 7) in an episode's images (T + 1, H, W, 3).
 
-        NaN where it is not seen.
+        NaN where it is not found.
         """
         poses = np.full((len(images), 7), np.nan)
         last: _Fit | None = None
@@ -99,14 +99,14 @@ class CubeTracker:
         return poses
 
     def track(self, pixels: NDArray[np.uint8]) -> CubeSighting | None:
-        """Return where the cube is in a picture (H, W, 3) RGB.
+        """Find the cube in a picture (H, W, 3) RGB.
 
-        None where nothing on the table looks like it.
+        None if nothing on the table looks like it.
         """
         return self._sighting(self._find(pixels, None))
 
     def _find(self, pixels: NDArray[np.uint8], last: _Fit | None) -> _Fit | None:
-        """Return the place that explains the picture best, trying that of the picture before it
+        """Return the pose that explains the picture best; try the last picture's pose
         first.
         """
         if pixels.shape != (self._camera.height, self._camera.width, 3):
@@ -136,7 +136,7 @@ class CubeTracker:
 
         place = max(fits, key=lambda fit: fit.look.gain).place
 
-        # as the next picture is seen
+        # evaluated like the next picture's
         return _Fit(place, self._patch(pixels, place, table, white).look(*place), white)
 
     def _patch(self, pixels: NDArray[np.uint8], place: Array, table: Array, white: float) -> Patch:
@@ -144,16 +144,16 @@ class CubeTracker:
         return Patch(pixels, self._camera, centre, table, white)
 
     def _ahead(self, place: Array) -> Array:
-        """Return the level direction (2,) from the camera to a place.
+        """Return the horizontal direction (2,) from the camera to a position.
 
-        Any where it looks straight down.
+        Any direction if it is straight below.
         """
         level = place[:2] - self._camera.T_base_camera[:2, 3]
         length = float(np.linalg.norm(level))
         return np.asarray(level / length) if length > EDGE else np.array([1.0, 0.0])
 
     def _blobs(self, small: NDArray[np.float32], table: Array) -> list[Array]:
-        """Return where coloured things lie on the table, (x, y, z) [m] each, the largest first."""
+        """Return positions (x, y, z) [m] of coloured blobs on the table, the largest first."""
         hue = small - small.mean(axis=2, keepdims=True)
         unlike = np.linalg.norm(hue - (table - table.mean()), axis=2)
         coloured = (
@@ -176,7 +176,7 @@ class CubeTracker:
         return [place for _, place in sorted(found, key=lambda it: -it[0])[:_BLOBS]]
 
     def _sighting(self, fit: _Fit | None) -> CubeSighting | None:
-        """Say what a fit means; None where it is no cube."""
+        """Turn a fit into a sighting; None if it is no cube."""
         if fit is None or fit.look.gain <= 0.0:
             return None
 
@@ -197,9 +197,9 @@ class CubeTracker:
 
 
 def _fit(patch: Patch, blob: Array, ahead: Array) -> tuple[Array, Look]:
-    """Return the place (3,) near a blob that explains a patch best.
+    """Return the pose (3,) near a blob that explains a patch best.
 
-    `ahead` (2,) is the camera's level direction.
+    `ahead` (2,) is the camera's horizontal direction.
     """
     starts = []
     for along in _ALONG:
@@ -214,7 +214,7 @@ def _fit(patch: Patch, blob: Array, ahead: Array) -> tuple[Array, Look]:
 
 
 def _slide(patch: Patch, start: Array) -> tuple[Array, float]:
-    """Return the place (3,) down the hill from a start, and its cost."""
+    """Return a local minimum (3,) from a start, and its cost."""
     options = {"xatol": 1e-4, "fatol": 20.0, "initial_simplex": start + _SIMPLEX, "maxiter": 70}
     found = minimize(
         lambda place: patch.look(*place).cost, start, method="Nelder-Mead", options=options

@@ -1,4 +1,4 @@
-"""A camera's intrinsics from pictures of the board, refused where these do not determine them."""
+"""A camera's intrinsics from pictures of the board; refused if these do not determine them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ MAX_DOUBT = 0.02  # standard deviation of the focal length, as a share of it
 
 @dataclass(frozen=True, eq=False)
 class Lens:
-    """Intrinsics, and how each view agrees with them."""
+    """Intrinsics, and the residuals of each view."""
 
     calibration: Calibration
     residuals: tuple[Array, ...]  # (n, 2) pixels each: seen minus expected
@@ -31,7 +31,7 @@ class Lens:
 def find_lens(views: Sequence[View], board: Board, today: date) -> Lens:
     """Return the intrinsics.
 
-    Raises DataError where the views are too few, too alike or do not fit together.
+    Raises DataError if the views are too few, too similar or do not fit together.
     """
     width, height = _same_size(views)
     covered = cv2.contourArea(

@@ -1,4 +1,4 @@
-"""From a camera's pixels to the policy's."""
+"""From a camera's image to an observation."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from wayfarer_core.errors import ConfigError
 
 @dataclass(frozen=True)
 class Crop:
-    """The square of the camera image that is kept, in pixels, and how often it is turned to stand
+    """The square of the camera image to keep, in pixels, and the quarter turns that make it
     upright.
     """
 
@@ -40,7 +40,7 @@ def observe(pixels: NDArray[np.uint8], crop: Crop, size: int) -> NDArray[np.uint
     if edge == size:
         return np.ascontiguousarray(square)
 
-    # area averaging when shrinking: no aliasing of the cube's small faces
+    # area averaging avoids aliasing of the cube's small faces
     way = cv2.INTER_AREA if edge > size else cv2.INTER_LINEAR
 
     return np.asarray(
@@ -49,7 +49,7 @@ def observe(pixels: NDArray[np.uint8], crop: Crop, size: int) -> NDArray[np.uint
 
 
 class Rectifier:
-    """Takes the lens distortion out of pictures; the camera matrix stays as it is."""
+    """Removes the lens distortion from pictures; the camera matrix stays the same."""
 
     def __init__(self, calibration: Calibration) -> None:
         self._size = (calibration.width, calibration.height)
@@ -61,9 +61,9 @@ class Rectifier:
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return RGB pixels (H, W, 3) as a camera without distortion would see them.
 
-        Black where it would see more.
+        Black outside the original picture.
 
-        Raises ConfigError for a picture of another size than the calibration's.
+        Raises ConfigError if the picture's size is not the calibration's.
         """
         height, width = pixels.shape[:2]
         if (width, height) != self._size:

@@ -1,6 +1,6 @@
-"""Where a camera stands in the robot's base frame.
+"""A camera's pose in the robot's base frame.
 
-From a board at a known place, or one that the hand holds.
+It comes from a board at a known place, or from a board in the hand.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ MAX_ERROR = 3.0  # pixels
 
 @dataclass(frozen=True, eq=False)
 class Placed:
-    """A calibration with its pose, and how each view agrees with it."""
+    """A calibration with its pose, and the residuals of each view."""
 
     calibration: Calibration
     residuals: tuple[Array, ...]  # (n, 2) pixels each: seen minus expected
@@ -34,7 +34,7 @@ def place_by_board(
 ) -> Placed:
     """Return the camera's pose from views of a board that lies at a known place on the table.
 
-    The table's height becomes that of the board. Raises DataError where no view shows it, or they
+    The table's height becomes that of the board. Raises DataError if no view shows it, or the views
     do not agree.
     """
     if not views:
@@ -60,10 +60,10 @@ def place_by_hand(
     hands: Sequence[Array],
     table_height: float | None,
 ) -> Placed:
-    """Return the camera's pose from views of a board that is fastened to the hand, at known
-    T_base_hand (4, 4) each.
+    """Return the camera's pose from views of a board that is fixed to the hand, with
+    T_base_hand (4, 4) for each.
 
-    Raises DataError where the views are too few, the hand hardly turned, or they do not agree.
+    Raises DataError if the views are too few, the hand hardly turned, or they do not agree.
     """
     if len(views) < MIN_HELD:
         raise DataError(
@@ -107,7 +107,7 @@ def _pose(lens: Calibration, view: View, board: Board) -> Array:
 def _by_hand(hands: Sequence[Array], seen: Sequence[Array]) -> tuple[Array, Array]:
     """Solve T_base_hand T_hand_board = T_base_camera T_camera_board for all views.
 
-    Rotations first, then places.
+    Rotations first, then translations.
     """
     rows = [np.kron(h[:3, :3], np.eye(3)) for h in hands]
     other = [-np.kron(np.eye(3), s[:3, :3].T) for s in seen]
@@ -133,8 +133,8 @@ def _refined(
     T_hand_board: Array,
     board_is_free: bool,
 ) -> Placed:
-    """Move the camera, and the board in the hand where that is not known, until the reprojection
-    error is least.
+    """Adjust the camera's pose, and the board's in the hand if that is unknown, to minimise the
+    reprojection error.
     """
     start = np.concatenate([_vector(T_base_camera), _vector(T_hand_board)])
     free = 12 if board_is_free else 6

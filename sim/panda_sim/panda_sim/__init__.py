@@ -1,4 +1,1 @@
-"""A simulated Panda.
-
-Its control box, at the wire, for any client of libfranka 0.9 (FCI server version 5).
-"""
+"""A simulated Panda: its control box, for any client of libfranka 0.9 (FCI server version 5)."""

@@ -1,4 +1,4 @@
-"""What can be wrong with how a simulated Panda is started or told."""
+"""Errors in the options or commands of a simulated Panda."""
 
 
 class PandaSimError(Exception):

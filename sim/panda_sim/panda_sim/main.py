@@ -23,19 +23,19 @@ Clients of libfranka 0.9 (FCI server version {FCI_VERSION}) connect to it as to 
 on ports {FCI_PORT} and {GRIPPER_PORT}."""
 
 _FAULTS = """\
-With --console HOST:PORT, faults can be made by `panda-sim --tell HOST:PORT WORDS`, or by a line
-over TCP. WORDS are one of:
-  state                  how the arm stands
+With --console HOST:PORT, `panda-sim --tell HOST:PORT WORDS`, or a line over TCP, injects
+faults. WORDS are one of:
+  state                  print the state of the arm
   user_stop on|off       press or release the user stop
   guide on|off           press or release the guiding buttons
   push X Y Z SECONDS     push the hand, in newtons along the base's axes
-  fault NAME             abort the motion that runs by one of the 41 faults
-  deaf CYCLES            hear no command for so many milliseconds
-  mute CYCLES            send no state for so many milliseconds
-  freeze SECONDS         do nothing at all
+  fault NAME             abort the running motion by one of the 41 faults
+  deaf CYCLES            ignore commands for this many milliseconds
+  mute CYCLES            send no state for this many milliseconds
+  freeze SECONDS         stop the whole simulation for this time
   hang_up                close the client's connection
-  reset_connection       break it
-  place [Q1 .. Q7]       put the arm somewhere, at rest; at home without angles"""
+  reset_connection       reset the client's connection
+  place [Q1 .. Q7]       place the arm, at rest; at home without angles"""
 
 
 def main() -> None:

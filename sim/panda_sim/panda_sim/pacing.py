@@ -1,4 +1,4 @@
-"""Time: a cycle every millisecond by absolute deadlines, and precedence where it is allowed."""
+"""Real time: a cycle every millisecond by absolute deadlines, and real-time priority."""
 
 import contextlib
 import gc
@@ -7,18 +7,18 @@ import time
 
 from panda_sim.arm.limits import DT
 
-_LATE = 0.05  # s behind its time table at which the pace begins a new one instead of hurrying
+_LATE = 0.05  # s; if it is later than this, it starts new deadlines instead of catching up
 _PRIORITY = 1
 
 
 class Pace:
-    """Deadlines a millisecond apart: a late cycle is caught up, and time keeps to the wall's."""
+    """Deadlines a millisecond apart: after a late cycle it catches up with real time."""
 
     def __init__(self) -> None:
         self._due = time.perf_counter()
 
     def wait(self) -> None:
-        """Wait for the next deadline; begin a new time table where the old one is out of reach."""
+        """Wait for the next deadline; start new ones if it is too late to catch up."""
         self._due += DT
         ahead = self._due - time.perf_counter()
         if ahead > 0.0:
@@ -28,9 +28,9 @@ class Pace:
 
 
 def take_precedence() -> None:
-    """Go ahead of what else the machine does, where that is allowed.
+    """Take real-time priority, if this is allowed.
 
-    No garbage collection comes between, either.
+    Also disable garbage collection.
     """
     with contextlib.suppress(PermissionError):
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(_PRIORITY))

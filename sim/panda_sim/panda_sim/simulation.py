@@ -1,4 +1,4 @@
-"""A Panda in its world, with its servers: one loop, a millisecond a turn."""
+"""A Panda in its world, with its servers: one loop, a millisecond per cycle."""
 
 import select
 import time
@@ -20,8 +20,8 @@ from panda_sim.world.picture import STATE, WORLD, StateWriter
 from panda_sim.world.scene import F_T_NE, HAND_PAYLOAD, TABLE, compose
 from panda_sim.world.world import World
 
-PATIENCE = 0.05  # s that time stands still for an answer, in lock-step
-_DRAWN_EVERY = 20  # cycles between two states for whoever draws
+PATIENCE = 0.05  # s for which lock-step waits for an answer
+_DRAWN_EVERY = 20  # cycles between two states for viewers
 HOME = (
     0.0,
     0.27652513678279866,
@@ -36,16 +36,16 @@ HOME = (
 
 @dataclass(frozen=True)
 class Options:
-    """How to simulate.
+    """Options of a simulation.
 
     Args:
         host: IPv4 address to serve on.
-        lockstep: let time stand still until the client has answered, for at most PATIENCE.
-        home: where the arm starts, (7,) [rad].
-        finger_width: how far the hand is open at the start [m].
-        scene: an MJCF file with what stands around the robot.
-        draw: a folder for others to draw the world from, see picture.py; None: none.
-        console: where to listen for faults to inject; None: nowhere.
+        lockstep: wait for the client's answer, at most PATIENCE.
+        home: initial posture of the arm, (7,) [rad].
+        finger_width: initial width of the hand [m].
+        scene: an MJCF file with the robot's surroundings.
+        draw: a folder from which others can draw the world, see picture.py; None: none.
+        console: address of the console for faults; None: none.
 
     """
 
@@ -62,7 +62,7 @@ class Simulation:
     """One simulated Panda.
 
     Raises:
-        PandaSimError: a port cannot be had, a file cannot be read, or a compiler is missing.
+        PandaSimError: a port is in use, a file cannot be read, or a compiler is missing.
 
     """
 
@@ -83,7 +83,7 @@ class Simulation:
             self._picture = StateWriter(options.draw / STATE, self.world.model.nq)
 
     def run(self, ended: Callable[[], bool]) -> None:
-        """Go on until `ended` says so."""
+        """Run until `ended` returns true."""
         take_precedence()
         pace = Pace()
         while not ended():
@@ -99,13 +99,13 @@ class Simulation:
             self.cycle()
 
     def serve(self) -> None:
-        """Take what the sockets have."""
+        """Handle what has come on the sockets."""
         self._fci.serve()
         self._gripper.serve()
         self._serve_console()
 
     def cycle(self) -> None:
-        """Let a millisecond pass."""
+        """Advance by a millisecond."""
         world = self.world
         self.box.finger_force = self._gripper.cycle(world.finger_width, world.finger_speed)
         self._fci.cycle()
@@ -129,7 +129,7 @@ class Simulation:
         if self._console is not None:
             self._console.serve()
 
-    # --- what the console can do ---
+    # --- actions of the console ---
 
     def _actions(self) -> dict[str, Callable[..., Any]]:
         motions = self.box.motions
@@ -168,7 +168,7 @@ class Simulation:
         self._frozen_until = time.monotonic() + _number(seconds, 60.0, 0.0)
 
     def _place(self, *angles: str) -> None:
-        """Put the arm somewhere, at rest, as if it had been guided there.
+        """Place the arm, at rest, as if it had been guided there.
 
         Angles (7,) [rad], or nothing for home.
         """
@@ -202,7 +202,7 @@ def _fault(name: str) -> Fault:
 def _number(word: str, highest: float, lowest: float | None = None) -> float:
     """Return a number within a range.
 
-    The lowest is the negative of the highest unless it is given.
+    By default the lowest is the negative of the highest.
     """
     low = -highest if lowest is None else lowest
     value = float(word)

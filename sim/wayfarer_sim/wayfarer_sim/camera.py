@@ -1,6 +1,4 @@
-"""Makes the simulated camera stand where a calibrated real one stands, and see what that one
-sees.
-"""
+"""Gives the simulated camera the pose and lens of a calibrated real one."""
 
 import mujoco
 import numpy as np
@@ -19,7 +17,7 @@ def match_camera(
     """Give a camera of the model the pose, the focal lengths and the principal point of a
     calibration.
 
-    Lens distortion is left out: the camera node takes it out of a real camera's pictures.
+    There is no lens distortion: the camera node removes it from a real camera's images.
 
     Args:
         model: the world; the camera must be fixed in it.
@@ -28,7 +26,7 @@ def match_camera(
         p_world_base: origin of the base frame, (3,) [m], world frame; the two are parallel.
 
     Raises:
-        ConfigError: the calibration knows no pose.
+        ConfigError: the calibration has no pose.
     """
     if calibration.T_base_camera is None:
         raise ConfigError(
@@ -44,7 +42,7 @@ def match_camera(
     model.cam_quat[number] = q_wxyz
     K, size = calibration.camera_matrix, np.array([calibration.width, calibration.height])
 
-    # in any unit of length, as long as the intrinsics are in the same: here pixels
+    # any unit of length, as long as the intrinsics use the same: here pixels
     model.cam_sensorsize[number] = size
 
     # MuJoCo measures the principal point from the middle, to the left and up

@@ -9,14 +9,14 @@ from wayfarer_sim.osc import Array, osc_torques
 JOINTS = 7  # of the arm, first among the model's positions, velocities and actuators
 # grip site to libfranka's O_T_EE
 R_SITE_EE = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
-# the one orientation the hand is held in, xyzw (1, 0, 0, 0)
+# the fixed orientation of the hand, xyzw (1, 0, 0, 0)
 R_WORLD_EE_DOWN = np.diag([1.0, -1.0, -1.0])
 
 
 class ControlLoop:
     """The arm under operational-space control towards a position, gripper down.
 
-    It keeps its work arrays.
+    It keeps its work arrays between calls.
 
     Args:
         model: the compiled world.

@@ -1,7 +1,7 @@
 """The robosuite environment behind the cube world: it composes the MJCF, and tests compare with it.
 
-`CubeWorld` takes its compiled model and then never steps this class; robosuite's own `step` is 86 %
-Python.
+`CubeWorld` takes its compiled model and never steps this class; 86 % of robosuite's own `step`
+is Python.
 """
 
 import logging
@@ -13,7 +13,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
-# robosuite warns of optional packages whenever it is imported; its errors still pass.
+# robosuite warns of missing optional packages at every import; errors still pass
 logging.getLogger("robosuite_logs").addFilter(lambda record: record.levelno > logging.WARNING)
 
 from robosuite.controllers import load_composite_controller_config  # noqa: E402
@@ -29,7 +29,7 @@ from wayfarer_core.cube import EDGE, FACES  # noqa: E402
 TABLE_SIZE = (0.84, 1.25, 0.05)  # [m]
 TABLE_TOP = 0.82  # [m] above the floor; the table's centre is the origin of x and y
 
-# How the faces of wayfarer_core.cube look, RGB.
+# RGB colours of the faces of wayfarer_core.cube
 FACE_COLOURS = {
     "white": (255, 255, 255),
     "red": (230, 20, 20),
@@ -69,9 +69,9 @@ class CubeEnv(ManipulationEnv):  # type: ignore[misc]
     Actions are absolute world poses and a gripper command.
 
     Args:
-        mesh_folder: where the thinned visual meshes lie (see `meshes.py`); None keeps robosuite's
+        mesh_folder: folder of the thinned visual meshes (see `meshes.py`); None keeps robosuite's
             own.
-        **options: of robosuite's ManipulationEnv, its defaults otherwise.
+        **options: of robosuite's ManipulationEnv.
     """
 
     def __init__(self, mesh_folder: Path | None = None, **options: Any) -> None:
@@ -83,13 +83,13 @@ class CubeEnv(ManipulationEnv):  # type: ignore[misc]
         )
 
     def reward(self, action: object = None) -> float:
-        """Return nothing to strive for: Wayfarer sets its own goals."""
+        """Return 0: Wayfarer sets its own goals."""
         del action
         return 0.0
 
     def edit_model_xml(self, xml: str) -> str:
-        """Put the thinned meshes in the place of robosuite's and leave out the floor's mirror
-        image.
+        """Replace robosuite's meshes by the thinned ones, and remove the floor's
+        reflection.
         """
         root = ET.fromstring(super().edit_model_xml(xml))
         if self.mesh_folder is not None:
@@ -124,7 +124,7 @@ class CubeEnv(ManipulationEnv):  # type: ignore[misc]
         super()._reset_internal()
         gripper = self.robots[0].gripper["right"]
 
-        # closed; from the start, for closing takes five steps
+        # closed from the start: closing would take five steps
         gripper.current_action = np.array([-1.0, 1.0])
         for joint in gripper.joints:
             self.sim.data.set_joint_qpos(joint, 0.0)
@@ -145,9 +145,9 @@ def camera_quaternion() -> tuple[float, float, float, float]:
 
 
 def cube_material() -> CustomMaterial:
-    """Return a material with six separate faces, still blank.
+    """Return a material with six separate faces, without colours.
 
-    `paint_cube` colours them once the model is compiled.
+    `paint_cube` colours them after the model is compiled.
     """
     blank = {"type": "cube", "builtin": "flat", "width": "8", "height": "8", "rgb1": "1 1 1"}
     matt = {"emission": "0.2", "specular": "0", "shininess": "0", "reflectance": "0"}
@@ -158,8 +158,8 @@ def cube_material() -> CustomMaterial:
 
 
 def paint_cube(model: mujoco.MjModel) -> None:
-    """Write the six face colours into the compiled texture of the cube, which spares a picture
-    file.
+    """Write the six face colours into the compiled texture of the cube, so that no picture file is
+    needed.
     """
     texture = model.texture("cube_faces")
     start, length = int(texture.adr[0]), int(texture.height[0] * texture.width[0])

@@ -2,9 +2,9 @@
 
 Robosuite's models, stepped by MuJoCo and our own compiled controller.
 
-Everything given and taken is in the robot's base frame (Panda link0: x forward, z up), in metres
-and radians, with quaternions xyzw. The hand's frame is libfranka's O_T_EE in orientation (gripper
-straight down is a turn of pi about x) and robosuite's grip site in position, between the
+All inputs and outputs are in the robot's base frame (Panda link0: x forward, z up), in metres
+and radians, with quaternions xyzw. The hand's frame has libfranka's O_T_EE orientation (gripper
+straight down is a turn of pi about x) and the position of robosuite's grip site, between the
 fingertips, 7 mm short of libfranka's.
 """
 
@@ -25,15 +25,15 @@ from wayfarer_sim.osc import Array
 from wayfarer_sim.rendering import ROBOT_GROUP, VISUAL_GROUP, Image, Renderer
 
 SITE, BASE, CUBE = "gripper0_right_grip_site", "robot0_base", "cube_main"
-FINGERS_CLOSED = (0.0005, -0.0005)  # [m] where the closed fingers come to rest against each other
-CUBE_SINKS = 0.000108  # [m] how deep the cube rests in the soft contact with the table
-STATE = mujoco.mjtState.mjSTATE_INTEGRATION  # all that the next step depends on
+FINGERS_CLOSED = (0.0005, -0.0005)  # [m] positions of the closed fingers
+CUBE_SINKS = 0.000108  # [m] depth of the cube in the soft contact with the table
+STATE = mujoco.mjtState.mjSTATE_INTEGRATION  # everything that the next step depends on
 DIVERGED = [getattr(mujoco.mjtWarning, f"mjWARN_BADQ{kind}") for kind in ("POS", "VEL", "ACC")]
 
 
 @dataclass(frozen=True)
 class CubeWorldConfig:
-    """What may be chosen about a cube world.
+    """Options of a cube world.
 
     Raises:
         ConfigError: a value outside its range.
@@ -44,7 +44,7 @@ class CubeWorldConfig:
     hide_robot: bool = False  # leave the robot out of the pictures
     # [m] half-width of the cube's uniform start about the table's centre, 0 to 0.1
     cube_xy_noise: float = 0.0
-    # see with this camera, pose and all; None: robosuite's agentview
+    # calibration of a real camera to imitate; None: robosuite's agentview
     camera: Calibration | None = None
 
     def __post_init__(self) -> None:
@@ -98,10 +98,10 @@ class CubeWorld:
     def reset(self, seed: int) -> None:
         """Put the arm home, gripper closed, and the cube on the table, yellow up.
 
-        Everything at rest.
+        Everything is at rest.
 
         Args:
-            seed: of the cube's start, which matters where `cube_xy_noise` is above 0.
+            seed: of the cube's position, which only matters if `cube_xy_noise` is above 0.
         """
         if seed < 0:
             raise ConfigError(f"seed is {seed}: must be 0 or more")
@@ -118,13 +118,13 @@ class CubeWorld:
         mujoco.mj_forward(self.model, self.data)
 
     def advance(self, p_base_target: Array, seconds: float) -> None:
-        """Let the hand be drawn towards a position for a while, gripper down and closed.
+        """Pull the hand towards a position for some time, gripper down and closed.
 
-        The pull is a spring: an obstacle or a target out of reach leaves the hand short of it.
+        The pull is a spring: with an obstacle, or a target out of reach, the hand stays short.
 
         Args:
             p_base_target: target of the hand, (3,) [m], base frame.
-            seconds: how long, a whole number of timesteps.
+            seconds: duration, a whole number of timesteps.
 
         Raises:
             ConfigError: the target is not three finite numbers, or `seconds` not a whole number of
@@ -147,7 +147,7 @@ class CubeWorld:
 
         self._loop.run(target + self._p_world_base, steps)
 
-        # poses of the new positions, for pictures and properties
+        # poses for the new positions, for images and properties
         mujoco.mj_kinematics(self.model, self.data)
         if any(self.data.warning[kind].number for kind in DIVERGED):
             raise DeviceError(f"the physics diverged on the way to {target} [m]: reset the world")
@@ -155,18 +155,18 @@ class CubeWorld:
     def render(self, width: int, height: int) -> Image:
         """Return the camera's picture, (height, width, 3) uint8, RGB, upright.
 
-        Always from the same thread.
+        Call it always from the same thread.
 
         Raises:
             DeviceError: no GL backend works.
-            ConfigError: the picture has another shape than the calibrated camera's.
+            ConfigError: the aspect ratio is not the calibrated camera's.
         """
         if self.config.camera is not None:
             self.config.camera.matrix_for(width, height)
         return self._renderer.render(self.data, CAMERA, width, height)
 
     def render_wrist(self, width: int, height: int) -> Image:
-        """Return the picture of the camera in the hand, as `render`."""
+        """Return the image of the camera in the hand, like `render`."""
         mujoco.mj_camlight(self.model, self.data)  # it moves with the hand
         return self._renderer.render(self.data, WRIST_CAMERA, width, height)
 
@@ -226,7 +226,7 @@ class CubeWorld:
         return self._pinhole(CAMERA, width, height)
 
     def wrist_intrinsics(self, width: int, height: int) -> Array:
-        """Return K of a frame of the camera in the hand, as `camera_intrinsics`."""
+        """Return K of the camera in the hand, like `camera_intrinsics`."""
         return self._pinhole(WRIST_CAMERA, width, height)
 
     def place_cube(self, p_base: Array, q_xyzw: Array) -> None:
@@ -244,7 +244,7 @@ class CubeWorld:
         mujoco.mj_kinematics(self.model, self.data)
 
     def state(self) -> Array:
-        """Return all that the future depends on, (n,).
+        """Return everything that the future depends on, (n,).
 
         Time, positions, velocities, solver warm start, torques.
         """
@@ -253,7 +253,7 @@ class CubeWorld:
         return state
 
     def set_state(self, state: Array) -> None:
-        """Go back to a `state()` of a world of the same kind, exactly."""
+        """Return exactly to a `state()` of a world of the same kind."""
         size = mujoco.mj_stateSize(self.model, STATE)
         if np.shape(state) != (size,):
             raise ConfigError(f"state has shape {np.shape(state)}: must be ({size},)")
@@ -261,7 +261,7 @@ class CubeWorld:
         mujoco.mj_kinematics(self.model, self.data)
 
     def close(self) -> None:
-        """Give the GL context back."""
+        """Free the GL context."""
         self._renderer.close()
 
     def _camera_pose(self, camera: str) -> Array:
@@ -304,7 +304,7 @@ def build(timestep: float) -> tuple[mujoco.MjModel, mujoco.MjData]:
     model = env.sim.model._model
     model.opt.timestep = timestep
 
-    # robosuite's force sensors: costly, unused
+    # robosuite's force sensors are slow and unused
     model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_SENSOR
     robot = model.body_rootid[model.geom_bodyid] == model.body(BASE).id
     model.geom_group[robot & (model.geom_group == VISUAL_GROUP)] = ROBOT_GROUP
@@ -315,7 +315,7 @@ def build(timestep: float) -> tuple[mujoco.MjModel, mujoco.MjData]:
 def quaternion(R: Array) -> Array:
     """Return a rotation as a quaternion xyzw, (4,), its largest part positive.
 
-    A hand held down keeps its sign.
+    For a hand that points down the sign stays the same.
     """
     q_wxyz = np.empty(4)
     mujoco.mju_mat2Quat(q_wxyz, np.ascontiguousarray(R).ravel())

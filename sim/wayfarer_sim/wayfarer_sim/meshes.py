@@ -1,8 +1,8 @@
-"""Thin out the arm's visual meshes, once for each user, at a world's first use, or by `python -m
+"""Thins the arm's visual meshes, once for each user, when a world is first used, or by `python -m
 wayfarer_sim.meshes`.
 
-robosuite's Panda has 168,000 visible faces, and on a CPU a frame costs time in proportion. A tenth
-of them looks the same at the sizes policies see. Collision meshes stay as they are.
+robosuite's Panda has 168,000 visible faces, and on a CPU the time of a frame is proportional to
+them. A tenth of them looks the same at the size of observations. Collision meshes stay unchanged.
 """
 
 import argparse
@@ -19,16 +19,16 @@ import numpy as np
 from wayfarer_core.errors import DeviceError
 
 KEPT = 0.1  # fraction of the faces
-FEWEST = 100  # faces a mesh keeps at least, or small parts lose their shape
-PASSES = 4  # one pass leaves the mount, whose shell is open, at twice the faces wanted
-CARE = 3  # fast_simplification's aggressiveness; its 7 bends the links by millimetres
+FEWEST = 100  # least faces of a mesh; with fewer, small parts lose their shape
+PASSES = 4  # after one pass the mount, whose shell is open, still has twice the wanted faces
+CARE = 3  # fast_simplification's aggressiveness; its 7 would bend the links by millimetres
 STAMP = "made_from.json"
 
 
 def mesh_directory() -> Path:
-    """Return the folder the world reads thinned meshes from, in the user's cache.
+    """Return the folder of thinned meshes, in the user's cache.
 
-    One for each recipe.
+    Each recipe has its own.
     """
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     digest = hashlib.sha256(json.dumps(recipe(), sort_keys=True).encode()).hexdigest()
@@ -36,10 +36,10 @@ def mesh_directory() -> Path:
 
 
 def require_meshes(folder: Path | None = None) -> Path:
-    """Return the folder of thinned meshes, made now where it is not there: some seconds.
+    """Return the folder of thinned meshes; make it if it is missing, which takes some seconds.
 
     Raises:
-        DeviceError: they cannot be kept there.
+        DeviceError: it cannot be written.
 
     """
     folder = folder or mesh_directory()
@@ -47,7 +47,7 @@ def require_meshes(folder: Path | None = None) -> Path:
         try:
             make(folder)
         except OSError as error:
-            if not up_to_date(folder):  # else another process was first
+            if not up_to_date(folder):  # another process may have made it meanwhile
                 raise DeviceError(
                     f"cannot keep thinned meshes in {folder}: {error}. XDG_CACHE_HOME may name "
                     "another place"
@@ -73,7 +73,7 @@ def sources() -> list[Path]:
 
 
 def recipe() -> dict[str, Any]:
-    """Return what the thinned meshes depend on; a folder made from another recipe is stale."""
+    """Return everything that the thinned meshes depend on; another recipe makes a folder stale."""
     return {
         **{name: version(name) for name in ("robosuite", "trimesh", "fast-simplification")},
         "settings": [KEPT, FEWEST, PASSES, CARE],
@@ -82,7 +82,7 @@ def recipe() -> dict[str, Any]:
 
 
 def up_to_date(folder: Path) -> bool:
-    """Return whether the folder was made from the present recipe and is whole."""
+    """Return whether the folder was made by the present recipe and is complete."""
     stamp, wanted = folder / STAMP, recipe()
     if not stamp.is_file() or json.loads(stamp.read_text()) != wanted:
         return False
@@ -96,7 +96,7 @@ def thin(source: Path, target: Path) -> tuple[int, int]:
 
     mesh = trimesh.load(source, force="mesh", process=False)
 
-    # merges the seams of texture and normals, or they tear open
+    # merge the seams of texture and normals first, or they tear open
     mesh = trimesh.Trimesh(mesh.vertices, mesh.faces)
     faces = len(mesh.faces)
     wanted = max(FEWEST, round(KEPT * faces))
@@ -116,9 +116,9 @@ def thin(source: Path, target: Path) -> tuple[int, int]:
 
 
 def make(folder: Path) -> None:
-    """Fill the folder; it appears whole or not at all.
+    """Fill the folder; it appears complete or not at all.
 
-    OSError where it cannot be written, or another was first.
+    OSError if it cannot be written, or another process was first.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".meshes-") as scratch:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-STIFFNESS = 150.0  # [1/s^2] of hand position and orientation, the authors' kp
+STIFFNESS = 150.0  # [1/s^2] of hand position and orientation: the authors' kp
 DAMPING = 2.0 * math.sqrt(STIFFNESS)  # [1/s] damping ratio 1, the authors' value
 POSTURE_STIFFNESS = 10.0  # [1/s^2] of the joints in the null space, robosuite's value
 POSTURE_DAMPING = 2.0 * math.sqrt(POSTURE_STIFFNESS)  # [1/s] damping ratio 1
@@ -48,13 +48,13 @@ def osc_torques(
     q_home: Array,  # (7,)
     torque_range: Array,  # (7, 2)
 ) -> Array:
-    """Return the joint torques that pull the hand to a pose and, where that leaves freedom, the
+    """Return the joint torques that pull the hand to a pose and, in the remaining freedom, the
     joints home.
 
     Args:
         p_error: target minus hand position, in the world frame [m].
         R_ee: orientation of the hand in the world frame.
-        R_target: orientation wanted of it.
+        R_target: wanted orientation.
         J: Jacobian of the hand, linear rows first, world frame.
         M: mass matrix of the arm [kg m^2].
         bias: gravity, Coriolis and centrifugal torques [N m].
@@ -77,7 +77,7 @@ def osc_torques(
     wrench[:3] = solve(inverse_inertia[:3, :3], acceleration[:3])
     wrench[3:] = solve(inverse_inertia[3:, 3:], acceleration[3:])
 
-    # what of the posture torque would move the hand
+    # the part of the posture torque that would move the hand
     wrench -= solve(inverse_inertia, times(J, posture))
 
     torques = times(J.T, wrench) + times(M, posture) + bias  # (7,)
@@ -126,7 +126,7 @@ def operational_inverse_inertia(M: Array, J: Array) -> Array:
 
 @compiled
 def times(A: Array, x: Array) -> Array:
-    """Return A x; plain loops beat a library call at this size."""
+    """Return A x; at this size plain loops are faster than a library call."""
     y = np.zeros(A.shape[0])
     for i in range(A.shape[0]):
         for j in range(A.shape[1]):

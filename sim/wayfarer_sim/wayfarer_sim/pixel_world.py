@@ -1,6 +1,6 @@
 """The toy world of the paper's Figures 2 and 3.
 
-One white rigid object on a black image, moved pixel by pixel.
+One white rigid object on a black image moves pixel by pixel.
 
 A state is (x, y, angle): the pixel of the object's centre and one of 12 angles, size * size * 12
 states in all (84 * 84 * 12 in the paper). The world is deterministic; every state shows a different
@@ -19,12 +19,12 @@ ACTIONS = ("up", "down", "left", "right", "clockwise", "counter-clockwise")
 # (6, 3) change of x, y, angle
 MOVES = np.array([(0, -1, 0), (0, 1, 0), (-1, 0, 0), (1, 0, 0), (0, 0, 1), (0, 0, -1)])
 
-# A capital F without its upper bar's left half: no rotation or mirror image of it is itself. Unit
+# A capital F without the left half of its upper bar: no rotation or mirror image equals it. Unit
 # square, y down. (8, 2)
 SHAPE = np.array(
     [(-1, -1), (1, -1), (1, -0.35), (0.1, -0.35), (0.1, 1), (-0.55, 1), (-0.55, 0.1), (-1, 0.1)]
 )
-SAMPLES = 4  # per pixel and axis: how finely the turned shape is rasterised
+SAMPLES = 4  # per pixel and axis, when the turned shape is rasterised
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class PixelWorldConfig:
 
     size: int = 84  # [pixels] height and width of the image
     object_size: int = 21  # [pixels] edge of the square the upright object fits into
-    stride: int = 1  # [pixels] how far one action moves the object
+    stride: int = 1  # [pixels] distance of one move
 
     def __post_init__(self) -> None:
         if not 1 <= self.object_size <= self.size:
@@ -45,11 +45,11 @@ class PixelWorldConfig:
 
 
 FULL = PixelWorldConfig()  # the paper's
-SMALL = PixelWorldConfig(size=36, object_size=11)  # for runs of minutes
+SMALL = PixelWorldConfig(size=36, object_size=11)  # for runs that take minutes
 
 
 class PixelWorld:
-    """The world. `state` is truth for counting; a policy sees the frame alone."""
+    """The world. `state` is only for counting; a policy sees only the frame."""
 
     actions = len(ACTIONS)
 
@@ -62,20 +62,20 @@ class PixelWorld:
         self._sprites = np.stack(
             [_sprite(self.config.object_size, k * 2 * np.pi / ANGLES) for k in range(ANGLES)]
         )
-        self._margin = self._sprites.shape[1] // 2  # [pixels] what may stick out of the image
+        self._margin = self._sprites.shape[1] // 2  # [pixels] by which it may leave the image
         side = self.size + 2 * self._margin
         self._canvas = np.zeros((side, side), dtype=np.uint8)
         self.state = self.centre
 
     @property
     def centre(self) -> tuple[int, int, int]:
-        """The state every episode starts from."""
+        """The initial state of every episode."""
         middle = len(self.places) // 2
         return middle, middle, 0
 
     @property
     def state_shape(self) -> tuple[int, int, int]:
-        """Number of places along x and y, and of angles; their product is the number of states."""
+        """Number of positions along x and y, and of angles; their product is that of states."""
         return len(self.places), len(self.places), ANGLES
 
     @property
@@ -84,7 +84,7 @@ class PixelWorld:
         return 1, self.size, self.size
 
     def reset(self) -> NDArray[np.uint8]:
-        """Put the object back to the centre and return the image (1, H, W)."""
+        """Put the object at the centre and return the image (1, H, W)."""
         self.state = self.centre
         return self.render(self.state)
 
@@ -126,7 +126,7 @@ def _sprite(object_size: int, angle: float) -> NDArray[np.uint8]:
     x, y = np.meshgrid(pixels, pixels)
     cos, sin = np.cos(angle), np.sin(angle)
 
-    # turned back, unit square
+    # turned back into the unit square
     points = np.stack([x * cos + y * sin, -x * sin + y * cos], axis=-1) / (object_size / 2)
     covered = _inside(points, SHAPE)  # (K * SAMPLES, K * SAMPLES)
     share = covered.reshape(2 * reach + 1, SAMPLES, 2 * reach + 1, SAMPLES).mean(axis=(1, 3))
@@ -135,7 +135,7 @@ def _sprite(object_size: int, angle: float) -> NDArray[np.uint8]:
 
 
 def _inside(points: NDArray[np.float64], polygon: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Tell which points (..., 2) lie in a polygon (n, 2): even-odd rule."""
+    """Say which points (..., 2) lie in a polygon (n, 2): even-odd rule."""
     x, y = points[..., 0], points[..., 1]
     inside = np.zeros(x.shape, dtype=bool)
     for (x0, y0), (x1, y1) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):

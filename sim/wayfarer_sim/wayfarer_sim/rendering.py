@@ -1,6 +1,6 @@
-"""Frames from MuJoCo without a display, as cheap as a CPU allows.
+"""Frames from MuJoCo without a display, as fast as a CPU allows.
 
-No mirror images, no multisampling, no shadows.
+No reflections, no multisampling, no shadows.
 """
 
 import atexit
@@ -9,7 +9,7 @@ import weakref
 from importlib import import_module
 from typing import Any
 
-os.environ.setdefault("MUJOCO_GL", "egl")  # before anything below asks MuJoCo for its GL
+os.environ.setdefault("MUJOCO_GL", "egl")  # before any import below chooses MuJoCo's GL
 
 import mujoco
 import numpy as np
@@ -20,17 +20,17 @@ Image = NDArray[np.uint8]  # (height, width, 3)
 
 BACKENDS = ("egl", "osmesa")
 LARGEST = 4096  # [pixel] side of a frame
-# geom group the robot's visible geoms are moved to; robosuite uses 0 (collision) and 1 (visual)
+# geom group for the robot's visible geoms; robosuite uses 0 (collision) and 1 (visual)
 ROBOT_GROUP = 3
 VISUAL_GROUP = 1
 
 
 class Renderer:
-    """Draws what a model's cameras see; its GL context is made at the first frame and belongs to
-    its thread.
+    """Renders a model's cameras. Its GL context is made at the first frame and belongs to that
+    thread.
 
     Args:
-        model: what to draw; its off-screen size grows with the largest frame asked for.
+        model: its off-screen size grows with the largest frame.
         hide_robot: leave out every geom in ROBOT_GROUP.
 
     Raises:
@@ -77,7 +77,7 @@ class Renderer:
         return np.ascontiguousarray(frame[::-1])  # GL's first row is the lowest
 
     def close(self) -> None:
-        """Give the GL context back; a later `render` makes a new one."""
+        """Free the GL context; a later `render` makes a new one."""
         if self._context is not None:
             self._context.free()
             self._context = None
@@ -87,10 +87,10 @@ class Renderer:
             self._gl = None
 
     def _prepare(self, width: int, height: int) -> None:
-        """Make the GL context current, and its buffer large enough."""
+        """Make the GL context current, with a large enough buffer."""
         if self._gl is None:
             self._gl = open_gl()
-            # after the backend's own hook, so it runs before it
+            # registered after the backend's own hook, so it runs before it
             atexit.register(close_if_alive, weakref.ref(self))
 
         self._gl.make_current()
@@ -108,10 +108,10 @@ class Renderer:
 
 
 def open_gl() -> Any:
-    """Open a GL context of the backend MUJOCO_GL names.
+    """Open a GL context of the backend in MUJOCO_GL.
 
     Raises:
-        DeviceError: it names another backend, or this one is not installed or finds no device.
+        DeviceError: an unknown backend, or one that is not installed or finds no device.
 
     """
     backend = os.environ.get("MUJOCO_GL", "egl").strip().lower()
@@ -120,7 +120,7 @@ def open_gl() -> Any:
             f"MUJOCO_GL={backend}: off-screen frames need one of {', '.join(BACKENDS)}"
         )
 
-    # MuJoCo draws with PyOpenGL, and refuses where the two disagree
+    # MuJoCo draws with PyOpenGL, and refuses if the two disagree
     os.environ["PYOPENGL_PLATFORM"] = backend
     try:
         return import_module(f"mujoco.{backend}").GLContext(LARGEST, LARGEST)
@@ -132,9 +132,9 @@ def open_gl() -> Any:
 
 
 def close_if_alive(reference: "weakref.ref[Renderer]") -> None:
-    """Close a renderer the program left open.
+    """Close a renderer that the program left open.
 
-    GL complains when it is freed after the interpreter's end.
+    GL complains if it is freed after the interpreter's end.
     """
     renderer = reference()
     if renderer is not None:

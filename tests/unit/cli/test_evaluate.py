@@ -10,13 +10,12 @@ import yaml
 from fixtures.episodes import write_run
 from wayfarer_bags.run_description import describe
 from wayfarer_bags.run_directory import RunDirectory
-from wayfarer_cli.evaluate import try_over_ros
+from wayfarer_cli.evaluate import over_ros
 from wayfarer_core.errors import ConfigError
-from wayfarer_in_process.config import configuration_of
-from wayfarer_in_process.trial import Other, Trial, try_in_process
-from wayfarer_launch.collection import Collection, launch_arguments
-from wayfarer_launch.launch_file import read_launch_file
-from wayfarer_launch.nodes import find_launch_file, share_of
+from wayfarer_in_process.config import configuration_of, simulator_launch
+from wayfarer_in_process.trial import Other, Trial, try_by, try_in_process
+from wayfarer_launch.collection import Collection
+from wayfarer_offline.evaluation import Evaluation
 from wayfarer_policies.acting.offline_policy import read_policy, write_policy
 from wayfarer_policies.algorithms.bcq_networks import Description
 
@@ -43,14 +42,15 @@ def held(out: Path, policy: Path, change: Change = lambda _: None) -> Trial:
     write_run(out, 2, 8)
     checkpoint = (policy, read_policy(policy).sha256)
     wanted = Collection("sim", "offline", 2, 8, 3, out, "sequential", None, checkpoint=checkpoint)
-    launch = read_launch_file(
-        find_launch_file("sim.launch.xml"), launch_arguments(wanted), share_of
-    )
-    description = describe({}, configuration_of(launch).description())
+    description = describe({}, configuration_of(simulator_launch(wanted)).description())
     change(description)
     (out / "run.yaml").write_text(yaml.safe_dump(description))
 
     return Trial(policy, episodes=2, steps=8, seed=3, out=out)
+
+
+def try_over_ros(trial: Trial) -> Evaluation:
+    return try_by(trial, "ros", over_ros())
 
 
 def of(node: str, **values: Any) -> Change:

@@ -1,4 +1,4 @@
-"""What lies in a bag's files, byte by byte.
+"""The bytes of a bag's files.
 
 MCAP or sqlite3, compressed or not, whole or damaged.
 """

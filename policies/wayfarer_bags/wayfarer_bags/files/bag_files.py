@@ -1,6 +1,6 @@
-"""The files of a bag that another recorder wrote, MCAP or sqlite3, packed or not.
+"""The files of a bag of another recorder: MCAP or sqlite3, compressed or not.
 
-Found by their names.
+They are found by their names.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ SUFFIXES = (".mcap", ".db3")
 class _Storage(Protocol):
     @property
     def channels(self) -> Mapping[int, Channel]:
-        """Its channels: in some files those of the messages read so far."""
+        """The channels; in some files only those of the messages read so far."""
 
     def messages(
         self, wanted: Wanted = everything, places: Iterable[int] | None = None
@@ -33,23 +33,23 @@ class _Storage(Protocol):
         """Yield messages in the order they were written."""
 
     def extras(self) -> Iterator[Attachment | Metadata]:
-        """Yield what it holds besides messages."""
+        """Yield attachments and metadata."""
 
 
 @dataclass(frozen=True)
 class BagFile:
     """One open file of a bag."""
 
-    path: Path  # as it lies there, packed perhaps
+    path: Path  # of the file on the disk, which may be compressed
     storage: _Storage
 
     def messages(
         self, wanted: Wanted = everything, places: Iterable[int] | None = None
     ) -> Iterator[Message]:
-        """Yield the messages of some channels in the order they were written, those at `places`
-        only where given.
+        """Yield the messages of some channels in the order they were written; only those at
+        `places`, if given.
 
-        Raises DataError where the file is damaged.
+        Raises DataError if the file is damaged.
         """
         with reading(self.path):
             for message in self.storage.messages(wanted, places):
@@ -58,7 +58,7 @@ class BagFile:
 
 
 def is_bag(path: Path) -> bool:
-    """Say whether a name is that of such a file, or a folder holds one."""
+    """Say whether a path is a file of a bag, or a folder with one."""
     return (
         bool(files_of(path))
         if path.is_dir()
@@ -74,8 +74,8 @@ def plain_name(path: Path) -> str:
 def files_of(path: Path) -> list[Path]:
     """Return a bag's files in the order they were written: by the numbers in their names.
 
-    Of one that is there packed and plain (its recorder was killed while it packed it) the plain one
-    is taken.
+    If a file exists compressed and plain (its recorder was killed while compressing), return the
+    plain one.
     """
     if not path.is_dir():
         return [path]
@@ -95,7 +95,7 @@ def files_of(path: Path) -> list[Path]:
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[list[BagFile]]:
-    """Open all files of a bag. Raises DataError where one is damaged, or there is none."""
+    """Open all files of a bag. Raises DataError if one is damaged, or there is none."""
     files = files_of(path)
     if not files:
         raise DataError(f"{path} holds no file of a bag: {' or '.join(SUFFIXES)}")
@@ -119,7 +119,7 @@ def _opened(file: Path, stack: contextlib.ExitStack) -> _Storage:
 
 
 def _in_order(name: str) -> list[tuple[int, str]]:
-    """Return what sorts bag_2 before bag_10."""
+    """Return a sort key that puts bag_2 before bag_10."""
     return [
         (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)
     ]

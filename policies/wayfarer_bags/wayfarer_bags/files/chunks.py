@@ -1,6 +1,6 @@
-"""An MCAP file looked at block by block, whatever state it is in.
+"""Survey of an MCAP file, block by block, in whatever state it is.
 
-What is sound, what is not, what nobody can tell.
+It finds what is sound, what is damaged, and what no checksum covers.
 """
 
 import struct
@@ -30,23 +30,23 @@ _LENGTH, _COUNT = struct.Struct("<Q"), struct.Struct("<I")
 
 @dataclass(frozen=True)
 class ChunkReport:
-    """One chunk: bytes start .. end of the file, and what is wrong with it."""
+    """One chunk: bytes `start` to `end` of the file, and its problem."""
 
     start: int
     end: int
-    problem: str  # empty for a sound one
-    summed: bool = True  # False: its writer gave it no checksum, so that not all damage can be seen
+    problem: str  # empty for a sound chunk
+    summed: bool = True  # False: it has no checksum, so some damage cannot be found
 
 
 @dataclass
 class Survey:
-    """What of a file can be trusted."""
+    """The result of a survey."""
 
     path: Path
     chunks: list[ChunkReport] = field(default_factory=list)  # in the order of the file
     problems: list[str] = field(default_factory=list)  # outside the chunks
-    unsummed: list[str] = field(default_factory=list)  # parts outside them without a checksum
-    finished: bool = False  # it ends as a finished file does
+    unsummed: list[str] = field(default_factory=list)  # parts outside the chunks without checksum
+    finished: bool = False  # it has the end of a finished file
     channels: dict[int, Channel] = field(default_factory=dict)
     counts: Counter[Channel] = field(default_factory=Counter)  # messages that can be read
     sound: list[Record] = field(default_factory=list)  # the blocks that can be read
@@ -66,7 +66,7 @@ class Survey:
 
     @property
     def unseen(self) -> list[str]:
-        """What of the file no checksum covers, in words."""
+        """The parts of the file that no checksum covers, in words."""
         bare = sum(not chunk.summed for chunk in self.chunks)
         chunks = f"{bare} of its {len(self.chunks)} chunks have no checksum: not all is seen"
         verb = "has" if len(self.unsummed) == 1 else "have"
@@ -83,7 +83,7 @@ class Survey:
 
 
 def survey(path: Path) -> Survey:
-    """Look at every block of a file. DataError where it cannot be read at all, or is empty."""
+    """Check every block of a file. DataError if it cannot be read at all, or is empty."""
     found = Survey(path)
     with reading(path), McapFile(path, lenient=True) as file:
         if not file.size:
@@ -95,7 +95,7 @@ def survey(path: Path) -> Survey:
 
         for index in summary.chunks if summary else ():
             start, end = index.chunk_start_offset, index.chunk_start_offset + index.chunk_length
-            if start not in seen and end <= file.size:  # behind a place where the walk had to end
+            if start not in seen and end <= file.size:  # after the place where the walk ended
                 _look(file, Record(Opcode.CHUNK, start, end), found)
 
         found.chunks.sort(key=lambda chunk: chunk.start)
@@ -113,7 +113,7 @@ def survey(path: Path) -> Survey:
 
 
 def _learn_summary(file: McapFile) -> Summary | None:
-    """Take channels and schemas from the summary, where it can be read."""
+    """Learn channels and schemas from the summary, if it can be read."""
     try:
         return file.summary()
     except DAMAGE:
@@ -121,7 +121,7 @@ def _learn_summary(file: McapFile) -> Summary | None:
 
 
 def _walk(file: McapFile, found: Survey) -> None:
-    """Look at the file from one end to the other, as far as its records lead."""
+    """Check the file from start to end, as far as its records lead."""
     if file.first != MAGIC:
         found.problems.append("its first bytes are not those of an MCAP file")
 
@@ -148,7 +148,7 @@ def _walk(file: McapFile, found: Survey) -> None:
 
 
 def _look(file: McapFile, record: Record, found: Survey) -> None:
-    """Check one block: a chunk is reported, of others what is wrong."""
+    """Check one block: add a report for a chunk, or the problem of another record."""
     problem, summed = "", True
     try:
         block = file.block(record)
@@ -169,7 +169,7 @@ def _look(file: McapFile, record: Record, found: Survey) -> None:
 
 def _check_attachment(file: McapFile, record: Record, found: Survey) -> None:
     start = record.start + HEAD.size
-    position, words = start + 16, list[str]()  # behind two times
+    position, words = start + 16, list[str]()  # after two times
     for _ in ("name", "media type"):
         (length,) = _COUNT.unpack(file.bytes(position, position + _COUNT.size))
         position += _COUNT.size

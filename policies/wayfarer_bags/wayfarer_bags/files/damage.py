@@ -1,4 +1,4 @@
-"""What a damaged file makes the libraries raise, and how it becomes one error of ours."""
+"""Turns the libraries' errors about damaged files into our DataError."""
 
 import sqlite3
 import struct
@@ -14,19 +14,19 @@ from zstandard import ZstdError
 
 from wayfarer_bags.files.recorded import UnreadableError
 
-# What mcap, zstandard, rosbags and sqlite3 raise over bytes that are not what was written
+# What mcap, zstandard, rosbags and sqlite3 raise for damaged bytes
 DAMAGE = (
     *(McapError, ZstdError, TypesysError, SerdeError, struct.error),
     *(EOFError, ValueError, LookupError, AttributeError, TypeError, AssertionError),
-    *(OverflowError, MemoryError),  # a length that says more than a machine can hold
+    *(OverflowError, MemoryError),  # a length that is larger than a machine can hold
     *(RuntimeError, sqlite3.Error),  # the first is lz4's
 )
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn whatever a missing or damaged file makes the libraries raise into a DataError that names
-    it.
+    """Turn every error that the libraries raise for a missing or damaged file into a DataError with
+    the file's name.
     """
     try:
         yield

@@ -1,5 +1,6 @@
-"""The channels of an MCAP file, as its schemas and channel records describe them, in any order, at
-any place.
+"""The channels of an MCAP file, from its schema and channel records.
+
+These may come in any order and anywhere.
 """
 
 from io import BytesIO
@@ -15,19 +16,19 @@ MOST = 64 << 20  # bytes of all descriptions of a file
 
 
 class Directory:
-    """What has been said of channels so far."""
+    """The channels described so far."""
 
     def __init__(self) -> None:
         self._schemas: dict[int, Schema] = {}
         self._records: dict[int, ChannelRecord] = {}
-        self._made: dict[int, Channel] = {}  # of both
-        self._known: dict[tuple[int, int], bytes] = {}  # opcode and id -> content of the record
+        self._made: dict[int, Channel] = {}  # made from a schema and a channel record
+        self._known: dict[tuple[int, int], bytes] = {}  # (opcode, id) -> content of the record
         self._size = 0
 
     def learn(self, opcode: int, content: bytes) -> None:
-        """Take in a schema or a channel; other records tell nothing.
+        """Take a schema or a channel record; ignore others.
 
-        UnreadableError where it is too much.
+        UnreadableError if the descriptions get too large.
         """
         if opcode not in (Opcode.SCHEMA, Opcode.CHANNEL):
             return

@@ -1,9 +1,8 @@
-"""MCAP files, record by record, in the order they were written, whatever parts of the format their
-writer used.
+"""MCAP files, record by record, in the order they were written, with all parts of the format.
 
-The mcap package takes single records apart. Its readers are not used: they need a summary, or keep
-all that they have read, or unpack as much as a chunk says that it holds. Offsets are bytes from the
-file's beginning.
+The mcap package parses single records. We do not use its readers: they need a summary, or keep all
+that they have read, or unpack as much as a chunk declares. Offsets are bytes from the file's
+beginning.
 """
 
 import os
@@ -28,9 +27,9 @@ MAGIC = b"\x89MCAP0\r\n"
 # the records that hold messages
 DATA = (Opcode.CHUNK, Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE)
 _SUMMARY = 64 << 20  # bytes of a file's summary
-_PRIVATE = 0x80  # opcodes from here on are other programs' own
+_PRIVATE = 0x80  # opcodes from here on belong to other programs
 FOOTER = 9 + 8 + 8 + 4  # bytes of the footer's record
-_FEW = 1_000_000  # records that any file may hold; beyond them as many as it has bytes
+_FEW = 1_000_000  # records that any file may hold, in addition to one for each of its bytes
 HEAD = struct.Struct("<BQ")  # of a record: opcode and length of what follows
 _CHUNK = struct.Struct("<QQQII")  # two times, size, checksum, length of the compression's name
 _LENGTH = struct.Struct("<Q")
@@ -41,12 +40,12 @@ Wanted = Callable[[Channel], bool]
 
 
 def everything(_channel: Channel) -> bool:
-    """Want every channel."""
+    """Accept every channel."""
     return True
 
 
 class Record(NamedTuple):
-    """Where a record lies; its content begins 9 bytes behind `start`."""
+    """Where a record lies; its content begins 9 bytes after `start`."""
 
     opcode: int
     start: int
@@ -54,17 +53,17 @@ class Record(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Records one behind the other: those of a chunk, unpacked, or a single one outside."""
+    """Successive records: those of a chunk, unpacked, or a single record outside."""
 
     start: int
     end: int
     data: bytes
-    summed: bool  # False: nothing says whether its bytes are as they were
-    times: tuple[int, int] | None  # that a chunk says its messages have
+    summed: bool  # False: no checksum covers its bytes
+    times: tuple[int, int] | None  # first and last message time that a chunk declares [ns]
 
 
 class Summary(NamedTuple):
-    """What a file says of itself behind its messages; nothing in it need be there."""
+    """The summary at the end of a file; each part may be missing."""
 
     statistics: Statistics | None
     chunks: list[ChunkIndex]
@@ -73,9 +72,9 @@ class Summary(NamedTuple):
 class McapFile(AbstractContextManager["McapFile"]):
     """An open file.
 
-    Raises ValueError, struct.error and the decompressors' errors where it is damaged.
+    Raises ValueError, struct.error and the decompressors' errors if it is damaged.
 
-    A `lenient` one passes over the messages of channels that nothing describes.
+    A `lenient` file skips the messages of channels without description.
     """
 
     def __init__(self, path: Path, lenient: bool = False) -> None:
@@ -90,7 +89,7 @@ class McapFile(AbstractContextManager["McapFile"]):
             raise
 
         self.directory = Directory()
-        self._records_left = self.size + _FEW  # of those in blocks
+        self._records_left = self.size + _FEW  # that its blocks may still have
 
     def __exit__(self, *_: object) -> None:
         """Close the file."""
@@ -99,9 +98,9 @@ class McapFile(AbstractContextManager["McapFile"]):
     # --- the file ---
 
     def records(self, start: int = len(MAGIC), end: int | None = None) -> Iterator[Record]:
-        """Yield its records one behind the other, the footer last.
+        """Yield the records in order, the footer last.
 
-        ValueError where one cannot be.
+        ValueError if one is impossible.
         """
         end = self.size if end is None else end
         while start < end:
@@ -125,7 +124,7 @@ class McapFile(AbstractContextManager["McapFile"]):
             start = record.end
 
     def check_end(self) -> None:
-        """Raise ValueError where the file does not end as a finished one does."""
+        """Raise ValueError if the file does not end as a finished one."""
         if self.first != MAGIC:
             raise ValueError("its first bytes are not those of an MCAP file")
 
@@ -135,15 +134,15 @@ class McapFile(AbstractContextManager["McapFile"]):
             raise ValueError("it does not end as a finished MCAP file does")
 
     def footer(self) -> Footer:
-        """Return the footer's record. Errors as above."""
+        """Return the footer. Errors as above."""
         self.check_end()
         end = self.size - len(MAGIC)
         return Footer.read(_stream(self.bytes(end - FOOTER + HEAD.size, end)))
 
     def summary(self) -> Summary:
-        """Read what the file says of itself, its channels included.
+        """Read the summary, and learn its channels.
 
-        Errors where that is damaged.
+        Errors if it is damaged.
         """
         found = Summary(None, [])
         footer = self.footer()
@@ -183,15 +182,15 @@ class McapFile(AbstractContextManager["McapFile"]):
 
     @property
     def channels(self) -> dict[int, Channel]:
-        """Those met so far, by id."""
+        """The channels read so far, by id."""
         return self.directory.channels()
 
     # --- its blocks ---
 
     def block(self, record: Record) -> Block:
-        """Read a record of the data section, a chunk's content unpacked.
+        """Read a record of the data section; unpack it if it is a chunk.
 
-        Errors where it is damaged.
+        Errors if it is damaged.
         """
         if record.end - record.start > LARGEST + (1 << 20):
             raise UnreadableError(
@@ -227,9 +226,9 @@ class McapFile(AbstractContextManager["McapFile"]):
         return Block(record.start, record.end, plain, crc != 0, (first, last))
 
     def blocks(self, places: Iterable[int] | None = None) -> Iterator[Block]:
-        """Yield the data section in the order it was written.
+        """Yield the blocks of the data section in the order they were written.
 
-        Only the blocks that begin at `places`, where given.
+        Only the blocks that begin at `places`, if given.
         """
         if places is not None:
             for start in places:
@@ -245,16 +244,16 @@ class McapFile(AbstractContextManager["McapFile"]):
     def messages(
         self, wanted: Wanted = everything, places: Iterable[int] | None = None
     ) -> Iterator[Message]:
-        """Yield its messages, of some channels, in the order they were written.
+        """Yield the messages of some channels, in the order they were written.
 
-        Of the blocks at `places` only.
+        Only of the blocks at `places`, if given.
         """
         self._records_left = self.size + _FEW
         for block in self.blocks(places):
             yield from self.messages_of(block, wanted)
 
     def messages_of(self, block: Block, wanted: Wanted = everything) -> Iterator[Message]:
-        """Yield the messages of a block; what it says of channels is learned on the way."""
+        """Yield the messages of a block; learn the channels that it describes."""
         channels: dict[int, Channel | None] = {}
         data = block.data
         left = self._records_left
@@ -287,7 +286,7 @@ class McapFile(AbstractContextManager["McapFile"]):
                 yield kind.read(_stream(self.block(record).data[HEAD.size :]))
 
     def bytes(self, start: int, end: int) -> bytes:
-        """Return the file's bytes start .. end, fewer where it ends before."""
+        """Return the file's bytes `start` to `end`; fewer if it ends before."""
         return os.pread(self._file.fileno(), end - start, start)
 
 
@@ -302,7 +301,7 @@ def times_of(block: Block) -> list[int]:
 def _contents(data: bytes, most: int) -> Iterator[tuple[int, int, int]]:
     """Yield opcode, start and end of the content of each record in a block.
 
-    ValueError where one cannot be, UnreadableError where there are more than `most`.
+    ValueError if one is impossible, UnreadableError if there are more than `most`.
     """
     position, end = 0, len(data)
     while position < end:

@@ -1,4 +1,4 @@
-"""Topics and messages as a bag holds them, and which of the contract's each one is."""
+"""Topics and messages of a bag, and their names in the contract."""
 
 import struct
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ QOS = "offered_qos_profiles"  # rosbag2's key of a channel's metadata
 
 
 class UnreadableError(ValueError):
-    """What a file holds is not read, though it may be sound.
+    """We do not read this content of a file, though it may be sound.
 
-    The text says why, with the file as its subject.
+    The text says why; the file is its grammatical subject.
     """
 
 
@@ -26,7 +26,7 @@ def header_stamp(cdr: bytes) -> int:
     """
     stamp = (
         _STAMP if cdr[1] & 1 else _STAMP_BIG_ENDIAN
-    )  # the second of CDR's four bytes tells the order of the others
+    )  # the second of CDR's four bytes gives the byte order
     seconds, nanoseconds = stamp.unpack_from(cdr, 4)
 
     return int(seconds) * _NANOSECONDS + int(nanoseconds)
@@ -46,9 +46,9 @@ CONTRACT_NAMES = (
 
 @lru_cache(maxsize=1024)
 def contract_name(topic: str) -> str:
-    """Return the contract's name of a topic recorded under any namespace.
+    """Return the contract's name of a topic that was recorded under any namespace.
 
-    Other topics keep theirs.
+    Other topics keep their names.
     """
     return next(
         (name for name in CONTRACT_NAMES if topic == name or topic.endswith("/" + name)), topic
@@ -57,9 +57,9 @@ def contract_name(topic: str) -> str:
 
 @dataclass(frozen=True)
 class Source:
-    """The bag file an episode came from.
+    """The bag file that an episode comes from.
 
-    A file with another size or time of change is another source.
+    A file with another size or modification time is another source.
     """
 
     name: str
@@ -78,16 +78,16 @@ class Channel:
     """A recorded topic; one that is read from a bag keeps its schema and metadata byte for byte."""
 
     topic: str
-    type: str  # as in sensor_msgs/msg/Image; empty where nothing describes it
+    type: str  # as in sensor_msgs/msg/Image; empty if nothing describes it
     qos: str  # rosbag2's YAML list of the offered profiles
-    definition: bytes | None = None  # the schema in its bag; None: what the writer's types say
-    encoding: str = "ros2msg"  # of the definition; empty where there is none
+    definition: bytes | None = None  # the schema in its bag; None: use the writer's types
+    encoding: str = "ros2msg"  # of the definition; empty if there is none
     message_encoding: str = "cdr"
     metadata: tuple[tuple[str, str], ...] = ()  # in its bag, quality of service included
 
     @property
     def name(self) -> str:
-        """The contract's name of its topic, whatever namespace it was recorded under."""
+        """The contract's name of its topic."""
         return contract_name(self.topic)
 
 
@@ -98,8 +98,8 @@ class Message(NamedTuple):
     cdr: bytes
     log_time: int  # ns
     publish_time: int  # ns
-    sequence: int  # its number on the channel; 0 where the recorder counts none
-    place: int  # where in its file: the first byte of its chunk, or the row
+    sequence: int  # its number on the channel; 0 if the recorder does not count
+    place: int  # in its file: the first byte of its chunk, or the row
 
     @property
     def topic(self) -> str:

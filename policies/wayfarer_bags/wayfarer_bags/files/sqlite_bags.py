@@ -1,6 +1,6 @@
-"""sqlite3 bags: what their tables hold, read only, and whether the file is a whole database.
+"""sqlite3 bags: reads their tables, and checks the database.
 
-What its rows hold has no checksum: a changed byte in one stays unseen.
+Rows have no checksum: a changed byte in one is not found.
 """
 
 import contextlib
@@ -21,18 +21,18 @@ from wayfarer_bags.files.mcap_files import Wanted, everything
 from wayfarer_bags.files.recorded import QOS, Channel, Message, UnreadableError
 from wayfarer_bags.files.unpacking import LARGEST, room_in
 
-JOURNALS = ("-wal", "-journal")  # what SQLite keeps beside a database that was not closed
+JOURNALS = ("-wal", "-journal")  # files beside a database that was not closed
 _HASH = "topic_type_hash"  # rosbag2's key of a channel's metadata in MCAP
 
 
 class SqliteFile(AbstractContextManager["SqliteFile"]):
     """An open database.
 
-    Raises sqlite3.DatabaseError, ValueError and UnreadableError where it is damaged or no bag.
+    Raises sqlite3.DatabaseError, ValueError and UnreadableError if it is damaged or no bag.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open it without changing anything; what its recorder's -wal still holds is read, too."""
+        """Open it without changing anything; read also what is still in its -wal."""
         self._stack = contextlib.ExitStack()
         with contextlib.ExitStack() as stack:
             whole = stack.enter_context(_whole(path))
@@ -51,9 +51,9 @@ class SqliteFile(AbstractContextManager["SqliteFile"]):
     ) -> Iterator[Message]:
         """Yield the messages of some channels in the order they were written.
 
-        Of the rows `places` only, where given.
+        Only the rows `places`, if given.
 
-        `sequence` is 0: the tables do not tell.
+        `sequence` is 0: the tables do not have it.
         """
         ids = {id_ for id_, channel in self.channels.items() if wanted(channel)}
         for id_, topic, time, cdr in self._rows(ids, places):
@@ -67,7 +67,7 @@ class SqliteFile(AbstractContextManager["SqliteFile"]):
             yield Message(self.channels[topic], cdr, time, time, 0, id_)
 
     def extras(self) -> Iterator[Attachment | Metadata]:
-        """Yield nothing: a database has no place for what MCAP holds besides messages."""
+        """Yield nothing: a database holds only messages."""
         yield from ()
 
     def _rows(
@@ -86,7 +86,7 @@ class SqliteFile(AbstractContextManager["SqliteFile"]):
             )
 
     def _check_tables(self) -> None:
-        """Refuse views and virtual tables: to read one may take for ever."""
+        """Refuse views and virtual tables: reading one may never end."""
         found = dict(
             self._database.execute(
                 "SELECT name, sql FROM sqlite_master WHERE type = 'table'"
@@ -100,7 +100,7 @@ class SqliteFile(AbstractContextManager["SqliteFile"]):
         return {row[1] for row in self._database.execute(f"PRAGMA table_info({table})")}
 
     def _read_definitions(self) -> dict[str, tuple[str, bytes]]:
-        """Return encoding and text of each type; bags carry them from ROS 2 Iron on."""
+        """Return encoding and text of each type; bags have them since ROS 2 Iron."""
         if not self._columns("message_definitions") >= {
             "topic_type",
             "encoding",
@@ -140,13 +140,13 @@ class SqliteFile(AbstractContextManager["SqliteFile"]):
 
 
 def unclosed(file: Path) -> list[Path]:
-    """Return what lies beside a database because its recorder did not close it."""
+    """Return the files beside a database that show that its recorder did not close it."""
     beside = [file.with_name(file.name + ending) for ending in JOURNALS]
     return [path for path in beside if path.is_file() and path.stat().st_size]
 
 
 def problems(file: Path) -> list[str]:
-    """Return what SQLite's own check finds wrong with the file, which it only reads."""
+    """Return the problems that SQLite's own check finds; it only reads the file."""
     try:
         with _whole(file) as whole, contextlib.closing(_opened(whole)) as connection:
             found = [str(text) for (text,) in connection.execute("PRAGMA integrity_check(8)")]
@@ -164,9 +164,9 @@ def problems(file: Path) -> list[str]:
 def _whole(file: Path) -> Iterator[Path]:
     """Give a database with all that was written to it.
 
-    Where it was not closed, a copy that SQLite has put in order.
+    If it was not closed, this is a copy that SQLite has completed.
 
-    Raises DataError where there is no room for the copy.
+    Raises DataError if there is no room for the copy.
     """
     with file.open("rb") as stream:
         refuse_pointer(file, stream.read(64))

@@ -1,7 +1,7 @@
-"""Compressed bytes of bags, unpacked within bounds: whole files, MCAP's chunks, single messages.
+"""Decompression of bags within bounds: whole files, MCAP's chunks, single messages.
 
-What is packed says how much it holds, and zstd packs up to 32,000 to one: nothing is believed
-before it is bounded.
+Compressed data declare their size, and zstd compresses up to 32,000 to one: check a size against a
+bound before believing it.
 """
 
 import contextlib
@@ -20,29 +20,29 @@ from wayfarer_core.plain_yaml import refuse_pointer
 from wayfarer_bags.files.recorded import UnreadableError
 
 PACKED = ".zstd"
-LONGEST = 3600.0  # s to unpack a file: a disk that is slower than that stands still
+LONGEST = 3600.0  # s to unpack a file; a slower disk counts as not working
 LARGEST = (
     256 << 20
-)  # bytes that a chunk unpacks to, or a message takes: a picture of 80 million pixels fits in
+)  # bytes of an unpacked chunk or message: enough for an image of 80 million pixels
 _BLOCK = 1 << 22
-_ZSTD = b"\x28\xb5\x2f\xfd"  # how its frames begin; CDR begins with a zero
+_ZSTD = b"\x28\xb5\x2f\xfd"  # start of its frames; CDR starts with a zero
 
 
 # --- chunks and messages ---
 
 
 def unpacked(content: bytes | memoryview, compression: str, size: int) -> bytes:
-    """Decompress what is said to hold `size` bytes, and never make more of it.
+    """Decompress data that declare `size` bytes, and never make more than that.
 
-    Raises UnreadableError for another compression, ValueError, RuntimeError or ZstdError where it
-    is damaged.
+    Raises UnreadableError for another compression, ValueError, RuntimeError or ZstdError if the
+    data are damaged.
     """
     if compression == "":
         return bytes(content)
 
     if compression == "zstd":
         told = zstandard.frame_content_size(content)
-        if told not in (-1, size):  # -1: the frame does not tell
+        if told not in (-1, size):  # -1: the frame does not declare its size
             raise ValueError(f"its zstd frame holds {told} bytes and not {size}")
 
         return (
@@ -61,7 +61,7 @@ def unpacked(content: bytes | memoryview, compression: str, size: int) -> bytes:
 
 
 def plain_message(cdr: bytes) -> bytes:
-    """Return a message as it was before `ros2 bag record --compression-mode message` packed it.
+    """Return a message before `ros2 bag record --compression-mode message` compressed it.
 
     Errors as above.
     """
@@ -85,11 +85,11 @@ def plain_message(cdr: bytes) -> bytes:
 
 @contextlib.contextmanager
 def plain_file(file: Path) -> Iterator[Path]:
-    """Give a file as it was before it was compressed, under its own name without the ending.
+    """Give a file decompressed, under its name without the ending.
 
-    Another file as it is.
+    Give another file as it is.
 
-    Raises DataError where it is damaged, or holds more than there is room for.
+    Raises DataError if it is damaged, or needs more room than there is.
     """
     if file.suffix != PACKED:
         yield file
@@ -100,9 +100,9 @@ def plain_file(file: Path) -> Iterator[Path]:
 
 
 def room_in(folder: Path) -> int:
-    """Return how many bytes may be put into a passing folder.
+    """Return how many bytes may be put into a temporary folder.
 
-    The other half of what is free there is others'.
+    It is half of the free space; the rest is for other programs.
     """
     return shutil.disk_usage(folder).free // 2
 

@@ -1,4 +1,1 @@
-"""The frame cache and what is drawn from it.
-
-The replay buffer of a run, and datasets of several.
-"""
+"""The frame cache: the replay buffer of a run, and datasets of several runs."""

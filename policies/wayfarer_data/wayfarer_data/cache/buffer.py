@@ -1,6 +1,6 @@
-"""The frame cache of a recording, where it lies and how it is brought up to date.
+"""The frame cache of a recording: where it lies, and how it is updated.
 
-Learner and novelty share a run's.
+Learner and novelty share the cache of a run.
 """
 
 import fcntl
@@ -25,7 +25,7 @@ from wayfarer_data.cache.frames import FrameCache, synchronise
 from wayfarer_data.cache.resident import ResidentFrames
 from wayfarer_data.cache.sampling import Replay
 
-FORMAT = 1  # of run.yaml
+FORMAT = 1  # version of run.yaml
 Progress = Callable[[int, int], None]  # files done, files in all
 
 
@@ -36,9 +36,9 @@ class EpisodeSources(Protocol):
         """Return the files as they are now, without reading them."""
 
     def load(self, source: Source) -> Iterable[Episode]:
-        """Read the episodes of one of them that hold an image of a step.
+        """Read the episodes of a file that have at least one step with images.
 
-        DataError where it is damaged.
+        DataError if it is damaged.
         """
 
 
@@ -62,7 +62,7 @@ class _Run:
 
     def load(self, source: Source) -> Iterable[Episode]:
         path = self._directory.path / source.name
-        if self._noted is None:  # each file's digest is noted before it has its name
+        if self._noted is None:  # a file's digest is noted before the file gets its name
             self._noted = digests.read(self._directory.path)
 
         digests.check(path, self._noted.get(path.name))
@@ -72,9 +72,9 @@ class _Run:
 
 
 def recording(path: Path) -> EpisodeSources:
-    """Return the run in the directory `path`, or the rosbag2 bag another recorder left there.
+    """Return the run in the directory `path`, or a rosbag2 bag of another recorder.
 
-    DataError if none.
+    DataError if there is none.
     """
     return ForeignBag(path) if ForeignBag.holds(path) else _Run(path)
 
@@ -82,29 +82,29 @@ def recording(path: Path) -> EpisodeSources:
 class RunBuffer:
     """Opens a run's replay buffer.
 
-    Whoever comes first brings the cache up to date; the others wait for it.
+    The first process to open it updates the cache; the others wait.
     """
 
     def __init__(self, run: Path, device: str = "cpu") -> None:
-        """On another device than the CPU the frames are held there, as long as there is room for
-        them.
+        """With another device than the CPU, hold the frames in its memory as long as there is
+        room.
         """
         self._run = run
         self._resident = None if device == "cpu" else ResidentFrames(torch.device(device))
-        # the cache's episodes whose checksums were looked at
+        # episodes of the cache whose checksums this process has verified
         self._checked: set[tuple[str, Entry]] = set()
 
     def open(self, progress: Progress = lambda _done, _all: None) -> Replay:
-        """Return the buffer with every closed episode in it that holds a step.
+        """Return the buffer with every closed episode that has a step.
 
-        DataError where there is no run yet.
+        DataError if there is no run yet.
         """
         cache = self.cache(progress)
         held = self._resident is not None and self._resident.take_in(cache)
         return Replay(cache, self._resident if held else None)
 
     def cache(self, progress: Progress = lambda _done, _all: None) -> FrameCache:
-        """Return the cache behind it, up to date."""
+        """Return the cache, up to date."""
         bags = recording(self._run)
         folder = cache_folder(self._run)
         try:
@@ -119,14 +119,16 @@ class RunBuffer:
 
 
 def _kept(episodes: Iterable[Episode]) -> Iterable[Episode]:
-    """Leave out what a person has discarded: its file stays, and nothing is learned from it."""
+    """Leave out episodes that a person has discarded: their files stay, but nothing learns from
+    them.
+    """
     return (episode for episode in episodes if episode.info.reason != DISCARDED)
 
 
 def cache_folder(run: Path) -> Path:
     """Return where a run's cache lies.
 
-    Inside it, or in the user's cache folder where it cannot be written to.
+    Inside the run, or in the user's cache folder if the run is read-only.
     """
     if run.is_dir() and os.access(run, os.W_OK):
         return run / "cache"

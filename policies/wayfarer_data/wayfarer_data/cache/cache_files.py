@@ -1,4 +1,4 @@
-"""The files of a frame cache: each holds one column of a generation, flat, and only grows."""
+"""The files of a frame cache. Each holds one column of a generation, and only grows."""
 
 import os
 import secrets
@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from wayfarer_core.errors import DataError
 
-_COPIED = 1 << 26  # bytes at a time from one generation to the next
+_COPIED = 1 << 26  # bytes copied at a time from one generation to the next
 
 
 def fresh_generation() -> str:
-    """Return the name of a new generation, which none ever had."""
+    """Return the name of a new generation, never used before."""
     return secrets.token_hex(4)
 
 
@@ -27,7 +27,7 @@ def file_of(folder: Path, name: str, generation: str) -> Path:
 def mapped(path: Path, rows: int, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
     """Map the first rows of a column, (rows, *shape).
 
-    DataError where there are fewer, FileNotFoundError without it.
+    DataError if there are fewer; FileNotFoundError if there is no file.
     """
     needed = rows * np.dtype(dtype).itemsize * int(np.prod(shape, dtype=int))
     if (held := path.stat().st_size) < needed:
@@ -43,7 +43,7 @@ def mapped(path: Path, rows: int, dtype: str, shape: tuple[int, ...]) -> NDArray
 
 
 def checksum_of(columns: Iterable[NDArray[Any]]) -> int:
-    """Return the CRC-32 of columns' bytes, one behind the other: of rows that lie in one piece."""
+    """Return the CRC-32 of the columns' bytes, one column after the other; each is contiguous."""
     found = 0
     for column in columns:
         found = zlib.crc32(column.reshape(-1).view(np.uint8).data, found)
@@ -51,7 +51,7 @@ def checksum_of(columns: Iterable[NDArray[Any]]) -> int:
 
 
 def write_at(path: Path, values: NDArray[Any], row: int) -> None:
-    """Write rows behind the first `row`, over whatever a killed process left there, and wait for
+    """Write rows from `row` on, over anything that a killed process left there, and wait for
     the disk.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -63,7 +63,7 @@ def write_at(path: Path, values: NDArray[Any], row: int) -> None:
 
 
 def copy_to(values: NDArray[np.uint8], path: Path) -> None:
-    """Write bytes to a new file, some at a time, and wait for the disk."""
+    """Write bytes to a new file, a part at a time, and wait for the disk."""
     with path.open("xb") as file:
         for start in range(0, len(values), _COPIED):
             file.write(values[start : start + _COPIED].data)

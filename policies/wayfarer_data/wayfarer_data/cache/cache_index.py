@@ -1,6 +1,6 @@
-"""The frame cache's index.
+"""The index of a frame cache.
 
-Which episodes lie in which rows of which files, and which bag files they came from.
+It says in which rows of which files each episode lies, and from which bag files it comes.
 """
 
 import hashlib
@@ -15,14 +15,14 @@ from wayfarer_bags.joints import ARM_JOINTS
 from wayfarer_core.atomic import write_atomically
 from wayfarer_core.errors import DataError
 
-VERSION = 6  # of the files and of what they hold: 5 did not say who chose the actions
+VERSION = 6  # of the cache's format; 5 had no column for who chose an action
 INDEX = "index.json"
-_BEFORE = b', "index": '  # what the digest is of comes last
+_BEFORE = b', "index": '  # the digest covers what follows
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Where an episode lies: rows start .. start + steps of every file."""
+    """Where an episode lies: rows `start` to `start + steps` of every file."""
 
     number: int
     start: int
@@ -34,7 +34,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Layout:
-    """Shape and type of one row in each file; all episodes of a cache agree on it."""
+    """Shape and type of a row in each file; equal for all episodes of a cache."""
 
     frame: tuple[int, ...]  # (C, H, W)
     action: tuple[int, ...]  # (3,) or ()
@@ -60,26 +60,26 @@ class Layout:
 
 @dataclass(frozen=True)
 class Index:
-    """What index.json says.
+    """The content of index.json.
 
-    A source is in `sources` once all its episodes are in `entries`; it may have none.
+    A source is in `sources` when all its episodes are in `entries`; it may have none.
     """
 
-    generation: str  # of the files: a part of their names, and never used again
+    generation: str  # part of the files' names; never used again
     layout: Layout | None
     entries: Sequence[Entry]
     sources: Sequence[Source]
 
 
 def write_index(path: Path, index: Index) -> None:
-    """Replace the index atomically, once it is on the disk."""
+    """Replace the index atomically, and wait until it is on the disk."""
     content = json.dumps(asdict(index)).encode()
     head = json.dumps({"version": VERSION, "sha256": hashlib.sha256(content).hexdigest()}).encode()
     write_atomically(path, head[:-1] + _BEFORE + content + b"}")
 
 
 def read_index(path: Path) -> Index:
-    """Read the index; without a file it is empty.
+    """Read the index; empty if there is no file.
 
     DataError if it is damaged or of another version.
     """

@@ -1,10 +1,11 @@
-"""Several recordings as one memory-mapped dataset.
+"""Several recordings as one memory-mapped dataset, for offline training, labels and tests.
 
-What everything offline is trained, labelled and tested on.
+In Python:
 
-dataset = Dataset.open([Path("runs/a"), Path("runs/b")]) batch = dataset.sample(128, rng)
-# s, a, s' of 128 random valid steps loader = DataLoader(Transitions(dataset, FutureGoals()),
-batch_size=128, shuffle=True, collate_fn=as_it_is)
+    dataset = Dataset.open([Path("runs/a"), Path("runs/b")])
+    batch = dataset.sample(128, rng)  # s, a, s' of 128 random valid steps
+    transitions = Transitions(dataset, FutureGoals())
+    loader = DataLoader(transitions, batch_size=128, shuffle=True, collate_fn=as_it_is)
 """
 
 import hashlib
@@ -31,7 +32,7 @@ from wayfarer_data.cache.sampling import Batch, FrameStore
 B = TypeVar("B")
 
 Indices = Tensor | NDArray[np.int64]
-# Small: 133 bytes a row
+# small columns, kept in memory: 133 bytes a row
 _IN_MEMORY = (
     *(
         "actions",
@@ -47,7 +48,7 @@ _IN_MEMORY = (
 
 
 class Place(NamedTuple):
-    """Where an observation was made."""
+    """Run, episode and step of an observation."""
 
     run: int  # index into Dataset.runs
     episode: int  # number of the episode in that run
@@ -56,7 +57,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class _Frames:
-    """The images of several caches under one count of rows."""
+    """The images of several caches, with one row number over all."""
 
     parts: tuple[NDArray[np.uint8], ...]  # (rows, C, H, W) each, memory-mapped
     offsets: NDArray[np.int64]  # (runs + 1,) first row of each
@@ -77,15 +78,15 @@ class _Frames:
 
 
 class Dataset(FrameStore):
-    """Every step of some recordings, by a global row: r and r + 1 are s and s' of one episode.
+    """Every step of some recordings by a global row: r and r + 1 are s and s' of one episode.
 
     Read-only.
     """
 
     def __init__(self, runs: Sequence[Path], caches: Sequence[FrameCache]) -> None:
-        """Use `Dataset.open`.
+        """Make it by `Dataset.open`.
 
-        `caches` are those of `runs`, each with a row at least, all of one layout.
+        `caches` are those of `runs`. Each has at least one row, and all have the same layout.
         """
         self.runs = tuple(runs)
         self.index = Rows.joined(
@@ -99,7 +100,7 @@ class Dataset(FrameStore):
             tuple(np.asarray(cache.column("frames")) for cache in caches), self._offsets
         )
 
-        # of the files behind the rows: another where one was written anew
+        # changes when a cache is made anew
         self.digest = _digest(caches)
 
         # (runs + 1,) first episode of each run
@@ -109,9 +110,9 @@ class Dataset(FrameStore):
     def open(cls, runs: Sequence[Path], progress: Progress = lambda _done, _all: None) -> Self:
         """Open recordings: runs, and bags of the contract's topics from another recorder.
 
-        The first time their frames are unpacked into a cache (inside the run where it can be
-        written to) and `progress` hears how many files of how many are done. Raises DataError for
-        no run, an empty one, one given twice, a damaged bag, or runs whose images or actions are of
+        The first call unpacks their frames into a cache (inside the run if it is writable);
+        `progress` gets the number of files done and of all. Raises DataError for
+        no run, an empty one, one given twice, a damaged bag, or runs whose images or actions have
         different shapes.
         """
         runs = [Path(run) for run in runs]
@@ -157,49 +158,49 @@ class Dataset(FrameStore):
 
     @property
     def lost_steps(self) -> int:
-        """Number of steps that cannot be trained on, because a part of them is missing."""
+        """Number of steps that are not valid because a part is missing."""
         return int((self.index.lasts - self.index.starts).sum()) - len(self)
 
     # --- by row ---
 
     def column(self, name: str) -> NDArray[Any]:
-        """Return actions, sources, stamps, what is known of hand, joints, cube, at all rows (R,
-        ...); NaN: unknown.
+        """Return one of actions, sources, stamps, hand, joints, cube at all rows (R, ...). NaN:
+        unknown.
         """
         return self._columns[name]
 
     def frames(self, rows: Indices) -> Tensor:
-        """Return the images of these rows (B, C, H, W) uint8; zeros where one was not seen."""
+        """Return the images of these rows (B, C, H, W) uint8; zeros where an image is missing."""
         return torch.from_numpy(self._frames.take(_array(rows)))
 
     def actions(self, rows: Indices) -> Tensor:
-        """Return the actions executed at these rows (B, 3) float32.
+        """Return the executed actions of these rows (B, 3) float32.
 
-        Zeros where unknown and behind an episode's end.
+        Zeros where unknown, and at an episode's last row.
         """
         return torch.from_numpy(self._columns["actions"][_array(rows)])
 
     def ee_positions(self, rows: Indices) -> Tensor:
-        """Return where the end effector was [m], base frame (B, 3) float32."""
+        """Return the end effector's positions [m], base frame (B, 3) float32."""
         return torch.from_numpy(self._columns["ee_positions"][_array(rows)])
 
     def object_poses(self, rows: Indices) -> Tensor:
         """Return the cube's true pose, position [m] and quaternion xyzw, (B, 7) float32.
 
-        NaN where nobody knows it.
+        NaN where unknown.
         """
         return torch.from_numpy(self._columns["object_poses"][_array(rows)])
 
     def sources(self, rows: Indices) -> Tensor:
-        """Say who chose the action of each step, of ActionSource (B,) uint8."""
+        """Return who chose the action of each step, as ActionSource (B,) uint8."""
         return torch.from_numpy(self._columns["sources"][_array(rows)])
 
     def terminated(self, rows: Indices) -> Tensor:
-        """Say of each step whether the task ended with it (B,) bool."""
+        """Say for each step whether the task ended with it (B,) bool."""
         return torch.from_numpy(self.index.ends(_array(rows))[0])
 
     def truncated(self, rows: Indices) -> Tensor:
-        """Say of each step whether its episode's time ended with it, and not the task (B,) bool."""
+        """Say for each step whether the time limit ended its episode, not the task (B,) bool."""
         return torch.from_numpy(self.index.ends(_array(rows))[1])
 
     # --- by place ---
@@ -224,7 +225,7 @@ class Dataset(FrameStore):
         return np.searchsorted(self._offsets, _array(rows), side="right") - 1
 
     def place(self, row: int) -> Place:
-        """Return run, episode and step of a row. DataError for a row that is not there."""
+        """Return run, episode and step of a row. DataError for a row that does not exist."""
         if not 0 <= row < self.rows:
             raise DataError(f"row {row}: the dataset has rows 0 to {self.rows - 1}")
 
@@ -239,7 +240,7 @@ class Dataset(FrameStore):
     def row(self, run: int, episode: int, step: int) -> int:
         """Return the row of an observation.
 
-        DataError for a run, an episode or a step that is not there.
+        DataError for a run, an episode or a step that does not exist.
         """
         if not 0 <= run < len(self.runs):
             raise DataError(f"run {run}: the dataset has runs 0 to {len(self.runs) - 1}")
@@ -260,10 +261,10 @@ class Dataset(FrameStore):
 
 
 class Labels(Protocol):
-    """What gives a batch its goals and rewards, as FutureGoals of wayfarer_policies does."""
+    """Gives a batch goals and rewards, as FutureGoals of wayfarer_policies does."""
 
     def label(self, batch: Batch, store: FrameStore, rng: np.random.Generator) -> Any:
-        """Return the batch as an algorithm learns from it."""
+        """Return the labelled batch for an algorithm."""
 
 
 class Transitions(TorchDataset[Any]):
@@ -271,8 +272,8 @@ class Transitions(TorchDataset[Any]):
 
     Index k is step `dataset.transitions[k]`.
 
-    Without labels each batch is a Batch. With labels each meets new goals; they are drawn from the
-    seed, and differ between a loader's workers.
+    Without labels each batch is a Batch. With labels each batch gets new goals. They are drawn from
+    the seed and differ between a loader's workers.
     """
 
     def __init__(self, dataset: Dataset, labels: Labels | None = None, seed: int = 0) -> None:
@@ -297,13 +298,13 @@ class Transitions(TorchDataset[Any]):
 
     def _draws(self) -> np.random.Generator:
         worker = get_worker_info()
-        if worker is not None and not self._worker:  # this is a copy in a new process
+        if worker is not None and not self._worker:  # this is a copy in a worker process
             self._rng, self._worker = np.random.default_rng([self._seed, worker.seed]), True
         return self._rng
 
 
 def as_it_is(batch: B) -> B:
-    """Give the DataLoader's batch on unchanged: its collate_fn."""
+    """Return the DataLoader's batch unchanged: its collate_fn."""
     return batch
 
 

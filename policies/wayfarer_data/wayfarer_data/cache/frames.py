@@ -1,15 +1,12 @@
-"""The frame cache.
+"""The frame cache: observations for learning, memory-mapped, shared by a run's processes.
 
-What is learned from, memory-mapped, derived from a run's bags and shared by its processes.
+It is a folder of flat files that only grow, one row per observation (an episode of T steps has
+T + 1 rows), and a small index that is rewritten atomically after the rows are safely on disk. One
+process appends. Others open the same folder and `refresh`: they see only complete episodes.
 
-A folder of flat files that only grow, one row for each observation (an episode of T steps has T + 1
-rows), and a small index that is rewritten atomically after the rows are safely on disk. One process
-appends; others open the same folder and `refresh`: they see complete episodes only.
-
-What was written is never written over. Where an episode is gone, or is another one now, the cache
-is made of new files, a generation of its own, and whoever reads the old ones keeps them. Each
-episode's checksum is looked at before it is used for the first time. Nothing here is worth keeping:
-`synchronise` makes it anew.
+Written rows are never overwritten. If an episode is gone or has changed, a new generation of files
+is made, and a process that has the old files open keeps them. Each episode's checksum is verified
+before its first use. The cache need not be kept: `synchronise` makes it anew from the bags.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -41,7 +38,7 @@ _MAY_BE_UNKNOWN = ("object_poses", "ee_orientations", "joint_positions", "joint_
 
 @dataclass(frozen=True)
 class Trajectory:
-    """One episode as it is learned from: T steps, T + 1 frames.
+    """One episode for learning: T steps, T + 1 frames.
 
     Actions are floats (T, 3) or choices (T,).
     """
@@ -49,25 +46,25 @@ class Trajectory:
     number: int
     frames: NDArray[np.uint8]  # (T + 1, C, H, W)
     actions: NDArray[np.float32] | NDArray[np.int64]  # (T, 3) as executed, or (T,)
-    # (T + 1, 3) [m] in the base frame; zeros where there is no arm
+    # (T + 1, 3) [m] in the base frame; zeros in a world without an arm
     ee_positions: NDArray[np.float32]
     valid: NDArray[np.bool_]  # (T,) steps that may be trained on
-    known: NDArray[np.bool_]  # (T + 1,) frames that were really seen
+    known: NDArray[np.bool_]  # (T + 1,) frames that were recorded
     end: End
     # (T + 1, 7) truth for labels, NaN where unknown; None: no truth
     object_poses: NDArray[np.float32] | None = None
-    # (T + 1,) [ns] when it was observed, 0 where unknown; None: never known
+    # (T + 1,) [ns] time of the observation, 0 where unknown; None: all unknown
     stamps: NDArray[np.int64] | None = None
     # (T + 1, 4) quaternion xyzw, base frame, NaN where unknown
     ee_orientations: NDArray[np.float32] | None = None
     joint_positions: NDArray[np.float32] | None = None  # (T + 1, 7) [rad], NaN where unknown
     joint_velocities: NDArray[np.float32] | None = None  # (T + 1, 7) [rad/s], NaN where unknown
-    # (T,) who chose the action: ActionSource; None: the policy all of them
+    # (T,) who chose the action: ActionSource; None: the policy chose all
     sources: NDArray[np.uint8] | None = None
 
     @classmethod
     def of(cls, episode: Episode) -> Self:
-        """Take what learning needs; a step with a number that is not finite is not valid."""
+        """Take an episode's columns for learning; a step with a non-finite number is not valid."""
         ee_positions = episode.ee_positions.astype(np.float32)
         here = np.isfinite(ee_positions).all(axis=1)  # (T + 1,)
         known = episode.seen & here
@@ -92,7 +89,7 @@ class Trajectory:
 class FrameCache:
     """Every observation of a run on disk, mapped read-only.
 
-    `append` is for the one process that owns the folder.
+    Only the process that owns the folder may call `append`.
     """
 
     def __init__(self, folder: Path, checked: set[tuple[str, Entry]] | None = None) -> None:
@@ -100,14 +97,14 @@ class FrameCache:
 
         DataError if it is damaged.
 
-        `checked` are the generations' episodes whose checksums were looked at before, in this
-        process; more are added.
+        `checked` holds the episodes of generations whose checksums this process has already
+        verified; newly verified ones are added.
         """
         self.folder = folder
         self.generation = ""
         self.layout: Layout | None = None
         self.entries: list[Entry] = []
-        self.sources: list[Source] = []  # those whose episodes are all here
+        self.sources: list[Source] = []  # whose episodes are all in the cache
         self._checked = set() if checked is None else checked
         self._columns: dict[str, NDArray[Any]] = {}
         self._places: dict[int, int] = {}  # episode number -> place in `entries`
@@ -116,9 +113,9 @@ class FrameCache:
     # --- reading ---
 
     def refresh(self) -> bool:
-        """Look for new episodes; True if there are any.
+        """Look for new episodes; return True if there are any.
 
-        Earlier views stay as they are. DataError if it is damaged.
+        Views returned before do not change. DataError if the cache is damaged.
         """
         index, columns = self._read()
         news = (index.generation, list(index.entries)) != (self.generation, self.entries)
@@ -135,7 +132,7 @@ class FrameCache:
         return news
 
     def _read(self) -> tuple[Index, dict[str, NDArray[Any]]]:
-        """Return the index and the columns it speaks of, both of one generation."""
+        """Return the index and its columns, both of one generation."""
         while True:
             index = read_index(self.folder / INDEX)
             if (index.generation, list(index.entries)) == (self.generation, self.entries):
@@ -149,7 +146,7 @@ class FrameCache:
                         f"frame cache {error.filename} is gone: remove {self.folder}"
                     ) from error
 
-                # another process has made a new generation in between, and deleted this one
+                # another process has meanwhile made a new generation and deleted this one
                 continue
 
             self._check(index, columns)
@@ -168,7 +165,7 @@ class FrameCache:
     def _check(self, index: Index, columns: dict[str, NDArray[Any]]) -> None:
         """Compare each episode that is new to this process with its checksum.
 
-        DataError where it is another.
+        DataError if they differ.
         """
         for entry in index.entries:
             key = index.generation, entry
@@ -197,11 +194,11 @@ class FrameCache:
         return _rows(self.entries)
 
     def file(self, name: str) -> Path:
-        """Return where a column of this generation lies."""
+        """Return the path of a column's file in this generation."""
         return file_of(self.folder, name, self.generation)
 
     def column(self, name: str) -> NDArray[Any]:
-        """Return a column of the layout, as in frames or actions: (rows, ...), read-only."""
+        """Return a column, for example frames or actions: (rows, ...), read-only."""
         if name not in self._columns:
             raise DataError(
                 f"frame cache {self.folder} has no {name!r} yet: it holds {len(self)} episodes"
@@ -212,7 +209,7 @@ class FrameCache:
     def row(self, episode: int, step: int) -> int:
         """Return the row of an observation.
 
-        DataError if that episode is not (or no longer) there.
+        DataError if the cache does not (or no longer) hold that episode.
         """
         place = self._places.get(episode)
         if place is None:
@@ -232,9 +229,9 @@ class FrameCache:
     def append(
         self, episode: Episode | Trajectory, source: Source | None = None, complete: bool = True
     ) -> Entry:
-        """Add one finished episode; readers see it once this has returned.
+        """Add one finished episode; readers see it when this returns.
 
-        Its source may have more: not `complete`.
+        `complete` is false if its source has more episodes.
         """
         trajectory = episode if isinstance(episode, Trajectory) else Trajectory.of(episode)
         layout = _layout(trajectory)
@@ -257,7 +254,7 @@ class FrameCache:
         for name, column in columns.items():
             write_at(file_of(self.folder, name, generation), column, entry.start)
 
-        self._checked.add((generation, entry))  # as it was written here
+        self._checked.add((generation, entry))  # written here, so it need not be verified
         done = [*self.sources, source] if complete else self.sources
         write_index(self.folder / INDEX, Index(generation, layout, [*self.entries, entry], done))
         self.refresh()
@@ -265,7 +262,7 @@ class FrameCache:
         return entry
 
     def skip(self, source: Source) -> None:
-        """Remember that a source has no episode to learn from."""
+        """Note that a source has no episode to learn from."""
         generation = self.generation or fresh_generation()
         write_index(
             self.folder / INDEX,
@@ -274,7 +271,7 @@ class FrameCache:
         self.refresh()
 
     def begin_anew(self, entries: Sequence[Entry], sources: Sequence[Source]) -> None:
-        """Go on in a new generation of files, with the first episodes of this one, and delete all
+        """Start a new generation of files with the first episodes of this one, and delete all
         other files.
         """
         generation, kept = fresh_generation(), self.entries[: len(entries)]
@@ -302,10 +299,10 @@ def synchronise(
 ) -> FrameCache:
     """Open the cache and make it hold exactly the episodes of `sources`, in their order.
 
-    Episodes of unchanged sources are kept; from the first difference on (or from the start if the
-    cache is damaged), rows are written anew, in new files, from `load(source)`, which yields the
-    source's episodes: one, several or none. `progress` is told how many sources are done, and of
-    how many; `checked` is FrameCache's.
+    Episodes of unchanged sources are kept. From the first difference on (from the start if the
+    cache is damaged) rows are written anew, into new files. `load(source)` yields a
+    source's episodes: one, several or none. `progress` gets the number of sources done and of
+    all. `checked` is FrameCache's.
     """
     cache = _opened(folder, sources, checked)
     progress(len(cache.sources), len(sources))
@@ -329,7 +326,7 @@ def synchronise(
 def _opened(
     folder: Path, sources: Sequence[Source], checked: set[tuple[str, Entry]] | None
 ) -> FrameCache:
-    """Open the cache without what no longer belongs to it."""
+    """Open the cache without episodes that no longer belong to it."""
     try:
         cache = FrameCache(folder, checked)
     except DataError:

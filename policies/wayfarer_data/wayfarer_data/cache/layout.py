@@ -1,6 +1,6 @@
-"""How images lie in memory.
+"""Order of an image's axes.
 
-Cameras and bags have the colours last, networks and the cache have them first.
+Cameras and bags have the channels last, networks and the cache have them first.
 """
 
 import numpy as np

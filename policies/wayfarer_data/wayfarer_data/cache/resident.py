@@ -1,4 +1,4 @@
-"""A run's frames in a device's own memory, so that a batch need not travel there."""
+"""A run's frames in a device's memory, so that batches need not be copied there."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,29 +11,29 @@ from torch import Tensor
 from wayfarer_data.cache.cache_index import Entry
 from wayfarer_data.cache.frames import FrameCache
 
-_SHARE = 0.7  # of the memory that is free: networks, batches and others need the rest
-_LEAST_ROWS = 4096  # room for so many at first; twice as many whenever that is full
+_SHARE = 0.7  # of the free memory; networks, batches and other programs need the rest
+_LEAST_ROWS = 4096  # initial room; it doubles whenever it is full
 
 
 class ResidentFrames:
-    """Follows a frame cache that grows: what is there already is not copied again."""
+    """Follows a growing frame cache; copies only new episodes."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self._frames = self._nothing()  # (room, C, H, W)
-        self._entries: list[Entry] = []  # the episodes that are in it
+        self._entries: list[Entry] = []  # episodes that are in it
         self._rows = 0
 
     def take_in(self, cache: FrameCache) -> bool:
-        """Copy what is new.
+        """Copy new episodes.
 
-        False, and nothing is held any more, where the device has no room for all of it.
+        If the device has no room for all frames, hold none from now on and return False.
         """
         if not cache.rows:
             return False
 
         if cache.entries[: len(self._entries)] != self._entries:
-            # the cache was made anew; whoever gathers from the old frames keeps them
+            # the cache was made anew; a gatherer of the old frames keeps them
             self._frames, self._entries, self._rows = self._nothing(), [], 0
 
         column: NDArray[np.uint8] = cache.column("frames")
@@ -53,14 +53,14 @@ class ResidentFrames:
         return _select(self._frames, rows)
 
     def gatherer(self) -> Callable[[Tensor], Tensor]:
-        """Return `gather` of the frames that are held now, whatever is taken in later."""
+        """Return `gather` of the frames held now; later episodes do not change it."""
         return partial(_select, self._frames)
 
     def _nothing(self) -> Tensor:
         return torch.empty(0, dtype=torch.uint8, device=self.device)
 
     def _grow(self, rows: int, shape: Sequence[int]) -> bool:
-        """Make room for `rows` frames and more to come; False where there is not enough memory."""
+        """Make room for `rows` frames and more; False if there is not enough memory."""
         room = max(_LEAST_ROWS, 2 * rows)
         if room * int(np.prod(shape)) > _SHARE * free_memory(self.device):
             return False
@@ -79,7 +79,7 @@ def _select(frames: Tensor, rows: Tensor) -> Tensor:
 
 
 def free_memory(device: torch.device) -> float:
-    """Return how many bytes are free on a device; of the host's memory nobody asks."""
+    """Return the free bytes of a device; infinity for the host."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return float(free)

@@ -1,7 +1,4 @@
-"""Which rows of the frame cache belong together.
-
-A few numbers per row, from which every draw is made.
-"""
+"""An index of the cache's rows: a few numbers per row, from which all draws are made."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,20 +17,20 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Rows:
-    """E episodes in R rows; an episode of T steps has T + 1 rows, one behind the other.
+    """E episodes in R rows; an episode of T steps has T + 1 successive rows.
 
-    300,000 rows take 20 ms.
+    Making it for 300,000 rows takes 20 ms.
     """
 
     starts: Ints  # (E,) first row of each episode
-    lasts: Ints  # (E,) its last row, the observation after the last action
-    numbers: Ints  # (E,) its number
-    terminal: Bools  # (E,) the task ended it, and not only the time
+    lasts: Ints  # (E,) last row: the observation after the last action
+    numbers: Ints  # (E,) episode number
+    terminal: Bools  # (E,) the task ended it, not the time limit
     place: Ints  # (R,) episode of each row, as an index into the above
     transitions: Ints  # (N,) rows of trainable steps: r and r + 1 are s and s'
-    known: Ints  # (K,) rows whose image was seen
-    known_before: Ints  # (R + 1,) how many known rows lie before each row
-    unbroken: Ints  # (R,) how many trainable steps follow one another from each row on
+    known: Ints  # (K,) rows with an image
+    known_before: Ints  # (R + 1,) number of known rows before each row
+    unbroken: Ints  # (R,) number of successive trainable steps from each row on
 
     @classmethod
     def of(cls, entries: Sequence[Entry], valid: Bools, known: Bools) -> Self:
@@ -49,7 +46,7 @@ class Rows:
 
     @classmethod
     def joined(cls, parts: Sequence["Rows"]) -> Self:
-        """Put the rows of several caches one behind the other."""
+        """Concatenate the rows of several caches."""
         sizes = [len(part.place) for part in parts]
         offsets = np.cumsum([0, *sizes])[:-1].tolist()
         valid, known = (np.zeros(sum(sizes), dtype=bool) for _ in range(2))
@@ -96,9 +93,9 @@ class Rows:
         return rows - self.starts[self.place[rows]]
 
     def ends(self, rows: Ints) -> tuple[Bools, Bools]:
-        """Say of each step whether the task ended with it, and whether only the time did.
+        """Say for each step whether the task ended with it, and whether only the time limit did.
 
-        Two times (B,).
+        Both are (B,).
         """
         place = self.place[rows]
         last, terminal = rows + 1 == self.lasts[place], self.terminal[place]
@@ -107,24 +104,23 @@ class Rows:
     def draw(self, size: int, rng: np.random.Generator) -> Ints:
         """Draw rows of trainable steps (size,) uniformly, with replacement.
 
-        DataError where there is none.
+        DataError if there is none.
         """
         if not len(self.transitions):
             raise DataError("there is no valid step to draw from: collect an episode first")
         return self.transitions[rng.integers(len(self.transitions), size=size)]
 
     def future(self, rows: Ints, rng: np.random.Generator) -> Ints:
-        """For each row draw one uniformly from itself to the end of its episode, over the images
-        that were seen.
+        """For each row draw a row with an image, uniformly from the row itself to the end of its
+        episode.
         """
         first, behind = self._future_places(rows)
         return self.known[rng.integers(first, behind)]
 
     def near_future(self, rows: Ints, mean: float, rng: np.random.Generator) -> Ints:
-        """For each row draw one of the images that were seen after it, its distance geometrically
-        distributed.
+        """For each row draw a later row with an image, at a geometrically distributed distance.
 
-        `mean` is that distribution's, in images; what lies behind the episode's end is its last
+        `mean` is the distribution's mean, in images. A draw beyond the episode's end gives its last
         image.
         """
         first, behind = self._future_places(rows)
@@ -134,26 +130,26 @@ class Rows:
         return rows_of_goals
 
     def run_length(self, rows: Ints, most: int) -> Ints:
-        """Return how many trainable steps follow one another from each row on (B,), `most` at
-        most.
+        """Return the number of successive trainable steps from each row on (B,), at most
+        `most`.
         """
         length: Ints = np.minimum(self.unbroken[rows], most)
         return length
 
     def _future_places(self, rows: Ints) -> tuple[Ints, Ints]:
-        """Return the places, among known rows, of each row itself, and behind the last one of its
-        episode: (B,).
+        """Return, as indices into `known`, the first at or after each row and the one after its
+        episode's last: (B,).
         """
         return self.known_before[rows], self.known_before[self.lasts[self.place[rows]] + 1]
 
 
 def _unbroken(valid: Bools) -> Ints:
-    """Count, from each row on, the rows that are valid one behind the other.
+    """Count the successive valid rows from each row on.
 
-    An episode's last row never is.
+    An episode's last row is never valid.
     """
-    ends = np.flatnonzero(~valid)  # where a count ends
-    # (R,) place of the first end at or behind each row
+    ends = np.flatnonzero(~valid)  # rows that are not valid
+    # (R,) index of the first of these at or after each row
     following = np.searchsorted(ends, np.arange(len(valid)))
     counts: Ints = np.append(ends, len(valid))[following] - np.arange(len(valid))
     return counts

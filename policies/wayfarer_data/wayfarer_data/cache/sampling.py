@@ -1,6 +1,6 @@
-"""Draw from the replay buffer: transitions for the learner, images for goals and novelty.
+"""Draws from the replay buffer: transitions for the learner, images for goals and novelty.
 
-Nothing is copied twice.
+No image is copied twice.
 """
 
 from abc import ABC, abstractmethod
@@ -23,17 +23,17 @@ from wayfarer_data.cache.rows import Rows
 
 @dataclass(frozen=True)
 class Batch:
-    """B transitions of the replay buffer, without any goal or reward.
+    """B transitions of the replay buffer, without goal or reward.
 
-    Images are read when they are asked for.
+    Images are read at the first use.
     """
 
     frames: Callable[[Tensor], Tensor]  # rows (B,) -> images (B, C, H, W) uint8
     actions: Tensor  # (B, 3) float32 as executed, or (B,) int64
     ee_positions: Tensor  # (B, 3) float32 [m]
     next_ee_positions: Tensor  # (B, 3) float32 [m]
-    terminated: Tensor  # (B,) bool: the task ended here, there is no next value
-    truncated: Tensor  # (B,) bool: only the time ended here; the next state has a value
+    terminated: Tensor  # (B,) bool: the task ended here; there is no next value
+    truncated: Tensor  # (B,) bool: only the time limit ended here; the next state has a value
     rows: Tensor  # (B,) int64 rows of `states` in the cache; `next_states` are the rows after them
     episodes: Tensor  # (B,) int64 episode numbers
     steps: Tensor  # (B,) int64 step in the episode, from 0
@@ -49,7 +49,7 @@ class Batch:
         return self.frames(self.rows + 1)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Take the images along into another process, and not the store they come from."""
+        """Pickle the images, not the store, for another process."""
         return {
             **self.__dict__,
             "states": self.states,
@@ -85,7 +85,7 @@ class FrameStore(ABC):
         """Return the images of these rows (B, C, H, W) uint8."""
 
     def gatherer(self) -> Callable[[Tensor], Tensor]:
-        """Return `frames` of the episodes there are now, whatever becomes of the store."""
+        """Return `frames` of the present episodes; later changes of the store do not matter."""
         return self.frames
 
     def sample(self, size: int, rng: np.random.Generator) -> Batch:
@@ -112,12 +112,12 @@ class FrameStore(ABC):
     def pairs(
         self, rows: NDArray[np.int64], goals: NDArray[np.int64], later: NDArray[np.int64]
     ) -> tuple[Tensor, Tensor]:
-        """Return (s, g) and (s', g).
+        """Return (s, g) and (s', g) for `rows`, `goals` and `later`, which is mostly `rows + 1`.
 
-        The images of `rows` and `later`, mostly the next ones, with the goals' behind.
+        On the channel axis the goal's image follows the other.
 
         Both are (B, 2C, H, W) and halves of one gathering in its final order: nothing is copied
-        twice, s' lies behind s on the disk, and the goal is still in the processor's cache when it
+        twice, s' follows s on the disk, and the goal is still in the processor's cache when it
         is copied again.
         """
         order = np.stack([rows, goals, later, goals], axis=1)  # (B, 4)
@@ -129,19 +129,19 @@ class FrameStore(ABC):
 class Replay(FrameStore):
     """The replay buffer R over a frame cache.
 
-    `refresh` (or `add`, in the process that owns the cache) brings news.
+    `refresh` finds new episodes; in the process that owns the cache, `add` stores them.
     """
 
     def __init__(self, cache: FrameCache, resident: ResidentFrames | None = None) -> None:
         """`resident` holds the cache's frames on a device.
 
-        Without it they are read from the disk's cache.
+        Without it they are read from the cache on disk.
         """
         self.cache, self._resident = cache, resident
         self._read_marks()
 
     def refresh(self) -> None:
-        """Take in the episodes another process has appended."""
+        """Find the episodes that another process has appended."""
         if self.cache.refresh():
             self._read_marks()
 
@@ -172,21 +172,21 @@ class Replay(FrameStore):
         return self.cache.column(name)
 
     def frames(self, rows: Tensor | NDArray[np.int64]) -> Tensor:
-        """Return the images of these rows (B, C, H, W) uint8, where they are held."""
+        """Return the images of these rows (B, C, H, W) uint8, on the device that holds them."""
         return self.gatherer()(torch.as_tensor(rows))
 
     def gatherer(self) -> Callable[[Tensor], Tensor]:
-        """Return `frames` of the cache's generation of now.
+        """Return `frames` of the cache's present generation.
 
-        A batch keeps its images when the cache is made anew.
+        So a batch keeps its images when the cache is made anew.
         """
         if self._resident is not None:
             return self._resident.gatherer()
         return partial(_gather, self.cache.column("frames"))
 
     def sample_images(self, size: int, rng: np.random.Generator) -> Images:
-        """Draw the next-state images of `size` random transitions, all different where there are
-        enough: R'.
+        """Draw R': the next-state images of `size` random transitions, all different if there are
+        enough.
         """
         count = self._required(self.transitions)
         return self._images(
@@ -203,7 +203,7 @@ class Replay(FrameStore):
         return self._images(recent + 1)
 
     def images_after(self, number: int) -> Images:
-        """Return the next-state images of all episodes of a higher number, in order.
+        """Return the next-state images of all episodes with a higher number, in order.
 
         There may be none.
         """
@@ -211,7 +211,7 @@ class Replay(FrameStore):
         return self._images(rows[self.index.episodes(rows) > number] + 1)
 
     def last(self, episodes: int) -> Images:
-        """Return what the novelty is fitted to; the word of Algorithm 1."""
+        """Return the images that the novelty is fitted to; the name is Algorithm 1's."""
         return self.last_images(episodes)
 
     def _images(self, rows: NDArray[np.int64]) -> Images:

@@ -1,4 +1,4 @@
-"""Whose steps are learned from: those of the policy, of people, or of both."""
+"""Choice of the steps to learn from: those of the policy, of people, or of both."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,9 @@ SOURCES = (ALL, AUTONOMOUS, HUMAN, BALANCED) = "all", "policy", "human", "balanc
 def rows_by_source(
     dataset: Dataset, rows: NDArray[np.int64], sources: str
 ) -> list[NDArray[np.int64]]:
-    """Return the steps to learn from, in one piece or, where both sources count alike, in two.
+    """Return the steps to learn from: one array, or two if both sources have equal weight.
 
-    DataError for none.
+    DataError if there are none.
     """
     if sources == ALL:
         return [rows]
@@ -35,7 +35,7 @@ def rows_by_source(
 
 
 def draw(halves: list[NDArray[np.int64]], size: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Draw steps (size,) uniformly, with replacement; of two pieces half of them from each."""
+    """Draw steps (size,) uniformly, with replacement; of two arrays, half from each."""
     sizes = [size] if len(halves) == 1 else [size // 2, size - size // 2]
     return np.concatenate(
         [of[rng.integers(len(of), size=n)] for of, n in zip(halves, sizes, strict=True)]

@@ -1,7 +1,4 @@
-"""What is found out about a recording.
-
-The words of `wayfarer bag verify`, and what an episode's steps tell.
-"""
+"""Findings about a recording, for `wayfarer bag verify`, and the checks of an episode's steps."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,39 +8,39 @@ import numpy as np
 from wayfarer_bags.episode import Episode
 
 GOOD, DAMAGED, UNUSABLE = 0, 1, 2
-SHOWN = 8  # steps that are named one by one
+SHOWN = 8  # steps that a message lists
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was found out about a file."""
+    """One finding about a file."""
 
     file: str  # name inside the run
     what: str
-    damage: bool  # False: worth knowing, but the recording is as it was recorded
+    damage: bool  # False: only information; the recording is as it was recorded
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What `wayfarer bag verify` tells of a recording."""
+    """The result of `wayfarer bag verify`."""
 
     run: str
-    episodes: int  # closed ones
-    readable: int  # of these
+    episodes: int  # closed episodes
+    readable: int  # those of them that can be read
     steps: int
     lost_steps: int
     findings: tuple[Finding, ...]
 
     @property
     def code(self) -> int:
-        """GOOD, DAMAGED, or UNUSABLE: not one episode can be read."""
+        """GOOD, DAMAGED, or UNUSABLE if no episode can be read."""
         if not self.readable:
             return UNUSABLE
         return DAMAGED if any(finding.damage for finding in self.findings) else GOOD
 
 
 def of_steps(episode: Episode, number: int) -> Iterator[tuple[str, bool]]:
-    """Say what is wrong with an episode's steps, or worth knowing, and whether that is damage."""
+    """Yield findings about an episode's steps, and whether each is damage."""
     info = episode.info
     if info.number != number:
         yield f"its record says that it is episode {info.number}", True
@@ -67,7 +64,7 @@ def of_steps(episode: Episode, number: int) -> Iterator[tuple[str, bool]]:
 
     if episode.object_poses is not None:
         unknown = episode.seen & ~np.isfinite(episode.object_poses).all(axis=1)
-        if unknown.any():  # no damage: it labels steps, they can do without
+        if unknown.any():  # no damage: this pose only labels steps
             yield f"no pose of the object at {_steps(np.flatnonzero(unknown))}", False
 
     for what, at in episode.oddities.items():
@@ -83,7 +80,7 @@ def of_steps(episode: Episode, number: int) -> Iterator[tuple[str, bool]]:
 
 
 def _losses(episode: Episode) -> Iterator[tuple[str, Any]]:
-    """Say what is missing of the steps that are lost, each by the first of these that is true."""
+    """Yield what lost steps lack; each step counts for the first reason that holds."""
     unexplained = ~episode.valid
     wrist = np.ones_like(episode.seen) if episode.wrist_seen is None else episode.wrist_seen
     posed = np.asarray(np.isfinite(episode.ee_positions).all(axis=1))  # (T + 1,)

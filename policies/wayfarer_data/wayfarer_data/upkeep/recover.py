@@ -1,6 +1,6 @@
-"""Make whole again what can be.
+"""Recovery of damaged runs.
 
-Torn episodes get an end, damaged ones lose their damaged chunks and nothing else.
+A torn episode gets an end; a damaged one loses only its damaged chunks.
 """
 
 import os
@@ -28,7 +28,7 @@ from wayfarer_data.upkeep.findings import DAMAGED, GOOD, UNUSABLE
 from wayfarer_data.upkeep.rewrite import adopt, new_directory
 from wayfarer_data.upkeep.verify import verify_file
 
-KEPT = "damaged"  # where the originals go when a run is recovered in place
+KEPT = "damaged"  # folder for the originals when a run is recovered in place
 _STAGING = "recovering"
 _OWN = (
     "cache",
@@ -38,28 +38,28 @@ _OWN = (
     digests.NAME,
     KEPT,
     _STAGING,
-)  # made anew, or of no use elsewhere
+)  # made anew, or useless in another run
 
 
 @dataclass(frozen=True)
 class Recovered:
-    """A file that was made whole."""
+    """A file that was recovered."""
 
     file: str
     steps: int
     lost_steps: int
-    damaged_chunks: int  # that were left out
+    damaged_chunks: int  # chunks that were left out
     torn: bool  # the file had no end
 
     @property
     def complete(self) -> bool:
-        """Whether all that was whole in it is back: a torn episode misses its open chunk only."""
+        """Whether all sound data came back; the open chunk of a torn episode does not count."""
         return not self.damaged_chunks and (not self.torn or self.file.endswith(OPEN_SUFFIX))
 
 
 @dataclass(frozen=True)
 class Failed:
-    """A file of which nothing could be read, or that is not there."""
+    """A file that is missing, or of which nothing could be read."""
 
     file: str
     why: str
@@ -67,7 +67,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What `wayfarer bag recover` tells; every episode in the run `out` verifies clean."""
+    """The result of `wayfarer bag recover`; every episode in the run `out` verifies."""
 
     out: str
     sound: int
@@ -76,8 +76,8 @@ class Outcome:
 
     @property
     def code(self) -> int:
-        """GOOD, DAMAGED where a file or a damaged chunk had to be left behind, UNUSABLE where
-        nothing could be read.
+        """GOOD; DAMAGED if a file or a damaged chunk was lost; UNUSABLE if nothing could be
+        read.
         """
         if not self.sound and not self.recovered:
             return UNUSABLE
@@ -85,9 +85,9 @@ class Outcome:
 
 
 def recover(path: Path, out: Path) -> Outcome:
-    """Write the run `path` to the new directory `out`, with all that can be read in it.
+    """Write all that can be read of the run `path` to the new directory `out`.
 
-    ConfigError if that exists.
+    ConfigError if `out` exists.
     """
     run = _run(path)
     files = {file.name for file in (*run.episodes().values(), *run.torn().values())}
@@ -110,7 +110,7 @@ def recover(path: Path, out: Path) -> Outcome:
 
 
 def recover_in_place(path: Path) -> Outcome:
-    """Replace torn and damaged episodes of a run by what can be read of them.
+    """Replace a run's torn and damaged episodes by recovered ones.
 
     The originals go to `damaged/`.
 
@@ -126,7 +126,7 @@ def recover_in_place(path: Path) -> Outcome:
         noted = _noted(run)
         missing = _missing(run, noted)
 
-        # still known, should it turn up
+        # keep the digest, in case the file turns up
         gone = {one.file: noted[one.file] for one in missing if one.file in noted}
         of_sound = {file.name: digests.digest_of(file) for file in sound}
         kept.mkdir(exist_ok=True)
@@ -166,11 +166,11 @@ def _run(path: Path) -> RunDirectory:
 
 
 def _description(run: RunDirectory) -> tuple[bytes, list[Failed]]:
-    """Return what run.yaml shall hold, and what is wrong with it.
+    """Return the content for run.yaml, and what is wrong with the present one.
 
-    Changed, it stays as it is as long as it can be read.
+    A changed run.yaml stays as it is if it can be read.
 
-    What it said before nobody knows; once its digest is noted anew, it counts as it is.
+    Its earlier content is lost; the digest of the present content is noted.
     """
     try:
         _, changed = run.read_description()
@@ -183,9 +183,9 @@ def _description(run: RunDirectory) -> tuple[bytes, list[Failed]]:
 
 
 def _mend(run: RunDirectory, folder: Path) -> tuple[list[Path], list[Recovered], list[Failed]]:
-    """Write what can be read of torn and damaged files to `folder`.
+    """Write the recovered parts of torn and damaged files to `folder`.
 
-    Return the sound files, and what came of those.
+    Return the sound files, the recovered and the failed ones.
     """
     noted = _noted(run)
     sound, recovered, failed = list[Path](), list[Recovered](), list[Failed]()
@@ -210,8 +210,8 @@ def _mend(run: RunDirectory, folder: Path) -> tuple[list[Path], list[Recovered],
 def recover_file(source: Path, target: Path) -> Recovered:
     """Write the sound chunks of an episode's file as the finished file `target`.
 
-    Raises DataError, and leaves nothing behind, where the beginning is lost or the outcome does not
-    verify clean.
+    Raises DataError, and leaves no file, if the beginning is lost or the result does not
+    verify.
     """
     found = survey(source)
     try:
@@ -257,9 +257,9 @@ def recover_file(source: Path, target: Path) -> Recovered:
 
 
 def _end(parts: Parts, channel: Channel, source: Path) -> Any:
-    """Return the end record of what was read.
+    """Return the end record for the messages that were read.
 
-    The recorder's own with the losses counted anew, or one made for it.
+    It is the recorder's, with losses counted anew, or a new one.
     """
     record = parts.records[-1]
     if record.event != record.END:
@@ -298,7 +298,7 @@ def _missing(run: RunDirectory, noted: Mapping[str, str]) -> list[Failed]:
 
 
 def _noted(run: RunDirectory) -> dict[str, str]:
-    """Return the digests that were noted; none where the list itself is damaged."""
+    """Return the noted digests; none if the list itself is damaged."""
     try:
         return digests.read(run.path)
     except DataError:

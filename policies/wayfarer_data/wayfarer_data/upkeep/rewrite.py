@@ -1,4 +1,4 @@
-"""Runs made of runs: episodes copied, or written again with other topics or numbers.
+"""New runs from existing runs: episodes copied, or rewritten with other topics or numbers.
 
 The sources are only read.
 """
@@ -44,9 +44,9 @@ class Made:
 def merge(runs: Sequence[Path], out: Path, progress: Progress = lambda _done, _all: None) -> Made:
     """Write the episodes of several runs into the new run `out`, one run after the other.
 
-    They keep their numbers where no number is used twice; else they are counted from 0, and their
-    goals follow. Raises ConfigError where `out` exists, DataError for a run given twice and for a
-    damaged or incomplete source: recover it first.
+    They keep their numbers if no number occurs twice. Otherwise they are numbered from 0, and the
+    references to goals change with them. Raises ConfigError if `out` exists, DataError for a run
+    given twice and for a damaged or incomplete source: recover it first.
     """
     refuse_repeats(runs)
     sources = [RunDirectory(run) for run in runs]
@@ -82,11 +82,9 @@ def merge(runs: Sequence[Path], out: Path, progress: Progress = lambda _done, _a
 def split(
     source: Path, out: Path, every: int, progress: Progress = lambda _done, _all: None
 ) -> list[Made]:
-    """Write a run's episodes, `every` many each, into the new runs out/part_000, out/part_001 ...
+    """Copy a run's episodes, `every` of them each, into the new runs out/part_000, out/part_001 ...
 
-    As they are.
-
-    Raises ConfigError where `out` exists, DataError for a damaged or incomplete source: recover it
+    Raises ConfigError if `out` exists, DataError for a damaged or incomplete source: recover it
     first.
     """
     run = RunDirectory(source)
@@ -118,11 +116,11 @@ def relabel_topics(
     topics: Mapping[str, str],
     progress: Progress = lambda _done, _all: None,
 ) -> Made:
-    """Write a run, or another recorder's bag, again with other names of topics.
+    """Write a run, or another recorder's bag, with other topic names.
 
-    Old name, or namespace, -> new one.
+    `topics` maps an old name or namespace to the new one.
 
-    Raises ConfigError where `out` exists or an old name occurs nowhere, DataError for a damaged
+    Raises ConfigError if `out` exists or an old name does not occur, DataError for a damaged
     source.
     """
     renamed: set[str] = set()
@@ -161,8 +159,8 @@ def _relabel_run(source: Path, out: Path, rename: Callable[[str], str], progress
 
 
 def _relabel_bag(source: Path, out: Path, rename: Callable[[str], str], progress: Progress) -> Made:
-    """Write another recorder's bag as a directory of one MCAP file, with all that its files
-    hold.
+    """Write another recorder's bag as a directory of one MCAP file with all content of its
+    files.
     """
     file = out / f"{out.name}.mcap"
     with opened(source) as files:
@@ -181,9 +179,9 @@ def _relabel_bag(source: Path, out: Path, rename: Callable[[str], str], progress
 def copy_bag_file(
     file: BagFile, writer: EpisodeWriter, rename: Callable[[str], str] = lambda topic: topic
 ) -> None:
-    """Append all that a bag's file holds.
+    """Append all content of a bag's file.
 
-    Schemas, channels, attachments as they are, messages with their times.
+    Schemas, channels and attachments stay unchanged; messages keep their times.
     """
     for channel in file.storage.channels.values():  # those without messages, too
         writer.describe(replace(channel, topic=rename(channel.topic)))
@@ -199,7 +197,7 @@ def copy_bag_file(
 def _noted(run: RunDirectory) -> dict[str, str]:
     """Return a run's digests.
 
-    DataError where something is torn, missing or changed: a new run would not tell of it.
+    DataError if something is torn, missing or changed, because a new run would hide it.
     """
     noted = digests.read(run.path)
     run.check_description()
@@ -214,8 +212,8 @@ def _noted(run: RunDirectory) -> dict[str, str]:
 
 
 def take_labels(source: Path, out: Path, numbers: Mapping[int, int]) -> None:
-    """Say of a new run's episodes what people say of those they were made of, by old number -> new
-    one.
+    """Copy people's labels of episodes to the new run; `numbers` maps old to new episode
+    numbers.
     """
     said = {numbers[old]: label for old, label in read_labels(source).items() if old in numbers}
     if said:
@@ -226,7 +224,7 @@ def take_labels(source: Path, out: Path, numbers: Mapping[int, int]) -> None:
 
 
 def adopt(file: Path, folder: Path, noted: str | None) -> Path:
-    """Copy a closed file as it is, under the same name. DataError if `noted` is not its digest."""
+    """Copy a closed file under the same name. DataError if `noted` is not its digest."""
     found = digests.check(file, noted)
     target = folder / file.name
     temporary = folder / (file.name + OPEN_SUFFIX)
@@ -250,11 +248,11 @@ def write_again(
     topic: Callable[[str], str] = lambda topic: topic,
     record: Callable[[Any], Any] | None = None,
 ) -> None:
-    """Write a closed file again, with other topics or other episode records.
+    """Rewrite a closed file with other topics or other episode records.
 
     DataError if `noted` is not its digest.
 
-    All else stays byte for byte: schemas, what the channels say of themselves, messages and their
+    All else stays byte for byte: schemas, metadata of channels, messages and their
     times.
     """
     digests.check(file, noted)
@@ -280,8 +278,8 @@ def _changed(message: Message, record: Callable[[Any], Any]) -> Message:
 
 
 def _renumbered(numbers: Mapping[int, int], record: Any) -> Any:
-    """Give an episode's record its new number, and its goal, "episode/step", that of the episode it
-    comes from.
+    """Give an episode's record its new number, and its goal ("episode/step") the new number of the
+    goal's episode.
     """
     number = numbers[int(record.episode)]
     goal, _, step = record.goal.partition("/")
@@ -297,9 +295,9 @@ def _renumbered(numbers: Mapping[int, int], record: Any) -> Any:
 
 @contextlib.contextmanager
 def new_directory(out: Path) -> Iterator[None]:
-    """Make a directory that is whole in the end, or not there at all.
+    """Make a directory that is complete in the end, or does not exist.
 
-    ConfigError where something of that name is.
+    ConfigError if the name is taken.
     """
     try:
         out.mkdir(parents=True)
@@ -333,9 +331,9 @@ def _finish(
 
 
 def _merged(runs: Sequence[RunDirectory]) -> dict[str, Any]:
-    """Return run.yaml of the runs' union.
+    """Return run.yaml for the union of runs.
 
-    Its configuration is that of the nodes that ran with the same one in all.
+    Its configuration has the nodes whose parameters are equal in all runs.
     """
     descriptions = [run.description() for run in runs]
     same = all(d.get("configuration") == descriptions[0].get("configuration") for d in descriptions)
@@ -367,7 +365,7 @@ def _merged(runs: Sequence[RunDirectory]) -> dict[str, Any]:
 def _shared(configurations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the sections that are equal in all configurations, with their digest.
 
-    Nothing without any.
+    Empty without configurations.
     """
     first, *others = configurations
     shared = {

@@ -1,7 +1,4 @@
-"""Is a recording as it was recorded.
-
-Every byte, every chunk, every step, and what run.yaml says of itself.
-"""
+"""Verification of a run: every byte, chunk and step, and the consistency of run.yaml."""
 
 import fcntl
 from collections.abc import Callable, Iterator
@@ -24,9 +21,9 @@ __all__ = ["DAMAGED", "GOOD", "UNUSABLE", "Finding", "Verdict", "verify", "verif
 
 
 def verify(path: Path, progress: Callable[[int, int], None] = lambda _done, _all: None) -> Verdict:
-    """Check a run, or a bag another recorder left.
+    """Check a run, or a bag of another recorder.
 
-    DataError where there is neither; `progress`: files done, of all.
+    DataError if it is neither. `progress` gets the number of files done and of all.
     """
     return verify_bag(path) if ForeignBag.holds(path) else _verify_run(RunDirectory(path), progress)
 
@@ -63,7 +60,7 @@ def _verify_run(run: RunDirectory, progress: Callable[[int, int], None]) -> Verd
 def verify_file(file: Path, digest: str | None) -> list[Finding]:
     """Check one closed episode file.
 
-    Its bytes, against the digest that was noted, and its steps.
+    Compare its bytes with the noted digest, and check its steps.
     """
     findings = list(_of_bytes(file, digest))
     try:
@@ -81,7 +78,7 @@ def verify_file(file: Path, digest: str | None) -> list[Finding]:
 
 
 def _of_bytes(file: Path, digest: str | None) -> Iterator[Finding]:
-    """Check a file block by block, and as a whole against its digest or, without one, against its
+    """Check a file block by block, and as a whole by its digest, or without one by its
     own checksums.
     """
     try:
@@ -208,8 +205,8 @@ def _of_noted(run: RunDirectory, noted: dict[str, str]) -> Iterator[Finding]:
         )
 
     for name in noted:
-        # a recorder that is killed while it closes a file has noted the digest, and not yet given
-        # it its name
+        # a recorder that was killed while closing a file has noted the digest but not yet renamed
+        # the file
         beside = (name, name + OPEN_SUFFIX, name + NEW_SUFFIX)
         if not any((run.path / one).exists() for one in beside):
             yield Finding(name, f"is in {digests.NAME}, and not there", damage=True)
@@ -221,7 +218,7 @@ def _is_being_recorded(run: RunDirectory) -> bool:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    except OSError:  # nobody ever recorded here, or it is a copy
+    except OSError:  # there was never a recorder here, or this is a copy
         return False
 
     return False

@@ -1,7 +1,4 @@
-"""Is another recorder's bag what it says.
-
-Its files' own checksums, metadata.yaml beside them, its steps.
-"""
+"""Verification of another recorder's bag: its files' checksums, metadata.yaml, its steps."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,9 +19,9 @@ from wayfarer_data.upkeep.findings import Finding, Verdict, of_steps
 
 
 def verify_bag(path: Path) -> Verdict:
-    """Check a bag another recorder left: a directory, or one of its files.
+    """Check another recorder's bag: a directory, or one of its files.
 
-    Opening it changes nothing.
+    This changes nothing.
     """
     noted, wrong = digests.read_or_say(path) if path.is_dir() else ({}, "")
     found = [Finding(digests.NAME, wrong, damage=True)] if wrong else []
@@ -62,7 +59,7 @@ def verify_bag(path: Path) -> Verdict:
 
 
 def _of_file(file: Path, digest: str | None) -> tuple[list[Finding], Counter[Channel]]:
-    """Check a file; return also how many messages of each channel it holds."""
+    """Check a file; return also the number of messages of each channel."""
     damage, told, counts = list[str](), list[str](), Counter[Channel]()
     try:
         if digest is not None and (now := digests.digest_of(file)) != digest:
@@ -104,7 +101,7 @@ def _of_sqlite(file: Path, plain: Path) -> tuple[list[str], list[str], Counter[C
 
 
 def _misfits(channels: Iterable[Channel]) -> list[str]:
-    """Say of which of the contract's topics the type is another."""
+    """Say which contract topics have another type."""
     found = set()
     for channel in channels:
         if channel.name in CONTRACT:

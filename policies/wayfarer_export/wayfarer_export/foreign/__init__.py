@@ -1,1 +1,1 @@
-"""Datasets from bags of any topics: a map says which become what, and at which rate."""
+"""Datasets from bags of any topics; a map names the topics, the features and the rate."""

@@ -1,6 +1,6 @@
-"""Bags to a LeRobot dataset by a map, read twice.
+"""Makes a LeRobot dataset from bags by a map; it reads each bag twice.
 
-First when everything was, then what the frames need of it.
+It reads first the times of all messages, then the messages that the frames need.
 """
 
 import contextlib
@@ -22,16 +22,16 @@ from wayfarer_export.foreign.resample import FrameStretch, gaps, resample
 from wayfarer_export.foreign.survey import Survey, Track, features_of, in_order, said_by, survey
 from wayfarer_export.lerobot_files import Column, Feature, LeRobotWriter, Picture, new_dataset
 
-_PART_FRAMES, _PART_BYTES = 64, 16 << 20  # of what is written at a time
+_PART_FRAMES, _PART_BYTES = 64, 16 << 20  # of one write
 _WAITING = 512 << 20  # bytes of images that may wait for the other topics of their frames
-# JPEGs that are decoded for statistics: each tenth, but of a bag with few of them more of them
+# JPEGs that are decoded for statistics: every tenth, but at least 100 of a bag
 _EACH, _AT_LEAST = 10, 100
-_SHARE = 100  # of a bag's progress: as much for each time it is read
+_SHARE = 100  # units of progress for each reading of a bag
 
 
 @dataclass
 class Report:
-    """What became of the bags."""
+    """What was made of the bags."""
 
     frames: int = 0
     episodes: int = 0
@@ -41,8 +41,8 @@ class Report:
     )  # feature -> greatest age of a value in a frame [s]
     passed_over: Counter[str] = field(
         default_factory=Counter
-    )  # messages, by topic and what is wrong with them
-    without: list[Path] = field(default_factory=list)  # bags of which nothing could be used
+    )  # messages not used, by topic and reason
+    without: list[Path] = field(default_factory=list)  # bags without any usable part
     size: int = 0  # bytes of the messages read
 
 
@@ -53,10 +53,10 @@ def convert(
     out: Path,
     progress: Progress = lambda _done, _all: None,
 ) -> Report:
-    """Write the dataset folder `out` of bags of any topics by a map, which lies at `where`.
+    """Write the dataset folder `out` from bags of any topics; `where` is the path of the map.
 
-    Each unbroken stretch is an episode. Raises ConfigError where the map does not fit, DataError
-    for damaged bags and those that a map refuses; nothing is left of the dataset then.
+    Each unbroken stretch is an episode. Raises ConfigError if the map does not fit, DataError
+    for damaged bags and for those that the map refuses; it then leaves no files.
     """
     if out.exists():
         raise ConfigError(f"{out} exists already: choose another name")
@@ -94,7 +94,7 @@ def convert(
 def _stretches(bag: Path, found: Survey, mapping: Map, report: Report) -> list[FrameStretch]:
     """Return the stretches that become episodes.
 
-    DataError where the map refuses one that is cut.
+    DataError if a stretch is cut and the map refuses cuts.
     """
     for track in found.tracks:
         if track.source.when_older == "refuse":
@@ -195,7 +195,7 @@ def _write(
 
 
 class _Frames:
-    """Frames that are filled as their values are read, and written as soon as they are whole."""
+    """Collects the values of frames while they are read; writes frames as soon as complete."""
 
     def __init__(
         self,
@@ -218,9 +218,9 @@ class _Frames:
         ]
         self._measured = [_measured(wanted) for wanted in self._wanted]
         self._values: list[dict[int, Any]] = [{} for _ in tracks]
-        self._waiting = 0  # bytes of images among them
-        self._next = 0  # frame
-        self._rows: list[list[Any]] = []  # the values of frames that are whole, not yet written
+        self._waiting = 0  # bytes of images that wait for other topics
+        self._next = 0  # next frame to write
+        self._rows: list[list[Any]] = []  # complete frames that are not yet written
         self._size = 0  # bytes of their images
 
     @property
@@ -229,7 +229,7 @@ class _Frames:
         return self._next == len(self._chosen)
 
     def hear(self, topic: str, ordinal: int, message: Any) -> None:
-        """Take a message. DataError where it cannot be read, or too many have to wait."""
+        """Take a message. DataError if it cannot be read, or too many images wait."""
         wanted = [
             k
             for k, t in enumerate(self._tracks)
@@ -257,7 +257,7 @@ class _Frames:
         self._advance()
 
     def _value(self, k: int, ordinal: int, said: Any) -> Any:
-        """Return what a message says to a track."""
+        """Return the value of a message for a track."""
         decoder = self._tracks[k].decoder
         if isinstance(decoder, Compressed) and ordinal not in self._measured[k]:
             return decoder.glance(said)
@@ -272,7 +272,7 @@ class _Frames:
             )
 
     def _advance(self) -> None:
-        """Write all frames whose values are there."""
+        """Write all complete frames."""
         while not self.complete:
             places = self._chosen[self._next].tolist()
             if not all(place in values for place, values in zip(places, self._values, strict=True)):
@@ -292,7 +292,7 @@ class _Frames:
                 self._flush()
 
     def _forget(self, places: Sequence[int]) -> None:
-        """Drop the values that no later frame has."""
+        """Drop the values that no later frame needs."""
         for k, place in enumerate(places):
             if self.complete or self._chosen[self._next, k] != place:
                 value = self._values[k].pop(place)
@@ -325,8 +325,8 @@ class _Frames:
 
 
 def _places(track: Track, chosen: NDArray[np.int64]) -> dict[int, int]:
-    """Return, of each of its topic's messages that a frame needs, where it lies in the order of
-    stamps.
+    """For each message that a frame needs, map its number on the topic to its index in the order
+    of stamps.
     """
     return {int(track.ordinals[place]): place for place in np.unique(chosen).tolist()}
 

@@ -1,6 +1,6 @@
-"""What messages of each known type say: images, and numbers with names.
+"""Decoders of known message types: to images, or to named numbers.
 
-Whatever is not there is said in words.
+Missing content is reported in words.
 """
 
 import struct
@@ -23,7 +23,7 @@ Numbers = NDArray[np.float32]  # (C,)
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 JOINTS, ARRAY = "sensor_msgs/msg/JointState", "std_msgs/msg/Float64MultiArray"
 _XYZ, _QUATERNION = ("x", "y", "z"), ("x", "y", "z", "w")
-# Of each type the parts that can be taken: where they lie, and what their numbers are called
+# for each type the parts that `take` may name: their fields, and the names of their numbers
 _PARTS: dict[str, dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]]] = {
     "geometry_msgs/msg/PoseStamped": {
         "position": ("pose.position", _XYZ, _XYZ),
@@ -48,9 +48,9 @@ FIELDS = {
         for kind, parts in _PARTS.items()
     },
 }
-TYPES = tuple(FIELDS)  # what can be read
+TYPES = tuple(FIELDS)  # all types that can be read
 PICTURES = (IMAGE, COMPRESSED)
-# Bytes of a pixel, and OpenCV's conversion to RGB
+# bytes of a pixel, and OpenCV's conversion to RGB
 _ENCODINGS: dict[str, tuple[int, int | None]] = {
     "rgb8": (3, None),
     "bgr8": (3, cv2.COLOR_BGR2RGB),
@@ -74,24 +74,24 @@ _JPEG_END, _PNG_END = b"\xff\xd9", b"IEND\xaeB`\x82"
 
 
 class Decoder(Protocol):
-    """Reads the messages of one source."""
+    """Decodes the messages of one source."""
 
-    names: tuple[str, ...] | None  # of its numbers; None where it makes images
+    names: tuple[str, ...] | None  # of its numbers; None if it makes images
 
     def problem(self, said: Any) -> str:
-        """Say why a message counts as not recorded; "" where it has what is wanted."""
+        """Say why a message counts as not recorded; "" if it has the wanted content."""
 
     def value(self, said: Any) -> Picture | Numbers:
-        """Return what a message without a problem says.
+        """Return the content of a message that has no problem.
 
-        DataError where it cannot be read after all.
+        DataError if it cannot be read after all.
         """
 
 
 def decoder_of(source: TopicSource, channel: Channel, where: str) -> Decoder:
-    """Return what reads a source's messages.
+    """Return the decoder of a source's messages.
 
-    ConfigError where its map does not fit the type, or nothing knows it.
+    ConfigError if the map does not fit the type, or the type is unknown.
     """
     kind = full_name(channel.type)
     if kind not in TYPES or channel.message_encoding != "cdr":
@@ -152,7 +152,7 @@ def _made(source: TopicSource, kind: str) -> Decoder:
 
 @dataclass
 class Joints:
-    """Some joints of a sensor_msgs/JointState, by their names.
+    """Some joints of a sensor_msgs/JointState, by name.
 
     A topic may have several publishers.
     """
@@ -186,7 +186,7 @@ class Joints:
 
 @dataclass
 class Array:
-    """A std_msgs/Float64MultiArray, its numbers in the order they lie there."""
+    """A std_msgs/Float64MultiArray; its numbers keep their order."""
 
     called: tuple[str, ...]
 
@@ -205,7 +205,7 @@ class Array:
 
 
 class Parts:
-    """Positions, rotations, speeds, forces of the geometry_msgs that have them."""
+    """Positions, rotations, velocities and forces of geometry_msgs."""
 
     def __init__(self, kind: str, take: Sequence[str]) -> None:
         chosen = [_PARTS[kind][part] for part in take]
@@ -271,7 +271,7 @@ class Raw:
 class Compressed:
     """A sensor_msgs/CompressedImage.
 
-    A JPEG or PNG of three colours stays the file it is, byte for byte.
+    A JPEG or PNG with three colours is stored unchanged, byte for byte.
     """
 
     names: tuple[str, ...] | None = None
@@ -294,7 +294,7 @@ class Compressed:
         )  # some cameras pad what they send
 
     def glance(self, said: Any) -> Picture:
-        """Return its image, without its shades where it is a JPEG that stays as it is."""
+        """Return its image; without shades if it is a JPEG that stays as it is."""
         content = said.data.tobytes()
         shape = jpeg_shape(content)
         return self.value(said) if shape is None else Picture(content, "jpg", shape, None)

@@ -1,6 +1,6 @@
 """The map: which topics of a bag become which features of a dataset, at which rate.
 
-A YAML file that people write.
+People write it, as a YAML file.
 """
 
 import re
@@ -33,7 +33,7 @@ _OWN = (
 
 @dataclass(frozen=True)
 class TopicSource:
-    """One topic's share of a feature."""
+    """A topic that contributes to a feature."""
 
     topic: str = required("", "the topic, as the bag has it")
     max_age: float = required(0.1, "greatest age of a value in a frame [s]", 1e-4, 86_400.0)
@@ -53,7 +53,7 @@ class TopicSource:
 
 @dataclass(frozen=True)
 class Split:
-    """What tells one episode of a bag from the next."""
+    """How a bag is split into episodes."""
 
     topic: str = required("", "the topic that tells it, as the bag has it")
     when: str = param(
@@ -69,7 +69,7 @@ class Split:
 
 @dataclass(frozen=True)
 class _Whole:
-    """What stands for itself at the top of a map."""
+    """The keys at the top of a map that hold single values."""
 
     task: str = param("", "what the robot did, in words, as LeRobot's policies are told")
     robot: str = param("unknown", "which robot it was")
@@ -78,7 +78,7 @@ class _Whole:
 
 @dataclass(frozen=True)
 class Map:
-    """A map that was read."""
+    """A parsed map."""
 
     rate: Fraction  # [Hz] of the frames, exact
     features: Mapping[str, tuple[TopicSource, ...]]
@@ -94,13 +94,13 @@ class Map:
 
     @property
     def topics(self) -> set[str]:
-        """All topics that are looked at."""
+        """All topics that are read."""
         return {source.topic for source in self.sources} | (
             {self.split.topic} if self.split else set()
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Return what it says, for the dataset's notes."""
+        """Return the map as JSON values, for the dataset's metadata."""
         return {
             "rate": str(self.rate),
             "shortest": self.shortest,
@@ -113,9 +113,9 @@ class Map:
 
 
 def read_map(path: Path) -> Map:
-    """Read a map. Raises ConfigError, naming the file and the place, and what would be right.
+    """Read a map. Raises ConfigError, naming the file, the place, and a correct value.
 
-    DataError without it.
+    DataError if there is no file.
     """
     content = plain_yaml.read(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -146,7 +146,7 @@ def read_map(path: Path) -> Map:
 
 
 def _rate(path: Path, said: Any) -> Fraction:
-    """Return a rate exactly as it is written: 30, 2.5 or "30000/1001"."""
+    """Return a rate exactly as written: 30, 2.5 or "30000/1001"."""
     try:
         if isinstance(said, bool) or not isinstance(said, int | float | str):
             raise ValueError
@@ -195,9 +195,9 @@ def _sources(path: Path, name: str, said: Any) -> tuple[TopicSource, ...]:
 
 
 def _mapping(path: Path, what: str, said: Any) -> dict[str, Any]:
-    """Return a mapping whose whole numbers are numbers like all others.
+    """Return a mapping in which whole numbers are floats.
 
-    Nobody writes max_age: 1.0.
+    People write max_age: 1, not 1.0.
     """
     if not isinstance(said, dict):
         raise ConfigError(f"{path}: {what} must be a mapping of keys to values, is {said!r}")

@@ -1,6 +1,6 @@
-"""Frames at a fixed rate from values that came at any.
+"""Frames at a fixed rate from values at any rate.
 
-Only by stamps, and never a value from the future. Pure.
+Only stamps count, and no value comes from the future. Pure.
 """
 
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ _SECOND = 1_000_000_000
 
 @dataclass(frozen=True)
 class FrameStretch:
-    """Frames one behind the other, each with a value of every source."""
+    """Successive frames, each with a value of every source."""
 
     times: Stamps  # (F,)
     chosen: NDArray[
         np.int64
     ]  # (F, S) index into each source's stamps: the latest that is not newer than the frame
-    ages: Stamps  # (F, S) of these values at the frame's time, from 0 to the source's greatest age
+    ages: Stamps  # (F, S) [ns] age of these values at the frame's time
 
 
 def resample(
@@ -34,9 +34,9 @@ def resample(
     """Return the stretches of frames at `rate` [Hz] in which every source has a value that is young
     enough.
 
-    `stamps` are each source's in order, `max_ages` [ns] theirs, `bounds` (first, before) those of
-    the episodes, in order and apart; no value crosses from one to the next. A stretch begins when
-    the last of its sources has a value; no frame lies behind the last value of all.
+    `stamps` are each source's, in order; `max_ages` [ns] theirs; `bounds` (first, before) are the
+    stamps at which episodes begin and end, in order and disjoint. No value crosses from one episode
+    to the next. A stretch begins when all sources have a value, and ends by the last value of all.
     """
     found = []
     for first, before in bounds:
@@ -66,16 +66,16 @@ def resample(
 def frame_times(start: int, end: int, rate: Fraction) -> Stamps:
     """Return the times of frames from `start` to `end` [ns].
 
-    Frame k is k / rate behind the start, cut to the ns.
+    Frame k is k / rate after the start, rounded down to ns.
     """
     count = (end - start) * rate.numerator // (_SECOND * rate.denominator) + 1
     step = _SECOND * rate.denominator
-    # in Python's whole numbers: the product outgrows 64 bits within hours
+    # with Python's integers: the product exceeds 64 bits within hours
     return start + np.array([k * step // rate.numerator for k in range(count)], dtype=np.int64)
 
 
 def gaps(stamps: Stamps, max_age: int) -> Stamps:
-    """Return the indices of the stamps after which no value is young enough for a while."""
+    """Return the indices of the stamps that get too old before the next one comes."""
     return np.flatnonzero(np.diff(stamps) > max_age)
 
 

@@ -1,6 +1,6 @@
-"""A first map of a bag.
+"""Suggests a first map of a bag.
 
-What it holds, how often it comes, and a guess at what each topic is for.
+It lists the bag's topics and rates, and guesses the purpose of each topic.
 """
 
 import math
@@ -46,26 +46,26 @@ _OF_DRIVERS = (
     "image",
     "compressed",
 )
-_SHARE = 0.01  # by which a rate may be off the plain one that is suggested for it
-_PERIODS = 3.0  # of a topic: its suggested greatest age
+_SHARE = 0.01  # allowed difference between a rate and the plain number suggested for it
+_PERIODS = 3.0  # suggested greatest age, in periods of the topic
 _OLDEST = 86_400.0  # s
-# numbers in a message, and kinds of messages on a topic, that make sense in a map
+# limits of what a map can use: numbers in a message, and kinds of messages on a topic
 _WIDEST, _PUBLISHERS = 1_000, 32
 
 
 @dataclass
 class _Heard:
-    """Messages of a topic that are of one kind: those of a JointState with the same joints, say."""
+    """Messages of a topic that are of one kind, for example JointStates with equal joints."""
 
     topic: str
     kind: str
     names: tuple[str, ...] = ()  # of joints, or of an array's numbers
-    headers: list[int] = field(default_factory=list)  # stamps [ns], where there are headers
+    headers: list[int] = field(default_factory=list)  # stamps [ns], if the type has a header
     logs: list[int] = field(default_factory=list)  # log times [ns]
     parts: set[str] = field(
         default_factory=lambda: {"position", "velocity"}
-    )  # all its messages have
-    why_log: str = ""  # why its headers are not asked for the time
+    )  # parts that all its messages have
+    why_log: str = ""  # why its headers are not used for the time
 
     @property
     def is_command(self) -> bool:
@@ -106,10 +106,10 @@ def _names_in(kind: str, said: Any) -> tuple[str, ...]:
 def _listen(
     bag: Path, messages: Iterable[Message]
 ) -> tuple[dict[tuple[str, tuple[str, ...]], _Heard], dict[str, str]]:
-    """Hear all messages; return what came, and of topics that cannot be read after all why not."""
+    """Read all messages; return the kinds found, and for unusable topics the reason."""
     heard: dict[tuple[str, tuple[str, ...]], _Heard] = {}
     unfit: dict[str, str] = {}
-    kinds = defaultdict[str, set[tuple[str, ...]]](set)  # topic -> names of its messages
+    kinds = defaultdict[str, set[tuple[str, ...]]](set)  # topic -> names in its messages
 
     for message in messages:
         kind, topic = full_name(message.type), message.topic
@@ -140,10 +140,10 @@ def _listen(
 def suggest_map(bag: Path, out: Path) -> str:
     """Write a first map of a bag to `out`, with comments.
 
-    Return what it made of the bag, in a line.
+    Return a summary in one line.
 
-    Raises ConfigError where `out` exists or the bag has no topic that can be read, DataError for a
-    damaged one.
+    Raises ConfigError if `out` exists or no topic of the bag can be read, DataError for a
+    damaged bag.
     """
     if out.exists():
         raise ConfigError(f"{out} exists already: choose another name")
@@ -176,8 +176,8 @@ def suggest_map(bag: Path, out: Path) -> str:
 
 
 def _set_clocks(heard: Sequence[_Heard]) -> None:
-    """Put all on the recorder's clock where the headers tell times of another one, and not all have
-    a header.
+    """Use the recorder's clock for all topics if the headers use another clock and not all topics
+    have a header.
     """
     by_header = [h for h in heard if stamped(h.kind) and not h.why_log]
     if len(by_header) < len(heard):
@@ -190,7 +190,7 @@ def _set_clocks(heard: Sequence[_Heard]) -> None:
 
 
 def _features(heard: Sequence[_Heard]) -> dict[str, list[_Heard]]:
-    """Say which feature each topic belongs to."""
+    """Group the topics by feature."""
     features: dict[str, list[_Heard]] = {}
     pictures = sorted(
         (h for h in heard if h.kind in PICTURES), key=lambda h: h.kind == COMPRESSED
@@ -218,7 +218,7 @@ def _camera(topic: str) -> str:
 
 
 def _rate(heard: Sequence[_Heard]) -> Fraction:
-    """Return the rate of the slowest camera, without any that of the slowest topic, as a plain
+    """Return the rate of the slowest camera, or without cameras of the slowest topic, as a plain
     number [Hz].
     """
     cameras = [h.period for h in heard if h.kind in PICTURES and math.isfinite(h.period)]
@@ -226,7 +226,7 @@ def _rate(heard: Sequence[_Heard]) -> Fraction:
     slowest = max(cameras or others or [1.0])
     measured = Fraction(1 / slowest)
 
-    for most in (1, 2, 3, 4, 5, 10, 100, 1000):  # the plainest fraction that is near enough
+    for most in (1, 2, 3, 4, 5, 10, 100, 1000):  # the smallest denominator that is near enough
         plain = measured.limit_denominator(most)
         if plain and abs(plain - measured) <= _SHARE * measured:
             return min(plain, Fraction(1000))

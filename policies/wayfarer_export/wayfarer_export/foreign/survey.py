@@ -1,6 +1,6 @@
-"""A bag read once, without its pixels.
+"""The first reading of a bag, without pixels.
 
-Of each source when there is a value, and in which of its topic's messages.
+It finds the times at which each source has a value, and in which message.
 """
 
 from array import array
@@ -23,14 +23,14 @@ from wayfarer_export.foreign.map import Map, Split, TopicSource
 from wayfarer_export.foreign.resample import Stamps
 from wayfarer_export.lerobot_files import Feature, Picture
 
-_SWAPPED = 100_000_000  # ns by which a message may come behind a later one: two threads wrote them
-_STAMPED = 4 + 8  # bytes of CDR's own head and of a stamp
+_SWAPPED = 100_000_000  # ns; two threads of a recorder may swap messages by this much
+_STAMPED = 4 + 8  # bytes of CDR's own header and of a stamp
 _HIGHEST = int(np.iinfo(np.int64).max)
 
 
 @dataclass
 class Track:
-    """What a bag holds of one source."""
+    """The values of one source in a bag."""
 
     feature: str
     source: TopicSource
@@ -39,30 +39,28 @@ class Track:
     stamps: Stamps = field(default_factory=lambda: np.zeros(0, np.int64))  # [ns] in order
     ordinals: NDArray[np.int64] = field(
         default_factory=lambda: np.zeros(0, np.int64)
-    )  # of its topic's messages
-    first: Any = None  # its first value
-    passed_over: Counter[str] = field(
-        default_factory=Counter
-    )  # messages, by what is wrong with them
+    )  # number of each value's message on its topic
+    first: Any = None  # its first value, decoded
+    passed_over: Counter[str] = field(default_factory=Counter)  # messages not used, by reason
     noted: "array[int]" = field(
         default_factory=lambda: array("q")
-    )  # stamp and ordinal by turns, as they were written
+    )  # stamps and numbers alternately, in the order they were written
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What of a bag its map needs."""
+    """The content of a bag that its map needs."""
 
     tracks: list[Track]
     bounds: list[tuple[int, int]]  # (first, before) of each episode [ns]
-    size: int  # bytes of the messages that were looked at
+    size: int  # bytes of the messages that were read
 
 
 def survey(bag: Path, files: Sequence[BagFile], mapping: Map, where: Path) -> Survey:
-    """Read a bag for a map, which lies at `where`.
+    """Read a bag for a map; `where` is the path of the map.
 
-    Raises ConfigError where the map does not fit the bag; DataError where the bag is damaged, has a
-    clock that was set back, or not a single value of a source.
+    Raises ConfigError if the map does not fit the bag; DataError if the bag is damaged, has a
+    clock that was set back, or has no value of a source.
     """
     tracks = _tracks(bag, files, mapping, where)
     split = _splitter(bag, files, mapping.split, where)
@@ -93,13 +91,13 @@ def in_order(files: Sequence[BagFile], topics: Collection[str]) -> Iterator[Mess
 
 
 def said_by(bag: Path, message: Message) -> Any:
-    """Return what a message says. DataError where its bytes are not of its type."""
+    """Return a message decoded. DataError if its bytes do not fit its type."""
     with reading(bag):
         return decoded(message)
 
 
 def features_of(tracks: Sequence[Track], names: Sequence[str]) -> dict[str, Feature]:
-    """Return the dataset's features: the map's, and behind each the ages of its values [s]."""
+    """Return the dataset's features: those of the map, each with the ages of its values [s]."""
     found = {}
     for name in names:
         of_one = [track for track in tracks if track.feature == name]
@@ -153,7 +151,7 @@ def _channel(bag: Path, files: Sequence[BagFile], topic: str, where: str) -> Cha
 
 
 def _note(bag: Path, track: Track, message: Message, said: Any, ordinal: int) -> None:
-    """Note when a message came, and that it has what is wanted."""
+    """Note the time of a message, and whether it has the wanted content."""
     if problem := track.decoder.problem(said):
         track.passed_over[problem] += 1
         return
@@ -223,7 +221,7 @@ def _splitter(
 
 
 class _Splitter:
-    """Hears the topic that tells episodes apart."""
+    """Finds the episodes' bounds from the topic of `split`."""
 
     def __init__(self, bag: Path, about: Split, by_header: bool) -> None:
         self.about = about
@@ -233,9 +231,9 @@ class _Splitter:
         self._last: tuple[int, bytes] | None = None
 
     def hear(self, message: Message) -> None:
-        """Take one of its messages. DataError where its clock was set back."""
+        """Take one of its messages. DataError if its clock was set back."""
         stamp = message.stamp if self._by_header else message.log_time
-        content = message.cdr[_STAMPED if self._by_header else 0 :]  # the time alone is nothing new
+        content = message.cdr[_STAMPED if self._by_header else 0 :]  # compare without the stamp
         if self._last is not None:
             if stamp < self._last[0] - _SWAPPED:
                 raise DataError(

@@ -1,1 +1,1 @@
-"""What acts: policies that answer an observation with an action."""
+"""Policies: they answer an observation with an action."""

@@ -1,4 +1,4 @@
-"""Acts with what the learner has learned so far, and explores as the options say."""
+"""The policy of the running learner, with its exploration options."""
 
 import numpy as np
 import torch
@@ -13,12 +13,12 @@ from wayfarer_policies.algorithms.networks import Actor
 
 
 class LearnedPolicy:
-    """The learner's policy, and how it explores.
+    """Acts with the learner's newest weights, and explores.
 
-    Uniformly random until there are weights and for a run's first steps.
+    Its actions are uniformly random until there are weights, and during a run's first steps.
 
-    Goes to the goal with noise; what it does once it is there, or from some part of the episode on,
-    the options say.
+    Then it goes to the goal with noise. The options say what it does at the goal, or from some part
+    of the episode on.
     """
 
     needs_joints = False
@@ -33,12 +33,12 @@ class LearnedPolicy:
 
     @property
     def version(self) -> int:
-        """Version of the weights that act in this episode."""
+        """Version of the weights in this episode."""
         return self._version
 
     @property
     def needs_pose(self) -> bool:
-        """Whether the end effector's position must be that of the image."""
+        """Whether it needs the end effector's position at the image's time."""
         asked = self._next[0] if self._next is not None else self._actor
         sees = asked is not None and asked.encoder.config.ee_position
         return sees or self._options.after_arrival != "continue"
@@ -59,8 +59,8 @@ class LearnedPolicy:
         )
 
     def act(self, image: Image, robot: RobotState) -> Action:
-        """Return pi(s, g), with the noise of this step when exploring, or what is played in its
-        place.
+        """Return pi(s, g), with the noise of this step when exploring, or a random action if the
+        options ask for one.
         """
         taken, self._taken = self._taken, self._taken + 1
         step, explore, rng = self._start.first_step + taken, self._start.explore, self._start.rng
@@ -82,7 +82,7 @@ class LearnedPolicy:
         return self._noise(action, (low, high), step, rng)
 
     def _plays(self, taken: int, ee_position: NDArray[np.float64]) -> bool:
-        """Tell whether this action is uniformly random in place of the policy's."""
+        """Say whether this action is random instead of the policy's."""
         options = self._options
         if taken >= options.play_from * self._start.steps:
             return True

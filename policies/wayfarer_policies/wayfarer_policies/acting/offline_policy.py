@@ -1,6 +1,6 @@
-"""A policy that was learned offline, in a file.
+"""A policy from a file that `wayfarer train bcq` wrote.
 
-What `wayfarer train bcq` writes and the actor node acts with.
+The actor node acts with it.
 """
 
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ from wayfarer_policies.algorithms.bcq_networks import (
 from wayfarer_policies.algorithms.checkpoint import State
 
 KIND = "offline policy"
-ANY = "none"  # in place of a digest: take the file whatever it is
+ANY = "none"  # instead of a digest: accept any file
 
 
 @dataclass(frozen=True)
 class PolicyFile:
-    """A policy as it was read."""
+    """The content of a policy file."""
 
     networks: BCQNetworks
     task: str
@@ -41,8 +41,8 @@ class PolicyFile:
 def write_policy(
     file: Path, description: Description, networks: nn.Module, about: dict[str, Any]
 ) -> None:
-    """Write the weights with all that is needed to act with them, and what they were learned
-    from.
+    """Write the weights with all that is needed to act with them, and a description of their
+    training.
     """
     state = networks_state(description, networks)
     checkpoint.write(file, KIND, State(state.tensors, {**state.values, "about": about}))
@@ -51,7 +51,7 @@ def write_policy(
 def read_policy(file: Path, sha256: str = ANY) -> PolicyFile:
     """Read a policy.
 
-    DataError if it is missing, damaged, something else, or not the file the digest was made of.
+    DataError if it is missing, damaged, another kind of file, or does not match the digest.
     """
     if not file.is_file():
         raise DataError(f"there is no policy {file}; `wayfarer train bcq` makes one")
@@ -70,9 +70,9 @@ def read_policy(file: Path, sha256: str = ANY) -> PolicyFile:
 
 
 class OfflinePolicy:
-    """Of freshly proposed actions takes the one that is valued most, as BCQ does.
+    """BCQ's policy: it draws proposals and takes the one with the highest value.
 
-    There is no noise to add.
+    It adds no noise.
     """
 
     needs_joints = False
@@ -82,18 +82,18 @@ class OfflinePolicy:
 
     @property
     def version(self) -> int:
-        """Number of updates the weights have seen."""
+        """Number of updates of the weights."""
         return self._version
 
     @property
     def needs_pose(self) -> bool:
-        """Whether the end effector's position must be that of the image."""
+        """Whether it needs the end effector's position at the image's time."""
         return self._networks.encoder_config.ee_position
 
     def begin_episode(self, start: Start) -> None:
-        """Take the episode's randomness, which the proposals are drawn from.
+        """Take the episode's random generator for the proposals.
 
-        A goal means nothing to this policy.
+        This policy ignores goals.
         """
         self._rng = start.rng
 

@@ -1,6 +1,6 @@
-"""What acts: answers observations with actions.
+"""The protocol of a policy, and its inputs.
 
-The actor node runs any of these without knowing which.
+The actor node runs any policy without knowing which.
 """
 
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ Action = NDArray[np.float32]  # (3,) in [-1, 1]
 
 @dataclass(frozen=True)
 class RobotState:
-    """What the arm feels at an observation; NaN where nobody knows."""
+    """Proprioception at an observation; NaN where unknown."""
 
     ee_position: NDArray[np.float64]  # (3,) [m], base frame
     # (4,) quaternion xyzw, base frame
@@ -33,44 +33,44 @@ class RobotState:
 
 @dataclass(frozen=True)
 class PolicyGoal:
-    """What a policy is sent to."""
+    """The goal of a policy."""
 
     image: Image
-    # (3,) [m], base frame: where the end effector was; NaN where nobody knows
+    # (3,) [m], base frame: the end effector's position in the goal image; NaN if unknown
     ee_position: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Start:
-    """What a policy is told when an episode begins."""
+    """What a policy gets when an episode begins."""
 
-    rng: np.random.Generator  # all randomness of the episode comes from here
+    rng: np.random.Generator  # source of all randomness of the episode
     goal: PolicyGoal | None = None
-    explore: bool = True  # whether it acts to gather data, or as well as it can
-    # number of steps collected before: it tells where the exploration noise stands
+    explore: bool = True  # true: act to gather data; false: act as well as it can
+    # number of steps collected before; the exploration noise depends on it
     first_step: int = 0
-    steps: int = 200  # of the episode
+    steps: int = 200  # length of the episode
 
 
 class Policy(Protocol):
-    """One instance lives through many episodes."""
+    """One instance serves many episodes."""
 
     @property
     def version(self) -> int:
-        """Version of the weights that act; 0 where there are none."""
+        """Version of the weights; 0 without weights."""
 
     @property
     def needs_pose(self) -> bool:
-        """Whether the end effector's position must be that of the image, and not one of a moment
+        """Whether it needs the end effector's position at the image's time, not a moment
         before.
         """
 
     @property
     def needs_joints(self) -> bool:
-        """Whether the joints must be those of the image, too, where the robot tells of them."""
+        """Whether it needs the joints at the image's time, too, if the robot reports them."""
 
     def begin_episode(self, start: Start) -> None:
-        """Forget the last episode."""
+        """Start a new episode; forget the last one."""
 
     def act(self, image: Image, robot: RobotState) -> Action:
         """Return the action for one observation."""

@@ -1,6 +1,6 @@
-"""Policies that learn nothing.
+"""Policies that do not learn.
 
-The paper's baseline, and one whose actions hang together in time.
+The paper's baseline, a random policy with correlated actions, and one that stands still.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ class UniformPolicy:
     needs_joints = False
 
     def begin_episode(self, start: Start) -> None:
-        """Take the episode's randomness; a goal means nothing to this policy."""
+        """Take the episode's random generator; this policy ignores goals."""
         self._rng = start.rng
 
     def act(self, image: Image, robot: RobotState) -> Action:
@@ -28,7 +28,7 @@ class UniformPolicy:
 class CorrelatedPolicy:
     """A first-order autoregressive walk.
 
-    Each action keeps a share of the last, so that the arm travels further.
+    Each action keeps a share of the last one, so that the arm travels further.
     """
 
     version = 0
@@ -38,7 +38,7 @@ class CorrelatedPolicy:
     _SPREAD = 0.7  # stationary standard deviation, in action units
 
     def begin_episode(self, start: Start) -> None:
-        """Take the episode's randomness and start from the walk's stationary distribution."""
+        """Take the random generator and draw the start from the walk's stationary distribution."""
         self._rng = start.rng
         self._walk = self._SPREAD * start.rng.standard_normal(3)  # (3,)
 
@@ -51,14 +51,14 @@ class CorrelatedPolicy:
 
 
 class StillPolicy:
-    """Asks for no motion at all: what others are held against."""
+    """Asks for no motion: a baseline."""
 
     version = 0
     needs_pose = False
     needs_joints = False
 
     def begin_episode(self, start: Start) -> None:
-        """There is nothing to begin."""
+        """Do nothing."""
         del start
 
     def act(self, image: Image, robot: RobotState) -> Action:

@@ -1,4 +1,4 @@
-"""Numbers that change with the step count, and the noise they scale."""
+"""Exploration noise and its schedule over steps."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from wayfarer_policies.algorithms.algorithm import within
 
 @dataclass(frozen=True)
 class LinearSchedule:
-    """A straight line from `start` at step 0 to `end` at step `steps`, level afterwards."""
+    """A straight line from `start` at step 0 to `end` at step `steps`, constant afterwards."""
 
     start: float
     end: float

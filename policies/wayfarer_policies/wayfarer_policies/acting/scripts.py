@@ -1,11 +1,9 @@
-"""Scripted motions.
+"""Scripted motions: a sweep that pushes all objects towards the middle, and the way home. Pure.
 
-A sweep that pushes whatever lies on the table towards the middle, and the way home. Pure.
-
-In a sweep, which looks at nothing, the closed gripper strokes low over the table, lane beside lane:
-first from the left and the right edge of the box to its middle line, then along that line from the
-near and the far edge to the middle point. Between two strokes it is lifted over what it has pushed.
-Every motion is asked for as an action like any other: the safety gate stands before it.
+The sweep does not see. The closed gripper moves low over the table, lane by lane: first from the
+left and right edges of the box to its middle line, then along that line from the near and far edges
+to the middle point. Between two strokes it is lifted over the objects that it has pushed. Every
+motion is an action like any other and passes the safety gate.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,22 +17,22 @@ from wayfarer_policies.acting.policy import Action, Image, RobotState, Start
 
 Vector = NDArray[np.float64]
 
-# m between two strokes: less than the 5 cm edge of the cube, so that none slips through
+# m between two lanes: less than the 5 cm edge of the cube, so that no cube slips through
 _LANE = 0.055
 _CLEAR = 0.07  # m above the floor of the box: higher than the cube
-_SHORT = 0.035  # m before the middle a stroke ends: half a cube and half a gripper
-_BAND = 0.07  # m on either side of the middle line where the strokes of the first kind leave things
-_GENTLE = 0.035  # m per action on the way down, where something may lie in the way
-_NEAR = 0.015  # m from a way point that count as having reached it
-_PATIENCE = 2  # actions more than the way takes, after which the next way point is tried
+_SHORT = 0.035  # m before the middle, where a stroke ends: half a cube and half a gripper
+_BAND = 0.07  # m on either side of the middle line, where the first strokes leave objects
+_GENTLE = 0.035  # m per action on the way down, where the gripper may meet an object
+_NEAR = 0.015  # m from a way point that count as reached
+_PATIENCE = 2  # extra actions for a way point before the next one is tried
 
 
 @dataclass(frozen=True)
 class Box:
-    """Where the arm may go, and how far one action takes it: as the control node is told.
+    """The workspace, and the length of one action, as the control node has them.
 
     Raises:
-        ConfigError: the box is empty, too low to lift anything over, or the scale is not positive.
+        ConfigError: the box is empty, too low for lifting, or the scale is not positive.
 
     """
 
@@ -60,7 +58,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Waypoint:
-    """A point to go to in a straight line."""
+    """A point that the arm reaches in a straight line."""
 
     point: Vector  # (3,) m, base frame
     longest: float  # m per action
@@ -68,7 +66,7 @@ class Waypoint:
 
 
 class _Way:
-    """Way points as they are strung together, from the middle of the box."""
+    """Builds a list of way points, starting at the middle of the box."""
 
     def __init__(self, box: Box) -> None:
         self.points: list[Waypoint] = []
@@ -82,14 +80,14 @@ class _Way:
 
 
 def sweep(box: Box) -> list[Waypoint]:
-    """Return the way of a whole sweep."""
+    """Return the way points of a whole sweep."""
     floor, clear = box.low[2], box.low[2] + _CLEAR
     way = _Way(box)
     for start, end in _strokes(box):
         way.go(start, clear, box.action_scale)
         way.go(start, floor, min(_GENTLE, box.action_scale))
         way.go(end, floor, box.action_scale)
-        back = end + 0.3 * (start - end)  # away from what was pushed, while it is lifted
+        back = end + 0.3 * (start - end)  # moves away from the object while lifting
         way.go(back, clear, box.action_scale)
 
     way.go(_middle(box), clear, box.action_scale)
@@ -98,7 +96,7 @@ def sweep(box: Box) -> list[Waypoint]:
 
 
 def home(box: Box) -> list[Waypoint]:
-    """Return the way to the middle of the box."""
+    """Return the way point in the middle of the box."""
     way = _Way(box)
     way.go(_middle(box), (box.low[2] + box.high[2]) / 2, box.action_scale)
     return way.points
@@ -108,12 +106,12 @@ SCRIPTS: dict[str, Callable[[Box], list[Waypoint]]] = {"sweep": sweep, "home": h
 
 
 def steps_needed(script: str, box: Box) -> int:
-    """Return how many actions a script takes at most, from anywhere in the box."""
+    """Return the greatest number of actions of a script, from anywhere in the box."""
     return sum(way.allowed for way in SCRIPTS[script](box)) + _across(box)
 
 
 class ScriptedPolicy:
-    """Follows a script from way point to way point; stands still when it is through."""
+    """Follows a script from way point to way point, then stands still."""
 
     version = 0
     needs_pose = True
@@ -127,15 +125,15 @@ class ScriptedPolicy:
         del start
         self._ways = iter(self._script(self._box))
         self._way = next(self._ways, None)
-        self._taken = -_across(self._box)  # the way to the first point is as long as it is
+        self._taken = -_across(self._box)  # extra actions: the first point may be far away
 
     @property
     def finished(self) -> bool:
-        """Whether all way points are behind it."""
+        """Whether all way points are reached."""
         return self._way is None
 
     def act(self, image: Image, robot: RobotState) -> Action:
-        """Return the next action towards the way point the arm has not reached yet."""
+        """Return the next action towards the first way point not yet reached."""
         del image
         while self._way is not None and self._done(self._way, robot.ee_position):
             self._way, self._taken = next(self._ways, None), 0
@@ -162,7 +160,7 @@ def _middle(box: Box) -> Vector:
 
 
 def _strokes(box: Box) -> Iterator[tuple[Vector, Vector]]:
-    """Start and end of each stroke, (2,) m each: towards the line y = middle, then along it."""
+    """Yield start and end of each stroke, (2,) m each: to the line y = middle, then along it."""
     x, y = _middle(box)
     for side, edge in ((-1.0, box.low[1]), (1.0, box.high[1])):
         for lane in _lanes(box.low[0], box.high[0]):
@@ -176,7 +174,7 @@ def _strokes(box: Box) -> Iterator[tuple[Vector, Vector]]:
 def _lanes(low: float, high: float) -> list[float]:
     """Return evenly spaced lanes, in each half from the outermost inwards.
 
-    So a stroke that grazes pushes inwards.
+    So a stroke that touches an object at its side pushes it inwards.
     """
     lanes = np.linspace(low, high, int(np.ceil((high - low) / _LANE)) + 1).tolist()
     half = len(lanes) // 2

@@ -1,1 +1,1 @@
-"""Learning algorithms, and what they share: networks, labelled batches, checkpoints."""
+"""Learning algorithms and what they share: networks, labelled batches, checkpoints."""

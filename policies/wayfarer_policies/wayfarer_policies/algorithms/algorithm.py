@@ -1,9 +1,10 @@
-"""What every learning algorithm here shares.
+"""What all learning algorithms here share.
 
-The labelled batch it learns from and the guard around a gradient step.
+The protocol, the labelled batch, the guard around gradient steps, and saving.
 """
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -14,14 +15,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from wayfarer_core.errors import ConfigError, DataError, WayfarerError
 
-from wayfarer_policies.algorithms.checkpoint import State
+from wayfarer_policies.algorithms import checkpoint
+from wayfarer_policies.algorithms.checkpoint import Part, State
 
 M = TypeVar("M", bound=nn.Module)
 Pixels = NDArray[np.uint8]  # (C, H, W)
 
 
 class LearningError(WayfarerError):
-    """Learning has gone wrong (a loss or gradient that is not finite).
+    """A loss or gradient is not finite.
 
     The weights are as before that step.
     """
@@ -29,9 +31,9 @@ class LearningError(WayfarerError):
 
 @dataclass(frozen=True)
 class Observation:
-    """What a policy sees.
+    """The inputs of a policy.
 
-    The image, with the goal image behind it on the channel axis where there is a goal.
+    The image, followed by the goal image on the channel axis if there is a goal.
     """
 
     pixels: Tensor  # (B, C, H, W) uint8
@@ -52,7 +54,7 @@ class Observation:
 
 @dataclass(frozen=True)
 class LabelledBatch:
-    """Transitions with a reward: what one update learns from."""
+    """Transitions with rewards, for one update."""
 
     observations: Observation
     actions: Tensor  # (B, 3) float32 or (B,) int64
@@ -74,9 +76,9 @@ class LabelledBatch:
         )
 
     def discounts(self, gamma: float) -> Tensor | float:
-        """Return what the value of the next observations counts.
+        """Return the factor of the next observations' values.
 
-        Gamma to the power of the steps between, (B,).
+        It is gamma to the power of the steps in between, (B,).
         """
         if self.spans is None:
             return gamma
@@ -84,9 +86,9 @@ class LabelledBatch:
 
 
 class Algorithm(Protocol):
-    """A learner of the contract suite.
+    """A learning algorithm, as the contract suite tests it.
 
-    Updates from labelled batches, and the actions it would choose.
+    It learns from labelled batches and gives the actions that it would choose.
     """
 
     @property
@@ -96,31 +98,31 @@ class Algorithm(Protocol):
     def update(self, batch: LabelledBatch) -> dict[str, Tensor]:
         """Learn from one batch.
 
-        Return losses and values as () tensors on the device, which nobody has to wait for.
+        Return losses and values as () tensors on the device; nothing waits for them.
         """
 
     def check(self) -> None:
         """Raise LearningError if an update since the last check was not finite.
 
-        The device is waited for.
+        This waits for the device.
         """
 
     def probe(self, batch: LabelledBatch) -> dict[str, float]:
-        """Return what tells a live policy from a dead one.
+        """Return figures that show whether the policy works.
 
-        Empty where an algorithm has nothing of the kind.
+        Empty if the algorithm has none.
         """
 
     def greedy(self, observation: Observation) -> Tensor:
-        """Return the actions that are best as far as it knows: (B, A) float32, or (B,) int64."""
+        """Return the actions with the highest value: (B, A) float32, or (B,) int64."""
 
     def state(self) -> State:
-        """Return everything that is needed to continue bit for bit."""
+        """Return all that is needed to continue bit for bit."""
 
     def restore(self, state: State) -> None:
         """Continue from a state.
 
-        DataError if it belongs to other shapes, and nothing is changed then.
+        DataError if its shapes differ; nothing is changed then.
         """
 
 
@@ -137,7 +139,7 @@ def within(name: str, value: float, low: float, high: float) -> None:
 
 
 def frozen_copy(module: M) -> M:
-    """Return a target network: a copy that no optimiser moves."""
+    """Return a target network: a copy without gradients."""
     return copy.deepcopy(module).requires_grad_(False)
 
 
@@ -148,11 +150,11 @@ def soft_update(target: nn.Module, source: nn.Module, tau: float) -> None:
 
 
 class Guard:
-    """Takes gradient steps, unless a loss or a gradient is not finite.
+    """Takes gradient steps until a loss or a gradient is not finite.
 
-    Then no step any more until `check` raises.
+    Then it takes no more steps until `check` raises.
 
-    Nothing waits for the device: the optimiser, a fused one, is told on the device to leave its
+    Nothing waits for the device: a flag on the device tells the fused optimiser to leave the
     weights alone.
     """
 
@@ -173,9 +175,9 @@ class Guard:
         optimizer.step()
 
     def check(self) -> None:
-        """Wait for the device; LearningError naming what was not finite.
+        """Wait for the device. LearningError names what was not finite.
 
-        The weights are as before it.
+        The weights are as before that step.
         """
         broken, self._broken = self._broken, {}
         names = [name for name, found in broken.items() if bool(found)]
@@ -186,15 +188,42 @@ class Guard:
             )
 
 
+class GradientLearner(ABC):
+    """What TD3, BCQ and DDQN share: the count of updates, their guard, and how they are saved."""
+
+    def __init__(self) -> None:
+        self.guard = Guard()
+        self.updates = 0
+
+    @abstractmethod
+    def _parts(self) -> dict[str, Part]:
+        """Return networks, targets, optimisers and generators by their names in a checkpoint."""
+
+    def check(self) -> None:
+        """Raise LearningError if an update since the last check was not finite."""
+        self.guard.check()
+
+    def state(self) -> State:
+        """Return networks, targets, optimisers, generators and the count of updates."""
+        return checkpoint.save(self._parts(), updates=self.updates)
+
+    def restore(self, state: State) -> None:
+        """Continue from a state.
+
+        DataError if its shapes differ; nothing is changed then.
+        """
+        (self.updates,) = checkpoint.restore(self._parts(), state, type(self).__name__, "updates")
+
+
 def gradients(optimizer: torch.optim.Optimizer) -> list[Tensor]:
-    """Return the gradients an optimiser is about to follow."""
+    """Return the gradients for an optimiser's next step."""
     return [
         p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None
     ]
 
 
 def check_batch(batch: LabelledBatch, channels: int, action: Iterable[int]) -> None:
-    """Check shapes against what the networks take; DataError names the first that does not fit."""
+    """Check shapes against the networks' inputs; DataError names the first that differs."""
     size = len(batch.rewards)
     for name, value, shape in (
         ("observations", batch.observations.pixels, (size, channels)),
@@ -213,18 +242,18 @@ def check_batch(batch: LabelledBatch, channels: int, action: Iterable[int]) -> N
 
 @dataclass(frozen=True)
 class GoalPixels:
-    """What a policy is sent to, as networks take it."""
+    """A goal as networks take it."""
 
     pixels: Pixels  # (C, H, W)
-    ee_position: NDArray[np.float64]  # (3,) [m], base frame: where the end effector was
+    ee_position: NDArray[np.float64]  # (3,) [m], base frame: the end effector's in that image
 
 
 def one_observation(
     image: Pixels, goal: GoalPixels | None, ee_position: NDArray[np.floating], channels: int
 ) -> Observation:
-    """Make a batch of one from what the camera and the arm say.
+    """Make a batch of one from an image, a goal and the end effector's position (3,) [m].
 
-    DataError if the network takes something else.
+    DataError if the network takes other inputs.
     """
     pixels = image if goal is None else np.concatenate([image, goal.pixels])  # (C, H, W)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or len(pixels) != channels:

@@ -11,9 +11,8 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 from wayfarer_core.errors import ConfigError
 
-from wayfarer_policies.algorithms import checkpoint
 from wayfarer_policies.algorithms.algorithm import (
-    Guard,
+    GradientLearner,
     LabelledBatch,
     Observation,
     check_batch,
@@ -29,7 +28,7 @@ from wayfarer_policies.algorithms.bcq_networks import (
     Description,
     best_actions,
 )
-from wayfarer_policies.algorithms.checkpoint import Part, State
+from wayfarer_policies.algorithms.checkpoint import Part
 from wayfarer_policies.algorithms.networks import PRECISIONS
 
 ACTING_CANDIDATES = 100  # actions proposed when acting
@@ -58,10 +57,11 @@ class BCQConfig:
             raise ConfigError(f"target_candidates is {self.target_candidates}: at least 1")
 
 
-class BCQ:
-    """Values only actions that the data might hold, so that nothing is believed of the others."""
+class BCQ(GradientLearner):
+    """Evaluates only actions similar to the data's; the value of others is unknown."""
 
     def __init__(self, config: BCQConfig, device: str = "cpu") -> None:
+        super().__init__()
         self.config, self.device = config, torch.device(device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
@@ -77,17 +77,15 @@ class BCQ:
 
         # latents while learning
         self.generator = torch.Generator(self.device).manual_seed(config.seed)
-        self.guard = Guard()
-        self.updates = 0
 
     def _adam(self, of: list[torch.nn.Parameter]) -> torch.optim.Adam:
         return torch.optim.Adam(of, lr=self.config.learning_rate, fused=True)
 
     def update(self, batch: LabelledBatch) -> dict[str, Tensor]:
-        """Learn from one batch; `check` says whether all was finite.
+        """Learn from one batch; `check` later says whether all was finite.
 
-        Autoencoder and critics take one step together: with separate encoders that equals a step
-        each, with a shared one both teach it.
+        Autoencoder and critics take one step together. With separate encoders this equals a step
+        for each; a shared encoder learns from both.
         """
         config, networks = self.config, self.networks
         check_batch(
@@ -121,17 +119,13 @@ class BCQ:
 
         return {name: value.detach() for name, value in metrics.items()}
 
-    def check(self) -> None:
-        """Raise LearningError if an update since the last check was not finite."""
-        self.guard.check()
-
     def probe(self, batch: LabelledBatch) -> dict[str, float]:  # noqa: ARG002
         """Return nothing: BCQ's actions stay near the data's."""
         return {}
 
     def vae_loss(self, features: Tensor, actions: Tensor) -> Tensor:
-        """Return mean squared error of the actions that come back + kl_weight * KL(latent || N(0,
-        1)), means both.
+        """Return mean squared reconstruction error + kl_weight * KL(latent || N(0, 1)), both
+        means.
         """
         noise = self._normal(len(actions), self.config.networks.heads.latent)
         returned, mean, log_std = self.networks.vae(features, actions, noise)
@@ -145,7 +139,7 @@ class BCQ:
         """Return r + gamma (1 - terminated) max_a (lambda min Q' + (1 - lambda) max Q')(s', a) over
         proposed actions a.
 
-        A truncated step bootstraps: only the time ended there.
+        A truncated step bootstraps: only the time limit ended it.
         """
         config, target = self.config, self.target
         count, size = config.target_candidates, len(batch.rewards)
@@ -166,9 +160,9 @@ class BCQ:
 
     @torch.no_grad()
     def _propose(self, features: Tensor, count: int) -> Tensor:
-        """Return `count` actions like the data's for each state (B count, A).
+        """Return `count` actions similar to the data's for each state (B count, A).
 
-        They are drawn, so bfloat16 will do.
+        They are random, so bfloat16 is exact enough.
         """
         networks = self.config.networks
         latents = self._normal(len(features) * count, networks.heads.latent).clamp(
@@ -204,17 +198,6 @@ class BCQ:
             "perturbation_optimizer": self.perturbation_optimizer,
             "generator": self.generator,
         }
-
-    def state(self) -> State:
-        """Return networks, targets, optimisers, counts and generators."""
-        return checkpoint.save(self._parts(), updates=self.updates)
-
-    def restore(self, state: State) -> None:
-        """Continue from a state.
-
-        DataError if it belongs to other shapes, and nothing is changed then.
-        """
-        (self.updates,) = checkpoint.restore(self._parts(), state, "BCQ", "updates")
 
 
 def draw_latents(rng: np.random.Generator, count: int, size: int) -> Tensor:

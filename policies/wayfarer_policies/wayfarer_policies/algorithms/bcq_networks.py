@@ -2,8 +2,8 @@
 
 Sizes are the authors' (docs/method.md: official BCQ).
 
-A variational autoencoder proposes actions like those in the data, a small perturbation moves them,
-twin critics value them. Latents are given from outside: the networks hold no randomness.
+A variational autoencoder proposes actions like those in the data. A small perturbation moves them.
+Twin critics value them. The networks hold no randomness: the caller gives the latents.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from wayfarer_policies.algorithms.networks import (
     described,
 )
 
-LATENT_CLIP = 0.5  # of latents drawn for acting: nearer to what the data's actions are encoded as
+LATENT_CLIP = 0.5  # of latents drawn for acting: keeps proposals near the data's actions
 _LOG_STD = (-4.0, 15.0)
 
 
@@ -37,7 +37,7 @@ class BCQHeads:
     vae: tuple[int, ...] = (750, 750)
     perturbation: tuple[int, ...] = (400, 300)
     critic: tuple[int, ...] = (400, 300)
-    reach: float = 0.05  # [half of the action range] of the perturbation
+    reach: float = 0.05  # greatest perturbation [half of the action range]
 
     def __post_init__(self) -> None:
         pairs = list(zip(self.action_low, self.action_high, strict=False))
@@ -58,7 +58,7 @@ class BCQHeads:
 
 
 class _Bounded(nn.Module):
-    """Knows the action bounds, as buffers so that they travel with the weights."""
+    """Holds the action bounds as buffers, so that they are saved with the weights."""
 
     low: Tensor
     high: Tensor
@@ -75,7 +75,7 @@ class _Bounded(nn.Module):
 
 
 class ActionModel(_Bounded):
-    """The autoencoder: which actions the data holds in a state."""
+    """The variational autoencoder: models the data's actions in a state."""
 
     def __init__(self, features: int, heads: BCQHeads) -> None:
         super().__init__(heads)
@@ -87,7 +87,7 @@ class ActionModel(_Bounded):
     def forward(
         self, features: Tensor, actions: Tensor, noise: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the actions as they come back (B, A), and mean and log std of their latents, each
+        """Return the reconstructed actions (B, A), and mean and log std of their latents, each
         (B, L).
         """
         hidden = self.encoder(torch.cat([features, actions], dim=1))  # (B, H)
@@ -95,13 +95,13 @@ class ActionModel(_Bounded):
         return self.decode(features, mean + log_std.exp() * noise), mean, log_std
 
     def decode(self, features: Tensor, latents: Tensor) -> Tensor:
-        """Return the actions of latents (B, L) within their bounds (B, A)."""
+        """Return the actions (B, A), within the bounds, of latents (B, L)."""
         unbounded = self.decoder(torch.cat([features, latents], dim=1))
         return (self.low + self.high) / 2 + self.half_range * torch.tanh(unbounded)
 
 
 class PerturbationHead(_Bounded):
-    """Moves a proposed action a little to where it is worth more."""
+    """Moves a proposed action a little towards a higher value."""
 
     def __init__(self, features: int, heads: BCQHeads) -> None:
         super().__init__(heads)
@@ -122,7 +122,7 @@ class PerturbationHead(_Bounded):
 
 
 class _Networks(nn.Module):
-    """Heads; the subclasses add encoders."""
+    """The heads; subclasses add encoders."""
 
     def __init__(self, encoder: EncoderConfig, heads: BCQHeads) -> None:
         super().__init__()
@@ -141,23 +141,23 @@ class SharedBCQ(_Networks):
         self.encoder = Encoder(encoder)
 
     def features(self, observation: Observation, *readers: str) -> list[Tensor]:
-        """Return what each of the readers (of vae, q1, q2) reads of an observation, each (B, F).
+        """Return the features of an observation for each of `readers` (vae, q1, q2), each (B, F).
 
-        Look once for all.
+        One pass of the encoder serves all.
         """
         return [self.encoder(observation)] * len(readers)
 
     def perturbation_features(self, observation: Observation, q1_features: Tensor) -> Tensor:  # noqa: ARG002
-        """Return what the perturbation reads (B, F): what Q1 sees.
+        """Return the features for the perturbation (B, F): those of Q1.
 
         Its loss does not reach the encoder.
         """
         return q1_features.detach()
 
     def perturbation_modules(self) -> list[nn.Module]:
-        """Return what the perturbation's loss trains: its head.
+        """Return the modules that the perturbation's loss trains: its head.
 
-        The other losses train all the rest.
+        The other losses train all others.
         """
         return [self.perturbation]
 
@@ -171,21 +171,21 @@ class SeparateBCQ(_Networks):
         self.perturbation_encoder = Encoder(encoder)
 
     def features(self, observation: Observation, *readers: str) -> list[Tensor]:
-        """Return what each of the readers (of vae, q1, q2) reads of an observation, each (B, F).
+        """Return the features of an observation for each of `readers` (vae, q1, q2), each (B, F).
 
-        Look once for each.
+        Each has its own encoder.
         """
         return [self.encoders[reader](observation) for reader in readers]
 
     def perturbation_features(self, observation: Observation, q1_features: Tensor) -> Tensor:  # noqa: ARG002
-        """Return what the perturbation reads (B, F): look once more."""
+        """Return the features for the perturbation (B, F), from its own encoder."""
         features: Tensor = self.perturbation_encoder(observation)
         return features
 
     def perturbation_modules(self) -> list[nn.Module]:
-        """Return what the perturbation's loss trains: its encoder and head.
+        """Return the modules that the perturbation's loss trains: its encoder and head.
 
-        The other losses train all the rest.
+        The other losses train all others.
         """
         return [self.perturbation_encoder, self.perturbation]
 
@@ -199,7 +199,7 @@ BUILDS: dict[str, Callable[[EncoderConfig, BCQHeads], BCQNetworks]] = {
 
 @dataclass(frozen=True)
 class Description:
-    """What is needed to build the networks anew."""
+    """Description from which the networks can be built again."""
 
     encoders: str = "shared"  # of BUILDS
     encoder: EncoderConfig = field(default_factory=lambda: EncoderConfig(channels=3))
@@ -210,13 +210,13 @@ class Description:
             raise ConfigError(f"encoders {self.encoders!r}: choose from {', '.join(BUILDS)}")
 
     def build(self) -> BCQNetworks:
-        """Make networks with fresh weights."""
+        """Make networks with new random weights."""
         return BUILDS[self.encoders](self.encoder, self.heads)
 
 
 def best_actions(networks: BCQNetworks, observation: Observation, latents: Tensor) -> Tensor:
-    """Return of N candidates, one for each latent (N, L), the one Q1 values most, for each state
-    (B, A).
+    """Propose one action for each latent (N, L) and return the one with the highest Q1 for each
+    state (B, A).
     """
     count, size = len(latents), len(observation.pixels)
     vae, q1 = networks.features(observation, "vae", "q1")  # (B, F)
@@ -232,7 +232,7 @@ def best_actions(networks: BCQNetworks, observation: Observation, latents: Tenso
 
 
 def networks_state(description: Description, networks: nn.Module) -> State:
-    """Return weights that describe their own networks."""
+    """Return the weights with the description of their networks."""
     values = {
         "encoders": description.encoders,
         "encoder": vars(description.encoder),
@@ -243,7 +243,7 @@ def networks_state(description: Description, networks: nn.Module) -> State:
 
 
 def networks_of(state: State) -> BCQNetworks:
-    """Build the networks of a state, for acting; DataError if it is not one of BCQ's."""
+    """Build the networks of a state, for acting; DataError if it is not a state of BCQ."""
     try:
         encoder = EncoderConfig(**described(state.value("encoder")))
         networks = Description(

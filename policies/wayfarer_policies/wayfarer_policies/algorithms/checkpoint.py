@@ -1,4 +1,4 @@
-"""Checkpoints and weights on the wire: safetensors with JSON in the header, never pickle."""
+"""Checkpoints and transmitted weights: safetensors with JSON in the header, never pickle."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ HEADER = "wayfarer"  # key of the JSON in the safetensors header
 
 @dataclass(frozen=True)
 class State:
-    """A part's whole state: named tensors and JSON values.
+    """The whole state of a part: named tensors and JSON values.
 
     Names of nested parts are joined with '/'.
     """
@@ -47,7 +47,7 @@ class State:
         )
 
     def part(self, name: str) -> "State":
-        """Take one part out again; DataError if there is none of that name."""
+        """Return one part; DataError if there is none of that name."""
         prefix = f"{name}/"
         tensors = {
             key.removeprefix(prefix): t for key, t in self.tensors.items() if key.startswith(prefix)
@@ -73,9 +73,9 @@ class State:
 
 
 def write(path: Path, kind: str, state: State) -> None:
-    """Write a checkpoint so that after a power cut either the old or the new one is there.
+    """Write a checkpoint so that a power cut leaves either the old or the new one.
 
-    DataError where it cannot be written: the disk is full, say. The old one is then still there.
+    DataError if it cannot be written, for example on a full disk. The old one then stays.
     """
     make_folder(path.parent)
     write_atomically(path, to_bytes(kind, state))
@@ -106,7 +106,7 @@ def to_bytes(kind: str, state: State) -> bytes:
     }
     header = {"version": VERSION, "kind": kind, "values": dict(state.values)}
 
-    # one key: stable bytes
+    # one key, so that the bytes do not depend on an order of keys
     return safetensors.torch.save(tensors, {HEADER: json.dumps(header, sort_keys=True)})
 
 
@@ -129,7 +129,7 @@ def from_bytes(data: bytes, kind: str, origin: str = "weights") -> State:
 
 
 def digest(data: bytes) -> str:
-    """Return the SHA-256 hex digest that travels beside weights."""
+    """Return the SHA-256 hex digest that is sent with weights."""
     return hashlib.sha256(data).hexdigest()
 
 
@@ -139,7 +139,7 @@ Part = nn.Module | torch.optim.Optimizer | torch.Generator | np.random.Generator
 
 
 def states(parts: Mapping[str, Part]) -> dict[str, State]:
-    """Return the state of each part of a learner."""
+    """Return the state of each part."""
     return {name: _state_of(part) for name, part in parts.items()}
 
 
@@ -152,12 +152,12 @@ def _state_of(part: Part) -> State:
 
 
 def save(parts: Mapping[str, Part], **counts: int) -> State:
-    """Return the state of a learner: its parts, and what it has counted."""
+    """Return the state of a learner: its parts and its counts."""
     return State.join({**states(parts), "self": State({}, counts)})
 
 
 def restore(parts: Mapping[str, Part], state: State, name: str, *counts: str) -> list[int]:
-    """Continue all parts of `name` from a joined state, and return its counts.
+    """Restore all parts of `name` from a joined state, and return its counts.
 
     DataError if networks differ or a count is missing; nothing is changed then.
     """
@@ -172,7 +172,7 @@ def restore(parts: Mapping[str, Part], state: State, name: str, *counts: str) ->
         of = state.part(key)
         if isinstance(part, nn.Module):
             restore_module(part, of, f"{name} {key}")
-        # come first: they check what the networks' names do not tell
+        # optimisers come first: their shapes tell networks apart that have equal names
         elif isinstance(part, torch.optim.Optimizer):
             restore_optimizer(part, of, f"{name} {key}")
         elif isinstance(part, torch.Generator):
@@ -184,12 +184,12 @@ def restore(parts: Mapping[str, Part], state: State, name: str, *counts: str) ->
 
 
 def module_state(module: nn.Module) -> State:
-    """Return a module's parameters and buffers."""
+    """Return the parameters and buffers of a module."""
     return State(module.state_dict())
 
 
 def check_module(module: nn.Module, state: State, name: str) -> None:
-    """Compare names, shapes and types; DataError naming the first tensor that does not fit."""
+    """Compare names, shapes and types; DataError names the first tensor that differs."""
     own = module.state_dict()
     if missing := sorted(own.keys() ^ state.tensors.keys()):
         raise DataError(
@@ -226,7 +226,7 @@ def optimizer_state(optimizer: torch.optim.Optimizer) -> State:
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, state: State, name: str) -> None:
-    """Load an optimiser's moments; DataError if they are another network's."""
+    """Load an optimiser's moments; DataError if they belong to another network."""
     moments: dict[int, dict[str, Tensor]] = {}
     for key, tensor in state.tensors.items():
         index, _, field_name = key.partition(".")
@@ -248,7 +248,7 @@ def generator_state(generator: torch.Generator) -> State:
 
 
 def restore_generator(generator: torch.Generator, state: State) -> None:
-    """Set a torch generator; DataError if the state is another kind's."""
+    """Set a torch generator; DataError if the state is of another kind."""
     try:
         generator.set_state(state.tensors["state"])
     except (KeyError, RuntimeError, TypeError) as error:
@@ -261,7 +261,7 @@ def rng_state(rng: np.random.Generator) -> State:
 
 
 def restore_rng(rng: np.random.Generator, state: State) -> None:
-    """Set a numpy generator; DataError if the state is another kind's."""
+    """Set a numpy generator; DataError if the state is of another kind."""
     try:
         rng.bit_generator.state = state.value("state")
     except (ValueError, TypeError, KeyError) as error:

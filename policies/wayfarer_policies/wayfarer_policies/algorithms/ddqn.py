@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import smooth_l1_loss
 
-from wayfarer_policies.algorithms import checkpoint
 from wayfarer_policies.algorithms.algorithm import (
-    Guard,
+    GradientLearner,
     LabelledBatch,
     Observation,
     check_batch,
@@ -17,13 +16,13 @@ from wayfarer_policies.algorithms.algorithm import (
     soft_update,
     within,
 )
-from wayfarer_policies.algorithms.checkpoint import Part, State
+from wayfarer_policies.algorithms.checkpoint import Part
 from wayfarer_policies.algorithms.networks import EncoderConfig, QNetwork
 
 
 @dataclass(frozen=True)
 class DDQNConfig:
-    """Constants of double DQN; the target follows slowly, as TD3's."""
+    """Constants of double DQN; the target follows by soft updates, as TD3's."""
 
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     actions: int = 6
@@ -39,10 +38,11 @@ class DDQNConfig:
         positive("learning_rate", self.learning_rate)
 
 
-class DDQN:
-    """The online network chooses the next action, the target network values it."""
+class DDQN(GradientLearner):
+    """The online network chooses the next action; the target network gives its value."""
 
     def __init__(self, config: DDQNConfig, device: str = "cpu") -> None:
+        super().__init__()
         self.config, self.device = config, torch.device(device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
@@ -52,11 +52,9 @@ class DDQN:
         self.optimizer = torch.optim.Adam(
             self.network.parameters(), lr=config.learning_rate, fused=True
         )
-        self.guard = Guard()
-        self.updates = 0
 
     def update(self, batch: LabelledBatch) -> dict[str, Tensor]:
-        """Learn from one batch; `check` says whether all was finite."""
+        """Learn from one batch; `check` later says whether all was finite."""
         check_batch(batch, self.config.encoder.channels, ())
         batch = batch.to(self.device)
         q = self.network(batch.observations).gather(1, batch.actions[:, None]).squeeze(1)  # (B,)
@@ -68,19 +66,15 @@ class DDQN:
 
         return {"loss": loss.detach(), "q": q.detach().mean(), "td_target": td_target.mean()}
 
-    def check(self) -> None:
-        """Raise LearningError if an update since the last check was not finite."""
-        self.guard.check()
-
     def probe(self, batch: LabelledBatch) -> dict[str, float]:  # noqa: ARG002
-        """Return nothing: there is no actor that could be dead."""
+        """Return nothing: there is no actor that could saturate."""
         return {}
 
     @torch.no_grad()
     def td_target(self, batch: LabelledBatch) -> Tensor:
         """Return r + gamma^n (1 - terminated) Q'(s', argmax_a Q(s', a)), s' n steps later.
 
-        Truncation bootstraps.
+        A truncated step bootstraps: only the time limit ended it.
         """
         best = self.network(batch.next_observations).argmax(dim=1, keepdim=True)  # (B, 1)
         next_q: Tensor = self.target(batch.next_observations).gather(1, best).squeeze(1)  # (B,)
@@ -97,14 +91,3 @@ class DDQN:
 
     def _parts(self) -> dict[str, Part]:
         return {"network": self.network, "target": self.target, "optimizer": self.optimizer}
-
-    def state(self) -> State:
-        """Return networks, targets, optimisers, counts and generators."""
-        return checkpoint.save(self._parts(), updates=self.updates)
-
-    def restore(self, state: State) -> None:
-        """Continue from a state.
-
-        DataError if it belongs to other shapes, and nothing is changed then.
-        """
-        (self.updates,) = checkpoint.restore(self._parts(), state, "DDQN", "updates")

@@ -1,9 +1,8 @@
-"""Networks: an encoder of images, heads on its features, and how a learner's networks share
-encoders.
+"""Networks: an image encoder, heads on its features, and two ways to share encoders.
 
 Sizes are the authors' (docs/method.md): convolutions 32/8s4, 64/4s2, 64/3s1, dense 256, relu, no
-batch norm; actor 300-200 with tanh, critics 400-300; images divided by 255; the goal image lies
-behind the image on the channel axis.
+batch norm; actor 300-200 with tanh, critics 400-300; images divided by 255; the goal image follows
+the image on the channel axis.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,21 +23,21 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """What an encoder takes and how wide it is."""
+    """Inputs and widths of an encoder."""
 
     channels: int = 6  # image channels, the goal's included
     height: int = 84  # [pixels]
     width: int = 84  # [pixels]
     filters: tuple[int, int, int] = (32, 64, 64)
     features: int = 256
-    ee_position: bool = False  # also takes the end effector's position (3,) [m]; never an object's
+    ee_position: bool = False  # adds the end effector's position (3,) [m]; never an object's
     precision: str = "float32"  # of the convolutions; heads and losses are always float32
-    goal_ee_position: bool = False  # and where it was in the goal image
+    goal_ee_position: bool = False  # adds the end effector's position in the goal image
     # [m], base frame; positions are scaled so that the box
     box_low: tuple[float, float, float] = (-1.0, -1.0, -1.0)
     # [m], base frame; from low to high spans -1 .. 1
     box_high: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    # layer normalisation and tanh behind the dense layer, in place of relu
+    # layer normalisation and tanh after the dense layer, instead of relu
     layer_norm: bool = False
 
     def __post_init__(self) -> None:
@@ -64,14 +63,14 @@ class EncoderConfig:
 
     @property
     def size(self) -> int:
-        """Number of features behind the encoder, positions included."""
+        """Number of features that the encoder returns, positions included."""
         return self.features + 3 * self.ee_position + 3 * self.goal_ee_position
 
 
 def fast_precision(device: str = "cpu") -> str:
-    """Return the precision that is faster here.
+    """Return the faster precision on this device.
 
-    Bfloat16 where the hardware multiplies it, else float32.
+    Bfloat16 if the hardware multiplies it, else float32.
     """
     if device.startswith("cuda"):
         return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
@@ -79,7 +78,7 @@ def fast_precision(device: str = "cpu") -> str:
 
 
 def auto_device() -> str:
-    """Return "cuda" where present, else "cpu"."""
+    """Return "cuda" if present, else "cpu"."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
@@ -90,7 +89,7 @@ def convolutions(
     width: int,
     activation: Callable[[], nn.Module],
 ) -> tuple[nn.Sequential, int]:
-    """Return the DQN trunk (Mnih et al. 2015) and the number of features it flattens to."""
+    """Return the DQN trunk (Mnih et al. 2015) and its number of flattened features."""
     first, second, third = filters
     trunk = nn.Sequential(
         *(nn.Conv2d(channels, first, 8, stride=4), activation()),  # 84 -> 20
@@ -105,7 +104,7 @@ def convolutions(
 
 
 def dense(sizes: Sequence[int], activation: Callable[[], nn.Module] = nn.ReLU) -> nn.Sequential:
-    """Return dense layers with an activation between, none behind the last."""
+    """Return dense layers with an activation between them, none after the last."""
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), activation()]
@@ -113,7 +112,7 @@ def dense(sizes: Sequence[int], activation: Callable[[], nn.Module] = nn.ReLU) -
 
 
 class Encoder(nn.Module):
-    """Images, and positions of the end effector where asked for -> features."""
+    """Turns images, and optionally positions of the end effector, into features."""
 
     low: Tensor
     high: Tensor
@@ -133,7 +132,7 @@ class Encoder(nn.Module):
     def forward(self, observation: Observation) -> Tensor:
         """Return features (B, size) float32.
 
-        DataError where the goal's position is needed and not there.
+        DataError if the goal's position is needed and missing.
         """
         pixels = observation.pixels  # (B, C, H, W) uint8
         with torch.autocast(
@@ -162,13 +161,13 @@ class Encoder(nn.Module):
         return torch.cat(parts, dim=1) if len(parts) > 1 else features
 
     def _scaled(self, positions: Tensor) -> Tensor:
-        """Return positions (B, 3) [m] with the box from low to high as -1 .. 1."""
+        """Return positions (B, 3) [m] scaled so that the box spans -1 to 1."""
         centre, reach = (self.high + self.low) / 2, (self.high - self.low) / 2
         return (positions - centre) / reach
 
 
 class PolicyHead(nn.Module):
-    """Features -> action between its bounds, which are buffers so that they travel with the
+    """Turns features into an action between bounds; the bounds are buffers, saved with the
     weights.
     """
 
@@ -192,13 +191,13 @@ class PolicyHead(nn.Module):
         return self.squash(self.layers(features))
 
     def squash(self, unbounded: Tensor) -> Tensor:
-        """Return actions (B, A) in [low, high] of what the layers give (B, A)."""
+        """Return actions (B, A) in [low, high] for the output of the layers (B, A)."""
         centre, reach = (self.high + self.low) / 2, (self.high - self.low) / 2
         return centre + reach * torch.tanh(unbounded)
 
 
 class CriticHead(nn.Module):
-    """Features and action -> value."""
+    """Turns features and an action into a value."""
 
     def __init__(self, features: int, actions: int, hidden: Sequence[int]) -> None:
         super().__init__()
@@ -221,7 +220,7 @@ class Heads:
 
 
 class Actor(nn.Module):
-    """The policy alone: what is sent to the robot."""
+    """The policy alone, as it is sent to the robot."""
 
     def __init__(self, encoder: Encoder, head: PolicyHead, heads: Heads) -> None:
         super().__init__()
@@ -234,7 +233,7 @@ class Actor(nn.Module):
 
 
 class _Networks(nn.Module):
-    """Heads; the subclasses add encoders."""
+    """The heads; subclasses add encoders."""
 
     def __init__(self, encoder: EncoderConfig, heads: Heads) -> None:
         super().__init__()
@@ -246,14 +245,14 @@ class _Networks(nn.Module):
 
 
 class SharedEncoder(_Networks):
-    """One encoder for all heads, trained by the critics alone: the fast default."""
+    """One encoder for all heads, trained only by the critics: the fast default."""
 
     def __init__(self, encoder: EncoderConfig, heads: Heads) -> None:
         super().__init__(encoder, heads)
         self.encoder = Encoder(encoder)
 
     def critic_features(self, observation: Observation) -> tuple[Tensor, Tensor]:
-        """Look once."""
+        """Return the features for Q1 and Q2: one pass serves both."""
         features = self.encoder(observation)  # (B, F)
         return features, features
 
@@ -262,7 +261,7 @@ class SharedEncoder(_Networks):
         observation: Observation,  # noqa: ARG002
         critic_features: tuple[Tensor, Tensor],
     ) -> Tensor:
-        """Read what the critics saw; the actor's loss does not reach the encoder."""
+        """Return the critics' features; the actor's loss does not reach the encoder."""
         return critic_features[0].detach()
 
     def critic_modules(self) -> list[nn.Module]:
@@ -279,7 +278,7 @@ class SharedEncoder(_Networks):
 
 
 class SeparateEncoders(_Networks):
-    """An encoder for each network, as the paper has it."""
+    """An encoder for each network, as in the paper."""
 
     def __init__(self, encoder: EncoderConfig, heads: Heads) -> None:
         super().__init__(encoder, heads)
@@ -288,7 +287,7 @@ class SeparateEncoders(_Networks):
         self.q2_encoder = Encoder(encoder)
 
     def critic_features(self, observation: Observation) -> tuple[Tensor, Tensor]:
-        """Look twice."""
+        """Return the features for Q1 and Q2, from an encoder each."""
         return self.q1_encoder(observation), self.q2_encoder(observation)
 
     def actor_features(
@@ -296,7 +295,7 @@ class SeparateEncoders(_Networks):
         observation: Observation,
         critic_features: tuple[Tensor, Tensor],  # noqa: ARG002
     ) -> Tensor:
-        """Look once more."""
+        """Return the features for the actor, from its own encoder."""
         features: Tensor = self.actor_encoder(observation)
         return features
 
@@ -335,8 +334,8 @@ class QNetwork(nn.Module):
 
 
 def weights_to_bytes(actor: Actor) -> tuple[bytes, str]:
-    """Return a policy as safetensors bytes that describe their own network, and their SHA-256 hex
-    digest.
+    """Return a policy as safetensors bytes with the description of its network, and their SHA-256
+    hex digest.
     """
     own: dict[str, Any] = {"encoder": vars(actor.encoder.config), "heads": vars(actor.heads)}
     data = checkpoint.to_bytes("actor", State(actor.state_dict(), own))
@@ -344,9 +343,9 @@ def weights_to_bytes(actor: Actor) -> tuple[bytes, str]:
 
 
 def weights_from_bytes(data: bytes, sha256: str) -> Actor:
-    """Build the policy anew.
+    """Build the policy from bytes.
 
-    DataError if the bytes are not those the digest was made of, or not a policy's.
+    DataError if they do not match the digest, or are no policy.
     """
     if checkpoint.digest(data) != sha256:
         raise DataError(f"weights: SHA-256 is {checkpoint.digest(data)}, announced was {sha256}")
@@ -368,7 +367,7 @@ def weights_from_bytes(data: bytes, sha256: str) -> Actor:
 
 
 def described(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of a frozen dataclass that have been through JSON, which makes lists of
+    """Return the fields of a frozen dataclass from JSON values, with lists turned back into
     tuples.
     """
     return {

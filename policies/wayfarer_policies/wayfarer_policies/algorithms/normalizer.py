@@ -1,4 +1,4 @@
-"""Running mean and variance, kept as buffers so that they are saved with the weights."""
+"""Running mean and variance, kept as buffers and so saved with the weights."""
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ class RunningMoments(nn.Module):
     """
 
     mean: Tensor
-    spread: Tensor  # sum of squared distances from the mean
+    spread: Tensor  # sum of squared deviations from the mean
     count: Tensor
 
     def __init__(self, shape: tuple[int, ...]) -> None:
@@ -20,7 +20,7 @@ class RunningMoments(nn.Module):
         self.register_buffer("count", torch.zeros((), dtype=torch.float64))
 
     def update(self, values: Tensor) -> None:
-        """Take in a batch (B, *shape)."""
+        """Add a batch (B, *shape)."""
         batch = values.to(torch.float64)  # (B, *shape)
         mean = batch.mean(dim=0)
         spread = (batch - mean).square_().sum(dim=0)
@@ -31,7 +31,7 @@ class RunningMoments(nn.Module):
 
     @property
     def std(self) -> Tensor:
-        """Standard deviation; ones as long as nothing has been seen."""
+        """Standard deviation; ones before the first batch."""
         return (self.spread / self.count).sqrt() if self.count > 0 else torch.ones_like(self.spread)
 
 
@@ -42,21 +42,21 @@ class Whitening(nn.Module):
     """
 
     def __init__(self, shape: tuple[int, ...], clip: float = 5.0, floor: float = 1.0) -> None:
-        """`floor` is the least std that counts, in the unit of the values.
+        """`floor` is the least std, in the unit of the values.
 
-        1 grey level keeps still pixels finite.
+        One grey level keeps pixels that never change finite.
         """
         super().__init__()
         self.moments = RunningMoments(shape)
         self.clip, self.floor = clip, floor
 
     def update(self, values: Tensor) -> None:
-        """Take in a batch (B, *shape)."""
+        """Add a batch (B, *shape)."""
         self.moments.update(values)
 
     def forward(self, values: Tensor) -> Tensor:
         """Whiten a batch (B, *shape) -> float32 (B, *shape) within +-clip."""
-        if self.moments.count == 0:  # nothing seen yet: grey levels 0 .. 255 onto -1 .. 1
+        if self.moments.count == 0:  # no batch yet: map grey levels 0 .. 255 to -1 .. 1
             return values.float().div_(127.5).sub_(1.0)
         std = self.moments.std.clamp(min=self.floor)
         scale, shift = std.reciprocal().float(), (-self.moments.mean / std).float()

@@ -1,6 +1,7 @@
 """Random network distillation (Burda et al. 2018).
 
-Novel is what a trained network fails to predict of a fixed one.
+A trained network predicts the output of a fixed one; its prediction error for an image is the
+novelty of that image.
 
 Sizes are the authors' (docs/method.md): leaky relu convolutions, target dense 512, predictor dense
 512-512-512, orthogonal weights with gain sqrt(2), whitened input clipped to +-5, Adam 1e-4, 4
@@ -24,7 +25,7 @@ from wayfarer_policies.algorithms.checkpoint import Part, State
 from wayfarer_policies.algorithms.networks import PRECISIONS, convolutions, dense
 from wayfarer_policies.algorithms.normalizer import Whitening
 
-CHUNK = 250  # images looked at together: fits a core's cache better than all at once
+CHUNK = 250  # images processed together: fits a core's cache better than all at once
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class RNDConfig:
     batch: int = 500
     precision: str = "float32"  # of the convolutions
     seed: int = 0
-    # when the images' statistics are updated: by each fit, or by each episode (see `see`)
+    # when the images' statistics are updated: at each fit, or at each episode (see `see`)
     whitening: str = "fits"
 
     def __post_init__(self) -> None:
@@ -69,7 +70,7 @@ class _Embedding(nn.Module):
     def forward(self, whitened: Tensor) -> Tensor:
         """Return embeddings (B, features) float32.
 
-        The dense layers keep the precision that small errors need.
+        The dense layers stay in float32, which small errors need.
         """
         with torch.autocast(
             whitened.device.type, self.dtype, enabled=self.dtype is not torch.float32
@@ -82,7 +83,7 @@ class _Embedding(nn.Module):
 
 
 class RND:
-    """Novelty of images, and how it wears off."""
+    """Novelty of images; it falls as the predictor learns them."""
 
     def __init__(self, config: RNDConfig, device: str = "cpu") -> None:
         self.config, self.device = config, torch.device(device)
@@ -102,10 +103,10 @@ class RND:
         self.guard = Guard()
         self.fits = 0
 
-        # number of the last episode that the statistics hold, where episodes are their measure
+        # number of the last episode in the statistics, if episodes update them
         self.seen_until = -1
 
-        # overlapped learning scores images while another thread may fit
+        # overlapped learning scores images while another thread may be fitting
         self._lock = threading.Lock()
 
     def _orthogonal(self, module: _Embedding) -> _Embedding:
@@ -124,7 +125,7 @@ class RND:
 
     @torch.no_grad()
     def scores(self, images: NDArray[np.uint8] | Tensor) -> Tensor:
-        """Return the same on the device (B,), which nobody has to wait for."""
+        """Return the same on the device (B,), without waiting for it."""
         chunks = torch.split(torch.as_tensor(self._checked(images)), CHUNK)
         with self._lock:
             return torch.cat([self._errors(self._whiten(chunk)) for chunk in chunks])
@@ -139,12 +140,12 @@ class RND:
         return whitened.to(self.target.dtype)  # half the memory where the convolutions are bfloat16
 
     def see(self, images: NDArray[np.uint8] | Tensor, episodes: NDArray[np.int64]) -> None:
-        """Take images (B, C, H, W) of episodes (B,) into the statistics, each episode once.
+        """Add images (B, C, H, W) of episodes (B,) to the statistics, each episode once.
 
-        Where fits do: nothing.
+        If fits update the statistics, do nothing.
 
-        Episodes come in the order of their numbers. What is seen anew after a restart is what was
-        not saved.
+        Episodes come in the order of their numbers. After a restart only episodes that were
+        not saved are added again.
         """
         if self.config.whitening != "episodes":
             return
@@ -166,7 +167,7 @@ class RND:
                 for chunk in chunks:
                     self.whitening.update(chunk.to(self.device))
 
-            with torch.no_grad():  # neither changes while the predictor learns
+            with torch.no_grad():  # these do not change while the predictor learns
                 whitened = torch.cat([self._whiten(chunk) for chunk in chunks])  # (B, C, H, W)
                 # (B, features)
                 embedded = torch.cat([self.target(chunk) for chunk in torch.split(whitened, CHUNK)])
@@ -215,10 +216,10 @@ class RND:
     def restore(self, state: State) -> None:
         """Continue from a state.
 
-        DataError if it is another network's, and nothing is changed then.
+        DataError if it belongs to another network; nothing is changed then.
         """
         (self.fits,) = checkpoint.restore(self._parts(), state, "RND", "fits")
         own = state.part("self")
         self.generator.set_state(own.tensors["generator"])
-        # not saved by earlier versions, whose measure are fits
+        # earlier versions did not save it; their fits updated the statistics
         self.seen_until = int(own.values.get("seen_until", -1))

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from wayfarer_policies.algorithms import checkpoint
 from wayfarer_policies.algorithms.algorithm import (
-    Guard,
+    GradientLearner,
     LabelledBatch,
     Observation,
     check_batch,
@@ -21,7 +20,7 @@ from wayfarer_policies.algorithms.algorithm import (
     soft_update,
     within,
 )
-from wayfarer_policies.algorithms.checkpoint import Part, State
+from wayfarer_policies.algorithms.checkpoint import Part
 from wayfarer_policies.algorithms.networks import (
     Actor,
     EncoderConfig,
@@ -32,8 +31,8 @@ from wayfarer_policies.algorithms.networks import (
 
 Networks = SharedEncoder | SeparateEncoders
 
-SATURATED = 0.95  # of half the action range: the slope of tanh is below 0.1 there
-_FAR = 0.08  # [m] along an axis: a goal that is less far gives no clear direction
+SATURATED = 0.95  # of half the action range: beyond it the slope of tanh is below 0.1
+_FAR = 0.08  # [m] along an axis: a nearer goal gives no clear direction
 _PROBED_ACTIONS = 16
 
 
@@ -47,12 +46,12 @@ class TD3Config:
     tau: float = 0.005
     target_noise: float = 0.2  # [half of the action range]
     target_noise_clip: float = 0.5  # [half of the action range]
-    policy_delay: int = 2  # critic updates for each of the actor
-    critic_learning_rate: float = 1e-4  # of the encoder, too, where it is shared
+    policy_delay: int = 2  # critic updates for each actor update
+    critic_learning_rate: float = 1e-4  # also of a shared encoder
     actor_learning_rate: float = 1e-4
-    # weight of the mean squared action before its tanh, which saturates without it
+    # weight of the mean squared action before its tanh; at 0 the actor may saturate
     action_penalty: float = 0.0
-    actor_start: int = 0  # updates of the critics before the actor's first
+    actor_start: int = 0  # critic updates before the first actor update
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -67,7 +66,7 @@ class TD3Config:
         positive("actor_learning_rate", self.actor_learning_rate)
 
 
-class TD3:
+class TD3(GradientLearner):
     """Twin critics, a delayed actor, smoothed targets."""
 
     def __init__(
@@ -76,7 +75,8 @@ class TD3:
         build: Callable[[EncoderConfig, Heads], Networks] = SharedEncoder,
         device: str = "cpu",
     ) -> None:
-        """`build` is SharedEncoder (fast) or SeparateEncoders (as the paper)."""
+        """`build` is SharedEncoder (fast) or SeparateEncoders (as in the paper)."""
+        super().__init__()
         self.config, self.device = config, torch.device(device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
@@ -88,14 +88,12 @@ class TD3:
         )
         self.actor_optimizer = self._adam(self.networks.actor_modules(), config.actor_learning_rate)
         self.generator = torch.Generator(self.device).manual_seed(config.seed)  # target noise
-        self.guard = Guard()
-        self.updates = 0
 
     def _adam(self, modules: list[nn.Module], learning_rate: float) -> torch.optim.Adam:
         return torch.optim.Adam(parameters(*modules), lr=learning_rate, fused=True)
 
     def update(self, batch: LabelledBatch) -> dict[str, Tensor]:
-        """Learn from one batch; `check` says whether all was finite."""
+        """Learn from one batch; `check` later says whether all was finite."""
         check_batch(batch, self.config.encoder.channels, (len(self.config.heads.action_low),))
         batch = batch.to(self.device)
         td_target = self.td_target(batch)  # (B,)
@@ -120,7 +118,7 @@ class TD3:
         return {name: value.detach() for name, value in metrics.items()}
 
     def _actor_loss(self, observations: Observation, features: tuple[Tensor, Tensor]) -> Tensor:
-        """Return -Q1(s, pi(s)) + penalty * pi's squared action before its tanh, means both."""
+        """Return -Q1(s, pi(s)) + penalty * (pi's action before its tanh)^2, both means."""
         policy = self.networks.policy
         unbounded = policy.layers(self.networks.actor_features(observations, features))  # (B, A)
         loss: Tensor = -self.networks.q1(features[0].detach(), policy.squash(unbounded)).mean()
@@ -129,16 +127,12 @@ class TD3:
 
         return loss
 
-    def check(self) -> None:
-        """Raise LearningError if an update since the last check was not finite."""
-        self.guard.check()
-
     @torch.no_grad()
     def td_target(self, batch: LabelledBatch) -> Tensor:
         """Return r + gamma^n (1 - terminated) min(Q1', Q2')(s', pi'(s') + clipped noise) for s' n
         steps later.
 
-        A truncated step bootstraps: only the time ended there.
+        A truncated step bootstraps: only the time limit ended it.
         """
         features = self.target.critic_features(batch.next_observations)  # 2 x (B, F)
         policy = self.target.policy
@@ -167,14 +161,14 @@ class TD3:
 
     @torch.no_grad()
     def probe(self, batch: LabelledBatch) -> dict[str, float]:
-        """Return what tells a live policy from a dead one, on a batch.
+        """Return figures that show whether the policy works, on a batch.
 
         saturated: share of action components beyond 0.95 of their range, where tanh passes hardly
         any gradient. spread: standard deviation of each action component over the batch, mean over
         components [half ranges]. q_spread: standard deviation of Q1 over 16 uniformly random
         actions for one state, mean over states. towards_goal: share of action components whose sign
-        is that of the way from the end effector to where it was in the goal image, for goals more
-        than 8 cm away along that axis; only where both positions are known.
+        points from the end effector to its position in the goal image, for goals more than 8 cm
+        away along that axis; only if both positions are known.
         """
         batch = batch.to(self.device)
         seen, policy = batch.observations, self.networks.policy
@@ -212,7 +206,7 @@ class TD3:
         return found
 
     def actor(self) -> Actor:
-        """Return the policy alone, as it is sent to the robot (see networks.weights_to_bytes)."""
+        """Return the policy alone, for the robot (see networks.weights_to_bytes)."""
         return self.networks.actor()
 
     # --- saving ---
@@ -225,14 +219,3 @@ class TD3:
             "actor_optimizer": self.actor_optimizer,
             "generator": self.generator,
         }
-
-    def state(self) -> State:
-        """Return networks, targets, optimisers, counts and generators."""
-        return checkpoint.save(self._parts(), updates=self.updates)
-
-    def restore(self, state: State) -> None:
-        """Continue from a state.
-
-        DataError if it belongs to other shapes, and nothing is changed then.
-        """
-        (self.updates,) = checkpoint.restore(self._parts(), state, "TD3", "updates")

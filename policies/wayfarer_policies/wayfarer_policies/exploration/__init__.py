@@ -1,4 +1,1 @@
-"""Algorithm 1.
-
-Where to set out for, what to learn from the past, and the methods as choices of parts.
-"""
+"""Algorithm 1: choice of goals, learning from stored episodes, and methods as choices of parts."""

@@ -1,11 +1,9 @@
-"""Algorithm 1 (docs/method.md), written once.
+"""Algorithm 1 (docs/method.md), written once: in one process and over ROS the same code runs.
 
-In one process and over ROS the same lines walk both loops.
-
-Four collaborators stand behind small protocols; a method is a choice of them, never a flag in here.
-Every call may block for minutes (a robot moves, another process learns) and may raise: what is
-stored stays stored, and starting again continues where the store ends. Each collaborator keeps its
-own state on disk (see `learners.Checkpointed`).
+Four collaborators stand behind small protocols. A method is a choice of them, never a flag in here.
+Every call may block for minutes (a robot moves, another process learns) and may raise. Stored
+episodes then stay stored, and a restart continues after the last of them. Each collaborator keeps
+its own state on disk (see `learners.Checkpointed`).
 """
 
 from collections.abc import Callable, Iterator
@@ -19,8 +17,8 @@ from typing import Any, Protocol, Self, TypeVar
 from wayfarer_policies.algorithms.algorithm import within
 
 G = TypeVar("G")  # a goal
-E = TypeVar("E")  # a finished episode, or the word that one is on disk
-W = TypeVar("W")  # the recent images, or the word which they are
+E = TypeVar("E")  # a finished episode, or a token for one on disk
+W = TypeVar("W")  # the recent images, or a token for them
 G_contra = TypeVar("G_contra", contravariant=True)
 E_co = TypeVar("E_co", covariant=True)
 E_contra = TypeVar("E_contra", contravariant=True)
@@ -31,10 +29,10 @@ S_contra = TypeVar("S_contra", contravariant=True)
 
 
 class Robot(Protocol[G_contra, E_co]):
-    """What acts."""
+    """Runs episodes."""
 
     def run_episode(self, goal: G_contra | None) -> E_co:
-        """Reset and act for T steps towards the goal (without one: as the method does)."""
+        """Reset, and act for T steps towards the goal (without a goal: as the method does)."""
 
 
 class EpisodeStore(Protocol[E_contra, W_co]):
@@ -52,54 +50,54 @@ class EpisodeStore(Protocol[E_contra, W_co]):
 
 
 class Learner(Protocol[S_contra]):
-    """What learns to act: the off-policy algorithm A."""
+    """Learns to act: the off-policy algorithm A."""
 
     @property
     def episodes_learned(self) -> int:
-        """Number of `update` calls made for this run, those before a restart included."""
+        """Number of `update` calls in this run, including those before a restart."""
 
     def update(self, store: S_contra, steps: int) -> dict[str, float]:
         """Make `steps` updates on batches from the store."""
 
 
 class Novelty(Protocol[S_contra, G_co, W_contra]):
-    """What judges images and chooses goals: the networks f and f^."""
+    """Judges images and chooses goals: the networks f and f^."""
 
     @property
     def cycles_fitted(self) -> int:
-        """Number of `fit` calls made for this run, those before a restart included."""
+        """Number of `fit` calls in this run, including those before a restart."""
 
     def select_goal(self, store: S_contra) -> G_co | None:
         """Choose the next goal.
 
-        None for a method without goals, or before there is anything to choose from.
+        None for a method without goals, or before there are images to choose from.
         """
 
     def fit(self, images: W_contra, epochs: int) -> dict[str, float]:
-        """Learn what is known by now."""
+        """Train the predictor on these images."""
 
 
 class CountedStore:
-    """A store whose episodes were safe on disk before they are added.
+    """A store whose episodes are already on disk when they are added.
 
-    Adding is counting, `last` names them.
+    `add` counts them, and `last` only says how many are meant.
     """
 
     def __init__(self, finished: int) -> None:
         self.episodes = finished
 
     def add(self, episode: object, /) -> None:
-        """Count an episode that came to its end."""
+        """Count an episode that was not aborted."""
         del episode
         self.episodes += 1
 
     def last(self, episodes: int, /) -> int:
-        """Return how many episodes are meant; whoever looks at them finds them on disk."""
+        """Return the number of episodes; the reader finds them on disk."""
         return episodes
 
 
 class Stage(StrEnum):
-    """Where Algorithm 1 stands."""
+    """The stages of Algorithm 1."""
 
     SELECTING = "selecting"
     ACTING = "acting"
@@ -113,7 +111,7 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True)
 class Progress:
-    """What the observer is told, when a stage begins.
+    """What an observer gets when a stage begins.
 
     In the overlapped schedule LEARNED comes from another thread.
     """
@@ -121,7 +119,7 @@ class Progress:
     stage: Stage
     cycle: int
     episode: int
-    # the goal for ACTING, the episode for STORING, metrics for LEARNED and FITTED
+    # the goal at ACTING, the episode at STORING, metrics at LEARNED and FITTED
     detail: Any = None
 
 
@@ -135,7 +133,7 @@ class Schedule:
     K epochs of novelty after each cycle (Table I: 150 cycles).
     """
 
-    episodes: int = 1500  # N M; the last cycle may be a short one
+    episodes: int = 1500  # N M; the last cycle may be shorter
     episodes_per_cycle: int = 10  # M
     steps: int = 200  # T, also the number of updates after each episode
     epochs: int = 4  # K
@@ -147,23 +145,23 @@ class Schedule:
         within("epochs", self.epochs, 1, 10**4)
 
     def remaining(self, store: EpisodeStore[Any, Any]) -> Iterator[tuple[int, int]]:
-        """Yield (cycle, episode) of everything that is still to be collected, counted from 0."""
+        """Yield (cycle, episode) of all episodes still to collect, counted from 0."""
         for episode in range(store.episodes, self.episodes):
             yield episode // self.episodes_per_cycle, episode
 
     def cycle_ends(self, episode: int) -> bool:
-        """Tell whether this is the last episode of its cycle."""
+        """Say whether this is the last episode of its cycle."""
         return (episode + 1) % self.episodes_per_cycle == 0
 
 
 class LearningSchedule(Protocol):
-    """When learning happens. Used as a context that ends when all learning has."""
+    """When learning happens. A context that waits for all learning at its end."""
 
     def start(self, learning: Callable[[], object]) -> None:
-        """Begin to learn; at once, or beside what follows."""
+        """Begin to learn: now, or beside the next episode."""
 
     def settle(self) -> None:
-        """Wait until nothing is learning; raises what learning raised."""
+        """Wait until learning has ended; raise its error."""
 
     def __enter__(self) -> Self: ...
 
@@ -183,7 +181,7 @@ class Sequential:
         learning()
 
     def settle(self) -> None:
-        """Nothing is ever under way."""
+        """Do nothing: learning never runs beside anything."""
 
     def __enter__(self) -> Self:
         return self
@@ -194,13 +192,13 @@ class Sequential:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Nothing to end."""
+        """Do nothing."""
 
 
 class Overlapped:
     """Learn while the next episode runs.
 
-    Its end waits for the learner, which is so never more than one behind.
+    An episode's end waits for the learner, so the learner is never more than one behind.
     """
 
     def __init__(self) -> None:
@@ -208,7 +206,7 @@ class Overlapped:
         self._under_way: Future[object] | None = None
 
     def start(self, learning: Callable[[], object]) -> None:
-        """Learn in the other thread."""
+        """Learn in another thread."""
         self.settle()
         self._under_way = self._worker.submit(learning)
 
@@ -227,7 +225,7 @@ class Overlapped:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Let learning end; its error counts unless there is another already."""
+        """Wait for the learner; raise its error, unless there is another error."""
         self._worker.shutdown(wait=True)
         if error is None:
             self.settle()
@@ -242,7 +240,7 @@ def explore(
     observer: Observer | None = None,
     pace: LearningSchedule | None = None,
 ) -> None:
-    """Collect until the schedule's end. Algorithm 1."""
+    """Run Algorithm 1: collect until the schedule's end."""
     tell = observer or (lambda _: None)
 
     def learn(cycle: int, episode: int) -> None:
@@ -257,7 +255,7 @@ def explore(
 
     with pace or Sequential() as pace:
         _catch_up(schedule, store, learner, novelty, learn, fit)
-        for cycle, episode in schedule.remaining(store):  # resumes where the store ends
+        for cycle, episode in schedule.remaining(store):  # continues after the stored episodes
             tell(Progress(Stage.SELECTING, cycle, episode))
             goal = novelty.select_goal(store)
             tell(Progress(Stage.ACTING, cycle, episode, goal))
@@ -281,9 +279,9 @@ def _catch_up(
     learn: Callable[[int, int], None],
     fit: Callable[[int, int], None],
 ) -> None:
-    """Do what a killed run stored the data for but had not learned yet.
+    """Learn from episodes that a killed run had stored but not yet learned from.
 
-    At most one episode, unless state was lost.
+    This is at most one episode, unless state was lost.
     """
     for episode in range(learner.episodes_learned, store.episodes):
         learn(episode // schedule.episodes_per_cycle, episode)

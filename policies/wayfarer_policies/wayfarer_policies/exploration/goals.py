@@ -1,6 +1,6 @@
-"""Which stored image to set out for: the Novelty of Algorithm 1, in process.
+"""The choice of the next goal among stored images: the Novelty of Algorithm 1, in process.
 
-Methods differ in `choose` alone.
+Methods differ only in `choose`.
 """
 
 from collections.abc import Callable
@@ -17,55 +17,55 @@ from wayfarer_policies.algorithms import checkpoint
 from wayfarer_policies.algorithms.checkpoint import State
 from wayfarer_policies.algorithms.rnd import RND
 
-# novelties (B,) -> place of the goal
+# novelties (B,) -> index of the goal
 Choose = Callable[[NDArray[np.float32], np.random.Generator], int]
 
 
 @dataclass(frozen=True)
 class Goal:
-    """A stored image to reach."""
+    """A stored image as a goal."""
 
     image: NDArray[np.uint8]  # (C, H, W)
-    ee_position: NDArray[np.float64]  # (3,) [m], base frame: where the end effector was
+    ee_position: NDArray[np.float64]  # (3,) [m], base frame: the end effector's, in that image
     episode: int
     step: int
     novelty: float
 
     @property
     def name(self) -> str:
-        """Where the image comes from, as episodes record it."""
+        """Name of the image's episode and step, as episodes record it."""
         return f"{self.episode}/{self.step}"
 
 
 def most_novel(novelties: NDArray[np.float32], rng: np.random.Generator) -> int:  # noqa: ARG001
-    """Return the place of the most novel image: the method `goal`."""
+    """Return the index of the most novel image: the method `goal`."""
     return int(np.argmax(novelties))
 
 
 def among_most_novel(share: float, novelties: NDArray[np.float32], rng: np.random.Generator) -> int:
-    """Return the place of one of the most novel images, drawn uniformly from that share of all."""
+    """Draw the index of one of the most novel images, uniformly from that share of all."""
     count = max(1, round(share * len(novelties)))
     return int(rng.choice(np.argsort(novelties, kind="stable")[-count:]))
 
 
 def least_novel(novelties: NDArray[np.float32], rng: np.random.Generator) -> int:  # noqa: ARG001
-    """Return the place of the least novel image: the ablation `goal-min`."""
+    """Return the index of the least novel image: the ablation `goal-min`."""
     return int(np.argmin(novelties))
 
 
 def any_one(novelties: NDArray[np.float32], rng: np.random.Generator) -> int:
-    """Return a place at random: the ablation `goal-random`."""
+    """Return a random index: the ablation `goal-random`."""
     return int(rng.integers(len(novelties)))
 
 
-# of novelty/select_goal
+# names in novelty/select_goal
 CHOICES: dict[str, Choose] = {"max": most_novel, "random": any_one, "min": least_novel}
 
 
 def choice(name: str, top_share: float = 0.0) -> Choose:
-    """Look up a choice by its name; ConfigError lists them.
+    """Return the choice of that name; ConfigError lists the names.
 
-    `max` with a share draws from the most novel ones.
+    `max` with a share draws from the most novel images.
     """
     if name not in CHOICES:
         raise ConfigError(f"goal choice {name!r}: choose from {sorted(CHOICES)}")
@@ -98,8 +98,8 @@ class ImageNovelty:
     """
 
     def __init__(self, rnd: RND, choose: Choose, candidates: int, seed: int) -> None:
-        """Draws depend on the seed and on the number of stored episodes alone, so that a restart
-        repeats them.
+        """Draws depend only on the seed and the number of stored episodes, so a restart repeats
+        them.
         """
         if candidates < 1:
             raise ConfigError(f"candidates is {candidates}: it must be at least 1")
@@ -140,31 +140,31 @@ class ImageNovelty:
 
 
 class FitOnly(ImageNovelty):
-    """RND without goals: the vanilla `rnd` method, whose policy takes the novelty as its reward."""
+    """RND without goals: for the method `rnd`, whose reward is the novelty."""
 
     def __init__(self, rnd: RND) -> None:
         super().__init__(rnd, most_novel, candidates=1, seed=0)
 
     def select_goal(self, store: Replay) -> None:
-        """There are no goals."""
+        """Return None: there are no goals."""
 
 
 class NoNovelty:
-    """Neither goals nor novelty: the method `random`."""
+    """Neither goals nor novelty: for the method `random`."""
 
     cycles_fitted = 0
 
     def select_goal(self, store: Replay) -> None:
-        """There are no goals."""
+        """Return None: there are no goals."""
 
     def fit(self, images: Images, epochs: int) -> dict[str, float]:  # noqa: ARG002
-        """There is nothing to fit."""
+        """Do nothing."""
         self.cycles_fitted += 1
         return {}
 
 
 class CheckpointedNovelty:
-    """A novelty that is on disk whenever it has been fitted, and continues from there."""
+    """A novelty that is saved after each fit, and continues from its file."""
 
     def __init__(self, novelty: ImageNovelty, path: Path) -> None:
         self.novelty, self.path = novelty, path

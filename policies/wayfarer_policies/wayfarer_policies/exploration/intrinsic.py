@@ -1,6 +1,6 @@
-"""The vanilla `rnd` method.
+"""The reward of the method `rnd`.
 
-No goals, the novelty of the next image is the reward (Burda et al. 2018, section 2.4).
+There are no goals; the novelty of the next image is the reward (Burda et al. 2018, section 2.4).
 """
 
 import numpy as np
@@ -28,8 +28,8 @@ class IntrinsicReward:
         self._scale = torch.ones(())
 
     def prepare(self, store: Replay) -> None:
-        """Take the last episode's novelties into the scale of the reward, in the order they were
-        met.
+        """Update the scale of the reward by the last episode's novelties, in the order of its
+        steps.
         """
         returns = []
         for novelty in self.rnd.novelty(store.last_images(1).frames):
@@ -52,12 +52,12 @@ class IntrinsicReward:
         )
 
     def state(self) -> State:
-        """Return the scale; the novelty's networks are saved by whoever fits them."""
+        """Return the scale; the novelty's networks are saved elsewhere."""
         moments = checkpoint.module_state(self.returns)
         return State(moments.tensors, {"labels": "novelty", "running_return": self.running_return})
 
     def restore(self, state: State) -> None:
-        """Continue from a state; DataError if it is one of goals."""
+        """Continue from a state; DataError if that state learned from goals."""
         if state.value("labels") != "novelty":
             raise DataError(
                 f"the checkpoint learned from {state.value('labels')}, this method from novelty"

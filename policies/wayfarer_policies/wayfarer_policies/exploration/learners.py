@@ -1,6 +1,6 @@
 """The Learner of Algorithm 1, in process.
 
-An algorithm, the labels it learns from, and the batches it draws.
+It draws batches, labels them, and updates an algorithm.
 """
 
 from collections.abc import Callable
@@ -19,16 +19,16 @@ from wayfarer_policies.algorithms.checkpoint import State
 from wayfarer_policies.algorithms.rnd import RND
 
 BATCH = 100  # the authors' batch size
-# updates between two looks at whether all is finite: each look waits for the device
+# updates between two checks that all is finite: each check waits for the device
 _CHECK_EVERY = 50
-_PROBE = 256  # observations that the policy is looked at with
+_PROBE = 256  # observations for the probe of the policy
 
 
 class Labels(Protocol):
-    """Where rewards and goals come from: relabel.FutureGoals or intrinsic.IntrinsicReward."""
+    """Gives batches goals and rewards: relabel.FutureGoals or intrinsic.IntrinsicReward."""
 
     def prepare(self, store: Replay) -> None:
-        """Look at the newest episode before its updates begin."""
+        """See the newest episode before its updates begin."""
 
     def label(self, batch: Batch, store: Replay, rng: np.random.Generator) -> LabelledBatch:
         """Give a batch goals and rewards."""
@@ -67,7 +67,7 @@ class ReplayLearner:
 
         Return the means of their metrics, and a probe of the policy.
 
-        `progress` hears the number made so far. LearningError where an update was not finite.
+        `progress` gets the number of updates so far. LearningError if an update was not finite.
         """
         collected: dict[str, list[Tensor]] = {}
         self.labels.prepare(store)
@@ -94,14 +94,14 @@ class ReplayLearner:
         return means | {f"policy/{name}": value for name, value in self._probe(store).items()}
 
     def _probe(self, store: Replay) -> dict[str, float]:
-        """Look at the policy on a batch of its own, whose draw changes nothing of what is
-        learned.
+        """Probe the policy on a batch of its own; this does not change the learner's random
+        numbers.
         """
         rng = np.random.default_rng([_PROBE, self.episodes_learned])
         return self.algorithm.probe(self.labels.label(store.sample(_PROBE, rng), store, rng))
 
     def state(self) -> State:
-        """Return the algorithm's, the labels' and the draws' state."""
+        """Return the state of the algorithm, the labels and the random generator."""
         own = State({}, {"episodes_learned": self.episodes_learned})
 
         return State.join(
@@ -114,7 +114,7 @@ class ReplayLearner:
         )
 
     def restore(self, state: State) -> None:
-        """Continue from a state; DataError if it is another algorithm's."""
+        """Continue from a state; DataError if it belongs to another algorithm."""
         self.algorithm.restore(state.part("algorithm"))
         self.labels.restore(state.part("labels"))
         checkpoint.restore_rng(self.rng, state.part("rng"))
@@ -122,7 +122,7 @@ class ReplayLearner:
 
 
 class NoLearner:
-    """The method `random` learns nothing."""
+    """Learns nothing: for the method `random`."""
 
     episodes_learned = 0
 
@@ -133,7 +133,7 @@ class NoLearner:
 
 
 class Checkpointed:
-    """A learner that is on disk whenever it has learned, and continues from there."""
+    """A learner that is saved after each episode, and continues from its file."""
 
     def __init__(
         self,
@@ -142,9 +142,9 @@ class Checkpointed:
         rnd: RND | None = None,
         rnd_file: Path | None = None,
     ) -> None:
-        """`rnd` is what its labels ask.
+        """`rnd` is the network that the labels use.
 
-        Before each update it becomes the novelty's, if that has left its file.
+        If the novelty has saved its file, `rnd` is loaded from it before each update.
         """
         self.learner, self.path = learner, path
         self._rnd, self._rnd_file = rnd, rnd_file

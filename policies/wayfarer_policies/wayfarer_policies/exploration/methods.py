@@ -1,7 +1,4 @@
-"""The methods of the paper as choices of parts.
-
-Who acts, which goal, where the reward comes from.
-"""
+"""The methods of the paper as choices of parts: policy, goal choice, source of reward."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,26 +21,26 @@ from wayfarer_policies.exploration.relabel import FutureGoals, ImageDistance, Ne
 
 THREADS = "torch's threads; actor, learner and novelty use one number, for it decides the last bits"
 
-_NOT_FITTED = NoveltyOptions()  # for an RND that is asked only: its options do not matter
+_NOT_FITTED = NoveltyOptions()  # for an RND that is only evaluated: its options do not matter
 
 MakeLabels = Callable[[RND, LearnerOptions], Labels]
 
 
 @dataclass(frozen=True)
 class Method:
-    """What a method is made of."""
+    """The parts of a method."""
 
     policy: str  # of POLICIES
     goal_choice: str = ""  # of goals.CHOICES; "": no goals
-    # where the learner's rewards come from; None: nothing is learned
+    # source of the learner's reward; None: nothing is learned
     labels: MakeLabels | None = None
-    explores: bool = True  # whether it acts to gather data, or as well as it can
-    # a person acts: an episode begins at their word, and not without their device
+    explores: bool = True  # true: acts to gather data; false: acts as well as it can
+    # a person acts: the device is required, and the person starts each episode
     by_hand: bool = False
 
     @property
     def learns(self) -> bool:
-        """Whether a learner and a novelty belong to it."""
+        """Whether it has a learner and a novelty."""
         return self.labels is not None
 
 
@@ -71,14 +68,14 @@ METHODS = {
 
 
 def method(name: str) -> Method:
-    """Look a method up by its name; ConfigError lists them."""
+    """Return the method of that name; ConfigError lists the names."""
     if name not in METHODS:
         raise ConfigError(f"method {name!r}: choose from {', '.join(METHODS)}")
     return METHODS[name]
 
 
 def make_rnd(seed: int, device: str, options: NoveltyOptions = _NOT_FITTED) -> RND:
-    """Build RND at the authors' sizes, in the precision that is fast here."""
+    """Build RND with the authors' sizes, in the fast precision of this device."""
     config = RNDConfig(
         learning_rate=options.learning_rate,
         batch=options.batch,
@@ -93,7 +90,7 @@ def make_rnd(seed: int, device: str, options: NoveltyOptions = _NOT_FITTED) -> R
 def make_learner(
     name: str, seed: int, device: str, rnd: RND, options: LearnerOptions
 ) -> ReplayLearner:
-    """Build the learner of a method that learns, at the authors' sizes with one shared encoder."""
+    """Build the learner of a method, with the authors' sizes and one shared encoder."""
     chosen = method(name)
     if chosen.labels is None:
         raise ConfigError(f"method {name!r} learns nothing")
@@ -125,13 +122,13 @@ def make_learner(
 
 @dataclass(frozen=True)
 class Making:
-    """What a policy may be made of."""
+    """What a policy can be made from."""
 
-    options: ActingOptions  # for those that learn
-    checkpoint: str = "none"  # file of the one learned offline
-    sha256: str = ANY  # what that file must be
+    options: ActingOptions  # for learned policies
+    checkpoint: str = "none"  # file of a policy learned offline
+    sha256: str = ANY  # digest of that file
     device: str = "cpu"
-    # for the one in another process
+    # for a policy in another process
     external: ExternalOptions = field(default_factory=ExternalOptions)
 
 
@@ -148,7 +145,7 @@ POLICIES: dict[str, Callable[[Making], Policy]] = {
 def make_policy(name: str, told: Making) -> Policy:
     """Return a policy by its name.
 
-    ConfigError lists the names; DataError where the checkpoint is not one.
+    ConfigError lists the names; DataError if the checkpoint is no policy.
     """
     if name not in POLICIES:
         raise ConfigError(f"policy {name!r}: choose from {', '.join(POLICIES)}")

@@ -1,9 +1,9 @@
-"""Goals drawn anew for every batch from the future of the same episode (docs/method.md, Algorithm
+"""Goals from the future of the same episode, drawn anew for every batch (docs/method.md, Algorithm
 1, step 3).
 
-Unlike HER's relabelling once and for all, a transition meets another goal each time it is drawn.
-The value then is a negative number of steps to the goal: reward -1 until the goal is reached, and
-nothing after it.
+HER relabels a transition once; here a transition gets another goal each time it is drawn. Its value
+is then the negative number of steps to the goal: the reward is -1 until the goal is reached, and
+nothing follows.
 """
 
 from dataclasses import dataclass
@@ -24,19 +24,19 @@ _REACHED = 0.0  # reward
 
 
 class Reached(Protocol):
-    """When does an observation count as the goal."""
+    """Says when an observation counts as the goal."""
 
     def __call__(self, rows: Ints, goal_rows: Ints, pixels: Tensor) -> Tensor:
-        """Compare rows (B,) with the goals', or images with the goals behind them, pixels (B, 2C,
-        H, W).
+        """Compare rows (B,) with the goals' rows, or images with goal images: pixels (B, 2C,
+        H, W), the goal on the second half of the channels.
 
-        Returns bool (B,) where the pixels are.
+        Return bool (B,) on the device of the pixels.
         """
 
 
 @dataclass(frozen=True)
 class SameStep:
-    """The goal is reached at the very step it was taken from."""
+    """The goal is reached only at the step from which it was taken."""
 
     def __call__(self, rows: Ints, goal_rows: Ints, pixels: Tensor) -> Tensor:
         """Compare the steps."""
@@ -45,10 +45,10 @@ class SameStep:
 
 @dataclass(frozen=True)
 class ImageDistance:
-    """The goal is reached at its own step and wherever the image is near enough to it.
+    """The goal is reached at its own step, and at any state whose image is near enough.
 
-    0.0 asks for equal pixels, the authors' test: right in a world without noise, never true on a
-    camera.
+    A threshold of 0.0 asks for equal pixels, the authors' test: it is right in a world without
+    noise, and never true with a camera.
     """
 
     threshold: float  # [grey levels], mean absolute difference over all pixels and channels
@@ -80,11 +80,10 @@ class Nearness:
 
 
 class FutureGoals:
-    """Label a batch with goals: g uniform over s_tau ..
+    """Labels a batch with goals: g is uniform over s_tau .. s_T of the same episode, or, with
+    probability p, s_tau itself.
 
-    S_T of the same episode, s_tau itself with probability p.
-
-    A share of them may be drawn near in time instead, and rewards may be summed over several steps
+    Optionally a share of goals is near in time, and rewards are summed over several steps
     (n-step returns).
     """
 
@@ -104,12 +103,12 @@ class FutureGoals:
         self.near, self.lookahead, self.gamma = near or Nearness(), lookahead, gamma
 
     def prepare(self, store: FrameStore) -> None:
-        """Nothing has to be known beforehand."""
+        """Do nothing."""
 
     def label(self, batch: Batch, store: FrameStore, rng: np.random.Generator) -> LabelledBatch:
         """Return ((s, g), a, r, (s', g), done).
 
-        What is small is done by numpy, whose calls cost less than torch's.
+        Small arrays use numpy, whose calls cost less than torch's.
         """
         rows = batch.rows.numpy()  # (B,)
         goal_rows = self._goals(store, rows, rng)  # (B,)
@@ -128,7 +127,7 @@ class FutureGoals:
             next_observations=Observation(
                 next_pixels, torch.from_numpy(positions[rows + spans]), goal_positions
             ),
-            terminated=is_goal | next_is_goal,  # the world's own end says nothing about this goal
+            terminated=is_goal | next_is_goal,  # the world's own end is independent of this goal
             spans=None if self.lookahead == 1 else torch.from_numpy(spans),
         )
 
@@ -144,29 +143,29 @@ class FutureGoals:
         return np.where(itself, rows, goal_rows)
 
     def _spans(self, store: FrameStore, rows: Ints, goal_rows: Ints) -> Ints:
-        """Return how many steps of reward are summed (B,).
+        """Return the number of steps whose rewards are summed (B,).
 
-        `lookahead`, less at the goal or before a lost step.
+        This is `lookahead`, or less at the goal or before a lost step.
         """
         if self.lookahead == 1:
             return np.ones(len(rows), dtype=np.int64)
-        # (B,): a goal that is s itself ends after its own step
+        # (B,): if the goal is s itself, only its own step counts
         to_goal = np.maximum(goal_rows - rows, 1)
         spans: Ints = np.minimum(store.index.run_length(rows, self.lookahead), to_goal)
 
         return spans
 
     def _costs(self, spans: Ints) -> Tensor:
-        """Return the discounted sum of -1 for each step (B,) float32."""
+        """Return the discounted sum of -1 over each span (B,) float32."""
         sums = np.cumsum([-(self.gamma**k) for k in range(self.lookahead)])  # (n,)
         return torch.from_numpy(sums[spans - 1].astype(np.float32))
 
     def state(self) -> State:
-        """Nothing is remembered between batches."""
+        """Return only the kind of labels: nothing else is remembered."""
         return State({}, {"labels": "goals"})
 
     def restore(self, state: State) -> None:
-        """Check that the state is one of goals."""
+        """Check that the state learned from goals."""
         if state.value("labels") != "goals":
             raise DataError(
                 f"the checkpoint learned from {state.value('labels')}, this method from goals"

@@ -49,7 +49,8 @@ def draw_contact_sheet(run: RunDirectory, out: Path, columns: int = 12, rows: in
 
 
 def draw_cube_positions(run: RunDirectory, out: Path) -> Path:
-    """Draw where the cube was on the table, one panel per colour of its upper face, with counts.
+    """Draw the cube's positions on the table, one panel for each colour of its upper face, with
+    counts.
 
     Return `out`.
     """

@@ -1,9 +1,9 @@
-"""Figures as SVG that stands inside a page.
+"""Figures as SVG inside a page.
 
-Ink follows the page's text colour, and nothing foreign is ever parsed.
+Lines follow the page's text colour, and no untrusted text is parsed.
 
-Only words of ours go into a figure; what comes from a bag or run.yaml is told in HTML, escaped,
-beside it.
+Only our own words go into a figure. Text from a bag or run.yaml stands beside it in HTML,
+escaped.
 """
 
 import base64
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from wayfarer_core.errors import DataError
 
-INK = "#010203"  # stands for the page's text colour until the SVG is written
+INK = "#010203"  # placeholder for the page's text colour
 PALETTE = (
     "#3b82f6",
     "#f97316",
@@ -70,21 +70,21 @@ _STYLE: dict[Any, Any] = {
 
 
 def colour(place: int) -> str:
-    """Return the colour of the run at this place of a report."""
+    """Return the colour of the run at this index of a report."""
     return PALETTE[place % len(PALETTE)]
 
 
 def method_colour(name: str) -> str:
-    """Return the colour of a method: the same in every figure of the paper.
+    """Return the colour of a method, the same in every figure of the paper.
 
-    A variant has its method's.
+    A variant has the colour of its method.
     """
     known = name if name in _METHODS else name.partition(",")[0]
     return PALETTE[_METHODS.index(known)] if known in _METHODS else PALETTE[-1]
 
 
 def letter(place: int) -> str:
-    """Return the letter of the run at this place: what figures call it."""
+    """Return the letter of the run at this index; figures name the run by it."""
     return chr(ord("A") + place) if place < 26 else str(place + 1)
 
 
@@ -92,7 +92,7 @@ def letter(place: int) -> str:
 def figure(
     rows: int = 1, columns: int = 1, width: float = 7.2, height: float = 2.8
 ) -> Iterator["Drawing"]:
-    """Give a figure of rows x columns panels, `width` x `height` inches, in the house style."""
+    """Give a figure with rows x columns panels, `width` x `height` inches, in our style."""
     with mpl.rc_context(_STYLE):
         made = Figure(figsize=(width, height), layout="constrained")
         panels = made.subplots(rows, columns, squeeze=False)
@@ -108,7 +108,7 @@ class Drawing:
     def svg(self, name: str) -> str:
         """Return the figure as an <svg> element.
 
-        `name` keeps its ids apart from those of other figures.
+        `name` makes its ids different from those of other figures.
         """
         target = io.StringIO()
         with mpl.rc_context({"svg.hashsalt": name, "savefig.dpi": 160}):
@@ -118,14 +118,14 @@ class Drawing:
         text = text[text.index("<svg") :]
         text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
 
-        # figure_1, axes_1: the same in every figure of the page
+        # figure_1, axes_1: ids that every figure would have
         text = re.sub(r'<g id="[^"]*"', "<g", text)
         text = re.sub(r'\s(width|height)="[\d.]+pt"', "", text, count=2)
 
         return text.replace(INK, "currentColor").strip()
 
     def png(self, out: Path) -> Path:
-        """Write the figure on white; return `out`. Raises DataError where it cannot be written."""
+        """Write the figure on white; return `out`. Raises DataError if it cannot be written."""
         try:
             self.figure.savefig(out, dpi=130, facecolor="white")
         except OSError as error:
@@ -137,7 +137,7 @@ class Drawing:
 def mosaic_uri(
     images: list[NDArray[np.uint8]], columns: int, gap: int = 2, quality: int = 88
 ) -> tuple[str, int, int]:
-    """Put images of one size (H, W, 3) beside and below each other.
+    """Put images of equal size (H, W, 3) beside and below each other.
 
     Return a WebP data URI, and its size in pixels.
     """

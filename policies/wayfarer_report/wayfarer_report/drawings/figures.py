@@ -1,4 +1,4 @@
-"""The figures of a dataset report, each from what has been gathered, as an <svg> element."""
+"""The figures of a dataset report, each from gathered numbers, as an <svg> element."""
 
 from collections.abc import Sequence
 
@@ -20,15 +20,15 @@ from wayfarer_report.numbers.statistics import (
     stacked,
 )
 
-# [m] what panels of the table show; y grows to the left
+# [m] extent of the panels of the table; y grows to the left
 _TABLE_Y, _TABLE_X = (0.42, -0.42), (0.30, 0.86)
 _MANY = 400  # points beyond which they are drawn as pixels instead of shapes
 _AXES = ("x", "y", "z")
 
 
 def cube_by_face(run: RunRecord, name: str) -> str:
-    """Figure 5: where the cube was, one panel per colour of its upper face, with the number of
-    observations.
+    """Figure 5: positions of the cube, one panel for each colour of its upper face, with the number
+    of observations.
     """
     poses = all_poses(run.episodes)
     faces = top_faces(poses[:, 3:])
@@ -71,7 +71,7 @@ def _table(axis: Axes) -> None:
 def coverage(runs: Sequence[RunRecord], name: str) -> str:
     """Cells of the table covered, and steps in which the cube moved, over the steps taken.
 
-    One line a run.
+    One line for each run.
     """
     with figure(1, 2, 7.6, 2.7) as drawing:
         left, right = drawing.panels
@@ -99,9 +99,9 @@ def coverage(runs: Sequence[RunRecord], name: str) -> str:
 
 
 def heat_maps(runs: Sequence[RunRecord], name: str) -> str:
-    """How many observations had the cube in each cell of 2 cm, on a logarithmic scale.
+    """Number of observations with the cube in each cell of 2 cm, on a logarithmic scale.
 
-    One panel a run.
+    One panel for each run.
     """
     columns = min(3, max(2, len(runs)))
     rows = -(-len(runs) // columns)
@@ -148,7 +148,7 @@ def _heat(poses: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def faces(shares: Sequence[dict[str, int]], name: str) -> str:
-    """Shares of the upper faces, one bar a run."""
+    """Shares of the upper faces, one bar for each run."""
     with figure(1, 1, 7.6, 0.7 + 0.34 * len(shares)) as drawing:
         (axis,) = drawing.panels
         for place, counts in enumerate(shares):
@@ -187,7 +187,7 @@ def faces(shares: Sequence[dict[str, int]], name: str) -> str:
 
 
 def novelty_over_time(runs: Sequence[RunRecord], scores: Sequence[Scores], name: str) -> str:
-    """Left: novelty of the images under one and the same RND, by episode.
+    """Left: novelty of the images under one RND, by episode.
 
     Right: novelty of goals when chosen.
     """
@@ -226,7 +226,7 @@ def novelty_over_time(runs: Sequence[RunRecord], scores: Sequence[Scores], name:
 
 
 def actions(runs: Sequence[RunRecord], name: str) -> str:
-    """Executed actions along each axis, one line a run."""
+    """Executed actions along each axis, one line for each run."""
     edges = np.linspace(-1.0, 1.0, 42)
     with figure(1, 3, 7.6, 2.4) as drawing:
         for axis, (index, letter) in zip(drawing.panels, enumerate(_AXES), strict=True):
@@ -243,7 +243,7 @@ def actions(runs: Sequence[RunRecord], name: str) -> str:
 
 
 def strides(runs: Sequence[RunRecord], name: str) -> str:
-    """How far the end effector moved in a step, and how high it was."""
+    """Distance that the end effector moved in a step, and its height."""
     with figure(1, 2, 7.6, 2.4) as drawing:
         left, right = drawing.panels
         for place, run in enumerate(runs):
@@ -329,7 +329,7 @@ def curves(
 
 
 def _plain_ticks(axis: Axes) -> None:
-    """Number episodes by whole numbers, and a logarithmic axis by plain ones."""
+    """Use whole numbers for episodes, and plain numbers on a logarithmic axis."""
     axis.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     if axis.get_yscale() == "log":
         axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=8))

@@ -20,8 +20,8 @@ _CURVES = {
 def draw_scores(
     scores: Mapping[str, Sequence[float]], guesses: Mapping[str, float], label: str, file: Path
 ) -> Path:
-    """Draw one point for each seed above the name of each dataset, its median as a bar, and the
-    blind guess dashed.
+    """Draw one point for each seed above the name of each dataset, the median as a bar, and the
+    constant guess dashed.
     """
     figure, axis = plt.subplots(
         figsize=(1.5 + 1.3 * max(2, len(scores)), 3.2), layout="constrained"

@@ -1,4 +1,4 @@
-"""Pictures of image goals beside what was seen in the end."""
+"""Pictures of goal images beside final images."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _GAP, _NAMES = 4, 18  # [pixels] between the pictures of a film, and above them
 
 @dataclass(frozen=True)
 class Ending:
-    """What a policy saw in the end, and how far the end effector was from where it was in the goal
+    """A policy's final image, and the end effector's distance from its position in the goal
     image.
     """
 
@@ -29,11 +29,11 @@ class Ending:
 def draw_reached(
     goals: Sequence[tuple[str, Picture]], endings: Mapping[str, Sequence[Ending]], out: Path
 ) -> Path:
-    """Draw goals in the upper row, below each what every policy (by its name) came to.
+    """Draw the goals in the upper row, and below each goal the final image of every policy.
 
     Each goal has its kind as a title. Return `out`.
 
-    Raises DataError where it cannot be written.
+    Raises DataError if it cannot be written.
     """
     columns, rows = len(goals), 1 + len(endings)
     with figure(rows, columns, 1.15 * columns, 1.35 * rows) as drawing:
@@ -58,9 +58,9 @@ def draw_reached(
 
 
 def most_telling(images: Sequence[Picture], count: int) -> list[int]:
-    """Return the places of those images that differ most from what is usual, in their order.
+    """Return the indices of the images that differ most from the median image, in order.
 
-    They show the arm.
+    These show the arm.
     """
     stack = np.stack(images).astype(np.float32)  # (N, H, W, 3)
     unusual = np.abs(stack - np.median(stack, axis=0)).mean(axis=(1, 2, 3))  # (N,)
@@ -70,11 +70,11 @@ def most_telling(images: Sequence[Picture], count: int) -> list[int]:
 def write_movie(frames: Sequence[Picture], out: Path, rate: float) -> Path:
     """Write frames (H, W, 3) as a GIF that repeats, `rate` frames per second; return `out`.
 
-    Raises DataError where it cannot be written.
+    Raises DataError if it cannot be written.
     """
     sample = Image.fromarray(np.concatenate(frames[:: max(1, len(frames) // 8)]))
 
-    # the others drop the cube's few coloured pixels
+    # other quantisers drop the cube's few coloured pixels
     palette = sample.quantize(256, Image.Quantize.FASTOCTREE)
     images = [
         Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE)
@@ -98,7 +98,7 @@ def write_movie(frames: Sequence[Picture], out: Path, rate: float) -> Path:
 
 def side_by_side(scene: Picture, goal: Picture) -> Picture:
     """Return the goal, enlarged to the scene's height, to the left of the scene (H, W, 3), each
-    under its name.
+    with a title.
     """
     height = scene.shape[0]
     enlarged = np.asarray(Image.fromarray(goal).resize((height, height), Image.Resampling.NEAREST))

@@ -1,1 +1,1 @@
-"""What is told of a collection while it runs."""
+"""Figures about a collection while it runs."""

@@ -1,9 +1,9 @@
-"""What a finished episode came to.
+"""Figures of a finished episode.
 
-How near its goal, how new its images, how much of the world is covered by now.
+Distance to its goal, novelty of its images, coverage so far.
 
-For curves only: what policy, learner and novelty see does not pass through here, and so the truth
-may be looked at.
+They are only for curves. Policy, learner and novelty never see them, so they may use the cube's
+true pose.
 """
 
 from pathlib import Path
@@ -23,22 +23,22 @@ from wayfarer_report.numbers.statistics import cells_of
 
 
 class Monitor:
-    """Looks at the episodes of one run, as they are closed."""
+    """Computes figures of a run's episodes when these are closed."""
 
     def __init__(self, run: Path) -> None:
         self._run = run
 
-        # (n, axes) cells of the table in which its centre has been
+        # (n, axes) cells of the table that the cube's centre has visited
         self._cube = np.empty((0, 2), np.int16)
 
-        # (n, axes) cells of the workspace in which the end effector has been
+        # (n, axes) cells of the workspace that the end effector has visited
         self._ee = np.empty((0, 3), np.int16)
-        self._looked_at: set[str] = set()  # names of files
+        self._looked_at: set[str] = set()  # names of processed files
         self._rnd: RND | None = None
-        self._rnd_of = -1  # ns, time of change of the checkpoint it holds
+        self._rnd_of = -1  # ns, modification time of the loaded RND checkpoint
 
     def figures(self, file: str, goal: str) -> dict[str, float]:
-        """Return figures of a closed file of the run by their names.
+        """Return figures, by name, of a closed file of the run.
 
         `goal` is "" or "episode/step".
         """
@@ -67,7 +67,7 @@ class Monitor:
             self._cube = _with(self._cube, episode.object_poses[:, :2])
 
     def _novelties(self, episode: Episode) -> dict[str, float]:
-        """Return how new the images of the episode are to the RND as it was fitted last."""
+        """Return the novelty of the episode's images under the last fitted RND."""
         file = novelty_file(self._run)
         if not file.exists() or not episode.seen.any():
             return {}
@@ -86,9 +86,9 @@ class Monitor:
         }
 
     def _distances(self, directory: RunDirectory, episode: Episode, goal: str) -> dict[str, float]:
-        """Return how far the episode's last observation was from the goal's.
+        """Return the distance between the episode's last observation and the goal.
 
-        Grey levels, and metres.
+        In grey levels, and in metres.
         """
         number, step = place_of(goal) or (-1, 0)
         path = directory.episodes().get(number)
@@ -114,7 +114,7 @@ class Monitor:
 
 
 def _with(cells: NDArray[np.int16], positions: NDArray[np.float64]) -> NDArray[np.int16]:
-    """Return cells (n, axes), and those in which positions (N, axes) [m] lie, each once."""
+    """Return cells (n, axes) with those of positions (N, axes) [m] added, each once."""
     known = positions[np.isfinite(positions).all(axis=1)]
     bounds = np.iinfo(np.int16)
     new = np.clip(cells_of(known), bounds.min, bounds.max).astype(np.int16)

@@ -1,19 +1,19 @@
-"""Watches, from episode to episode, whether the policy that learns is still alive. Pure."""
+"""Watches from episode to episode whether the learning policy saturates. Pure."""
 
 from collections.abc import Mapping
 
-# of a learner's metrics: share of the policy's outputs that are at their bounds
+# key of a learner's metrics: share of the policy's outputs that are at their bounds
 SATURATED = "policy/saturated"
 _DEAD = 0.95
 _EPISODES = 3
 
 
 class PolicyWatch:
-    """Warns once, when nearly all outputs of the policy have been at their bounds for some
+    """Warns once when nearly all outputs of the policy have been at their bounds for some
     episodes.
 
-    Such a policy does the same whatever it sees, and its gradient is gone: it does not recover by
-    itself.
+    Such a policy no longer depends on the observation, and has no gradient: it does not
+    recover.
     """
 
     def __init__(self) -> None:
@@ -21,9 +21,9 @@ class PolicyWatch:
         self._warned = False
 
     def warning(self, metrics: Mapping[str, float]) -> str:
-        """Hear the metrics of an episode's updates.
+        """Take the metrics of an episode's updates.
 
-        Return what the user must know, mostly nothing.
+        Return a warning, or mostly "".
         """
         saturated = metrics.get(SATURATED)
         if saturated is None:

@@ -1,4 +1,4 @@
-"""Writes what Algorithm 1 tells of itself for TensorBoard.
+"""Writes the progress of Algorithm 1 for TensorBoard.
 
 Losses, values, novelty, distances, coverage, rates.
 """
@@ -34,7 +34,7 @@ class Scalars:
         self._writer.close()
 
     def write(self, progress: Progress) -> None:
-        """Write what this word of Algorithm 1 carries."""
+        """Write the figures of one stage of Algorithm 1."""
         detail = progress.detail
         if progress.stage is Stage.ACTING:
             self._began = time.monotonic()

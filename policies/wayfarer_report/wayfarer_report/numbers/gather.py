@@ -1,6 +1,6 @@
-"""Everything a report shows of one run, read from its bags in one go.
+"""Reads from a run's bags, in one pass, all that a report shows.
 
-Opening a run changes nothing in it.
+This changes nothing in the run.
 """
 
 from collections import Counter
@@ -31,17 +31,17 @@ from wayfarer_offline.pose_labels import (
 from wayfarer_report.numbers.records import EpisodeRecord, Frame, GoalPictures, RunRecord
 
 OnProgress = Callable[[int, int], None]  # files read, of all
-SAMPLE = 2000  # images kept of a run, evenly spread over it: enough for a contact sheet and for RND
-GOALS = 24  # goals shown
+SAMPLE = 2000  # images kept of a run, evenly spread: enough for a contact sheet and for RND
+GOALS = 24  # number of goals shown
 
 
 def quiet(_done: int, _all: int) -> None:
-    """Tell nobody."""
+    """Report no progress."""
 
 
 @dataclass(frozen=True)
 class _Bags:
-    """A run, or another recorder's bag, before it is read."""
+    """A run, or a bag of another recorder, before reading."""
 
     counts: Mapping[str, int]  # messages by the contract's name of their topic
     episodes: Iterable[Episode]
@@ -53,10 +53,10 @@ class _Bags:
 def read_run(
     path: Path, on_progress: OnProgress = quiet, tracker_of: TrackerOf = calibrated_tracker
 ) -> RunRecord:
-    """Read a run, or another recorder's bag, whole. `on_progress` hears of files read.
+    """Read a whole run, or a bag of another recorder. `on_progress` gets the number of files read.
 
-    Where nobody recorded the cube, the tracker of the run's camera says where it was. Raises
-    DataError where `path` is neither, or damaged.
+    Without a recorded cube pose the tracker of the run's camera gives it. Raises
+    DataError if `path` is neither, or damaged.
     """
     bags = (
         _of_bag(ForeignBag(path))
@@ -64,7 +64,7 @@ def read_run(
         else _of_run(RunDirectory(path), on_progress)
     )
 
-    # of so many observations, one is kept
+    # one of this many observations is kept
     every = max(1, -(-bags.counts.get(names.OBSERVATION_IMAGE, 0) // SAMPLE))
     tracker, blind = (
         (None, "") if bags.counts.get(names.OBJECT_POSE) else _tracker(path, tracker_of)
@@ -76,7 +76,7 @@ def read_run(
     for episode in bags.episodes:
         records.append(record_of(episode, tracker))
         kept = [k for k in range(-before % every, len(episode.seen), every) if episode.seen[k]]
-        # one size can be judged together
+        # RND needs images of equal size
         if not frames or frames[0].pixels.shape == episode.images.shape[1:]:
             frames += [Frame(episode.info.number, k, episode.images[k].copy()) for k in kept]
         before += len(episode.seen)
@@ -127,10 +127,10 @@ def _of_bag(bag: ForeignBag) -> _Bags:
 
 
 def _tracker(path: Path, tracker_of: TrackerOf) -> tuple[Tracker | None, str]:
-    """Return the tracker, or why there is none."""
+    """Return the tracker, or the reason why there is none."""
     try:
         tracker = tracker_of(path)
-    # a run from another machine can be looked at without its calibration
+    # a run from another machine can be read without its calibration
     except ConfigError as error:
         return None, str(error)
 
@@ -141,7 +141,7 @@ def _tracker(path: Path, tracker_of: TrackerOf) -> tuple[Tracker | None, str]:
 
 
 def record_of(episode: Episode, tracker: Tracker | None = None) -> EpisodeRecord:
-    """Return what is kept of an episode; without a tracker the cube is where the truth says."""
+    """Return the record of an episode; without a tracker the cube's pose is the recorded one."""
     unknown = np.full((len(episode.seen), 7), np.nan)
     poses = episode.object_poses if tracker is None else tracked(episode, tracker)
     asked, answered = episode.observed_at[:-1], episode.answered_at  # (T,)
@@ -167,7 +167,7 @@ def record_of(episode: Episode, tracker: Tracker | None = None) -> EpisodeRecord
 def _goals(files: dict[int, Path], records: Sequence[EpisodeRecord]) -> list[GoalPictures]:
     """Return the pictures of at most GOALS goals, evenly spread.
 
-    A goal whose episode is gone has none.
+    A goal whose episode is missing has none.
     """
     with_goal = [record.info for record in records if place_of(record.info.goal) is not None]
     chosen = (

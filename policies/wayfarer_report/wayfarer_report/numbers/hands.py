@@ -1,4 +1,4 @@
-"""Where a person acted, and how much of it."""
+"""Steps of a run that a person chose."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from wayfarer_bags.episode import ActionSource
 
-_TOLD = 6  # stretches named in words
+_TOLD = 6  # stretches listed in words
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """Steps of one episode that a person chose, one behind the other."""
+    """Successive steps of one episode that a person chose."""
 
     episode: int
     first: int
@@ -22,18 +22,18 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Hands:
-    """What people did in a run."""
+    """All steps of a run that people chose."""
 
     steps: int
     stretches: list[Stretch]
 
     @classmethod
     def of(cls, episodes: Iterable[tuple[int, NDArray[np.uint8]]]) -> "Hands":
-        """Look at the sources (T,) of each episode, which comes with its number."""
+        """Find them in the sources (T,) of each episode; episodes are (number, sources)."""
         found: list[Stretch] = []
         for number, sources in episodes:
             by_hand = np.concatenate([[False], sources == ActionSource.HUMAN, [False]])
-            # a stretch begins, and ends, by turns
+            # changes alternate between start and end of a stretch
             edges = np.flatnonzero(np.diff(by_hand)).tolist()
             found += [
                 Stretch(number, a, b - 1) for k, (a, b) in enumerate(pairwise(edges)) if k % 2 == 0
@@ -42,7 +42,7 @@ class Hands:
         return cls(sum(of.last - of.first + 1 for of in found), found)
 
     def in_words(self, steps: int) -> str:
-        """Say it, of so many steps in all."""
+        """Describe them; `steps` is the number of all steps."""
         if not self.stretches:
             return "none"
 

@@ -1,4 +1,4 @@
-"""How novel a run's images are: by the RND it was collected with, or by one fitted here."""
+"""Novelty of a run's images, under the RND of the run or one that is fitted here."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,26 +14,26 @@ from wayfarer_policies.exploration.methods import make_rnd, novelty_file
 from wayfarer_report.numbers.records import Frame, RunRecord
 
 EPOCHS = 4
-LEAST_SIDE = 36  # [pixels] what the convolutions need
+LEAST_SIDE = 36  # [pixels] least size for the convolutions
 
 
 @dataclass(frozen=True)
 class Scores:
-    """The novelty of a run's kept frames, (F,), and by whose judgement.
+    """The novelty of a run's kept frames, (F,), and which RND gave it.
 
-    Empty where nothing could judge.
+    Empty if there was none.
     """
 
     values: NDArray[np.float32]
     judge: str
 
     def order(self) -> NDArray[np.int64]:
-        """Return the places of the frames, most novel first."""
+        """Return the indices of the frames, the most novel first."""
         return np.argsort(-self.values, kind="stable")
 
 
 def score(run: RunRecord) -> Scores:
-    """Score the kept frames. Raises DataError where the run's RND checkpoint is damaged."""
+    """Score the kept frames. Raises DataError if the run's RND checkpoint is damaged."""
     if not run.frames:
         return Scores(np.zeros(0, np.float32), "there is no image to judge")
 

@@ -1,4 +1,4 @@
-"""What a report holds of a run once it has been read: types without any reading."""
+"""A run in memory, for a report: types without reading."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from wayfarer_bags.episode import EpisodeInfo
 from wayfarer_offline.pose_labels import TRACKER
 
-MOVED = 1e-3  # [m] a step that shifts the cube by more has touched it
-# [m] the same where a tracker looked, which errs by some millimetres (docs/cameras.md)
+MOVED = 1e-3  # [m] a step that shifts the cube by more counts as a move
+# [m] the same for a tracker's poses, which err by some millimetres (docs/cameras.md)
 MOVED_TRACKED = 1e-2
 
 
@@ -26,7 +26,7 @@ class EpisodeRecord:
     sources: NDArray[np.uint8]  # (T,) who chose the action: ActionSource
     valid: NDArray[np.bool_]  # (T,)
     ee_positions: NDArray[np.float64]  # (T + 1, 3) [m]
-    object_poses: NDArray[np.float64]  # (T + 1, 7) of the cube; NaN where nobody knows it
+    object_poses: NDArray[np.float64]  # (T + 1, 7) of the cube; NaN where unknown
     # (A,) from recording an observation to recording its action [ms of wall clock]
     answer_ms: NDArray[np.float64]
     # between recording the first and the last observation or action [s of wall clock]
@@ -44,31 +44,29 @@ class Frame:
 
 @dataclass(frozen=True)
 class GoalPictures:
-    """A goal, as it was stored, and what the camera saw when the episode that set out for it
-    ended.
-    """
+    """A goal's image, and the last image of the episode with that goal."""
 
-    episode: int  # that set out
+    episode: int  # with that goal
     name: str  # "episode/step" of the goal
     novelty: float  # when it was chosen
     goal: NDArray[np.uint8]  # (H, W, 3)
-    final: NDArray[np.uint8] | None  # None where the last observation is missing
+    final: NDArray[np.uint8] | None  # None if the last observation is missing
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run, ready to be summed up and drawn."""
+    """One run, ready for statistics and drawings."""
 
     path: Path
-    description: dict[str, Any]  # run.yaml; nothing for another recorder's bag
+    description: dict[str, Any]  # run.yaml; empty for another recorder's bag
     episodes: list[EpisodeRecord]
     frames: list[Frame]  # evenly spread over the run, in the order of time
-    goals: list[GoalPictures]  # evenly spread over the episodes that had one
+    goals: list[GoalPictures]  # evenly spread over the episodes with a goal
     size_bytes: int
-    torn: list[tuple[str, int]]  # file and steps readable of episodes whose recorder was killed
-    poses_from: str  # who said where the cube was, where it is known: TRUTH or TRACKER
+    torn: list[tuple[str, int]]  # file and readable steps of episodes whose recorder was killed
+    poses_from: str  # source of the cube's poses, if known: TRUTH or TRACKER
 
-    blind: str  # why no tracker looked where nobody recorded the cube
+    blind: str  # reason why there are neither recorded nor tracked poses
 
     @property
     def knows_cube(self) -> bool:
@@ -77,5 +75,5 @@ class RunRecord:
 
     @property
     def moved(self) -> float:
-        """How far [m] a step must shift the cube to count as one that moved it."""
+        """Distance [m] by which a step must shift the cube to count as a move."""
         return MOVED_TRACKED if self.poses_from == TRACKER else MOVED

@@ -1,6 +1,6 @@
-"""What a run's learner told TensorBoard.
+"""Reads what a run's learner wrote for TensorBoard.
 
-Losses and rates by episode, read back without starting it.
+Losses and rates by episode; TensorBoard need not run.
 """
 
 import logging
@@ -13,7 +13,7 @@ Curve = tuple[NDArray[np.float64], NDArray[np.float64]]  # episodes (N,), values
 
 
 def read_scalars(run: Path) -> dict[str, Curve]:
-    """Return every scalar of RUN/tensorboard by its tag; of a repeated step the last counts."""
+    """Return every scalar of RUN/tensorboard by its tag; for a repeated step the last value."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
     logging.getLogger("tensorboard").setLevel(logging.ERROR)

@@ -1,6 +1,6 @@
-"""Numbers of a run: coverage, balance, actions, losses.
+"""Statistics of a run: coverage, balance, actions, losses.
 
-Pure arithmetic on what `gather` has read.
+Pure functions of the records of `gather`.
 """
 
 from collections import Counter
@@ -16,14 +16,14 @@ from wayfarer_core.reason import Reason
 from wayfarer_report.numbers.records import MOVED, EpisodeRecord, RunRecord
 
 CELL = 0.01  # [m] side of a cell of the table
-_BORDER = 1.0 - 1e-3  # an action component beyond it lies on the border of the action space
+_BORDER = 1.0 - 1e-3  # an action component beyond it counts as at its bound
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class RunStatistics:
-    """What the tables of a report say of one run."""
+    """The figures of a run in a report's tables."""
 
     episodes: int
     ends: dict[str, int]
@@ -32,23 +32,25 @@ class RunStatistics:
     robot_s: float  # on the robot's clock
     wall_s: float  # on the recorder's clock
     reasons: dict[str, int]
-    saturated: float  # share of executed actions with a component on the border of the action space
+    saturated: float  # share of executed actions with a component at its bound
     mean_step_m: float  # end effector, per step
-    moved_steps: int  # steps in which the cube moved; 0 where nobody knows it
-    cells: int  # of the table, CELL wide, in which the cube's centre has been
-    faces: dict[str, int]  # observations by upper face; empty where nobody knows it
+    moved_steps: int  # steps in which the cube moved; 0 if its poses are unknown
+    cells: int  # cells of the table, CELL wide, that the cube's centre has visited
+    faces: dict[str, int]  # observations by upper face; empty if the poses are unknown
     face_entropy: float  # [bits], at most log2 6
     cell_entropy: float  # [bits] of the cube's cells
-    ee_cells: int  # of space, 2 cm wide, in which the end effector has been
+    ee_cells: int  # cells of space, 2 cm wide, that the end effector has visited
 
 
 def statistics(run: RunRecord) -> RunStatistics:
-    """Sum a run up."""
+    """Return the statistics of a run."""
     return tally(run.episodes, run.moved)
 
 
 def tally(episodes: Sequence[EpisodeRecord], moved: float = MOVED) -> RunStatistics:
-    """Sum episodes up; a step moved the cube that shifted it by more than `moved` [m]."""
+    """Return statistics of episodes; a step that shifts the cube by more than `moved` [m] is a
+    move.
+    """
     poses = all_poses(episodes)
     faces = (
         np.bincount(top_faces(poses[:, 3:]), minlength=len(FACES))
@@ -88,7 +90,7 @@ def all_poses(episodes: Sequence[EpisodeRecord]) -> Floats:
 
 
 def stacked(arrays: Iterable[NDArray[np.floating]], width: int) -> Floats:
-    """Put arrays (N_i, width) below each other; (0, width) for none."""
+    """Concatenate arrays (N_i, width) below each other; (0, width) for none."""
     return np.concatenate([np.zeros((0, width)), *arrays])
 
 
@@ -98,18 +100,18 @@ def cells_of(positions: Floats, side: float = CELL) -> NDArray[np.int64]:
 
 
 def moves(poses: Floats, least: float = MOVED) -> NDArray[np.bool_]:
-    """Say of each step between poses (T + 1, 7) whether it shifted the cube by more than `least`
+    """Say for each step between poses (T + 1, 7) whether it shifted the cube by more than `least`
     [m], (T,).
 
-    Where one of the two is unknown, nobody saw it move.
+    False if one of the two poses is unknown.
     """
     shifted: NDArray[np.bool_] = np.linalg.norm(np.diff(poses[:, :3], axis=0), axis=1) > least
     return shifted
 
 
 def coverage_curve(run: RunRecord) -> tuple[Floats, Floats]:
-    """Return steps taken when a cell of the table was first reached, and cells covered then, (C,)
-    each.
+    """Return the steps after which a new cell of the table was reached, and the cells covered then,
+    (C,) each.
     """
     poses, steps = all_poses(run.episodes), observation_steps(run)
     _, first = np.unique(cells_of(poses[:, :2]), axis=0, return_index=True)
@@ -117,7 +119,7 @@ def coverage_curve(run: RunRecord) -> tuple[Floats, Floats]:
 
 
 def movement_curve(run: RunRecord) -> tuple[Floats, Floats]:
-    """Return steps taken when the cube was moved, and how often it had been moved then, (M,)
+    """Return the steps after which the cube had moved, and the number of moves so far, (M,)
     each.
     """
     marks = [
@@ -130,8 +132,8 @@ def movement_curve(run: RunRecord) -> tuple[Floats, Floats]:
 
 
 def growth(run: RunRecord, points: int = 20) -> list[tuple[int, int, int]]:
-    """Return steps taken, cells covered and steps in which the cube had moved by then, at equal
-    distances.
+    """Return steps taken, and the cells covered and moves by then, at equally spaced
+    steps.
     """
     total = sum(len(e.valid) for e in run.episodes)
     reached, moved = coverage_curve(run)[0], movement_curve(run)[0]
@@ -140,7 +142,7 @@ def growth(run: RunRecord, points: int = 20) -> list[tuple[int, int, int]]:
 
 
 def observation_steps(run: RunRecord) -> Floats:
-    """Return the steps taken before each known cube pose, in the order of `all_poses`, (N,)."""
+    """Return the number of steps before each known cube pose, in the order of `all_poses`, (N,)."""
     starts = np.cumsum([0, *(len(e.valid) for e in run.episodes)])
     parts = [
         start + np.flatnonzero(_known(e.object_poses))
@@ -158,7 +160,7 @@ def entropy(counts: NDArray[np.int64] | Sequence[int]) -> float:
 
 
 def named_reasons(reasons: NDArray[np.uint16]) -> Iterator[str]:
-    """Yield the name of every reason for which the safety gate changed an action, of the bits of
+    """Yield the name of every reason for which the safety gate changed an action, from the bits of
     some steps (T,).
     """
     return (r.name.lower() for bits in reasons for r in Reason(int(bits)) if r.name)
@@ -173,7 +175,7 @@ def seconds_between(stamps: NDArray[np.int64]) -> float:
 
 
 def known_poses(episode: Episode) -> Floats:
-    """Return the cube poses of an episode that are known, (N, 7)."""
+    """Return an episode's known cube poses, (N, 7)."""
     if episode.object_poses is None:
         return np.zeros((0, 7))
     return episode.object_poses[_known(episode.object_poses)]
@@ -184,7 +186,7 @@ def _known(poses: Floats) -> NDArray[np.bool_]:
 
 
 def episode_losses(run: RunRecord) -> list[tuple[int, int]]:
-    """Return number and lost steps of each episode that lost any."""
+    """Return number and lost steps of each episode with lost steps."""
     return [(e.info.number, lost) for e in run.episodes if (lost := int((~e.valid).sum()))]
 
 

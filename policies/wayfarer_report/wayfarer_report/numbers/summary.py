@@ -1,4 +1,4 @@
-"""What is in a run, in the numbers of `wayfarer bag info`: read without its images."""
+"""The figures of `wayfarer bag info`, read without images."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class TornEpisode:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What `wayfarer bag info` tells; closed episodes only, but for `torn`."""
+    """The result of `wayfarer bag info`; only closed episodes, except `torn`."""
 
     run: str
     episodes: int
@@ -38,21 +38,21 @@ class RunSummary:
     cube_moved_steps: int
     top_faces: dict[str, int]  # observations by upper face; empty without a truth topic
     top_face_entropy: float  # of the upper faces' shares [bits]; at most log2(6) = 2.58
-    # different squares of the table, 1 cm wide, in which the cube's centre has been
+    # number of squares of the table, 1 cm wide, that the cube's centre has visited
     cube_cells: int
-    goal_novelties: list[float]  # of the goals in order, when they were chosen
+    goal_novelties: list[float]  # of the goals in order, at their choice
     size_bytes: int
     torn: list[TornEpisode]
     human_steps: int  # chosen by a person
-    human: list[Stretch]  # where
+    human: list[Stretch]  # the same, as stretches
     wrist_images: int  # observations with an image of the camera in the hand
-    labels: dict[str, int]  # what people say of episodes: success, failure, notes
+    labels: dict[str, int]  # people's labels of episodes: success, failure, notes
 
 
 def summarise_run(run: RunDirectory) -> RunSummary:
     """Read every closed episode of a run, without its images.
 
-    Raises DataError where one is damaged.
+    Raises DataError if one is damaged.
     """
     records, of_wrist = [], 0
     for episode in _episodes(run):
@@ -86,7 +86,7 @@ def summarise_run(run: RunDirectory) -> RunSummary:
 
 
 def count_labels(run: Path) -> dict[str, int]:
-    """Return how many episodes people call a success or a failure, and how many have a note."""
+    """Return the number of episodes labelled success or failure, and the number with a note."""
     said = read_labels(run).values()
     counts = {
         "success": sum(label.success is True for label in said),

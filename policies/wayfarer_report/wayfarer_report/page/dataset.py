@@ -1,4 +1,4 @@
-"""`wayfarer report`: one page about the data of runs, side by side."""
+"""`wayfarer report`: one page that compares the data of runs."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ from wayfarer_report.page.page import Section, page
 
 
 def dataset_sections(runs: Sequence[Gathered]) -> list[Section]:
-    """Return the parts of the page."""
+    """Return the sections of the page."""
     return [
         Section("runs", "Runs", tables.overview(runs)),
         Section("cube", "Where the cube was", plots.cube(runs)),
@@ -26,7 +26,7 @@ def dataset_sections(runs: Sequence[Gathered]) -> list[Section]:
 
 
 def dataset_page(runs: Sequence[Gathered], made_by: str) -> str:
-    """Return the page of at least one run; `made_by` tells what drew it."""
+    """Return the page of at least one run; `made_by` names the program and its version."""
     episodes, steps = (
         sum(getattr(run.numbers, name) for run in runs) for name in ("episodes", "steps")
     )
@@ -36,5 +36,5 @@ def dataset_page(runs: Sequence[Gathered], made_by: str) -> str:
 
 
 def footer(made_by: str) -> str:
-    """Return when and by what a page was made."""
+    """Return the footer: the time, and the program that made the page."""
     return f"Written {datetime.now(UTC).strftime('%Y-%m-%d %H:%M UTC')} by {made_by}."

@@ -1,4 +1,4 @@
-"""A run and all that a report works out about it."""
+"""A run with all figures for a report."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ UNKNOWN = "not recorded"
 
 @dataclass(frozen=True)
 class Gathered:
-    """A run and all that was worked out about it."""
+    """A run with all figures for a report."""
 
     record: RunRecord
     numbers: RunStatistics
@@ -34,7 +34,7 @@ class Gathered:
 
     @property
     def sessions(self) -> list[Mapping[str, Any]]:
-        """The sessions of run.yaml, as far as they are such."""
+        """The sessions of run.yaml; malformed ones are left out."""
         listed = self.record.description.get("sessions")
         return (
             [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
@@ -42,7 +42,7 @@ class Gathered:
 
     @property
     def tracked(self) -> bool:
-        """Whether the cube is where a tracker saw it, and not where the simulator knew it to be."""
+        """Whether the cube's poses come from a tracker, not from the simulator."""
         return self.record.poses_from == TRACKER and self.record.knows_cube
 
     def collector(self, key: str) -> Any:
@@ -54,7 +54,7 @@ class Gathered:
 def gather(
     path: Path, on_progress: OnProgress = quiet, tracker_of: TrackerOf = calibrated_tracker
 ) -> Gathered:
-    """Read a run, or another recorder's bag, and work its numbers out.
+    """Read a run, or a bag of another recorder, and compute its figures.
 
     Raises DataError as `read_run` does.
     """

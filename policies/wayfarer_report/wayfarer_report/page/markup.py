@@ -1,17 +1,17 @@
-"""HTML by construction: whatever is not Markup already is text, and is escaped."""
+"""Safe construction of HTML: all that is not Markup is text, and is escaped."""
 
 import html
 from collections.abc import Iterable, Sequence
 
 
 class Markup(str):
-    """A piece of HTML that may stand in a page as it is."""
+    """A piece of HTML that needs no escaping."""
 
     __slots__ = ()
 
 
 def text(content: object) -> Markup:
-    """Return content as it may stand in a page: Markup as it is, everything else escaped."""
+    """Return content for a page: Markup unchanged, all else escaped."""
     return content if isinstance(content, Markup) else Markup(html.escape(str(content)))
 
 
@@ -31,7 +31,7 @@ def tag(name: str, /, *children: object, **attributes: object) -> Markup:
 
 
 def join(parts: Iterable[object]) -> Markup:
-    """Put parts behind each other."""
+    """Concatenate parts."""
     return Markup("".join(map(text, parts)))
 
 
@@ -60,5 +60,5 @@ def plot(svg: str, caption: object, label: str) -> Markup:
 
 
 def note(words: object) -> Markup:
-    """Return a remark that stands where a figure would."""
+    """Return a remark that replaces a figure."""
     return tag("div", words, class_="note")

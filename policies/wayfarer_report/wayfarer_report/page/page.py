@@ -63,7 +63,7 @@ footer { color: var(--soft); font-size: .85rem; border-top: 1px solid var(--line
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page; `anchor` in letters and dashes."""
+    """A section of the page; `anchor` in letters and dashes."""
 
     anchor: str
     title: str
@@ -99,14 +99,14 @@ def page(title: str, subtitle: str, sections: Sequence[Section], footer: str) ->
     return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>{text(body)}</body></html>\n'
 
 
-# Even if something slipped through: no script runs, nothing is loaded
+# second protection: no script runs, and nothing is loaded
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 def write_page(path: Path, content: str) -> None:
-    """Write the page so that a reader meets the old one or the new one whole.
+    """Write the page so that a reader finds the whole old or the whole new one.
 
-    DataError where it cannot be written.
+    DataError if it cannot be written.
     """
     make_folder(path.parent)
     write_atomically(path, content)

@@ -1,4 +1,4 @@
-"""The sections of a dataset report that show what the camera saw."""
+"""The sections of a dataset report with camera images."""
 
 from collections.abc import Sequence
 
@@ -60,9 +60,7 @@ def _sheet(run: Gathered, order: np.typing.NDArray[np.int64], caption: str) -> M
 
 
 def goals(runs: Sequence[Gathered]) -> Markup:
-    """Return the goals chosen, each above what the camera saw at the end of the episode that set
-    out for it.
-    """
+    """Return the chosen goals, each above the last image of the episode with that goal."""
     parts: list[Markup] = []
     for place, run in enumerate(runs):
         parts.append(tag("h3", chip(place, run.name)))

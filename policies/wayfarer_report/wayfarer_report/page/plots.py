@@ -1,4 +1,4 @@
-"""The sections of a dataset report that are drawn."""
+"""The sections of a dataset report with drawings."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from wayfarer_report.page.markup import Markup, join, note, plot, table, tag
 
 
 def cube(runs: Sequence[Gathered]) -> Markup:
-    """Return Figure 5 of each run that knows the truth."""
+    """Return Figure 5 of each run with known cube poses."""
     parts = []
     for place, run in enumerate(runs):
         parts.append(tag("h3", chip(place, run.name)))
@@ -46,7 +46,7 @@ def _unknown(run: Gathered) -> Markup:
 
 
 def _tracked(runs: Sequence[Gathered]) -> list[Markup]:
-    """Say of which runs a tracker told where the cube was."""
+    """Say for which runs the tracker gave the cube's poses."""
     names = [run.name for run in runs if run.tracked]
     words = (
         f"As the tracker saw it: {', '.join(names)}. Nobody recorded the true pose there; images "
@@ -131,7 +131,7 @@ def novelty(runs: Sequence[Gathered]) -> Markup:
 
 
 def actions(runs: Sequence[Gathered]) -> Markup:
-    """Return what was executed and how the arm moved, and what the gate changed."""
+    """Return the executed actions, the motion of the arm, and what the gate changed."""
     records = [run.record for run in runs]
     rows = [
         [
@@ -180,7 +180,7 @@ def _gate(run: Gathered) -> list[str]:
 
 
 def losses(runs: Sequence[Gathered]) -> Markup:
-    """Return the steps lost in recording, and the training losses where they were recorded."""
+    """Return the steps lost in recording, and the training losses if they were recorded."""
     rows = [
         [
             chip(k, run.name),
@@ -222,9 +222,9 @@ def losses(runs: Sequence[Gathered]) -> Markup:
 
 
 def _title(tag_: str) -> str:
-    """Return a panel's title, from a tag that came out of a file.
+    """Return a panel's title from a tag in a file.
 
-    Letters and digits only, and short.
+    Letters and digits only, and short: the tag is not trusted.
     """
     return "".join(c if c.isalnum() and c.isascii() else " " for c in tag_)[:40].strip()
 

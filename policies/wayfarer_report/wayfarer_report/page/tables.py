@@ -1,4 +1,4 @@
-"""The words and numbers of a dataset report."""
+"""The tables of a dataset report."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ _HIGHEST_FACE_ENTROPY = 2.58  # bits: log2 6
 
 
 def overview(runs: Sequence[Gathered]) -> Markup:
-    """Return a card for each run, then everything side by side."""
+    """Return a card for each run, then one table of all."""
     cards = [tag("div", chip(k, run.name), _card(run), class_="card") for k, run in enumerate(runs)]
     columns = [_rows(run) for run in runs]
     rows = [[key, *(column[key] for column in columns)] for key in columns[0]]
@@ -90,7 +90,7 @@ def _rows(run: Gathered) -> dict[str, object]:
 
 
 def parameters(runs: Sequence[Gathered]) -> Markup:
-    """Return what run.yaml says of each run's nodes and versions, folded away."""
+    """Return the parameters and versions in each run.yaml, folded."""
     parts: list[Markup] = []
     for place, run in enumerate(runs):
         nodes = run.record.description.get("configuration")
@@ -121,7 +121,7 @@ def counted(counts: Mapping[str, int]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time in words that fit its length."""
+    """Return a time with a unit that fits its length."""
     if seconds < 120:
         return f"{seconds:.1f} s"
     return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,8 +1,8 @@
-"""A rerun recording of what the arm sees and does: of a run on disk, or while it runs.
+"""A rerun recording of observations and motions, of a run on disk or a running collection.
 
-Positions in the base frame [m].
+Positions are in the base frame [m].
 
-rerun is installed by whoever wants it; it is imported when a recording is opened.
+rerun is optional; it is imported when a recording is opened.
 """
 
 import socket
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Vector = NDArray[np.float64]
 
-# where Makefile and pyproject.toml lie
+# in the folder of Makefile and pyproject.toml
 INSTALL = "make .venv/.view (with an installed ROS: pip install --group view)"
 STEP, TIME = "step", "time"  # timelines: steps counted over all episodes, and the robot's clock
 
@@ -33,22 +33,22 @@ _GREEN, _BLUE, _ORANGE, _RED, _GREY = (
 _YELLOW = (240, 220, 40)
 _RADIUS = 0.012  # m
 _HOST = "127.0.0.1"
-_END = 10.0  # s in which the viewer must end
+_END = 10.0  # s, deadline for the viewer's end
 _EYE, _LOOKS_AT = (1.5, 0.9, 0.8), (0.55, 0.0, 0.1)  # m
 
 
 class Recording:
-    """What is told is logged at the moment that was set last."""
+    """Logs values at the moment that `at` has set last."""
 
     def __init__(self, title: str, save: Path | None, timeline: str) -> None:
         """Open rerun's viewer, or write to the file `save`.
 
-        ConfigError where either is not possible.
+        ConfigError if this is not possible.
 
         Args:
-            title: what the viewer calls it.
+            title: the viewer's title.
             save: a new file *.rrd; None: open the viewer.
-            timeline: the one that is shown first, STEP or TIME.
+            timeline: the first one shown, STEP or TIME.
         """
         self._rr: Any = _rerun()
         self._viewer: subprocess.Popen[bytes] | None = None
@@ -68,7 +68,7 @@ class Recording:
     def _open_viewer(self) -> None:
         """Start rerun's viewer.
 
-        It listens to this machine alone, which rerun's own `spawn` does not see to.
+        Only this machine can reach it; rerun's own `spawn` does not ensure that.
         """
         port = _free_port()
         where = ["--bind", _HOST, "--port", str(port)]
@@ -79,7 +79,7 @@ class Recording:
     def closed(self) -> bool:
         """Whether the viewer's window has been closed.
 
-        Raises DeviceError where it could not be opened.
+        Raises DeviceError if it could not be opened.
         """
         code = self._viewer.poll() if self._viewer else None
         if code:
@@ -90,33 +90,33 @@ class Recording:
         return code is not None
 
     def wait(self, seconds: float) -> None:
-        """Stay until the viewer's window is closed, or for some seconds."""
+        """Wait until the viewer's window is closed, at most some seconds."""
         if self._viewer is not None:
             with suppress(subprocess.TimeoutExpired):
                 self._viewer.wait(seconds)
 
     def close(self) -> None:
-        """Hand over or write what has been told, and end the viewer."""
+        """Send or write all that was logged, and end the viewer."""
         self._stream.disconnect()
         if self._viewer is not None:
             self._viewer.terminate()
             self._viewer.wait(_END)
 
     def at(self, stamp: int, step: int | None = None) -> None:
-        """Set the moment.
+        """Set the moment of the next values.
 
-        Time on the robot's clock [ns], and the step counted over all episodes.
+        `stamp` is the robot's clock [ns]; `step` counts over all episodes.
         """
         self._stream.set_time(TIME, timestamp=np.datetime64(stamp, "ns"))
         if step is not None:
             self._stream.set_time(STEP, sequence=step)
 
     def observation(self, pixels: NDArray[np.uint8]) -> None:
-        """Tell what is seen, RGB (H, W, 3)."""
+        """Log an observation, RGB (H, W, 3)."""
         self._stream.log("observation", self._rr.Image(pixels))
 
     def wrist(self, pixels: NDArray[np.uint8]) -> None:
-        """Tell what the camera in the hand sees, RGB (H, W, 3); from the first on it has a place in
+        """Log an image of the camera in the hand, RGB (H, W, 3); after the first it has a place in
         the layout.
         """
         if not self._has_wrist:
@@ -126,53 +126,53 @@ class Recording:
         self._stream.log("wrist", self._rr.Image(pixels))
 
     def goal_image(self, pixels: NDArray[np.uint8]) -> None:
-        """Tell what the goal looks like, RGB (H, W, 3)."""
+        """Log the goal image, RGB (H, W, 3)."""
         self._stream.log("goal", self._rr.Image(pixels))
 
     def box(self, low: Vector, high: Vector) -> None:
-        """Tell the box that control holds the arm in, by two corners (3,)."""
+        """Log control's workspace box by two corners (3,)."""
         box = self._rr.Boxes3D(
             mins=[low], sizes=[high - low], colors=[_GREY], fill_mode="MajorWireframe"
         )
         self._stream.log("base/box", box, static=True)
 
     def end_effector(self, position: Vector) -> None:
-        """Tell where the end effector is, (3,)."""
+        """Log the end effector's position, (3,)."""
         self._ball("end_effector", position, _GREY, "")
 
     def target(self, position: Vector) -> None:
-        """Tell where control sends it, (3,)."""
+        """Log control's target, (3,)."""
         self._ball("target", position, _GREEN, "")
 
     def goal(self, position: Vector) -> None:
-        """Tell where it was in the goal image, (3,)."""
+        """Log the end effector's position in the goal image, (3,)."""
         self._ball("goal", position, _BLUE, "")
 
     def wanted(self, position: Vector, refused: bool, why: str) -> None:
-        """Tell where an action would have led (3,) that was changed or refused, and why it did
-        not.
+        """Log where an action would have led (3,) that the gate changed or refused, and the
+        reason.
         """
         self._ball("wanted", position, _RED if refused else _ORANGE, why)
 
     def as_meant(self) -> None:
-        """Tell that the action is done as it was meant."""
+        """Log that the action was executed unchanged."""
         self._stream.log("base/wanted", self._rr.Clear(recursive=False))
 
     def cube(self, position: Vector) -> None:
-        """Tell where the simulated cube is, (3,); how it is turned is seen in the picture."""
+        """Log the simulated cube's position, (3,); its orientation is visible in the image."""
         half = [EDGE / 2.0] * 3
         box = self._rr.Boxes3D(centers=[position], half_sizes=[half], colors=[_YELLOW])
         self._stream.log("base/cube", box)
 
     def action(self, requested: Vector, reasons: Reason) -> None:
-        """Tell an action (3,) in [-1, 1] as the policy sent it, and why it was not done so."""
+        """Log an action (3,) in [-1, 1] as the policy sent it, and why the gate changed it."""
         for axis, value in zip("xyz", requested, strict=True):
             self._stream.log(f"action/{axis}", self._rr.Scalars(float(value)))
         if reasons:
             self._stream.log("reasons", self._rr.TextLog(words_of(reasons)))
 
     def novelty(self, value: float) -> None:
-        """Tell how new an image, or the goal, is."""
+        """Log the novelty of an image or of the goal."""
         self._stream.log("novelty", self._rr.Scalars(value))
 
     def _ball(self, name: str, position: Vector, colour: tuple[int, int, int], label: str) -> None:
@@ -182,7 +182,7 @@ class Recording:
 
 
 def blueprint(timeline: str, *more: str) -> Any:
-    """Return how rerun lays it out: the scene, both pictures and `more`, and the curves below."""
+    """Return rerun's layout: the scene, both images and `more`, and the curves below."""
     _rerun()
     import rerun.blueprint as rrb
 
@@ -209,7 +209,7 @@ def blueprint(timeline: str, *more: str) -> Any:
 
 
 def _rerun() -> Any:
-    """Import rerun, or raise ConfigError with the line that installs it."""
+    """Import rerun. Without it raise ConfigError with the command that installs it."""
     try:
         import rerun
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""A run on disk, told to a recording episode by episode."""
+"""Logs a run on disk to a recording, episode by episode."""
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -19,7 +19,7 @@ Vector = NDArray[np.float64]
 
 
 def workspace_of(description: Mapping[str, Any]) -> Workspace | None:
-    """Return what control was told, by a run's run.yaml; None where that does not say."""
+    """Return control's workspace from a run's run.yaml; None if it is not there."""
     control = (description.get("configuration") or {}).get("control") or {}
     if not {"workspace_min", "workspace_max", "action_scale"} <= control.keys():
         return None
@@ -31,7 +31,7 @@ def workspace_of(description: Mapping[str, Any]) -> Workspace | None:
 
 
 def tell(run: RunDirectory, recording: Recording) -> Iterator[int]:
-    """Tell the closed episodes of a run one by one; yield how many observations were told so far.
+    """Log the closed episodes of a run; yield the number of observations so far.
 
     Raises DataError for a damaged file.
     """
@@ -39,7 +39,7 @@ def tell(run: RunDirectory, recording: Recording) -> Iterator[int]:
     if workspace is not None:
         recording.box(workspace.low, workspace.high)
 
-    read = lru_cache(maxsize=8)(read_episode)  # goals come from few episodes
+    read = lru_cache(maxsize=8)(read_episode)  # goals come from a few episodes
     step = 0
     for file in files.values():
         episode = read_episode(file)
@@ -58,7 +58,7 @@ def tell(run: RunDirectory, recording: Recording) -> Iterator[int]:
 def _tell_goal(
     episode: Episode, files: Mapping[int, Path], read: Any, recording: Recording, step: int
 ) -> None:
-    """Tell the goal image and where it was taken, where the episode had one that is still there."""
+    """Log the goal image and its position, if the episode had a goal that still exists."""
     place = place_of(episode.info.goal)
     if place is None or not episode.stamps[0]:
         return
@@ -90,9 +90,9 @@ def _tell_state(episode: Episode, k: int, recording: Recording) -> None:
 def _tell_action(
     episode: Episode, k: int, workspace: Workspace | None, recording: Recording
 ) -> None:
-    """Tell an action, where it led the arm, and where it would have.
+    """Log an action, where it led the arm, and where it would have led unchanged.
 
-    Both are measured from the pose it answers.
+    Both start at the pose that the action answers.
     """
     start, requested, reasons = (
         episode.ee_positions[k],

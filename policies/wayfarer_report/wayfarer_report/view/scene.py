@@ -1,4 +1,4 @@
-"""What there is to show, and where: kept from what the nodes say.
+"""The content of the view, collected from the nodes' messages.
 
 Positions in the base frame [m]. Pure.
 """
@@ -13,48 +13,45 @@ from wayfarer_core.safety import Workspace
 
 Vector = NDArray[np.float64]
 
-_POSES = 1000  # that are kept: some seconds of them
+_POSES = 1000  # number of poses kept: some seconds
 
 
 @dataclass(frozen=True, eq=False)
 class Wanted:
-    """Where an action would have led that was changed or refused, and why it did not."""
+    """Where an action would have led that was changed or refused, and the reason."""
 
     position: Vector  # (3,) [m]
     reasons: Reason
-    refused: bool  # False: it was changed, and the arm follows what was made of it
+    refused: bool  # False: the gate changed it, and the arm follows the changed target
 
 
 class Scene:
-    """The box, the target, what the last action would have been, and the goal.
+    """The box, the target, the unchanged aim of the last action, and the goal.
 
-    None what is not known.
+    None means unknown.
     """
 
     def __init__(self) -> None:
         self.workspace: Workspace | None = None
         self.target: Vector | None = None  # (3,) [m]
-        self.wanted: Wanted | None = (
-            None  # of the last action, where it was not done as it was meant
-        )
+        self.wanted: Wanted | None = None  # of the last action, if the gate changed or refused it
         self.goal: Vector | None = None  # (3,) end effector in the goal image [m]
         self._poses: deque[tuple[int, Vector]] = deque(maxlen=_POSES)  # stamp [ns] and position
 
     def moved(self, stamp: int, position: Vector) -> None:
-        """Hear where the end effector was at a time [ns]."""
+        """Take the end effector's position at a time [ns]."""
         self._poses.append((stamp, position))
 
     def executed(
         self, stamp: int, requested: Vector, target: Vector | None, reasons: Reason
     ) -> None:
-        """Hear what control made of an action (3,), by the stamp [ns] of the observation that it
-        answers.
+        """Take control's record of an action (3,).
 
         Args:
-            stamp: of the observation.
-            requested: as the policy sent it, in action units.
-            target: what was commanded (3,) [m]; None where nothing was.
-            reasons: why it is not what was requested.
+            stamp: of the observation that the action answers [ns].
+            requested: the policy's action, in action units.
+            target: the commanded target (3,) [m]; None if there is none.
+            reasons: why it differs from the requested one.
         """
         if target is not None:
             self.target = target
@@ -63,8 +60,8 @@ class Scene:
     def _wanted(
         self, stamp: int, requested: Vector, refused: bool, reasons: Reason
     ) -> Wanted | None:
-        """Actions are measured from the first pose at or after the observation, as control measures
-        them.
+        """Measure an action from the first pose at or after the observation, as control
+        does.
         """
         start = next((position for at, position in self._poses if at >= stamp), None)
         if (

@@ -1,4 +1,4 @@
-"""The scene as shapes: what viewers of ROS draw as markers.
+"""The scene as shapes, which ROS's viewers draw as markers.
 
 Positions in the base frame [m]. Pure.
 """
@@ -27,7 +27,7 @@ _NOWHERE = np.zeros(3)
 
 
 class Kind(Enum):
-    """What a shape is."""
+    """Kinds of shapes."""
 
     LINES = "lines"  # from each even point to the next
     BALL = "ball"
@@ -36,13 +36,13 @@ class Kind(Enum):
 
 @dataclass(frozen=True, eq=False)
 class Shape:
-    """One thing to draw."""
+    """One shape to draw."""
 
-    group: str  # what it is called; one shape has a name for itself
+    group: str  # its name; each shape has its own
     kind: Kind
     colour: Colour
-    size: float  # m: how thick a line, how large a ball, how high a letter
-    there: bool  # False: an earlier one of this name goes away
+    size: float  # m: width of a line, diameter of a ball, height of a letter
+    there: bool  # False: an earlier shape of this name is deleted
     position: Vector = field(default_factory=lambda: _NOWHERE)  # (3,) [m]
     points: Vector = field(default_factory=lambda: np.zeros((0, 3)))  # (N, 3) [m]
     text: str = ""
@@ -51,7 +51,7 @@ class Shape:
 def shapes_of(scene: Scene) -> list[Shape]:
     """Return every shape.
 
-    Those of what is not known, or not the case, take an earlier one away.
+    A shape for something unknown or absent deletes an earlier one.
     """
     wanted = scene.wanted
 
@@ -84,7 +84,7 @@ def _ball(group: str, position: Vector | None, colour: Colour) -> Shape:
 
 
 def _way(scene: Scene) -> Shape:
-    """Lead from what was wanted to what was made of it."""
+    """Draw a line from where the action would have led to the target."""
     wanted, target = scene.wanted, scene.target
     if wanted is None or target is None or wanted.refused:
         return Shape("way", Kind.LINES, _colour(wanted), _LINE, there=False)

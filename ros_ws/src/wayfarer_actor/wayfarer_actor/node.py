@@ -1,6 +1,6 @@
 """The policy's node: during an episode it answers each observation with an action.
 
-Between episodes it is silent.
+Between episodes it publishes nothing.
 """
 
 import time
@@ -34,28 +34,28 @@ from wayfarer_policies.exploration.methods import Making, make_policy, method
 
 from wayfarer_actor.params import Params
 
-_TICK = 0.1  # s, for deadline and feedback
+_TICK = 0.1  # s, period of the checks of deadlines and of feedback
 
 
 @dataclass
 class Running:
-    """The episode under way."""
+    """The running episode."""
 
     handle: ServerGoalHandle  # type: ignore[type-arg]
     policy: Policy
-    begun: bool = False  # not before the weights it asks for have come
-    result: RunEpisode.Result | None = None  # once it has ended
+    begun: bool = False  # true once its weights have arrived
+    result: RunEpisode.Result | None = None  # set at its end
     step: int = 0
     last: bool = False  # the last action has been sent
-    awaited: bool = False  # it begins once the person at the device says so
-    # how the person ended it; the next observation is the last
+    awaited: bool = False  # it waits until the person at the device starts it
+    # how the person ended it; the next observation is then the last
     ending: tuple[int, str] | None = None
-    answered: int = -1  # ns, stamp of the last observation it saw
+    answered: int = -1  # ns, stamp of the last observation that was used
     last_event: float = 0.0  # monotonic s
 
 
 class Actor(ContractNode):
-    """Offers policy/run_episode; from observation/image to policy/action."""
+    """Offers policy/run_episode; answers observation/image by policy/action."""
 
     def __init__(self) -> None:
         super().__init__("actor")
@@ -68,8 +68,8 @@ class Actor(ContractNode):
         self._weights_version = 0
         self._running: Running | None = None
         self._latest: Image | None = None
-        self._unanswered: Image | None = None  # an observation that waits for word of the robot
-        self._faults: dict[str, Fault] = {}  # topic -> what it last said
+        self._unanswered: Image | None = None  # an observation that waits for the robot's pose
+        self._faults: dict[str, Fault] = {}  # topic -> its last message
         self._robot = RobotState(np.zeros(3))
         self._pose_stamp, self._joints_stamp = -1, -1  # ns
         self._action = self.publish_to(contract.POLICY_ACTION)
@@ -105,7 +105,7 @@ class Actor(ContractNode):
             goal_callback=self._on_goal,
             handle_accepted_callback=self._accept,
             cancel_callback=self._on_cancel,
-            # rcl takes parts of a second, too
+            # rcl accepts fractions of a second, too
             result_timeout=RESULT_TIMEOUT,  # type: ignore[arg-type]
         )
         self.create_timer(_TICK, self._on_tick, clock=self.steady)
@@ -126,10 +126,10 @@ class Actor(ContractNode):
         return CancelResponse.ACCEPT
 
     def _accept(self, handle: ServerGoalHandle) -> None:  # type: ignore[type-arg]
-        """Begin an episode, or wait for its weights; rclpy hears of its execution at its end.
+        """Begin an episode, or wait for its weights. `execute` is called only at its end.
 
-        A coroutine that awaits that end would be asked for it as fast as rclpy can: a core for
-        nothing.
+        A coroutine that awaited the end would be polled by rclpy as fast as it can, which would
+        waste a core.
         """
         script: str = handle.request.policy
         try:
@@ -137,7 +137,7 @@ class Actor(ContractNode):
             awaited = self._by_hand and not script
             self._running = Running(handle, policy, last_event=time.monotonic(), awaited=awaited)
             self._begin()
-        except WayfarerError as error:  # rclpy would only log what comes out of here
+        except WayfarerError as error:  # rclpy would only log it
             self.fail(error)
 
     def _begin(self) -> None:
@@ -184,9 +184,9 @@ class Actor(ContractNode):
         return ScriptedPolicy(name, Box(p.workspace_min, p.workspace_max, p.action_scale))
 
     def _on_fault(self, topic: str, message: Fault) -> None:
-        """End the episode with what went wrong.
+        """End the episode with the fault.
 
-        No policy acts on while robot or camera cannot be trusted.
+        The policy must not act while robot or camera have a fault.
         """
         self._faults[topic] = message
         self._abort_for(message)
@@ -196,9 +196,9 @@ class Actor(ContractNode):
             self._end(Episode.ABORTED, fault.text, fault=FaultKind(fault.kind))
 
     def _on_executed(self, message: ExecutedAction) -> None:
-        """End the episode where an action was not commanded at all.
+        """End the episode if an action was not commanded.
 
-        Of a robot's fault control/fault tells more.
+        For a robot's fault control/fault gives more details.
         """
         run_ = self._running
         if run_ is None or message.commanded or message.reasons & Reason.ROBOT_ERROR:
@@ -241,11 +241,11 @@ class Actor(ContractNode):
             self._consider(self._unanswered)
 
     def _waits_for_the_robot(self, policy: Policy, stamp: int) -> bool:
-        """Say whether a policy needs what the robot has not told yet of a time [ns]."""
+        """Say whether a policy needs robot data for a time [ns] that have not arrived yet."""
         if policy.needs_pose and self._pose_stamp < stamp:
             return True
 
-        # nobody may tell of the joints at all
+        # some robots never publish joints
         return (
             policy.needs_joints
             and self._joints_stamp < stamp
@@ -255,7 +255,7 @@ class Actor(ContractNode):
     def _on_weights(self, message: Weights) -> None:
         """Take new weights for the next episode.
 
-        What cannot be used ends the node rather than act on as before.
+        Unusable weights end the node, so that it does not act on with the old ones.
         """
         self._policy.offer(weights_from_bytes(bytes(message.data), message.sha256), message.version)  # type: ignore[attr-defined]
         self.counts["weights"] += 1
@@ -263,9 +263,9 @@ class Actor(ContractNode):
         self._begin()
 
     def _on_command(self, message: TeleopCommand) -> None:
-        """Hear the person.
+        """Take a person's command.
 
-        What is no wish is not heeded, and the arm then holds as if the device were silent.
+        An invalid command is ignored; the arm then holds, as if the device were silent.
         """
         try:
             stamp = to_nanoseconds(message.header.stamp) * 1e-9
@@ -279,9 +279,9 @@ class Actor(ContractNode):
         self._heed(command.mark)
 
     def _heed(self, mark: Mark) -> None:
-        """Begin the episode that waits for the person's word, or end the running one.
+        """Start the episode that waits for the person, or end the running one.
 
-        At once, or with an image.
+        It ends at once, or with the next image.
         """
         run_ = self._running
         if (
@@ -295,13 +295,13 @@ class Actor(ContractNode):
         if run_.awaited and mark.begins:
             run_.awaited, run_.last_event = False, time.monotonic()
             self._begin()
-        elif mark in ENDINGS and run_.step > 0:  # before that there is nothing to judge
+        elif mark in ENDINGS and run_.step > 0:  # before the first step there is nothing to judge
             run_.ending = ENDINGS[mark]
             if mark is Mark.DISCARD:
                 self._end(*run_.ending)
 
     def _abort_for_loss(self) -> None:
-        """End an episode whose person is not heard of any more while the arm is in their hands."""
+        """End the episode if the device is lost while the person has control."""
         run_ = self._running
         if run_ is None or not run_.begun or run_.ending is not None:
             return
@@ -311,12 +311,12 @@ class Actor(ContractNode):
             self._end(Episode.ABORTED, self._person.loss(time.time()), fault=FaultKind.CONNECTION)
 
     def _consider(self, observation: Image) -> None:
-        """Answer an observation that belongs to the running episode.
+        """Answer an observation of the running episode.
 
-        The one after the last action ends it.
+        The observation after the last action ends the episode.
 
-        A policy that needs pose or joints, too, waits for those of the moment, or the first ones
-        after it.
+        A policy that needs pose or joints waits for those at the observation's time, or the first
+        ones after it.
         """
         self._unanswered = None
         run_ = self._running
@@ -344,7 +344,7 @@ class Actor(ContractNode):
 
         message = Action(header=observation.header, episode=goal.episode, step=run_.step)
         message.header.frame_id = names.BASE_FRAME
-        try:  # the policy goes on while a person acts
+        try:  # ask the policy even while a person acts
             own = run_.policy.act(image_to_array(observation), self._robot)
         except PolicyError as error:
             self._give_up(error)
@@ -360,9 +360,9 @@ class Actor(ContractNode):
         self.counts["actions by hand"] += message.source == Action.HUMAN
 
     def _give_up(self, error: PolicyError) -> None:
-        """End the episode for want of an action.
+        """End the episode because the policy gave no action.
 
-        Control holds the arm, and the next episode asks the policy anew.
+        Control holds the arm, and the next episode asks the policy again.
         """
         self.get_logger().error(str(error))
         self._end(Episode.ABORTED, str(error), fault=FaultKind.POLICY)

@@ -1,11 +1,11 @@
-"""Says what is wrong with a camera: no pictures or too few, unusable, frozen, black or stale ones.
+"""Detects problems of a camera: no images or too few, unusable, frozen, black or stale ones.
 
 Pure.
 
-Time is counted on a clock of its own, which runs only while the node's ROS clock and the steady
-clock both do, and never more than MAX_TICK at once. So nothing is missed on a real camera; and in
-lock-step, where simulated time stands still while the learner works and jumps when the arm is put
-home, nothing is reported that is not so. A node that was itself held up does not blame the camera.
+Time counts on a separate clock. It runs only while the node's ROS clock and the steady clock both
+run, and by at most MAX_TICK at once. With a real camera nothing is missed. In lock-step simulated
+time stands still while the learner works, and jumps at a reset: neither causes a false alarm. A
+delay of the node itself does not count against the camera.
 """
 
 from collections import deque
@@ -15,20 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_TICK = 0.25  # s
-_BLACK_EVERY = 4  # of the rows and columns, each fourth is enough to tell a dark picture
+_BLACK_EVERY = 4  # every fourth row and column suffices to detect a dark image
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """From when on a camera counts as ill.
+    """When a camera counts as faulty.
 
-    The camera node's parameters of the same names say more.
+    See the camera node's parameters of the same names.
     """
 
     silence: float  # s
     min_rate: float  # Hz
     rate_window: float  # s
-    frozen_after: float  # s; 0: pictures may be identical for ever
+    frozen_after: float  # s; 0: identical images are never a fault
     black_level: float  # mean of all pixels, 0 to 255
     black_after: float  # s
     max_stamp_age: float  # s
@@ -36,34 +36,34 @@ class Thresholds:
 
 
 class Health:
-    """Watches one camera: `tick` often, `picture` with each picture.
+    """Watches one camera. Call `tick` often, and `picture` for each image.
 
-    `problem` says what is wrong, if anything.
+    `problem` returns the present problem.
     """
 
     def __init__(self, thresholds: Thresholds) -> None:
         self._limits = thresholds
-        self._now = 0.0  # s, on the clock of this module
+        self._now = 0.0  # s, on this module's clock
         self._ros: float | None = None  # s, at the last tick
         self._steady = 0.0  # s, at the last tick
         self._last_picture = 0.0  # s
         self._last_change, self._last_light, self._last_fresh = 0.0, 0.0, 0.0  # s
-        self._frozen = self._black = self._stale = False  # the newest picture
+        self._frozen = self._black = self._stale = False  # state of the newest image
 
-        # what was wrong with the first of those that came since the last one of use
+        # problem of the first unusable image since the last usable one
         self._unusable = ""
         self._previous: NDArray[np.uint8] | None = None
         self._arrivals: deque[float] = deque()  # s, those within the window
 
     def tick(self, ros: float, steady: float) -> None:
-        """Let time pass: what the ROS clock and the steady clock say now [s]."""
+        """Advance to these readings of the ROS clock and the steady clock [s]."""
         if self._ros is not None:
             self._now += min(max(ros - self._ros, 0.0), steady - self._steady, MAX_TICK)
         self._ros, self._steady = ros, steady
 
     def picture(self, pixels: NDArray[np.uint8], stamp: float, ros: float, steady: float) -> None:
-        """Take a picture (H, W, 3), which must not be written to any more, taken at `stamp` [s, ROS
-        clock].
+        """Take an image (H, W, 3) with the stamp `stamp` [s, ROS clock]. The caller must not change
+        its pixels afterwards.
         """
         self.tick(ros, steady)
         if not self._arrivals and self._previous is None:
@@ -83,14 +83,14 @@ class Health:
         self._last_fresh = self._last_fresh if self._stale else self._now
 
     def unusable(self, why: str, ros: float, steady: float) -> None:
-        """Hear of a picture that cannot be used, which is as good as none, and why not."""
+        """Note an unusable image and the reason; it counts as no image."""
         self.tick(ros, steady)
         self._unusable = self._unusable or why
 
     def problem(self) -> str:
-        """Return what is wrong now, in words that change only when the problem does.
+        """Return the present problem; the text changes only when the problem does.
 
-        Empty when nothing is.
+        Empty if there is none.
         """
         limits, now = self._limits, self._now
         if now - self._last_picture > limits.silence:
@@ -125,7 +125,7 @@ class Health:
         return "; ".join(problems)
 
     def _too_few(self) -> bool:
-        """Say whether the last whole window brought too few pictures."""
+        """Say whether the last full window had too few images."""
         window = self._limits.rate_window
         while self._arrivals and self._now - self._arrivals[0] > window:
             self._arrivals.popleft()

@@ -1,10 +1,10 @@
-"""Turns any camera's images into observations.
+"""Turns the images of any camera into observations.
 
-Rectified, cropped to a square, upright, 84x84, one per control period.
+These are rectified, cropped to a square, upright, 84x84, one per control period.
 
-The images come from a camera driver's topic or, with another `source`, from a device,
-video or folder that the node reads in a thread of its own and publishes as a driver would. It
-watches the camera's health on the way.
+The images come from a driver's topic. With another `source` a thread of this node reads a device,
+video or folder and publishes its images as a driver would. The node also watches the camera's
+health.
 """
 
 import threading
@@ -37,18 +37,18 @@ from wayfarer_camera.health import Health, Thresholds
 from wayfarer_camera.params import Params
 from wayfarer_camera.sources import SOURCES, Source, Wanted
 
-# share of the period by which an image may come early: cameras do not divide our period exactly
+# share of the period by which an image may be early: a camera's period need not divide ours exactly
 _EARLY = 0.1
-_TICK = 0.1  # s, how often the camera's health is looked at
+_TICK = 0.1  # s, period of the health checks
 _REOPEN = 1.0  # s between two attempts to open a lost device
-_SAID_EVERY = 10.0  # s between two words about skipped pictures
-_END = 2.0  # s that the reading of a picture may take at the end
+_SAID_EVERY = 10.0  # s between two log messages about skipped images
+_END = 2.0  # s, deadline for the reading thread at the end
 
 
 class Camera(ContractNode):
-    """From camera/image_raw to observation/image, or from wrist/image_raw to observation/wrist.
+    """Turns camera/image_raw into observation/image, or wrist/image_raw into observation/wrist.
 
-    The capture time stays in the stamp.
+    The stamp stays the capture time.
     """
 
     def __init__(self) -> None:
@@ -64,16 +64,16 @@ class Camera(ContractNode):
 
         self._rectify = Rectifier(calibration) if calibration else None
         self._T_base_camera = calibration.T_base_camera if calibration else None  # (4, 4) [m]
-        self._placed = ""  # the camera's frame that was last said to stand there
+        self._placed = ""  # camera frame for which /tf_static was last published
         self._crop = Crop(p.crop_left, p.crop_top, p.crop_size, p.quarter_turns)
         self._spacing = int((1.0 - _EARLY) * p.control_period * 1e9)  # ns
         self._last = -self._spacing  # ns
         self._health = Health(
             Thresholds(**{f.name: getattr(p, f.name) for f in fields(Thresholds)})
         )
-        self._watching = threading.Lock()  # an own source shows its pictures from a thread
+        self._watching = threading.Lock()  # another thread delivers the images of an own source
 
-        # the problem last published; a node before this one may have told of another
+        # the problem last published; an earlier process of this node may have published another
         self._told: str | None = None
         self.counts.update(images=0, observations=0)
         self._observation = self.publish_to(self.topics.observation)
@@ -96,26 +96,26 @@ class Camera(ContractNode):
             self._own = OwnSource(self, wanted, calibration)
 
     def problem(self) -> str:
-        """Report what ails the camera."""
+        """Return the camera's problem."""
         with self._watching:
             found = self._health.problem()
         words = "; ".join(filter(None, (self._own.problem if self._own else "", found)))
         return f"wrist camera: {words}" if words and self.topics is WRIST else words
 
     def close(self) -> None:
-        """Give the device back."""
+        """Release the device."""
         if self._own:
             self._own.close()
 
     def see(self, pixels: NDArray[np.uint8], stamp: Time, frame: str) -> None:
-        """Make an observation of RGB pixels (H, W, 3), where the time has come for one."""
+        """Make an observation of RGB pixels (H, W, 3) if a control period has passed."""
         taken = to_nanoseconds(stamp)
         upright = None
         if not 0 <= taken - self._last < self._spacing:
             try:
                 plain = self._rectify(pixels) if self._rectify else pixels
                 upright = observe(plain, self._crop, names.OBSERVATION_SIZE)
-            # of another size than the others, or than it is said to have
+            # its size differs from the other images', or from its header
             except ConfigError as error:
                 self.skip(str(error))
                 return
@@ -131,7 +131,7 @@ class Camera(ContractNode):
             self.counts["observations"] += 1
 
     def _place(self, frame: str) -> None:
-        """Say where the calibration has found the camera, by the frame that its images name."""
+        """Publish the camera's calibrated pose, under the frame that its images name."""
         if self._T_base_camera is not None and frame != self._placed:
             self._placed = frame
             self._frames.publish(
@@ -139,9 +139,9 @@ class Camera(ContractNode):
             )
 
     def skip(self, why: str) -> None:
-        """Pass over a picture that cannot be used.
+        """Skip an unusable image.
 
-        Drivers send one now and then; it is a fault only where it lasts.
+        Drivers send one now and then; it is a fault only if this lasts.
         """
         with self._watching:
             self._health.unusable(why, *self._times())
@@ -157,7 +157,7 @@ class Camera(ContractNode):
             self.see(pixels, message.header.stamp, message.header.frame_id)
 
     def _on_tick(self) -> None:
-        """Publish a fault when it begins, changes and ends."""
+        """Publish a fault when it begins, changes or ends."""
         with self._watching:
             self._health.tick(*self._times())
 
@@ -178,12 +178,12 @@ class Camera(ContractNode):
             self.get_logger().info("camera: well again")
 
     def _times(self) -> tuple[float, float]:
-        """Return what the ROS clock and the steady clock say [s]."""
+        """Return the readings of the ROS clock and the steady clock [s]."""
         return self.get_clock().now().nanoseconds * 1e-9, time.monotonic()
 
 
 class OwnSource:
-    """Publishes a source's pictures as a camera driver would, and shows them to the camera node."""
+    """Publishes a source's images as a driver would, and passes them to the camera node."""
 
     def __init__(self, camera: Camera, wanted: Wanted, calibration: Calibration | None) -> None:
         self.problem = ""
@@ -200,13 +200,13 @@ class OwnSource:
         self._thread.start()
 
     def close(self) -> None:
-        """End the reading; a device that hangs is left to the end of the process."""
+        """End the reading; a device that hangs is left open until the process ends."""
         self._closing.set()
         self._thread.join(_END)
         self._source.close()
 
     def _run(self) -> None:
-        """Hand on one picture after another, until the end."""
+        """Pass on one image after another, until the end."""
         try:
             while not self._closing.is_set():
                 try:
@@ -233,7 +233,7 @@ class OwnSource:
         return None if frame is None else (frame.pixels, now - int(frame.age * 1e9))
 
     def _reopen(self, problem: str) -> None:
-        """Try until the device is there again."""
+        """Try to open the device until it is back."""
         self.problem = problem
         self._source.close()
         while not self._closing.wait(_REOPEN):
@@ -254,7 +254,7 @@ class OwnSource:
 
 
 def camera_info(calibration: Calibration | None, frame: str) -> CameraInfo:
-    """Return what is known of the lens; zeros where nothing is, as ROS has it."""
+    """Return the intrinsics; zeros without a calibration, as ROS defines."""
     info = CameraInfo(distortion_model="plumb_bob", d=[0.0] * 5)
     info.header.frame_id = frame
     if calibration is not None:

@@ -1,4 +1,4 @@
-"""Where pictures come from when no camera driver publishes them.
+"""Sources of images for a camera without a ROS driver.
 
 A V4L2 device, a video file, a folder of images.
 """
@@ -16,40 +16,40 @@ from numpy.typing import NDArray
 from wayfarer_core.errors import ConfigError, DataError, DeviceError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
-_OLDEST = 1.0  # s; a driver that gives an older capture time counts on another clock than ours
+_OLDEST = 1.0  # s; an older capture time comes from another clock than ours
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """A picture, and how long ago it was taken."""
+    """An image and its age."""
 
     pixels: NDArray[np.uint8]  # (H, W, 3) RGB
     age: float = 0.0  # s
 
 
 class Source(Protocol):
-    """Gives one picture after another; opened by its construction, used by one thread."""
+    """Gives one image after another. The constructor opens it; one thread uses it."""
 
     def read(self) -> Frame | None:
-        """Wait for the next picture; None at the end of a file.
+        """Wait for the next image; None at the end of a file.
 
-        Raises DeviceError where the device is lost, DataError for one picture that cannot be read.
+        Raises DeviceError if the device is lost, DataError for a single unreadable image.
         """
 
     def close(self) -> None:
-        """Give the device or file back."""
+        """Release the device or file."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which source, and how it is to be set."""
+    """The wanted source and its settings."""
 
     kind: str  # one of SOURCES
     path: str  # device, file or folder
     rate: float  # pictures per second
     width: int  # pixels, V4L2 only
     height: int  # pixels, V4L2 only
-    repeat: bool  # begin a file or folder again at its end
+    repeat: bool  # restart a file or folder at its end
 
 
 class V4l2Source:
@@ -101,9 +101,9 @@ class V4l2Source:
 
 
 class FileSource:
-    """Pictures that lie on disk, at a steady rate.
+    """Images from disk at a steady rate.
 
-    In place of one that cannot be read `pictures` gives the reason.
+    `pictures` gives the reason instead of an image that cannot be read.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class FileSource:
 
         now = time.monotonic()
 
-        # after a stop it does not hurry to catch up
+        # after a delay do not hurry to catch up
         self._due = max(self._due + self._period, now - self._period)
         self._closed.wait(max(self._due - now, 0.0))
         if isinstance(pixels, str):
@@ -135,12 +135,12 @@ class FileSource:
         return Frame(pixels)
 
     def close(self) -> None:
-        """End a `read` that waits."""
+        """End a waiting `read`."""
         self._closed.set()
 
 
 def video(wanted: Wanted) -> FileSource:
-    """Return a video file's pictures. Raises ConfigError where there are none."""
+    """Return the images of a video file. Raises ConfigError if there are none."""
     path = Path(wanted.path)
     if not path.is_file():
         raise ConfigError(f"no video {wanted.path!r}: {_neighbours(path)}")
@@ -160,7 +160,7 @@ def video(wanted: Wanted) -> FileSource:
 
 
 def folder(wanted: Wanted) -> FileSource:
-    """Return a folder's images by name. Raises ConfigError where there are none."""
+    """Return the images of a folder in the order of their names. ConfigError if there are none."""
     path = Path(wanted.path)
     if not path.is_dir():
         raise ConfigError(f"no folder {wanted.path!r}: {_neighbours(path)}")
@@ -194,7 +194,7 @@ def _devices() -> str:
 
 
 def _neighbours(path: Path) -> str:
-    """Say what exists beside a path that does not."""
+    """Return a text with the names beside a path that does not exist."""
     folder = path.absolute().parent
     if not folder.is_dir():
         return f"{folder} does not exist either"

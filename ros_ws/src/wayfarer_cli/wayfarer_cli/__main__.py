@@ -8,7 +8,7 @@ from wayfarer_common.lifetime import begin_command
 def main() -> None:
     """Run the command."""
     begin_command()
-    # we draw into files; what a notebook says here is not to be had in a command
+    # we only draw into files; a warning about notebooks does not concern a command
     os.environ["MPLBACKEND"] = "agg"
     from wayfarer_cli.main import main as run_command
 

@@ -1,9 +1,9 @@
 """`wayfarer bag`.
 
-Look into recorded runs, check them, mend them, put them together and take them apart.
+Show, check, mend, merge and split recorded runs.
 
-Exit code 0: good; 1: damaged, or a wrong argument; 2: unusable. Nothing is changed in place but by
-`recover --write`.
+Exit code 0: good; 1: damaged, or a wrong argument; 2: unusable. Only `recover --write` changes a
+run in place.
 """
 
 import sys
@@ -19,9 +19,7 @@ from rich.markup import escape
 from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_report.console import bars, plain
 
-bag = typer.Typer(
-    no_args_is_help=True, help="Look into recorded runs, check, mend, merge and split them."
-)
+bag = typer.Typer(no_args_is_help=True, help="Show, check, mend, merge and split recorded runs.")
 _out, _errors = plain(), plain(stderr=True)
 
 Run = Annotated[
@@ -57,7 +55,7 @@ def draw(
         Path | None, typer.Option(help="Folder for the pictures; default: the run.")
     ] = None,
 ) -> None:
-    """Draw what the camera saw (contact_sheet.png) and where the cube was, by its top face
+    """Draw observations (contact_sheet.png) and the cube's positions by its top face
     (cube_positions.png).
     """
     from wayfarer_bags.run_directory import RunDirectory
@@ -113,9 +111,9 @@ def recover(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Finish torn episodes, drop damaged chunks.
+    """Finish torn episodes, and drop damaged chunks.
 
-    Exit: 0 all mended, 1 something is lost for good, 2 all is.
+    Exit: 0 all mended, 1 something is lost for good, 2 all is lost.
     """
     from wayfarer_data.upkeep import recover as mending
 
@@ -167,7 +165,7 @@ def merge(
 def split(
     run: Run,
     out: New,
-    every: Annotated[int, typer.Option(min=1, help="Episodes to a part.")] = 100,
+    every: Annotated[int, typer.Option(min=1, help="Episodes in each part.")] = 100,
     json: Json = False,
 ) -> None:
     """Write a run's episodes into new runs of some episodes each: OUT/part_000, OUT/part_001 ..."""
@@ -192,7 +190,7 @@ def relabel_topics(
     out: New,
     json: Json = False,
 ) -> None:
-    """Write a run, or another recorder's bag, again with other names of its topics."""
+    """Write a run, or another recorder's bag, with other topic names."""
     from wayfarer_data.upkeep.rewrite import relabel_topics as write
 
     with _unusable(run, json), _progress("relabelling") as tell:
@@ -209,7 +207,7 @@ def _renaming(word: str) -> tuple[str, str]:
 
 @contextmanager
 def _unusable(run: Path | str, json: bool) -> Iterator[None]:
-    """End with exit code 2 where there is no recording at all, or none that can be worked with."""
+    """End with exit code 2 if there is no recording, or none that can be used."""
     try:
         yield
     except DataError as error:

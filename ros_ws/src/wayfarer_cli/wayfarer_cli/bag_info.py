@@ -13,7 +13,7 @@ from wayfarer_report.numbers.summary import RunSummary, summarise_run
 
 
 def print_info(runs: Sequence[Path], as_json: bool) -> None:
-    """Print what is in runs, side by side; as JSON one object for one run, else a list."""
+    """Print the figures of runs, side by side; as JSON one object for one run, else a list."""
     summaries = [summarise_run(RunDirectory(run)) for run in runs]
     if as_json:
         found = [asdict(summary) for summary in summaries]

@@ -1,6 +1,6 @@
 """`wayfarer calibrate camera`.
 
-Prints a board, takes pictures of it, and finds lens and place of the camera.
+It draws a board, records pictures of it, and finds the camera's intrinsics and pose.
 """
 
 import csv
@@ -20,8 +20,8 @@ Matrix = NDArray[np.float64]
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 
-calibrate = typer.Typer(no_args_is_help=True, help="Calibrate what the robot sees with.")
-camera = typer.Typer(no_args_is_help=True, help="Lens and place of the camera, by a printed board.")
+calibrate = typer.Typer(no_args_is_help=True, help="Calibrate the robot's sensors.")
+camera = typer.Typer(no_args_is_help=True, help="Intrinsics and pose of the camera, by a board.")
 calibrate.add_typer(camera, name="camera")
 
 Images = Annotated[Path, typer.Argument(help="Folder of pictures of the board.")]
@@ -69,7 +69,7 @@ def record(
 ) -> None:
     """Take pictures from a running camera whenever the board rests in a new place.
 
-    With the hand's pose where heard.
+    If the hand's pose is published, it is recorded, too.
     """
     from wayfarer_cli.calibrate_record import record_views
 
@@ -138,7 +138,7 @@ def pose(
     square: Square = 30.0,
     marker: Marker = 22.0,
 ) -> None:
-    """Find where the camera stands in the robot's base frame, from a board at a known place or in
+    """Find the camera's pose in the robot's base frame, from a board at a known place or in
     the robot's hand.
     """
     from wayfarer_vision.placing import place_by_board, place_by_hand
@@ -174,8 +174,8 @@ def pose(
 
 
 def views_of(images: Path, board: Board) -> dict[str, View]:
-    """Return what is seen of the board in each picture of a folder, by file name, and say where it
-    is not.
+    """Return the board's view in each picture of a folder, by file name, and print the pictures
+    without one.
     """
     import cv2
 
@@ -206,7 +206,7 @@ def views_of(images: Path, board: Board) -> dict[str, View]:
 def board_on_table(x: float, y: float, z: float, yaw: float) -> Matrix:
     """Return T_base_board (4, 4) of a board that lies face up.
 
-    Corner [m], direction of its top edge [degree].
+    x, y, z [m] of its corner, yaw [degree] of its top edge.
     """
     from scipy.spatial.transform import Rotation  # slow to import
 
@@ -220,7 +220,7 @@ def board_on_table(x: float, y: float, z: float, yaw: float) -> Matrix:
 def read_poses(path: Path) -> dict[str, Matrix]:
     """Return T_base_hand (4, 4) by file name.
 
-    Raises ConfigError for a table that is not as it must be.
+    Raises ConfigError for a malformed table.
     """
     from scipy.spatial.transform import Rotation  # slow to import
 

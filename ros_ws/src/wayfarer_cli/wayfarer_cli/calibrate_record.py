@@ -1,6 +1,6 @@
 """`wayfarer calibrate camera record`.
 
-Pictures of the board from camera/image_raw, each from a new place.
+It takes pictures of the board from camera/image_raw, each at a new place.
 """
 
 import csv
@@ -21,16 +21,16 @@ from wayfarer_common.surroundings import namespace_of
 from wayfarer_core.errors import DataError, DeviceError
 from wayfarer_vision.charuco import COLUMNS, POSES, Board, View
 
-_NEW = 25.0  # pixels that the corners must have moved since any picture before
-_STILL = 1.5  # pixels that they may have moved since the image before
-_TOGETHER = 0.1  # s between an image and the hand's pose that is taken for it
-_LOOK = 0.2  # s between two images that are looked at
+_NEW = 25.0  # pixels by which the corners must have moved since every earlier picture
+_STILL = 1.5  # pixels by which they may have moved since the last image
+_TOGETHER = 0.1  # s, greatest difference in time between an image and the hand's pose
+_LOOK = 0.2  # s between two images that are processed
 
 
 def moved(one: View, other: View) -> float:
-    """Return by how much common corners have moved on average [pixels].
+    """Return the mean distance that the common corners have moved [pixels].
 
-    Infinity where there are none.
+    Infinity if there are none.
     """
     _, i, j = np.intersect1d(one.ids, other.ids, return_indices=True)
 
@@ -42,7 +42,7 @@ def moved(one: View, other: View) -> float:
 
 
 def record_views(out: Path, views: int, timeout: float, namespace: str, board: Board) -> None:
-    """Write pictures into a folder. Raises DeviceError where not all came in time."""
+    """Write pictures into a folder. Raises DeviceError if not all came in time."""
     out.mkdir(parents=True, exist_ok=True)
     start_ros()
     try:
@@ -73,11 +73,11 @@ def record_views(out: Path, views: int, timeout: float, namespace: str, board: B
 
 
 class Recorder:
-    """Keeps an image whenever the board rests somewhere new."""
+    """Keeps an image whenever the board rests at a new place."""
 
     def __init__(self, node: Node, out: Path, board: Board) -> None:
         self.images = self.seen = self.taken = 0
-        self.unusable = ""  # what was wrong with the last image that was skipped
+        self.unusable = ""  # problem of the last image that was skipped
         self._out, self._board = out, board
         self._kept: list[View] = []
         self._before: View | None = None
@@ -88,7 +88,7 @@ class Recorder:
         node.create_subscription(PoseStamped, contract.CURRENT_POSE.name, self._on_pose, 1)
 
     def write_poses(self) -> None:
-        """Write the hand's poses beside the pictures, where they were heard."""
+        """Write the hand's poses beside the pictures, if there are any."""
         if self._poses:
             with (self._out / POSES).open("w", newline="") as file:
                 csv.writer(file).writerows([COLUMNS, *self._poses])

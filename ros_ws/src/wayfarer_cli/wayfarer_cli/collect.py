@@ -1,4 +1,4 @@
-"""`wayfarer collect`: starts the nodes of a target and shows how far they are."""
+"""`wayfarer collect`: starts the nodes of a target and shows their progress."""
 
 import subprocess
 import sys
@@ -25,7 +25,7 @@ from wayfarer_launch.nodes import executable, launch_nodes
 from wayfarer_msgs.msg import CollectorStatus
 from wayfarer_report.console import writer
 
-_PATIENCE = 4.0  # s the keyboard's node is given to end
+_PATIENCE = 4.0  # s for the keyboard's node to end
 
 
 def collect_episodes(wanted: Collection, meanwhile: Callable[[], object] = lambda: None) -> None:
@@ -33,7 +33,7 @@ def collect_episodes(wanted: Collection, meanwhile: Callable[[], object] = lambd
 
     Raises a WayfarerError, or exits as the launch did.
 
-    `meanwhile` is called again and again while the nodes run; they end if it raises.
+    `meanwhile` is called repeatedly while the nodes run; they end if it raises.
     """
     if wanted.target not in LAUNCH_FILES:
         raise ConfigError(f"target {wanted.target!r} is not one of {', '.join(LAUNCH_FILES)}")
@@ -44,7 +44,7 @@ def collect_episodes(wanted: Collection, meanwhile: Callable[[], object] = lambd
             f"{', '.join(said)}: only --target hardware has a robot to choose, not {wanted.target}"
         )
 
-    RunWriter(wanted.out).release()  # complains now, rather than after the nodes have started
+    RunWriter(wanted.out).release()  # an error comes now, not after the nodes have started
     if holds_all(wanted):
         return
 
@@ -53,7 +53,7 @@ def collect_episodes(wanted: Collection, meanwhile: Callable[[], object] = lambd
     arguments = launch_arguments(wanted)
 
     if wanted.target == "sim" and wanted.device != NO_DEVICE:
-        arguments["lockstep"] = "false"  # a person needs the time that passes
+        arguments["lockstep"] = "false"  # a person needs real time
 
     keyboard = Keyboard(NAMESPACE) if wanted.device == KEYBOARD else None
     with StatusListener(NAMESPACE, progress) as listener, keyboard or nullcontext():
@@ -73,11 +73,11 @@ def collect_episodes(wanted: Collection, meanwhile: Callable[[], object] = lambd
 class Keyboard:
     """The terminal's keyboard as a device.
 
-    A node in a process of its own, on the same terminal as this one.
+    Its node runs in another process, on the same terminal.
     """
 
     def __init__(self, namespace: str) -> None:
-        """Raises ConfigError where standard input is no terminal."""
+        """Raises ConfigError if standard input is no terminal."""
         if not sys.stdin.isatty():
             raise ConfigError("--device keyboard needs a terminal: standard input is none")
 
@@ -104,7 +104,7 @@ class Keyboard:
             self._process.wait()
 
     def update(self) -> None:
-        """Start it, once; called while the nodes run, whose environment is then in force.
+        """Start the node, once; called while the nodes run, because it needs their environment.
 
         DeviceError if it ended.
         """
@@ -115,7 +115,7 @@ class Keyboard:
 
 
 class StatusListener:
-    """Passes the collector's own word on to who shows it."""
+    """Passes the collector's status on to the progress display."""
 
     def __init__(self, namespace: str, progress: CollectionProgress) -> None:
         self._namespace, self._progress = namespace, progress
@@ -131,10 +131,10 @@ class StatusListener:
         rclpy.try_shutdown()
 
     def update(self) -> None:
-        """Listen for a moment; called while the nodes run, whose environment is then in force."""
+        """Listen for a moment; called while the nodes run, because it needs their environment."""
         if self._node is None:
             self._progress.start()
-            start_ros([])  # words of `wayfarer launch`, key:=value, are none for this node
+            start_ros([])  # the arguments of `wayfarer launch`, key:=value, are not for this node
             self._node = Node("progress", namespace=self._namespace)
             status = contract.COLLECTOR_STATUS
             self._node.create_subscription(status.type, status.name, self._on_status, status.qos)

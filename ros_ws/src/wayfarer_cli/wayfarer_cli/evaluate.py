@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,8 @@ from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_core.errors import ConfigError
 from wayfarer_in_process.config import Configuration, configuration_of_run
 from wayfarer_in_process.reaching import FRAMES, Distances, Trials, Tried, film, try_all
-from wayfarer_in_process.trial import Other, Trial, try_by, try_in_process
+from wayfarer_in_process.run import collect_by_launch
+from wayfarer_in_process.trial import Collect, Other, Trial, try_by
 from wayfarer_launch.policy_server import served
 from wayfarer_offline.evaluation import Evaluation, Share
 from wayfarer_offline.tasks import task
@@ -25,28 +25,27 @@ from wayfarer_report.drawings.reached import Ending, draw_reached, most_telling,
 from wayfarer_cli.collect import collect_episodes
 
 
-def try_over_ros(trial: Trial, meanwhile: Callable[[], object] = lambda: None) -> Evaluation:
-    """Let the nodes act out and record what the run does not hold yet, then count.
-
-    Raises a WayfarerError.
-    """
-    return try_by(trial, "ros", partial(collect_episodes, meanwhile=meanwhile))
+def over_ros(meanwhile: Callable[[], object] = lambda: None) -> Collect:
+    """Return a way to collect by the nodes; these read the launch file for themselves."""
+    return lambda wanted, _launch: collect_episodes(wanted, meanwhile)
 
 
 def evaluate_policy(
     trial: Trial, in_process: bool, as_json: bool, meanwhile: Callable[[], object] = lambda: None
 ) -> None:
-    """Print how often a policy does its task; `meanwhile` is called while the nodes run."""
-    found = try_in_process(trial) if in_process else try_over_ros(trial, meanwhile)
+    """Print a policy's success rate at its task; `meanwhile` is called while the nodes run."""
+    about = _about(trial)
+    collect = collect_by_launch if in_process else over_ros(meanwhile)
+    found = try_by(trial, "in-process" if in_process else "ros", collect)
     if as_json:
-        print(json.dumps(_plain(trial, found)))
+        print(json.dumps(_plain(found, about)))
         return
 
     table = Table(
         found.task,
-        f"of {trial.episodes} episodes",
+        f"of {about['episodes']} episodes",
         "95 % interval",
-        title=f"{trial.steps} steps each",
+        title=f"{about['steps']} steps each",
     )
     table.add_row("done at the end", *_share(found.at_end))
     table.add_row("done on the way", *_share(found.at_any_time))
@@ -58,10 +57,10 @@ def evaluate_policy(
 def other_policy(
     wanted: str, task_name: str, python: Path | None
 ) -> Iterator[tuple[Other, Callable[[], None]]]:
-    """Have a policy that is no file of ours ready meanwhile, and what raises PolicyError once it is
-    not any more.
+    """Provide a policy that is no file of ours, and a function that raises PolicyError when it is
+    gone.
 
-    Raises ConfigError where it is neither a method that learns nothing nor on a policy server.
+    Raises ConfigError if it is neither a method that learns nothing nor on a policy server.
     """
     judged = task(task_name).name
     if wanted in METHODS and not METHODS[wanted].learns and METHODS[wanted].explores:
@@ -76,18 +75,23 @@ def other_policy(
         )
 
 
-def _plain(trial: Trial, found: Evaluation) -> dict[str, Any]:
-    """Return JSON values; the rate and its interval stand at the top."""
-    end = found.at_end
-    quoted = {"success_rate": end.rate, "interval": [end.low, end.high]}
+def _about(trial: Trial) -> dict[str, Any]:
+    """Return a trial's policy and sizes as JSON values."""
     policy = (
         {"policy": trial.policy.name}
         if isinstance(trial.policy, Other)
         else {"checkpoint": str(trial.policy)}
     )
-    about = {**policy, "steps": trial.steps, "seed": trial.seed}
 
-    return {**quoted, **about, "episodes": trial.episodes, **found.to_json()}
+    return {**policy, "steps": trial.steps, "seed": trial.seed, "episodes": trial.episodes}
+
+
+def _plain(found: Evaluation, about: dict[str, Any]) -> dict[str, Any]:
+    """Return JSON values; the rate and its interval come first."""
+    end = found.at_end
+    quoted = {"success_rate": end.rate, "interval": [end.low, end.high]}
+
+    return {**quoted, **about, **found.to_json()}
 
 
 def _share(share: Share) -> tuple[str, str]:
@@ -99,13 +103,13 @@ def _share(share: Share) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class GoalTrial:
-    """A run whose policy is tried on image goals, and how."""
+    """A run, and how to evaluate its policy on goal images."""
 
     run: Path
     goals: int = 20
     steps: int = 50
     seed: int = 0
-    # a sheet of goals and endings (.png), or a film of the policy (.gif)
+    # a sheet of goals and final images (.png), or a film of the policy (.gif)
     picture: Path | None = None
 
     def __post_init__(self) -> None:
@@ -116,7 +120,7 @@ class GoalTrial:
 
 
 def evaluate_goals(trial: GoalTrial, as_json: bool) -> None:
-    """Print how near the run's policy comes to goals, beside random actions and standing still."""
+    """Print how near the run's policy comes to goals, compared with random actions and none."""
     configuration = configuration_of_run(RunDirectory(trial.run).description(), namespace="")
     with bars() as progress:
         task = progress.add_task("reaching goals", total=2 * 3 * trial.goals)
@@ -160,7 +164,7 @@ def _table(trial: GoalTrial, kind: str, tried: Tried) -> Table:
 def _draw(
     trial: GoalTrial, picture: Path, configuration: Configuration, found: Mapping[str, Tried]
 ) -> Path:
-    """Write the picture that is asked for."""
+    """Write the requested picture."""
     if picture.suffix == ".gif":
         frames = film(configuration, trial.run, found["even"].goals, _FILMED, _FILM_STEPS)
         return write_movie(frames, picture, FRAMES)

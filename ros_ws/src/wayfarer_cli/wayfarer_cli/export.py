@@ -10,7 +10,7 @@ from wayfarer_report.console import bars
 
 
 class Format(StrEnum):
-    """Whose format."""
+    """Formats of datasets."""
 
     LEROBOT = "lerobot"
     ROBOMIMIC = "robomimic"
@@ -18,7 +18,7 @@ class Format(StrEnum):
 
 
 class State(StrEnum):
-    """What is exported of the arm."""
+    """Which parts of the arm's state to export."""
 
     ALL = "all"
     POSITION = "position"
@@ -43,12 +43,12 @@ def export(
             )
         ),
     ],
-    out: Annotated[Path, typer.Argument(help="What to write; something that exists is refused.")],
+    out: Annotated[Path, typer.Argument(help="File or folder to write; it must not exist.")],
     task: Annotated[
         str,
         typer.Option(
             help=(
-                "Whose rewards to write, as in flip-green or push; without it 1 for an end in "
+                "Rewards of this task, for example flip-green or push; without it 1 for an end in "
                 "success."
             )
         ),
@@ -57,8 +57,8 @@ def export(
         State,
         typer.Option(
             help=(
-                "What is told of the arm: [b]all[/b] that was recorded, or the end effector's "
-                "[b]position[/b] alone."
+                "Which state of the arm: [b]all[/b] that was recorded, or only the end effector's "
+                "[b]position[/b]."
             )
         ),
     ] = State.ALL,
@@ -67,11 +67,11 @@ def export(
     ] = True,
     map_: Annotated[
         Path | None,
-        typer.Option("--map", help="Which topics become which features: a YAML file, for lerobot."),
+        typer.Option("--map", help="YAML file that maps topics to features, for lerobot."),
     ] = None,
     suggest_map: Annotated[
         bool,
-        typer.Option("--suggest-map", help="Write no dataset to OUT, but a first map of the bag."),
+        typer.Option("--suggest-map", help="Write a first map of the bag to OUT, not a dataset."),
     ] = False,
 ) -> None:
     """Write runs' valid steps for another learning library.
@@ -79,7 +79,7 @@ def export(
     Frames, actions, positions, rewards, without loss.
 
     With a map: bags of any topics, resampled to one rate by their stamps. `--suggest-map` writes a
-    first one.
+    first map.
     """
     if (map_ is not None or suggest_map) and (to is not Format.LEROBOT or task):
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""`wayfarer launch`: a launch file's nodes, and where their run is, how far it is, what to open."""
+"""`wayfarer launch`: starts a launch file's nodes, and prints the run's place and progress."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,16 +13,16 @@ from wayfarer_report.console import plain, show, writer
 
 from wayfarer_cli.collect import StatusListener
 
-_OF_A_RUN = {"run", "episodes", "steps", "namespace"}  # arguments of a file that collects
+_OF_A_RUN = {"run", "episodes", "steps", "namespace"}  # arguments of a launch file that collects
 
 
 def run_launch_file(file: str, given: Mapping[str, str]) -> int:
-    """Start a launch file's nodes and stay until they end; return the exit code."""
+    """Start a launch file's nodes and wait until they end; return the exit code."""
     write = writer(plain(stderr=True))
     arguments = read_launch_file(find_launch_file(file), given, share_of).arguments
     numbers = [arguments.get(name, "") for name in ("episodes", "steps")]
     if not set(arguments) >= _OF_A_RUN or not all(number.isdecimal() for number in numbers):
-        # it collects nothing, or a node will say what is wrong
+        # it collects nothing, or a node will report the problem
         return launch_nodes(file, given, write)
 
     run, (episodes, steps) = Path(arguments["run"]), map(int, numbers)

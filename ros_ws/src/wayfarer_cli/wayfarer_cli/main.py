@@ -1,4 +1,4 @@
-"""The wayfarer command: one function per word of it."""
+"""The wayfarer command: one function for each subcommand."""
 
 import os
 import sys
@@ -32,12 +32,12 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-# how `wayfarer --help` sorts the commands
+# order of the commands in `wayfarer --help`
 _ACT, _LOOK, _LEARN = "Let an arm act", "Look at what was recorded", "Learn from it"
 _errors = plain(stderr=True)
 
 
-# what all of click's complaints are; typer hands out this one only
+# base class of all of click's errors; typer exports only this one
 _WrongUsage: Any = typer.BadParameter.__base__
 
 
@@ -53,15 +53,13 @@ def _say_version(wanted: bool) -> None:
 def wayfarer(
     _version: Annotated[
         bool,
-        typer.Option(
-            "--version", help="Say which version this is.", callback=_say_version, is_eager=True
-        ),
+        typer.Option("--version", help="Print the version.", callback=_say_version, is_eager=True),
     ] = False,
 ) -> None:
     """Let a Franka arm gather diverse data by itself, and learn from it offline.
 
     Start with `wayfarer collect --target sim --method random --episodes 4 --out runs/first`, then
-    look at it with `wayfarer bag info runs/first`.
+    look at the run with `wayfarer bag info runs/first`.
     """
 
 
@@ -82,9 +80,9 @@ Method = Annotated[
 Device = Annotated[
     Literal["keyboard", "gamepad", "spacemouse", "topic"] | None,
     typer.Option(
-        help="What a person acts with, or takes over from the policy: [b]keyboard[/b] (of this "
-        "terminal), [b]gamepad[/b], [b]spacemouse[/b] (by ROS's drivers), [b]topic[/b] "
-        "(teleop/twist). The simulator then keeps to the wall clock."
+        help="Device with which a person acts, or takes over from the policy: [b]keyboard[/b] "
+        "(this terminal), [b]gamepad[/b], [b]spacemouse[/b] (by ROS's drivers), [b]topic[/b] "
+        "(teleop/twist). The simulator then runs on the wall clock."
     ),
 ]
 Threads = Annotated[
@@ -92,8 +90,8 @@ Threads = Annotated[
     typer.Option(
         min=1,
         max=256,
-        help="Torch's threads; one number for all that computes, as it decides the last bits. "
-        "Default: as the run was begun; a new one with all cores, or one if it learns while "
+        help="Torch's threads. All computing uses the same number, because it affects the last "
+        "bits. Default: as the run was begun; a new run uses all cores, or one if it learns while "
         "it acts.",
     ),
 ]
@@ -122,7 +120,7 @@ def collect(
     episodes: Annotated[
         int,
         typer.Option(
-            min=1, help="Episodes the run shall hold in the end, those it has already included."
+            min=1, help="Episodes that the run shall hold in the end, including those it has."
         ),
     ] = 8,
     steps: Annotated[int, typer.Option(min=1, help="Actions per episode.")] = 200,
@@ -146,7 +144,7 @@ def collect(
         str | None,
         typer.Option(
             help=(
-                "For method external: [b]external:HOST:PORT[/b], a policy server; "
+                "For method external: [b]external:HOST:PORT[/b], a policy server; or "
                 "[b]lerobot:FOLDER[/b]."
             )
         ),
@@ -161,7 +159,7 @@ def collect(
         bool,
         typer.Option(
             "--in-process",
-            help="Simulator, policy and learner in one process, without ROS between.",
+            help="Simulator, policy and learner in one process, without ROS.",
         ),
     ] = False,
     robot: Annotated[
@@ -177,7 +175,7 @@ def collect(
 ) -> None:
     """Collect episodes into a rosbag.
 
-    Ctrl-C ends it cleanly; the same command again continues the run.
+    Ctrl-C ends it cleanly; the same command continues the run.
     """
     from wayfarer_launch.collection import Collection, Hardware
 
@@ -231,22 +229,22 @@ def evaluate(
     goals: Annotated[
         Path | None,
         typer.Option(
-            help="Instead, a run collected by [b]goal[/b]: its policy, and goals stored in it."
+            help="Instead: a run collected by [b]goal[/b]; its policy is sent to its stored images."
         ),
     ] = None,
     policy: Annotated[
         str | None,
         typer.Option(
-            help="Instead, a policy from elsewhere: [b]lerobot:FOLDER[/b], a pretrained_model of "
-            "LeRobot; [b]external:HOST:PORT[/b], a policy server; or [b]random[/b], "
-            "[b]random-correlated[/b] to hold it against."
+            help="Instead: an external policy, [b]lerobot:FOLDER[/b], a pretrained_model of "
+            "LeRobot, or [b]external:HOST:PORT[/b], a policy server; or a baseline, [b]random[/b] "
+            "or [b]random-correlated[/b]."
         ),
     ] = None,
     task: Annotated[
-        str, typer.Option(help="With --policy: the task it is judged by, as of `train bcq`.")
+        str, typer.Option(help="With --policy: the task that counts as success, as in `train bcq`.")
     ] = "",
     lerobot_python: LerobotPython = None,
-    episodes: Annotated[int, typer.Option(min=1, help="Episodes, or goals to set out for.")] = 20,
+    episodes: Annotated[int, typer.Option(min=1, help="Number of episodes, or of goals.")] = 20,
     steps: Annotated[
         int | None, typer.Option(min=1, help="Actions of each; default 200, with --goals 50.")
     ] = None,
@@ -255,7 +253,7 @@ def evaluate(
     ] = 0,
     in_process: Annotated[
         bool,
-        typer.Option("--in-process", help="The same episodes in one process, without ROS between."),
+        typer.Option("--in-process", help="The same episodes in one process, without ROS."),
     ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Run to record into; default: beside the checkpoint.")
@@ -275,9 +273,10 @@ def evaluate(
         bool, typer.Option("--json", help="One JSON object instead of a table.")
     ] = False,
 ) -> None:
-    """How often a policy does its task, over the ROS nodes and recorded as any run; 95 % intervals.
+    """Success rate of a policy at its task, over the ROS nodes and recorded as a run; 95 %
+    intervals.
 
-    With --goals: how near a run's own policy comes to stored images, beside random actions and
+    With --goals: how near a run's own policy comes to goal images, compared with random actions and
     standing still.
     """
     if sum(named is not None for named in (checkpoint, goals, policy)) != 1:
@@ -302,9 +301,7 @@ def evaluate(
 
 @app.command(rich_help_panel=_LOOK)
 def report(
-    runs: Annotated[
-        list[Path], typer.Argument(help="Runs, or other recorders' bags, to show side by side.")
-    ],
+    runs: Annotated[list[Path], typer.Argument(help="Runs, or other recorders' bags, to compare.")],
     out: Annotated[Path, typer.Option(help="The page to write: one self-contained HTML file.")],
 ) -> None:
     """One page about the data of runs.
@@ -323,24 +320,22 @@ def label(
     ],
     episode: Annotated[
         int | None,
-        typer.Option(
-            min=0, help="Which episode; with nothing else, the one to begin with by keys."
-        ),
+        typer.Option(min=0, help="The episode; without a label, the one to begin with by keys."),
     ] = None,
     success: Annotated[
         bool | None,
-        typer.Option("--success/--failure", help="Whether it did what it was meant to do."),
+        typer.Option("--success/--failure", help="Whether the episode did what it should."),
     ] = None,
-    unjudged: Annotated[bool, typer.Option("--unjudged", help="Take such a word back.")] = False,
+    unjudged: Annotated[bool, typer.Option("--unjudged", help="Remove such a label.")] = False,
     note: Annotated[
-        str | None, typer.Option(help="Some words about it; empty takes them back.")
+        str | None, typer.Option(help="A note about it; an empty one removes the note.")
     ] = None,
 ) -> None:
-    """Say of episodes whether they succeeded, and what there is to note.
+    """Label episodes as success or failure, and add notes.
 
-    By options, or by keys while they play.
+    Use options, or keys while the episodes play.
 
-    It is kept beside the bag, in RUN/labels.json; `bag info`, the report and exports tell it.
+    Labels lie beside the bag, in RUN/labels.json; `bag info`, the report and exports show them.
     """
     from wayfarer_cli.label.command import label_by_keys, label_one
 
@@ -385,7 +380,7 @@ def view(
 
     Pictures, end effector, box, targets, goal and novelty.
 
-    RViz and Foxglove show the same by the files in launch/config; docs/view.md has all three.
+    RViz and Foxglove show the same with the files in launch/config; see docs/view.md.
     """
     from wayfarer_cli.view import view_live, view_run
 
@@ -401,9 +396,9 @@ Deadline = Annotated[
 def stop(namespace: Namespace = "wayfarer", timeout: Deadline = 5.0) -> None:
     """Let the arm hold at once.
 
-    Exit code 0 only if control confirmed it; `wayfarer ack` lets it go on.
+    The exit code is 0 only if control confirmed the hold; `wayfarer ack` releases it.
 
-    No emergency stop: keep a hand on the robot's own button.
+    This is no emergency stop: keep a hand on the robot's own button.
     """
     from wayfarer_cli.operator import stop as hold
 
@@ -412,9 +407,9 @@ def stop(namespace: Namespace = "wayfarer", timeout: Deadline = 5.0) -> None:
 
 @app.command(rich_help_panel=_ACT)
 def ack(namespace: Namespace = "wayfarer", timeout: Deadline = 5.0) -> None:
-    """Say that what was wrong has been put right.
+    """Confirm that the problem is solved.
 
-    Control takes actions again, after `wayfarer stop` as well.
+    Control takes actions again, also after `wayfarer stop`.
     """
     from wayfarer_cli.operator import acknowledge
 
@@ -423,28 +418,28 @@ def ack(namespace: Namespace = "wayfarer", timeout: Deadline = 5.0) -> None:
 
 @app.command(rich_help_panel=_ACT)
 def doctor(
-    target: Annotated[Target, typer.Option(help="What shall run here.")] = "sim",
-    out: Annotated[Path, typer.Option(help="Where runs shall go.")] = Path("runs"),
+    target: Annotated[Target, typer.Option(help="What will run here.")] = "sim",
+    out: Annotated[Path, typer.Option(help="Folder for runs.")] = Path("runs"),
     robot_ip: Annotated[str, typer.Option(help="The robot's address.")] = "172.16.0.2",
     peer: Annotated[
-        str, typer.Option(help="The other of two machines, to compare clocks with.")
+        str, typer.Option(help="Address of the other machine, to compare clocks.")
     ] = "",
     calibration: Annotated[str, typer.Option(help="Camera calibration in use.")] = "",
     camera_rate: Annotated[
-        float, typer.Option(help="Observations per second the camera node shall give.")
+        float, typer.Option(help="Observations per second that the camera node shall give.")
     ] = 2.0,
     listen: Annotated[float, typer.Option(help="Seconds to listen to the camera.")] = 5.0,
     raw_images: Annotated[
         bool,
         typer.Option(
-            "--raw-images", help="A camera driver's pictures pass through DDS (source: topic)."
+            "--raw-images", help="Images of a camera driver pass through DDS (source: topic)."
         ),
     ] = False,
     namespace: Namespace = "wayfarer",
 ) -> None:
-    """Look whether this machine, its network and the robot are fit.
+    """Check whether this machine, its network and the robot are ready.
 
-    A failed check has its exit code and its advice.
+    Each failed check has its exit code and advice.
     """
     from wayfarer_cli.doctor import checks, report
 
@@ -510,15 +505,15 @@ app.command(rich_help_panel=_LEARN)(paper)
 def main() -> None:
     """Run the command.
 
-    An error the user can mend, a wrong option as well, is one line and exit code 1.
+    An error that the user can correct, such as a wrong option, is one line and exit code 1.
     """
     lifetime.end_as_python_does()
     for stream in (sys.stdout, sys.stderr):
-        # any name can be printed, also where the terminal lacks its letters
+        # print any name, even if the terminal lacks its characters
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
-    # DDS stays on this machine unless opened
+    # DDS stays on this machine unless it is opened
     os.environ[RANGE] = os.environ.get(RANGE) or "LOCALHOST"
     try:
         sys.exit(app(standalone_mode=False))
@@ -528,7 +523,7 @@ def main() -> None:
         command = error.ctx.command_path if error.ctx is not None else "wayfarer"
         if said := error.format_message():
             _refuse(f"{said} ({command} --help)")
-        sys.exit(1)  # a command without a word has printed its help
+        sys.exit(1)  # without a subcommand the help was printed
 
 
 def _refuse(why: str) -> None:

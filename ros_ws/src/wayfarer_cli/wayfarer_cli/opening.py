@@ -1,6 +1,4 @@
-"""Opens recorded runs to learn from, with a bar while their frames are unpacked for the first
-time.
-"""
+"""Opens recorded runs for learning; a progress bar shows the first unpacking of frames."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,9 +20,9 @@ def open_runs(runs: Sequence[Path], progress: Progress) -> Dataset:
 
 
 def label(dataset: Dataset, progress: Progress) -> PoseLabels:
-    """Return where the cube was; without recorded truth that takes the tracker its time.
+    """Return the cube's poses; the tracker, if needed, takes some time.
 
-    DataError if nobody knows.
+    DataError if there are none.
     """
     task = progress.add_task(
         f"looking where the cube was in {', '.join(run.name for run in dataset.runs)}", total=None

@@ -1,4 +1,4 @@
-"""`wayfarer stop` and `wayfarer ack`: an operator's word to the safety gate, from any terminal."""
+"""`wayfarer stop` and `wayfarer ack`: an operator's commands to control, from any terminal."""
 
 import time
 from typing import Any
@@ -16,9 +16,9 @@ _POLL = 0.05  # s
 
 
 def stop(namespace: str, timeout: float) -> str:
-    """Let the arm hold where it is; return control's confirmation.
+    """Let the arm hold; return control's confirmation.
 
-    Raises DeviceError where none came in time.
+    Raises DeviceError if none came in time.
     """
     advice = "use the robot's own stop button"
     return _say(names.HOLD, namespace, timeout, advice)
@@ -27,7 +27,7 @@ def stop(namespace: str, timeout: float) -> str:
 def acknowledge(namespace: str, timeout: float) -> str:
     """Let control take actions again; return its confirmation.
 
-    Raises DeviceError where none came in time.
+    Raises DeviceError if none came in time.
     """
     return _say(names.RELEASE, namespace, timeout, "is the launch running, in this ROS_DOMAIN_ID?")
 

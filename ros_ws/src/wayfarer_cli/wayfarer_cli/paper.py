@@ -10,14 +10,14 @@ from wayfarer_cli.recipe import Recipe
 
 def paper(
     out: Annotated[
-        Path, typer.Option(help="Folder of the experiment; what is finished in it is kept.")
+        Path, typer.Option(help="Folder of the experiment; finished work in it is kept.")
     ],
     stage: Annotated[
         Literal["collect", "report", "supervised", "offline", "toy", "all"],
         typer.Argument(
             help="[b]collect[/b] (Figure 5), [b]report[/b] (Figure 4), [b]supervised[/b] (Figure "
-            "6), [b]offline[/b] (Figure 7), [b]toy[/b] (Figure 3), or [b]all[/b]. Each does "
-            "what it needs of those before it."
+            "6), [b]offline[/b] (Figure 7), [b]toy[/b] (Figure 3), or [b]all[/b]. Each runs the "
+            "earlier stages that it needs."
         ),
     ] = "all",
     size: Annotated[
@@ -46,7 +46,7 @@ def paper(
         str,
         typer.Option(
             help=(
-                "A Ray cluster, HOST:PORT, that sees --out under the same path; default: this "
+                "Ray cluster, HOST:PORT, that sees --out under the same path; default: this "
                 "machine."
             )
         ),
@@ -56,8 +56,8 @@ def paper(
 
     One page and a CSV file for each figure.
 
-    Stopped at any point, the same command goes on: finished jobs are kept, killed ones are done
-    again.
+    Stop it at any point; the same command continues: finished jobs are kept, killed ones are
+    repeated.
     """
     from wayfarer_paper.run import run_paper
     from wayfarer_paper.scales import scale

@@ -1,4 +1,4 @@
-"""The option that several commands share: how a method learns and explores."""
+"""The option --recipe, which several commands have."""
 
 from typing import Annotated, Literal
 

@@ -13,7 +13,7 @@ from wayfarer_report.page.page import write_page
 
 
 def write_report(runs: Sequence[Path], out: Path) -> None:
-    """Write one page about runs, side by side. Raises DataError for what is no run."""
+    """Write one page that compares runs. Raises DataError for a path that is no run."""
     if out.is_dir():
         raise ConfigError(f"--out {out} is a directory: name the HTML file to write")
 

@@ -1,4 +1,4 @@
-"""`wayfarer view`: rerun on a run, or on the nodes while they run."""
+"""`wayfarer view`: shows a run, or running nodes, in rerun."""
 
 import time
 from pathlib import Path
@@ -21,13 +21,13 @@ from wayfarer_report.view.recording import STEP, TIME, Recording
 from wayfarer_report.view.run import tell
 
 _POLL = 0.1  # s
-_SILENCE = 30.0  # s in which somebody must say something
+_SILENCE = 30.0  # s within which a first message must come
 
 
 def view_run(run: Path, save: Path | None) -> str:
-    """Show a run until the viewer is closed or a signal comes; return what was shown, in words.
+    """Show a run until the viewer is closed or a signal comes; return a summary.
 
-    Raises ConfigError, DataError and, where there is no display, DeviceError.
+    Raises ConfigError, DataError and, if there is no display, DeviceError.
     """
     opened, told = RunDirectory(run), 0
     signals: list[int] = []
@@ -48,9 +48,9 @@ def view_run(run: Path, save: Path | None) -> str:
 
 
 def view_live(namespace: str, save: Path | None) -> str:
-    """Show what the nodes of a namespace say until the viewer is closed or a signal comes.
+    """Show the messages of a namespace until the viewer is closed or a signal comes.
 
-    Raises ConfigError, and DeviceError where there is no display or nobody speaks.
+    Raises ConfigError, and DeviceError if there is no display or no message comes.
     """
     name = namespace_of(namespace)
     signals: list[int] = []
@@ -77,7 +77,7 @@ def view_live(namespace: str, save: Path | None) -> str:
 
 
 class Viewer(Node):
-    """Listens to what there is to see and tells it to a recording; nobody waits for it."""
+    """Subscribes to what can be shown and logs it to a recording; no node waits for it."""
 
     def __init__(self, namespace: str, recording: Recording) -> None:
         super().__init__("viewer", namespace=namespace)
@@ -121,7 +121,7 @@ class Viewer(Node):
         self._recording.action(np.asarray(message.requested, dtype=float), Reason(message.reasons))
 
     def _on_markers(self, message: MarkerArray) -> None:
-        """Tell what the view node has placed, at the moment of the message before."""
+        """Log the view node's markers, at the time of the last message."""
         shown = {marker.ns: marker for marker in message.markers if marker.action == Marker.ADD}
         places = {of: position_of(marker.pose) for of, marker in shown.items()}
         if "box" in shown:

@@ -1,6 +1,6 @@
-"""The four collaborators of Algorithm 1 with ROS behind them.
+"""The four collaborators of Algorithm 1, over ROS.
 
-They live in the collector's own thread and may block.
+They run in the collector's own thread and may block.
 """
 
 import time
@@ -32,9 +32,9 @@ from wayfarer_collector.waiting import (
     Waiter,
 )
 
-# s between two tries of an episode; the first is 1 s, and each twice the one before
+# s, longest pause between two tries of an episode; the first is 1 s, and each is twice the last
 _LONGEST_PAUSE = 5.0
-# s; what control says of a fault may come after the answer that the same fault spoiled
+# s; control's message about a fault may come after the answer that the fault spoiled
 _WORD_OF_CONTROL = 1.0
 
 
@@ -43,22 +43,22 @@ class SentGoal:
     """A stored image, as the novelty node sent it."""
 
     image: Image
-    ee_position: Sequence[float]  # (3,) [m], base frame: where the end effector was
+    ee_position: Sequence[float]  # (3,) [m], base frame: the end effector's in that image
     name: str  # episode/step
     novelty: float
 
 
 class Caller:
-    """Calls services and actions of other nodes with deadlines.
+    """Calls services and actions of other nodes, with deadlines.
 
-    To be made before the node spins: rclpy tells the executor of an action's client before it has
+    Make it before the node spins: rclpy adds an action client to the executor before the client has
     its lock.
     """
 
     def __init__(
         self, node: Node, waiter: Waiter, timeout: float, actions: Mapping[str, Any]
     ) -> None:
-        """`actions` are name -> type of those that will be called."""
+        """`actions` maps the names of all actions to their types."""
         self.waiter, self.timeout = waiter, timeout
         self._node = node
         self._clients: dict[str, Client[Any, Any]] = {}
@@ -67,7 +67,7 @@ class Caller:
         }
 
     def service(self, kind: Any, name: str, request: Any) -> Any:
-        """Return a service's answer. Raises RefusedError with its message where it failed."""
+        """Return a service's answer. Raises RefusedError with its message if it failed."""
         if name not in self._clients:
             self._clients[name] = self._node.create_client(kind, name)
 
@@ -82,7 +82,7 @@ class Caller:
     def action(
         self, name: str, goal: Any, timeout: float, tell: OnFeedback = lambda _: None
     ) -> Any:
-        """Return an action's result; cancel it when this collector is told to stop."""
+        """Return an action's result; cancel it if this collector is told to stop."""
         client = self._actions[name]
         self.waiter.until(client.server_is_ready, self.timeout, lambda: f"nobody offers {name}")
         sent = self._asked(
@@ -102,10 +102,10 @@ class Caller:
         return self.waiter.result_of(future, timeout, f"the end of {name}").result
 
     def _asked(self, ask: Callable[[], Any], name: str) -> Any:
-        """Let the executor's thread ask an action's server; return the future of the answer.
+        """Send a request from the executor's thread; return the future of the answer.
 
-        Jazzy's ActionClient notes what it has asked only once it is sent. In another thread than
-        the executor's the answer may be there before that, and would be dropped.
+        Jazzy's ActionClient registers a request only after sending it. Sent from another thread,
+        the answer could arrive before that and would be dropped.
         """
         task = self._node.executor.create_task(ask)  # type: ignore[union-attr]  # the node spins
         return self.waiter.result_of(task, self.timeout, name)
@@ -113,7 +113,7 @@ class Caller:
 
 @dataclass(frozen=True)
 class Plan:
-    """What every episode has in common."""
+    """Parameters common to all episodes."""
 
     method: str
     steps: int
@@ -123,10 +123,10 @@ class Plan:
 
 
 class RosRobot:
-    """Records one episode: open a file, reset, act, close the file.
+    """Records one episode: opens a file, resets, acts, closes the file.
 
-    Its randomness is drawn of how many episodes came to their end before, which a killed one does
-    not change; file numbers go on after every file there is.
+    Its random numbers depend on the number of finished episodes, which a killed episode does
+    not change; file numbers continue after every existing file.
     """
 
     def __init__(
@@ -141,12 +141,12 @@ class RosRobot:
         policy_version: Callable[[], int],
         scene: Scene,
     ) -> None:
-        """`finished` and `collected` are the numbers of finished episodes, and their steps, that
-        the run holds.
+        """`finished` and `collected` are the numbers of finished episodes and their steps in the
+        run.
 
-        `healthy` returns once no fault stands in the way; it may take an operator's while.
-        `fault_since` says what control/fault has said since a monotonic time, `policy_version`
-        which weights the learner has published.
+        `healthy` returns when there is no fault; it may wait for an operator.
+        `fault_since` returns control's fault since a monotonic time, `policy_version` the version
+        of the weights that the learner has published.
         """
         self._caller, self._plan, self._tell, self._scene = caller, plan, tell, scene
         self._healthy, self._policy_version = healthy, policy_version
@@ -156,15 +156,15 @@ class RosRobot:
     def run_episode(self, goal: SentGoal | None) -> Episode:
         """Return the end record of a closed file.
 
-        What a fault aborted stays recorded and is tried again.
+        An episode that a fault aborted stays recorded and is tried again.
 
-        So does what a person discarded, as often as they like. Raises DeviceError where a fault
-        does not end, or one after another comes.
+        So is one that a person discarded, any number of times. Raises DeviceError if a fault
+        does not end, or too many follow one another.
         """
         episode = None
         failed = discarded = 0
         while failed < TRIES:
-            if failed > 0:  # what spoiled the last one may last for seconds
+            if failed > 0:  # the last fault may go on for seconds
                 self._caller.waiter.pause(min(2.0 ** (failed - 1), _LONGEST_PAUSE))
 
             if self._caller.waiter.stopped:
@@ -182,7 +182,7 @@ class RosRobot:
                 return episode
 
             if episode.reason == DISCARDED:
-                failed, discarded = 0, discarded + failed + 1  # whatever failed before has ended
+                failed, discarded = 0, discarded + failed + 1  # earlier faults have ended
                 continue
 
             failed += 1
@@ -229,10 +229,10 @@ class RosRobot:
         return episode
 
     def _kind_of(self, error: DeviceError, begun: float) -> FaultKind:
-        if isinstance(error, SilenceError):  # a node, or the machine it runs on, does not answer
+        if isinstance(error, SilenceError):  # a node, or its machine, does not answer
             return FaultKind.CONNECTION
 
-        # the arm could not go home: control mostly knows why, or soon will
+        # the arm could not go home: control mostly knows the fault, or soon will
         if isinstance(error, RefusedError):
             with suppress(SilenceError):
                 self._caller.waiter.until(
@@ -267,7 +267,7 @@ class RosLearner:
     def update(self, store: object, steps: int) -> dict[str, float]:
         """Learn for `steps` steps.
 
-        The new weights, of version `episodes_learned`, are on their way then.
+        The new weights, version `episodes_learned`, then arrive soon.
         """
         del store
         result = self._train(steps)

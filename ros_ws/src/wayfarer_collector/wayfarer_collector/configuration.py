@@ -1,6 +1,6 @@
-"""Asks every node of the run for its parameters, through ROS's own parameter services.
+"""Reads the parameters of every node of the run through ROS's parameter services.
 
-What really runs is recorded.
+So a run records the parameters that were really used.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ _NOT_OURS = ("qos_overrides.", "start_type_description_service")
 
 
 def read_configuration(node: Node, others: list[str], waiter: Waiter, timeout: float) -> str:
-    """Return the parameters of the node itself and of `others` as YAML, node -> parameter ->
+    """Return the parameters of this node and of `others` as YAML, node -> parameter ->
     value.
     """
     own = {
@@ -49,5 +49,5 @@ def _read(node: Node, other: str, waiter: Waiter, timeout: float) -> dict[str, A
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    """Turn arrays into lists, so that YAML shows numbers."""
+    """Turn arrays into lists, for YAML."""
     return {k: v if isinstance(v, str | int | float | bool) else list(v) for k, v in values.items()}

@@ -1,8 +1,8 @@
-"""Walks Algorithm 1.
+"""Runs Algorithm 1.
 
-Its own thread goes through the episodes, step by step, while the executor listens.
+A thread runs the episodes, step by step, while the executor handles messages.
 
-It waits for the other nodes to be connected, and every wait after that has a deadline.
+It first waits until the other nodes are connected. Every later wait has a deadline.
 """
 
 import math
@@ -56,12 +56,12 @@ _PACES: dict[str, Callable[[], LearningSchedule]] = {
     "sequential": Sequential,
     "overlapped": Overlapped,
 }
-_QUIET = 10.0  # s for which nothing changes at the start before the log tells what is waited for
-_PAUSE = 30 * 24 * 3600.0  # s; even a pause ends one day
+_QUIET = 10.0  # s without change at the start before the log says what is missing
+_PAUSE = 30 * 24 * 3600.0  # s, longest pause
 
 
 class Collector(ContractNode):
-    """Offers collector/pause, resume and stop; tells where it stands on collector/status."""
+    """Offers collector/pause, resume and stop; publishes its progress on collector/status."""
 
     def __init__(self) -> None:
         super().__init__("collector")
@@ -74,10 +74,10 @@ class Collector(ContractNode):
         learning = ["learner", "novelty"] if method(p.method).learns else []
         cameras = ["camera", "wrist_camera"] if p.wrist else ["camera"]
         self._others = [p.bridge, *cameras, "control", "actor", "replay", *learning]
-        self._health: dict[str, str] = {}  # node -> what keeps it from being ready, "" when it is
+        self._health: dict[str, str] = {}  # node -> why it is not ready, "" if it is
         self._waiting_for: str | None = None
-        self._say_at = math.inf  # monotonic s, when the log is to tell of it
-        self._faults: dict[str, Fault] = {}  # topic -> what it last said
+        self._say_at = math.inf  # monotonic s, time of the next log message about it
+        self._faults: dict[str, Fault] = {}  # topic -> its last message
         self._control_faults = ControlFaults()
         self._waiter = Waiter()
         self._watch = PolicyWatch()
@@ -105,7 +105,7 @@ class Collector(ContractNode):
         self._thread.start()
 
     def close(self) -> None:
-        """Let the algorithm's thread end."""
+        """End the thread of Algorithm 1."""
         self._waiter.close()
         self._thread.join(timeout=2.0)
 
@@ -180,9 +180,9 @@ class Collector(ContractNode):
             )
 
     def _observe(self, progress: Progress) -> None:
-        """Tell how far Algorithm 1 is.
+        """Publish the progress of Algorithm 1.
 
-        Between two episodes is where an operator's pause or stop takes hold.
+        An operator's pause or stop takes effect here, between two episodes.
         """
         self._scalars.write(progress)
         if progress.stage is Stage.SELECTING:
@@ -226,7 +226,7 @@ class Collector(ContractNode):
     def _healthy(self) -> None:
         """Wait until control and camera report no fault.
 
-        Meanwhile the status says whom it waits for.
+        Meanwhile the status says what it waits for.
         """
         waiter, said = self._waiter, ""
 
@@ -248,7 +248,7 @@ class Collector(ContractNode):
 
     @contextmanager
     def restored_status(self) -> Iterator[None]:
-        """Let the status say in the end what it says now: what it waited for is over."""
+        """Restore the present status after a wait."""
         stage, detail = self._now.stage, self._now.detail
         yield
         if (self._now.stage, self._now.detail) != (stage, detail):
@@ -318,13 +318,13 @@ class Collector(ContractNode):
 
 
 class _Restoring:
-    """A scene after which the status says again what it said before."""
+    """A scene after which the status is restored."""
 
     def __init__(self, scene: Scene, node: Collector) -> None:
         self._scene, self._node = scene, node
 
     def reset(self) -> bool:
-        """Put the scene back."""
+        """Reset the scene."""
         with self._node.restored_status():
             return self._scene.reset()
 

@@ -1,6 +1,6 @@
-"""How the scene is put back before an episode: by nobody, by an operator, or by the arm itself.
+"""Resetting the scene before an episode: not at all, by an operator, or by the arm itself.
 
-A simulator's robot/reset puts its cube back by itself; on a real table somebody or something must.
+A simulator's robot/reset also resets its cube; on a real table a person or the arm must do it.
 """
 
 import threading
@@ -23,28 +23,28 @@ from wayfarer_policies.acting.scripts import SCRIPTS, Box, steps_needed
 from wayfarer_collector.params import SCENES
 from wayfarer_collector.waiting import RefusedError, SilenceError, Waiter
 
-# parameters the actor must share with control
+# parameters that actor and control must share
 _OF_THE_BOX = ("workspace_min", "workspace_max", "action_scale")
 
 
 class Scene(Protocol):
-    """One way to put the scene back."""
+    """One way to reset the scene."""
 
     def reset(self) -> bool:
-        """Return once the scene is as it shall be.
+        """Return when the scene is reset.
 
-        False where a fault came between and it must be tried again.
+        False if a fault interrupted it and it must be tried again.
 
-        Raises DeviceError where nobody put it right in time.
+        Raises DeviceError if nobody reset it in time.
         """
 
 
 class Calls(Protocol):
-    """What a scene needs of the collector's caller."""
+    """The part of the collector's caller that a scene needs."""
 
     @property
     def waiter(self) -> Waiter:
-        """How it waits."""
+        """The waiter of this thread."""
 
     @property
     def timeout(self) -> float:
@@ -56,23 +56,23 @@ class Calls(Protocol):
     def action(
         self, name: str, goal: Any, timeout: float, tell: Callable[[Any], None] = ...
     ) -> Any:
-        """Let an action run to its end."""
+        """Run an action to its end."""
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a scene hears and says."""
+    """A scene's connections to the collector."""
 
     calls: Calls
-    tell: Callable[..., None]  # stage and detail for collector/status
-    control_fault: Callable[[], FaultKind]  # what control/fault says now
+    tell: Callable[..., None]  # publishes stage and detail on collector/status
+    control_fault: Callable[[], FaultKind]  # returns control's present fault
     resumed: threading.Event  # set by collector/resume
-    timeout: float  # s an operator is given
+    timeout: float  # s for the operator
     step_timeout: float  # s, longest step of an episode
 
 
 def make_scene(strategy: str, configuration: str, around: Surroundings) -> Scene:
-    """Return the scene of a strategy; `configuration` is the YAML of every node's parameters."""
+    """Make the scene of a strategy; `configuration` is the YAML of every node's parameters."""
     if strategy == "operator":
         return OperatorScene(around)
     if strategy in SCRIPTS:
@@ -84,9 +84,9 @@ def make_scene(strategy: str, configuration: str, around: Surroundings) -> Scene
 
 
 def box_of(configuration: str) -> Box:
-    """Return the box a script keeps to.
+    """Return the workspace box for a script.
 
-    Raises ConfigError where actor and control are not told the same.
+    Raises ConfigError if actor and control have different ones.
     """
     nodes = yaml.safe_load(configuration)
     must_agree(nodes, "actor", _OF_THE_BOX, "a scripted motion would miss")
@@ -98,7 +98,7 @@ def box_of(configuration: str) -> Box:
 
 
 class NoScene:
-    """The scene stays as it is."""
+    """Leaves the scene as it is."""
 
     def reset(self) -> bool:
         """Do nothing."""
@@ -106,21 +106,21 @@ class NoScene:
 
 
 class OperatorScene:
-    """Asks somebody.
+    """Asks an operator.
 
-    The arm goes home and holds there until `wayfarer ack`, or collector/resume, says it is done.
+    The arm goes home and holds there until `wayfarer ack` or collector/resume.
 
-    collector/resume ends this hold only: where an operator has stopped the arm, it takes `wayfarer
-    ack`.
+    collector/resume ends only this hold. If an operator has stopped the arm, `wayfarer
+    ack` is needed.
     """
 
     def __init__(self, around: Surroundings) -> None:
         self._around = around
 
     def reset(self) -> bool:
-        """Wait for the operator's word.
+        """Wait for the operator.
 
-        SilenceError after the time-out, with the arm still holding.
+        SilenceError after the timeout; the arm then still holds.
         """
         around, calls = self._around, self._around.calls
         around.resumed.clear()
@@ -140,7 +140,7 @@ class OperatorScene:
             lambda: "nobody put the scene back and said `wayfarer ack`; the arm holds",
         )
         if calls.waiter.stopped:
-            return False  # the arm goes on holding
+            return False  # the arm still holds
 
         if self._held():
             calls.service(SetBool, names.SCENE, SetBool.Request(data=False))
@@ -151,7 +151,7 @@ class OperatorScene:
                 lambda: "the arm was stopped, and nobody said `wayfarer ack`",
             )
 
-        # a user stop, say, is no word that the scene is put back
+        # another fault, such as a user stop, does not mean that the scene is reset
         return around.control_fault() is FaultKind.NONE
 
     def _held(self) -> bool:
@@ -159,28 +159,28 @@ class OperatorScene:
 
 
 class ScriptedScene:
-    """Lets the arm follow a script, as `sweep`.
+    """Lets the arm follow a script such as `sweep`.
 
-    An episode that nobody records, through the same gate.
+    It is an episode that is not recorded, through the same gate.
     """
 
     def __init__(self, script: str, around: Surroundings, box: Box) -> None:
         self._script, self._around, self._steps = script, around, steps_needed(script, box)
 
     def reset(self) -> bool:
-        """Follow the script to its end; False where it was aborted."""
+        """Follow the script to its end; False if it was aborted."""
         around, calls = self._around, self._around.calls
         around.tell(stage="resetting", detail=f"scripted motion: {self._script}")
         try:
             goal = RunEpisode.Goal(policy=self._script, steps=self._steps, not_before=home(calls))
             result = calls.action(names.RUN_EPISODE, goal, around.step_timeout * self._steps)
-        except (SilenceError, RefusedError):  # a node does not answer, or the arm could not go home
+        except (SilenceError, RefusedError):  # a node does not answer, or the arm cannot go home
             return False
 
         return bool(result.end != Episode.ABORTED)
 
 
 def home(calls: Calls) -> Time:
-    """Send the arm home; return the time from which on observations show it there."""
+    """Send the arm home; return the time from which observations show it there."""
     stamp: Time = calls.service(Reset, names.RESET, Reset.Request(seed=0)).stamp
     return stamp

@@ -1,4 +1,4 @@
-"""Waiting from the collector's thread for what the executor's thread brings, always with a
+"""Waits, in the collector's thread, for results from the executor's thread, always with a
 deadline.
 """
 
@@ -12,25 +12,25 @@ from wayfarer_core.errors import DeviceError, WayfarerError
 
 _POLL = 0.05  # s
 
-OnFeedback = Callable[[Any], None]  # hears an action's feedback
+OnFeedback = Callable[[Any], None]  # gets an action's feedback
 
 
 class InterruptedWaitError(WayfarerError):
-    """The node is ending: whatever was waited for does not matter any more."""
+    """The node is ending, so the wait is over."""
 
 
 class SilenceError(DeviceError):
-    """What was waited for did not come in time."""
+    """What was awaited did not come in time."""
 
 
 class RefusedError(DeviceError):
-    """A node answered that it cannot do what it was asked for."""
+    """A node answered that it cannot do this."""
 
 
 class Waiter:
-    """Waits until the deadline, or until the node ends.
+    """Waits until a deadline, or until the node ends.
 
-    Knows whether an operator has asked to stop.
+    It also knows whether an operator has asked for a stop.
     """
 
     def __init__(self) -> None:
@@ -38,15 +38,15 @@ class Waiter:
 
     @property
     def stopped(self) -> bool:
-        """Whether what is under way should come to its end."""
+        """Whether present work should end."""
         return self._stopping.is_set()
 
     def stop(self) -> None:
-        """Ask for an end of what is under way."""
+        """Ask for the end of present work."""
         self._stopping.set()
 
     def close(self) -> None:
-        """End every wait at once."""
+        """End every wait now."""
         self._stopping.set()
         self._closing.set()
 
@@ -65,7 +65,7 @@ class Waiter:
                 raise SilenceError(f"waited {timeout:g} s: {complaint()}")
 
     def pause(self, seconds: float) -> None:
-        """Wait so long, or until something is asked to end."""
+        """Wait for this time, or until a stop is asked for."""
         end = time.monotonic() + seconds
 
         def over() -> bool:
@@ -73,7 +73,7 @@ class Waiter:
 
         self.until(over, seconds + 1.0, lambda: "a pause did not end")
 
-    # quoted: in Jazzy it is no generic
+    # quoted: in Jazzy Future is not generic
     def result_of(self, future: "Future[Any]", timeout: float, what: str) -> Any:
         """Return the future's result. Raises SilenceError naming `what` after `timeout` seconds."""
         done = threading.Event()

@@ -1,4 +1,4 @@
-"""What nodes must be told alike, and are told each by its own parameters. Pure."""
+"""Parameters that several nodes must share, although each node has its own. Pure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ _BOX = ("workspace_min", "workspace_max")
 def check_agreement(nodes: Mapping[str, Mapping[str, Any]]) -> None:
     """Compare the parameters of nodes, node -> parameter -> value.
 
-    Raises ConfigError naming what must be the same.
+    Raises ConfigError, naming those that must be equal.
     """
     learner = nodes.get("learner", {})
     if learner.get("ee_position") or learner.get("goal_ee_position"):
@@ -22,7 +22,7 @@ def check_agreement(nodes: Mapping[str, Mapping[str, Any]]) -> None:
 
     actor, control = nodes.get("actor", {}), nodes.get("control", {})
     if actor.get("teleop_device", NO_DEVICE) != NO_DEVICE:
-        # an arm whose device is lost holds within one and a half
+        # if its device is lost, the arm must hold within one and a half periods
         longest = control["control_period"] / 2
         if actor["command_age"] > longest:
             raise ConfigError(
@@ -32,7 +32,7 @@ def check_agreement(nodes: Mapping[str, Mapping[str, Any]]) -> None:
             )
 
     bridge = nodes.get("franka_bridge", {})
-    if set(_BOX) <= bridge.keys():  # ours; the node in its place on ros2_control has no box
+    if set(_BOX) <= bridge.keys():  # our bridge; the node on ros2_control has no box
         keys = (*_BOX, "orientation")
         must_agree(nodes, "franka_bridge", keys, "the bridge would refuse what control commands")
 
@@ -40,7 +40,7 @@ def check_agreement(nodes: Mapping[str, Mapping[str, Any]]) -> None:
 def must_agree(
     nodes: Mapping[str, Mapping[str, Any]], node: str, keys: tuple[str, ...], otherwise: str
 ) -> None:
-    """Raise ConfigError where a node is told something else than control."""
+    """Raise ConfigError if a node's parameter differs from control's."""
     for key in keys:
         given, meant = (_plain(nodes[name][key]) for name in (node, "control"))
         if given != meant:

@@ -1,6 +1,6 @@
-"""The contract as rclpy speaks it: the types and qualities of service of its topics.
+"""The contract for rclpy: message classes and qualities of service of its topics.
 
-The table itself is `wayfarer_core.topics`; docs/contract.md shows it.
+The table is `wayfarer_core.topics`; docs/contract.md shows it.
 """
 
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class Topic:
 
     @property
     def subscribers(self) -> tuple[str, ...]:
-        """The nodes without whose listening no episode can run."""
+        """The nodes that must subscribe before an episode can run."""
         return self.plain.subscribers
 
 
@@ -117,7 +117,7 @@ TOPICS = (
 
 @dataclass(frozen=True)
 class CameraTopics:
-    """What one camera is spoken of on, and the frame its pictures name."""
+    """The topics of one camera, and the frame of its images."""
 
     image: Topic
     info: Topic

@@ -1,4 +1,4 @@
-"""Between ROS messages and numpy, without copies where the formats allow."""
+"""Conversions between ROS messages and numpy, without copies if the formats allow."""
 
 from typing import Any
 
@@ -27,9 +27,9 @@ def to_stamp(nanoseconds: int) -> Time:
 def image_to_array(message: Image) -> NDArray[np.uint8]:
     """Return an image's pixels as RGB (height, width, 3) uint8.
 
-    A view of the message where it is rgb8 already.
+    An rgb8 image is returned as a view of the message.
 
-    Raises DataError for an encoding this does not know or a message whose size does not fit its
+    Raises DataError for an unknown encoding, or if the size does not match the
     data.
     """
     channels = _CHANNELS.get(message.encoding)
@@ -93,9 +93,9 @@ def transform(
     stamp: int,
     parent: str = names.BASE_FRAME,
 ) -> TransformStamped:
-    """Return where a frame stands in another one.
+    """Return the transform from frame `parent` to frame `child`.
 
-    (3,) [m] and quaternion xyzw (4,), at a time [ns].
+    `position` (3,) [m] and `quaternion` xyzw (4,), at a time [ns].
     """
     message = TransformStamped(child_frame_id=child)
     message.header.stamp, message.header.frame_id = to_stamp(stamp), parent
@@ -109,7 +109,7 @@ def transform(
 def standing_transform(
     child: str, T_parent_child: NDArray[np.float64], parent: str = names.BASE_FRAME
 ) -> TransformStamped:
-    """Return the same of a frame that does not move in the other, by its pose (4, 4) [m]."""
+    """Return the transform of a frame that does not move in the other, from its pose (4, 4) [m]."""
     R = T_parent_child[:3, :3]
     return transform(child, T_parent_child[:3, 3], quaternion_of_matrix(R), 0, parent)
 

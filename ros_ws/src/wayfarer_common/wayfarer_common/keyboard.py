@@ -1,8 +1,8 @@
-"""A terminal's keys as a device: what is held down, though a terminal tells of repeats only. Pure.
+"""A terminal's keys as a device. A terminal reports only presses and repeats, no releases. Pure.
 
-A key that is held repeats: for the first time after the keyboard's own delay, then fast. So one
-counts as held for `first` seconds after it went down, and for `repeat` seconds after each repeat.
-Holding a key is the dead-man button: let go of all, and the arm is let go.
+A key that is held repeats: first after the keyboard's delay, then fast. So a key
+counts as held for `first` seconds after its press, and for `repeat` seconds after each repeat.
+Holding a key holds the dead man's switch: release all keys, and the arm holds.
 """
 
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ import numpy as np
 from wayfarer_common.teleop import Command, Mark
 
 _DIRECTIONS = {
-    "w": (0, 1.0),  # axis of the base frame, and which way
+    "w": (0, 1.0),  # axis of the base frame, direction
     "s": (0, -1.0),
     "a": (1, 1.0),
     "d": (1, -1.0),
@@ -35,21 +35,21 @@ HELP = (
 
 @dataclass
 class Keys:
-    """The keys of one keyboard. Times are seconds on any steady clock, stamps on the wall clock."""
+    """The keys of a keyboard. Times are seconds on a steady clock, stamps on the wall clock."""
 
-    first: float = 0.7  # s: longer than a keyboard's delay before its first repeat
-    repeat: float = 0.2  # s: longer than the time between two repeats
+    first: float = 0.7  # s; longer than a keyboard's delay before the first repeat
+    repeat: float = 0.2  # s; longer than the time between two repeats
     scale: float = 0.5  # share of a full action
-    _until: dict[str, float] = field(default_factory=dict)  # key -> when it counts as let go
-    _marks: list[Mark] = field(default_factory=list)  # said, and not told yet
+    _until: dict[str, float] = field(default_factory=dict)  # key -> time at which it is released
+    _marks: list[Mark] = field(default_factory=list)  # not yet returned
 
     def press(self, key: str, now: float) -> None:
-        """Hear one key."""
+        """Take one press or repeat of a key."""
         if key in _DIRECTIONS:
             held = now <= self._until.get(key, -np.inf)
             self._until[key] = now + (self.repeat if held else self.first)
         elif key in _MARKS:
-            if self._marks[-1:] != [_MARKS[key]]:  # one that repeats is said once
+            if self._marks[-1:] != [_MARKS[key]]:  # a repeat counts once
                 self._marks.append(_MARKS[key])
         elif key == _STOP:
             self._until.clear()
@@ -57,7 +57,7 @@ class Keys:
             self.scale = (int(key) or 10) / 10
 
     def command(self, stamp: float, now: float) -> Command:
-        """Return what is asked for now; a mark is told once."""
+        """Return the present command; each mark is returned once."""
         held = [key for key, until in self._until.items() if now <= until]
         action = np.zeros(3, np.float32)
         for axis, way in (_DIRECTIONS[key] for key in held):

@@ -1,8 +1,8 @@
-"""How long a process of ours lives.
+"""Start and end of our processes.
 
-It heeds signals from its first line on, and ends with the one that started it.
+A process handles signals from its first line on, and ends with the process that started it.
 
-Linux only, and without ROS: the entry points come by here before they import anything heavy.
+Linux only, without ROS: the entry points call this before they import anything heavy.
 """
 
 import ctypes
@@ -22,21 +22,21 @@ from wayfarer_core.errors import ConfigError
 
 from wayfarer_common.surroundings import use_own_rmw
 
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # what asks a process to end
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # signals that ask a process to end
 
-_ORPHANED = signal.SIGRTMIN + 1  # the kernel's word that the parent has died; nobody else sends it
+_ORPHANED = signal.SIGRTMIN + 1  # the kernel sends it when the parent dies; nobody else does
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _SHELLS = ("sh", "bash", "dash", "ash", "ksh", "mksh", "zsh", "fish", "csh", "tcsh", "busybox")
 _INIT = ("init", "systemd")
-_LONGEST_NAME = 100  # bytes; an abstract socket's name may have 107
+_LONGEST_NAME = 100  # bytes; an abstract socket's name may have at most 107
 
 Note = Callable[[int, FrameType | None], object]
 
 
 def begin_node() -> None:
-    """Do what comes before a node imports anything heavy, or ROS.
+    """Prepare a node's process, before it imports anything heavy, or ROS.
 
-    Nothing is open yet that an end must put in order.
+    Nothing is open yet, so a signal may end it at once.
     """
     catch(lambda *_: os._exit(0))
     end_with_parent()
@@ -44,18 +44,18 @@ def begin_node() -> None:
 
 
 def begin_command() -> None:
-    """Do the same for a command, which lives on without its parent.
+    """Prepare a command's process, which does not end with its parent.
 
-    Its exit code is what a shell would make of it.
+    After a signal its exit code is the usual one of a shell.
     """
     catch(lambda number, _: os._exit(128 + number))
     use_own_rmw()
 
 
 def catch(note: Note) -> None:
-    """Let `note` hear of every signal that asks for an end.
+    """Call `note` for every signal that asks for an end.
 
-    Nohup's word that SIGHUP be ignored is kept.
+    An ignored SIGHUP (nohup) stays ignored.
     """
     for number in ENDING:
         if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
@@ -64,7 +64,7 @@ def catch(note: Note) -> None:
 
 @contextmanager
 def caught(note: Note) -> Iterator[None]:
-    """Let `note` hear of them meanwhile; afterwards whoever heard them before does again."""
+    """Call `note` for these signals inside the context; restore the old handlers afterwards."""
     before = {number: signal.getsignal(number) for number in ENDING}
     catch(note)
     try:
@@ -75,9 +75,7 @@ def caught(note: Note) -> Iterator[None]:
 
 
 def end_as_python_does() -> None:
-    """Give signals back their usual meaning, once what is under way can be broken off in good
-    order.
-    """
+    """Restore the default handlers, when an interruption of the present work is safe."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
@@ -85,25 +83,25 @@ def end_as_python_does() -> None:
 
 
 def ignore_signals() -> None:
-    """Let no further signal disturb an end that is under way."""
+    """Ignore further signals during the end."""
     for number in ENDING:
         signal.signal(number, signal.SIG_IGN)
 
 
 def end_with_parent() -> None:
-    """Let this process get SIGTERM when the one that started it dies.
+    """Make this process get SIGTERM when its parent dies.
 
-    A launcher, or any other program.
+    The parent is a launcher or another program.
 
-    A shell is no launcher. Its jobs may outlive it, as in a script that starts them in the
-    background; where it has a terminal, SIGHUP ends them with that.
+    A shell does not count: its jobs may outlive it, for example if a script starts them in the
+    background. With a terminal, SIGHUP ends them when it closes.
     """
     parent = os.getppid()
     if _name_of(parent) in _SHELLS:
         return
 
     def orphaned(*_: object) -> None:
-        if os.getppid() != parent:  # else it was only the thread of it that had started us
+        if os.getppid() != parent:  # else only the parent's thread ended
             _end_as_orphan()
 
     signal.signal(_ORPHANED, orphaned)
@@ -113,23 +111,23 @@ def end_with_parent() -> None:
 
 
 def signal_on_death_of_parent(number: int) -> None:
-    """Ask the kernel for a signal when the parent dies. What it died of before is not told."""
+    """Ask the kernel for a signal when the parent dies."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
 
 
 def claim(domain: int, name: str, kind: str = "node") -> socket.socket:
-    """Be the only one of this machine with a name in a ROS domain, until the socket is closed or
-    the process ends.
+    """Claim a name in a ROS domain on this machine, until the socket is closed or the process
+    ends.
 
-    An abstract socket: no file, and gone with the process however it ends.
+    It uses an abstract socket, which has no file and disappears with the process.
 
     Args:
         domain: the ROS domain.
-        name: with its namespace, from "/" on.
-        kind: names of different kinds do not meet.
+        name: with its namespace, beginning with "/".
+        kind: equal names of different kinds do not conflict.
 
     Raises:
-        ConfigError: another process has the name; it is told which.
+        ConfigError: another process has the name; the message says which.
     """
     address = _address(f"{kind}/{domain}{name}")
     held = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -147,13 +145,13 @@ def claim(domain: int, name: str, kind: str = "node") -> socket.socket:
 
 
 def _end_as_orphan() -> None:
-    with suppress(OSError):  # whoever read it may be gone as well
+    with suppress(OSError):  # the reader may be gone
         os.write(2, b"ending: the process that started this one has ended\n")
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _address(name: str) -> str:
-    """Return an abstract socket's address; the domain's claims are seen in `ss -xl`."""
+    """Return an abstract socket's address; `ss -xl` shows a domain's claims."""
     text = f"wayfarer/{name}"
     return "\0" + (
         text if len(text.encode()) <= _LONGEST_NAME else sha256(text.encode()).hexdigest()
@@ -161,7 +159,7 @@ def _address(name: str) -> str:
 
 
 def _holder(address: str) -> str:
-    """Say which process listens at an abstract socket; empty where it tells no more."""
+    """Return the process that listens at an abstract socket, in words; empty if unknown."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
         asking.setblocking(False)
         try:
@@ -178,9 +176,9 @@ def _holder(address: str) -> str:
 
 
 def _adopted(parent: int) -> bool:
-    """Say whether a launcher had died before we could look.
+    """Say whether the launcher had died before we asked.
 
-    Init is our parent, and our input's other end is gone.
+    Then init is our parent, and the other end of our input is closed.
     """
     if parent != 1 and _name_of(parent) not in _INIT:
         return False
@@ -200,5 +198,5 @@ def _adopted(parent: int) -> bool:
 def _name_of(process: int) -> str:
     try:
         return Path(f"/proc/{process}/comm").read_text().strip()
-    except OSError:  # gone, or of another container
+    except OSError:  # it is gone, or in another container
         return ""

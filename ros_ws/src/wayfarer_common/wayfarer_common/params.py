@@ -5,9 +5,9 @@
         max_speed: float = required(0.0, "highest speed one command may ask for [m/s]", 0.0, 1.0)
         control_period: float = param(0.5, "time between two actions [s]", 0.01, 10.0)
 
-A required one, as a limit of the arm is, has no default that a misspelt section could fall back to.
-A value that is missing, outside its range or of another type, or a key that nobody declared, ends
-the node with a message; `wayfarer_core.parameter` checks them.
+A required parameter, such as a limit of the arm, has no default: a misspelt section is an error.
+A value that is missing, out of range or of another type, or an undeclared key, ends
+the node with a message. `wayfarer_core.parameter` checks them.
 """
 
 from collections.abc import Sequence
@@ -24,12 +24,11 @@ _OF_ROS_ITSELF = ("use_sim_time", "start_type_description_service", "qos_overrid
 
 
 def declare(node: Node, parameters: type[P]) -> P:
-    """Declare every field of `parameters` on the node and return them with the values the node was
-    given.
+    """Declare every field of `parameters` on the node; return them with the node's values.
 
     Raises ConfigError, naming node, key and what would be right.
     """
-    # rclpy has no public way to list what was given but never declared
+    # rclpy has no public list of parameters that were given but not declared
     overrides = node._parameter_overrides
     given = {
         key: _plain(of.value) for key, of in overrides.items() if not key.startswith(_OF_ROS_ITSELF)
@@ -45,7 +44,7 @@ def declare(node: Node, parameters: type[P]) -> P:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as YAML would give it: rclpy's arrays are lists."""
+    """Return a value as in YAML: arrays of rclpy become lists."""
     return (
         list(value) if isinstance(value, Sequence) and not isinstance(value, str | bytes) else value
     )

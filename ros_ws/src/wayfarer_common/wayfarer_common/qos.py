@@ -1,11 +1,11 @@
-"""Quality of service of each kind of topic, as rclpy takes it."""
+"""Quality of service of each kind of topic, for rclpy."""
 
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from wayfarer_core import topics
 
 
 def profile(quality: topics.Quality) -> QoSProfile:
-    """Return a quality of the contract as rclpy takes it."""
+    """Return a quality of the contract as a profile of rclpy."""
     latched = quality.latched
 
     return QoSProfile(

@@ -1,4 +1,4 @@
-"""Begins ROS in a process, and says in one line why it cannot."""
+"""Starts ROS in a process; if it cannot start, the error has one line."""
 
 import sys
 from collections.abc import Sequence
@@ -12,24 +12,24 @@ from wayfarer_common.ros_arguments import literal
 
 
 def start_ros(arguments: Sequence[str] | None = None) -> None:
-    """Start ROS with these arguments, by default the process's own, and its environment.
+    """Start ROS with these arguments (default: the process's own) and this environment.
 
-    Its signals stay the caller's.
+    The caller's signal handlers stay.
 
-    Raises ConfigError for whatever ROS does not start with, or would take another text from than is
-    meant.
+    Raises ConfigError if ROS does not start, or would read a text in the arguments
+    differently.
     """
     surroundings.settle()
     words = literal(sys.argv if arguments is None else arguments)
     try:
         rclpy.init(args=words, signal_handler_options=SignalHandlerOptions.NO)
-    # rclpy keeps its RCLError, and those of wrong arguments, to itself
+    # RCLError and rclpy's errors about arguments are not public
     except RuntimeError as error:
         rclpy.try_shutdown()
         raise ConfigError(f"ROS does not start: {_reason(error)}") from error
 
 
 def _reason(error: RuntimeError) -> str:
-    """Return what rcl says, without where in its sources it says so."""
+    """Return rcl's message without its source location."""
     words = str(error).split(", at /")[0]
     return words.removeprefix("failed to initialize rcl: ")

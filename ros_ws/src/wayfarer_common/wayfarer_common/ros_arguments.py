@@ -1,8 +1,8 @@
-"""The arguments ROS is started with, so that every text in them arrives as it was meant. Pure.
+"""Prepares ROS's arguments so that texts in them arrive unchanged. Pure.
 
 ROS reads a parameter's value as YAML, on the command line and in files. A text that looks like
-something else, 1e3 or yes or `a: b`, must be quoted to be one; and of `pick #2` only `pick` would
-be left.
+another type (1e3, yes, `a: b`) must be quoted, and of `pick #2` only `pick` would be
+left.
 """
 
 import os
@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from wayfarer_core.errors import ConfigError
 
-# how ros2 launch names the files it writes a launch file's <param> into
+# names of the files into which ros2 launch writes a launch file's <param>
 _MADE_BY_LAUNCH = "launch_params_"
 
 
@@ -30,9 +30,9 @@ _Quoting.add_representer(str, _quoted_text)
 
 
 def quoted(name: str, value: str) -> str:
-    """Return a text as YAML that means this very text.
+    """Return YAML for exactly this text.
 
-    Raises ConfigError for bytes that are no UTF-8: ROS has none.
+    Raises ConfigError for bytes that are not UTF-8, which ROS cannot handle.
     """
     try:
         value.encode()
@@ -45,10 +45,10 @@ def quoted(name: str, value: str) -> str:
 
 
 def literal(arguments: Sequence[str]) -> list[str]:
-    """Return a process's arguments with all texts in them safe from being read as something else.
+    """Return a process's arguments with all texts quoted.
 
-    Raises ConfigError for a value on the command line of which ROS would take a part only, or
-    nothing, and for a parameter that is given twice, in two types.
+    Raises ConfigError for a value on the command line of which ROS would read only a part or
+    nothing, and for a parameter that is given twice with different types.
     """
     found, for_ros = list(arguments), False
     given: dict[tuple[str, str], _Given] = {}
@@ -71,12 +71,12 @@ def literal(arguments: Sequence[str]) -> list[str]:
     return found
 
 
-# --- one type for what is given twice ---
+# --- parameters that are given twice ---
 
 
 @dataclass(frozen=True)
 class _Given:
-    """A parameter's value where it was given last."""
+    """The last value of a parameter."""
 
     kind: str
     text: str
@@ -86,10 +86,10 @@ class _Given:
 def _take(
     given: dict[tuple[str, str], _Given], values: Iterable[tuple[str, str, yaml.Node]], where: str
 ) -> None:
-    """Note values (section, name, value); refuse one of another type than an earlier one has.
+    """Note values (section, name, value); refuse a value whose type differs from an earlier one's.
 
-    Jazzy's rcl keeps both, and hands on the one that comes first in its list of types: `max_speed:
-    fast` in one's own file would leave the 0.45 of the file before it in force.
+    Jazzy's rcl keeps both and uses the one whose type comes first in its list: `max_speed:
+    fast` in your own file would leave the 0.45 of the earlier file in force.
     """
     for section, name, value in values:
         now = _Given(_kind(value), _text(value), where)
@@ -112,10 +112,10 @@ def _in_rule(rule: str) -> Iterator[tuple[str, str, yaml.Node]]:
 
 
 def _in_file(file: Path, node: str) -> Iterator[tuple[str, str, yaml.Node]]:
-    """Yield what a file says to a node of this name, or to all where the name is not known."""
+    """Yield a file's values for a node of this name, or all values if the name is unknown."""
     try:
         root = _composed(file.read_text())
-    except (OSError, UnicodeDecodeError):  # ROS says what is wrong with it
+    except (OSError, UnicodeDecodeError):  # ROS reports it
         return
 
     if isinstance(root, yaml.MappingNode):
@@ -148,7 +148,7 @@ def _values(mapping: yaml.MappingNode, prefix: str) -> Iterator[tuple[str, yaml.
 def _composed(text: str) -> yaml.Node | None:
     try:
         return yaml.compose(text, yaml.SafeLoader)
-    except (yaml.YAMLError, RecursionError):  # ROS says what is wrong with it
+    except (yaml.YAMLError, RecursionError):  # ROS reports it
         return None
 
 
@@ -164,7 +164,7 @@ def _kind(node: yaml.Node) -> str:
         and node.style is None
         and _is_number(node.value)
     ):
-        return "float"  # 1e3 is a text to PyYAML, and a number to ROS
+        return "float"  # for PyYAML 1e3 is a text, for ROS a number
 
     return tag
 
@@ -187,7 +187,7 @@ def _text(node: yaml.Node) -> str:
 
 def _refuse_half_read(rule: str) -> None:
     name, separator, value = rule.partition(":=")
-    if not separator:  # ROS says what is wrong with it
+    if not separator:  # ROS reports it
         return
 
     node = _composed(value)
@@ -207,14 +207,14 @@ def _refuse_half_read(rule: str) -> None:
 def _rewritten(file: Path) -> str:
     """Return the path of the same parameters with every text quoted.
 
-    They live in memory as long as this process.
+    The file is in memory and lives as long as this process.
 
-    ros2 launch quotes what its own YAML library would misread, and that differs from ROS's: not
-    1e3, not y.
+    ros2 launch quotes texts that its own YAML library would misread. That library differs from
+    ROS's: it leaves 1e3 and y unquoted.
     """
     try:
         content: Any = yaml.safe_load(file.read_text())
-    except (OSError, yaml.YAMLError):  # ROS says what is wrong with it
+    except (OSError, yaml.YAMLError):  # ROS reports it
         return str(file)
 
     copy = os.memfd_create(file.name)

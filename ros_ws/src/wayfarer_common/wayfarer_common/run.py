@@ -1,4 +1,4 @@
-"""What every node is built on and started by.
+"""The base class of every node, and its main function.
 
 Contract endpoints, readiness, diagnostics, a clean end.
 """
@@ -37,29 +37,29 @@ from wayfarer_common.ros import start_ros
 
 T = TypeVar("T")
 
-# s an action's result is kept. rcl looks for results to forget without a pause while its clock
-# stands at the very nanosecond at which one may be forgotten, and lets no message through: a
-# simulated clock must never stand there.
+# s for which an action's result is kept. If the clock stands exactly at the ns at which a result
+# expires, rcl looks for expired results without a pause and passes no messages: a simulated clock
+# must never stand there.
 RESULT_TIMEOUT = 10.000000001
 
-# Jazzy's EventsExecutor (rclpy 7) sends a service's coroutine instead of what comes of it
+# Jazzy's EventsExecutor (rclpy 7) sends a service's coroutine instead of its result
 _EXECUTOR: Callable[[], Executor] = (
     EventsExecutor if int(version("rclpy").split(".")[0]) >= 9 else SingleThreadedExecutor
 )
 
 _CHECK_PERIOD = 0.1  # s, until the node is ready
 _REPORT_PERIOD = 1.0  # s
-# s between two looks at whether long work has ended; other callbacks wait for no longer than this
+# s between two checks whether long work has ended; other callbacks wait at most this long
 _PACE = 0.003
 
 
 class ContractNode(Node):
-    """A node whose endpoints come from the contract, and which reports on /diagnostics whether they
-    are connected.
+    """A node whose endpoints come from the contract. It reports on /diagnostics whether they are
+    connected.
 
-    The level is WARN with the missing peers by name until every endpoint has them, then OK, or what
-    `problem` says. On one machine there is one node of a name in a ROS domain: a second one raises
-    ConfigError.
+    The level is WARN, with the missing peers by name, until every endpoint has them. Then it is OK,
+    or WARN with the text of `problem`. On one machine a ROS domain has one node of a name: a second
+    one raises ConfigError.
     """
 
     def __init__(self, name: str) -> None:
@@ -68,16 +68,16 @@ class ContractNode(Node):
         self._claims = [
             lifetime.claim(self.context.get_domain_id(), self.get_fully_qualified_name())
         ]
-        self.failure: BaseException | None = None  # what ends the process, see `fail`
-        self.finished = False  # set by a node whose work is done
+        self.failure: BaseException | None = None  # ends the process, see `fail`
+        self.finished = False  # set by a node when its work is done
 
-        # what happened, by name; shown in diagnostics with rates
+        # counts of events by name; diagnostics show them with rates
         self.counts: Counter[str] = Counter()
         self.steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._endpoints: list[tuple[Topic, Publisher | None, Subscription | None]] = []  # type: ignore[type-arg]
         self._last_report = 0.0
         self._last_counts: Counter[str] = Counter()
-        self._last_change: dict[str, float] = {}  # monotonic s, to within a report period
+        self._last_change: dict[str, float] = {}  # monotonic s, exact to a report period
         self._was_ready = False
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_timer(_CHECK_PERIOD, self._report_if_due, clock=self.steady)
@@ -86,16 +86,16 @@ class ContractNode(Node):
     def default_callback_group(self) -> CallbackGroup:
         """The group of every callback: none waits for another.
 
-        Of a group as rclpy has it by default, Jazzy's executor begins no callback while a coroutine
-        of it waits: a hold would wait for the bridge's word, and the word for the hold. One thread
-        runs them all: nothing is to be guarded.
+        With rclpy's default group Jazzy's executor starts no callback while a coroutine of the
+        group waits. A hold would then wait for the bridge's acknowledgement, and the
+        acknowledgement for the hold. One thread runs all callbacks, so no locks are needed.
         """
         return self._all_callbacks
 
     def claim_topic(self, name: str) -> None:
-        """Be the only one of our nodes to publish a topic that all namespaces share.
+        """Claim a topic that all namespaces share, so that only one of our nodes publishes it.
 
-        Raises ConfigError.
+        Raises ConfigError if another node has it.
         """
         self._claims.append(lifetime.claim(self.context.get_domain_id(), name, kind="topic"))
 
@@ -130,7 +130,7 @@ class ContractNode(Node):
         return subscription
 
     def missing_peers(self) -> list[str]:
-        """Return what is not connected yet, in words."""
+        """Return the missing connections, in words."""
         missing = []
         for topic, publisher, subscription in self._endpoints:
             if publisher is not None and publisher.get_subscription_count() < len(
@@ -146,14 +146,14 @@ class ContractNode(Node):
     def fail(self, error: BaseException) -> None:
         """End the process with this error.
 
-        For threads and coroutines: the executor dies of what those raise.
+        For threads and coroutines: an error raised in the executor ends it anyway.
         """
         self.failure, self.finished = error, True
 
     async def in_thread(self, work: Callable[[], T]) -> T:
-        """Do long work beside the executor, which keeps answering.
+        """Run long work in a thread; the executor keeps answering meanwhile.
 
-        Raises the WayfarerError that the work raises.
+        Raises the WayfarerError of the work.
         """
         done: Future[T] = Future()
         ended = threading.Event()
@@ -175,19 +175,19 @@ class ContractNode(Node):
         return done.result()  # type: ignore[return-value, no-any-return]  # T | None, or not typed
 
     def problem(self) -> str:
-        """Say what is wrong with this node right now; empty when nothing is.
+        """Return this node's present problem; empty if there is none.
 
-        For nodes to override.
+        Nodes override it.
         """
         return ""
 
     def close(self) -> None:
-        """Put everything in order before the process ends. For nodes to override."""
+        """Clean up before the process ends. Nodes override it."""
 
     def destroy_node(self) -> None:
-        """Take the node out of ROS: the others hear of it, and its shared memory is given back."""
+        """Remove the node from ROS: other nodes notice, and shared memory is freed."""
         for waitable in [*self.waitables]:
-            # rclpy leaves them, and they would keep the node
+            # rclpy does not destroy these, and they would keep the node alive
             if isinstance(waitable, ActionServer | ActionClient):
                 waitable.destroy()
 
@@ -233,21 +233,21 @@ class ContractNode(Node):
 
 @types.coroutine
 def _end_of(ended: threading.Event) -> Generator[None, None, None]:
-    """Wait for other threads' work.
+    """Wait for another thread's work.
 
-    Rclpy asks a waiting coroutine as fast as it can; this slows it to a pace.
+    rclpy polls a waiting coroutine as fast as it can; this slows the polling down.
     """
     while not ended.wait(_PACE):
         yield
 
 
 def run(make_node: Callable[[], ContractNode]) -> NoReturn:
-    """Run one node until a signal asks for its end, or an error.
+    """Run one node until a signal or an error.
 
-    Exit 0, or 1 where the user can mend the error.
+    The exit code is 0, or 1 for an error that the user can correct.
 
-    SIGINT, SIGTERM and SIGHUP ask for an end, and so does the death of the process that started
-    this one.
+    SIGINT, SIGTERM and SIGHUP end it, and so does the death of the process that started
+    it.
     """
     signals: list[int] = []
     lifetime.catch(lambda caught, _: signals.append(caught))
@@ -261,7 +261,7 @@ def run(make_node: Callable[[], ContractNode]) -> NoReturn:
         _spin(node, signals)
     except WayfarerError as error:
         who = node.get_name() if node is not None else sys.argv[0].rsplit("/", 1)[-1]
-        with suppress(OSError):  # who read it may be gone
+        with suppress(OSError):  # the reader may be gone
             print(f"{who}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
         code = 1
     except BaseException:  # noqa: BLE001  not hidden: told in full
@@ -277,9 +277,9 @@ def run(make_node: Callable[[], ContractNode]) -> NoReturn:
 
 
 def _spin(node: ContractNode, signals: list[int]) -> None:
-    """Let the node work until a signal comes, or it has finished or failed.
+    """Spin the node until a signal comes, or it has finished or failed.
 
-    Raises what it failed of.
+    Raises its failure.
     """
     executor = _EXECUTOR()
     executor.add_node(node)
@@ -295,14 +295,14 @@ def _spin(node: ContractNode, signals: list[int]) -> None:
 
 
 def _leave(code: int) -> NoReturn:
-    """End the process here and now: all that matters has been put in order.
+    """End the process now, after all clean-up.
 
-    The interpreter's own end takes torch a second, on a busy machine more than launchers wait for;
-    and torch aborts in it where a thread still computes.
+    The interpreter's normal end takes a second with torch, on a busy machine longer than launchers
+    wait; and torch aborts in it if a thread still computes.
     """
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):  # who read it may be gone
+        with suppress(OSError):  # the reader may be gone
             stream.flush()
 
-    ctypes.CDLL(None).fflush(None)  # what ROS has written
+    ctypes.CDLL(None).fflush(None)  # ROS's output
     os._exit(code)

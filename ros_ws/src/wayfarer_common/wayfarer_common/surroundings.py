@@ -1,4 +1,5 @@
-"""What a shell brings along that ROS stumbles over: each is put right, or refused, in one line.
+"""Checks the environment variables that ROS reads: each problem is corrected or refused, in one
+line.
 
 Pure.
 """
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from wayfarer_core.errors import ConfigError
 
-HIGHEST_DOMAIN = 232  # DDS has no ports for more
+HIGHEST_DOMAIN = 232  # DDS has no ports for higher ones
 RANGE = "ROS_AUTOMATIC_DISCOVERY_RANGE"
 
 _RANGES = ("LOCALHOST", "SUBNET", "SYSTEM_DEFAULT")
@@ -31,11 +32,10 @@ Environment = MutableMapping[str, str]
 
 
 def use_own_rmw(environment: Environment = os.environ) -> None:
-    """Let ROS from wheels speak through the DDS that came with it, where the shell names one of
-    another ROS.
+    """Use the DDS of the wheels if the shell names the DDS of another ROS.
 
-    rcl would end the process as soon as it is imported, so this comes before. With an installed ROS
-    the choice is ROS's own.
+    rcl would end the process at import, so call this before. With an installed ROS
+    the shell's choice stays.
     """
     wanted, prefix = environment.get(_RMW, ""), _prefix_of_wheels()
     if not wanted or prefix is None:
@@ -52,16 +52,16 @@ def use_own_rmw(environment: Environment = os.environ) -> None:
 
 
 def settle(environment: Environment = os.environ) -> None:
-    """Look at all that ROS reads of the environment when it starts.
+    """Check all that ROS reads of the environment at its start.
 
-    Find a place for its logs where there is none.
+    Choose a folder for ROS's logs if there is none.
 
     Raises:
-        ConfigError: a variable that ROS could not start with, or with which no node would hear
+        ConfigError: a variable with which ROS would not start, or no node would find
             another.
     """
     domain_of(environment)
-    if environment.get(RANGE) == "":  # ROS would open DDS to the subnet
+    if environment.get(RANGE) == "":  # ROS would then open DDS to the subnet
         environment[RANGE] = "LOCALHOST"
 
     reach = environment.get(RANGE, "LOCALHOST")
@@ -72,7 +72,7 @@ def settle(environment: Environment = os.environ) -> None:
         )
 
     for name in _SWITCHES:
-        # ROS would say so with every line it logs
+        # ROS would repeat this with every log line
         if environment.get(name, "") not in ("", "0", "1"):
             raise ConfigError(f"{name}={environment[name]} must be 0 or 1")
 
@@ -88,7 +88,7 @@ def settle(environment: Environment = os.environ) -> None:
 def domain_of(environment: Environment = os.environ, highest: int = HIGHEST_DOMAIN) -> int:
     """Return the ROS domain.
 
-    Raises ConfigError for what is none, and for 010, which ROS reads as 8.
+    Raises ConfigError for an invalid one, and for 010, which ROS reads as 8.
     """
     text = environment.get("ROS_DOMAIN_ID") or "0"
     if not _DECIMAL.fullmatch(text) or int(text) > highest:
@@ -97,9 +97,9 @@ def domain_of(environment: Environment = os.environ, highest: int = HIGHEST_DOMA
 
 
 def namespace_of(text: str) -> str:
-    """Return a namespace from its "/" on, "" for the root.
+    """Return a namespace with its leading "/", "" for the root.
 
-    Raises ConfigError for what ROS takes for none.
+    Raises ConfigError for an invalid one.
     """
     namespace = "".join(f"/{part}" for part in text.split("/") if part)
     if not _NAMESPACE.fullmatch(namespace):
@@ -112,9 +112,9 @@ def namespace_of(text: str) -> str:
 
 
 def _prefix_of_wheels() -> Path | None:
-    """Return the prefix of the Python environment that rclpy lies in.
+    """Return the prefix of the Python environment with rclpy.
 
-    None where it is an installed ROS's.
+    None for an installed ROS.
     """
     spec = find_spec("rclpy")
     prefix = Path(sys.prefix)
@@ -127,9 +127,9 @@ def _prefix_of_wheels() -> Path | None:
 
 
 def _find_log_folder(environment: Environment) -> None:
-    """Let ROS write its logs elsewhere where it cannot write them to its own place.
+    """Let ROS write its logs elsewhere if it cannot write them to its own folder.
 
-    It would not start.
+    It would not start otherwise.
     """
     if environment.get("ROS_LOG_DIR"):
         name, folder = "ROS_LOG_DIR", Path(environment["ROS_LOG_DIR"])

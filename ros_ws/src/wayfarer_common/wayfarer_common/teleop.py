@@ -1,7 +1,7 @@
-"""A person's hand on the arm: what a device last asked for, and whether it still counts. Pure.
+"""A person's control of the arm: the last command of a device, and whether it is still valid. Pure.
 
-The person takes over from whatever policy acts while the dead-man button is held. Everything they
-ask for is an action like any other: the safety gate stands before it.
+The person takes over from any policy while the dead man's switch is held. A person's
+command is an action like any other: it passes the safety gate.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Action = NDArray[np.float32]  # (3,) in [-1, 1]
 
 
 class Mark(IntEnum):
-    """What a person says of an episode; the constants of wayfarer_msgs/TeleopCommand."""
+    """A person's mark of an episode; the constants of wayfarer_msgs/TeleopCommand."""
 
     NONE = 0
     START = 1
@@ -28,9 +28,9 @@ class Mark(IntEnum):
 
     @property
     def begins(self) -> bool:
-        """Whether it begins an episode that waits.
+        """Whether it starts an episode that waits.
 
-        A device of two buttons has one for both beginning and success.
+        A device with two buttons uses one for both start and success.
         """
         return self in (Mark.START, Mark.SUCCESS)
 
@@ -44,21 +44,21 @@ ENDINGS = {
 
 @dataclass(frozen=True)
 class Command:
-    """What a device asks for at a time.
+    """A device's command at a time.
 
     Raises:
-        DataError: the action is not three finite numbers from -1 to 1, or the mark is none.
+        DataError: the action is not three finite numbers from -1 to 1, or the mark is unknown.
 
     """
 
     stamp: float  # s, on the wall clock
     action: Action  # (3,)
-    engaged: bool  # the dead-man button is held
+    engaged: bool  # the dead man's switch is held
     mark: Mark = Mark.NONE
 
     def __post_init__(self) -> None:
         action = np.asarray(self.action, dtype=np.float32)
-        if action.shape != (3,) or not (np.abs(action) <= 1.0).all():  # NaN is refused, too
+        if action.shape != (3,) or not (np.abs(action) <= 1.0).all():  # refuses NaN, too
             raise DataError(
                 f"a command of {action.tolist()} was ignored: three numbers from -1 to 1 are right"
             )
@@ -77,9 +77,9 @@ def _mark(number: int) -> Mark:
 
 
 class Teleoperator:
-    """Whoever is at the device.
+    """The person at the device.
 
-    Times are seconds on the wall clock; one that jumps ends what was asked for.
+    Times are seconds on the wall clock; a jump of the clock ends a command.
     """
 
     def __init__(self, options: TeleopOptions) -> None:
@@ -87,37 +87,37 @@ class Teleoperator:
         self._last: Command | None = None
 
     def hear(self, command: Command) -> None:
-        """Take the newest wish."""
+        """Take the newest command."""
         self._last = command
 
     def begin_episode(self, now: float) -> None:
-        """Let no hand of an earlier episode count whose device is lost."""
+        """Forget the person's control of an earlier episode if the device is lost."""
         if self.lost(now):
             self._last = None
 
     @property
     def engaged(self) -> bool:
-        """Whether the dead-man button was held when the device was last heard of."""
+        """Whether the dead man's switch was held in the last command."""
         return self._last is not None and self._last.engaged
 
     def silence(self, now: float) -> float:
-        """Return how long ago the device spoke [s], or how far its clock is ahead.
+        """Return the age of the last command [s], or how far its clock is ahead.
 
-        Infinite before its first word.
+        Infinite before the first command.
         """
         return np.inf if self._last is None else abs(now - self._last.stamp)
 
     def lost(self, now: float) -> bool:
-        """Say whether the device is not heard of any more."""
+        """Say whether the device is lost."""
         return self.silence(now) > self._options.device_timeout
 
     def answer(self, own: Action, now: float) -> tuple[Action, ActionSource]:
-        """Return what the arm is to do, and who says so.
+        """Return the action for the arm, and its source.
 
-        The person while engaged, else the policy's `own` action.
+        It is the person's while engaged, else `own`, the policy's.
 
-        A wish that has become too old moves nothing: the arm holds, and is not given back to the
-        policy unasked.
+        A command that is too old moves nothing: the arm holds, and control does not go back to the
+        policy by itself.
         """
         if self._last is None or not self._last.engaged:
             return own, ActionSource.POLICY
@@ -126,7 +126,7 @@ class Teleoperator:
         return self._last.action, ActionSource.HUMAN
 
     def loss(self, now: float) -> str:
-        """Say in words that the device is lost."""
+        """Return a message that the device is lost."""
         silence, limit = self.silence(now), self._options.device_timeout
         if not np.isfinite(silence):
             return "nothing was ever heard on teleop/command: is the device's driver running?"

@@ -1,4 +1,4 @@
-"""The keys of the terminal that a process runs in, one by one, without waiting for the end of a
+"""Reads the keys of the process's terminal one by one, without waiting for the end of a
 line.
 """
 
@@ -15,12 +15,12 @@ from wayfarer_core.errors import ConfigError, DeviceError
 
 
 class Terminal(Protocol):
-    """What keys come from."""
+    """A source of keys."""
 
     def read(self, timeout: float) -> str:
-        """Wait `timeout` seconds at most; return the keys that were pressed, or "".
+        """Wait at most `timeout` seconds; return the pressed keys, or "".
 
-        DeviceError once it is gone.
+        DeviceError if the terminal is gone.
         """
 
 
@@ -38,9 +38,9 @@ class _Keys:
 
 @contextmanager
 def keys_of_terminal() -> Iterator[Terminal]:
-    """Take the terminal's keys as they are pressed; Ctrl-C goes on to work.
+    """Read the terminal's keys as they are pressed; Ctrl-C still works.
 
-    ConfigError where there is no terminal.
+    ConfigError if there is no terminal.
     """
     if sys.stdin is None or not sys.stdin.isatty():
         raise ConfigError("a keyboard needs a terminal: standard input is none")

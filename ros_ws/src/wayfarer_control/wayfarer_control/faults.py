@@ -1,6 +1,6 @@
-"""What the robot's own word of itself means.
+"""Judges the robot's state.
 
-May it be commanded, may it recover by itself, must somebody come. Pure.
+May it be commanded, may it recover by itself, must an operator come. Pure.
 
 The names of the flags are those of franka_msgs/Errors, the modes those of
 franka_msgs/FrankaRobotState.
@@ -13,7 +13,7 @@ from wayfarer_core.fault import Fault, FaultKind
 
 OTHER, IDLE, MOVE, GUIDING, REFLEX, USER_STOPPED, RECOVERING = range(7)
 
-_MODES = {  # every mode but IDLE and MOVE, in which alone it takes commands
+_MODES = {  # all modes except IDLE and MOVE: the robot takes commands only in these two
     OTHER: "mode OTHER, in which it takes no commands",
     GUIDING: "somebody guides the arm",
     REFLEX: "reflex",
@@ -24,9 +24,9 @@ _PACKETS = "communication_constraints_violation"
 
 
 def judge(mode: int, flags: Sequence[str]) -> Fault:
-    """Return what a robot state with these error flags set means.
+    """Return the fault of a robot state with these error flags set.
 
-    No fault where it may be commanded.
+    No fault if it may be commanded.
     """
     about = "" if mode in (IDLE, MOVE) else _MODES.get(mode, f"mode {mode}, which is not known")
     words = ", ".join(filter(None, [about, *flags]))
@@ -37,7 +37,7 @@ def _kind(mode: int, flags: Sequence[str]) -> FaultKind:
     if mode in (GUIDING, USER_STOPPED):
         return FaultKind.USER_STOP
 
-    # in mode OTHER it is the bridge's word for a robot that does not answer at all
+        # the bridge reports mode OTHER for a robot that does not answer
     if _PACKETS in flags:
         return FaultKind.CONNECTION if mode == OTHER else FaultKind.COMMUNICATION
     if any(_of_a_joints_limit(flag) for flag in flags):
@@ -51,19 +51,19 @@ def _of_a_joints_limit(flag: str) -> bool:
 
 
 class RobotHealth:
-    """Keeps the robot's latest word, how old it is, and whether a human hand was seen.
+    """Keeps the robot's latest state, its age, and whether a person has moved or stopped the arm.
 
     Times in seconds, one clock.
     """
 
     def __init__(self, state_timeout: float) -> None:
-        """A robot that is not heard of for `state_timeout` is lost, and one that never was is not
+        """Without a state for `state_timeout` the robot is lost; before the first state it is not
         there yet.
         """
         self._timeout = state_timeout
         self._heard: float | None = None
         self._said, self._mode, self._flags = Fault(), OTHER, False
-        self.hand = ""  # a user stop or guiding that nobody has acknowledged
+        self.hand = ""  # a user stop or guiding that no operator has acknowledged
 
     def hear(self, mode: int, flags: Sequence[str], now: float) -> None:
         """Take a robot state."""
@@ -77,11 +77,11 @@ class RobotHealth:
             self.hand = self._said.text
 
     def acknowledge(self) -> None:
-        """Take an operator's word that the arm may move again."""
+        """An operator says that the arm may move again."""
         self.hand = ""
 
     def fault(self, now: float) -> Fault:
-        """Say what is wrong right now."""
+        """Return the present fault."""
         if self._heard is None:
             return Fault(FaultKind.CONNECTION, "robot: no state yet")
         if now - self._heard > self._timeout:
@@ -91,7 +91,7 @@ class RobotHealth:
                 self._said,
                 needs_operator=bool(self.hand) and self._said.kind is not FaultKind.USER_STOP,
             )
-        if self.hand:  # the arm must not start by itself when the hand lets go of the switch
+        if self.hand:  # the arm must not move by itself when the person releases the switch
             return Fault(
                 FaultKind.USER_STOP, f"{self.hand} before, and nobody has acknowledged it", True
             )
@@ -100,7 +100,7 @@ class RobotHealth:
 
     @property
     def may_recover(self) -> bool:
-        """Whether it reports a fault that a recovery clears, and that is not a human hand's to
-        end.
+        """Whether its fault can be cleared by a recovery, and is not a person's user stop or
+        guiding.
         """
         return (self._flags or self._mode == REFLEX) and not self.hand and self._mode != RECOVERING

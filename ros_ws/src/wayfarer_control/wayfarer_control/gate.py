@@ -1,7 +1,7 @@
-"""What the control node makes of all that it hears: the state around the safety gate. Pure.
+"""The state around the safety gate: what control makes of all messages. Pure.
 
-Nothing is commanded before the robot was heard to be well, from a pose that is too old, or while
-a second one commands. Nothing counts as commanded before the bridge has acknowledged it.
+Nothing is commanded before the robot has reported that it is well, from a pose that is too old, or
+while a second node commands. Nothing counts as commanded before the bridge has acknowledged it.
 """
 
 from collections.abc import Callable
@@ -29,15 +29,15 @@ _BY_OPERATOR = "stopped by the operator"
 
 
 class Gate:
-    """Between policy, robot and bridge.
+    """Stands between policy, robot and bridge.
 
     Args:
-        limits: what no command may exceed.
+        limits: limits of every command.
         permission: whether the arm may be commanded.
-        outlet: where its words go.
-        now: the moment it is.
-        simulated: whether poses bear a simulator's time.
-        timeout: s the bridge is given to acknowledge a target.
+        outlet: gets the gate's messages.
+        now: returns the present moment.
+        simulated: whether poses have a simulator's time.
+        timeout: s for the bridge to acknowledge a target.
 
     """
 
@@ -54,18 +54,18 @@ class Gate:
         self._now, self._simulated = now, simulated
         self._watchdog, self._holding = Watchdog(limits.silence), Holding(limits, timeout)
         self._underway = Underway(timeout)
-        self._pending: Request | None = None  # waits for the pose of its observation
+        self._pending: Request | None = None  # an action that waits for its observation's pose
         self._last: Request | None = None
         self._last_stamp = -np.inf  # s
         self.whereabouts = Whereabouts(limits.max_age, simulated)
 
-        # whoever is held up before the first pose sees the clock jump, too
+        # a process delayed before the first pose sees the clock jump, too
         self.whereabouts.watch(now())
 
-    # --- what it hears ---
+    # --- inputs ---
 
     def pose(self, frame: str, pose: Pose, stamp: int) -> None:
-        """Hear where the arm is; `stamp` in nanoseconds."""
+        """Take a pose; `stamp` in nanoseconds."""
         if not self.whereabouts.hear(frame, pose, stamp, self._now()):
             self._outlet.warn(self.whereabouts.complaint)
             return
@@ -76,20 +76,22 @@ class Gate:
         self._try_to_hold()
 
     def act(self, request: Request) -> None:
-        """Answer an action at once, or with the pose of its time; no pose is a period behind."""
-        if self._pending is not None:  # where the arm was then, nobody told
+        """Answer an action at once, or when the pose of its time comes; that takes less than a
+        period.
+        """
+        if self._pending is not None:  # the pose of that time never came
             superseded, self._pending = self._pending, None
             self._outlet.record(superseded, nothing(Reason.NO_POSE), False)
 
         ahead = request.stamp * 1e-9 - self._seconds(self._now())
         of_the_future = ahead > self._limits.control_period + self._limits.max_age
         if of_the_future or self.whereabouts.stamp >= request.stamp:
-            self._answer(request)  # the gate refuses the future
+            self._answer(request)  # the gate refuses a stamp in the future
         else:
             self._pending = request
 
     def acknowledge(self, stamp: int, taken: bool, reasons: Reason, text: str) -> None:
-        """Hear the bridge's word on the target of a stamp [ns]."""
+        """Take the bridge's acknowledgement of a target's stamp [ns]."""
         sent = self._underway.answered(stamp)
         if sent is None:
             return
@@ -100,7 +102,7 @@ class Gate:
         self._conclude(sent, taken, reasons | Reason.REFUSED, text)
 
     def tick(self) -> None:
-        """Look after what happens by itself. To be called often."""
+        """Check timeouts and waiting holds. Call it often."""
         now = self._now()
         self.whereabouts.watch(now)
         self._permission.tell()
@@ -122,28 +124,28 @@ class Gate:
 
         self._try_to_hold()
 
-    # --- what an operator says ---
+    # --- an operator's commands ---
 
     def stop(self, answer: Answer) -> None:
-        """Take no more actions, and hold; `answer` hears once whether the bridge confirmed it."""
+        """Take no more actions, and hold; `answer` is called once, with the bridge's word."""
         self._stop(answer, stopped=_BY_OPERATOR)
 
     def hold_for_scene(self, answer: Answer) -> None:
-        """Do the same while somebody puts the scene back."""
+        """Do the same while somebody resets the scene."""
         self._stop(answer, scene=True)
 
     def scene_is_back(self) -> None:
-        """End what `hold_for_scene` began. Raises DataError where it cannot be written down."""
+        """End `hold_for_scene`. Raises DataError if the disk does not take it."""
         self._permission.scene_is_back()
         self._stop_may_be_over()
 
     def release(self) -> None:
-        """Take the word that the arm may move. Raises DataError where it cannot be written down."""
+        """Allow the arm to move again. Raises DataError if the disk does not take it."""
         self._permission.release()
         self._stop_may_be_over()
 
     def close(self) -> None:
-        """Ask the arm to hold: nobody will be there to ask for more, nor to hear the answer."""
+        """Ask the arm to hold, before this node ends and can neither ask nor hear again."""
         for sent in self._underway.all():
             self._conclude(sent, False, Reason.UNACKNOWLEDGED, "the safety gate has ended")
 
@@ -187,7 +189,7 @@ class Gate:
     def _emit(
         self, request: Request | None, decision: Decision, stamp: int, conclude: Answer
     ) -> None:
-        """Send a command, whose record waits for the bridge; or record that there is none."""
+        """Send a command, recorded when the bridge has answered; or record that there is none."""
         if decision.target is None:
             self._outlet.record(request, decision, False)
             return
@@ -201,7 +203,7 @@ class Gate:
         sent.conclude(taken, text)
 
     def _stop(self, answer: Answer, **changes: object) -> None:
-        """Hold first, then write it down: only then it is a stop that outlives us."""
+        """Hold first, then write the stop to disk: only then does it survive a restart."""
         unwritten: list[str] = []
 
         def conclude(holds: bool, text: str) -> None:
@@ -241,6 +243,6 @@ class Gate:
         self._emit(self._last, decision, stamp, heard)
 
     def _seconds(self, now: Moment) -> float:
-        """Time [s]; a simulated pose proves that it is its time, even where the clock lags."""
+        """Return the time [s]. A simulated pose proves its time even if the clock lags."""
         simulated = max(now.stamp, self.whereabouts.stamp)
         return (simulated if self._simulated else now.stamp) * 1e-9

@@ -1,4 +1,4 @@
-"""The wish that the arm hold where it is, tried until the bridge confirms it. Pure."""
+"""Asks the arm to hold, again and again until the bridge confirms it. Pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,26 +9,26 @@ from wayfarer_core.safety import Decision, Limits, Pose, hold, nothing
 
 _AGAIN = 0.1  # s between two tries
 
-Answer = Callable[[bool, str], None]  # hears whether the arm holds, and why it may not
+Answer = Callable[[bool, str], None]  # gets whether the arm holds, and why it may not
 
 
 @dataclass(eq=False)
 class Wish:
-    """One wish, and who waits to hear what came of it."""
+    """One request for a hold, and the callback for its result."""
 
     why: Reason
     until: float  # s
-    stamp: int | None  # ns, of the target; None: the pose's
+    stamp: int | None  # ns, of the target; None: use the pose's
     answers: list[Answer] = field(default_factory=list)
-    sent: bool = False  # and waits for the bridge's word
-    not_before: float = -np.inf  # s, of the next try
+    sent: bool = False  # waits for the bridge's acknowledgement
+    not_before: float = -np.inf  # s, time of the next try
     failure: str = ""
 
 
 class Holding:
-    """Keeps one wish at a time; a stop's takes the place of the watchdog's.
+    """Keeps one request at a time; a stop replaces the watchdog's.
 
-    Times are in seconds on a steady clock.
+    Times are seconds on a steady clock.
     """
 
     def __init__(self, limits: Limits, patience: float) -> None:
@@ -38,13 +38,13 @@ class Holding:
 
     @property
     def wanted(self) -> bool:
-        """Whether there is a wish."""
+        """Whether there is a request."""
         return self._wish is not None
 
     def want(
         self, why: Reason, now: float, stamp: int | None = None, answer: Answer | None = None
     ) -> None:
-        """Wish for a hold; `answer` hears once what came of it."""
+        """Request a hold; `answer` is called once with the result."""
         wish = self._wish
         if wish is None or (why == Reason.STOPPED and wish.why != why):
             wish = self._wish = Wish(why, now + self._patience, stamp)
@@ -52,9 +52,9 @@ class Holding:
             wish.answers.append(answer)
 
     def attempt(self, now: float, pose: Pose | None, against: str) -> tuple[Wish, Decision] | None:
-        """Return what is to be done now: a command, or the word that there will be none.
+        """Return the next step: a command, or a decision that there is none.
 
-        `against` says why the robot may not be commanded at all; empty where it may.
+        `against` says why the robot may not be commanded at all; empty if it may.
         """
         wish = self._wish
         if wish is None or wish.sent or now < wish.not_before:
@@ -71,7 +71,7 @@ class Holding:
 
         if (
             decision.target is not None
-        ):  # the bridge refused it to the end, and each time that was recorded
+        ):  # the bridge refused to the end, and each refusal was recorded
             self._end(False, wish.failure)
             return None
 
@@ -84,7 +84,7 @@ class Holding:
         return wish, decision
 
     def heard(self, wish: Wish, taken: bool, text: str, now: float) -> None:
-        """Take the bridge's word on the command that came of a wish."""
+        """Take the bridge's answer to the command of a request."""
         if wish is not self._wish:
             return
 
@@ -94,7 +94,7 @@ class Holding:
             wish.sent, wish.failure, wish.not_before = False, text, now + _AGAIN
 
     def withdraw(self, why: Reason, text: str) -> None:
-        """Give up a wish of this kind."""
+        """Give up a request of this kind."""
         if self._wish is not None and self._wish.why == why:
             self._end(False, text)
 

@@ -1,8 +1,8 @@
-"""The Cartesian end-effector controller: an action comes in, a target inside the limits goes out.
+"""The Cartesian controller of the end effector: it turns actions into targets inside the limits.
 
 An action is measured from the pose at (or after) the observation that it answers, so it waits for
-that pose. What was commanded is told once the bridge has acknowledged it. All of that is done by
-`gate.py`; this is its end of the topics.
+that pose. A command is reported as executed after the bridge has acknowledged it. `gate.py` decides
+all of this; this file connects it to topics.
 """
 
 import time
@@ -45,13 +45,13 @@ from wayfarer_control.stops import Keeper, folder_of
 from wayfarer_control.underway import Request
 from wayfarer_control.whereabouts import Moment
 
-_TICK = 0.02  # s, how often silence is looked for
-_AT_ONCE = 0.001  # s within which both clocks are read at one moment
-_LOOKS = 5  # at both clocks, on a machine too busy to read them at one moment
+_TICK = 0.02  # s, period of the checks
+_AT_ONCE = 0.001  # s; two clocks read within this time count as read at one moment
+_LOOKS = 5  # tries to read both clocks at one moment, on a busy machine
 
 
 class Control(ContractNode):
-    """Publishes robot/target_pose, alone, and says on control/executed what it made of each
+    """The only publisher of robot/target_pose; reports on control/executed the result of each
     action.
     """
 
@@ -88,7 +88,7 @@ class Control(ContractNode):
         self.create_timer(_TICK, self._on_tick, clock=self.steady)
 
     def problem(self) -> str:
-        """Report an error of the robot, an operator's stop, or a pose that is none."""
+        """Report an error of the robot, an operator's stop, or an invalid pose."""
         fault = self._permission.fault()
         ack = ": put it right, then `wayfarer ack`" if fault.needs_operator else ""
         return fault.text + ack or self._gate.whereabouts.complaint
@@ -97,7 +97,7 @@ class Control(ContractNode):
         """Leave the arm holding still."""
         self._gate.close()
 
-    # --- what the gate hears ---
+    # --- inputs of the gate ---
 
     def _on_pose(self, message: PoseStamped) -> None:
         pose = Pose(position_of(message.pose), quaternion_of(message.pose))
@@ -148,14 +148,14 @@ class Control(ContractNode):
 
         return True, f"not taking actions yet: {fault.text}" if fault else "taking actions"
 
-    # --- what the gate says ---
+    # --- outputs of the gate ---
 
     def send(self, target: Pose, stamp: int) -> None:
         """Send a target to the bridge; `stamp` in nanoseconds."""
         self._target.publish(base_pose(target.position, target.quaternion, stamp))
 
     def record(self, request: Request | None, decision: Decision, commanded: bool) -> None:
-        """Say what became of an action, or of the hold that followed it."""
+        """Publish the result of an action, or of the hold after it."""
         action = request.message if request is not None else Action()
         record = ExecutedAction(header=action.header, episode=action.episode, step=action.step)
         record.header.frame_id = names.BASE_FRAME
@@ -172,7 +172,7 @@ class Control(ContractNode):
             self.counts[f"because of {reason.name}"] += 1
 
     def tell(self, fault: Fault) -> None:
-        """Say what keeps the arm from being commanded."""
+        """Publish why the arm is not commanded."""
         self.get_logger().warning(f"fault: {fault.text or 'over'}")
         message = FaultMessage(
             kind=int(fault.kind), needs_operator=fault.needs_operator, text=fault.text
@@ -181,7 +181,7 @@ class Control(ContractNode):
         self._fault.publish(message)
 
     def recover(self) -> None:
-        """Ask the bridge for a recovery; until its end no other is asked for."""
+        """Ask the bridge for a recovery, unless one is running."""
         self.counts["recoveries asked for"] += 1
         self._recover.send_goal_async(ErrorRecovery.Goal()).add_done_callback(
             self._on_recovery_answered
@@ -195,11 +195,11 @@ class Control(ContractNode):
             handle.get_result_async().add_done_callback(lambda _: self._permission.recovered())
 
     def warn(self, text: str) -> None:
-        """Log."""
+        """Log a warning."""
         self.get_logger().warning(text, throttle_duration_sec=1.0)
 
     def _moment(self) -> Moment:
-        """Read both clocks, as nearly as this machine can at one moment."""
+        """Read both clocks, as nearly at one moment as possible."""
         for _ in range(_LOOKS):
             before = time.monotonic()
             stamp = self.get_clock().now().nanoseconds
@@ -211,7 +211,7 @@ class Control(ContractNode):
 
 
 async def _hold(ask: Callable[[Answer], None]) -> tuple[bool, str]:
-    """Ask for a hold; return whether the bridge confirmed it, and what an operator is told."""
+    """Ask for a hold; return whether the bridge confirmed it, and a text for the operator."""
     done: Future[tuple[bool, str]] = Future()
     ask(lambda *said: done.set_result(said))
     holds, why_not = await done or (False, "nobody has answered")

@@ -1,4 +1,4 @@
-"""Where the words of the safety gate go. Pure."""
+"""Receiver of the safety gate's outputs. Pure."""
 
 from typing import Protocol
 
@@ -9,19 +9,19 @@ from wayfarer_control.underway import Request
 
 
 class Outlet(Protocol):
-    """Where the gate's words go. Stamps in nanoseconds."""
+    """Receives the gate's outputs. Stamps in nanoseconds."""
 
     def send(self, target: Pose, stamp: int) -> None:
         """Send a target to the bridge."""
 
     def record(self, request: Request | None, decision: Decision, commanded: bool) -> None:
-        """Say what became of an action, or of the hold that followed it; None: there was none."""
+        """Record the result of an action, or of the hold after it; None: there was no action."""
 
     def tell(self, fault: Fault) -> None:
-        """Say what keeps the arm from being commanded; called when that changes."""
+        """Report why the arm is not commanded; called at each change."""
 
     def recover(self) -> None:
         """Ask the bridge for a recovery."""
 
     def warn(self, text: str) -> None:
-        """Say something to whoever reads the log."""
+        """Log a warning."""

@@ -1,4 +1,4 @@
-"""Whether the arm may be commanded: what robot, operator and the ROS graph say to it. Pure."""
+"""Whether the arm may be commanded, according to robot, operator and ROS graph. Pure."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,19 +13,19 @@ from wayfarer_control.faults import RobotHealth
 from wayfarer_control.outlet import Outlet
 from wayfarer_control.stops import Keeper
 
-_RECOVERY_TIMEOUT = 60.0  # s, after which a recovery counts as over even if nobody said so
+_RECOVERY_TIMEOUT = 60.0  # s, after which a recovery counts as over even without an answer
 
 
 class Permission:
-    """What waits for an operator's word goes on to wait where an earlier process left it.
+    """An operator's stop of an earlier process stays in force.
 
     Args:
-        health: what the robot says of itself.
-        recovery: how often it may recover by itself.
-        keeper: what waits for an operator's word.
-        outlet: where words go.
+        health: the robot's state.
+        recovery: budget of automatic recoveries.
+        keeper: stops on disk.
+        outlet: gets messages.
         now: a steady clock [s].
-        wall: the wall clock [s], by which recoveries are counted across a restart.
+        wall: the wall clock [s], for recoveries across a restart.
 
     """
 
@@ -42,14 +42,14 @@ class Permission:
         self._outlet, self._now, self._wall = outlet, now, wall
         self._recovering_until = -np.inf  # s
         self._told: Fault | None = None
-        self.commanders = 0  # how many publish robot/target_pose
+        self.commanders = 0  # number of publishers of robot/target_pose
         health.hand, recovery.exhausted = keeper.stops.hand, keeper.stops.exhausted
         steady, wall_now = now(), wall()
         recovery.spent = [steady - max(wall_now - when, 0.0) for when in keeper.stops.recoveries]
 
     @property
     def stopped(self) -> bool:
-        """Whether a stop is in force, or somebody puts the scene back."""
+        """Whether a stop is in force, or somebody resets the scene."""
         return bool(self._keeper.stops.stopped) or self._keeper.stops.scene
 
     @property
@@ -58,11 +58,11 @@ class Permission:
         return bool(self.robot_fault()) or self.commanders > 1
 
     def robot_fault(self) -> Fault:
-        """Say what is wrong with the robot."""
+        """Return the robot's fault."""
         return self._health.fault(self._now())
 
     def fault(self) -> Fault:
-        """Say what keeps the arm from being commanded; the robot's fault comes before a stop."""
+        """Return why the arm is not commanded; the robot's fault comes before a stop."""
         stops, fault = self._keeper.stops, self.robot_fault()
         if fault and self._recovery.exhausted and self._health.may_recover:
             text = f"{fault.text}: tried to recover in vain"
@@ -81,14 +81,14 @@ class Permission:
         return Fault()
 
     def tell(self) -> None:
-        """Say what keeps the arm from being commanded, if that has changed."""
+        """Report why the arm is not commanded, if that has changed."""
         fault = self.fault()
         if fault != self._told:
             self._told = fault
             self._outlet.tell(fault)
 
     def robot(self, mode: int, flags: list[str], can_recover: bool) -> None:
-        """Hear how the robot is, and whether somebody offers its recovery."""
+        """Take the robot's state, and whether a node offers its recovery."""
         now = self._now()
         self._health.hear(mode, flags, now)
         may = can_recover and self._health.may_recover and now > self._recovering_until
@@ -105,15 +105,15 @@ class Permission:
         self.tell()
 
     def recovered(self) -> None:
-        """Hear that a recovery is over, whatever became of it."""
+        """A recovery is over, successful or not."""
         self._recovering_until = -np.inf
 
     def stop(self, **changes: object) -> None:
-        """Put a stop in force, at once. `save` writes it down."""
+        """Put a stop in force at once. `save` then writes it to disk."""
         self._keeper.force(**changes)
 
     def save(self) -> str:
-        """Write down what waits for an operator; say, and log, why that could not be done."""
+        """Write the stops to disk; return, and log, why that failed."""
         try:
             self._keeper.save()
         except DataError as error:
@@ -123,11 +123,11 @@ class Permission:
         return ""
 
     def scene_is_back(self) -> None:
-        """End a scene's hold, but no stop. Raises DataError where it cannot be written down."""
+        """End a scene's hold, but no stop. Raises DataError if the disk does not take it."""
         self._keeper.lift(scene=False)
 
     def release(self) -> None:
-        """Take an operator's word for all. Raises DataError where it cannot be written down."""
+        """An operator releases all. Raises DataError if the disk does not take it."""
         self._keeper.lift(stopped="", scene=False, hand="", exhausted=False, recoveries=())
         self._recovery.acknowledge()
         self._health.acknowledge()

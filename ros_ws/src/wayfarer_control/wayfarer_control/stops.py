@@ -1,6 +1,6 @@
-"""What waits for an operator's word, on disk, so that it outlives the node that keeps it. Pure.
+"""Stops that wait for an operator, on disk, so that they survive a restart of the node. Pure.
 
-There is a file only while something waits, or recoveries of the robot count.
+The file exists only while something waits, or recent recoveries count.
 """
 
 import json
@@ -18,13 +18,13 @@ _ADVICE = "set ROS_HOME to a folder that can be written"
 
 @dataclass(frozen=True)
 class Stops:
-    """What waits for an operator's word. False where nothing does."""
+    """All that waits for an operator. False if nothing does."""
 
-    stopped: str = ""  # why a stop is in force
-    scene: bool = False  # somebody puts the scene back
-    hand: str = ""  # a user stop, or a hand that guided the arm
-    exhausted: bool = False  # no recovery of the robot is left
-    recoveries: tuple[float, ...] = ()  # s of the wall clock, when the latest were tried
+    stopped: str = ""  # reason of a stop in force
+    scene: bool = False  # somebody resets the scene
+    hand: str = ""  # a user stop, or a person guided the arm
+    exhausted: bool = False  # no automatic recovery is left
+    recoveries: tuple[float, ...] = ()  # s on the wall clock, of the latest recoveries
 
     def __bool__(self) -> bool:
         """Whether there is something to keep."""
@@ -32,9 +32,9 @@ class Stops:
 
 
 def folder_of(domain: int, node: str) -> Path:
-    """Return where a node, by its full name, keeps its stops.
+    """Return the folder for a node's stops, by its full name.
 
-    That is below ROS_HOME, which is ~/.ros unless it is set. Raises ConfigError where there is no
+    It lies in ROS_HOME, which is ~/.ros unless it is set. Raises ConfigError if there is no
     such place.
     """
     try:
@@ -46,12 +46,12 @@ def folder_of(domain: int, node: str) -> Path:
 
 
 class Keeper:
-    """Keeps the stops of one node in a folder of its own."""
+    """Keeps the stops of one node in its folder."""
 
     def __init__(self, folder: Path) -> None:
-        """Read what is pending; what cannot be read counts as a stop.
+        """Read the stops; an unreadable file counts as a stop.
 
-        Raises ConfigError where nothing could be kept there: a stop that is forgotten is none.
+        Raises ConfigError if nothing could be kept there: a stop must not be forgotten.
         """
         self._file = folder / FILE
         try:
@@ -67,11 +67,11 @@ class Keeper:
         self.stops = self._saved = self._read()
 
     def force(self, **changes: object) -> None:
-        """Let something wait for an operator's word, at once; `save` then writes it down."""
+        """Put a stop in force at once; `save` then writes it to disk."""
         self.stops = replace(self.stops, **changes)  # type: ignore[arg-type]
 
     def save(self) -> None:
-        """Write down what waits; the disk has it when this returns. Raises DataError where not."""
+        """Write the stops; the disk has them when this returns. Raises DataError otherwise."""
         if self.stops == self._saved:
             return
 
@@ -83,9 +83,9 @@ class Keeper:
         self._saved = self.stops
 
     def lift(self, **changes: object) -> None:
-        """Let something wait no longer.
+        """Lift a stop.
 
-        Raises DataError where the disk does not take it; all is then as before.
+        Raises DataError if the disk does not take it; then nothing has changed.
         """
         before = self.stops
         self.force(**changes)

@@ -1,4 +1,4 @@
-"""Commands that were sent, until the bridge acknowledges them or its time is over. Pure."""
+"""Commands between sending and acknowledgement or timeout. Pure."""
 
 from collections import deque
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any
 
 from wayfarer_core.safety import Decision, Vector
 
-_FORGOTTEN = 10.0  # s after its deadline an answer that never came is not waited for any more
+_FORGOTTEN = 10.0  # s after its deadline, when an unanswered command is forgotten
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,26 +17,26 @@ class Request:
     stamp: int  # ns, of the observation that it answers
     action: Vector  # (3,)
     last: bool  # no action follows in this episode
-    message: Any  # as which it came
+    message: Any  # the original message
 
 
 @dataclass(eq=False)
 class Sent:
-    """A command that waits for the bridge's word."""
+    """A command that waits for the bridge's acknowledgement."""
 
     stamp: int  # ns, of the target
     request: Request | None  # None: a hold before the first action
     decision: Decision
     deadline: float  # s, steady
-    conclude: Callable[[bool, str], None]  # hears whether the bridge took it, or why not
-    late: bool = False  # its time is over, and was told to be
+    conclude: Callable[[bool, str], None]  # called with whether the bridge took it, or why not
+    late: bool = False  # its timeout is over and was reported
 
 
 class Underway:
-    """Joins the bridge's answers, which come in the order of the targets, to the commands."""
+    """Matches the bridge's answers, which come in the order of the targets, to the commands."""
 
     def __init__(self, timeout: float) -> None:
-        """Give the bridge `timeout` seconds for each."""
+        """Give the bridge `timeout` seconds for each command."""
         self._timeout = timeout
         self._sent: deque[Sent] = deque()
 
@@ -48,11 +48,11 @@ class Underway:
         now: float,
         conclude: Callable[[bool, str], None],
     ) -> None:
-        """Take note of a target that is being sent."""
+        """Note a target that is being sent."""
         self._sent.append(Sent(stamp, request, decision, now + self._timeout, conclude))
 
     def answered(self, stamp: int) -> Sent | None:
-        """Return the oldest command of a stamp, which has its answer; None if its time is over."""
+        """Remove and return the oldest command of a stamp; None if its timeout is over."""
         for sent in self._sent:
             if sent.stamp == stamp:
                 self._sent.remove(sent)
@@ -61,9 +61,9 @@ class Underway:
         return None
 
     def overdue(self, now: float) -> list[Sent]:
-        """Return each command whose time is over, once.
+        """Return, once, each command whose timeout is over.
 
-        An answer that still comes is not taken for another's.
+        A late answer is not taken for another command's.
         """
         while self._sent and now > self._sent[0].deadline + _FORGOTTEN:
             self._sent.popleft()
@@ -75,7 +75,7 @@ class Underway:
         return over
 
     def all(self) -> list[Sent]:
-        """Return every command that still waits, and forget them: nobody will hear the answers."""
+        """Return and forget every waiting command: its answer will not be heard."""
         waiting = [sent for sent in self._sent if not sent.late]
         self._sent.clear()
         return waiting

@@ -1,4 +1,4 @@
-"""Where the arm is, as far as that may be believed. Pure."""
+"""The arm's latest pose, and whether it can be trusted. Pure."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from wayfarer_core import names
 from wayfarer_core.rotation import is_rotation
 from wayfarer_core.safety import Pose
 
-_SLEW = 0.005  # s between two looks by which a clock may lag without having been set back
+_SLEW = 0.005  # s; a clock that lags by less between two checks was not set back
 _LONGEST_DELAY = 10.0  # s that a pose may wait in queues: 1,000 of them at 100 Hz
 
 
@@ -22,26 +22,26 @@ class Moment:
 class Whereabouts:
     """Keeps the newest pose, and judges its age.
 
-    The age is that of its stamp and, on the wall clock, also the time since it was heard. After the
-    wall clock was set back a pose from before may bear a stamp of now. Until every such pose is too
-    old, or cannot be under way any more, none is believed.
+    The age is that of its stamp and, on the wall clock, also the time since it was received. After
+    the wall clock was set back, an old pose may have a stamp that looks current. So no pose is
+    trusted until every such pose is too old, or cannot arrive any more.
     """
 
     def __init__(self, max_age: float, simulated: bool) -> None:
-        """Take poses not older than `max_age` [s].
+        """Accept poses not older than `max_age` [s].
 
-        `simulated`: the clock is a simulator's, and stands while that waits.
+        `simulated`: the clock is a simulator's, which can stand still.
         """
         self._max_age, self._simulated = max_age, simulated
         self._pose: Pose | None = None
         self._heard = 0.0  # s, steady
-        self._lead: float | None = None  # s by which the wall clock was ahead of the steady one
-        self._believed_from = -np.inf  # s, steady
+        self._lead: float | None = None  # s by which the wall clock is ahead of the steady clock
+        self._believed_from = -np.inf  # s, steady; poses are trusted from then on
         self.stamp = -1  # ns, of the newest pose
-        self.complaint = ""  # about the newest message, where it was no pose
+        self.complaint = ""  # about the newest message, if it was no valid pose
 
     def hear(self, frame: str, pose: Pose, stamp: int, now: Moment) -> bool:
-        """Take a message; say whether it is a pose."""
+        """Take a message; say whether it is a valid pose."""
         self.watch(now)
         if frame not in names.BASE_FRAMES:
             self.complaint = (
@@ -58,7 +58,7 @@ class Whereabouts:
         return not self.complaint
 
     def watch(self, now: Moment) -> None:
-        """See whether the wall clock was set back; to be called often."""
+        """Check whether the wall clock was set back; call it often."""
         if self._simulated:
             return
 
@@ -70,12 +70,12 @@ class Whereabouts:
             self._believed_from = max(self._believed_from, now.steady + doubt)
 
     def at(self, now: Moment) -> Pose | None:
-        """Return where the arm is; None where that is not known, or was told too long ago."""
+        """Return the arm's pose; None if it is unknown or too old."""
         self.watch(now)
         age = (now.stamp - self.stamp) * 1e-9
         if self._pose is None or age > self._max_age:
             return None
-        if self._simulated:  # a pose may come before the clock's own word of its time
+        if self._simulated:  # a pose may arrive before the clock message of its time
             return self._pose
 
         too_old = now.steady - self._heard > self._max_age or now.steady < self._believed_from

@@ -1,14 +1,14 @@
-"""The way from target to target: a critically damped approach, as the simulated arm makes it. Pure.
+"""The path from target to target: a critically damped approach, like the simulated arm's. Pure.
 
-A target that jumps would make the torques jump, and a torque that may rise by 1 N m a millisecond
-only, as Franka's may, then lags behind and swings. So the spring's end travels, and the hand
-follows it; told of its velocity and acceleration, the hand does so without the lag of its own
-inertia.
+A target that jumps would make the torques jump. Franka's torques may rise by only 1 N m per
+millisecond, so the hand would lag and then swing. Instead the set point (the end of the impedance
+controller's spring) moves, and the hand follows it. The controller also gets the set point's
+velocity and acceleration, so the hand does not lag by its own inertia.
 
-It brakes in time. Along each axis it is never faster than sqrt(2 a d), where d is what is left to
-the bounds and a is the share of its acceleration that each axis always has. So it can come to rest
-inside them, whatever goals come next: such states are the viability kernel of a double integrator
-(J.-P. Aubin, "Viability Theory", 1991).
+It brakes in time. Along each axis its speed is at most sqrt(2 a d), where d is the distance to
+the bounds and a is the acceleration that each axis always has. So it can stop
+inside the bounds, whatever goals come next: such states are the viability kernel of a double
+integrator (J.-P. Aubin, "Viability Theory", 1991).
 """
 
 from dataclasses import dataclass, field, replace
@@ -18,29 +18,29 @@ from wayfarer_core.errors import ConfigError
 
 from wayfarer_franka_bridge.drivers.driver import Vector
 
-_STEP = 0.0025  # s of the integration
-LONGEST = 5  # steps that one may stand for, where calls come late
-_NEAR, _SLOW = 1e-4, 1e-3  # m and m/s, within which it has arrived
+_STEP = 0.0025  # s, integration step
+LONGEST = 5  # steps that one call may advance, if calls come late
+_NEAR, _SLOW = 1e-4, 1e-3  # m and m/s, within which it counts as arrived
 
 
 @dataclass(frozen=True)
 class Manner:
-    """How to travel."""
+    """How to move."""
 
-    # rad/s, natural frequency: after 4 of its inverses nine tenths of a short way are behind it
+    # rad/s, natural frequency: after a time of 4 / quickness nine tenths of a short way are done
     quickness: float
     top_speed: float  # m/s, on a long way
     top_acceleration: float  # m/s^2; an FR3 takes 9, a Panda 13 (libfranka, rate_limiting.h)
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for what is no way to travel."""
+        """Raise ConfigError for invalid values."""
         for name, value in vars(self).items():
             if not np.isfinite(value) or value <= 0.0:
                 raise ConfigError(f"{name} = {value} must be finite and positive")
 
     @property
     def braking(self) -> float:
-        """What each axis has of the acceleration [m/s^2], whatever the other two ask for."""
+        """The share of the acceleration [m/s^2] that each axis always has."""
         return float(self.top_acceleration / np.sqrt(3.0))
 
 
@@ -52,17 +52,17 @@ class Bounds:
     high: Vector  # (3,) m
 
     def around(self, point: Vector) -> "Bounds":
-        """Return it grown to hold a point (3,) [m] as well."""
+        """Return the smallest box that holds this one and a point (3,) [m]."""
         return Bounds(np.minimum(self.low, point), np.maximum(self.high, point))
 
     def inside(self, point: Vector) -> Vector:
-        """Return the point (3,) [m] of it that is nearest to one."""
+        """Return the point (3,) [m] of the box that is nearest to `point`."""
         return np.minimum(np.maximum(point, self.low), self.high)
 
 
 @dataclass(frozen=True)
 class Approach:
-    """Where the spring's end is and how it travels; advanced by making a new one."""
+    """Position and motion of the set point; `advance` returns a new one."""
 
     position: Vector  # (3,) m
     velocity: Vector  # (3,) m/s
@@ -76,9 +76,10 @@ class Approach:
     def advance(
         self, goal: Vector | None, seconds: float, manner: Manner, bounds: Bounds
     ) -> "Approach":
-        """Return it some time later on its way to a goal (3,) [m]; without one it brakes.
+        """Return the set point some time later, on its way to a goal (3,) [m]; without one it
+        brakes.
 
-        It never leaves the bounds, in which it and the goal are.
+        It never leaves the bounds; they contain the set point and the goal.
         """
         position, velocity, acceleration = self.position, self.velocity, self.acceleration
         steps = max(1, round(seconds / _STEP))
@@ -98,35 +99,35 @@ class Approach:
         return Approach(position, velocity, acceleration)
 
     def coast(self, seconds: float) -> "Approach":
-        """Return it a very short time later, if its acceleration stays."""
+        """Return it a very short time later, with constant acceleration."""
         velocity = self.velocity + seconds * self.acceleration
         return Approach(self.position + seconds * self.velocity, velocity, self.acceleration)
 
 
 class Traveller:
-    """Makes the way step by step, each told where it leads in the middle of the time it is for.
+    """Moves the set point step by step; each command is its state in the middle of its time.
 
-    It stays inside the box around where it began and all goals since, so it never leaves a box in
-    which these lie. At a goal it waits for the next one: the hand may be held away from there, and
-    the spring must not jump.
+    It stays inside the smallest box around its start and all goals since, so it never leaves a box
+    that contains these. At a goal it waits for the next one: the hand may be pushed away,
+    and the set point must not jump.
     """
 
     def __init__(self, manner: Manner, step: float) -> None:
-        """Expect a step [s] between two calls of `go`."""
+        """Expect a time of `step` [s] between two calls of `go`."""
         self._manner, self._step = manner, step
         self._approach: Approach | None = None
         self._bounds = Bounds(np.zeros(3), np.zeros(3))
-        self._waits = True  # for a goal to set out for
-        self._advanced = 0.0  # s, when
+        self._waits = True  # at rest, until the next goal
+        self._advanced = 0.0  # s, time of the last step
 
     def rest(self) -> None:
-        """Begin anew, at rest and where the arm then is, the next time."""
+        """Start again, at rest and at the arm's position, in the next call of `go`."""
         self._approach = None
 
     def go(self, here: Vector, goal: Vector, now: float) -> tuple[Approach, bool]:
-        """Return what to tell the arm now [s], and whether that is the end.
+        """Return the command for now [s], and whether it is the last.
 
-        It begins `here` (3,), where it rested.
+        It starts at `here` (3,), the arm's position.
         """
         if self._approach is None:
             self._approach, self._bounds = Approach(here, np.zeros(3)), Bounds(here, here)
@@ -144,7 +145,7 @@ class Traveller:
         return self._led(moved), False
 
     def brake(self, now: float) -> tuple[Approach, bool] | None:
-        """Return the same on its way to rest, as soon as may be; None where it has not begun."""
+        """Return the next command of braking; None if it has not started."""
         if self._approach is None:
             return None
         if not self._waits:
@@ -158,7 +159,7 @@ class Traveller:
         return moved
 
     def _led(self, approach: Approach) -> Approach:
-        """Return where it leads in the middle of the step to come."""
+        """Return its state in the middle of the next step."""
         told = approach.coast(self._step / 2) if approach.velocity.any() else approach
         return replace(told, position=self._bounds.inside(told.position))
 
@@ -166,8 +167,8 @@ class Traveller:
 def _drawn(way: Vector, velocity: Vector, manner: Manner) -> Vector:
     """Return the acceleration (3,) of a critically damped spring that can still stop at the goal.
 
-    A pull of length p balances the damping at a speed of p w / 2. So much of it is let through as
-    the top speed allows, and the speed from which it can still stop.
+    A pull of length p balances the damping at a speed of p w / 2. The pull is limited so that
+    neither the top speed is exceeded nor the speed from which it can still stop.
     """
     w = manner.quickness
     stoppable = float(np.sqrt(2.0 * manner.braking * np.sqrt(way @ way)))  # m/s
@@ -178,7 +179,7 @@ def _drawn(way: Vector, velocity: Vector, manner: Manner) -> Vector:
 def _braking_in_time(
     wanted: Vector, position: Vector, velocity: Vector, bounds: Bounds, manner: Manner, dt: float
 ) -> Vector:
-    """Return an acceleration (3,), near to what is wanted, that lets it stop inside the bounds.
+    """Return an acceleration (3,), near the wanted one, with which it can stop inside the bounds.
 
     With a velocity v' after the step, v'^2 <= 2 a (room - v' dt) must hold along each axis.
     """
@@ -195,7 +196,7 @@ def _braking_in_time(
 
     least = np.minimum(
         np.maximum(0.0, lowest), highest
-    )  # no longer than the top acceleration, in any case
+    )  # at most the top acceleration, in any case
     rest = acceleration - least
     a, b, c = rest @ rest, least @ rest, least @ least - manner.top_acceleration**2
 
@@ -203,5 +204,5 @@ def _braking_in_time(
 
 
 def _no_longer(vector: Vector, length: float) -> Vector:
-    """Return a vector in the same direction, of this length at most."""
+    """Return a vector in the same direction, at most of this length."""
     return vector * min(1.0, length / max(float(np.sqrt(vector @ vector)), 1e-12))

@@ -1,4 +1,4 @@
-"""The box of tool points into which the bridge follows targets. Pure."""
+"""The box in which the bridge accepts targets of the tool point. Pure."""
 
 import numpy as np
 from wayfarer_core.errors import ConfigError
@@ -10,12 +10,12 @@ from wayfarer_franka_bridge.drivers.driver import Vector
 from wayfarer_franka_bridge.follower import TargetPose
 from wayfarer_franka_bridge.geometry import from_tool, out_of_reach
 
-_GRID = 9  # points along each edge that are looked at
+_GRID = 9  # points along each edge that are checked
 _ROUNDING = 1e-6  # m by which a target on the surface may lie outside
 
 
 class Box:
-    """The arm reaches all of it: raises ConfigError where that is not so.
+    """Raises ConfigError if the arm cannot reach all of it.
 
     Args:
         low: its lowest corner, (3,) [m], base frame.
@@ -46,7 +46,7 @@ class Box:
                 )
 
     def refusal(self, target: TargetPose) -> Refusal:
-        """Say why a target lies where the arm must not, or cannot, go; false where it may."""
+        """Say why a target lies outside the box or out of reach; false if it does not."""
         nearest = np.clip(target.position, self._low, self._high)
         if np.abs(nearest - target.position).max() > _ROUNDING:
             shown = np.round(target.position, 4).tolist()

@@ -1,4 +1,4 @@
-"""Leads the spring's end from target to target: the tool point, and the hand's turn. Pure."""
+"""Moves the set point from target to target: the tool point, and the hand's rotation. Pure."""
 
 from dataclasses import dataclass
 
@@ -13,13 +13,13 @@ from wayfarer_franka_bridge.drivers.driver import Vector
 from wayfarer_franka_bridge.geometry import from_tool, quaternion, to_tool
 
 STEP = 0.01  # s between two commands on the way to a target
-_HERE = 0.1  # m; so far an arm may have come since the pose at which it is asked to hold
-_TURNED = 1e-4  # rad, within which the hand is turned as it shall be
+_HERE = 0.1  # m; the arm may have moved this far since the pose at which it is asked to hold
+_TURNED = 1e-4  # rad; a smaller error counts as turned
 
 
 @dataclass(frozen=True)
 class TargetPose:
-    """Where the tool point shall be, and how the hand shall be turned; base frame."""
+    """Target of the tool point and the hand's orientation; base frame."""
 
     position: Vector  # (3,) m
     quaternion: Vector  # (4,) xyzw
@@ -27,7 +27,7 @@ class TargetPose:
 
 @dataclass(frozen=True)
 class Told:
-    """What the arm is told for the next step: libfranka's O_T_EE, and how it moves."""
+    """A command for the next step: libfranka's O_T_EE, and its motion."""
 
     position: Vector  # (3,) m
     quaternion: Vector  # (4,) xyzw
@@ -36,7 +36,7 @@ class Told:
 
 
 class Follower:
-    """Does not jump where a target does.
+    """Moves smoothly when the target jumps.
 
     The tool point brakes in time, and the hand turns at a bounded rate.
     """
@@ -44,28 +44,28 @@ class Follower:
     def __init__(
         self, manner: Manner, top_turn: float, tool_offset: Vector, step: float = STEP
     ) -> None:
-        """Turn at `top_turn` [rad/s] at most. `tool_offset` (3,) [m] is in the hand's frame.
+        """Turn at most at `top_turn` [rad/s]. `tool_offset` (3,) [m] is in the hand's frame.
 
-        Raises ConfigError for a rate that is none.
+        Raises ConfigError for an invalid rate.
         """
         if not np.isfinite(top_turn) or top_turn <= 0.0:
             raise ConfigError(f"top_turn = {top_turn} must be finite and positive")
 
         self._traveller, self._top_turn, self._step = Traveller(manner, step), top_turn, step
         self.tool_offset = tool_offset
-        self._quaternion: Vector | None = None  # (4,) as told last; None: to begin anew
-        self._waits = True  # for a goal to set out for
-        self._turned = 0.0  # s, when
+        self._quaternion: Vector | None = None  # (4,) of the last command; None: start again
+        self._waits = True  # at rest, until the next goal
+        self._turned = 0.0  # s, time of the last turn
 
     def rest(self) -> None:
-        """Begin anew, at rest and where the arm then is, the next time."""
+        """Start again, at rest and at the arm's pose, in the next call of `go`."""
         self._traveller.rest()
         self._quaternion = None
 
     def go(self, T_base_ee: Vector, goal: TargetPose, now: float) -> tuple[Told, bool]:
-        """Return what to tell the arm now [s], and whether that is the end.
+        """Return the command for now [s], and whether it is the last.
 
-        It begins where the arm is, (4, 4).
+        It starts at the arm's pose (4, 4).
         """
         place, there = self._traveller.go(to_tool(T_base_ee, self.tool_offset), goal.position, now)
         if self._quaternion is None:
@@ -82,7 +82,7 @@ class Follower:
         return self._told(place, q), self._waits
 
     def brake(self, now: float) -> tuple[Told, bool] | None:
-        """Return the same on its way to rest, turned as it is; None where it has not begun."""
+        """Return the next command of braking, without turning; None if it has not started."""
         braked = self._traveller.brake(now)
         if braked is None or self._quaternion is None:
             return None
@@ -98,26 +98,26 @@ class Follower:
 
 
 class Course:
-    """Which target the arm is led to: one at a time, and from a stop on none that leads away."""
+    """The arm's present target; after a stop it accepts only a target at the arm's position."""
 
     def __init__(self, follower: Follower) -> None:
         self._follower = follower
         self._target: TargetPose | None = None
-        self._braking = False  # a stop has met it on its way
-        self.held = ""  # why the arm must not be led anywhere
+        self._braking = False  # a stop came on the way
+        self.held = ""  # reason why the arm must not move
 
     @property
     def leads(self) -> bool:
-        """Whether there is something to tell the arm."""
+        """Whether there is a command for the arm."""
         return self._target is not None or self._braking
 
     @property
     def target(self) -> TargetPose | None:
-        """Where the arm is led to."""
+        """The present target."""
         return self._target
 
     def take(self, target: TargetPose, T_base_ee: Vector) -> Refusal:
-        """Take a target, or say why not; the arm is at a pose (4, 4)."""
+        """Accept a target, or say why not; the arm is at a pose (4, 4)."""
         here = to_tool(T_base_ee, self._follower.tool_offset)
         if self.held and float(np.linalg.norm(target.position - here)) > _HERE:
             return Refusal(self.held, Reason.REFUSED | Reason.STOPPED)
@@ -126,18 +126,18 @@ class Course:
         return TAKEN
 
     def hold(self, why: str) -> None:
-        """Drop the target, and take none that leads away, until the reason is an empty one."""
+        """Drop the target, and accept none that moves the arm, until `why` is empty."""
         if why and not self.held and self._target is not None:
             self._target, self._braking = None, True
         self.held = why
 
     def drop(self) -> None:
-        """Forget the target: what moves the arm now, or stopped it, leaves it somewhere else."""
+        """Forget the target: something else moves or has stopped the arm."""
         self._target, self._braking = None, False
         self._follower.rest()
 
     def step(self, T_base_ee: Vector, now: float) -> Told | None:
-        """Return what to tell the arm now [s]; None where it rests at its last target."""
+        """Return the command for now [s]; None if the arm rests at its last target."""
         if self._target is not None:
             told, ended = self._follower.go(T_base_ee, self._target, now)
             self._target = None if ended else self._target

@@ -1,15 +1,15 @@
-"""Where a Franka's hand can be, and which point of it is meant. Pure."""
+"""Reach of a Franka's hand, and the conversion between its tool points. Pure."""
 
 import numpy as np
 
 from wayfarer_franka_bridge.drivers.driver import Vector
 
-# m, base frame: where the axes of joints 1 and 2 meet (Franka's DH table)
+# m, base frame: intersection of the axes of joints 1 and 2 (Franka's DH table)
 _SHOULDER = np.array([0.0, 0.0, 0.333])
 _FLANGE = 0.107  # m from joint 7's origin to the flange
 _HAND = 0.1034  # m from the flange to libfranka's nominal end effector
 _WRIST = 0.088  # m between the axes of joints 6 and 7
-_NEAREST = 0.25  # m; nearer to the shoulder the arm folds into itself
+_NEAREST = 0.25  # m from the shoulder; nearer, the arm would fold into itself
 
 
 def rotation(quaternion: Vector) -> Vector:
@@ -26,7 +26,7 @@ def rotation(quaternion: Vector) -> Vector:
 
 
 def quaternion(R: Vector) -> Vector:
-    """Return the unit quaternion xyzw (4,) of a rotation (3, 3), its largest part positive."""
+    """Return the unit quaternion xyzw (4,) of a rotation (3, 3); its largest part is positive."""
     xx, yy, zz = np.diag(R)
 
     # 4 x^2, y^2, z^2, w^2
@@ -45,9 +45,9 @@ def quaternion(R: Vector) -> Vector:
 
 
 def out_of_reach(position: Vector, quaternion: Vector, reach: float) -> str:
-    """Say why libfranka's end effector cannot be brought to a pose; empty when it can.
+    """Say why libfranka's end effector cannot reach a pose; empty if it can.
 
-    The quaternion is of length 1.
+    The quaternion has length 1.
 
     The wrist's centre lies on a circle around the hand's axis, and must be within `reach` [m] of
     the shoulder.
@@ -72,10 +72,10 @@ def out_of_reach(position: Vector, quaternion: Vector, reach: float) -> str:
 
 
 def from_tool(position: Vector, quaternion: Vector, offset: Vector) -> Vector:
-    """Return where libfranka's end effector is, (3,), when the tool point is at `position`."""
+    """Return the position (3,) of libfranka's end effector for a position of the tool point."""
     return np.asarray(position - rotation(quaternion) @ offset)
 
 
 def to_tool(T_base_ee: Vector, offset: Vector) -> Vector:
-    """Return where the tool point is, (3,), when libfranka's end effector is at a pose (4, 4)."""
+    """Return the position (3,) of the tool point for a pose (4, 4) of libfranka's end effector."""
     return np.asarray(T_base_ee[:3, 3] + T_base_ee[:3, :3] @ offset)

@@ -1,8 +1,8 @@
-"""Keeps an arm connected and its newest state at hand, so that no caller ever waits for the
+"""Keeps an arm connected and its newest state in memory, so that no caller waits for the
 network. Pure.
 
-One thread reads, one commands; both may block as long as the arm is mute. Whatever goes wrong stays
-a fault, with no command sent, until `recover`.
+One thread reads, one commands; both may block while the arm does not answer. A fault stays,
+and no command is sent, until `recover`.
 """
 
 import contextlib
@@ -28,8 +28,8 @@ from wayfarer_franka_bridge.report import Reading, Report
 from wayfarer_franka_bridge.threads import Job, Threads
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0  # s between two attempts to connect, doubling
-_END = 2.0  # s a closing link waits for the arm to rest
-_WORD = 0.5  # s; the word that a hold is over may reach who asks for a motion before it reaches us
+_END = 2.0  # s for which a closing link waits for the arm to rest
+_WORD = 0.5  # s; the end of a hold may reach the requester of a motion before it reaches this link
 
 
 class Link:
@@ -38,11 +38,11 @@ class Link:
     Args:
         driver: the arm.
         reading: how often to read, see Reading.
-        follower: leads the spring's end from target to target.
+        follower: moves the set point from target to target.
         now: the node's clock [ns], for stamps.
         monotonic: seconds, for waiting.
-        give_up: called, from a thread, with an error that trying again cannot mend, or that nobody
-            foresaw.
+        give_up: called, from a thread, with an error for which trying again is useless, or an
+            unexpected one.
     """
 
     def __init__(
@@ -58,12 +58,12 @@ class Link:
         self._report = Report()
         self._retry = threading.Event()  # try to connect now
 
-        # guards all below, and every replacement of the report
+        # guards all below, and each replacement of the report
         self._change = threading.Condition()
         self._jobs: deque[Job] = deque()
         self._course = Course(follower)
         self._busy = False
-        self._heard = 0.0  # s, when the newest state came
+        self._heard = 0.0  # s, time of the newest state
         loops = {"franka reader": self._read, "franka commander": self._command}
         self._threads = Threads(loops, self._wake, give_up)
         self._closing = self._threads.closing
@@ -74,13 +74,13 @@ class Link:
 
     @property
     def report(self) -> Report:
-        """What is known now."""
+        """What is known of the arm now."""
         return self._report
 
     def watch(self) -> None:
-        """See whether the newest state is too old.
+        """Check whether the newest state is too old.
 
-        To be called often: the reader may be stuck in a read.
+        Call it often: the reader may be blocked in a read.
         """
         with self._change:
             report = self._report
@@ -89,9 +89,9 @@ class Link:
                 self._fail(f"no new state of the robot for {self._reading.stale:g} s", unseen=False)
 
     def track(self, target: TargetPose) -> Refusal:
-        """Pass a target of the tool point on, or return why not.
+        """Pass on a target of the tool point, or return why not.
 
-        From a stop on, only one that is where the arm is.
+        After a stop, accept only a target at the arm's position.
         """
         with self._change:
             self.watch()
@@ -107,16 +107,16 @@ class Link:
         return refused
 
     def hold(self, why: str) -> None:
-        """Drop the target, stop a motion home, and begin none, as long as there is a reason.
+        """Drop the target, stop a motion home, and start none while there is a reason.
 
-        An empty one lets go.
+        An empty reason ends the hold.
         """
         with self._change:
             self._course.hold(why)
             self._change.notify_all()
 
     def home(self, timeout: float) -> None:
-        """Go home and return there. Raises DeviceError when faulted, held, or not there in time."""
+        """Go home and return there. Raises DeviceError for a fault, a hold, or a timeout."""
         with self._change:
             self._change.wait_for(lambda: not self._course.held, _WORD)
             refusal = self._report.refusal or self._course.held
@@ -140,10 +140,10 @@ class Link:
             given_up.set()
 
     def recover(self, timeout: float) -> None:
-        """Clear the fault and the arm's errors; connect first where the connection is lost.
+        """Clear the fault and the arm's errors; connect first if the connection is lost.
 
-        Raises ConnectionLostError where the arm was not reached, another DeviceError where it was,
-        but in vain.
+        Raises ConnectionLostError if the arm was not reached, another DeviceError if it was
+        but is still not well.
         """
         deadline = self._monotonic() + timeout
         self._retry.set()
@@ -161,7 +161,7 @@ class Link:
             raise
 
     def close(self) -> None:
-        """Bring the arm to rest and disconnect; give up after a while on an arm that is mute."""
+        """Bring the arm to rest and disconnect; after a while give up on an arm without answer."""
         self._threads.end()
         self._threads.join(_END)
 
@@ -198,9 +198,9 @@ class Link:
             )
 
     def _look(self, newest: float) -> float:
-        """Take the arm's state and return its time [s].
+        """Read the arm's state and return its time [s].
 
-        What ended a motion is told with the state it has left.
+        The error that ended a motion is reported with the state after it.
         """
         ended, expected = "", self._report.unseen
         try:
@@ -218,7 +218,7 @@ class Link:
 
             self._heard = self._monotonic()
 
-            # a fault that came meanwhile is not in the state
+            # a fault that came meanwhile is not in this state
             unseen = self._report.unseen and not (expected or ended)
             seen = {
                 "state": state,
@@ -235,7 +235,7 @@ class Link:
         return state.time
 
     def _after(self, ended: str) -> RobotState:
-        """Return the state that the end of a motion has left; say both if another one has ended."""
+        """Return the state after the end of a motion; name both errors if another one ended."""
         try:
             return self._driver.state()
         except MotionAbortedError as error:
@@ -246,15 +246,14 @@ class Link:
         try:
             self._driver.connect()
         except UnusableError:
-            raise  # and so ends the node
+            raise  # this ends the node
         except DeviceError as error:
             self._set(fault=f"not connected: {error}" if never else f"connection lost: {error}")
             return False
 
         self._heard = self._monotonic()
 
-        # After a loss the fault stays until somebody asks for recovery; at the start there is none
-        # to clear.
+        # after a loss the fault stays until a recovery; at the start there is none to clear
         self._set(
             connected=True,
             unseen=False,
@@ -269,7 +268,7 @@ class Link:
         try:
             self._work()
         finally:
-            with contextlib.suppress(DeviceError):  # it is over either way
+            with contextlib.suppress(DeviceError):  # the link ends anyway
                 self._driver.close()
 
     def _work(self) -> None:
@@ -295,7 +294,7 @@ class Link:
                 self._guarded(self._travel)
 
     def _travel(self) -> None:
-        """Make one step towards the target; forget it where the arm takes no command."""
+        """Make one step towards the target; forget it if the arm takes no command."""
         began, report = self._monotonic(), self._report
         with self._change:
             if report.refusal or report.state is None:
@@ -316,7 +315,7 @@ class Link:
             )
 
     def _do(self, work: Callable[[], None], timeout: float, what: str) -> None:
-        """Let the commander do something; wait for it."""
+        """Run work in the commander's thread, and wait for it."""
         job = Job(lambda: self._guarded(work, tell=True))
         with self._change:
             self._jobs.append(job)
@@ -326,7 +325,7 @@ class Link:
         job.wait(timeout, what)
 
     def _guarded(self, work: Callable[[], None], tell: bool = False) -> None:
-        """Do what may fail; what fails is a fault, but not what was stopped on purpose."""
+        """Run work that may fail; a failure is a fault, except a motion stopped on purpose."""
         try:
             work()
         except ConnectionLostError as error:
@@ -346,12 +345,12 @@ class Link:
 
         self._driver.recover()
         with self._change:
-            # no state may have come meanwhile, for the arm was busy
+            # no new state may have come meanwhile, because the arm was busy
             self._heard = self._monotonic()
             self._set(fault="")
 
     def _fail(self, fault: str, **changes: object) -> None:
-        """Keep a fault, and let the arm come to rest as soon as it can be told."""
+        """Keep a fault, and bring the arm to rest as soon as possible."""
         with self._change:
             self._set(fault=fault, **changes)
             self._course.drop()

@@ -1,6 +1,6 @@
-"""A real Franka behind the robot contract.
+"""The bridge to a real Franka.
 
-Follows robot/target_pose, and tells where the arm is and how it feels.
+It follows robot/target_pose, and publishes the arm's pose and state.
 """
 
 import time
@@ -45,14 +45,14 @@ _DRIVERS: dict[str, Callable[[Settings], Driver]] = {
     "franky": FrankyDriver,
     "panda_py": PandaPyDriver,
 }
-# as franka_ros2 and franka_ros call them
+# names of franka_ros2 and franka_ros
 _JOINT_NAMES = {"franky": "fr3_joint", "panda_py": "panda_joint"}
 _ROBOT_STATE_EVERY = 4  # states: a large message; sent at once when mode, errors or fault change
-_SIGN_OF_LIFE = 0.2  # s between two robot states while there is nothing new
+_SIGN_OF_LIFE = 0.2  # s, longest time between two robot states
 
 
 class FrankaBridge(ContractNode):
-    """The contract's robot topics for a real arm; the camera is another node's."""
+    """The contract's robot topics for a real arm; another node publishes the camera's."""
 
     def __init__(self) -> None:
         super().__init__("franka_bridge")
@@ -68,9 +68,9 @@ class FrankaBridge(ContractNode):
         self._joint_message = JointState(name=self._joint_names)
         self._pose_message = PoseStamped()
         self._robot_message = FrankaRobotState()
-        self._refused = ""  # the last target's refusal
+        self._refused = ""  # reason for which the last target was refused
 
-        # what the last robot state said of mode, errors and fault
+        # mode, errors and fault in the last robot state
         self._told: tuple[object, ...] = (None, Report().fault)
         self._told_at, self._published = 0.0, 0
         self._link = Link(
@@ -91,7 +91,7 @@ class FrankaBridge(ContractNode):
         self._link.open()
 
     def problem(self) -> str:
-        """Report what is wrong with the arm, or why targets are refused."""
+        """Report the arm's fault, or why targets are refused."""
         return self._link.report.refusal or self._refused
 
     def close(self) -> None:
@@ -114,10 +114,10 @@ class FrankaBridge(ContractNode):
         self.counts["refused targets" if refused else "targets"] += 1
 
     def _on_control_fault(self, message: Fault) -> None:
-        """Hold from an operator's stop, or whatever else waits for an operator, until control says
-        that all is well.
+        """Hold after an operator's stop, or another fault that needs an operator, until control
+        reports no fault.
 
-        A fault of the arm that comes meanwhile takes the stop's place on the topic, but does not
+        A fault of the arm that comes meanwhile replaces the stop on the topic, but does not
         end it.
         """
         if message.needs_operator or message.kind == Fault.OPERATOR:
@@ -139,10 +139,10 @@ class FrankaBridge(ContractNode):
         return response
 
     async def _on_recovery(self, handle: ServerGoalHandle) -> ErrorRecovery.Result:  # type: ignore[type-arg]
-        """Recover; the goal is aborted where the arm was never reached, and succeeds where it was,
-        in vain or not.
+        """Recover. The goal is aborted if the arm was not reached, and succeeds if it was, whether
+        the arm is well or not.
 
-        Whether it is well now is robot_state's to tell: the result has no field for it.
+        robot_state says whether it is well: the result has no field for it.
         """
         try:
             await self.in_thread(lambda: self._link.recover(self._params.recovery_timeout))
@@ -167,7 +167,7 @@ class FrankaBridge(ContractNode):
             self._published = report.number
             self._publish_motion(report.state, report.stamp)
 
-        # what robot_state is to say comes with the next state, or the word that there is none
+        # robot_state is published with the next state, or when there is none
         if report.undecided:
             return
 
@@ -211,7 +211,7 @@ class FrankaBridge(ContractNode):
 
 
 def make_driver(p: Params) -> Driver:
-    """Return the driver that the parameters name, not connected yet."""
+    """Return the driver that the parameters name, not yet connected."""
     settings = Settings(
         robot_ip=p.robot_ip,
         stiffness=p.stiffness,

@@ -1,4 +1,4 @@
-"""What a link knows of its arm, and how it treats it. Pure."""
+"""A link's knowledge of its arm, and how it reads it. Pure."""
 
 from dataclasses import dataclass
 
@@ -7,33 +7,33 @@ from wayfarer_franka_bridge.drivers.driver import IDLE, MOVE, RobotState
 
 @dataclass(frozen=True)
 class Report:
-    """What is known of the arm."""
+    """What a link knows of its arm."""
 
     connected: bool = False
     fault: str = "not connected yet"
     state: RobotState | None = None  # the newest
     stamp: int = 0  # ns on the node's clock, when it was read
-    number: int = 0  # counts the states
-    # the fault is newer than the state: what the arm says of it comes with the next
+    number: int = 0  # of the state, counted from the start
+    # the fault is newer than the state: the next state has the arm's own view of it
     unseen: bool = False
 
     @property
     def refusal(self) -> str:
-        """Say why the arm takes no command; empty when it does."""
+        """Say why the arm takes no command; empty if it does."""
         if self.fault:
             return self.fault
         return self._of_the_arm
 
     @property
     def undecided(self) -> bool:
-        """Whether it is open until the next state whose word the fault is, the arm's or the
-        link's.
+        """Whether it is unknown, until the next state, if the arm itself reports the fault or only
+        the link.
         """
         return self.connected and self.unseen
 
     @property
     def of_the_link(self) -> bool:
-        """Whether the link must say that something is wrong, because the arm's own state does
+        """Whether the link must report the fault, because the arm's own state does
         not.
         """
         return (
@@ -55,7 +55,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Reading:
-    """How often to read the arm, and when what was read is too old."""
+    """How often to read the arm, and when a state is too old."""
 
     state_rate: float  # Hz
     stale: float  # s without a newer state until the connection counts as disturbed

@@ -1,6 +1,6 @@
-"""From a state of the arm to the fields of franka_msgs/FrankaRobotState.
+"""Converts a state of the arm to franka_msgs/FrankaRobotState.
 
-Pure: it fills any object that has them.
+Pure: it fills any object that has its fields.
 """
 
 from typing import Any
@@ -10,11 +10,11 @@ import numpy as np
 from wayfarer_franka_bridge.drivers.driver import RobotState, Vector
 from wayfarer_franka_bridge.geometry import quaternion
 
-LINK = "communication_constraints_violation"  # the flag for a robot that is not heard of
+LINK = "communication_constraints_violation"  # flag for a robot that does not answer
 
 
 def fill(message: Any, state: RobotState, header: Any, joint_names: list[str]) -> None:
-    """Write a state into a FrankaRobotState; the header is every part's."""
+    """Write a state into a FrankaRobotState; every part gets the header."""
     _joints(message.measured_joint_state, header, joint_names, state.q, state.dq, state.tau_J)
     _joints(message.desired_joint_state, header, joint_names, state.q_d, state.dq_d, state.tau_J_d)
     _joints(
@@ -54,9 +54,9 @@ def fill(message: Any, state: RobotState, header: Any, joint_names: list[str]) -
 
 
 def set_errors(errors: Any, names: tuple[str, ...]) -> None:
-    """Raise these flags of a franka_msgs/Errors, and no others.
+    """Set these flags of a franka_msgs/Errors, and no others.
 
-    Libfranka's few further ones have no field there.
+    A few of libfranka's flags have no field there.
     """
     for name in errors.get_fields_and_field_types():
         setattr(errors, name, name in names)

@@ -1,4 +1,4 @@
-"""Threads that end together, and work that one of them does for whoever waits. Pure."""
+"""Threads that end together, and jobs that one thread runs for another. Pure."""
 
 import threading
 from collections.abc import Callable
@@ -13,8 +13,8 @@ class Threads:
 
     Args:
         loops: by name; each returns soon after `closing` is set.
-        wake: called once `closing` is set, lets a loop see it that waits for something else.
-        give_up: called with whatever one of the loops dies of; all the others end then, too.
+        wake: called after `closing` is set, to wake a loop that waits for something else.
+        give_up: called with the error that ended a loop; all other loops then end, too.
 
     """
 
@@ -37,14 +37,14 @@ class Threads:
             thread.start()
 
     def end(self, error: BaseException | None = None) -> None:
-        """Tell them all to end, because of an error or not."""
+        """Ask all loops to end, because of an error or not."""
         if error is not None:
             self._give_up(error)
         self.closing.set()
         self._wake()
 
     def join(self, seconds: float) -> None:
-        """Wait so long for each to end; one that is stuck is left behind."""
+        """Wait this long for each to end; a blocked one is left behind."""
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(seconds)
@@ -57,16 +57,16 @@ class Threads:
 
 
 class Job:
-    """Work for another thread."""
+    """A job for another thread."""
 
     def __init__(self, work: Callable[[], None]) -> None:
         self._work = work
         self._done: Future[None] = Future()
 
     def run(self) -> None:
-        """Do it, unless nobody waits any more.
+        """Run it, unless nobody waits any more.
 
-        A DeviceError is for whoever waits, anything else for both.
+        A DeviceError goes to the waiting thread; another error is raised here, too.
         """
         if not self._done.set_running_or_notify_cancel():
             return
@@ -84,10 +84,10 @@ class Job:
     def wait(self, timeout: float, what: str) -> None:
         """Wait until it is done.
 
-        Raises what it raised, and DeviceError where it takes longer than `timeout` [s].
+        Raises its error; DeviceError if it takes longer than `timeout` [s].
         """
         try:
             self._done.result(timeout)
         except (NotInTime, CancelledError) as error:
-            self._done.cancel()  # where it has not begun
+            self._done.cancel()  # if it has not started
             raise DeviceError(f"{what}: the robot did not answer within {timeout:g} s") from error

@@ -1,6 +1,6 @@
-"""Writes an episode's messages in CDR without ROS.
+"""Writes an episode's messages as CDR without ROS.
 
-The same topics, types and records as the recorder's.
+Topics, types and records are the same as the recorder's.
 """
 
 import time
@@ -41,23 +41,23 @@ _RECORDED = (
     topics.TF,
     topics.TF_STATIC,
     topics.MARKERS,
-    topics.CONTROL_FAULT,  # this and the next: nobody here says one, as nobody does who is well
+    topics.CONTROL_FAULT,  # no fault is ever published here on this and the next topic
     topics.CAMERA_FAULT,
     topics.REPLAY_EPISODE,
 )
 _OF_THE_WRIST = (topics.WRIST_OBSERVATION, topics.WRIST_INFO, topics.WRIST_FAULT)
-_NOWHERE = np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0])  # an empty Pose message
+_NOWHERE = np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0])  # the values of an empty Pose message
 
 
 @dataclass(frozen=True)
 class Head:
-    """What is known of an episode before it begins."""
+    """The data of an episode before it begins."""
 
     method: str
     seed: int
     max_steps: int
-    # how many episodes came to their end before: what the policy's and the world's randomness is
-    # drawn of
+    # number of finished episodes before it: the policy's and the world's random numbers depend on
+    # it
     number: int
     goal: str  # "" or "episode/step"
     goal_novelty: float  # NaN without a goal
@@ -70,7 +70,7 @@ class Recorder:
         """With `wrist` there is a camera in the hand, too."""
         recorded = (*_RECORDED, *_OF_THE_WRIST) if wrist else _RECORDED
         self._run, self._messages = run, Messages()
-        # ns between the robot's clock and the bag's; known once an episode begins
+        # ns between the robot's clock and the bag's; set when an episode begins
         self._shift: int | None = None
         # an absolute name is in no namespace
         self._names = {
@@ -137,11 +137,11 @@ class EpisodeRecording:
         self._last_image = stamp
 
     def wrist_image(self, pixels: NDArray[np.uint8], stamp: int) -> None:
-        """Write what the camera in the hand sees (H, W, 3)."""
+        """Write an image of the camera in the hand (H, W, 3)."""
         self._image(topics.WRIST_OBSERVATION, pixels, names.WRIST_FRAME, stamp)
 
     def pose(self, topic: Topic, position: Vector, quaternion: Vector, stamp: int) -> None:
-        """Write where something is, or shall be: (3,) [m] and xyzw (4,), base frame."""
+        """Write a pose: (3,) [m] and xyzw (4,), base frame."""
         pose = self._messages.pose(position, quaternion)
         self._write(
             topic,
@@ -151,7 +151,7 @@ class EpisodeRecording:
         )
 
     def lens(self, K: Vector, size: tuple[int, int], stamp: int) -> None:
-        """Write what is known of the lens, beside an image: K (3, 3), width and height [pixel]."""
+        """Write the intrinsics for an image: K (3, 3), width and height [pixel]."""
         info = self._messages.camera_info(K, size, stamp, names.CAMERA_FRAME)
         self._write(topics.CAMERA_INFO, info)
 
@@ -161,7 +161,7 @@ class EpisodeRecording:
         self._write(topics.WRIST_INFO, info)
 
     def frame(self, child: str, position: Vector, quaternion: Vector, stamp: int) -> None:
-        """Write where a frame that moves stands: (3,) [m] and xyzw (4,), base frame."""
+        """Write the pose of a moving frame: (3,) [m] and xyzw (4,), base frame."""
         base = self._messages.header(stamp)
         moved = self._messages.transform(base, child, position, quaternion)
         self._write(topics.TF, moved, stamp)
@@ -169,13 +169,13 @@ class EpisodeRecording:
     def standing_frame(
         self, parent: str, child: str, T_parent_child: NDArray[np.float64], now: int
     ) -> None:
-        """Write where a frame stands that does not move in another one, by its pose (4, 4) [m]."""
+        """Write the pose (4, 4) [m] of a frame that is fixed in another one."""
         where = T_parent_child[:3, 3], quaternion_of_matrix(T_parent_child[:3, :3])
         standing = self._messages.transform(self._messages.header(0, parent), child, *where)
         self._write(topics.TF_STATIC, standing, now)
 
     def scene(self, shapes: Iterable[Shape], now: int) -> None:
-        """Write what viewers draw: all of it."""
+        """Write all markers for viewers."""
         self._write(topics.MARKERS, self._messages.markers(shapes), now)
 
     def joints(
@@ -201,8 +201,8 @@ class EpisodeRecording:
         stamp: int,
         source: ActionSource,
     ) -> None:
-        """Write what the policy (its weights of `version`) or a person answers to the observation
-        of time `stamp`.
+        """Write the action of the policy (weights of `version`) or a person for the observation
+        with stamp `stamp`.
         """
         header, kind = self._messages.header(stamp), "wayfarer_msgs/msg/Action"
         self._write(
@@ -214,9 +214,9 @@ class EpisodeRecording:
         self.steps, self._last_action = self.steps + 1, stamp
 
     def command(self, command: Command, now: int) -> None:
-        """Write what a person asks for.
+        """Write a person's command.
 
-        It is stamped by the wall clock; `now` is the simulator's [ns].
+        Its stamp is the wall clock's; `now` is the simulator's [ns].
         """
         header = self._messages.header(round(command.stamp * 1e9))
         kind = "wayfarer_msgs/msg/TeleopCommand"
@@ -226,8 +226,8 @@ class EpisodeRecording:
         self._write(topics.TELEOP_COMMAND, message, now)
 
     def executed(self, requested: NDArray[np.float32], decision: Decision, stamp: int) -> None:
-        """Write what the safety gate made of the last action, the command, and that the simulator
-        takes it.
+        """Write the safety gate's result for the last action, the command, and the simulator's
+        acknowledgement.
         """
         target = decision.target
         pose = _NOWHERE if target is None else (target.position, target.quaternion)
@@ -254,7 +254,7 @@ class EpisodeRecording:
         self._write(topics.EXECUTED, record)
 
     def end(self, end: End, reason: str, now: int, fault: FaultKind = FaultKind.NONE) -> Any:
-        """Write the end record, close the file, take it into metadata.yaml; return the record."""
+        """Write the end record, close the file, add it to metadata.yaml; return the record."""
         final = self._last_image if self._last_image > self._last_action else 0
         record = replace(
             self._begin,
@@ -264,7 +264,7 @@ class EpisodeRecording:
             reason=reason,
             fault=int(fault),
             steps=self.steps,
-            lost_steps=int(self.steps > 0 and final == 0),  # the last action has no next image
+            lost_steps=int(self.steps > 0 and final == 0),  # then the last action has no next image
             final_stamp=self._messages.time(final),
         )
         self._write(topics.REPLAY_EPISODE, record)

@@ -1,6 +1,4 @@
-"""What the launch file would tell each node, for the one process that does the work of all of
-them.
-"""
+"""The nodes' parameters from a launch file, for the one process that does all their work."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -15,19 +13,21 @@ from wayfarer_control.params import Params as ControlParams
 from wayfarer_core.errors import ConfigError
 from wayfarer_core.options import KEYBOARD, NO_DEVICE
 from wayfarer_core.parameter import checked
-from wayfarer_launch.launch_file import Launch, NodeSpec
+from wayfarer_launch.collection import Collection, launch_arguments
+from wayfarer_launch.launch_file import Launch, NodeSpec, read_launch_file
+from wayfarer_launch.nodes import find_launch_file, share_of
 from wayfarer_learner.params import Params as LearnerParams
 from wayfarer_novelty.params import Params as NoveltyParams
 from wayfarer_sim_bridge.params import Params as BridgeParams
 
 P = TypeVar("P")
 
+_LAUNCH_FILE = "sim.launch.xml"
 _OF_ROS_ITSELF = "use_sim_time"
 _RECORDER, _VIEW = "replay", "view"
-_TOLD = {"run", "wrist"}  # what the launch file itself tells the recorder
+_TOLD = {"run", "wrist"}  # parameters that the launch file itself gives the recorder
 _COMPUTING = ("actor", "learner", "novelty")  # the nodes that use torch
-# Of runs that were recorded before there was this limit; the simulated hand points down all the
-# time.
+# for runs from before this limit existed; the simulated hand always points down
 _NO_LIMIT_YET = {"control": {"max_turn": 3.2}}
 _TRANSPORT = {"transport": "in process"}  # in run.yaml among the collector's parameters
 
@@ -36,14 +36,14 @@ _TRANSPORT = {"transport": "in process"}  # in run.yaml among the collector's pa
 class Configuration:
     """The parameters of every node whose work is done here.
 
-    Those of learner and novelty matter where it learns.
+    Those of learner and novelty matter only if the method learns.
     """
 
     namespace: str
-    nodes: tuple[str, ...]  # those the launch file would start
+    nodes: tuple[str, ...]  # that the launch file would start
     sim_bridge: BridgeParams
     camera: CameraParams
-    wrist_camera: CameraParams  # matters where there is a camera in the hand
+    wrist_camera: CameraParams  # used only with a camera in the hand
     actor: ActorParams
     control: ControlParams
     collector: CollectorParams
@@ -51,7 +51,7 @@ class Configuration:
     novelty: NoveltyParams
 
     def description(self) -> dict[str, dict[str, Any]]:
-        """Return node -> parameter -> value, as run.yaml keeps it."""
+        """Return node -> parameter -> value, for run.yaml."""
         named = {node: asdict(getattr(self, node)) for node in self.nodes}
         named["collector"] |= _TRANSPORT
 
@@ -64,10 +64,18 @@ class Configuration:
         }
 
 
-def parameters_of(launch: Launch) -> Configuration:
-    """Return the parameters a launch gives the nodes but recorder and view.
+def simulator_launch(wanted: Collection) -> Launch:
+    """Read the simulator's launch file for a collection. Raises ConfigError for another target."""
+    if wanted.target != "sim":
+        raise ConfigError(f"--in-process runs the simulator only, not target {wanted.target!r}")
 
-    Raises ConfigError for what they must not be.
+    return read_launch_file(find_launch_file(_LAUNCH_FILE), launch_arguments(wanted), share_of)
+
+
+def parameters_of(launch: Launch) -> Configuration:
+    """Return the parameters that a launch gives the nodes, except recorder and view.
+
+    Raises ConfigError for invalid ones.
     """
     given = {
         spec.name: _values(spec) for spec in launch.nodes if spec.name not in (_RECORDER, _VIEW)
@@ -93,7 +101,7 @@ def parameters_of(launch: Launch) -> Configuration:
 def configuration_of(launch: Launch) -> Configuration:
     """Return the parameters of a launch.
 
-    Raises ConfigError for what they must not be, or what needs ROS.
+    Raises ConfigError for invalid ones, and for those that need ROS.
     """
     recorder = {
         key for spec in launch.nodes if spec.name == _RECORDER for key in _values(spec)
@@ -135,9 +143,9 @@ def configuration_of(launch: Launch) -> Configuration:
 
 
 def configuration_of_run(description: Mapping[str, Any], namespace: str) -> Configuration:
-    """Return the parameters a run was collected with, from its run.yaml.
+    """Return the parameters of a run from its run.yaml.
 
-    Raises ConfigError where they do not fit.
+    Raises ConfigError if they do not fit.
     """
     recorded: Mapping[str, Mapping[str, Any]] = description.get("configuration", {})
     kinds = {
@@ -171,7 +179,7 @@ def _fields(kind: type[Any]) -> set[str]:
 
 
 def _values(spec: NodeSpec) -> dict[str, Any]:
-    """Return a node's parameters; of several the last counts, as in ROS."""
+    """Return a node's parameters; the last of several values counts, as in ROS."""
     values: dict[str, Any] = {}
     for key, text in spec.parameters:
         if key == "from":

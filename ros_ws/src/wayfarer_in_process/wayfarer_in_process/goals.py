@@ -1,6 +1,6 @@
-"""Images to set out for.
+"""Goal images for an evaluation.
 
-Drawn from what a run has stored, or taken at places spread evenly over the workspace.
+Drawn from a run's stored images, or taken at positions spread evenly over the workspace.
 """
 
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from wayfarer_policies.acting.policy import PolicyGoal
 
 from wayfarer_in_process.robot import Arm
 
-_STEPS_TO_A_PLACE = 12  # actions; the workspace is six long
+_STEPS_TO_A_PLACE = 12  # actions to reach a position; six cross the workspace
 
 
 @dataclass(frozen=True)
 class TrialGoal:
-    """An image to reach, and where arm and cube were when it was taken."""
+    """A goal image, with the positions of arm and cube when it was taken."""
 
     name: str
     image: NDArray[np.uint8]  # (84, 84, 3)
@@ -28,15 +28,15 @@ class TrialGoal:
     cube_position: NDArray[np.float64]  # (3,) [m], base frame
 
     def for_policy(self) -> PolicyGoal:
-        """Return what a policy is told: nothing of the cube."""
+        """Return the goal for a policy, without the cube's position."""
         return PolicyGoal(self.image, self.ee_position)
 
 
 def stored_goals(run: RunDirectory, count: int, seed: int) -> list[TrialGoal]:
-    """Draw stored next states at random, over all episodes that have some with a known pose of arm
+    """Draw stored next states at random from all episodes that have some with known poses of arm
     and cube.
 
-    Raises DataError where no episode has.
+    Raises DataError if no episode has.
     """
     rng = np.random.default_rng(seed)
     files = run.episodes()
@@ -64,8 +64,8 @@ def stored_goals(run: RunDirectory, count: int, seed: int) -> list[TrialGoal]:
 
 
 def _possible_goals(episode: Episode) -> NDArray[np.int64]:
-    """Return the steps that are next states of complete ones, as the goals of Algorithm 1, with
-    both poses known.
+    """Return the steps that are next states of valid ones, like the goals of Algorithm 1, and have
+    both poses.
     """
     if episode.object_poses is None:
         return np.empty(0, dtype=np.int64)
@@ -74,9 +74,9 @@ def _possible_goals(episode: Episode) -> NDArray[np.int64]:
 
 
 def even_goals(arm: Arm, count: int, seed: int) -> list[TrialGoal]:
-    """Send the arm to places drawn uniformly from the gate's box and take a picture of each.
+    """Send the arm to positions drawn uniformly from the gate's box and take an image at each.
 
-    Where the arm can't go all the way, its picture is of where it went.
+    If the arm cannot reach a position, the image is from where it stopped.
     """
     rng = np.random.default_rng([seed, 1])
     box = arm.workspace

@@ -1,6 +1,6 @@
-"""A person at this terminal's keyboard in the one process.
+"""A person at this terminal's keyboard, in the one process.
 
-What over ROS the keyboard's node and the actor do.
+Over ROS the keyboard's node and the actor do this.
 """
 
 import time
@@ -15,52 +15,52 @@ from wayfarer_core.fault import DISCARDED
 from wayfarer_core.options import TeleopOptions
 from wayfarer_policies.acting.policy import Action
 
-# s between two looks at the keys, as often as the keyboard's node says what is pressed
+# s between two reads of the keys, the same period as the keyboard's node
 _LOOK = 0.05
 
 Hear = Callable[[Command], None]
 
 
 class DiscardedError(WayfarerError):
-    """The person has taken the episode back."""
+    """The person has discarded the episode."""
 
 
 class NobodysHand:
-    """Nobody takes over."""
+    """No person takes over."""
 
     def begin(self, hear: Hear, tell: Callable[[], None]) -> None:
-        """Let the episode begin at once."""
+        """Begin the episode at once."""
 
     def wait(self, tell: Callable[[], None]) -> None:
-        """Let time be that of the simulator."""
+        """Do not wait: the simulator's time counts."""
 
     def answer(self, own: Action) -> tuple[Action, ActionSource]:
-        """Return the policy's own action."""
+        """Return the policy's action."""
         return own, ActionSource.POLICY
 
     @property
     def ending(self) -> tuple[End, str] | None:
-        """Nobody ends an episode."""
+        """Return None: nobody ends an episode."""
         return None
 
 
 class KeyboardHand:
-    """Keeps the simulator to the wall clock, and hears the keys meanwhile."""
+    """Runs the simulator on the wall clock, and reads the keys meanwhile."""
 
     def __init__(
         self, options: TeleopOptions, terminal: Terminal, period: float, by_hand: bool
     ) -> None:
-        """`period` is that of control [s]; `by_hand` lets an episode wait for the person's word."""
+        """`period` is control's [s]; with `by_hand` the person starts each episode."""
         self._terminal, self._period, self._by_hand = terminal, period, by_hand
         self._keys, self._person = Keys(), Teleoperator(options)
         self._hear: Hear = lambda _: None
-        self._due = 0.0  # monotonic s, when the next action is
+        self._due = 0.0  # monotonic s, time of the next action
         self.ending: tuple[End, str] | None = None
 
     def begin(self, hear: Hear, tell: Callable[[], None]) -> None:
-        """Return once the person starts.
+        """Return when the person starts.
 
-        `hear` records what is pressed; `tell` is called meanwhile, and may raise.
+        `hear` records commands; `tell` is called meanwhile, and may raise.
         """
         self._hear, self.ending = hear, None
         mark = Mark.NONE
@@ -71,7 +71,8 @@ class KeyboardHand:
         self._due = time.monotonic()
 
     def wait(self, tell: Callable[[], None]) -> None:
-        """Return when the next action is due; `ending` says if the person ended it.
+        """Return when the next action is due; `ending` then says whether the person ended the
+        episode.
 
         Raises DiscardedError.
         """
@@ -84,11 +85,11 @@ class KeyboardHand:
             self.ending = ENDINGS.get(mark, self.ending)
 
     def answer(self, own: Action) -> tuple[Action, ActionSource]:
-        """Return what the arm is to do, and who says so."""
+        """Return the arm's action, and its source."""
         return self._person.answer(own, time.time())
 
     def _look(self, until: float) -> Mark:
-        """Wait for keys until a time [monotonic s]; return what they mark."""
+        """Read keys until a time [monotonic s]; return their mark."""
         for key in self._terminal.read(until - time.monotonic()):
             self._keys.press(key, time.monotonic())
 

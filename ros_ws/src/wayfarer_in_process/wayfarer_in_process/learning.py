@@ -1,4 +1,4 @@
-"""Store, Learner and Novelty of Algorithm 1 on a run in this process, put together for a method."""
+"""Store, Learner and Novelty of Algorithm 1 for a run in this process, assembled for a method."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ from wayfarer_in_process.config import Configuration
 
 
 class RunStore:
-    """The run's replay buffer; it is brought up to date when an episode is added."""
+    """The run's replay buffer; it is updated when an episode is added."""
 
     def __init__(self, run: Path, finished: int, device: str) -> None:
         self._buffer = RunBuffer(run, device)
@@ -44,7 +44,7 @@ class RunStore:
         self.replay = self._buffer.open()
 
     def add(self, episode: Any, /) -> None:
-        """Take in the file that was closed."""
+        """Add the closed file."""
         del episode
         self.replay = self._buffer.open()
         self.episodes += 1
@@ -57,15 +57,15 @@ class RunStore:
 class RunLearner:
     """The learner on the run's buffer.
 
-    Hands each new actor to the policy, which takes it from its next episode on.
+    It gives each new actor to the policy, which uses it from the next episode on.
     """
 
     def __init__(
         self, learner: Checkpointed, policy: LearnedPolicy, tell: Callable[[int], None]
     ) -> None:
-        """`tell` hears of updates, and may raise."""
+        """`tell` gets the number of updates, and may raise."""
         self._learner, self._policy, self._tell = learner, policy, tell
-        # make_learner builds no other
+        # make_learner builds only TD3
         self._algorithm: TD3 = learner.learner.algorithm  # type: ignore[assignment]
         if self.episodes_learned:
             self._offer()
@@ -109,7 +109,7 @@ class RunNovelty:
 
 @dataclass(frozen=True)
 class Parts:
-    """What a method is made of, ready to explore with."""
+    """The parts of a method, ready to explore with."""
 
     policy: Policy
     store: EpisodeStore[Any, Any]
@@ -120,7 +120,7 @@ class Parts:
 def make_parts(
     configuration: Configuration, run: Path, finished: int, tell: Callable[[int], None]
 ) -> Parts:
-    """Build the parts of the configured method where `finished` episodes of a run left them."""
+    """Build the parts of the configured method, in the state after `finished` episodes of a run."""
     actor, chosen = configuration.actor, method(configuration.collector.method)
     told = Making(
         actor, actor.checkpoint, actor.checkpoint_sha256, _device(actor.device), external=actor

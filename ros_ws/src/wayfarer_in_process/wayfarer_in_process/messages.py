@@ -1,4 +1,4 @@
-"""Builds messages from numbers and makes CDR of them, without ROS."""
+"""Builds messages from numbers and serialises them as CDR, without ROS."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,7 +19,7 @@ _POINTING_NOWHERE = np.array([0.0, 0.0, 0.0, 1.0])
 
 
 class Messages:
-    """Builds messages from numbers and makes CDR of them. Stamps in nanoseconds."""
+    """Builds messages from numbers and serialises them as CDR. Stamps in nanoseconds."""
 
     def __init__(self) -> None:
         self.types = types_of_packages([Path(get_package_share_directory("wayfarer_msgs"))])
@@ -47,9 +47,9 @@ class Messages:
         )
 
     def transform(self, header: Any, child: str, position: Vector, quaternion: Vector) -> Any:
-        """Return a TFMessage: where the frame `child` stands in that of the header.
+        """Return a TFMessage with the pose of the frame `child` in that of the header.
 
-        (3,) [m] and quaternion xyzw (4,).
+        Position (3,) [m] and quaternion xyzw (4,).
         """
         to = self.make("geometry_msgs/msg/Vector3", *map(float, position))
         moved = self.make("geometry_msgs/msg/Transform", to, self._quaternion(quaternion))
@@ -58,9 +58,9 @@ class Messages:
         return self.make("tf2_msgs/msg/TFMessage", [stamped])
 
     def camera_info(self, K: Vector, size: tuple[int, int], stamp: int, frame: str) -> Any:
-        """Return a CameraInfo of a lens that does not distort.
+        """Return a CameraInfo of a lens without distortion.
 
-        By K (3, 3) of its width and height [pixel]; `frame` is the camera's.
+        K is (3, 3), for an image of `size`, width and height [pixel]; `frame` is the camera's.
         """
         width, height = size
         return self.make(
@@ -79,11 +79,11 @@ class Messages:
         )
 
     def markers(self, shapes: Iterable[Shape]) -> Any:
-        """Return a MarkerArray with a marker of each shape, or the word that takes it away."""
+        """Return a MarkerArray with a marker of each shape, or its deletion."""
         return self.make("visualization_msgs/msg/MarkerArray", [self._marker(s) for s in shapes])
 
     def _marker(self, shape: Shape) -> Any:
-        """Return a marker of the base frame at any time."""
+        """Return a marker in the base frame without a time."""
         kind: Any = self.types.types["visualization_msgs/msg/Marker"]
         empty = np.zeros(0, dtype=np.uint8)
 

@@ -1,6 +1,6 @@
-"""How far a collection is.
+"""Progress of a collection.
 
-A bar where somebody watches, lines where the output goes into a file or a pipe.
+A bar in a terminal, lines if the output goes into a file or a pipe.
 """
 
 import time
@@ -13,11 +13,11 @@ from wayfarer_bags.run_directory import finished
 from wayfarer_launch.collection import Collection
 from wayfarer_report.console import plain, words_of
 
-LINE_PERIOD = 30.0  # s between two lines at most, and one at each episode's end
+LINE_PERIOD = 30.0  # s between two lines at most; also a line at each episode's end
 
 
 class CollectionProgress:
-    """Episodes and steps done, at which rate over the whole command, and what is under way."""
+    """Episodes and steps done, the rate over the whole command, and what is running."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class CollectionProgress:
         )
 
     def start(self) -> None:
-        """Show it from now on. Time counts from when it was made."""
+        """Show it from now on. Time counts from its construction."""
         if self.console.is_terminal:
             self._bar.start()
 
@@ -58,10 +58,10 @@ class CollectionProgress:
             self._bar.stop()
 
     def tell(self, done: int, step: int, words: str) -> None:
-        """Hear that `done` episodes are finished, `step` steps of the next are taken, and what is
-        under way.
+        """Set the progress: `done` episodes, `step` steps of the next one, and what is
+        running.
 
-        Steps never go back: an episode that is begun again counts from where it was.
+        Steps never go back: an episode that begins again counts from its last step.
         """
         self._done = max(self._done, done)
         self._completed = max(self._completed, min(done, self._episodes) * self._steps + step)
@@ -84,7 +84,7 @@ class CollectionProgress:
         )
 
     def _rate(self) -> str:
-        """Return steps per second since the beginning, and how long the rest takes at that rate."""
+        """Return steps per second since the beginning, and the time left at that rate."""
         elapsed, taken = self._clock() - self._began, self._completed - self._first
         if not taken or elapsed <= 0:
             return ""
@@ -97,5 +97,5 @@ class CollectionProgress:
 
 
 def progress_of(wanted: Collection) -> CollectionProgress:
-    """Return where the run stands, to be told more."""
+    """Return the progress of a run so far, for updates."""
     return CollectionProgress(wanted.episodes, wanted.steps, finished(wanted.out)[0])

@@ -1,6 +1,6 @@
 """`wayfarer evaluate --goals`.
 
-Does a policy go where it is sent? Beside random actions, none, and other goals.
+Does a policy reach its goals? Compared with random actions, no actions, and other goals.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -43,7 +43,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Distances:
-    """Distances at the ends of the trials to where it was in the goal images [m]."""
+    """Final distances of the trials to the end effector's positions in the goal images [m]."""
 
     each: list[float]  # one for each goal
     median: Figure
@@ -51,26 +51,26 @@ class Distances:
 
     @classmethod
     def of(cls, values: Sequence[float], seed: int) -> "Distances":
-        """Sum them up."""
+        """Compute the statistics."""
         each = [float(value) for value in values]
         return cls(each, _figure(np.median, each, seed), _figure(np.mean, each, seed))
 
 
 @dataclass(frozen=True)
 class Trials:
-    """What one policy's trials came to."""
+    """The results of one policy's trials."""
 
     ee: Distances  # of the end effector
-    # the same end points to all other goals: what one scores that looks at no goal
+    # from the same end points to all other goals: the score of a policy that ignores its goal
     ee_to_others: Distances
     cube: Distances
-    last_images: list[NDArray[np.uint8]]  # (84, 84, 3) each: what was seen in the end
+    last_images: list[NDArray[np.uint8]]  # (84, 84, 3) each, final image of a trial
 
 
 def policies_of(run: Path, configuration: Configuration) -> dict[str, Policy]:
-    """Return the run's learned policy and the two it is held against.
+    """Return the run's learned policy and the two baselines.
 
-    DataError where nothing was learned.
+    DataError if nothing was learned.
     """
     name = configuration.collector.method
     if not method(name).goal_choice:
@@ -96,7 +96,7 @@ def policies_of(run: Path, configuration: Configuration) -> dict[str, Policy]:
 
 @dataclass(frozen=True)
 class Tried:
-    """Goals, and what each policy's trials on them came to."""
+    """Goals, and the results of each policy's trials."""
 
     goals: list[TrialGoal]
     trials: dict[str, Trials]
@@ -110,7 +110,7 @@ def try_all(
     seed: int,
     on_trial: Callable[[], None],
 ) -> dict[str, Tried]:
-    """Try each policy on goals of the run's store and on evenly spread ones, by these names."""
+    """Try each policy on goals of the run's store and on evenly spread goals, by these names."""
     torch.set_num_threads(configuration.actor.threads)
     policies = policies_of(run, configuration)
     arm = Arm(configuration)
@@ -169,10 +169,10 @@ def try_goals(
 def film(
     configuration: Configuration, run: Path, goals: Sequence[TrialGoal], count: int, steps: int
 ) -> list[NDArray[np.uint8]]:
-    """Return frames, FRAMES a second, of the run's policy going from goal to goal, each goal image
-    beside the scene.
+    """Return frames, FRAMES a second, of the run's policy on its way from goal to goal, each goal
+    image beside the scene.
 
-    Of the goals those are shown whose images show most.
+    It shows the goals whose images differ most.
     """
     torch.set_num_threads(configuration.actor.threads)
     learned = policies_of(run, configuration)["learned"]
@@ -189,7 +189,7 @@ def film(
                 decision, before = arm.judge(action), arm.world.state()
                 arm.follow(decision)
                 after = arm.world.state()
-                arm.world.set_state(before)  # and once more, slowly
+                arm.world.set_state(before)  # repeat the motion slowly for the film
                 frames += [side_by_side(scene, goal.image) for scene in _in_between(arm, decision)]
                 arm.world.set_state(after)
 
@@ -199,7 +199,7 @@ def film(
 
 
 def _in_between(arm: Arm, decision: Decision) -> Iterator[NDArray[np.uint8]]:
-    """Yield what the camera sees on the way to a target, (H, W, 3)."""
+    """Yield camera images on the way to a target, (H, W, 3)."""
     if decision.target is None:
         return
     for _ in range(round(arm.period_ns * 1e-9 * FRAMES)):

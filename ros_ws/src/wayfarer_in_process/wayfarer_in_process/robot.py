@@ -1,8 +1,8 @@
-"""The inner loop without transport.
+"""The inner loop without ROS.
 
-World, camera, policy and safety gate by turns, and all of it into the bag.
+World, camera, policy and safety gate in turn; all messages go into the bag.
 
-The order of things and every number are those of the nodes in lock-step, so that both ways give the
+Order and numbers are those of the nodes in lock-step, so that both ways give the
 same episodes.
 """
 
@@ -34,11 +34,11 @@ from wayfarer_in_process.bag import EpisodeRecording, Head, Recorder
 from wayfarer_in_process.config import Configuration
 from wayfarer_in_process.hand import DiscardedError, Hand
 
-_HOMING = 5_000_000_000  # ns of simulated time that a reset takes, the bridge's
+_HOMING = 5_000_000_000  # ns of simulated time for a reset, as in the bridge
 
 
 class NothingPassedError(DeviceError):
-    """The safety gate let no command pass, not even one to hold: only going home helps."""
+    """The safety gate sent no command, not even a hold: the arm must go home."""
 
 
 class StoppedError(WayfarerError):
@@ -47,14 +47,14 @@ class StoppedError(WayfarerError):
 
 @dataclass
 class Collected:
-    """How much of the run came to its end: where its randomness, its noise and its clock stand."""
+    """Finished episodes and steps of the run; randomness, noise and clock continue from them."""
 
     episodes: int
     steps: int
 
 
 class Eye:
-    """What a camera node makes of a picture: rectified, cropped, upright, 84x84."""
+    """Turns an image into an observation: rectified, cropped, upright, 84x84."""
 
     def __init__(self, p: CameraParams) -> None:
         lens = load_optional(p.calibration)
@@ -63,7 +63,7 @@ class Eye:
         self._crop = Crop(p.crop_left, p.crop_top, p.crop_size, p.quarter_turns)
 
     def see(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return the observation (84, 84, 3) of a picture (H, W, 3)."""
+        """Return the observation (84, 84, 3) of an image (H, W, 3)."""
         plain = self._rectify(pixels) if self._rectify else pixels
         return observe(plain, self._crop, names.OBSERVATION_SIZE)
 
@@ -71,11 +71,11 @@ class Eye:
 class Arm:
     """World, cameras and safety gate, in lock-step.
 
-    What collecting and evaluating have in common.
+    Collecting and evaluating share it.
     """
 
     def __init__(self, configuration: Configuration, now: int = 0) -> None:
-        """`now` is where simulated time stands [ns]."""
+        """`now` is the simulated time [ns]."""
         bridge, control = configuration.sim_bridge, configuration.control
         eye = load_optional(bridge.camera_calibration)
         self.world = CubeWorld(
@@ -91,21 +91,21 @@ class Arm:
 
     @property
     def workspace(self) -> Workspace:
-        """The safety gate's box, and how far an action leads."""
+        """The safety gate's box, and the scale of an action."""
         low, high = np.array(self._limits.workspace_min), np.array(self._limits.workspace_max)
         return Workspace(low, high, self._limits.action_scale)
 
     def reset(self, seed: int) -> None:
-        """Home the arm, put the cube back."""
+        """Home the arm, reset the cube."""
         self.world.reset(seed)
         self.now += _HOMING
 
     def observe(self) -> NDArray[np.uint8]:
-        """Return what is seen now, (84, 84, 3)."""
+        """Return the present observation, (84, 84, 3)."""
         return self._eye.see(self.world.render(*self._size))
 
     def observe_wrist(self) -> NDArray[np.uint8] | None:
-        """Return what the camera in the hand sees now, (84, 84, 3); None without such a camera."""
+        """Return the image of the camera in the hand, (84, 84, 3); None without such a camera."""
         if self._wrist is None:
             return None
         return self._wrist.see(self.world.render_wrist(*self._size))
@@ -122,7 +122,7 @@ class Arm:
 
     @property
     def eyes(self) -> list[tuple[str, str, NDArray[np.float64]]]:
-        """In which frame each camera is said to stand, its own frame, and its pose (4, 4) [m].
+        """For each camera: parent frame, its own frame, and its pose (4, 4) [m].
 
         The simulator's cameras, and the one at the table where a calibration has found it.
         """
@@ -136,13 +136,13 @@ class Arm:
         ]
 
     def feel(self) -> RobotState:
-        """Return what the arm feels now."""
+        """Return the arm's present state."""
         world = self.world
         return RobotState(*world.ee_pose, world.joint_positions, world.joint_velocities)
 
     def judge(self, action: NDArray[np.float32]) -> Decision:
-        """Let the safety gate look at the action (3,) that answers what is seen now."""
-        stamp = self.now * 1e-9  # s, reckoned as the control node does
+        """Pass the action (3,) that answers the present observation through the safety gate."""
+        stamp = self.now * 1e-9  # s, computed as in the control node
         pose = Pose(*self.world.ee_pose)
         situation = Situation(
             stamp, pose, robot_error=False, stopped=False, last_stamp=self._last_stamp
@@ -160,7 +160,7 @@ class Arm:
 
 
 class InProcessRobot:
-    """Acts out episodes and records each in a file of its own."""
+    """Runs episodes and records each in a file."""
 
     def __init__(
         self,
@@ -171,7 +171,7 @@ class InProcessRobot:
         tell: Callable[[int], None],
         hand: Hand,
     ) -> None:
-        """`tell` hears the number of steps taken so far, and may raise StoppedError."""
+        """`tell` gets the number of steps so far, and may raise StoppedError."""
         self._plan, self._policy, self._recorder, self._hand = (
             configuration.collector,
             policy,
@@ -187,11 +187,11 @@ class InProcessRobot:
     def run_episode(self, goal: Goal | None) -> Any:
         """Return the end record of a closed file.
 
-        What the gate aborted stays recorded and is tried again.
+        An episode that the gate aborted stays recorded and is tried again.
 
-        So does what a person discarded, as often as they like. Raises DeviceError where one after
-        another is aborted, PolicyError where the policy does not answer: nobody but the user could
-        bring it back while this process waits.
+        So is one that a person discarded, any number of times. Raises DeviceError if too many
+        are aborted in a row, PolicyError if the policy does not answer: only the user could
+        bring it back, and this process would have to wait.
         """
         failed = discarded = 0
         while failed < TRIES:
@@ -228,9 +228,9 @@ class InProcessRobot:
         self._arm.world.close()
 
     def _act(self, recording: EpisodeRecording, goal: Goal | None, attempt: int) -> tuple[End, str]:
-        """Reset, then act for T steps towards the goal, or until a person says how it ended.
+        """Reset, then act for T steps towards the goal, or until a person ends the episode.
 
-        Return how.
+        Return how it ended.
         """
         number = self._collected.episodes
         self._arm.reset(self._plan.seed + number)
@@ -261,7 +261,7 @@ class InProcessRobot:
         return self._hand.ending or (End.TRUNCATED, "time limit")
 
     def _say_what_stands(self, recording: EpisodeRecording, goal: Goal | None) -> None:
-        """Record where each camera stands, and the scene as it is drawn before the reset."""
+        """Record each camera's pose, and the scene before the reset."""
         for eye in self._arm.eyes:
             recording.standing_frame(*eye, self._arm.now)
 
@@ -270,7 +270,7 @@ class InProcessRobot:
         recording.scene(shapes_of(self._scene), self._arm.now)
 
     def _observe(self, recording: EpisodeRecording) -> NDArray[np.uint8]:
-        """Record what is seen and felt now; return what the policy sees of it, (84, 84, 3)."""
+        """Record the present images and state; return the policy's observation, (84, 84, 3)."""
         arm = self._arm
         image = arm.observe()
         recording.image(image, arm.now)
@@ -287,7 +287,7 @@ class InProcessRobot:
         return image
 
     def _feel(self, recording: EpisodeRecording) -> None:
-        """Record the joints as they are now."""
+        """Record the present joints."""
         world = self._arm.world
         felt = world.joint_positions, world.joint_velocities, world.joint_torques
         recording.joints(world.joint_names, *felt, self._arm.now)

@@ -1,6 +1,6 @@
 """`wayfarer collect --in-process`.
 
-Algorithm 1 with the simulator, the policy and the learner in this one process.
+Algorithm 1 with the simulator, the policy and the learner in this process.
 """
 
 import signal
@@ -15,11 +15,9 @@ from wayfarer_common import lifetime
 from wayfarer_common.agreement import check_agreement
 from wayfarer_common.keyboard import HELP
 from wayfarer_common.terminal import keys_of_terminal
-from wayfarer_core.errors import ConfigError
 from wayfarer_core.options import NO_DEVICE
-from wayfarer_launch.collection import Collection, holds_all, launch_arguments
-from wayfarer_launch.launch_file import read_launch_file
-from wayfarer_launch.nodes import find_launch_file, share_of
+from wayfarer_launch.collection import Collection, holds_all
+from wayfarer_launch.launch_file import Launch
 from wayfarer_policies.exploration.algorithm_1 import (
     LearningSchedule,
     Overlapped,
@@ -34,14 +32,12 @@ from wayfarer_report.live.policy_watch import PolicyWatch, in_words
 from wayfarer_report.live.scalars import Scalars
 
 from wayfarer_in_process.bag import Recorder
-from wayfarer_in_process.config import Configuration, configuration_of
+from wayfarer_in_process.config import Configuration, configuration_of, simulator_launch
 from wayfarer_in_process.hand import Hand, KeyboardHand, NobodysHand
 from wayfarer_in_process.learning import make_parts
 from wayfarer_in_process.progress import progress_of
 from wayfarer_in_process.robot import Collected, InProcessRobot, StoppedError
 
-# what each node would be told is read off the file that would start it
-_LAUNCH_FILE = "sim.launch.xml"
 _PACES: dict[str, Callable[[], LearningSchedule]] = {
     "sequential": Sequential,
     "overlapped": Overlapped,
@@ -49,11 +45,12 @@ _PACES: dict[str, Callable[[], LearningSchedule]] = {
 
 
 def collect_in_process(wanted: Collection) -> None:
-    """Collect to the end. Raises a WayfarerError, or exits as the launch would after a signal."""
-    if wanted.target != "sim":
-        raise ConfigError(f"--in-process runs the simulator only, not target {wanted.target!r}")
+    """Collect to the end. Raises a WayfarerError, or exits after a signal as the launch would."""
+    collect_by_launch(wanted, simulator_launch(wanted))
 
-    launch = read_launch_file(find_launch_file(_LAUNCH_FILE), launch_arguments(wanted), share_of)
+
+def collect_by_launch(wanted: Collection, launch: Launch) -> None:
+    """Do the same with the launch file already read: the nodes' parameters come from it."""
     configuration = configuration_of(launch)
     run = RunWriter(wanted.out.resolve())
 
@@ -69,7 +66,7 @@ def collect_in_process(wanted: Collection) -> None:
 
 
 def _collect(configuration: Configuration, run: RunWriter, watch: "_Watch") -> None:
-    """Put Algorithm 1's collaborators together where the run stands, and walk it."""
+    """Make Algorithm 1's collaborators in the state of the run, and run it."""
     plan = configuration.collector
     check_agreement(configuration.description())
     collected = Collected(*finished(run.path))
@@ -100,9 +97,9 @@ def _collect(configuration: Configuration, run: RunWriter, watch: "_Watch") -> N
 
 @contextmanager
 def _hand_of(configuration: Configuration) -> Iterator[Hand]:
-    """Give whoever takes over, with the terminal where it is its keyboard.
+    """Give the person's keyboard, or nobody.
 
-    ConfigError where there is no terminal.
+    ConfigError if there is no terminal.
     """
     actor, by_hand = configuration.actor, method(configuration.collector.method).by_hand
     if actor.teleop_device == NO_DEVICE:
@@ -134,17 +131,17 @@ class _Watch:
         self._progress.stop()
 
     def check(self, _: int = 0) -> None:
-        """Raise StoppedError once a signal has come."""
+        """Raise StoppedError if a signal has come."""
         if self.signal:
             raise StoppedError(f"stopped by {signal.Signals(self.signal).name}")
 
     def step(self, step: int) -> None:
-        """Show how many steps of the episode are taken."""
+        """Show the number of steps in this episode."""
         self.check()
         self._progress.tell(self._done, step, self._words)
 
     def observe(self, progress: Progress) -> None:
-        """Show where Algorithm 1 stands."""
+        """Show the stage of Algorithm 1."""
         if progress.stage in (Stage.LEARNED, Stage.FITTED):
             if progress.detail:
                 words = (
@@ -170,5 +167,5 @@ class _Watch:
         self._progress.tell(self._done, 0, self._words)
 
     def note(self, number: int, _: object) -> None:
-        """Take note of a signal; what is under way looks at it where it can end cleanly."""
+        """Note a signal; running work checks it where it can end cleanly."""
         self.signal = number

@@ -1,45 +1,47 @@
-"""Whether what a run holds is what is wanted of it.
-
-Asked before anything in it is counted as such.
-"""
+"""Counts a run's episodes, after a check that they are the wanted ones."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from wayfarer_bags.run_description import Configuration, differences
-from wayfarer_bags.run_directory import RunDirectory
+from wayfarer_bags.run_directory import RunDirectory, finished
 from wayfarer_core.errors import ConfigError
-from wayfarer_launch.collection import Collection, launch_arguments
-from wayfarer_launch.launch_file import read_launch_file
-from wayfarer_launch.nodes import find_launch_file, share_of
+from wayfarer_launch.collection import Collection
+from wayfarer_launch.launch_file import Launch
 from wayfarer_policies.acting.offline_policy import ANY
 
 from wayfarer_in_process.config import parameters_of
 
-_LAUNCH_FILE = "sim.launch.xml"
-_SIMULATOR = "sim_bridge"  # the node only simulated runs have
+_SIMULATOR = "sim_bridge"  # a node that only simulated runs have
 _SAID = {  # by whoever wants episodes
     "collector": ("method", "steps"),
     "actor": ("checkpoint", "checkpoint_sha256", "policy_name"),
 }
 
 
-def check_run(wanted: Collection) -> None:
-    """Compare what the run of a simulated collection was recorded with to what is wanted.
+def held_episodes(wanted: Collection, launch: Launch) -> int:
+    """Count a run's finished episodes, 0 without a run.
 
-    A robot's run need only be of the same method, length, seed and policy: the rest is as its
-    launch file had it. Raises ConfigError naming what differs.
+    Its parameters are compared with those of the launch file. A robot's run must only have the same
+    method, length, seed and policy; the rest comes from its launch file. Raises ConfigError naming
+    the differences.
     """
+    meant = parameters_of(launch).description()
+    held, _ = finished(wanted.out)
+    if not held:
+        return 0
+
     description = RunDirectory(wanted.out).description()
     recorded: Configuration = description.get("configuration") or {}
-    launch = read_launch_file(find_launch_file(_LAUNCH_FILE), launch_arguments(wanted), share_of)
-    meant = parameters_of(launch).description()
     simulated = _SIMULATOR in recorded
     by_path = recorded.get("actor", {}).get("checkpoint_sha256") == ANY  # launched without a digest
-    found = differences(*(_compared(of, simulated, by_path) for of in (recorded, meant))) + _seeds(
-        description, wanted
-    )
+    found = differences(*(_compared(of, simulated, by_path) for of in (recorded, meant)))
+    found += [
+        f"collector.seed was {seed!r}, is {wanted.seed!r}"
+        for seed in _seeds(description)
+        if seed != wanted.seed
+    ]
 
     if not simulated and wanted.config is not None:
         found.append(f"it is no run of the simulator, whose parameters {wanted.config} has")
@@ -50,13 +52,15 @@ def check_run(wanted: Collection) -> None:
             f"{'; '.join(found)}"
         )
 
+    return held
+
 
 def _compared(
     configuration: Configuration, whole: bool, by_path: bool
 ) -> dict[str, dict[str, Any]]:
-    """Return what must be the same.
+    """Return the parameters that must be equal.
 
-    A policy is told by its digest, or by its path where the run has no digest.
+    A policy is compared by its digest, or by its path if the run has no digest.
     """
     parts = {
         node: {key: value for key, value in values.items() if whole or key in _SAID[node]}
@@ -72,14 +76,13 @@ def _compared(
     return parts
 
 
-def _seeds(description: Mapping[str, Any], wanted: Collection) -> list[str]:
-    """Say which sessions had another seed.
+def _seeds(description: Mapping[str, Any]) -> list[Any]:
+    """Return the seeds of a run's sessions.
 
-    It is no part of the configuration, as a run may go on with another.
+    A seed is not part of the configuration, because a run may continue with another.
     """
-    seeds = [
+    seeds = {
         session.get("collector", {}).get("seed") for session in description.get("sessions", [])
-    ]
-    others = sorted({seed for seed in seeds if seed not in (None, wanted.seed)})
+    }
 
-    return [f"collector.seed was {seed!r}, is {wanted.seed!r}" for seed in others]
+    return sorted(seeds - {None})

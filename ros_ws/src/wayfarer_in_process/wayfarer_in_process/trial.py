@@ -1,6 +1,6 @@
-"""A policy tried at a task in the simulator.
+"""A policy's evaluation at a task in the simulator.
 
-What is recorded for it, and how often it succeeded.
+It records the episodes and counts the successes.
 """
 
 import re
@@ -8,32 +8,35 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from wayfarer_bags.run_directory import finished
 from wayfarer_core.errors import ConfigError
 from wayfarer_launch.collection import Collection
+from wayfarer_launch.launch_file import Launch
 from wayfarer_offline.evaluation import Evaluation, count_successes
 from wayfarer_policies.acting.offline_policy import PolicyFile, read_policy
 from wayfarer_policies.algorithms.checkpoint import digest
 
-from wayfarer_in_process.run import collect_in_process
-from wayfarer_in_process.run_check import check_run
+from wayfarer_in_process.config import simulator_launch
+from wayfarer_in_process.run import collect_by_launch
+from wayfarer_in_process.run_check import held_episodes
+
+Collect = Callable[[Collection, Launch], object]
 
 
 @dataclass(frozen=True)
 class Other:
-    """A policy that is no file of `wayfarer train bcq`, and the task it is judged by."""
+    """A policy that is no file of `wayfarer train bcq`, and the task for its evaluation."""
 
-    method: str  # it is collected with
+    method: str  # of its collection
     task: str
-    name: str  # what it is called
+    name: str  # of the policy
     # for method external: the policy server's address, and its policy's name
     server: tuple[str, str] | None = None
-    folder: Path | None = None  # where its runs go by default; None: it must be said
+    folder: Path | None = None  # default place for its runs; None: --out is required
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A policy, and how it is to be tried."""
+    """A policy, and how to evaluate it."""
 
     policy: Path | Other
     episodes: int = 20
@@ -45,9 +48,9 @@ class Trial:
     def run(self, policy: PolicyFile | Other, transport: str) -> Path:
         """Return the run's folder.
 
-        The default one is another for whatever makes the episodes others, and transports.
+        The default name differs for everything that changes the episodes, and for the transport.
 
-        Raises ConfigError where the parameter file cannot be read, or there is no default one.
+        Raises ConfigError if the parameter file cannot be read, or there is no default.
         """
         if self.out is not None:
             return self.out
@@ -67,29 +70,30 @@ class Trial:
 
 
 def try_in_process(trial: Trial) -> Evaluation:
-    """Do in this process what the nodes do: the same episodes, bit for bit.
+    """Evaluate in this process; the episodes equal those of the nodes, bit for bit.
 
     Raises a WayfarerError.
     """
-    return try_by(trial, "in-process", collect_in_process)
+    return try_by(trial, "in-process", collect_by_launch)
 
 
-def try_by(trial: Trial, transport: str, collect: Callable[[Collection], object]) -> Evaluation:
-    """Record by `collect` what the run of this transport does not hold yet, then count.
+def try_by(trial: Trial, transport: str, collect: Collect) -> Evaluation:
+    """Record by `collect` the episodes that the run lacks, then count.
 
     Raises a WayfarerError.
     """
     policy = trial.policy if isinstance(trial.policy, Other) else read_policy(trial.policy)
     run = trial.run(policy, transport)
     wanted = _collection_of(trial, policy, run)
-    if _held(wanted) < trial.episodes:
-        collect(wanted)
+    launch = simulator_launch(wanted)
+    if held_episodes(wanted, launch) < trial.episodes:
+        collect(wanted, launch)
 
     return count_successes(run, policy.task, trial.episodes)
 
 
 def _collection_of(trial: Trial, policy: PolicyFile | Other, run: Path) -> Collection:
-    """Return what is to be collected for a trial."""
+    """Return the collection for a trial."""
     file = trial.policy if isinstance(trial.policy, Path) else None
 
     return Collection(
@@ -104,14 +108,6 @@ def _collection_of(trial: Trial, policy: PolicyFile | Other, run: Path) -> Colle
         checkpoint=(file, policy.sha256) if file and isinstance(policy, PolicyFile) else None,
         server=policy.server if isinstance(policy, Other) else None,
     )
-
-
-def _held(wanted: Collection) -> int:
-    """Count the episodes that are there. Raises ConfigError where they are another trial's."""
-    held, _ = finished(wanted.out)
-    if held:
-        check_run(wanted)
-    return held
 
 
 def _digest(config: Path) -> str:

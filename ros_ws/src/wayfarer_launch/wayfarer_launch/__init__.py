@@ -1,4 +1,4 @@
 """From a launch file to running nodes.
 
-The part of ROS 2's launch that ours need, and what a collection tells it.
+It reads the part of ROS 2's launch format that our files use, and the arguments of a collection.
 """

@@ -1,4 +1,4 @@
-"""What is to be collected, and what the launch file of its target is told of it."""
+"""A wanted collection, and the launch arguments for it."""
 
 import os
 from dataclasses import asdict, dataclass
@@ -15,20 +15,20 @@ NAMESPACE = "wayfarer"
 
 @dataclass(frozen=True)
 class Hardware:
-    """Which arm is meant; None: as the launch file says."""
+    """The arm; None: as the launch file says."""
 
     robot: str | None = None
     robot_ip: str | None = None
     backend: str | None = None
 
     def arguments(self) -> dict[str, str]:
-        """Return what of it was said."""
+        """Return the launch arguments for what was given."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
 class Collection:
-    """What is to be collected, how and where to."""
+    """What to collect, how, and where to."""
 
     target: str
     method: str
@@ -39,10 +39,10 @@ class Collection:
     schedule: str
     config: Path | None
     recipe: str = "practical"
-    # torch's; None: as the run was begun, and a new one as its schedule allows
+    # torch's threads; None: as in the run so far; for a new run, as its schedule allows
     threads: int | None = None
     hardware: Hardware = Hardware()  # for target hardware only
-    device: str = NO_DEVICE  # what a person acts with, or takes over from the policy
+    device: str = NO_DEVICE  # with which a person acts, or takes over from the policy
     # for method offline: the policy's file and its SHA-256
     checkpoint: tuple[Path, str] | None = None
     # for method external: the policy server's address, and its policy's name
@@ -58,7 +58,7 @@ class Collection:
 
 
 def holds_all(wanted: Collection) -> bool:
-    """Say, also to the user, whether the run holds what is wanted already."""
+    """Say whether the run already holds all wanted episodes; if so, print it."""
     done, _ = finished(wanted.out)
     if done >= wanted.episodes:
         print(
@@ -70,7 +70,7 @@ def holds_all(wanted: Collection) -> bool:
 
 
 def launch_arguments(wanted: Collection) -> dict[str, str]:
-    """Return what the launch file is given."""
+    """Return the arguments for the launch file."""
     given = {
         "run": str(wanted.out.resolve()),
         "method": wanted.method,
@@ -106,8 +106,8 @@ def launch_arguments(wanted: Collection) -> dict[str, str]:
 def threads_of(wanted: Collection) -> int:
     """Return the number of torch's threads.
 
-    A run goes on with the number it was begun with, so that a restart changes no bit. A new one
-    takes all cores where nothing acts while it learns, else one.
+    A run continues with its first number, so that a restart changes no bit. A new run
+    uses all cores if nothing acts while it learns, else one.
     """
     if wanted.threads is not None:
         return wanted.threads
@@ -118,7 +118,7 @@ def threads_of(wanted: Collection) -> int:
         else []
     )
     if sessions:
-        return int(sessions[-1].get("threads", 1))  # one, before it was recorded
+        return int(sessions[-1].get("threads", 1))  # older runs used one
 
     alone = method(wanted.method).learns and wanted.schedule == "sequential"
 

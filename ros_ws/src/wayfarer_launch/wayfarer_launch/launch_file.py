@@ -1,8 +1,8 @@
 """Reads the part of ROS 2's XML launch format that our launch files use, and refuses the rest by
 name. Pure.
 
-With ROS 2 installed, `ros2 launch` reads the same files; this stands in for it where it is missing.
-What this takes, `ros2 launch` takes in the same sense: tests/unit/launch/test_launch_as_upstream.py
+With ROS 2 installed, `ros2 launch` reads the same files; without it this module does.
+What it accepts has the same meaning in `ros2 launch`: tests/unit/launch/test_launch_as_upstream.py
 compares the two.
 """
 
@@ -20,7 +20,7 @@ from wayfarer_core.errors import ConfigError
 
 from wayfarer_launch.substitution import KNOWN, FindShare, UnknownSubstitutionError, substitute
 
-# element -> what it needs, what else it may have
+# element -> required attributes, optional attributes
 _ATTRIBUTES: dict[str, tuple[set[str], set[str]]] = {
     "arg": ({"name"}, {"default", "description"}),
     "let": ({"name", "value"}, set()),
@@ -34,7 +34,7 @@ _ATTRIBUTES: dict[str, tuple[set[str], set[str]]] = {
     "set_remap": ({"from", "to"}, set()),
 }
 _WITH_CHILDREN = ("arg", "group", "include", "node")
-# of a node; here all of them reach the screen
+# `output` of a node; here all of them reach the screen
 _OUTPUTS = ("screen", "log", "both", "own_log", "full")
 
 Remaps = tuple[tuple[str, str], ...]
@@ -46,25 +46,25 @@ class NodeSpec:
 
     package: str
     executable: str
-    name: str  # "": the one it gives itself
+    name: str  # "": the node's own default
     namespace: str
     # in file order: ("from", path) or (name, value in YAML)
     parameters: tuple[tuple[str, str], ...]
     remaps: Remaps
     ends_run: bool  # on_exit="shutdown"
-    # variables set for it, beside those of the launching process
+    # variables set for it, in addition to the launching process's
     environment: tuple[tuple[str, str], ...] = ()
 
     @property
     def label(self) -> str:
-        """What to call it in words."""
+        """Name of the node for messages."""
         return self.name or self.executable
 
     @property
     def full_name(self) -> str:
         """The node's name with its namespace.
 
-        That of the executable stands for one that only the node knows.
+        Without a name it is the executable's.
         """
         return f"{self.namespace.rstrip('/')}/{self.label}"
 
@@ -86,31 +86,31 @@ class NodeSpec:
 
 
 class Argument(NamedTuple):
-    """What a launch file says of one of its arguments."""
+    """A declared argument of a launch file."""
 
     description: str
     default: str | None  # None: it must be given
-    choices: tuple[str, ...] = ()  # none: any text
+    choices: tuple[str, ...] = ()  # empty: any text
 
 
 @dataclass
 class Launch:
-    """What a launch file asks for."""
+    """The nodes of a launch file."""
 
     nodes: list[NodeSpec] = field(default_factory=list)
     arguments: dict[str, str] = field(default_factory=dict)
     declared: dict[str, Argument] = field(default_factory=dict)
-    files: list[Path] = field(default_factory=list)  # that were read
+    files: list[Path] = field(default_factory=list)  # all files that were read
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables set for any of the nodes, for a process that shall hear them."""
+        """The variables set for any of the nodes, for a process that must hear them."""
         return {name: value for node in self.nodes for name, value in node.environment}
 
 
 @dataclass
 class _Scope:
-    """What a group keeps to itself, and an included file shares with the one it stands in."""
+    """State of a group, or of an included file and the file that includes it."""
 
     arguments: dict[str, str] = field(default_factory=dict)  # by `arg` and `let`
     environment: dict[str, str] = field(default_factory=dict)
@@ -124,9 +124,9 @@ class _Scope:
 def read_launch_file(path: Path, given: Mapping[str, str], find_share: FindShare) -> Launch:
     """Return the nodes of a launch file for the given arguments.
 
-    Raises ConfigError for an element or attribute this does not know, an argument the file does not
-    declare, one it needs and was not given, and a parameter file whose sections fit none of the
-    nodes.
+    Raises ConfigError for an unknown element or attribute, an argument that the file does not
+    declare, a required argument that is missing, and a parameter file whose sections fit no
+    node.
     """
     launch = _Reader(path, given, find_share, _Scope(arguments=dict(given))).read()
     _check_parameter_files(launch)
@@ -136,7 +136,7 @@ def read_launch_file(path: Path, given: Mapping[str, str], find_share: FindShare
 def declared_arguments(path: Path) -> dict[str, Argument]:
     """Return the arguments a launch file declares, by name."""
     try:
-        # not an include's
+        # only its own, not those of included files
         elements = [e for e in ET.parse(path).getroot().iter("arg") if "value" not in e.attrib]
     except (OSError, ET.ParseError) as error:
         raise ConfigError(f"cannot read launch file {path}: {error}") from error
@@ -215,8 +215,8 @@ class _Reader:
         self._scope = outer
 
     def _check(self, element: ET.Element) -> None:
-        """Refuse an element that lacks an attribute, has one that nobody reads, or holds elements
-        nobody reads.
+        """Refuse an element that lacks an attribute, has an unknown one, or holds unknown
+        elements.
         """
         tag, attributes = element.tag, set(element.attrib)
         needed, others = _ATTRIBUTES.get(tag, (set(), attributes))
@@ -276,7 +276,7 @@ class _Reader:
     def _include(self, element: ET.Element) -> None:
         """Read another file in place.
 
-        Every argument must be passed: ros2 launch would let ours shine through.
+        Every argument must be passed: ros2 launch would otherwise use ours of the same name.
         """
         path = Path(self._text(element.attrib["file"]))
         for child in element:
@@ -345,9 +345,9 @@ class _Reader:
                 )
 
     def _value(self, param: ET.Element) -> str:
-        """Return a parameter's value in YAML, as ROS takes it.
+        """Return a parameter's value in YAML, as ROS reads it.
 
-        What it is without a type, quoted as a text with one.
+        Without a type it is unchanged; with one it is quoted as a text.
         """
         kind, value = param.attrib.get("type"), self._text(param.attrib["value"])
         if kind not in (None, "str"):
@@ -374,16 +374,16 @@ class _Reader:
 
 
 def _pushed(namespace: str, further: str) -> str:
-    """Return the namespace within another; one that begins with / replaces it."""
+    """Return a namespace within another; one that begins with / replaces it."""
     return namespace_of(further) if further.startswith("/") else namespace + namespace_of(further)
 
 
 def _check_parameter_files(launch: Launch) -> None:
-    """Catch the misspelt node name in a parameter file, which ROS itself passes over in silence.
+    """Find misspelt node names in parameter files, which ROS itself ignores silently.
 
-    A file may serve several launch files, those of two machines above all: nodes of all that lie
-    together are known. Where a node has the name it gives itself, no section can be called
-    misspelt.
+    A file may serve several launch files, for example those of two machines, so the nodes of
+    all launch files in the same folder count. If a node has its own default name, no section can be
+    called misspelt.
     """
     files = {value for node in launch.nodes for key, value in node.parameters if key == "from"}
     all_named = all(node.name for node in launch.nodes)
@@ -408,12 +408,12 @@ def _check_parameter_files(launch: Launch) -> None:
 
 
 def _names_beside(files: list[Path]) -> set[str]:
-    """Return the names of the nodes in all launch files of the folders in which these files lie."""
+    """Return the names of the nodes in all launch files beside these files."""
     names = set()
     for file in {other for path in files for other in path.parent.glob("*.launch.xml")}:
         try:
             nodes = ET.parse(file).getroot().iter("node")
-        except (OSError, ET.ParseError):  # another's file, and not asked for
+        except (OSError, ET.ParseError):  # another file, which nobody asked for
             continue
 
         names |= {node.attrib.get("name", node.attrib.get("exec", "")) for node in nodes}

@@ -1,6 +1,6 @@
-"""From a launch file's name to running processes.
+"""Starts a launch file's nodes.
 
-Finds packages in the ament index, as ros2 launch does.
+It finds packages in the ament index, as ros2 launch does.
 """
 
 import os
@@ -45,18 +45,18 @@ def launch_nodes(
     write: Callable[[str], None],
     meanwhile: Callable[[], None] = lambda: None,
 ) -> int:
-    """Start a launch file's nodes, write what they say, and stay until they end.
+    """Start a launch file's nodes, print their output, and wait until they end.
 
     Return the exit code.
     """
     launch = read_launch_file(find_launch_file(file), given, share_of)
-    os.environ.update(launch.environment)  # what listens in this process shall hear the nodes
+    os.environ.update(launch.environment)  # so that this process can hear the nodes
     surroundings.settle()
     return Supervisor(launch, executable, write).run(meanwhile)
 
 
 def share_of(package: str) -> Path:
-    """Return a package's share directory; ConfigError where it is not installed."""
+    """Return a package's share directory; ConfigError if it is not installed."""
     try:
         return Path(get_package_share_directory(package))
     except PackageNotFoundError as error:
@@ -66,7 +66,7 @@ def share_of(package: str) -> Path:
 
 
 def executable(package: str, name: str) -> Path:
-    """Return a package's program; ConfigError where it is not installed."""
+    """Return a package's program; ConfigError if it is not installed."""
     try:
         path = Path(get_package_prefix(package)) / "lib" / package / name
     except PackageNotFoundError as error:

@@ -1,6 +1,6 @@
 """Policies in other processes.
 
-A policy server that is there, or one of LeRobot that is started and ended here.
+Either a policy server that already runs, or one of LeRobot that is started and ended here.
 """
 
 import os
@@ -24,11 +24,11 @@ from wayfarer_serving.server import LISTENING
 
 KINDS = ("external:ADDRESS", "lerobot:FOLDER")
 
-_LOADING = 300.0  # s a server may take until it listens: large weights, a slow disk
-_ANSWER = 30.0  # s it may take to say who it is
-_PATIENCE = 5.0  # s it gets to end
-_LAST_WORDS = 8  # lines
-# What `python -c` runs in LeRobot's environment: this package comes behind all that is there.
+_LOADING = 300.0  # s until a server must listen: large weights, a slow disk
+_ANSWER = 30.0  # s for its description
+_PATIENCE = 5.0  # s for its end
+_LAST_WORDS = 8  # lines of its output in an error
+# code for `python -c` in LeRobot's environment; it appends this package to its path
 _START = (
     "import sys; sys.path.append(sys.argv.pop(1)); from wayfarer_serving.lerobot_server import "
     "main; main()"
@@ -40,30 +40,29 @@ class Served:
     """A policy server that answers."""
 
     address: str
-    policy: str  # what it calls its policy
-    folder: Path | None  # of a LeRobot policy; None: somebody else started the server
-    check: Callable[[], None]  # raises PolicyError once a server that was started here has ended
+    policy: str  # name of its policy
+    folder: Path | None  # of a LeRobot policy; None: the server was already running
+    check: Callable[[], None]  # raises PolicyError if a server that was started here has ended
 
 
 def lerobot_python() -> Path:
-    """Return the Python of the environment with LeRobot that `make` builds beside this one, there
-    or not.
+    """Return the path of the Python with LeRobot that `make` builds beside this one; it need not
+    exist.
     """
     return Path(sys.prefix) / "loaders" / "bin" / "python"
 
 
 @contextmanager
 def served(wanted: str, python: Path | None = None) -> Iterator[Served]:
-    """Have a policy server answer meanwhile; one that was started here has ended afterwards.
+    """Provide a policy server inside the context; end it afterwards if it was started here.
 
     Args:
         wanted: external:ADDRESS, or lerobot:FOLDER, a pretrained_model folder of LeRobot.
-        python: of the environment in which lerobot is installed; None: that of `make`.
+        python: of the environment with lerobot; None: that of `make`.
 
     Raises:
-        ConfigError: it is neither, or there is no such Python or folder.
+        ConfigError: `wanted` is neither, or the Python or folder does not exist.
         PolicyError: the server does not start, or does not answer.
-
     """
     kind, _, rest = wanted.partition(":")
     if kind == "external" and rest:
@@ -93,7 +92,7 @@ def _name(address: str) -> str:
 class _LeRobot:
     """The server's process.
 
-    It reads its standard input's end when this process is gone, however that ended.
+    It ends when its standard input closes, so when this process ends in any way.
     """
 
     def __init__(self, folder: Path, python: Path) -> None:
@@ -109,7 +108,7 @@ class _LeRobot:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # a terminal's Ctrl-C reaches us alone
+                start_new_session=True,  # a terminal's Ctrl-C reaches only this process
             )
         except OSError as error:
             raise ConfigError(
@@ -118,9 +117,9 @@ class _LeRobot:
             ) from error
 
     def address(self) -> str:
-        """Return where it listens, once it does.
+        """Return its address when it listens.
 
-        Raises PolicyError where it ends instead, or takes too long.
+        Raises PolicyError if it ends before, or takes too long.
         """
         deadline = time.monotonic() + _LOADING
         unfinished = b""
@@ -141,7 +140,7 @@ class _LeRobot:
         raise PolicyError(f"LeRobot's server did not listen within {_LOADING:g} s: {self._words()}")
 
     def check(self) -> None:
-        """Raise PolicyError with its last words where it has ended."""
+        """Raise PolicyError with its last output if it has ended."""
         if self._process.poll() is not None:
             self._ended()
 
@@ -152,7 +151,7 @@ class _LeRobot:
         )
 
     def end(self) -> None:
-        """Let it end, and wait for that."""
+        """Ask it to end, and wait."""
         if self._process.poll() is None:
             self._process.terminate()
 
@@ -170,7 +169,7 @@ class _LeRobot:
                 stream.close()
 
     def _listen_on(self, output: int) -> None:
-        """Keep its pipe empty: a full one would stop it."""
+        """Keep its output pipe empty: a full pipe would block it."""
 
         def read() -> None:
             while chunk := os.read(output, 65536):
@@ -189,7 +188,7 @@ class _LeRobot:
 
 
 def _environment() -> dict[str, str]:
-    """Return the surroundings less what is this environment's own.
+    """Return the environment without the variables of our own Python environment.
 
     LeRobot's has other libraries and packages.
     """

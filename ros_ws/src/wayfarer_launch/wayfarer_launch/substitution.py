@@ -17,8 +17,8 @@ _PLACEHOLDER = re.compile("\0([0-9]+)\0")
 
 
 class UnknownSubstitutionError(Exception):
-    """Carries the substitution, as it was written, that is not one of KNOWN or names what there is
-    not.
+    """Holds a substitution, as written, that is not in KNOWN or names something that does not
+    exist.
     """
 
 
@@ -29,21 +29,21 @@ def substitute(
     folder: Path,
     find_share: FindShare,
 ) -> str:
-    """Return a text with its substitutions put in, the innermost first.
+    """Return a text with its substitutions replaced, the innermost first.
 
-    What one puts in is taken literally.
+    Replacements are not substituted again.
 
     Args:
-        text: as it stands in the file.
+        text: as in the file.
         arguments: of the launch file, by name.
         environment: variables, by name.
-        folder: in which the file lies.
+        folder: of the file.
         find_share: finds a package's share directory; ConfigError for one that is not installed.
 
     Raises:
         UnknownSubstitutionError: see there.
     """
-    # what was put in; a placeholder stands for it, so that it is not read once more
+    # replacements; a placeholder stands for each, so that it is not read again
     values: list[str] = []
 
     def filled(piece: str) -> str:

@@ -17,24 +17,24 @@ from wayfarer_core.errors import WayfarerError
 from wayfarer_launch.launch_file import Launch, NodeSpec
 
 _TICK = 0.1  # s
-# s each gets to end the nodes. SIGTERM, not SIGINT: Python answers an early SIGINT with a traceback
+# s for the nodes to end. SIGTERM, not SIGINT: Python answers an early SIGINT with a traceback
 _PATIENCE = ((signal.SIGTERM, 4.0), (signal.SIGKILL, 1.0))
-_SAFE_DOMAIN = 101  # above lie Linux's ephemeral ports (ROS 2 docs)
+_SAFE_DOMAIN = 101  # higher domains use Linux's ephemeral ports (ROS 2 docs)
 
 
 class NodeDiedError(WayfarerError):
-    """A node ended that the run cannot go on without."""
+    """A node ended without which the run cannot go on."""
 
 
 @dataclass
 class _Process:
     spec: NodeSpec
     popen: subprocess.Popen[bytes]
-    unfinished: bytes = b""  # the beginning of a line whose end has not come yet
+    unfinished: bytes = b""  # the beginning of an incomplete line
 
 
 class Supervisor:
-    """One launch. Every node gets SIGTERM from the kernel, too, should this process be killed."""
+    """One launch. If this process is killed, the kernel sends SIGTERM to every node."""
 
     def __init__(
         self,
@@ -42,11 +42,10 @@ class Supervisor:
         find_executable: Callable[[str, str], Path],
         write: Callable[[str], None],
     ) -> None:
-        """Look whether all of it can be started.
+        """Check whether all nodes can be started.
 
-        Raises ConfigError for a program or a domain there is not.
-
-        Also for a node that runs in the domain already, whoever started it.
+        Raises ConfigError for a missing program, an invalid domain, or a node that already runs in
+        the domain.
         """
         self._write = write
         self._lines = selectors.DefaultSelector()
@@ -60,7 +59,7 @@ class Supervisor:
         with contextlib.ExitStack() as claims:
             for node in (node for node in launch.nodes if node.name):
                 domain = domain_of(_environment_of(node), _SAFE_DOMAIN)
-                # the node's own, once it has started
+                # the node itself claims the name after it has started
                 lifetime.claim(domain, node.full_name).close()
                 claims.enter_context(lifetime.claim(domain, node.full_name, kind="launch"))
 
@@ -69,8 +68,8 @@ class Supervisor:
     def run(self, meanwhile: Callable[[], None] = lambda: None) -> int:
         """Start the nodes, pass their output on, end them all, return the exit code.
 
-        The end comes with a signal, when a node ends that ends the run, or when all have ended.
-        Raises NodeDiedError, naming the node, where such a one ended with an error.
+        It ends at a signal, when a node with on_exit="shutdown" ends, or when all have ended.
+        Raises NodeDiedError, naming the node, if such a node ended with an error.
         """
         with self._claims, lifetime.caught(self._note):
             try:
@@ -97,7 +96,7 @@ class Supervisor:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # a terminal's Ctrl-C reaches us alone; we pass it on once
+            start_new_session=True,  # a terminal's Ctrl-C reaches only us; we pass it on once
             preexec_fn=_end_with(os.getpid()),
         )
         process = _Process(node, popen)
@@ -130,7 +129,7 @@ class Supervisor:
             ):
                 self._pass_output(0.02)
 
-        for _ in range(2):  # what is left in the pipes, then their ends
+        for _ in range(2):  # the rest of the pipes, then their ends
             self._pass_output(0.0)
 
     def _pass_output(self, timeout: float) -> None:
@@ -141,7 +140,7 @@ class Supervisor:
 
             if not chunk:
                 self._lines.unregister(key.fileobj)
-                # last words without a line's end
+                # last output without a line's end
                 lines = [process.unfinished] if process.unfinished else []
 
             for line in lines:
@@ -153,14 +152,14 @@ def _environment_of(node: NodeSpec) -> dict[str, str]:
 
 
 def _end_with(launcher: int) -> Callable[[], None]:
-    """Return what a new process does before it becomes the node.
+    """Return a function that a new process runs before it becomes the node.
 
-    Whatever that is, it will not outlive the launcher.
+    It makes sure that the process does not outlive the launcher.
     """
 
     def ask() -> None:
         lifetime.signal_on_death_of_parent(signal.SIGTERM)
-        if os.getppid() != launcher:  # dead before we could ask
+        if os.getppid() != launcher:  # the launcher died before we asked
             os._exit(1)
 
     return ask

@@ -1,6 +1,6 @@
-"""Learns the policy.
+"""Trains the policy.
 
-After each episode, gradient steps on the replay buffer, then new weights for the actor.
+After each episode it makes gradient steps on the replay buffer and publishes new weights.
 """
 
 import array
@@ -44,7 +44,7 @@ class Learner(ContractNode):
         learner = make_learner(p.method, p.seed, device, rnd, p)
         self._learner = Checkpointed(learner, learner_file(run_path), rnd, novelty_file(run_path))
 
-        # make_learner builds no other
+        # make_learner builds only TD3
         self._algorithm: TD3 = learner.algorithm  # type: ignore[assignment]
         self._weights = self.publish_to(contract.WEIGHTS)
         self._training = False
@@ -54,7 +54,7 @@ class Learner(ContractNode):
             names.TRAIN,
             self._execute,
             goal_callback=self._on_goal,
-            # rcl takes parts of a second, too
+            # rcl accepts fractions of a second, too
             result_timeout=RESULT_TIMEOUT,  # type: ignore[arg-type]
         )
 

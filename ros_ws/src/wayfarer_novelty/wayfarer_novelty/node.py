@@ -1,6 +1,6 @@
-"""Judges how new images are.
+"""Scores the novelty of images.
 
-Chooses each episode's goal, and is fitted to the latest episodes after each cycle.
+It chooses each episode's goal, and is fitted to the latest episodes after each cycle.
 """
 
 import time
@@ -33,7 +33,7 @@ from wayfarer_novelty.params import Params
 class Novelty(ContractNode):
     """Offers novelty/select_goal and novelty/fit.
 
-    Publishes novelty/goal and, of what the camera sees, /score.
+    Publishes novelty/goal, and novelty/score for the current image.
     """
 
     def __init__(self) -> None:
@@ -67,12 +67,12 @@ class Novelty(ContractNode):
             names.FIT_NOVELTY,
             self._execute,
             goal_callback=self._on_fit,
-            # rcl takes parts of a second, too
+            # rcl accepts fractions of a second, too
             result_timeout=RESULT_TIMEOUT,  # type: ignore[arg-type]
         )
 
     def _on_observation(self, message: Image) -> None:
-        """Score what the camera sees, if nothing more important is under way."""
+        """Score the current image, unless a goal choice or a fit is running."""
         if self._busy or time.monotonic() - self._last_score < 1.0 / self._params.score_rate:
             return
 
@@ -149,7 +149,7 @@ class Novelty(ContractNode):
 
 
 def _position(chosen: SelectGoal.Response) -> PointStamped:
-    """Return where the end effector was in the goal image, at the time of its choice."""
+    """Return the end effector's position in the goal image, stamped with the time of the choice."""
     message = PointStamped()
     message.header.stamp, message.header.frame_id = chosen.goal.header.stamp, names.BASE_FRAME
     message.point.x, message.point.y, message.point.z = (float(v) for v in chosen.ee_position)

@@ -1,1 +1,1 @@
-"""The experiments of the paper: which jobs, how large, and the page of Figures 2 to 7."""
+"""The experiments of the paper: jobs, sizes, and the page of Figures 2 to 7."""

@@ -1,8 +1,8 @@
-"""The work of the grid's cells.
+"""The jobs of the grid.
 
-Each a function of the experiment's folder and plain arguments, in its own process.
+Each is a function of the experiment's folder and plain arguments, and runs in its own process.
 
-What a killed one leaves in the folder, the next goes on from.
+A job continues from what a killed one has left in the folder.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,9 @@ import numpy as np
 import yaml
 from wayfarer_core.provenance import made_by
 from wayfarer_data.cache.dataset import Dataset
-from wayfarer_in_process.run import collect_in_process
-from wayfarer_in_process.run_check import check_run
+from wayfarer_in_process.config import simulator_launch
+from wayfarer_in_process.run import collect_by_launch, collect_in_process
+from wayfarer_in_process.run_check import held_episodes
 from wayfarer_in_process.trial import Trial, try_in_process
 from wayfarer_launch.collection import Collection
 from wayfarer_launch.nodes import share_of
@@ -38,7 +39,7 @@ from wayfarer_paper.toy import ToyConfig, load_rnd, run_strategy
 from wayfarer_paper.toy_figures import novelty_map
 
 REPORT = "report.html"
-TRIAL_SEED = 1_000_000  # of the world while policies are tried: none that data was collected with
+TRIAL_SEED = 1_000_000  # of the world in trials: no data were collected with it
 
 Parameters = Mapping[str, Mapping[str, Any]]  # node -> parameter -> value
 
@@ -60,7 +61,7 @@ def collect(
 ) -> Plain:
     """Collect one dataset, in process.
 
-    `parameters` (node -> parameter -> value) go before launch/config/sim.yaml's.
+    `parameters` (node -> parameter -> value) replace those of launch/config/sim.yaml.
     """
     out = run_of(folder, run)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -83,7 +84,7 @@ def describe(folder: Path, run: str) -> Plain:
 def show(folder: Path, run: str) -> Plain:
     """Return Figure 5 and Figure 4 of one dataset as HTML.
 
-    Ids in the figure are made of the run's name.
+    Ids in the figure contain the run's name.
     """
     found = gather(run_of(folder, run))
 
@@ -114,7 +115,7 @@ def predict(
 def learn(folder: Path, task: str, run: str, seed: int, updates: int) -> Plain:
     """Learn a task with BCQ from one dataset.
 
-    What cannot be learned from it is told as the result.
+    If nothing can be learned from it, the result says so.
     """
     out = policy_folder(folder, task, run, seed)
     try:
@@ -126,7 +127,7 @@ def learn(folder: Path, task: str, run: str, seed: int, updates: int) -> Plain:
 
 
 def policy_folder(folder: Path, task: str, run: str, seed: int) -> Path:
-    """Return where a policy is learned."""
+    """Return the folder of a learned policy."""
     return folder / "policies" / f"{task}-{run}-{seed}"
 
 
@@ -145,7 +146,7 @@ def explore_toy(
 def show_toy(
     folder: Path, strategy: str, config: Mapping[str, Any], world: Mapping[str, Any]
 ) -> dict[str, str]:
-    """Return Figure 2 of a strategy that judges novelty, for seed 0, and leave it as a picture,
+    """Return Figure 2 of a strategy with novelty, for seed 0, and write it as a picture,
     too.
     """
     out, pixels = toy_folder(folder, strategy, 0), PixelWorld(PixelWorldConfig(**world))
@@ -158,19 +159,19 @@ def show_toy(
 
 
 def map_file(folder: Path, strategy: str) -> Path:
-    """Return where Figure 2 of a strategy is left as a picture."""
+    """Return the picture's file of a strategy's Figure 2."""
     return folder / f"figure2-{strategy}.png"
 
 
 def toy_folder(folder: Path, strategy: str, seed: int) -> Path:
-    """Return where a run of the toy world leaves its numbers."""
+    """Return the folder of a toy run's numbers."""
     return folder / "toy" / f"{strategy}-{seed}"
 
 
 def attempt(
     folder: Path, task: str, run: str, seed: int, trials: int, steps: int, parameters: Parameters
 ) -> dict[str, int]:
-    """Let a learned policy try its task in a world of these parameters.
+    """Try a learned policy at its task in a world with these parameters.
 
     Without a policy there are no trials.
     """
@@ -180,7 +181,7 @@ def attempt(
 
     config = _write(parameters, learned / "trials.yaml")
 
-    # learned anew, it is tried anew
+    # a policy that was learned again is tried again
     out = learned / f"trials-{read_policy(learned / POLICY).sha256[:8]}"
 
     return _counts(try_in_process(Trial(learned / POLICY, trials, steps, TRIAL_SEED, out, config)))
@@ -189,14 +190,15 @@ def attempt(
 def attempt_at_random(
     folder: Path, tasks: Sequence[str], trials: int, steps: int
 ) -> dict[str, dict[str, int]]:
-    """Act at random once, and count for each task."""
+    """Act at random once, and count the successes of each task."""
     out = folder / "policies" / "random-actions"
     out.parent.mkdir(parents=True, exist_ok=True)
     wanted = Collection(
         "sim", "random", trials, steps, TRIAL_SEED, out, "sequential", None, threads=1
     )
-    collect_in_process(wanted)
-    check_run(wanted)
+    launch = simulator_launch(wanted)
+    collect_by_launch(wanted, launch)
+    held_episodes(wanted, launch)
 
     return {task: _counts(count_successes(out, task, trials)) for task in tasks}
 

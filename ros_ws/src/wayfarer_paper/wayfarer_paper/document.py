@@ -1,6 +1,4 @@
-"""paper.html: Figures 2 to 7 and the rankings with their spreads, from whatever cells are
-finished.
-"""
+"""paper.html: Figures 2 to 7 and rankings with their spreads, from the finished jobs."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -141,12 +139,12 @@ def _figure3(folder: Path, results: Mapping[str, Result]) -> Markup:
 
 
 def _pictures(scale: Scale, results: Mapping[str, Result], key: str, number: int) -> Markup:
-    """Return Figure 4 or 5 of each variant's first dataset, as the cells have drawn it."""
+    """Return Figure 4 or 5 of each variant's first dataset, drawn by the jobs."""
     parts: list[Markup] = []
     for variant, repetition, run in plan.runs(scale):
         result = results.get(f"show/{run}")
         if repetition == 0 and result is not None and result.value[key]:
-            drawn = Markup(result.value[key])  # of ours: escaped where it was made
+            drawn = Markup(result.value[key])  # our own, escaped when it was made
             parts.append(tag("h3", variant.name))
             parts.append(
                 drawn
@@ -326,8 +324,8 @@ def _success(trial: outcome.Trial) -> float:
 
 
 def _successes(task: str, scores: Sequence[Score], without: Mapping[str, Sequence[int]]) -> Markup:
-    """Return a task's ranking of the methods whose datasets all gave a policy, and beside it how
-    the others did.
+    """Return a task's ranking of the methods whose datasets all gave a policy, and the results of
+    the others beside it.
     """
     standings = outcome.standings(scores, higher_is_better=True)
     ranked = [one for one in standings if one.variant not in without]

@@ -10,7 +10,7 @@ from wayfarer_report.drawings.drawing import INK, Drawing, figure, method_colour
 
 from wayfarer_paper.outcome import Growth, Score
 
-Panel = tuple[str, Sequence[Score], float | None]  # title, scores, what is drawn dotted beside them
+Panel = tuple[str, Sequence[Score], float | None]  # title, scores, value of the dotted line
 _PERCENT = (-4.0, 104.0)
 
 
@@ -51,7 +51,7 @@ def growth(lines: Sequence[Growth], variants: Sequence[str], name: str) -> str:
 
 
 def growth_png(lines: Sequence[Growth], variants: Sequence[str], out: Path) -> Path:
-    """Write the same with a legend; return `out`. Raises DataError where it cannot be written."""
+    """Write the same with a legend; return `out`. Raises DataError if it cannot be written."""
     with _growth(lines, variants) as drawing:
         drawn, names = drawing.panels[0].get_legend_handles_labels()
         drawing.figure.legend(

@@ -1,10 +1,10 @@
-"""An experiment as a grid of independent jobs.
+"""An experiment as a grid of independent jobs, called cells.
 
-Plain arguments in, plain data out, on as many cores as there are.
+They have plain arguments and plain results, and run on all cores.
 
-All cells of a grid work in one folder, and each leaves FOLDER/cells/NAME.json once it is finished,
-or NAME.error with what went wrong. Started again, finished cells are kept and all others are done
-(again): a cell finds in the folder what a killed predecessor left.
+All cells of a grid work in one folder. A finished cell leaves FOLDER/cells/NAME.json, a failed one
+NAME.error with the reason. A second call keeps finished cells and runs all others
+(again): a cell continues from what a killed one has left in the folder.
 """
 
 import fcntl
@@ -26,11 +26,11 @@ Plain = Any  # what JSON can hold: None, bool, int, finite float, str, and lists
 
 @dataclass(frozen=True)
 class Cell:
-    """One job: `work(folder, **arguments)`, a function of a module, so that any process finds
+    """One job: `work(folder, **arguments)`, a function of a module, so that any process can import
     it.
     """
 
-    name: str  # as in "collect/goal-0": also the place of its result
+    name: str  # for example "collect/goal-0": also the path of its result
     work: Callable[..., Plain]  # takes the grid's folder and the arguments, returns plain data
     arguments: Mapping[str, Plain]
     after: tuple[str, ...] = ()  # names of cells that must be finished before
@@ -44,15 +44,15 @@ class Cell:
 
 @dataclass(frozen=True)
 class Result:
-    """What a finished cell has left."""
+    """The result of a finished cell."""
 
     arguments: Mapping[str, Plain]
     value: Plain
-    seconds: float  # the cell's own work, waiting not counted
+    seconds: float  # duration of the cell's own work
 
 
 class CellState(StrEnum):
-    """What has become of a cell."""
+    """State of a cell."""
 
     KEPT = "kept"  # finished by an earlier call
     STARTED = "started"
@@ -65,11 +65,11 @@ class GridError(WayfarerError):
 
 
 class Workers(Protocol):
-    """Processes that do cells."""
+    """Processes that run cells."""
 
     @property
     def slots(self) -> int:
-        """How many cells can be under way at once."""
+        """Number of cells that can run at once."""
 
     def start(self, cell: Cell, folder: Path) -> None:
         """Begin `do(cell, folder)` somewhere."""
@@ -77,7 +77,7 @@ class Workers(Protocol):
     def wait(self) -> tuple[str, WayfarerError | None]:
         """Return the name of a cell that has ended, and its error if it failed.
 
-        Blocks until there is one.
+        Waits until there is one.
         """
 
 
@@ -85,7 +85,7 @@ OnChange = Callable[[Cell, CellState, WayfarerError | None], None]  # with the e
 
 
 def do(cell: Cell, folder: Path) -> None:
-    """Do a cell in this process and leave its result in the grid's folder."""
+    """Run a cell in this process and write its result into the grid's folder."""
     torch.set_num_threads(1)  # cells share the cores, and the networks are small
     began = time.monotonic()
     value = cell.work(folder, **cell.arguments)
@@ -104,7 +104,7 @@ class _Progress:
     under_way: dict[str, Cell] = field(default_factory=dict)
 
     def ready(self) -> Iterator[Cell]:
-        """Yield waiting cells, in their order, whose predecessors are finished."""
+        """Yield waiting cells, in order, whose predecessors are finished."""
         return (cell for cell in list(self.waiting.values()) if self.ended.issuperset(cell.after))
 
 
@@ -114,11 +114,11 @@ def run_grid(
     workers: Workers,
     on_change: OnChange = lambda _cell, _state, _error: None,
 ) -> dict[str, Result]:
-    """Do all cells; return their results by name.
+    """Run all cells; return their results by name.
 
-    A cell that fails keeps only those behind it from being done. Raises ConfigError for cells that
-    wait for none of the others, whose result in `folder` is of other arguments, or while another
-    process does a grid in this folder; GridError naming the failures, once nothing is left to do.
+    A failed cell only prevents those that need it. Raises ConfigError for cells that
+    wait for an unknown cell, for a result in `folder` with other arguments, or if another
+    process runs a grid in this folder; GridError, naming the failures, after all others are done.
     """
     _check(cells)
     with _alone(folder):
@@ -127,7 +127,7 @@ def run_grid(
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Keep other processes from doing a grid in this folder."""
+    """Keep other processes from running a grid in this folder."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "grid.lock").open("w") as lock:
         try:
@@ -206,7 +206,7 @@ def _check(cells: Sequence[Cell]) -> None:
 
 
 def _kept(cell: Cell, folder: Path) -> bool:
-    """Say whether a cell's result is there. Raises ConfigError where it is another's."""
+    """Say whether a cell's result exists. Raises ConfigError if it has other arguments."""
     if not file_of(folder, cell.name).exists():
         return False
 
@@ -226,17 +226,17 @@ def _kept(cell: Cell, folder: Path) -> bool:
 
 
 def file_of(folder: Path, name: str) -> Path:
-    """Return where the result of a cell lies, or will lie."""
+    """Return the path of a cell's result."""
     return folder / "cells" / f"{name}.json"
 
 
 def error_file(folder: Path, name: str) -> Path:
-    """Return where the error of a failed cell lies, until it is begun again."""
+    """Return the path of a failed cell's error; it exists until the cell starts again."""
     return folder / "cells" / f"{name}.error"
 
 
 def read_result(folder: Path, name: str) -> Result:
-    """Read a finished cell's result. Raises DataError where there is none, or it cannot be read."""
+    """Read a finished cell's result. Raises DataError if there is none, or it cannot be read."""
     file = file_of(folder, name)
     try:
         content = json.loads(file.read_text())

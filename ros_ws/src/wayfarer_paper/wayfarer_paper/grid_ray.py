@@ -1,4 +1,4 @@
-"""The grid's workers: Ray, on this machine's cores, or on a cluster that runs already."""
+"""The grid's workers: Ray, on this machine's cores, or on a running cluster."""
 
 import logging
 import os
@@ -13,18 +13,18 @@ from wayfarer_core.errors import ConfigError, DeviceError, WayfarerError
 
 from wayfarer_paper.grid import Cell, do
 
-# bytes of shared memory, Ray's least: cells pass plain data and files, no objects
+# bytes of shared memory, Ray's minimum: cells pass plain data and files, no objects
 _STORE = 80_000_000
 _CONNECT = 10.0  # s
-_POLL = 0.2  # s between two looks at whether a signal has come
-_ATTEMPTS = 2  # of a cell whose process died (killed, out of memory); an error it raises is final
+_POLL = 0.2  # s between two checks for a signal
+_ATTEMPTS = 2  # for a cell whose process died (killed, out of memory); an error it raises is final
 
 
 def _check_that_it_answers(address: str) -> None:
-    """Raise DeviceError where nobody listens at HOST:PORT: Ray itself would try for minutes."""
+    """Raise DeviceError if nobody listens at HOST:PORT: Ray itself would try for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not port.isdecimal():
-        return  # none, or a word that Ray itself knows, as "auto"
+        return  # no address, or a word that Ray knows, such as "auto"
 
     try:
         socket.create_connection((host, int(port)), _CONNECT).close()
@@ -42,16 +42,16 @@ class StoppedError(WayfarerError):
 
 
 class CellError(WayfarerError):
-    """A cell raised something that nobody foresaw: the message has its whole trace."""
+    """A cell raised an unexpected error: the message has its whole traceback."""
 
 
 class RayWorkers:
     """One core for each cell.
 
-    A context: leaving it ends what is under way, and signals end the waiting.
+    A context: its end stops running cells, and a signal ends the waiting.
 
-    On a cluster every machine must have this Wayfarer installed and see the grid's folder under the
-    same path.
+    On a cluster every machine must have this version of Wayfarer and see the grid's folder under
+    the same path.
     """
 
     def __init__(self, workers: int | None = None, address: str = "") -> None:
@@ -64,9 +64,9 @@ class RayWorkers:
                 "a cluster tells its own number of workers: give either workers or an address"
             )
 
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # tell nobody outside
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # send no usage statistics
 
-        # Ray's future way; hushes a warning
+        # Ray's future default; avoids a warning
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         import ray
 
@@ -93,7 +93,7 @@ class RayWorkers:
         self._under_way: dict[Any, str] = {}
         self._signals: list[int] = []
 
-        # from here on: Ray's own handler prints where in Ray the signal came, and aborts
+        # set only now: Ray's own handler prints a traceback and aborts
         self._caught = lifetime.caught(lambda number, _: self._signals.append(number))
 
     def __enter__(self) -> Self:
@@ -111,7 +111,7 @@ class RayWorkers:
 
     @property
     def slots(self) -> int:
-        """How many cells can be under way at once."""
+        """Number of cells that can run at once."""
         return max(1, int(self._ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
 
     def start(self, cell: Cell, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the finished cells say, as rows of the CSV files and as medians with spreads."""
+"""The results of finished cells as rows of CSV files, and as medians with spreads."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -14,7 +14,7 @@ from wayfarer_paper.grid import Cell, Result, file_of, read_result
 from wayfarer_paper.scales import Scale
 from wayfarer_paper.toy import Row, read_rows
 
-ENOUGH = 3  # datasets of each, below which no order of two methods is claimed
+ENOUGH = 3  # datasets of each method that are needed to claim an order
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a variant stands: median over datasets and seeds, and the extremes."""
+    """A variant's median over datasets and seeds, and the extremes."""
 
     variant: str
     datasets: int
@@ -39,11 +39,11 @@ class Standing:
 
 
 def finished(folder: Path, cells: Iterable[Cell]) -> dict[str, Result]:
-    """Return the results that are there, of these cells in their order.
+    """Return the existing results of these cells, in order.
 
-    DataError where one cannot be read.
+    DataError if one cannot be read.
 
-    What was done with other arguments, or made of what was, is another experiment's and left out.
+    Results with other arguments, or that depend on such results, are left out.
     """
     found: dict[str, Result] = {}
     for cell in cells:
@@ -56,7 +56,7 @@ def finished(folder: Path, cells: Iterable[Cell]) -> dict[str, Result]:
 
 
 def standings(scores: Sequence[Score], higher_is_better: bool) -> list[Standing]:
-    """Return the variants, the best median first; of equal medians in the order they came."""
+    """Return the variants, the best median first; equal medians keep their order."""
     by: dict[str, list[float]] = {}
     datasets: dict[str, set[int]] = {}
     for score in scores:
@@ -73,7 +73,7 @@ def standings(scores: Sequence[Score], higher_is_better: bool) -> list[Standing]
 def in_words(ranking: Sequence[Standing], form: Callable[[float], str]) -> str:
     """Return a ranking with its spreads.
 
-    > stands between neighbours of ENOUGH datasets each whose ranges lie apart.
+    > stands between neighbours with ENOUGH datasets each whose ranges do not overlap.
     """
     words = ""
     for k, one in enumerate(ranking):
@@ -88,7 +88,7 @@ def in_words(ranking: Sequence[Standing], form: Callable[[float], str]) -> str:
 
 
 def standing_in_words(one: Standing, form: Callable[[float], str]) -> str:
-    """Return a variant's median, its spread, and n, the datasets behind it."""
+    """Return a variant's median, its spread, and n, its number of datasets."""
     return (
         f"{one.variant} {form(one.median)} ({form(one.low)} to {form(one.high)}; n = "
         f"{one.datasets})"
@@ -116,7 +116,7 @@ def toy_rows(folder: Path, results: Mapping[str, Result]) -> list[Row]:
 class Coverage:
     """A line of figure5.csv: one dataset.
 
-    Entropies in bits; the faces are numbers of observations.
+    Entropies in bits; `faces` are numbers of observations.
     """
 
     variant: str
@@ -136,7 +136,7 @@ class Coverage:
 
 
 def coverage(scale: Scale, results: Mapping[str, Result]) -> list[Coverage]:
-    """Return a line for each dataset whose numbers are there."""
+    """Return a line for each dataset with a result."""
     lines = []
     for variant, repetition, run in plan.runs(scale):
         if (result := results.get(f"describe/{run}")) is not None:
@@ -160,7 +160,7 @@ def coverage(scale: Scale, results: Mapping[str, Result]) -> list[Coverage]:
 
 @dataclass(frozen=True)
 class Growth:
-    """A line of growth.csv: what a dataset had covered after some of its steps."""
+    """A line of growth.csv: a dataset's coverage after some of its steps."""
 
     variant: str
     dataset: int
@@ -170,7 +170,7 @@ class Growth:
 
 
 def growth(scale: Scale, results: Mapping[str, Result]) -> list[Growth]:
-    """Return the lines of each dataset whose numbers are there."""
+    """Return the lines of each dataset with a result."""
     return [
         Growth(variant.name, repetition, *point)
         for variant, repetition, run in plan.runs(scale)
@@ -186,7 +186,7 @@ def growth(scale: Scale, results: Mapping[str, Result]) -> list[Growth]:
 class Predicted:
     """A line of figure6-*.csv: one predictor.
 
-    Unseen are the test images whose very picture was not trained on.
+    "Unseen" test images are those whose exact picture was not trained on.
     """
 
     variant: str
@@ -204,7 +204,7 @@ class Colours(Predicted):
     accuracy: float
     balanced_accuracy: float  # mean over the colours
     unseen_accuracy: float | None
-    guess_accuracy: float  # of the best guess that looks at no image
+    guess_accuracy: float  # of the best constant guess
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,7 @@ P = TypeVar("P", bound=Predicted)
 
 
 def predictions(scale: Scale, results: Mapping[str, Result], target: str, kind: type[P]) -> list[P]:
-    """Return a line for each predictor of a target that is there."""
+    """Return a line for each predictor of a target with a result."""
     lines = []
     for variant, repetition, run in plan.runs(scale):
         for seed in range(scale.predictor_seeds):
@@ -253,7 +253,7 @@ def predictions(scale: Scale, results: Mapping[str, Result], target: str, kind: 
 class Trial:
     """A line of figure7.csv.
 
-    One policy's trials, none where all steps of the data paid the same.
+    One policy's trials; none if all steps of the data have the same reward.
     """
 
     task: str
@@ -261,12 +261,12 @@ class Trial:
     dataset: int
     seed: int
     episodes: int
-    at_end: int  # of these, with a success in the last state: what Figure 7 shows
+    at_end: int  # trials with a success in the last state: Figure 7 shows it
     at_any_time: int
 
 
 def trials(scale: Scale, results: Mapping[str, Result]) -> list[Trial]:
-    """Return a line for each policy that was tried, and for random actions (dataset and seed
+    """Return a line for each policy with trials, and for random actions (dataset and seed
     -1).
     """
     lines = []
@@ -289,8 +289,8 @@ def trials(scale: Scale, results: Mapping[str, Result]) -> list[Trial]:
 
 
 def without_policy(lines: Sequence[Trial]) -> dict[str, list[int]]:
-    """Return the datasets of each variant from which nothing could be learned, of those variants
-    that have some.
+    """Return, for each variant, the datasets from which nothing could be learned, if there are
+    some.
     """
     found: dict[str, list[int]] = {}
     for variant, dataset in dict.fromkeys(

@@ -1,4 +1,4 @@
-"""Which cells a part of the paper is made of.
+"""The cells of each stage of the paper.
 
 Repetition k of every variant is collected with seed k.
 """
@@ -14,7 +14,7 @@ from wayfarer_paper.scales import Scale, Variant
 from wayfarer_paper.toy import STRATEGIES
 
 TARGETS = ("color", "position")
-ACTIONS_AT_RANDOM = "random actions"  # what policies are held against
+ACTIONS_AT_RANDOM = "random actions"  # baseline of the policies
 
 
 def run_name(variant: Variant, repetition: int) -> str:
@@ -28,7 +28,7 @@ def runs(scale: Scale) -> list[tuple[Variant, int, str]]:
 
 
 def collecting(scale: Scale) -> Iterator[Cell]:
-    """Yield a collection for each dataset, and its numbers."""
+    """Yield, for each dataset, its collection and its numbers."""
     for variant, repetition, run in runs(scale):
         nodes = scale.parameters.keys() | variant.parameters.keys()
         parameters = {
@@ -44,7 +44,7 @@ def collecting(scale: Scale) -> Iterator[Cell]:
             "parameters": parameters,
         }
 
-        # folders that were begun before there were recipes go on with the paper's
+        # folders from before recipes existed continue with the paper's
         if scale.recipe != "paper":
             arguments["recipe"] = scale.recipe
 
@@ -63,7 +63,7 @@ def reporting(scale: Scale) -> Iterator[Cell]:
 def supervised(scale: Scale) -> Iterator[Cell]:
     """Yield a predictor for each target, dataset and seed.
 
-    All need all datasets, for the common test set.
+    Each needs all datasets, for the common test set.
     """
     names = [run for _, _, run in runs(scale)]
     for seed in range(scale.predictor_seeds):
@@ -81,8 +81,8 @@ def supervised(scale: Scale) -> Iterator[Cell]:
 
 
 def offline(scale: Scale) -> Iterator[Cell]:
-    """Yield BCQ and its trials for each task, dataset and seed, and trials of random actions beside
-    them.
+    """Yield BCQ and its trials for each task, dataset and seed, and trials of random
+    actions.
     """
     trials = {"trials": scale.trials, "steps": scale.trial_steps}
     yield Cell(

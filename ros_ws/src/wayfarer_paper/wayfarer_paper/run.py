@@ -1,4 +1,4 @@
-"""Does what is left of the paper's experiments, and writes tables and page."""
+"""Runs the unfinished experiments of the paper, and writes tables and page."""
 
 import sys
 from collections.abc import Sequence
@@ -30,13 +30,12 @@ GROWTH = "growth.png"
 
 
 def run_paper(stage: str, size: Scale, out: Path, workers: int | None, address: str) -> None:
-    """Do the cells of a stage that are not finished, then write the tables and the page of all that
-    is.
+    """Run the unfinished cells of a stage, then write tables and page from all results.
 
-    Raises ConfigError for an unknown stage or a folder of another scale, in which nothing is
-    written then; GridError for cells that failed: the others are kept, and the page shows what
-    there is. A signal ends it with the exit code that a shell would make of it, and nothing it has
-    started lives on.
+    Raises ConfigError for an unknown stage or a folder of another scale (nothing is
+    written then); GridError for failed cells: the others are kept, and the page shows the results
+    that exist. A signal ends it with the exit code of a shell, and no process that it
+    has started lives on.
     """
     cells = cells_of(stage, size)
     out.mkdir(parents=True, exist_ok=True)
@@ -60,7 +59,7 @@ def run_paper(stage: str, size: Scale, out: Path, workers: int | None, address: 
 
 
 def write_results(size: Scale, out: Path) -> list[Path]:
-    """Write tables, curves and page, as far as their cells are finished; return their paths."""
+    """Write tables, curves and page from the finished cells; return their paths."""
     results = outcome.finished(out, cells_of("all", size))
     rows = outcome.toy_rows(out, results)
     tables: list[tuple[str, type, Sequence[object]]] = [
@@ -92,7 +91,7 @@ def write_results(size: Scale, out: Path) -> list[Path]:
 
 
 class _Bar:
-    """How many cells are finished, and which are under way."""
+    """A bar of finished cells, with those that are running."""
 
     def __init__(self, console: Console, total: int) -> None:
         self._progress = Progress(
@@ -113,7 +112,7 @@ class _Bar:
         self._progress.stop()
 
     def tell(self, cell: Cell, state: CellState, error: WayfarerError | None) -> None:
-        """Hear what has become of a cell."""
+        """Show a cell's new state."""
         if state is CellState.STARTED:
             self._under_way.append(cell.name)
         elif cell.name in self._under_way:

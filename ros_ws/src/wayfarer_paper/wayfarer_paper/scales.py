@@ -1,6 +1,6 @@
-"""How large the paper's experiments are done.
+"""Sizes of the paper's experiments.
 
-The paper's own sizes, or such as two cores finish while one waits.
+The paper's own, and smaller ones for two cores.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ Parameters = Mapping[str, Mapping[str, Any]]  # node -> parameter -> value
 
 @dataclass(frozen=True)
 class Variant:
-    """One way of collecting: a method, and what differs from the other variants besides."""
+    """One way of collecting: a method and its parameters."""
 
     name: str
     method: str
@@ -29,20 +29,20 @@ class Variant:
 
 @dataclass(frozen=True)
 class Scale:
-    """Sizes of everything."""
+    """All sizes of the experiments."""
 
     name: str
     variants: tuple[Variant, ...]
     repetitions: int  # datasets per variant, and seeds of the toy world
     episodes: int  # per dataset
     steps: int  # per episode
-    parameters: Parameters  # of every collection, where they are not launch/config/sim.yaml's
+    parameters: Parameters  # of every collection, if they differ from launch/config/sim.yaml
     epochs: int  # of a predictor
     predictor_seeds: int
     tasks: tuple[str, ...]
     updates: int  # of BCQ
     bcq_seeds: int
-    bcq_datasets: int  # datasets per variant that policies are learned from
+    bcq_datasets: int  # datasets per variant from which policies are learned
     trials: int  # evaluation episodes of each policy
     trial_steps: int
     toy: ToyConfig
@@ -76,8 +76,8 @@ FULL = Scale(
     toy=TOY_FULL,
     toy_world=pixel_world.FULL,
 )
-# 1,600 of the paper's 300,000 steps per dataset. Noise and cycles as launch/config/demo.yaml has
-# them: the paper's would leave every action of so few steps at random.
+# 1,600 of the paper's 300,000 steps per dataset. Noise and cycles are those of
+# launch/config/demo.yaml: with the paper's every action of so few steps would be random.
 SMALL = Scale(
     name="small",
     variants=_COMPARED,
@@ -99,7 +99,7 @@ SMALL = Scale(
     toy=TOY_SMALL,
     toy_world=pixel_world.SMALL,
 )
-# A fifteenth of the paper's steps: what two cores collect in two hours.
+# a fifteenth of the paper's steps: two cores collect them in two hours
 MEDIUM = Scale(
     name="medium",
     variants=_COMPARED,
@@ -118,10 +118,10 @@ MEDIUM = Scale(
     toy=TOY_SMALL,
     toy_world=pixel_world.SMALL,
 )
-# A sixth of the paper's steps: what two cores collect in a night.
+# a sixth of the paper's steps: two cores collect them in a night
 LARGE = replace(MEDIUM, name="large", episodes=250)
-# The ablation without the robot in the image. An image that shows no robot tells little of time, so
-# a goal counts as reached wherever the image is as good as its own.
+# The ablation without the robot in the image. Such an image hardly depends on time, so a goal
+# counts as reached at any state whose image is near enough.
 HIDDEN = replace(
     MEDIUM,
     name="hidden",
@@ -143,9 +143,9 @@ RECIPES = ("paper", "practical")
 
 
 def scale(name: str, recipe: str, repetitions: int | None = None) -> Scale:
-    """Look a scale up by its name, ConfigError lists them.
+    """Return the scale of that name; ConfigError lists the names.
 
-    `recipe` is that of every collection; with another number of repetitions than its own if given.
+    `recipe` is that of every collection; `repetitions`, if given, replaces the scale's number.
     """
     if name not in SCALES:
         raise ConfigError(f"scale {name!r} is not one of {', '.join(SCALES)}")

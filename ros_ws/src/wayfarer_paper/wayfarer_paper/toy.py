@@ -1,8 +1,8 @@
 """The toy experiment (docs/method.md, Figures 2 and 3).
 
-How many states five strategies visit, in one process.
+It counts the states that five strategies visit, in one process.
 
-The world comes from outside (any DiscreteWorld); Algorithm 1 is `exploration.explore`, the learner
+The caller gives the world (any DiscreteWorld); Algorithm 1 is `exploration.explore`, the learner
 double DQN.
 """
 
@@ -37,7 +37,7 @@ STRATEGIES = ("goal", "goal-random", "goal-min", "rnd", "random")
 
 
 class DiscreteWorld(Protocol):
-    """A world with a few actions and a countable state."""
+    """A world with a few discrete actions and countable states."""
 
     @property
     def actions(self) -> int:
@@ -53,7 +53,7 @@ class DiscreteWorld(Protocol):
 
     @property
     def state(self) -> tuple[int, ...]:
-        """The state now: truth for counting, never for a policy."""
+        """The present state: for counting, never an input of a policy."""
 
     def reset(self) -> NDArray[np.uint8]:
         """Start an episode and return the image (C, H, W)."""
@@ -67,7 +67,7 @@ class DiscreteWorld(Protocol):
 
 @dataclass(frozen=True)
 class ToyConfig:
-    """Sizes of the experiment; the schedule of docs/method.md scaled to what one has time for."""
+    """Sizes of the experiment; the schedule of docs/method.md, scaled to the available time."""
 
     schedule: Schedule
     filters: tuple[int, int, int] = (32, 64, 64)
@@ -80,9 +80,9 @@ class ToyConfig:
     gamma: float = 0.99
     tau: float = 0.005
     epsilon: LinearSchedule = LinearSchedule(1.0, 0.1, 30_000)  # noqa: RUF009 - immutable
-    random_episodes: int = 1  # episodes of random actions before the policy is asked
-    after_arrival: str = "continue"  # or "play": at random from the goal to the episode's end
-    layer_norm: bool = False  # in the encoder, as networks.EncoderConfig has it
+    random_episodes: int = 1  # episodes of random actions before the policy acts
+    after_arrival: str = "continue"  # or "play": random actions from the goal to the episode's end
+    layer_norm: bool = False  # as in networks.EncoderConfig
     near_goals: float = 0.0  # share of goals that are near in time
     near_steps: float = 5.0  # their mean distance
     lookahead: int = 1  # n of n-step returns
@@ -94,12 +94,12 @@ class ToyConfig:
             raise ConfigError(f"after_arrival {self.after_arrival!r}: choose from continue, play")
 
     def to_plain(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
+        """Return it as JSON values."""
         return {**asdict(self), "filters": list(self.filters)}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
-        """Return what `to_plain` was called on."""
+        """Return the object from the values of `to_plain`."""
         parts = {
             "schedule": Schedule(**plain["schedule"]),
             "filters": tuple(plain["filters"]),
@@ -109,13 +109,13 @@ class ToyConfig:
         return cls(**{**plain, **parts})
 
 
-# The paper's schedule and the authors' learning rates. What the paper leaves open: epsilon.
+# the paper's schedule and the authors' learning rates; the paper does not give epsilon
 FULL = ToyConfig(
     Schedule(episodes=1500, episodes_per_cycle=10, steps=250, epochs=4),
     epsilon=LinearSchedule(1.0, 0.3, 187_500),
 )
-# 12,000 steps in a world of 36x36x12 states: smaller networks, and rates that make up for 31 times
-# fewer updates.
+# 12,000 steps in a world of 36x36x12 states: smaller networks, and learning rates that compensate
+# for 31 times fewer updates
 SMALL = ToyConfig(
     Schedule(episodes=200, episodes_per_cycle=5, steps=60, epochs=4),
     filters=(16, 32, 32),
@@ -138,12 +138,12 @@ class Row:
     seed: int
     episode: int
     total_states: int  # visited by this and all earlier episodes
-    episode_states: int  # visited by this one
-    new_states: int  # of these, visited by no earlier one
+    episode_states: int  # visited by this episode
+    new_states: int  # visited by this episode and by no earlier one
 
 
 class Coverage:
-    """Which states have been visited."""
+    """Counts visited states."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.visits = np.zeros(shape, dtype=np.int64)
@@ -151,7 +151,7 @@ class Coverage:
     def add(self, states: NDArray[np.int64]) -> tuple[int, int, int]:
         """Count an episode's states (T + 1, D).
 
-        Return the numbers of total, episode's and new states.
+        Return the number of all states so far, of the episode's, and of new ones.
         """
         visited = np.unique(states, axis=0)
         new = int((self.visits[tuple(visited.T)] == 0).sum())
@@ -160,7 +160,7 @@ class Coverage:
 
 
 class ToyRobot:
-    """Acts epsilon-greedily in the world; its draws depend on seed and episode alone."""
+    """Acts epsilon-greedily in the world; its random numbers depend only on seed and episode."""
 
     def __init__(
         self, world: DiscreteWorld, config: ToyConfig, learner: DDQN | None, seed: int
@@ -301,14 +301,14 @@ def _rnd(config: ToyConfig, world: DiscreteWorld, seed: int) -> RND:
 
 
 def load_rnd(config: ToyConfig, world: DiscreteWorld, folder: Path) -> RND:
-    """Return the RND a finished run has left."""
+    """Return the RND of a finished run."""
     rnd = _rnd(config, world, seed=0)
     rnd.restore(checkpoint.read(folder / "rnd.safetensors", "novelty"))
     return rnd
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Read a coverage.csv; DataError if it is something else."""
+    """Read a coverage.csv; DataError if it is another kind of file."""
     try:
         with path.open(newline="") as file:
             lines = list(csv.DictReader(file))

@@ -1,4 +1,4 @@
-"""Figures 2 and 3 of the paper from what the toy experiment has left on disk, as <svg> elements and
+"""Figures 2 and 3 of the paper from the files of the toy experiment, as <svg> elements and
 as PNG files.
 """
 
@@ -16,11 +16,11 @@ from wayfarer_paper.toy import STRATEGIES, DiscreteWorld, Row
 
 Numbers = NDArray[np.float64]
 SMOOTHING = 10  # [episodes] moving mean of the per-episode curves
-_CHUNK = 2000  # states rendered and judged together
+_CHUNK = 2000  # states processed together
 
 
 def curves(rows: Sequence[Row], strategy: str, value: Callable[[Row], int]) -> Numbers:
-    """Return one value by seed and episode (seeds, episodes), as far as all seeds have come."""
+    """Return one value by seed and episode (seeds, episodes), up to the shortest run."""
     seeds = sorted({row.seed for row in rows if row.strategy == strategy})
     runs = [
         [value(row) for row in rows if (row.strategy, row.seed) == (strategy, seed)]
@@ -41,7 +41,7 @@ def coverage(rows: Sequence[Row], name: str) -> str:
 
 
 def coverage_png(rows: Sequence[Row], out: Path) -> Path:
-    """Write the same with a legend; return `out`. Raises DataError where it cannot be written."""
+    """Write the same with a legend; return `out`. Raises DataError if it cannot be written."""
     with _coverage(rows) as drawing:
         lines, strategies = drawing.panels[0].get_legend_handles_labels()
         drawing.figure.legend(
@@ -85,10 +85,10 @@ def _draw_curve(axis: Axes, strategy: str, values: Numbers, smoothing: int) -> N
 def novelty_map(
     visits: NDArray[np.int64], rnd: RND, world: DiscreteWorld, name: str, png: Path
 ) -> str:
-    """Figure 2: where the object was, and how novel its image is at the end (mean over the angles
-    visited there).
+    """Figure 2: how often the object was at each position, and the final novelty of its image
+    there (mean over the visited angles).
 
-    `png` is written too. Raises DataError where it cannot be.
+    `png` is written, too. Raises DataError if that is not possible.
     """
     states = np.argwhere(visits > 0)  # (states, 3) x, y, angle
     chunks = np.array_split(states, 1 + len(states) // _CHUNK)
@@ -109,7 +109,7 @@ def novelty_map(
 
     with figure(1, 2, 6.4, 2.6) as drawing:
         for axis, (values, title) in zip(drawing.panels, pictures, strict=True):
-            # x to the right, y down, as seen
+            # x to the right, y down, as in the image
             drawn = axis.imshow(values.T, origin="upper", interpolation="nearest")
             axis.set(title=title, xlabel="x", ylabel="y")
             axis.grid(False)

@@ -1,4 +1,4 @@
-"""What of the open episode has arrived so far. Pure."""
+"""Which messages of the open episode have arrived. Pure."""
 
 from dataclasses import dataclass, field
 
@@ -15,14 +15,14 @@ class Arrivals:
     actions: dict[int, int] = field(default_factory=dict)
     executed: set[int] = field(default_factory=set)
     poses: set[int] = field(default_factory=set)  # of the end effector
-    # of the wrist camera's images; None: there is no such camera
+    # stamps of the wrist camera's images; None: there is no such camera
     wrist: set[int] | None = None
-    # topic of other states -> the newest stamp of it
+    # topic of another state -> its newest stamp
     beside: dict[str, int] = field(default_factory=dict)
 
     def lost(self, steps: int, final_stamp: int) -> int:
-        """Count the steps of which the action, its executed record, or image, the wrist's image or
-        pose at either end is missing.
+        """Count the steps that lack the action, its executed record, or, before or after it, the
+        image, the wrist's image or pose.
         """
         stamps = np.array(
             [*(self.actions.get(k, 0) for k in range(steps)), final_stamp], dtype=np.int64
@@ -42,12 +42,12 @@ class Arrivals:
         return sum(k not in self.executed or not here[k] or not here[k + 1] for k in range(steps))
 
     def behind(self, final_stamp: int) -> bool:
-        """Say whether another state that is published in this episode has not been told of its end
-        yet.
+        """Say whether another state that this episode has had is still older than its
+        end.
         """
         return any(stamp < final_stamp for stamp in self.beside.values())
 
     def after_last_action(self) -> int:
-        """Return the stamp of the first image after the last action; 0 where there is none."""
+        """Return the stamp of the first image after the last action; 0 if there is none."""
         last = max(self.actions.values(), default=0)
         return min((stamp for stamp in self.images if stamp > last), default=0)

@@ -1,9 +1,9 @@
 """Records each episode as one MCAP file of a rosbag2 directory.
 
-The replay buffer, safe to read once closed.
+This is the replay buffer; a closed file is safe to read.
 
-Messages are written as they came over the wire; only the small ones are looked into, to know when
-all are there.
+Messages are written unchanged, as serialised bytes. Only small ones are deserialised, to know when
+all have arrived.
 """
 
 import time
@@ -56,7 +56,7 @@ _WHERE_PRESENT = (
     contract.TF,
 )
 _OF_THE_WRIST = (contract.WRIST_INFO, contract.WRIST_FAULT)
-# said once: each episode's file begins with what holds
+# standing messages: repeated at the beginning of each episode's file
 _STANDING = (contract.TF_STATIC, contract.MARKERS)
 
 
@@ -91,10 +91,10 @@ class Recorder(ContractNode):
         )
         self._recording: OpenEpisode | None = None
 
-        # topic -> what was said last, as many as its history keeps
+        # topic -> last messages, as many as its history keeps
         self._standing: dict[str, deque[bytes]] = {}
 
-        # ns between the ROS clock and the bag's; known once an episode begins
+        # ns between the ROS clock and the bag's clock; set when an episode begins
         self._shift: int | None = None
         self._described = False
         self._closed = self.publish_to(contract.REPLAY_EPISODE)
@@ -122,15 +122,15 @@ class Recorder(ContractNode):
         self.create_timer(_TICK, self._finish_if_due, clock=self.steady)
 
     def close(self) -> None:
-        """End an open episode as aborted, so that nothing recorded is lost."""
+        """End an open episode as aborted; its recorded messages stay."""
         if self._recording is not None:
             self._finish(EndEpisode.Request(end=Episode.ABORTED, reason="the recorder was stopped"))
         self._run.release()
 
     def _name_in_bag(self, name: str) -> str:
-        """Return the contract's name whatever it is remapped to.
+        """Return the contract's name of a topic, even if it is remapped.
 
-        A bag reads the same whoever moves the arm.
+        So bags read the same for every back end.
         """
         return self.resolve_topic_name(name, only_expand=True)
 
@@ -162,7 +162,7 @@ class Recorder(ContractNode):
             try:
                 self._write(recording, resolved, raw)
             except DataError:
-                self._recording = None  # the file stays as it is; what it holds can be recovered
+                self._recording = None  # the file stays as it is and can be recovered
                 raise
 
             self.counts["messages"] += 1
@@ -254,8 +254,8 @@ class Recorder(ContractNode):
         return response
 
     def _finish_if_due(self) -> None:
-        """Close the episode whose end was asked for, when everything has arrived or its time is
-        up.
+        """Close the episode whose end was requested, when all messages have arrived or the timeout
+        is over.
         """
         if self._recording is None or self._recording.ending is None:
             return
@@ -306,7 +306,7 @@ class Recorder(ContractNode):
         self._write(recording, self._name_in_bag(names.REPLAY_EPISODE), serialize_message(record))
 
     def _write(self, recording: OpenEpisode, topic: str, raw: bytes) -> None:
-        """Write a message at the time of the robot's clock, and note that of the wall clock."""
+        """Write a message with the robot's clock as log time and the wall clock as publish time."""
         now = self.get_clock().now().nanoseconds
         if self._shift is None:
             self._shift = self._run.shift(now)

@@ -1,11 +1,11 @@
-"""What the arm's driver and CRISP's controllers must offer, as recorded from their sources, and
-what is missing. Pure.
+"""The interfaces that the arm's driver and CRISP's controllers must offer, from their sources, and
+which of them are missing. Pure.
 
 CRISP's crisp_controllers: pose_broadcaster and cartesian_impedance_controller. The driver of an FR3
 is franka_ros2 3.4 (Jazzy): joint_state_broadcaster, franka_robot_state_broadcaster and
 action_server. That of a Panda is multipanda_ros2 (humble, 2024-12-17): the same broadcasters,
-another type of state, and a service in the place of the action. launch/robot_pc.launch.xml maps the
-names of the contract onto these.
+another type of state, and a service instead of the action. launch/robot_pc.launch.xml remaps the
+names of the contract to these.
 """
 
 from collections.abc import Collection
@@ -16,12 +16,12 @@ TARGET, POSE = "/target_pose", "/current_pose"
 
 @dataclass(frozen=True)
 class Required:
-    """One endpoint that somebody else must have."""
+    """One endpoint that another program must offer."""
 
     role: str  # publisher, subscription, action or service
     name: str
     type: str  # package/msg/Type, package/action/Type or package/srv/Type
-    owner: str  # who has it
+    owner: str  # program that offers it
     contract: str  # our relative name for it
 
 
@@ -95,7 +95,7 @@ REQUIRED = {
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One endpoint that the ROS graph shows."""
+    """One endpoint in the ROS graph."""
 
     role: str
     name: str
@@ -104,12 +104,12 @@ class Endpoint:
 
 
 def missing(driver: str, seen: Collection[Endpoint], commanders: int) -> list[str]:
-    """Return, in words, what keeps the back end from working.
+    """Return, in words, what is missing or wrong.
 
     Args:
         driver: the arm's, a key of REQUIRED.
-        seen: what the ROS graph shows under the required names.
-        commanders: publishers of the target; CRISP's controller ignores it while there is more than
+        seen: the endpoints in the ROS graph under the required names.
+        commanders: publishers of the target; CRISP's controller ignores it if there is more than
             one.
     """
     wrong = [

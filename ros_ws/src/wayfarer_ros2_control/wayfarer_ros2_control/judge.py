@@ -1,4 +1,4 @@
-"""Whether the arm follows a target, judged by its measured pose: nobody could say so. Pure."""
+"""Judges by the measured pose whether the arm follows a target: CRISP does not report it. Pure."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,10 @@ from wayfarer_core.targets import TAKEN, Refusal
 
 Vector = NDArray[np.float64]
 
-AFTER = 0.25  # s from a target to the verdict; a newer target brings it at once
-AT_IT = 0.02  # m from a target within which the arm is at it
-NEARER = 0.2  # share of the way to a target that the arm must have come otherwise
-_FRESH = 0.25  # s, oldest pose by which is judged; control's own max_age
+AFTER = 0.25  # s from a target to its verdict, which a newer target brings at once
+AT_IT = 0.02  # m; an arm that is nearer to a target has reached it
+NEARER = 0.2  # share of the distance by which the arm must otherwise have come nearer
+_FRESH = 0.25  # s, greatest age of the pose for a verdict; control's own max_age
 
 
 @dataclass(frozen=True)
@@ -25,14 +25,14 @@ class _Judged:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is said of the target of a stamp [ns]."""
+    """The verdict on the target with a stamp [ns]."""
 
     stamp: int
     refusal: Refusal
 
 
 class Judge:
-    """Times in seconds on a steady clock, places in metres in the base frame."""
+    """Times in seconds on a steady clock, positions in metres in the base frame."""
 
     def __init__(self) -> None:
         self._here: Vector | None = None  # (3,)
@@ -40,11 +40,11 @@ class Judge:
         self._open: _Judged | None = None
 
     def pose(self, position: Vector, now: float) -> None:
-        """Hear where the arm is, (3,)."""
+        """Take the arm's position (3,)."""
         self._here, self._heard = position, now
 
     def target(self, stamp: int, position: Vector, now: float) -> list[Verdict]:
-        """Hear a target (3,); return the verdicts that are due with it."""
+        """Take a target (3,); return the verdicts that are due with it."""
         verdicts = self._close(now)
         here = self._place(now)
         if here is None:
@@ -55,7 +55,7 @@ class Judge:
         return verdicts
 
     def due(self, now: float) -> list[Verdict]:
-        """Return the verdict whose time has come. To be called often."""
+        """Return verdicts whose time has come. Call it often."""
         return self._close(now) if self._open is not None and now >= self._open.due else []
 
     def _close(self, now: float) -> list[Verdict]:

@@ -1,10 +1,10 @@
-"""Stands in the bridge's place where ros2_control and CRISP's controller move the arm.
+"""Takes the bridge's place if ros2_control and CRISP's controller move the arm.
 
 No message passes through it.
 
-It names what of theirs is missing, answers robot/reset, and acknowledges the targets that the arm
-is seen to follow. It does not move the arm: a reset says from when on observations count; the way
-home is the collector's `scene_reset: home`, through the safety gate like all motion.
+It reports their missing interfaces, answers robot/reset, and acknowledges the targets that the arm
+follows. It does not move the arm: a reset only returns the time from which observations count. The
+way home is the collector's `scene_reset: home`, through the safety gate like all motion.
 """
 
 import time
@@ -24,13 +24,13 @@ from wayfarer_ros2_control.interfaces import POSE, REQUIRED, TARGET, Endpoint, m
 from wayfarer_ros2_control.judge import Judge, Verdict
 from wayfarer_ros2_control.params import Params
 
-_TICK = 0.02  # s, how often a verdict may come due
+_TICK = 0.02  # s, period of the check for verdicts
 
 
 class Ros2Control(ContractNode):
     """Offers robot/reset, and acknowledges targets.
 
-    Is ready once everything of the driver's and CRISP's is there.
+    It is ready when all interfaces of the driver and CRISP are there.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Ros2Control(ContractNode):
         )
 
     def missing_peers(self) -> list[str]:
-        """Return what is not there, in words."""
+        """Return the missing interfaces, in words."""
         return super().missing_peers() + missing(
             self._driver, self._seen(), self.count_publishers(TARGET)
         )
@@ -107,7 +107,7 @@ class Ros2Control(ContractNode):
             )
             for info in look(required.name):
                 if (info.node_name, info.node_namespace) == (self.get_name(), self.get_namespace()):
-                    continue  # that is us, who only listen
+                    continue  # this node, which only listens
                 reliable = info.qos_profile.reliability == ReliabilityPolicy.RELIABLE
                 seen.append(Endpoint(required.role, required.name, info.topic_type, reliable))
 

@@ -1,8 +1,7 @@
-"""The two names of the contract that multipanda_ros2 has in another shape.
+"""Two interfaces of multipanda_ros2 that differ from the contract: the arm's state and its
+recovery.
 
-The arm's state, and its recovery.
-
-Everything else passes between control and CRISP's controller without us.
+All other messages pass directly between control and CRISP's controller.
 """
 
 import threading
@@ -52,8 +51,8 @@ class PandaNames(ContractNode):
         self.counts["states"] += 1
 
     async def _on_recovery(self, handle: ServerGoalHandle) -> ErrorRecovery.Result:  # type: ignore[type-arg]
-        """Recover; the goal is aborted where the driver did not answer, and succeeds where it did,
-        in vain or not.
+        """Recover. The goal is aborted if the driver did not answer, and succeeds if it did,
+        whether the robot is well or not.
         """
         try:
             await self.in_thread(self._recover)
@@ -65,7 +64,7 @@ class PandaNames(ContractNode):
         return ErrorRecovery.Result()
 
     def _recover(self) -> None:
-        """Ask the driver and wait. Raises DeviceError where it does not answer."""
+        """Call the driver and wait. Raises DeviceError if it does not answer."""
         seconds = self._params.recovery_timeout
         if not self._recovery.wait_for_service(seconds):
             raise DeviceError(f"no service {RECOVERY} within {seconds:g} s")

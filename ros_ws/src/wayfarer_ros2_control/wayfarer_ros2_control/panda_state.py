@@ -1,4 +1,4 @@
-"""From a Panda's state, as multipanda_ros2 publishes it, to franka_msgs/FrankaRobotState.
+"""Converts a Panda's state from multipanda_ros2 to franka_msgs/FrankaRobotState.
 
 Pure: it fills any object that has the fields.
 """
@@ -13,7 +13,7 @@ _INERTIAS = {"inertia_ee": "ee", "inertia_load": "load", "inertia_total": "total
 
 
 def fill(message: Any, state: Any, joint_names: list[str]) -> None:
-    """Write a FrankaState into a FrankaRobotState; the header becomes every part's."""
+    """Copy a FrankaState into a FrankaRobotState; every part gets the header."""
     header = message.header = state.header
     _joints(message.measured_joint_state, header, joint_names, state.q, state.dq, state.tau_j)
     _joints(message.desired_joint_state, header, joint_names, state.q_d, state.dq_d, state.tau_j_d)
@@ -46,9 +46,9 @@ def fill(message: Any, state: Any, joint_names: list[str]) -> None:
 
 
 def _errors(errors: Any, of_the_panda: Any) -> None:
-    """Copy the flags that both have.
+    """Copy the flags that both types have.
 
-    The five others come with mode REFLEX, which is told anyway.
+    The other five come with mode REFLEX, which is reported anyway.
     """
     for name in errors.get_fields_and_field_types():
         setattr(errors, name, bool(getattr(of_the_panda, name)))
@@ -91,7 +91,7 @@ def _pose(message: Any, header: Any, sixteen: Any) -> None:
     T = np.array(sixteen, dtype=np.float64).reshape(4, 4, order="F")
     _xyz(message.pose.position, T[:3, 3])
     if abs(np.linalg.det(T[:3, :3]) - 1.0) > 0.01:
-        return  # a simulated arm of theirs fills not every pose: no turn is told
+        return  # their simulated arm leaves some poses empty: keep the rotation unset
 
     q = message.pose.orientation
     q.x, q.y, q.z, q.w = (float(v) for v in Rotation.from_matrix(T[:3, :3]).as_quat(canonical=True))

@@ -1,4 +1,4 @@
-"""Parameters of the node in a bridge's place on ros2_control."""
+"""Parameters of the node that takes the bridge's place on ros2_control."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from wayfarer_ros2_control.interfaces import REQUIRED
 
 @dataclass(frozen=True)
 class Params:
-    """Parameters of the node. What it looks for is recorded in interfaces.py."""
+    """Parameters of the node. interfaces.py lists what it looks for."""
 
     driver: str = param(
         "franka_ros2", "who drives the arm below CRISP's controller", choices=tuple(REQUIRED)

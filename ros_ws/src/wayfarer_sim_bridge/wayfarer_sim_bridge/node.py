@@ -1,7 +1,7 @@
 """The simulated Panda behind the robot contract.
 
-Lock-step: the world stands still until a target answers its last observation, then moves on by one
-control period and publishes /clock. Otherwise it runs against the wall clock, as hardware does.
+Lock-step: the world stands still until the target for its last observation arrives. Then it moves
+on by one control period and publishes /clock. Otherwise it runs on the wall clock, like hardware.
 """
 
 import numpy as np
@@ -22,12 +22,12 @@ from wayfarer_sim.cube_world import CubeWorld, CubeWorldConfig
 from wayfarer_sim_bridge.params import Params
 from wayfarer_sim_bridge.sensors import Sensors, Vector
 
-# s of the wall clock between two robot states, also while the simulated time stands still
+# s of the wall clock between two robot states, also while simulated time stands still
 _SIGN_OF_LIFE = 0.2
-_DOWN = np.array([1.0, 0.0, 0.0, 0.0])  # how the simulated hand is held, quaternion xyzw
-# rad by which a target may be turned away from that: as far as the stretched arm tilts, and more
+_DOWN = np.array([1.0, 0.0, 0.0, 0.0])  # orientation of the simulated hand, quaternion xyzw
+# rad, allowed deviation of a target from it: somewhat more than the stretched arm tilts
 _TILT = 0.8
-# s of simulated time that a reset takes; longer than any watchdog, so that no old hold meets it
+# s of simulated time for a reset: longer than any watchdog, so that no old hold follows it
 _HOMING = 5.0
 
 
@@ -66,7 +66,7 @@ class SimBridge(ContractNode):
             self.create_timer(1.0 / p.state_rate, self._on_tick, clock=self.steady)
 
     def problem(self) -> str:
-        """Report why targets are refused."""
+        """Return why targets are refused."""
         return self._problem
 
     def close(self) -> None:
@@ -81,7 +81,7 @@ class SimBridge(ContractNode):
         if refused:
             answer.reasons, answer.text = int(refused.reasons), refused.text
 
-        self._acknowledgement.publish(answer)  # first: the world takes its time
+        self._acknowledgement.publish(answer)  # before the world steps, which takes time
         self._problem = refused.text
         if refused:
             self.counts["refused targets"] += 1
@@ -110,7 +110,7 @@ class SimBridge(ContractNode):
         )
 
     def _on_control_fault(self, message: Fault) -> None:
-        """Drop the target at an operator's stop, or whatever else waits for an operator."""
+        """Drop the target at an operator's stop, or another fault that needs an operator."""
         if message.needs_operator or message.kind == Fault.OPERATOR:
             self._goal = self._world.ee_pose[0]
 
@@ -128,7 +128,7 @@ class SimBridge(ContractNode):
         return response
 
     def _on_tick(self) -> None:
-        """Advance by one state period against the wall clock; the image comes every few of them."""
+        """Advance by one state period on the wall clock; publish an image every few periods."""
         period = (
             round(1.0 / self._params.state_rate / self._params.timestep) * self._params.timestep
         )
@@ -142,7 +142,7 @@ class SimBridge(ContractNode):
             self._sensors.publish_image(stamp)
 
     def _publish(self, stamp: int) -> None:
-        # first: the others are written while the policy looks at it
+        # publish the image first: the policy works while the others are published
         self._sensors.publish_image(stamp)
         self._sensors.publish_state(stamp)
 

@@ -1,6 +1,6 @@
-"""What the bridge publishes of the world.
+"""The sensors of the simulated world.
 
-Messages are built once and refilled: they are large, and the loop is hot.
+Messages are built once and refilled, because they are large and the loop is fast.
 """
 
 from collections.abc import Callable
@@ -21,12 +21,12 @@ Vector = NDArray[np.float64]
 
 
 class Sensors:
-    """Publishers of camera, robot state and truth, all with the stamp they are given."""
+    """Publishes camera, robot state and the cube's true pose, all with the given stamp."""
 
     def __init__(
         self, node: ContractNode, world: CubeWorld, size: tuple[int, int], wrist: bool
     ) -> None:
-        """Pictures are of `size`, width and height [pixels]; `wrist`: the hand's camera, too."""
+        """Images have `size`, width and height [pixels]; `wrist`: the hand's camera, too."""
         self._world = world
         self._eye = Eye(node, FIXED, size, world.render, world.camera_intrinsics(*size))
         self._wrist = (
@@ -52,7 +52,7 @@ class Sensors:
             self._frames.publish(TFMessage(transforms=[frame]))
 
     def publish_state(self, stamp: int) -> None:
-        """Publish where arm and cube are; `stamp` in nanoseconds."""
+        """Publish the poses of arm and cube; `stamp` in nanoseconds."""
         pose = base_pose(*self._world.ee_pose, stamp)
         joints = self._joint_message
         joints.header.stamp = pose.header.stamp
@@ -64,7 +64,7 @@ class Sensors:
         self._object.publish(base_pose(*self._world.cube_pose, stamp))
 
     def publish_robot_state(self, stamp: int) -> None:
-        """Publish what libfranka would say of the arm; `stamp` in nanoseconds."""
+        """Publish the arm's state as libfranka would report it; `stamp` in nanoseconds."""
         robot = self._robot_message
         robot.o_t_ee = base_pose(*self._world.ee_pose, stamp)
         robot.header = robot.o_t_ee.header
@@ -73,14 +73,14 @@ class Sensors:
         self._robot.publish(robot)
 
     def publish_image(self, stamp: int) -> None:
-        """Render and publish what the cameras see at one time; `stamp` in nanoseconds."""
-        self._eye.publish(stamp)  # first: the policy looks at it while the next is rendered
+        """Render and publish the cameras' images of one time; `stamp` in nanoseconds."""
+        self._eye.publish(stamp)  # first: the policy uses it while the next is rendered
         if self._wrist is not None:
             self._wrist.publish(stamp)
 
 
 class Eye:
-    """A simulated camera: each picture comes with what is known of the lens."""
+    """A simulated camera: publishes each image with its intrinsics."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class Eye:
         render: Callable[[int, int], NDArray[np.uint8]],
         K: NDArray[np.float64],
     ) -> None:
-        """`render` gives a picture of `size`, width and height; `K` is its camera matrix (3, 3)."""
+        """`render` returns an image of `size`, width and height; `K` is its matrix (3, 3)."""
         self._size, self._frame, self._render = size, where.frame, render
         self._image, self._info = (node.publish_to(topic) for topic in (where.image, where.info))
         width, height = size

@@ -1,4 +1,4 @@
-"""From a device's axes, buttons and velocities to what the arm is asked for. Pure."""
+"""Turns a device's axes, buttons and velocities into commands. Pure."""
 
 from collections.abc import Sequence
 
@@ -10,25 +10,25 @@ from wayfarer_core.names import BASE_FRAMES
 
 from wayfarer_teleop.params import NONE, Layout, Params
 
-# in the order of Layout.buttons, behind the dead man
+# in the order of Layout.buttons, after the dead man's switch
 _MARKS = (Mark.START, Mark.SUCCESS, Mark.FAILURE, Mark.DISCARD)
 
 
 class JoyMapping:
     """Reads a sensor_msgs/Joy.
 
-    A mark is said once, when its button goes down; one held from the beginning is none.
+    A mark is sent once, when its button is pressed; one held from the beginning does not count.
     """
 
     def __init__(self, params: Params) -> None:
         self._layout: Layout = params.layout()
         self._dead_zone, self._scale = params.dead_zone, params.scale
-        self._down: frozenset[int] | None = None  # buttons of marks that were down
+        self._down: frozenset[int] | None = None  # mark buttons that were pressed
 
     def command(self, stamp: float, axes: Sequence[float], buttons: Sequence[int]) -> Command:
-        """Return what is asked for at a time [s].
+        """Return the command of a Joy at a time [s].
 
-        Raises DataError for a Joy without what the layout names, or NaN.
+        Raises DataError if the Joy lacks an axis or button of the layout, or has NaN.
         """
         layout = self._layout
         values = np.array([_of(axes, at, "axis") for at in layout.axes]) * layout.signs  # (3,)
@@ -44,7 +44,7 @@ class JoyMapping:
         )
 
     def mark(self, places: Sequence[int], pressed: Sequence[int]) -> Mark:
-        """Return the mark of the button that has gone down since the last Joy."""
+        """Return the mark of the button that was pressed since the last Joy."""
         before, self._down = self._down, frozenset(pressed)
         if before is None:
             return Mark.NONE
@@ -59,11 +59,11 @@ class JoyMapping:
 def twist_command(
     stamp: float, frame: str, velocity: Sequence[float], full_speed: float
 ) -> Command:
-    """Return what a velocity (3,) [m/s] asks for.
+    """Return the command of a velocity (3,) [m/s].
 
-    Exactly zero lets go, any other holds the dead-man button.
+    Exactly zero releases the dead man's switch; any other velocity holds it.
 
-    One that is faster than a full action is shortened, its direction kept. Raises DataError for
+    A velocity above a full action is shortened and keeps its direction. Raises DataError for
     NaN, or for a frame that is not the arm's base.
     """
     if frame not in ("", *BASE_FRAMES):
@@ -71,7 +71,7 @@ def twist_command(
             f"a velocity in the frame {frame!r} was ignored: {' or '.join(BASE_FRAMES)} is right"
         )
 
-    with np.errstate(over="ignore"):  # an infinity is refused
+    with np.errstate(over="ignore"):  # infinity is refused below
         action = np.asarray(velocity, dtype=np.float64) / full_speed  # (3,)
 
     longest = np.abs(action).max()
@@ -94,7 +94,7 @@ def _of(values: Sequence[float], at: int, what: str) -> float:
 
 
 def _beyond(values: NDArray[np.float64], dead_zone: float) -> NDArray[np.float64]:
-    """Take the dead zone out of each axis, so that its end is still 1."""
+    """Remove the dead zone from each axis, so that its end is still 1."""
     rest: NDArray[np.float64] = (
         np.sign(values) * np.maximum(np.abs(values) - dead_zone, 0.0) / (1.0 - dead_zone)
     )

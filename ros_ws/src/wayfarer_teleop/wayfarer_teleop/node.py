@@ -1,9 +1,9 @@
-"""What a person does at a device, as teleop/command.
+"""Publishes a person's commands at a device as teleop/command.
 
-From sensor_msgs/Joy, geometry_msgs/TwistStamped, or keys.
+They come from sensor_msgs/Joy, geometry_msgs/TwistStamped, or keys.
 
-One command for each message of a driver. A driver that falls silent makes this node silent, and
-that holds the arm.
+Each message of a driver gives one command. If the driver falls silent, so does this node, and then
+the arm holds.
 """
 
 import time
@@ -38,7 +38,7 @@ class Device(ContractNode):
         self._command = self.publish_to(contract.TELEOP_COMMAND)
 
     def say(self, command: Command) -> None:
-        """Tell what the person asks for."""
+        """Publish the person's command."""
         message = TeleopCommand(engaged=command.engaged, mark=int(command.mark))
         message.header.stamp, message.header.frame_id = (
             to_stamp(round(command.stamp * 1e9)),
@@ -58,14 +58,14 @@ class Teleop(Device):
         self._by_velocity = self._params.device == "topic"
         self._mapping = JoyMapping(self._params)
         self._heard = 0.0  # monotonic s
-        self._wish: Command | None = None  # the last velocity
+        self._wish: Command | None = None  # of the last velocity
         self.create_subscription(Joy, JOY, self._on_joy, qos_profile_sensor_data)
 
         if self._by_velocity:
             self.create_subscription(TwistStamped, TWIST, self._on_twist, qos_profile_sensor_data)
 
     def problem(self) -> str:
-        """Say that the device is silent."""
+        """Report a silent device."""
         silence = time.monotonic() - self._heard
         if silence <= self._params.silence:
             return ""
@@ -83,7 +83,7 @@ class Teleop(Device):
         if not self._by_velocity:
             self._heard = time.monotonic()
             self.say(command)
-        elif command.mark:  # what is wished for stays as it is, and as old as it is
+        elif command.mark:  # keep the last velocity and its age
             self.say(replace(self._wish or command, mark=command.mark))
 
     def _on_twist(self, message: TwistStamped) -> None:
@@ -102,9 +102,9 @@ class Teleop(Device):
 
 
 class Keyboard(Device):
-    """The keyboard of the terminal that this runs in.
+    """The keyboard of this terminal.
 
-    It ends with its terminal, and its silence holds the arm.
+    The node ends with the terminal; the arm then holds.
     """
 
     def __init__(self) -> None:
@@ -116,7 +116,7 @@ class Keyboard(Device):
         print(HELP, flush=True)
 
     def close(self) -> None:
-        """Give the terminal back."""
+        """Restore the terminal."""
         self._taken.close()
 
     def _on_tick(self) -> None:

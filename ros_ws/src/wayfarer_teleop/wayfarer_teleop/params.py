@@ -1,4 +1,4 @@
-"""Parameters of the teleop nodes, and how the devices we know number their axes and buttons."""
+"""Parameters of the teleop nodes, and the numbers of axes and buttons of known devices."""
 
 from dataclasses import dataclass
 from typing import TypeVar, cast
@@ -8,26 +8,26 @@ from wayfarer_core.parameter import param
 
 Places = TypeVar("Places", bound=tuple[int, ...])
 
-# sensor_msgs/Joy of a device's driver; launch files remap it to the driver's own name
+# sensor_msgs/Joy of a device's driver; launch files remap it to the driver's name
 JOY = "teleop/joy"
-TWIST = "teleop/twist"  # geometry_msgs/TwistStamped of any program that drives the arm for a person
-NONE = -1  # an axis or a button that there is not
-OWN = -2  # the device's own, of LAYOUTS
+TWIST = "teleop/twist"  # geometry_msgs/TwistStamped of any program that a person uses
+NONE = -1  # an axis or a button that does not exist
+OWN = -2  # the device's default, from LAYOUTS
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Places in a sensor_msgs/Joy, from 0; NONE where there is nothing."""
+    """Indices in a sensor_msgs/Joy, from 0; NONE if missing."""
 
     axes: tuple[int, int, int]  # of x, y, z
-    signs: tuple[int, int, int]  # 1, or -1 where the axis points the other way
+    signs: tuple[int, int, int]  # 1, or -1 if the axis points the other way
     buttons: tuple[int, int, int, int, int]  # dead man, start, success, failure, discard
 
 
-# joy_node's numbers of an Xbox-like pad: left stick and right stick's height; LB, Start, A, B,
-# Back. spacenav_node's: forward, left, up; the left button, and the right one for both start and
-# success. A topic's actions come as velocities: of a Joy beside them the buttons count only, as a
-# gamepad has them.
+# gamepad: joy_node's numbers of an Xbox-like pad: left stick, vertical axis of the right stick; LB,
+# Start, A, B, Back. spacemouse: spacenav_node's: forward, left, up; the left button; the right one
+# for both start and success. topic: actions come as velocities; of a Joy beside them only the
+# buttons count, numbered as a gamepad's.
 LAYOUTS = {
     "gamepad": Layout((1, 0, 4), (1, 1, 1), (4, 7, 0, 1, 6)),
     "spacemouse": Layout((0, 1, 2), (1, 1, 1), (0, NONE, 1, NONE, NONE)),
@@ -37,7 +37,7 @@ LAYOUTS = {
 
 @dataclass(frozen=True)
 class Params:
-    """Which device it is, and how its numbers become actions."""
+    """The device, and the conversion of its numbers into actions."""
 
     device: str = param(
         "gamepad",
@@ -67,7 +67,7 @@ class Params:
     )
 
     def layout(self) -> Layout:
-        """Return the device's layout with what was given in place of its own."""
+        """Return the device's layout, with given values in place of defaults."""
         own = LAYOUTS[self.device]
 
         return Layout(

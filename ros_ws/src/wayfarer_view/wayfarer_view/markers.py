@@ -1,6 +1,6 @@
-"""Shapes as markers of RViz and Foxglove.
+"""Shapes as markers for RViz and Foxglove.
 
-All of them are in each message: whoever joins late needs but the last.
+Each message has all of them, so a late subscriber needs only the last.
 """
 
 from collections.abc import Iterable
@@ -21,12 +21,12 @@ _TYPES = {
 
 
 def markers_of(shapes: Iterable[Shape]) -> MarkerArray:
-    """Return a marker of each shape, or the word that takes it away."""
+    """Return a marker of each shape, or its deletion."""
     return MarkerArray(markers=[_marker(shape) for shape in shapes])
 
 
 def _marker(shape: Shape) -> Marker:
-    """Return a marker of the base frame at any time."""
+    """Return a marker in the base frame without a time."""
     r, g, b, a = shape.colour
     marker = Marker(
         ns=shape.group,

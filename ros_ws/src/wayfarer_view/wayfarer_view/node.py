@@ -1,4 +1,4 @@
-"""Shows RViz, Foxglove and the bag what goes on.
+"""Publishes what RViz, Foxglove and the bag show.
 
 The end effector on /tf, and markers of box, targets and goal.
 
@@ -28,7 +28,7 @@ _BOX = ["workspace_min", "workspace_max", "action_scale"]  # parameters of contr
 
 
 class View(ContractNode):
-    """From robot/current_pose to /tf; from what control and novelty say to view/markers."""
+    """Turns robot/current_pose into /tf, and messages of control and novelty into view/markers."""
 
     def __init__(self) -> None:
         super().__init__("view")
@@ -43,13 +43,13 @@ class View(ContractNode):
         self._asking = self.create_timer(p.ask_period, self._ask, clock=self.steady)
 
     def problem(self) -> str:
-        """Say that there is no box to show yet."""
+        """Report that the box is not known yet."""
         return "" if self._scene.workspace else "control has not told its box yet"
 
     def _ask(self) -> None:
-        """Ask control for the box that it holds the arm in.
+        """Ask control for its workspace box.
 
-        No other copy of it could be as true.
+        Control's own parameters are the only reliable source.
         """
         if self._control.service_is_ready():
             self._control.call_async(GetParameters.Request(names=_BOX)).add_done_callback(

@@ -1,4 +1,4 @@
-"""The box and the arm in it: motions, limits, reflexes, the hand and the model library.
+"""The control box and the arm: motions, limits, reflexes, the hand and the model library.
 
-No sockets.
+This package has no sockets.
 """

@@ -1,4 +1,4 @@
-"""The control box: takes requests and commands, moves the arm, tells its state. No sockets."""
+"""The control box: takes requests and commands, moves the arm, writes its state. No sockets."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -29,17 +29,17 @@ from panda_sim.protocol.codes import (
 )
 from panda_sim.protocol.wire import CARTESIAN_LIMIT_ANSWER, record
 
-_AT_REST = 0.01  # rad/s, of an arm
-_RESTING = 0.05  # rad/s^2 at most of a reference that has come to rest
-_NUMBERS = ("q_c", "dq_c", "O_T_EE_c", "O_dP_EE_c", "elbow_c", "tau_J_d")  # of a command
+_AT_REST = 0.01  # rad/s; a slower arm counts as at rest
+_RESTING = 0.05  # rad/s^2, greatest acceleration of a reference at rest
+_NUMBERS = ("q_c", "dq_c", "O_T_EE_c", "O_dP_EE_c", "elbow_c", "tau_J_d")  # fields of a command
 
 
 class Arm(Protocol):
-    """What the box moves."""
+    """The arm that the box moves."""
 
     q: Vector  # (7,) [rad]
     dq: Vector  # (7,) [rad/s]
-    pushed: Vector  # (7,) [N m], by which the world turns the joints
+    pushed: Vector  # (7,) [N m], external torques on the joints
 
     def step(self, tau: Vector, finger_force: float) -> None:
         """Advance by a millisecond with torques (7,) [N m] and a force on each finger [N]."""
@@ -47,7 +47,7 @@ class Arm(Protocol):
 
 @dataclass(frozen=True)
 class Answer:
-    """A status, and what some commands answer beyond it."""
+    """A status, and additional data for some commands."""
 
     status: int
     more: bytes = b""
@@ -57,7 +57,7 @@ class ControlBox:
     """A Panda's control box.
 
     Args:
-        arm: what it moves.
+        arm: the arm.
         model: the library, built from that arm.
         hand: mass, centre and inertia of the hand.
         F_T_NE: nominal end effector in the flange frame, (4, 4).
@@ -70,15 +70,15 @@ class ControlBox:
         self.motions = Motions()
         self.reference = Reference(Track(arm.q))
         self.touch = Touch()
-        self.tau_J_d = np.zeros(7)  # N m, the last torque of a controller, without gravity
+        self.tau_J_d = np.zeros(7)  # N m, last torque of a controller, without gravity
         self._joint_springs, self._hand_spring = JointImpedance(model), CartesianImpedance(model)
         self.finger_force = 0.0  # N on each, positive opens
         self._generator: MotionGenerator | None = None
 
-        # The arm may be elsewhere than its reference: by the client's torques, or by a reflex.
+        # the client's torques, or a reflex, may move the arm away from its reference
         self._free = False
         self._guided = False
-        self._tense = False  # the springs may still pull at an arm that something has stopped
+        self._tense = False  # the springs may still pull at an arm that an obstacle has stopped
         self._state = StateRecord()
         model.carry(self.settings.total)
         self.tau_J = model.gravity(arm.q).copy()  # N m, measured
@@ -88,7 +88,7 @@ class ControlBox:
     # --- requests ---
 
     def request(self, command: Command, command_id: int, given: Any) -> Answer | None:
-        """Do what a client asks for; None: the answer comes later, by `ended`.
+        """Execute a client's request; None: the answer comes later, in `take_ended`.
 
         `given` is a record of wire.REQUESTS.
         """
@@ -106,7 +106,7 @@ class ControlBox:
             case Command.GET_CARTESIAN_LIMIT:
                 return Answer(
                     SetStatus.SUCCESS, record(CARTESIAN_LIMIT_ANSWER).tobytes()
-                )  # none is set, or active
+                )  # none is set, or all are active
             case Command.LOAD_MODEL_LIBRARY:
                 if fits(int(given["architecture"]), int(given["system"])):
                     return Answer(LibraryStatus.SUCCESS, self.model.binary)
@@ -115,7 +115,7 @@ class ControlBox:
                 raise ValueError(f"{command.name} is not for the box")
 
     def take_ended(self) -> list[Ended]:
-        """Return what has ended since the last call, for answers."""
+        """Return the commands that have ended since the last call, for answers."""
         ended, self.motions.ended = self.motions.ended, []
         return ended
 
@@ -158,17 +158,17 @@ class ControlBox:
 
         self.reference.joints = Track(self.reference.joints.x)
         self._generator = make(generator, self.reference, self.settings, self.model)
-        self._free = True  # unless the motion comes to its proper end
+        self._free = True  # unless the motion ends properly
 
         return status
 
     # --- a cycle ---
 
     def cycle(self, command: Any | None) -> None:
-        """Let a millisecond pass, with the client's answer to the last state, or without.
+        """Advance by a millisecond, with the client's answer to the last state, or without.
 
         Args:
-            command: a record of wire.ROBOT_COMMAND; None: none came.
+            command: a record of wire.ROBOT_COMMAND; None if none came.
 
         """
         if self.motions.move is not None:
@@ -193,7 +193,7 @@ class ControlBox:
 
     @property
     def state(self) -> Any:
-        """The state after the last cycle: bytes to send, which change with the next."""
+        """The state after the last cycle, as bytes to send; they change with the next cycle."""
         return self._state.buffer
 
     @property
@@ -202,7 +202,7 @@ class ControlBox:
         return self._state.message_id
 
     def _follow(self, move: Move, command: Any | None) -> None:
-        """Let the generator go on with a command, or without one."""
+        """Advance the generator with a command, or without one."""
         generator, motions = self._generator, self.motions
         assert generator is not None, "a motion has a generator"
         if not motions.link.cycle(command is not None):
@@ -224,9 +224,9 @@ class ControlBox:
                 self._free = move.controller == Controller.EXTERNAL
 
     def _end_faults(self, move: Move) -> list[Fault]:
-        """Return what is wrong with a motion's end.
+        """Return the faults at the end of a motion.
 
-        Its reference must rest, and the arm be there.
+        Its reference must be at rest, and the arm at the reference.
         """
         found = []
         if (np.abs(self.reference.joints.v) > DT * DDQ_MAX).any():
@@ -260,10 +260,10 @@ class ControlBox:
         )
 
     def _rest(self) -> None:
-        """Come to rest where the reference is; where the arm went its own way, where the arm is.
+        """Come to rest at the reference, or, if the arm has left it, where the arm is.
 
-        Such an arm may have been stopped by something: once it rests, the springs that brake it let
-        go.
+        An obstacle may have stopped such an arm: when it is at rest, the springs that brake it are
+        released.
         """
         guided = self.motions.mode == Mode.GUIDING
         if self._free or guided != self._guided:
@@ -277,7 +277,7 @@ class ControlBox:
             self.reference.restart(self.arm.q, self.arm.dq if self._tense else np.zeros(7))
 
     def _control(self, command: Any | None) -> None:
-        """Find the torques of this cycle."""
+        """Compute the torques of this cycle."""
         move, settings, reference = self.motions.move, self.settings, self.reference
         arm = Motion(self.arm.q, self.arm.dq, self.T)
         if move is not None and move.controller == Controller.EXTERNAL:
@@ -296,7 +296,7 @@ class ControlBox:
             self.tau_J_d = self._joint_springs.torques(arm, reference, settings.K_theta)
 
     def _look(self) -> None:
-        """See where the arm is, where it should be, and feel what touches it."""
+        """Update poses and external forces from the arm."""
         settings, model = self.settings, self.model
         self.T = model.pose(self.arm.q, settings.F_T_EE).copy()
         self.T_d = model.pose(self.reference.joints.x, settings.F_T_EE).copy()

@@ -15,14 +15,14 @@ from panda_sim.arm.rotations import difference
 from panda_sim.arm.settings import Settings
 
 _DAMPING_RATIO = 0.7
-_POSTURE = 10.0  # N m/rad, of the pull on the joints towards their reference
-_ANEW = 0.05  # rad by which a joint may turn before the damping is found anew
-_SINGULAR = 1e-6  # 1/kg, that keeps the hand's inertia finite
+_POSTURE = 10.0  # N m/rad, stiffness of the joints towards their reference
+_ANEW = 0.05  # rad; when a joint has turned further, the damping is computed again
+_SINGULAR = 1e-6  # 1/kg, keeps the hand's inertia finite
 
 
 @dataclass(frozen=True)
 class Motion:
-    """Where the arm is: angles (7,) [rad], speeds (7,) [rad/s], and the end effector, (4, 4)."""
+    """Joint angles (7,) [rad], velocities (7,) [rad/s], and the end effector's pose (4, 4)."""
 
     q: Vector
     dq: Vector
@@ -30,12 +30,12 @@ class Motion:
 
 
 class Damping:
-    """Damps each mode of springs on inertias alike.
+    """Gives each mode of springs on inertias the same damping ratio.
 
     D = 2 zeta L sqrt(L^-1 K L^-T) L^T with M = L L^T.
 
-    A matrix, since joints whose axes are nearly parallel turn against each other with little
-    inertia. It is found anew only where the posture or the springs have changed.
+    It is a matrix, because joints with nearly parallel axes can turn against each other with little
+    inertia. It is computed again only if the posture or the springs have changed.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Damping:
         self._D = np.zeros((0, 0))
 
     def of(self, q: Vector, K: Vector, inertia: Callable[[], Vector]) -> Vector:
-        """Return it, (n, n), for springs (n,) on an inertia (n, n) of the posture q (7,)."""
+        """Return D, (n, n), for springs (n,) on an inertia (n, n) at the posture q (7,)."""
         if len(K) != len(self._K) or np.abs(q - self._q).max() > _ANEW or (K != self._K).any():
             L = np.linalg.cholesky(inertia())
             L_inverse = np.linalg.inv(L)
@@ -62,7 +62,7 @@ class JointImpedance:
         self._model, self._damping = model, Damping()
 
     def torques(self, arm: Motion, reference: Reference, K: Vector) -> Vector:
-        """Return torques (7,) that draw the joints to their reference."""
+        """Return torques (7,) that pull the joints to their reference."""
         joints, M = reference.joints, self._model.mass_matrix(arm.q)
         D = self._damping.of(arm.q, K, lambda: M)
         coriolis = self._model.coriolis(arm.q, arm.dq)
@@ -83,7 +83,7 @@ class CartesianImpedance:
     ) -> Vector:
         """Return torques (7,).
 
-        A weak spring on the joints keeps the posture where that is wanted.
+        With `keeps_posture` a weak spring on the joints keeps the posture.
         """
         model, joints = self._model, reference.joints
         J = model.jacobian(arm.q, settings.F_T_EE)

@@ -1,6 +1,6 @@
-"""What the client commands, turned into the joint reference: four motion generators. Pure.
+"""Four motion generators: they turn the client's commands into the joint reference. Pure.
 
-Each gives back the faults of a command, as the FER names them. A command that is missing is
+Each returns the faults of a command, with the FER's names. A missing command is
 extrapolated with constant acceleration.
 """
 
@@ -27,7 +27,7 @@ from panda_sim.arm.rotations import exp, is_pose, log
 from panda_sim.arm.settings import NO_FILTER, Settings
 from panda_sim.protocol.codes import Fault, Generator
 
-_START_JOINT = 0.02  # rad by which the first command may differ from where the arm is; assumed
+_START_JOINT = 0.02  # rad, greatest difference of the first command from the arm; assumed
 _START_TRANSLATION, _START_ROTATION = 0.005, 0.02  # m, rad; assumed
 
 _JOINT_FAULTS = (
@@ -48,17 +48,17 @@ _CARTESIAN_JOINT_FAULTS = (
 
 
 class MotionGenerator(Protocol):
-    """One motion's generator."""
+    """The generator of one motion."""
 
     def take(self, command: Any) -> list[Fault]:
-        """Follow a wire.ROBOT_COMMAND of finite numbers; return what is wrong with it."""
+        """Follow a wire.ROBOT_COMMAND of finite numbers; return its faults."""
 
     def extrapolate(self) -> None:
-        """Go on without one."""
+        """Continue without a command."""
 
 
 class JointPosition:
-    """q_c is where the joints are to be."""
+    """Commands q_c: joint positions."""
 
     def __init__(self, reference: Reference, settings: Settings) -> None:
         self._reference, self._gain = reference, gain(settings.cutoffs[0])
@@ -81,7 +81,7 @@ class JointPosition:
 
 
 class JointVelocity:
-    """dq_c is how fast the joints are to move."""
+    """Commands dq_c: joint velocities."""
 
     def __init__(self, reference: Reference, settings: Settings) -> None:
         self._reference, self._gain = reference, gain(settings.cutoffs[1])
@@ -98,9 +98,9 @@ class JointVelocity:
 
 
 class _Cartesian:
-    """The hand's reference.
+    """The reference of the hand.
 
-    A point, an orientation and maybe the elbow; and the joints that follow.
+    Position, orientation and optionally the elbow; the joints follow.
     """
 
     def __init__(self, reference: Reference, settings: Settings, model: Model) -> None:
@@ -124,7 +124,7 @@ class _Cartesian:
         self._follow()
 
     def _elbow_faults(self, command: Any) -> list[Fault]:
-        """Take the elbow, where the command has one."""
+        """Take the elbow, if the command has one."""
         self._elbow_given = bool(command["valid_elbow"])
         if not self._elbow_given:
             return []
@@ -141,7 +141,7 @@ class _Cartesian:
         return [Fault.CARTESIAN_MOTION_GENERATOR_ELBOW_LIMIT_VIOLATION] if broken else []
 
     def _faults(self) -> list[Fault]:
-        """Follow with the joints; return what is too fast, too sudden or too far."""
+        """Compute the joints; return the limits that are exceeded."""
         self._show()
         point, turn = self._point.exceeds_norm(*TRANSLATION), self._turn.exceeds_norm(*ROTATION)
         self._follow()
@@ -175,7 +175,7 @@ class _Cartesian:
 
 
 class CartesianPose(_Cartesian):
-    """O_T_EE_c is where the end effector is to be."""
+    """Commands O_T_EE_c: the end effector's pose."""
 
     def take(self, command: Any) -> list[Fault]:
         """See MotionGenerator."""
@@ -199,7 +199,7 @@ class CartesianPose(_Cartesian):
 
 
 class CartesianVelocity(_Cartesian):
-    """O_dP_EE_c is how fast the end effector is to move and turn, in base axes."""
+    """Commands O_dP_EE_c: the end effector's velocity and angular velocity, in base axes."""
 
     def take(self, command: Any) -> list[Fault]:
         """See MotionGenerator."""
@@ -228,7 +228,7 @@ def make(
 
 
 def gain(cutoff: float) -> float:
-    """Return the share of a new value that a first-order low pass lets through: cut-off in Hz."""
+    """Return the factor of a first-order low pass for a new value: cut-off in Hz."""
     return 1.0 if cutoff >= NO_FILTER else DT / (DT + 1.0 / (2.0 * math.pi * cutoff))
 
 
@@ -240,7 +240,7 @@ def _joint_faults(joints: Track) -> list[Fault]:
 
 
 def _leaves(joints: Track) -> bool:
-    """Say whether a joint is beyond its range and moves on outwards: back is allowed."""
+    """Say whether a joint is beyond its range and moves further out."""
     x, v = joints.x, joints.v
     return bool((((x < Q_MIN) & (v < 0.0)) | ((x > Q_MAX) & (v > 0.0))).any())
 

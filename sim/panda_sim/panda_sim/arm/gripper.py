@@ -11,14 +11,14 @@ from panda_sim.protocol.codes import GripperCommand, GripperStatus
 
 WIDEST = 0.08  # m
 FASTEST = 0.2  # m/s
-STRONGEST = 140.0  # N, of a grasp for a moment; 70 N continuously
-_MOVE_FORCE = 20.0  # N, between the fingers while they move
+STRONGEST = 140.0  # N, greatest momentary force of a grasp; 70 N continuously
+_MOVE_FORCE = 20.0  # N between the fingers while they move
 _STIFFNESS, _DAMPING = 2000.0, 20.0  # N/m and N s/m, of the drive
 _REACHED = 0.0005  # m
-_STANDS = 0.0005  # m/s, below which fingers that push stand still
-_STALL = 100  # ms of that, after which something is in their way
-_LEAD = 0.002  # m by which the drive may lead the fingers and they still follow
-_TEMPERATURE = 25  # degrees, as the state tells it
+_STANDS = 0.0005  # m/s; slower fingers count as standing still
+_STALL = 100  # ms of standing still, after which an object blocks them
+_LEAD = 0.002  # m by which the drive may lead fingers that still follow
+_TEMPERATURE = 25  # degrees, in the state
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,11 @@ class Task:
     """What the fingers do.
 
     Args:
-        command_id: of the request to be answered.
-        command: which it is.
-        goals: widths to go to, one after the other [m].
-        speed: of the fingers' parting or closing [m/s].
-        force: between them at most [N].
+        command_id: of the request.
+        command: of the request.
+        goals: widths to reach, one after the other [m].
+        speed: at which the width changes [m/s].
+        force: greatest force between the fingers [N].
         allowed: widths at which a grasp has succeeded [m].
 
     """
@@ -45,7 +45,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Done:
-    """A request that has come to its end."""
+    """A request that has ended."""
 
     command: GripperCommand
     command_id: int
@@ -64,19 +64,19 @@ class Gripper:
             width,
             _MOVE_FORCE,
         )  # the drive's reference [m], and its limit [N]
-        self._standing = 0  # ms
-        self._held: tuple[float, float] | None = None  # between which widths something is held [m]
+        self._standing = 0  # ms for which the fingers have stood still
+        self._held: tuple[float, float] | None = None  # range of widths of a held object [m]
         self.width = width
 
     @property
     def is_grasped(self) -> bool:
-        """Whether something is held."""
+        """Whether an object is held."""
         return self._held is not None and self._held[0] <= self.width <= self._held[1]
 
     def request(self, command: GripperCommand, command_id: int, given: Any) -> Answer | None:
-        """Begin what a client asks for, in the place of what is being done.
+        """Begin a client's request; it replaces the running one.
 
-        None: the answer comes when it is done.
+        None: the answer comes at its end.
         """
         if not all(np.isfinite(given[name]) for name in given.dtype.names):
             return Answer(GripperStatus.FAIL)
@@ -109,7 +109,7 @@ class Gripper:
         return None
 
     def cycle(self, width: float, speed: float) -> float:
-        """Let a millisecond pass; return the force on each finger, positive opens [N].
+        """Advance by a millisecond; return the force on each finger, positive opens [N].
 
         Args:
             width: between the fingers [m].
@@ -126,7 +126,7 @@ class Gripper:
         return float(np.clip(between, -self._force, self._force))
 
     def lose_client(self) -> None:
-        """Stop what nobody waits for any more; what is held stays held."""
+        """Stop the running request; an object stays held."""
         self._abort()
         if self._held is None:
             self._wanted = self.width
@@ -179,7 +179,7 @@ class Gripper:
 
     @staticmethod
     def _grasp(command_id: int, given: Any) -> Task:
-        """Close as far as it goes, so that the drive pushes with its whole force."""
+        """Close completely, so that the drive pushes with its whole force."""
         width, force = float(given["width"]), float(given["force"])
         low, high = width - float(given["epsilon_inner"]), width + float(given["epsilon_outer"])
 

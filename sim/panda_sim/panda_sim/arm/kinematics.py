@@ -1,4 +1,4 @@
-"""From poses of the hand to joint angles, step by step along a motion."""
+"""Inverse kinematics, step by step along a motion."""
 
 import numpy as np
 
@@ -6,9 +6,9 @@ from panda_sim.arm.limits import Vector
 from panda_sim.arm.model_library import Model
 from panda_sim.arm.rotations import difference
 
-_CLOSE = 1e-11  # m and rad, at which the pose is met
+_CLOSE = 1e-11  # m and rad; a smaller error counts as zero
 _ITERATIONS = 4
-# Squared, of the least-squares inverse: far below the smallest singular value of a good posture.
+# squared damping of the least-squares inverse: far below the singular values of a good posture
 _DAMPING = 1e-8
 SINGULAR = (
     0.02  # smallest singular value of the Jacobian at which a Cartesian motion may begin; assumed
@@ -18,10 +18,10 @@ SINGULAR = (
 def follow(model: Model, q: Vector, T: Vector, F_T_EE: Vector, q3: float | None) -> Vector:
     """Return joint angles (7,) [rad] for a pose (4, 4), near to `q`.
 
-    Joint 3 at `q3` [rad] where that is given.
+    `q3` [rad], if given, is the angle of joint 3.
 
-    Without it the joints move as little as they can. Where the pose is out of reach, it comes as
-    near as it gets.
+    Without it the joints move as little as possible. For a pose out of reach the result comes as
+    near as possible.
     """
     q = np.array(q)
     for _ in range(_ITERATIONS):
@@ -40,5 +40,5 @@ def follow(model: Model, q: Vector, T: Vector, F_T_EE: Vector, q3: float | None)
 
 
 def is_singular(model: Model, q: Vector, F_T_EE: Vector) -> bool:
-    """Say whether the hand cannot be moved along, or about, some axis."""
+    """Say whether the hand cannot move along, or turn about, some axis."""
     return float(np.linalg.svd(model.jacobian(q, F_T_EE), compute_uv=False)[-1]) < SINGULAR

@@ -1,4 +1,4 @@
-"""How far, how fast and how strongly a Panda may move.
+"""Limits of a Panda's range, speed and force.
 
 From Franka's documentation of the FER and libfranka's rate_limiting.h.
 """
@@ -23,7 +23,7 @@ TRANSLATION = (2.0, 13.0, 6500.0)  # m/s, m/s^2, m/s^3
 ROTATION = (2.5, 25.0, 12500.0)  # rad/s, rad/s^2, rad/s^3
 ELBOW = (2.175, 10.0, 5000.0)  # rad/s, rad/s^2, rad/s^3
 
-LOST_IN_A_ROW = 20  # answers that may not be missing one after the other
+LOST_IN_A_ROW = 20  # successive missing answers that abort a motion
 K_THETA_MAX = 14250.0  # N m/rad
 K_TRANSLATION = (10.0, 3000.0)  # N/m, of SetCartesianImpedance
 K_ROTATION = (1.0, 300.0)  # N m/rad
@@ -31,11 +31,11 @@ K_ROTATION = (1.0, 300.0)  # N m/rad
 ELBOW_FLIP = -0.467  # rad, joint 4: below it the elbow's sign is negative
 
 
-SANE = 1e6  # of anything, in any of the units used here: beyond it arithmetic may overflow
+SANE = 1e6  # in any unit used here; larger numbers may overflow in computations
 
 
 def is_sane(numbers: Vector) -> bool:
-    """Say whether numbers are finite, and of a size that a robot can have to do with."""
+    """Say whether numbers are finite and of a plausible size."""
     return bool((np.abs(numbers) < SANE).all())
 
 

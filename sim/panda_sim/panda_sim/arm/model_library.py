@@ -1,8 +1,8 @@
 """The model library.
 
-Compiled at start from the very links that are simulated, and used by the box itself.
+It is compiled at the start from the simulated links, and the box itself uses it.
 
-A client receives the same file by LoadModelLibrary, writes it down and opens it.
+A client receives the same file by LoadModelLibrary, writes it to disk and opens it.
 """
 
 import ctypes
@@ -21,7 +21,7 @@ from panda_sim.arm.limits import Vector
 from panda_sim.errors import PandaSimError
 
 SOURCE = Path(__file__).with_name("model.c")
-COMPILE_TIME = 60.0  # s, that a compiler may take
+COMPILE_TIME = 60.0  # s, deadline of the compiler
 ARCHITECTURES = {
     "x86_64": 0,
     "i686": 1,
@@ -46,7 +46,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Payload:
-    """What hangs on the flange, as libfranka names it.
+    """The load on the flange, with libfranka's names.
 
     M_total, F_x_Ctotal (3,), I_total (3, 3), in flange axes.
     """
@@ -131,15 +131,15 @@ def build(links: Sequence[Link]) -> bytes:
 
 
 def fits(architecture: int, system: int) -> bool:
-    """Say whether a library built here runs at the client's, by LoadModelLibrary's numbers."""
+    """Say whether a library built here runs on the client, by LoadModelLibrary's numbers."""
     here = (ARCHITECTURES.get(platform.machine()), SYSTEMS.get(platform.system()))
     return (architecture, system) == here
 
 
 class Model:
-    """The library, opened, with arrays of its own for what goes in and out: a call costs 2 us.
+    """The opened library, with its own arrays for inputs and outputs: a call costs 2 us.
 
-    What is returned is such an array: it changes with the next call. Matrices are Fortran-ordered.
+    It returns these arrays: they change with the next call. Matrices are Fortran-ordered.
     """
 
     def __init__(self, binary: bytes) -> None:
@@ -166,7 +166,7 @@ class Model:
         )
 
     def _call(self, name: str, *arguments: Any) -> Any:
-        """Bind a function of the library to arrays that stay where they are."""
+        """Bind a function of the library to arrays with fixed addresses."""
         function = getattr(self._library, name)
         function.restype = None
         given = [
@@ -177,7 +177,7 @@ class Model:
         return lambda: function(*given)
 
     def carry(self, payload: Payload) -> None:
-        """Let mass matrix, Coriolis torques and gravity count what hangs on the flange."""
+        """Include the load on the flange in mass matrix, Coriolis torques and gravity."""
         self._mass.value = payload.mass
         self._centre[:], self._inertia[:] = payload.centre, payload.inertia
 
@@ -206,7 +206,7 @@ class Model:
         return self._c
 
     def gravity(self, q: Vector) -> Vector:
-        """Return the torques that hold the arm, (7,) [N m]."""
+        """Return the torques that compensate gravity, (7,) [N m]."""
         self._q[:] = q
         self._gravity_call()
         return self._g

@@ -1,4 +1,4 @@
-"""The arm's mode, the motion that runs, and what is answered when it ends.
+"""The arm's mode, the running motion, and the answers at its end.
 
 Pure: no socket, no physics.
 """
@@ -20,14 +20,14 @@ from panda_sim.protocol.codes import (
     StopStatus,
 )
 
-_RECOVERY = 100  # ms, that a recovery takes; a real arm takes up to seconds
+_RECOVERY = 100  # ms for a recovery; a real arm takes up to seconds
 _FIRST_COMMAND = 1000  # ms, within which a motion's first command must come; assumed
-_WINDOW = 100  # cycles, of which the success rate tells
+_WINDOW = 100  # cycles of the success rate
 
 
 @dataclass(frozen=True)
 class Deviation:
-    """How far the arm may be from its reference: [m], [rad], [rad]."""
+    """Allowed deviation of the arm from its reference: [m], [rad], [rad]."""
 
     translation: float
     rotation: float
@@ -43,7 +43,7 @@ class Deviation:
 
 @dataclass(frozen=True)
 class Move:
-    """What Move asks for; path and goal bound the deviation under way and at the end."""
+    """A request to move; path and goal bound the deviation on the way and at the end."""
 
     command_id: int
     controller: Controller
@@ -54,23 +54,23 @@ class Move:
 
 @dataclass(frozen=True)
 class Ended:
-    """A command that has come to its end, and with which status."""
+    """A command that has ended, with its status."""
 
     command_id: int
     status: MoveStatus | RecoveryStatus
 
 
 class Link:
-    """Which states of a motion were answered."""
+    """Counts which states of a motion were answered."""
 
     def __init__(self) -> None:
         self.begun = False  # the first command has come
-        self.lost = 0  # answers in all
+        self.lost = 0  # missing answers in all
         self._waited, self._in_a_row = 0, 0
         self._bits, self._seen = 0, 0
 
     def cycle(self, answered: bool) -> bool:
-        """Count a cycle; say whether the client may go on."""
+        """Count a cycle; say whether the motion may continue."""
         if not self.begun and not answered:
             self._waited += 1
             return self._waited < _FIRST_COMMAND
@@ -85,12 +85,12 @@ class Link:
 
     @property
     def success_rate(self) -> float:
-        """Share of the last cycles that were answered."""
+        """Share of answered states in the last cycles."""
         return self._bits.bit_count() / self._seen if self._seen else 0.0
 
 
 class Motions:
-    """The state machine. What ends by itself is put into `ended`, for whoever answers."""
+    """The state machine. Commands that end by themselves are put into `ended`, for answers."""
 
     def __init__(self) -> None:
         self.move: Move | None = None
@@ -103,7 +103,7 @@ class Motions:
 
     @property
     def mode(self) -> Mode:
-        """What the state tells."""
+        """The mode in the state."""
         if self._stopped:
             return Mode.USER_STOPPED
         if self._recovery is not None:
@@ -115,7 +115,7 @@ class Motions:
 
         return Mode.MOVE if self.move is not None else Mode.IDLE
 
-    # --- what a client asks for ---
+    # --- a client's requests ---
 
     def start(self, move: Move) -> MoveStatus:
         """Begin a motion, or say why not."""
@@ -129,19 +129,19 @@ class Motions:
         return MoveStatus.STARTED
 
     def stop(self) -> StopStatus:
-        """End the motion before its time, where one runs.
+        """Abort the running motion, if there is one.
 
-        A client of libfranka asks for it after whatever went wrong.
+        A client of libfranka sends this after any fault.
         """
         self._end(MoveStatus.PREEMPTED)
         return StopStatus.SUCCESS
 
     def finish(self) -> None:
-        """End the motion as its client wished."""
+        """End the motion at the client's request."""
         self._end(MoveStatus.SUCCESS)
 
     def recover(self, command_id: int) -> RecoveryStatus | None:
-        """Begin to clear the errors; None: the answer comes when that is done."""
+        """Begin to clear the errors; None: the answer comes later."""
         match self.mode:
             case Mode.REFLEX:
                 self._recovery = (command_id, _RECOVERY)
@@ -151,10 +151,10 @@ class Motions:
             case _:
                 return RecoveryStatus.NOT_POSSIBLE
 
-    # --- what happens to the arm ---
+    # --- events ---
 
     def fail(self, faults: Iterable[Fault]) -> None:
-        """Stop by a reflex; without a motion there is none."""
+        """Stop by a reflex; without a motion do nothing."""
         found = list(faults)
         if self.move is None or not found:
             return
@@ -164,11 +164,11 @@ class Motions:
         self._end(MoveStatus.REFLEX_ABORTED)
 
     def refuse_input(self) -> None:
-        """End a motion whose command makes no sense."""
+        """Abort a motion whose command is invalid."""
         self._end(MoveStatus.INPUT_ERROR)
 
     def press_user_stop(self, pressed: bool) -> None:
-        """Press or release the user stop. It raises no error flag."""
+        """Press or release the user stop. It sets no error flag."""
         self._stopped = pressed
         if pressed:
             self._end(MoveStatus.USER_STOPPED)
@@ -183,13 +183,13 @@ class Motions:
             self._end(MoveStatus.ABORTED)
 
     def lose_client(self) -> None:
-        """End what a client began that is gone; nobody is there to be answered."""
+        """End what a lost client has begun, without an answer."""
         self._end(MoveStatus.ABORTED)
         self._recovery = None
         self.ended.clear()
 
     def cycle(self) -> None:
-        """Let a millisecond pass."""
+        """Advance by a millisecond."""
         if self._recovery is None:
             return
 

@@ -1,4 +1,4 @@
-"""Where the arm is meant to be, cycle by cycle, and how it came there. Pure."""
+"""The arm's reference motion, cycle by cycle. Pure."""
 
 from dataclasses import dataclass, field
 
@@ -6,12 +6,12 @@ import numpy as np
 
 from panda_sim.arm.limits import DDQ_MAX, DT, Vector, elbow_sign
 
-_SLACK = 1.0 + 1e-6  # of a limit, for rounding
-_ROUNDING = 1e-5  # of a jerk, which is a third difference of positions
+_SLACK = 1.0 + 1e-6  # factor on a limit, for rounding
+_ROUNDING = 1e-5  # on a jerk, which is a third difference of positions
 
 
 class Track:
-    """A commanded quantity, (n,), with the velocity and acceleration by which it came there."""
+    """A commanded quantity (n,) with its velocity and acceleration."""
 
     def __init__(self, position: Vector) -> None:
         self.x = np.array(position, dtype=np.float64)
@@ -22,15 +22,15 @@ class Track:
         )
 
     def to(self, position: Vector) -> None:
-        """Be at a position after this cycle."""
+        """Reach a position in this cycle."""
         self._take((position - self.x) / DT, np.array(position))
 
     def at(self, velocity: Vector) -> None:
-        """Move at a velocity through this cycle."""
+        """Move at a velocity in this cycle."""
         self._take(np.array(velocity), self.x + DT * velocity)
 
     def extrapolate(self) -> None:
-        """Go on with the acceleration of the last cycle: no command came."""
+        """Continue with the last acceleration, because no command came."""
         self.v = self.v + DT * self.a
         self.x = self.x + DT * self.v
         self.jerk = np.zeros_like(self.x)
@@ -41,7 +41,7 @@ class Track:
         self.x, self.v, self.a = position, velocity, acceleration
 
     def exceeds(self, v: Vector, a: Vector, jerk: Vector) -> tuple[bool, bool, bool]:
-        """Say which limits, one for each number (n,), are broken.
+        """Say which limits, one for each number (n,), are exceeded.
 
         Of velocity, acceleration, jerk.
         """
@@ -52,7 +52,7 @@ class Track:
         )
 
     def exceeds_norm(self, v: float, a: float, jerk: float) -> tuple[bool, bool, bool]:
-        """Say which limits of the quantity's length are broken: of velocity, acceleration, jerk."""
+        """Say which limits of the vector's length are exceeded: velocity, acceleration, jerk."""
         lengths = [float(np.linalg.norm(derivative)) for derivative in (self.v, self.a, self.jerk)]
 
         return (
@@ -64,9 +64,9 @@ class Track:
 
 @dataclass
 class Reference:
-    """The joint reference, and the Cartesian one where the client commands poses.
+    """The joint reference, and the Cartesian one if the client commands poses.
 
-    Both as the state shows them.
+    Both appear in the state.
     """
 
     joints: Track  # (7,) rad: q_d, dq_d, ddq_d
@@ -77,16 +77,16 @@ class Reference:
 
     @property
     def elbow_sign(self) -> float:
-        """The elbow's side: by joint 4."""
+        """The elbow's side, from joint 4."""
         return elbow_sign(float(self.joints.x[3]))
 
     def restart(self, q: Vector, dq: Vector) -> None:
-        """Begin where the arm is, and as fast as it is."""
+        """Restart at the arm's position and velocity."""
         self.joints = Track(q)
         self.joints.v = np.array(dq)
 
     def brake(self) -> None:
-        """Come to rest, as quickly as the joints may, and stay."""
+        """Brake as quickly as the joints may, then stay at rest."""
         v = self.joints.v
         if v.any():
             self.joints.at(v - np.clip(v, -DT * DDQ_MAX, DT * DDQ_MAX))

@@ -1,4 +1,4 @@
-"""What the arm feels, and when it stops by itself: contacts, speeds, joint limits. Pure."""
+"""External forces on the arm, and the reflexes that stop it: contacts, speeds, limits. Pure."""
 
 from dataclasses import dataclass, field
 
@@ -11,17 +11,17 @@ from panda_sim.protocol.codes import Fault
 _CUTOFF = 60.0  # Hz, of the low pass on the estimated external torques; assumed
 _SHARE = DT / (DT + 1.0 / (2.0 * np.pi * _CUTOFF))
 _SLACK = 1e-6  # N m, for rounding
-_SILENT = 1e-6  # N m, below which nothing is felt
+_SILENT = 1e-6  # N m; smaller torques count as none
 _DAMPING = (
-    1e-4  # of the least-squares estimate of a force from torques, which singular postures need
+    1e-4  # regularises the least-squares estimate of a force from torques at singular postures
 )
 
 
 @dataclass
 class Touch:
-    """Estimated external torques and forces, by libfranka's sign.
+    """Estimated external torques and forces, with libfranka's sign.
 
-    What the arm does to its surroundings.
+    The force of the arm on its surroundings.
     """
 
     torques: Vector = field(default_factory=lambda: np.zeros(7))  # tau_ext_hat_filtered [N m]
@@ -35,10 +35,10 @@ class Touch:
     cartesian_collision: Vector = field(default_factory=lambda: np.zeros(6))
 
     def feel(self, pushed: Vector, J: Vector, R: Vector, thresholds: Thresholds) -> None:
-        """Take what the world does to the joints.
+        """Update the estimate.
 
         Args:
-            pushed: torques by which the world turns the joints, (7,) [N m].
+            pushed: external torques on the joints, (7,) [N m].
             J: Jacobian of the stiffness frame, (6, 7).
             R: its orientation, (3, 3).
             thresholds: of contacts and collisions.
@@ -60,15 +60,15 @@ class Touch:
 
     @property
     def faults(self) -> list[Fault]:
-        """Which reflexes the collisions call for."""
+        """Return the reflexes for the present collisions."""
         found = [Fault.JOINT_REFLEX] if self.joint_collision.any() else []
         return [*found, Fault.CARTESIAN_REFLEX] if self.cartesian_collision.any() else found
 
 
 def measured_faults(q: Vector, dq: Vector) -> list[Fault]:
-    """Return what is wrong with the joints: angles (7,) [rad] and speeds (7,) [rad/s].
+    """Return the faults of joint angles (7,) [rad] and velocities (7,) [rad/s].
 
-    An arm that stands beyond a limit may move back.
+    An arm beyond a limit may move back.
     """
     found = []
     outwards = ((q < Q_MIN) & (dq < 0.0)) | ((q > Q_MAX) & (dq > 0.0))
@@ -82,7 +82,7 @@ def measured_faults(q: Vector, dq: Vector) -> list[Fault]:
 
 
 def torque_faults(tau: Vector, last: Vector) -> list[Fault]:
-    """Return what is wrong with a client's torques, (7,) [N m], after the last ones."""
+    """Return the faults of a client's torques, (7,) [N m], compared with the last ones."""
     found = []
     if (np.abs(tau - last) > TAU_STEP + _SLACK).any():
         found.append(Fault.CONTROLLER_TORQUE_DISCONTINUITY)

@@ -6,7 +6,7 @@ import numpy as np
 
 from panda_sim.arm.limits import Vector
 
-_ORTHONORMAL = 1e-5  # by which a column's or a row's length may differ from 1, as libfranka has it
+_ORTHONORMAL = 1e-5  # allowed error of a column's or row's length, as in libfranka
 
 
 def log(R: Vector) -> Vector:
@@ -20,7 +20,7 @@ def log(R: Vector) -> Vector:
     if cosine > 0.0:
         return np.asarray(w)
 
-    square = 0.5 * (R + np.eye(3))  # half a turn: axis times its transpose
+    square = 0.5 * (R + np.eye(3))  # at half a turn: the axis times its transpose
     column = square[:, int(np.argmax(np.diag(square)))]
 
     return np.asarray(angle * column / np.linalg.norm(column))
@@ -40,7 +40,7 @@ def exp(w: Vector) -> Vector:
 
 
 def is_pose(T: Vector) -> bool:
-    """Say whether a matrix (4, 4) is a pose: finite, of orthonormal axes, right-handed."""
+    """Say whether a matrix (4, 4) is a pose: finite, with orthonormal axes, right-handed."""
     if not np.isfinite(T).all() or not np.array_equal(T[3], (0.0, 0.0, 0.0, 1.0)):
         return False
     R = T[:3, :3]
@@ -50,7 +50,7 @@ def is_pose(T: Vector) -> bool:
 
 
 def difference(T_to: Vector, T_from: Vector) -> Vector:
-    """Return what leads from one pose (4, 4) to another, (6,).
+    """Return the displacement from one pose (4, 4) to another, (6,).
 
     Translation [m], rotation vector [rad]; base axes.
     """

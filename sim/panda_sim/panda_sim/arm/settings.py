@@ -1,4 +1,4 @@
-"""What a client may set, each checked before it is taken. Pure."""
+"""A client's settings, each checked before it is applied. Pure."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,14 +10,14 @@ from panda_sim.arm.model_library import Payload
 from panda_sim.arm.rotations import is_pose
 from panda_sim.protocol.codes import Command, SetStatus
 
-NO_FILTER = 1000.0  # Hz, from which on a filter lets everything pass
-_HEAVIEST, _FARTHEST = 20.0, 1.0  # kg and m, of a load and its centre; assumed
+NO_FILTER = 1000.0  # Hz; a filter with this cut-off passes everything
+_HEAVIEST, _FARTHEST = 20.0, 1.0  # kg and m, limits of a load and its centre; assumed
 _NOTHING = Payload(0.0, np.zeros(3), np.zeros((3, 3)))
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """From which torques (7,) [N m] and forces (6,) [N, N m] on a touch counts."""
+    """Torques (7,) [N m] and forces (6,) [N, N m] above which a touch counts."""
 
     torque_contact: Vector
     torque_collision: Vector
@@ -31,9 +31,9 @@ def _flat(torque: float, force: float) -> Thresholds:
 
 @dataclass
 class Settings:
-    """The box's settings, as they are after it was switched on.
+    """The box's settings after it was switched on.
 
-    Defaults of impedance and thresholds are assumed.
+    Default impedances and thresholds are assumed.
     """
 
     hand: Payload
@@ -49,7 +49,7 @@ class Settings:
     K_x: Vector = field(default_factory=lambda: np.array([3000.0] * 3 + [300.0] * 3))
     guided: Vector = field(
         default_factory=lambda: np.ones(6, dtype=bool)
-    )  # Cartesian axes that give way to a hand
+    )  # Cartesian axes that a guiding hand can move
     guided_nullspace: bool = True
     cutoffs: Vector = field(
         default_factory=lambda: np.full(5, NO_FILTER)
@@ -63,7 +63,7 @@ class Settings:
         self.total = self.hand.joined(self.load)
 
     def apply(self, command: Command, given: Any) -> SetStatus:
-        """Set what a wire.REQUESTS record says, all or nothing."""
+        """Apply a wire.REQUESTS record, completely or not at all."""
         if not all(is_sane(given[name]) for name in given.dtype.names):
             return SetStatus.INVALID_ARGUMENT
         taken = _SETTERS[command](self, given)

@@ -1,4 +1,4 @@
-"""Writes the control box's state as the message that clients receive."""
+"""Writes the control box's state as the message for clients."""
 
 from typing import Protocol
 
@@ -15,14 +15,14 @@ from panda_sim.protocol.wire import STATE
 
 
 class Joints(Protocol):
-    """What is told of the arm's joints."""
+    """The arm's joints."""
 
     q: Vector  # (7,) [rad]
     dq: Vector  # (7,) [rad/s]
 
 
 class Shown(Protocol):
-    """What is told of a control box."""
+    """The parts of a control box that appear in its state."""
 
     settings: Settings
     motions: Motions
@@ -41,11 +41,11 @@ class Shown(Protocol):
 
     @property
     def T_d(self) -> Vector:  # noqa: N802
-        """Where it is meant to be, (4, 4)."""
+        """Its reference, (4, 4)."""
 
 
 class StateRecord:
-    """One message, written anew each cycle; `buffer` is its bytes."""
+    """One message, rewritten each cycle; `buffer` is its bytes."""
 
     def __init__(self) -> None:
         self._record = np.zeros(1, STATE)
@@ -80,7 +80,7 @@ class StateRecord:
     def _write_arm(self, box: Shown) -> None:
         fields, arm = self._fields, box.arm
         fields["O_T_EE"][0] = _columns(box.T)
-        fields["q"][0] = fields["theta"][0] = arm.q  # joints without elasticity
+        fields["q"][0] = fields["theta"][0] = arm.q  # the joints have no elasticity
         fields["dq"][0] = fields["dtheta"][0] = arm.dq
         fields["tau_J"][0] = box.tau_J
         fields["dtau_J"][0] = (box.tau_J - self._tau_J) / DT

@@ -1,1 +1,1 @@
-"""The language of the box and of its hand: numbers, and how messages lie in bytes."""
+"""The protocol of the box and of its hand: numeric codes, and the layout of messages."""

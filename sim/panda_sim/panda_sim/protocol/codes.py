@@ -1,4 +1,4 @@
-"""The numbers of the Franka Control Interface, version 5, and of its gripper, version 3."""
+"""The codes of the Franka Control Interface, version 5, and of its gripper, version 3."""
 
 from enum import IntEnum
 
@@ -7,7 +7,7 @@ GRIPPER_VERSION, GRIPPER_PORT = 3, 1338
 
 
 class Command(IntEnum):
-    """What a client asks of the arm."""
+    """Requests to the arm."""
 
     CONNECT = 0
     MOVE = 1
@@ -33,7 +33,7 @@ class ConnectStatus(IntEnum):
 
 
 class MoveStatus(IntEnum):
-    """Answers to Move: one when it starts, one when it is over."""
+    """Answers to Move: one at its start, one at its end."""
 
     SUCCESS = 0
     STARTED = 1
@@ -58,7 +58,7 @@ class StopStatus(IntEnum):
 
 
 class SetStatus(IntEnum):
-    """Answers to all that sets or gets."""
+    """Answers to all setters and getters."""
 
     SUCCESS = 0
     NOT_POSSIBLE = 1
@@ -84,18 +84,18 @@ class LibraryStatus(IntEnum):
 
 
 class Controller(IntEnum):
-    """Who turns the reference into torques, as Move and the state name it."""
+    """The controller that turns the reference into torques, in Move and the state."""
 
     JOINT_IMPEDANCE = 0
     CARTESIAN_IMPEDANCE = 1
     EXTERNAL = 2
-    OTHER = 3  # in the state only: no motion runs
+    OTHER = 3  # only in the state: no motion runs
 
 
 class Generator(IntEnum):
-    """What the client commands, as Move names it.
+    """What the client commands, in Move.
 
-    The state's number is one higher, and 0 where no motion runs.
+    The state's number is one higher, and 0 if no motion runs.
     """
 
     JOINT_POSITION = 0
@@ -108,7 +108,7 @@ CARTESIAN = (Generator.CARTESIAN_POSE, Generator.CARTESIAN_VELOCITY)
 
 
 class Mode(IntEnum):
-    """The arm's mode, as the state tells it."""
+    """The arm's mode in the state."""
 
     OTHER = 0
     IDLE = 1
@@ -120,7 +120,7 @@ class Mode(IntEnum):
 
 
 class GripperCommand(IntEnum):
-    """What a client asks of the gripper."""
+    """Requests to the gripper."""
 
     CONNECT = 0
     HOMING = 1
@@ -130,7 +130,7 @@ class GripperCommand(IntEnum):
 
 
 class GripperStatus(IntEnum):
-    """Answers of the gripper to all but Connect."""
+    """The gripper's answers to all requests except Connect."""
 
     SUCCESS = 0
     FAIL = 1
@@ -139,7 +139,7 @@ class GripperStatus(IntEnum):
 
 
 class Fault(IntEnum):
-    """The error flags of the state, in their order."""
+    """The error flags of the state, in order."""
 
     JOINT_POSITION_LIMITS_VIOLATION = 0
     CARTESIAN_POSITION_LIMITS_VIOLATION = 1

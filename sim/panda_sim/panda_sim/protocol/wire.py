@@ -1,6 +1,6 @@
-"""How messages lie in bytes: packed, little-endian, matrices by columns.
+"""The layout of messages: packed, little-endian, matrices by columns.
 
-One table for each direction.
+There is one table for each direction.
 """
 
 from typing import Any
@@ -68,7 +68,7 @@ GRIPPER_REQUESTS: dict[GripperCommand, np.dtype[Any]] = {
     GripperCommand.STOP: _NOTHING,
 }
 
-# Answers are the request's header, a status, and for these commands something more.
+# an answer is the request's header, a status, and additional data for these commands
 CONNECT_ANSWER = packed(version="<u2")
 CARTESIAN_LIMIT_ANSWER = packed(object_world_size=(_F, 3), object_frame=(_F, 16), active="u1")
 
@@ -122,7 +122,7 @@ STATE = packed(
 )
 
 ROBOT_COMMAND = packed(
-    message_id="<u8",  # of the state that it answers
+    message_id="<u8",  # of the answered state
     q_c=(_F, 7),
     dq_c=(_F, 7),
     O_T_EE_c=(_F, 16),
@@ -137,9 +137,9 @@ GRIPPER_STATE = packed(message_id="<u4", width=_F, max_width=_F, is_grasped="u1"
 
 
 def record(kind: np.dtype[Any], data: bytes = b"") -> Any:
-    """Return one message: zeros, or what the bytes say.
+    """Return one message: zeros, or the content of the bytes.
 
-    Raises ValueError where their number is another.
+    Raises ValueError if their number is wrong.
     """
     if not data:
         return np.zeros(1, kind)[0]

@@ -1,1 +1,1 @@
-"""Who listens: the box and the hand over TCP and UDP, and a console for tests."""
+"""Servers: the box and the hand over TCP and UDP, and a console for tests."""

@@ -1,6 +1,6 @@
-"""A console on loopback from which tests make faults happen.
+"""A console on loopback with which tests inject faults.
 
-One line asks, one line of JSON answers.
+One line is a request, one line of JSON its answer.
 """
 
 import ipaddress
@@ -17,15 +17,15 @@ Action = Callable[..., Any]
 
 
 class Console:
-    """Reads lines from any number of clients and calls what they name.
+    """Reads lines from any number of clients and calls the actions that they name.
 
     Args:
-        address: where to listen; a loopback address, for whoever reaches it moves the arm.
-        actions: by name; each takes words, returns what JSON can say, and may raise ValueError or
+        address: where to listen; a loopback address, because any client can move the arm.
+        actions: by name; each takes words, returns JSON values, and may raise ValueError or
             PandaSimError.
 
     Raises:
-        PandaSimError: the address is no loopback address, or cannot be had.
+        PandaSimError: the address is not on loopback, or is in use.
 
     """
 
@@ -52,11 +52,11 @@ class Console:
 
     @property
     def sockets(self) -> list[socket.socket]:
-        """What to wait for."""
+        """The sockets to wait for."""
         return [self._listener, *self._clients]
 
     def serve(self) -> None:
-        """Do what has been asked for, without waiting."""
+        """Handle requests that have come, without waiting."""
         with suppress(BlockingIOError):
             client, _ = self._listener.accept()
             client.setblocking(False)
@@ -76,7 +76,7 @@ class Console:
                 del self._clients[client]
 
     def _answer(self, client: socket.socket, heard: bytearray) -> bool:
-        """Answer every whole line; say whether the client still listens."""
+        """Answer every complete line; say whether the client still listens."""
         while b"\n" in heard:
             line, _, rest = bytes(heard).partition(b"\n")
             heard[:] = rest
@@ -106,11 +106,11 @@ class Console:
 
 
 def ask(address: tuple[str, int], line: str, timeout: float = 10.0) -> Any:
-    """Say a line to a console and return its answer.
+    """Send a line to a console and return its answer.
 
     Raises:
-        PandaSimError: it complains.
-        OSError: nobody listens, or answers in time [s].
+        PandaSimError: it reports an error.
+        OSError: nobody listens, or answers within the timeout [s].
 
     """
     with socket.create_connection(address, timeout) as connection:

@@ -1,15 +1,15 @@
-"""States go out over UDP, a datagram each, and commands come back to the same socket."""
+"""States are sent over UDP, one datagram each; commands come back to the same socket."""
 
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-_AT_ONCE = 64  # datagrams looked at in a cycle: garbage must not hold the arm up
+_AT_ONCE = 64  # datagrams processed in a cycle: garbage must not delay the arm
 
 
 class Datagrams:
-    """A UDP socket that speaks with one client.
+    """A UDP socket for one client.
 
     Args:
         host: address to send from.
@@ -23,23 +23,21 @@ class Datagrams:
         self._client: tuple[str, int] | None = None
 
     def speak_to(self, client: tuple[str, int] | None) -> None:
-        """Send to a client's address from now on, and listen to it alone; None: to nobody."""
+        """From now on send to this address and accept only its datagrams; None: nobody's."""
         self._client = client
 
     def send(self, data: Any) -> None:
-        """Send; what the network does not take is lost, as on a pulled cable."""
+        """Send; a datagram that the network refuses is lost, as with a pulled cable."""
         if self._client is not None:
             with suppress(OSError):
                 self.socket.sendto(data, self._client)
 
     def receive(self, size: int) -> Iterator[bytes]:
-        """Return what has come from the client and has the right size [bytes]."""
+        """Yield datagrams of the right size [bytes] that have come from the client."""
         for _ in range(_AT_ONCE):
             try:
                 data, sender = self.socket.recvfrom(size + 1)
-            except (
-                OSError
-            ):  # nothing more, or an error of the network that a datagram does not know
+            except OSError:  # nothing more, or a network error that does not matter for datagrams
                 return
 
             if sender == self._client and len(data) == size:

@@ -1,6 +1,6 @@
 """The box's side of the Franka Control Interface.
 
-Requests over TCP, states and commands over UDP.
+Requests come over TCP, states and commands over UDP.
 """
 
 import logging
@@ -19,10 +19,10 @@ _log = logging.getLogger("panda_sim.fci")
 
 
 class FciServer:
-    """Lets one client command a control box.
+    """Lets one client control the box.
 
     Raises:
-        PandaSimError: the port cannot be had.
+        PandaSimError: the port is in use.
 
     """
 
@@ -31,17 +31,17 @@ class FciServer:
         self._session = Session(host, FCI_PORT, Framing(HEADER, REQUESTS, "u1"))
         self._datagrams = Datagrams(host)
         self._command: Any = None
-        self.mute = 0  # cycles, in which no state is sent
-        self.deaf = 0  # cycles, in which no command is heard
+        self.mute = 0  # cycles for which it sends no state
+        self.deaf = 0  # cycles for which it ignores commands
 
     @property
     def sockets(self) -> list[socket.socket]:
-        """What to wait for."""
+        """The sockets to wait for."""
         return [*self._session.sockets, self._datagrams.socket]
 
     @property
     def awaits_command(self) -> bool:
-        """Whether a motion runs whose client has not answered the last state yet."""
+        """Whether a motion runs and its client has not answered the last state yet."""
         motions = self._box.motions
 
         return (
@@ -52,7 +52,7 @@ class FciServer:
         )
 
     def serve(self) -> None:
-        """Take what has come, without waiting."""
+        """Handle what has come, without waiting."""
         try:
             self._session.accept()
             for message in self._session.read():
@@ -65,11 +65,11 @@ class FciServer:
             command = np.frombuffer(data, ROBOT_COMMAND)[0]
             if (
                 int(command["message_id"]) == self._box.message_id
-            ):  # another answers a state that is over
+            ):  # a command for an older state is ignored
                 self._command = command
 
     def cycle(self) -> None:
-        """Let the box go on by a millisecond, and send its state."""
+        """Advance the box by a millisecond, and send its state."""
         command, self._command = (None if self.deaf else self._command), None
         self._box.cycle(command)
         try:
@@ -84,13 +84,13 @@ class FciServer:
         self.mute, self.deaf = max(self.mute - 1, 0), max(self.deaf - 1, 0)
 
     def _lose(self, error: BrokenError) -> None:
-        """Let a client go; it is worth a word where it had connected."""
+        """Drop a client; log it if the client had connected."""
         level = logging.INFO if self._session.connected else logging.DEBUG
         _log.log(level, "%s: %s", self._session.peer, error)
         self.drop()
 
     def drop(self, abruptly: bool = False) -> None:
-        """Let the client go; what it moved comes to rest."""
+        """Drop the client; the arm comes to rest."""
         self._session.drop(abruptly)
         self._datagrams.speak_to(None)
         self._box.motions.lose_client()
@@ -112,7 +112,7 @@ class FciServer:
         answer = self._box.request(message.command, message.command_id, message.given)
         if (
             answer is not None
-        ):  # before what it ended is told: StopMove, then the Move that it stopped
+        ):  # before other answers: StopMove's, then that of the Move that it stopped
             self._session.send(message.command, message.command_id, answer.status, answer.more)
 
     def _connect(self, message: Message) -> None:

@@ -16,10 +16,10 @@ _log = logging.getLogger("panda_sim.gripper")
 
 
 class GripperServer:
-    """Lets one client command a gripper.
+    """Lets one client control a gripper.
 
     Raises:
-        PandaSimError: the port cannot be had.
+        PandaSimError: the port is in use.
 
     """
 
@@ -33,11 +33,11 @@ class GripperServer:
 
     @property
     def sockets(self) -> list[socket.socket]:
-        """What to wait for."""
+        """The sockets to wait for."""
         return self._session.sockets
 
     def serve(self) -> None:
-        """Take what has come, without waiting."""
+        """Handle what has come, without waiting."""
         try:
             self._session.accept()
             for message in self._session.read():
@@ -46,7 +46,7 @@ class GripperServer:
             self._lose(error)
 
     def cycle(self, width: float, speed: float) -> float:
-        """Let a millisecond pass; return the force on each finger [N]. See Gripper.cycle."""
+        """Advance by a millisecond; return the force on each finger [N]. See Gripper.cycle."""
         force = self._gripper.cycle(width, speed)
         try:
             self._session.tick()

@@ -1,6 +1,6 @@
-"""One client at a time over TCP, as the box and the gripper take it.
+"""One client at a time over TCP, for the box and for the gripper.
 
-Accepting, framing, and letting go.
+It accepts a client, cuts the stream into messages, and drops the client.
 """
 
 import select
@@ -15,10 +15,10 @@ from panda_sim.errors import PandaSimError
 from panda_sim.protocol.codes import ConnectStatus
 from panda_sim.protocol.wire import CONNECT_ANSWER
 
-_FIRST_WORD = 2000  # cycles, within which a client must say Connect
+_FIRST_WORD = 2000  # cycles, deadline of a client's Connect
 _CHUNK = 4096  # bytes read in a cycle: more than any client needs
 _BACKLOG = 8
-_UNREAD = 1 << 20  # bytes of answers that a client may leave unread
+_UNREAD = 1 << 20  # bytes of unread answers that a client may leave
 _KEEPALIVE = (
     (socket.TCP_KEEPIDLE, 1),
     (socket.TCP_KEEPINTVL, 1),
@@ -27,18 +27,18 @@ _KEEPALIVE = (
 
 
 class BrokenError(Exception):
-    """What a client said makes no sense; its connection is closed."""
+    """A client sent an invalid message; its connection is closed."""
 
 
 class Message:
-    """A request: which, its number, and its body as a record."""
+    """A request: command, id, and body as a record."""
 
     def __init__(self, command: Any, command_id: int, given: Any) -> None:
         self.command, self.command_id, self.given = command, command_id, given
 
 
 class Framing:
-    """How a stream of bytes is cut into requests.
+    """Cuts a stream of bytes into requests.
 
     Args:
         header: type of the header, with command, command_id and size of the whole message.
@@ -53,9 +53,9 @@ class Framing:
         self._header, self._requests, self._status = header, requests, np.dtype(status)
 
     def cut(self, buffer: bytearray) -> Message | None:
-        """Take the first whole request out of a buffer.
+        """Remove and return the first complete request of a buffer.
 
-        Raises BrokenError at an unknown command or a wrong size.
+        Raises BrokenError for an unknown command or a wrong size.
         """
         length = self._header.itemsize
         if len(buffer) < length:
@@ -89,9 +89,9 @@ class Framing:
 
 
 class Session:
-    """The place of one client.
+    """The connection of one client.
 
-    A second one is turned away by a reset, so that it does not wait in vain.
+    A second client is reset at once, so that it does not wait.
 
     Args:
         host: address to listen on.
@@ -99,17 +99,17 @@ class Session:
         framing: of its messages.
 
     Raises:
-        PandaSimError: the port cannot be had.
+        PandaSimError: the port is in use.
 
     """
 
     def __init__(self, host: str, port: int, framing: Framing) -> None:
         self._framing = framing
         self._client: socket.socket | None = None
-        self._next: tuple[socket.socket, str] | None = None  # who comes when the client has gone
+        self._next: tuple[socket.socket, str] | None = None  # accepted when the client has gone
         self._heard, self._unsent = bytearray(), bytearray()
         self._silent = 0  # cycles since the client came
-        self.connected = False  # Connect was said, and taken
+        self.connected = False  # Connect has succeeded
         self.peer = ""  # the client's address
 
         try:
@@ -121,19 +121,19 @@ class Session:
 
     @property
     def sockets(self) -> list[socket.socket]:
-        """What to wait for."""
+        """The sockets to wait for."""
         return [self._listener] if self._client is None else [self._listener, self._client]
 
     def accept(self) -> None:
-        """Take a client, where one waits and the place is free.
+        """Accept a waiting client if there is none yet.
 
         Raises:
-            BrokenError: the place is taken by a client that has gone.
+            BrokenError: the present client has gone.
 
         """
         try:
             client, (peer, _) = self._listener.accept()
-        except OSError:  # nobody there, or gone already
+        except OSError:  # nobody waits, or it has gone already
             return
 
         if self._client is None:
@@ -154,10 +154,10 @@ class Session:
         self._client, self.peer, self._silent = client, peer, 0
 
     def read(self) -> Iterator[Message]:
-        """Return the requests that have come, a few at a time.
+        """Yield the requests that have come, a few at a time.
 
         Raises:
-            BrokenError: the client is gone, or what it says makes no sense.
+            BrokenError: the client has gone, or sent an invalid message.
 
         """
         client = self._client
@@ -179,7 +179,7 @@ class Session:
             yield message
 
     def connect(self, request: Message, version: int) -> int:
-        """Answer a client's Connect, as box and gripper do; return its UDP port.
+        """Answer a client's Connect, like box and gripper; return its UDP port.
 
         Raises:
             BrokenError: it has connected already, speaks another version, or names no port.
@@ -203,7 +203,7 @@ class Session:
         return port
 
     def tick(self) -> None:
-        """Let a millisecond pass: send what could not be sent.
+        """Count a millisecond; send answers that could not be sent before.
 
         Raises BrokenError as `read` does.
         """
@@ -217,7 +217,7 @@ class Session:
                 raise BrokenError(f"no Connect within {_FIRST_WORD} ms")
 
     def send(self, command: IntEnum, command_id: int, status: int, more: bytes = b"") -> None:
-        """Answer. Raises BrokenError where the client does not read its answers."""
+        """Send an answer. Raises BrokenError if the client does not read its answers."""
         if self._client is not None:
             self._unsent += self._framing.answer(command, command_id, status, more)
             self._flush()
@@ -235,7 +235,7 @@ class Session:
             raise BrokenError(f"the connection broke: {error}") from error
 
     def drop(self, abruptly: bool = False) -> None:
-        """Let the client go, where there is one; abruptly: it is told by a reset."""
+        """Drop the client, if there is one; `abruptly` resets the connection."""
         if self._client is not None:
             if abruptly:
                 _reset(self._client)
@@ -251,7 +251,7 @@ class Session:
             self._next = None
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Close all sockets."""
         self._listener.close()
         self.drop()
 
@@ -264,6 +264,6 @@ def _is_gone(client: socket.socket) -> bool:
 
 
 def _reset(client: socket.socket) -> None:
-    """Close a connection so that the other end knows at once."""
+    """Close a connection with a reset, so that the other end notices at once."""
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, np.array([1, 0], np.int32).tobytes())
     client.close()

@@ -1,1 +1,1 @@
-"""The world in which the arm stands: composed, moved and drawn."""
+"""The arm's world: composed, stepped and drawn."""

@@ -1,9 +1,9 @@
-"""Lets others draw the world from another process.
+"""Lets other processes draw the world.
 
-The compiled model as a file, and how it stands in another.
+The compiled model is one file, its present state another.
 
-The second file holds a counter, the wall clock [ns], and all joint positions. The counter is odd
-while it is being written, so that a reader takes nothing half new.
+The state file holds a counter, the wall clock [ns], and all joint positions. The counter is odd
+while the file is being written, so that a reader takes no incomplete state.
 """
 
 import mmap
@@ -37,7 +37,7 @@ class StateWriter:
 
 
 class StateReader:
-    """Reads the state file. It outlives its writer, and reads on when another one writes."""
+    """Reads the state file. It outlives its writer, and continues with the next one."""
 
     def __init__(self, path: Path, positions: int) -> None:
         self._path, self._size = path, _HEAD + 8 * positions
@@ -46,7 +46,7 @@ class StateReader:
     def read(self) -> tuple[int, NDArray[np.float64]] | None:
         """Return the time [ns] and the joint positions of a state not returned before.
 
-        None where there is none, and where there is no file: a new writer is about to begin one.
+        None if there is none, or no file: a new writer may be about to make one.
         """
         try:
             data = self._path.read_bytes()
@@ -58,7 +58,7 @@ class StateReader:
             return None
 
         count, stamp = struct.unpack("qq", data[:_HEAD])
-        if count % 2 or count in (0, self._last):  # being written, not yet, or returned already
+        if count % 2 or count in (0, self._last):  # being written, none yet, or returned already
             return None
 
         self._last = count

@@ -25,7 +25,7 @@ HAND = "hand_panda_hand"
 FINGERS = ("hand_panda_leftfinger", "hand_panda_rightfinger")
 FINGER_JOINTS = ("hand_panda_finger_joint1", "hand_panda_finger_joint2")
 
-# The hand as a Panda reports it, fingers included: m_ee, F_x_Cee, I_ee in flange axes.
+# mass, centre and inertia that a Panda reports for its hand, with fingers, in flange axes
 HAND_PAYLOAD = Payload(0.73, np.array([-0.01, 0.0, 0.03]), np.diag([0.001, 0.0025, 0.0017]))
 HAND_YAW = -np.pi / 4  # rad, of the hand on the flange
 F_T_NE = np.array(
@@ -38,18 +38,18 @@ F_T_NE = np.array(
 )  # the nominal end effector between the fingertips, in the flange frame
 
 ROBOT_GROUP = 2  # geom group of the arm and hand; scenes use others
-_STOP = 0.05  # rad by which a joint's mechanical stop lies beyond the limit that the box keeps
-_HULL = 64  # vertices that stand for a link in collisions
+_STOP = 0.05  # rad from the limit that the box keeps to a joint's mechanical stop
+_HULL = 64  # vertices of a link's collision hull
 _ROBOT_BITS, _SCENE_BITS = (
     (1, 0),
     (2, 3),
-)  # contype, conaffinity: the robot meets the scene, and not itself
+)  # contype, conaffinity: the robot collides with the scene, not with itself
 
 
 def assets() -> Path:
     """Return the folder of the arm's files.
 
-    Raises PandaSimError where the wheel is not installed.
+    Raises PandaSimError if the wheel is not installed.
     """
     try:
         folder = Path(str(distribution(MODEL).locate_file(_ASSETS)))
@@ -65,9 +65,9 @@ def assets() -> Path:
 
 
 def compose(scene: Path, home: Sequence[float]) -> mujoco.MjSpec:
-    """Return the world's description, one step of which is a millisecond.
+    """Return the description of the world, with a time step of a millisecond.
 
-    `home` (7,) [rad] is where the arm starts.
+    `home` (7,) [rad] is the arm's initial posture.
 
     Raises:
         PandaSimError: the arm's model or the scene cannot be read.
@@ -98,18 +98,18 @@ def _prepare_arm(spec: mujoco.MjSpec, home: Sequence[float]) -> None:
     for joint, start, low, high in zip(ARM_JOINTS, home, Q_MIN, Q_MAX, strict=True):
         found = spec.joint(joint)
         found.range = [min(low, start) - _STOP, max(high, start) + _STOP]
-        found.damping = np.maximum(found.damping, 0.0)  # joint 6 was identified with less than none
+        found.damping = np.maximum(found.damping, 0.0)  # joint 6 was identified as negative
 
     for sensor in list(spec.sensors):
         spec.delete(sensor)
 
     for body in spec.bodies:
-        body.gravcomp = 0.0  # the box compensates gravity, with what it believes to carry
+        body.gravcomp = 0.0  # the box compensates gravity, for the load that it believes in
 
 
 def _attach_hand(spec: mujoco.MjSpec, hand: mujoco.MjSpec) -> None:
     for actuator in list(hand.actuators):
-        hand.delete(actuator)  # the gripper pushes the fingers itself
+        hand.delete(actuator)  # the gripper itself pushes the fingers
 
     for body in hand.bodies:
         body.gravcomp = 0.0
@@ -121,7 +121,7 @@ def _attach_hand(spec: mujoco.MjSpec, hand: mujoco.MjSpec) -> None:
 
 
 def _share_mass(hand: mujoco.MjSpec) -> None:
-    """Give the hand so much mass that with closed fingers it is what a Panda reports."""
+    """Set the hand's mass so that with closed fingers it equals what a Panda reports."""
     body = hand.body("panda_hand")
     R = F_T_NE[:3, :3]
     rest = Payload(
@@ -154,7 +154,7 @@ def _prepare_robot_geoms(spec: mujoco.MjSpec) -> None:
     spec.geom("link0").contype, spec.geom("link0").conaffinity = (
         0,
         0,
-    )  # it stands on whatever the scene has there
+    )  # the world's base is where the scene puts it
 
 
 def _attach_scene(spec: mujoco.MjSpec, around: mujoco.MjSpec) -> None:
@@ -180,7 +180,7 @@ def links(model: mujoco.MjModel) -> list[Link]:
 
 
 def flange_jacobian(model: mujoco.MjModel, data: mujoco.MjData) -> Vector:
-    """Return MuJoCo's own Jacobian of the hand's centre of mass, (6, 7), linear rows first."""
+    """Return MuJoCo's Jacobian of the hand's centre of mass, (6, 7), linear rows first."""
     linear, angular = np.zeros((3, model.nv)), np.zeros((3, model.nv))
     mujoco.mj_jacBodyCom(model, data, linear, angular, model.body(HAND).id)
     return np.vstack([linear, angular])[:, :7]

@@ -1,6 +1,6 @@
-"""The world in motion.
+"""The moving world.
 
-MuJoCo steps the arm, the hand and what lies around; one step is a millisecond.
+MuJoCo steps the arm, the hand and loose objects; one step is a millisecond.
 """
 
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ from panda_sim.world.scene import ARM_JOINTS, FINGER_JOINTS, HAND, flange_jacobi
 
 
 class World:
-    """An arm that takes torques, and tells angles and what pushes it.
+    """An arm that takes torques and returns angles and external torques.
 
     Args:
         model: see scene.compose.
         home: joint angles at the start, (7,) [rad].
 
     Raises:
-        PandaSimError: the scene's joints come before the arm's.
+        PandaSimError: the scene's joints come before the arm's in the model.
 
     """
 
@@ -42,24 +42,24 @@ class World:
         self.q, self.dq = (
             self.data.qpos[:7],
             self.data.qvel[:7],
-        )  # (7,) [rad], [rad/s]: views that stay true
+        )  # (7,) [rad], [rad/s]: views that stay valid
         self.pushed = np.zeros(
             7
-        )  # N m, by which the world turns the joints: contacts, and pushes by hand
+        )  # N m, external torques on the joints: contacts, and pushes by hand
         self._home = np.array(home)
         self.place(None)
 
     @property
     def links(self) -> list[Link]:
-        """The arm's links, as they are simulated."""
+        """The arm's links, as simulated."""
         return links(self.model)
 
     def step(self, tau: Vector, finger_force: float) -> None:
         """Advance by a millisecond.
 
         Args:
-            tau: of the motors, gravity compensation included, (7,) [N m]; cut off at what the
-                motors can give.
+            tau: of the motors, with gravity compensation, (7,) [N m]; limited to the motors'
+                range.
             finger_force: on each finger, positive opens [N].
 
         """
@@ -75,9 +75,9 @@ class World:
         self._feel(pushing)
 
     def _feel(self, pushing: bool) -> None:
-        """Find what turns the joints from outside.
+        """Compute the external torques on the joints.
 
-        Rows of contacts come last among MuJoCo's constraints.
+        Contacts are the last rows of MuJoCo's constraints.
         """
         data = self.data
         first = data.ne + data.nf + data.nl
@@ -96,7 +96,7 @@ class World:
         self._push_ends = self.data.time + seconds
 
     def place(self, q: Sequence[float] | None) -> None:
-        """Put the arm somewhere, at rest: angles (7,) [rad]; None: where it was at the start."""
+        """Place the arm, at rest: angles (7,) [rad]; None: its initial posture."""
         self.q[:] = self._home if q is None else q
         self.dq[:] = 0.0
         mujoco.mj_forward(self.model, self.data)
@@ -108,15 +108,15 @@ class World:
 
     @property
     def finger_speed(self) -> float:
-        """How fast the fingers part [m/s]."""
+        """Speed at which the fingers open [m/s]."""
         return float(self.data.qvel[self._finger_speeds].sum())
 
     def set_finger_width(self, width: float) -> None:
-        """Put the fingers somewhere, at rest [m]."""
+        """Place the fingers, at rest [m]."""
         self.data.qpos[self._finger_positions] = width / 2
         self.data.qvel[self._finger_speeds] = 0.0
         mujoco.mj_forward(self.model, self.data)
 
     def save(self, path: Path) -> None:
-        """Write the compiled world (MJB), for whoever draws it with the same MuJoCo."""
+        """Write the compiled world (MJB), for viewers with the same MuJoCo."""
         mujoco.mj_saveModel(self.model, str(path), None)

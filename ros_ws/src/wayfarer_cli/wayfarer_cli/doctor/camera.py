@@ -1,4 +1,4 @@
-"""Listens to the camera node's observations, and to who is there, for a while."""
+"""Listens for a while to the camera node's observations, and to the names of nodes."""
 
 import time
 from contextlib import suppress
@@ -18,7 +18,7 @@ from wayfarer_core.errors import DataError
 
 @dataclass
 class Heard:
-    """What came."""
+    """The messages received."""
 
     stamps: list[float] = field(default_factory=list)  # s
     image: NDArray[np.uint8] | None = None  # (84, 84, 3), the last
@@ -27,13 +27,13 @@ class Heard:
 
 def listen(namespace: str, seconds: float) -> Heard:
     """Return what the camera node published within some seconds of the first image, or of the start
-    without any.
+    if no image came.
     """
     heard = Heard()
 
     def note(message: Image) -> None:
         heard.stamps.append(to_nanoseconds(message.header.stamp) * 1e-9)
-        with suppress(DataError):  # one bad picture; without a good one it counts as none
+        with suppress(DataError):  # a bad image; if no good one comes it counts as none
             heard.image = image_to_array(message)
 
     start_ros()
@@ -41,7 +41,7 @@ def listen(namespace: str, seconds: float) -> Heard:
     topic = contract.OBSERVATION_IMAGE
     node.create_subscription(topic.type, topic.name, note, topic.qos)
 
-    # twice: the first image comes once the two have found each other
+    # twice: the first image comes only after both nodes have discovered each other
     deadline = time.monotonic() + 2 * seconds
 
     try:

@@ -1,6 +1,6 @@
-"""What `wayfarer doctor` looks for.
+"""The checks of `wayfarer doctor`.
 
-From what was measured to a finding, each with an exit code of its own. Pure.
+They turn measurements into findings, each with its own exit code. Pure.
 """
 
 import xml.etree.ElementTree as ET
@@ -15,16 +15,16 @@ MEGABYTE = 1e6  # bytes
 DISK_RATE = 30.0  # MB/s: raw 640x480 pictures at 30 Hz, if they are recorded as well
 FREE_SPACE = 5_000.0  # MB: 300,000 steps take about 7,000, a day at 2 Hz 4,000
 SHARED_MEMORY = 64.0  # MB: a dozen participants with a segment each
-SEGMENT = 16 * 1024 * 1024  # bytes of a Fast DDS segment that 640x480 pictures pass without loss
+SEGMENT = 16 * 1024 * 1024  # bytes of a Fast DDS segment that passes 640x480 images without loss
 CLOCK_OFFSET = 0.010  # s; stamps are compared with limits of 0.1 s and more
-RT_PRIORITY = 99  # what libfranka asks for
-LOCKED_MEMORY = 100.0  # MB, as libfranka's guide asks for
+RT_PRIORITY = 99  # that libfranka needs
+LOCKED_MEMORY = 100.0  # MB, from libfranka's guide
 DARK, BRIGHT = 25.0, 230.0  # mean of an image's pixels
 BURNT = 0.25  # share of white pixels
 BLACK, WHITE = 8, 250  # of 255
 CALIBRATION_AGE = 90  # days
 
-# robot server versions that the libfranka in a wheel speaks (docs/hardware.md)
+# wheel with the libfranka for each robot server version (docs/hardware.md)
 SPEAKS = {"franky-control": 10, "pylibfranka": 10, "panda-python": 5}
 FOR_SERVER = {
     10: "pip install franky-control==2.0.0 (FR3, robot system 5.9 and newer)",
@@ -33,7 +33,7 @@ FOR_SERVER = {
 
 
 class Code(IntEnum):
-    """Exit codes of failed checks. Never renumber: scripts know them."""
+    """Exit codes of failed checks. Never renumber: scripts depend on them."""
 
     RENDER_BACKEND = 10
     DISK_RATE = 11
@@ -52,9 +52,9 @@ class Code(IntEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found.
+    """The result of one check.
 
-    `ok` is None where it could not be looked at because nobody asked for it.
+    `ok` is None if the check was not asked for.
     """
 
     code: Code
@@ -64,20 +64,20 @@ class Finding:
 
 
 def render_backend(worked: str, error: str) -> Finding:
-    """Judge the GL backend that drew a frame, or why none did."""
+    """Judge the GL backend that drew a frame, or the error."""
     advice = "install libegl1 and libgl1-mesa-dri, or libosmesa6 and set MUJOCO_GL=osmesa"
     return Finding(Code.RENDER_BACKEND, bool(worked), worked or error, advice)
 
 
 def disk_rate(megabytes_per_second: float) -> Finding:
-    """Judge how fast a run's folder takes data that is really written."""
+    """Judge the synced write rate of a run's folder."""
     found = f"{megabytes_per_second:.0f} MB/s"
     advice = f"{DISK_RATE:.0f} MB/s are needed: put --out on a local SSD, no network or SD card"
     return Finding(Code.DISK_RATE, megabytes_per_second >= DISK_RATE, found, advice)
 
 
 def free_space(megabytes: float) -> Finding:
-    """Judge the space left where runs go."""
+    """Judge the free space of the runs' disk."""
     advice = (
         f"{FREE_SPACE / 1e3:.0f} GB are needed: delete old runs, or choose another disk with --out"
     )
@@ -88,9 +88,9 @@ def free_space(megabytes: float) -> Finding:
 
 
 def dds_profile(path: str, text: str | None, needed: bool) -> Finding:
-    """Judge the Fast DDS profile file at `path` ("" for none, text None where it cannot be read).
+    """Judge the Fast DDS profile file at `path` ("" for none, text None if it cannot be read).
 
-    `needed`: pictures of a camera driver pass through DDS, which loses most of them without it.
+    `needed`: images of a camera driver pass through DDS, which loses most of them without it.
     """
     name = "FASTRTPS_DEFAULT_PROFILES_FILE"
     advice = (
@@ -127,7 +127,7 @@ def dds_profile(path: str, text: str | None, needed: bool) -> Finding:
 
 
 def shared_memory(megabytes: float | None) -> Finding:
-    """Judge what is left in /dev/shm; None where it cannot be written."""
+    """Judge the free space in /dev/shm; None if it cannot be written."""
     if megabytes is None:
         return Finding(
             Code.SHARED_MEMORY, False, "/dev/shm cannot be written", "mount a tmpfs at /dev/shm"
@@ -144,7 +144,7 @@ def shared_memory(megabytes: float | None) -> Finding:
 
 
 def clock_offset(peer: str, seconds: float | None) -> Finding:
-    """Judge how far the other machine's clock is ahead; None where it does not tell."""
+    """Judge how far the other machine's clock is ahead; None without an answer."""
     if not peer:
         return Finding(Code.CLOCK_OFFSET, None, "one machine only", "name the other with --peer")
 
@@ -159,7 +159,7 @@ def clock_offset(peer: str, seconds: float | None) -> Finding:
 
 
 def bridge_runs(code: Code) -> Finding:
-    """Leave the robot alone while our bridge is connected to it: it has one client."""
+    """Skip a check while our bridge is connected: the robot accepts one client."""
     return Finding(code, None, "franka_bridge runs: see what it says on /diagnostics")
 
 
@@ -170,7 +170,7 @@ def realtime_kernel(realtime: bool, kernel: str) -> Finding:
 
 
 def realtime_limits(priority: int, locked_megabytes: float) -> Finding:
-    """Judge what this user may ask of the scheduler."""
+    """Judge this user's limits of scheduling and locked memory."""
     good = priority >= RT_PRIORITY and locked_megabytes >= LOCKED_MEMORY
     found = (
         f"rtprio {priority}, memlock "
@@ -191,9 +191,9 @@ def robot_reachable(robot_ip: str, error: str) -> Finding:
 
 
 def firmware(server: int | None, wheels: dict[str, str]) -> Finding:
-    """Judge whether an installed wheel (name -> version) speaks the robot's server version.
+    """Judge whether an installed wheel (name -> version) supports the robot's server version.
 
-    None: it did not tell.
+    None: the robot did not report it.
     """
     have = (
         ", ".join(f"{name} {version}" for name, version in sorted(wheels.items()))
@@ -228,7 +228,7 @@ def camera_rate(stamps: NDArray[np.float64], wanted: float) -> Finding:
 
 
 def camera_exposure(image: NDArray[np.uint8] | None) -> Finding:
-    """Judge an image (height, width, 3); None where none was heard."""
+    """Judge an image (height, width, 3); None if none came."""
     if image is None:
         return Finding(Code.CAMERA_EXPOSURE, False, "no image", "start the camera first, as above")
 
@@ -243,7 +243,7 @@ def camera_exposure(image: NDArray[np.uint8] | None) -> Finding:
 
 
 def calibration_age(path: str, made: str, today: date) -> Finding:
-    """Judge the day (ISO 8601) a camera calibration was made.
+    """Judge the day (ISO 8601) on which a camera calibration was made.
 
     "" for a file that is not one, path "" for none given.
     """
@@ -266,5 +266,5 @@ def calibration_age(path: str, made: str, today: date) -> Finding:
 
 
 def exit_code(findings: list[Finding]) -> int:
-    """Return the code of the first check that failed, 0 where none did."""
+    """Return the code of the first failed check, 0 if none failed."""
     return next((int(finding.code) for finding in findings if finding.ok is False), 0)

@@ -1,6 +1,6 @@
-"""Measures this machine, its disk and its network for `wayfarer doctor`.
+"""Measurements of this machine, its disk and its network for `wayfarer doctor`.
 
-What is measured is judged in checks.py.
+checks.py judges them.
 """
 
 import os
@@ -19,7 +19,7 @@ from pathlib import Path
 from wayfarer_cli.doctor.checks import MEGABYTE, SPEAKS
 
 FRANKA_PORT = 1337  # TCP, where libfranka connects
-# bytes of every message's header, and of a Panda's whole answer to Connect
+# bytes of every message's header, and of a Panda's complete answer to Connect
 _HEADER, _PANDA_ANSWER = 12, 15
 NTP_PORT = 123
 _NTP_EPOCH = 2_208_988_800  # s from 1900 to 1970
@@ -40,7 +40,7 @@ print(os.environ["MUJOCO_GL"])
 def draw_a_frame(timeout: float = 60.0) -> tuple[str, str]:
     """Return (backend that drew, "") or ("", why none did).
 
-    In a process of its own: a broken driver may crash it.
+    It runs in another process, because a broken driver may crash it.
     """
     try:
         done = subprocess.run(
@@ -56,7 +56,7 @@ def draw_a_frame(timeout: float = 60.0) -> tuple[str, str]:
 
 
 def write_rate(folder: Path) -> float:
-    """Return how many MB/s the folder's disk takes, synced."""
+    """Return the synced write rate of the folder's disk [MB/s]."""
     block = os.urandom(1024 * 1024)
     with tempfile.TemporaryFile(dir=existing(folder)) as file:
         began = time.monotonic()
@@ -70,27 +70,27 @@ def write_rate(folder: Path) -> float:
 
 
 def free_megabytes(folder: Path) -> float:
-    """Return the MB left on the folder's disk."""
+    """Return the free MB of the folder's disk."""
     return shutil.disk_usage(existing(folder)).free / MEGABYTE
 
 
 def existing(folder: Path) -> Path:
-    """Return the folder, or the nearest above it that there is."""
+    """Return the folder, or its nearest parent that exists."""
     return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
 
 
 def shared_megabytes(folder: Path = Path("/dev/shm")) -> float | None:
-    """Return the MB left in shared memory, None where it cannot be written."""
+    """Return the free MB of shared memory, None if it cannot be written."""
     if not os.access(folder, os.W_OK):
         return None
     return shutil.disk_usage(folder).free / MEGABYTE
 
 
 def dds_profile() -> tuple[str, str | None]:
-    """Return the path of the Fast DDS profile in force ("" for none) and its text, None where it
+    """Return the path of the active Fast DDS profile ("" for none) and its text, None if it
     cannot be read.
     """
-    # jazzy's, that of later releases
+    # Jazzy's variable, and that of later releases
     names = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
     path = next((os.environ[name] for name in names if os.environ.get(name)), "")
     try:
@@ -107,7 +107,7 @@ def kernel() -> tuple[bool, str]:
 
 
 def limits() -> tuple[int, float]:
-    """Return the real-time priority and the locked memory [MB] this user may have."""
+    """Return this user's limits: real-time priority, locked memory [MB]."""
     priority, _ = resource.getrlimit(resource.RLIMIT_RTPRIO)
     locked, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
     infinite = resource.RLIM_INFINITY
@@ -147,13 +147,13 @@ def reach_robot(
 ) -> tuple[str, int | None]:
     """Return ("", server version or None) or (why the robot cannot be reached, None).
 
-    Asks as libfranka does when it connects, but for a version there is not: a robot tells its own,
-    and refuses. Not while somebody else is connected: a robot has one client.
+    It connects like libfranka, but with a version that does not exist: the robot answers with its
+    own and refuses. Do not call it while somebody is connected: a robot accepts one client.
     """
     connect, no_version, size = 0, 0, 16
     try:
         with (
-            # where a robot that accepts would send them
+            # UDP port to which a robot that accepts would send its states
             socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as states,
             socket.create_connection((robot_ip, port), timeout=timeout) as channel,
         ):
@@ -178,14 +178,14 @@ def reach_robot(
 
 
 def _size(answer: bytes) -> int:
-    """Return how long an answer says it is [bytes]."""
+    """Return an answer's length, from its header [bytes]."""
     return int.from_bytes(answer[8:_HEADER], "little")
 
 
 def _server_version(answer: bytes) -> int | None:
-    """Return what an answer to Connect tells, behind its status.
+    """Return the server version in an answer to Connect, after the status.
 
-    Of one byte on a Panda, of two on an FR3.
+    It has one byte on a Panda, two on an FR3.
     """
     if len(answer) < _HEADER or len(answer) < _size(answer) or _size(answer) < _PANDA_ANSWER:
         return None

@@ -1,4 +1,4 @@
-"""`wayfarer doctor`: measures, judges, and shows a table of it."""
+"""`wayfarer doctor`: runs all checks and prints a table."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,17 +22,17 @@ TARGETS = ("sim", "hardware")
 
 @dataclass(frozen=True)
 class Examination:
-    """What to look at."""
+    """What to check."""
 
     target: str
-    out: Path  # where runs shall go
+    out: Path  # folder for runs
     robot_ip: str
-    peer: str  # the other of two machines, "" for none
+    peer: str  # address of the other machine, "" for none
     calibration: str  # file, "" for none
     camera_rate: float  # Hz
     listen: float  # s
     namespace: str
-    raw_images: bool  # a camera driver's pictures pass through DDS
+    raw_images: bool  # images of a camera driver pass through DDS
 
 
 def examine(wanted: Examination) -> list[Finding]:
@@ -79,7 +79,7 @@ def _day_of(calibration: str) -> str:
 
 
 def show(findings: list[Finding]) -> None:
-    """Print what was found, and for each failure what to do."""
+    """Print the findings, and for each failure what to do."""
     table = Table("code", "check", "", "found")
     marks = {
         True: Text("ok", "green"),

@@ -1,6 +1,6 @@
 """`wayfarer label`.
 
-What a person says of episodes, by options or by keys while they play in the terminal.
+People label episodes, by options or by keys while the episodes play in the terminal.
 """
 
 import time
@@ -21,8 +21,8 @@ from wayfarer_common.terminal import Terminal, keys_of_terminal
 
 from wayfarer_cli.label.picture import picture
 
-_FRAME = 0.08  # s a picture stays
-_MOST = 60  # pictures of an episode that are played
+_FRAME = 0.08  # s for each picture
+_MOST = 60  # pictures of an episode at most
 _HELP = "y success · n failure · u neither · t a note · Enter next · b back · q end"
 _JUDGED = {"y": True, "n": False, "u": None}
 _ENTER = ("\n", "\r")
@@ -30,13 +30,13 @@ _MEANT = (*_JUDGED, "t", "b", "q", *_ENTER)
 
 
 class _Keys:
-    """A terminal's keys, one after the other, however fast they come."""
+    """A terminal's keys one after the other, however fast they come."""
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal, self._waiting = terminal, ""
 
     def next(self, timeout: float) -> str:
-        """Return the next key, or "" where none comes in time [s]."""
+        """Return the next key, or "" if none comes in time [s]."""
         if not self._waiting:
             self._waiting = self._terminal.read(timeout)
         key, self._waiting = self._waiting[:1], self._waiting[1:]
@@ -44,14 +44,14 @@ class _Keys:
 
 
 def label_one(run: Path, episode: int, said: dict[str, Any]) -> str:
-    """Write a label; return in words what is said of the episode then."""
+    """Write a label; return the whole label of the episode in words."""
     return f"episode {episode}: {_words(write_label(run, episode, **said))}"
 
 
 def label_by_keys(run: Path, first: int) -> None:
-    """Play episode after episode, from number `first` on, and write what the keys say.
+    """Play episode after episode, from number `first` on, and write the labels of the keys.
 
-    ConfigError for a run without it, or where there is no terminal.
+    ConfigError for a run without that episode, or if there is no terminal.
     """
     opened = RunDirectory(run)
     opened.require(first)
@@ -69,7 +69,7 @@ def label_by_keys(run: Path, first: int) -> None:
                 write_label(run, number, success=_JUDGED[key])
             elif key == "t":
                 write_label(run, number, note=_typed(keys, console))
-                continue  # the same episode: it may be judged, too
+                continue  # the same episode again: it may be judged, too
             elif key == "q":
                 return
 
@@ -77,7 +77,7 @@ def label_by_keys(run: Path, first: int) -> None:
 
 
 def _ask(keys: _Keys, console: Console, episode: Episode, label: Label) -> str:
-    """Play an episode over and over until a key is pressed that means something; return it."""
+    """Play an episode again and again until a valid key is pressed; return the key."""
     info = episode.info
     head = (
         f"episode {info.number}: {episode.steps} steps, {info.end.name.lower()} ({info.reason}); "
@@ -104,7 +104,7 @@ def _played(episode: Episode) -> Iterator[tuple[int, Text]]:
 
 
 def _typed(keys: _Keys, console: Console) -> str:
-    """Let the person write a line."""
+    """Read a line from the person."""
     console.print("note: ", end="")
     written = ""
     while True:

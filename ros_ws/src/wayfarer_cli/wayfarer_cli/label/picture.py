@@ -1,4 +1,4 @@
-"""Pictures in a terminal."""
+"""Images in a terminal."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from rich.text import Text
 
 
 def picture(image: NDArray[np.uint8]) -> Text:
-    """Return an image (H, W, 3) in letters: each is two pixels, one above the other."""
+    """Return an image (H, W, 3) as text: each character shows two pixels, one above the other."""
     text = Text(no_wrap=True)
     for upper, lower in zip(image[::2].tolist(), image[1::2].tolist(), strict=False):
         for above, below in zip(upper, lower, strict=True):

@@ -1,6 +1,6 @@
 """`wayfarer train`: predictors and offline policies from recorded runs.
 
-What was finished before is kept.
+Finished work is kept.
 """
 
 from pathlib import Path
@@ -12,21 +12,21 @@ train = typer.Typer(no_args_is_help=True, help="Learn offline from recorded runs
 
 Runs = Annotated[
     list[Path],
-    typer.Argument(help="Runs; each is a dataset of its own: one predictor for each and seed."),
+    typer.Argument(help="Runs; each gives one predictor per seed."),
 ]
-Epochs = Annotated[int, typer.Option(min=1, help="Times through the training images.")]
+Epochs = Annotated[int, typer.Option(min=1, help="Passes over the training images.")]
 Seeds = Annotated[int, typer.Option(min=1, max=1000, help="Trainings, with seeds from 0 on.")]
 Split = Annotated[
     Literal["frames", "episodes"],
     typer.Option(
-        help="Test on 5 % of each run's [b]frames[/b], as the paper; or of its [b]episodes[/b], "
-        "so that no test image has a neighbour in time that was trained on."
+        help="Test on 5 % of each run's [b]frames[/b], as the paper does; or of its "
+        "[b]episodes[/b], so that no neighbour in time of a test image was trained on."
     ),
 ]
 Threads = Annotated[
     int,
     typer.Option(
-        min=1, max=256, help="Torch's threads. More than one pays on an idle machine only."
+        min=1, max=256, help="Torch's threads. More than one only helps on an idle machine."
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")]
@@ -44,7 +44,7 @@ def color(
     threads: Threads = 1,
     json: Json = False,
 ) -> None:
-    """Tell the colour of the cube's upper face from an image.
+    """Predict the colour of the cube's upper face from an image.
 
     Accuracy, over all colours and of each.
     """
@@ -65,7 +65,7 @@ def position(
     threads: Threads = 1,
     json: Json = False,
 ) -> None:
-    """Tell where the cube is from an image.
+    """Predict the cube's position from an image.
 
     Mean squared error in square metres, distance in millimetres.
     """
@@ -76,20 +76,21 @@ def position(
 
 @train.command()
 def bcq(
-    runs: Annotated[list[Path], typer.Argument(help="Runs that are learned from together.")],
+    runs: Annotated[list[Path], typer.Argument(help="Runs; their steps are learned together.")],
     task: Annotated[
         str,
         typer.Option(
             help=(
-                "[b]flip-[/b]COLOUR, [b]push[/b] (to the right of the picture), or both, as in "
-                "[b]push-flip-green[/b]."
+                "[b]flip-[/b]COLOUR, [b]push[/b] (to the right of the picture), or both, for "
+                "example [b]push-flip-green[/b]."
             )
         ),
     ],
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for policies and curves; a training in it goes on. Default: runs/TASK."
+            help="Folder for policies and curves; an earlier training in it continues. Default: "
+            "runs/TASK."
         ),
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Updates of each training.")] = 50_000,
@@ -98,15 +99,15 @@ def bcq(
         Literal["all", "policy", "human", "balanced"],
         typer.Option(
             help=(
-                "Whose steps to learn from; [b]balanced[/b]: half of each batch the policy's, half "
-                "a person's."
+                "Whose steps to learn from; [b]balanced[/b]: half of each batch from the policy, "
+                "half from a person."
             )
         ),
     ] = "all",
     threads: Threads = 1,
     json: Json = False,
 ) -> None:
-    """Learn a task with BCQ from recorded steps. Stopped at any point, the same command goes on.
+    """Learn a task with BCQ from recorded steps. Stop it at any point; the same command continues.
 
     Each policy lies in OUT/seedK/policy.safetensors; `wayfarer evaluate` runs it.
     """

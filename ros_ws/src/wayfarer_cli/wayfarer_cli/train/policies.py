@@ -23,7 +23,7 @@ def train_policies(
 ) -> None:
     """Train one policy for each seed on all runs together.
 
-    Print what came of it and leave it in `out`.
+    Print the results and write them to `out`.
     """
     torch.set_num_threads(threads)
     with bars() as progress:

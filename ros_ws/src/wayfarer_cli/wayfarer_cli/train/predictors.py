@@ -34,11 +34,11 @@ def train_predictors(
 ) -> None:
     """Train and test one predictor for each run and seed.
 
-    Print what came of it and leave it in `out`.
+    Print the results and write them to `out`.
     """
     torch.set_num_threads(threads)
     config = PredictorConfig(target, epochs=epochs, split=split)
-    refuse_repeats(runs)  # now, rather than after all are opened and labelled
+    refuse_repeats(runs)  # now, not after all are opened and labelled
 
     with bars() as progress:
         datasets = [open_runs([run], progress) for run in runs]
@@ -63,7 +63,7 @@ def train_predictors(
 def _train_all(
     config: PredictorConfig, datasets: Sequence[Dataset], out: Path, seeds: int, progress: Progress
 ) -> Results:
-    """Train what is not finished yet."""
+    """Train the predictors that are not finished yet."""
     labels = [label(dataset, progress) for dataset in datasets]
     results: Results = {}
     task = progress.add_task("", total=None)
@@ -95,7 +95,7 @@ def _train_all(
 def _finished(
     config: PredictorConfig, datasets: Sequence[Dataset], which: int, file: Path
 ) -> dict[str, Any] | None:
-    """Return what an earlier call left; ConfigError where that was another training."""
+    """Return the result of an earlier call; ConfigError if that was another training."""
     if not file.exists():
         return None
 
@@ -111,7 +111,7 @@ def _finished(
 
 
 def _name(datasets: Sequence[Dataset], which: int) -> str:
-    """Return a run's folder name, with its place in front where two have the same."""
+    """Return a run's folder name, with its index in front if two have the same name."""
     names = [dataset.runs[0].resolve().name for dataset in datasets]
     return names[which] if names.count(names[which]) == 1 else f"{which}-{names[which]}"
 
@@ -121,7 +121,7 @@ def _values(results: Sequence[dict[str, Any]], *keys: str) -> list[float]:
 
 
 def _summary(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return medians over the seeds of one dataset, None where nothing can be said."""
+    """Return medians over the seeds of one dataset, None if there are no values."""
     first = results[0]
     numbers = [key for key, value in first["scores"].items() if isinstance(value, float)]
     unseen = {
@@ -159,7 +159,7 @@ def _draw(target: str, results: Results, file: Path) -> Path:
 
 
 def _table(target: str, results: Results) -> Table:
-    """Put the datasets side by side."""
+    """Make a table of the datasets."""
     columns = {
         name: (_colour_rows if target == "color" else _position_rows)(of)
         for name, of in results.items()

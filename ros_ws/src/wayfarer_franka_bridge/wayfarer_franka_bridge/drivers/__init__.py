@@ -1,1 +1,1 @@
-"""The arms behind the bridge, each by its own library."""
+"""Drivers of the arms, one for each library."""

@@ -1,8 +1,8 @@
-"""An arm's library in a process of its own: it may stall or die, and the node goes on.
+"""Runs an arm's library in another process: if that stalls or dies, the node goes on.
 
-The node's end is `Child`, the other `serve`. They speak over two channels, so that the state can be
-asked for while a command runs. Nobody outlives the node: a third channel, on which nothing is ever
-said, ends the child by a signal when the node's end closes, even where a library call holds the
+`Child` is the node's side, `serve` the other. They use two channels, so that the state can be
+asked for while a command runs. The child never outlives the node: a third channel carries no data;
+when the node's end closes, the child ends by a signal, even if a library call holds the
 interpreter.
 """
 
@@ -22,8 +22,8 @@ from wayfarer_core.errors import DeviceError
 
 from wayfarer_franka_bridge.drivers.driver import ConnectionLostError, Settings
 
-_LOOK = 0.01  # s between two looks at whether a command is still wanted
-_END = 2.0  # s, that a killed process may take
+_LOOK = 0.01  # s between two checks whether a command is still wanted
+_END = 2.0  # s for a killed process to end
 _UNWANTED = "unwanted"
 
 
@@ -31,7 +31,7 @@ class Child:
     """A process that runs a module's `main`, which serves an arm.
 
     Args:
-        module: its name.
+        module: name of the module.
         settings: of the arm.
 
     """
@@ -50,22 +50,22 @@ class Child:
         os.close(end)
         self._asking, self._telling = threading.Lock(), threading.Lock()
         self._ends = threading.Lock()
-        self._until = 0.0  # s, when the command that runs must have ended
+        self._until = 0.0  # s, deadline of the running command
         self._commands.send(settings)
 
     def tell(
         self, what: str, *given: Any, timeout: float, wanted: Callable[[], bool] | None = None
     ) -> Any:
-        """Let the arm do something and return what it returns; raises what it raises.
+        """Call a method of the arm; return its result or raise its error.
 
         Args:
-            what: the name of a method.
+            what: name of the method.
             given: its arguments.
-            timeout: how long it may take [s]; where `wanted` is given, from when it no longer is.
-            wanted: whether the command is still wanted; the arm is told when it no longer is.
+            timeout: longest duration [s]; with `wanted`, from the time when it is no longer wanted.
+            wanted: whether the command is still wanted; the arm is told when it is not.
 
         Raises:
-            ConnectionLostError: the process died, or did not answer in time and was ended.
+            ConnectionLostError: the process died, or did not answer in time and was killed.
 
         """
         with self._telling:
@@ -80,7 +80,7 @@ class Child:
             return self._answer(self._commands, what, lambda: self._until)
 
     def ask(self, what: str, timeout: float) -> Any:
-        """As `tell`, on the other channel; a command that runs meanwhile may hold the answer up."""
+        """Like `tell`, on the other channel; a running command may delay the answer."""
         with self._asking:
             self._send(self._states, (what,))
             asked = time.monotonic()
@@ -108,14 +108,14 @@ class Child:
         return value
 
     def _lost(self, what: str) -> ConnectionLostError:
-        """End the process and return the error that tells of it."""
+        """End the process and return the error for it."""
         died = self._process.poll()
         self.end()
         how = "was ended" if died is None else f"ended with exit code {died}"
         return ConnectionLostError(f"{what}; the process of the arm's library {how}")
 
     def end(self) -> None:
-        """Kill the process, and its connection with it. May be called again, by any thread."""
+        """Kill the process, with its connection. Any thread may call it, also again."""
         with self._ends:
             if self._process.poll() is None:
                 self._process.kill()
@@ -131,25 +131,25 @@ def serve(make: Callable[[Settings], Any]) -> None:
     states, commands, lifeline = (int(word) for word in sys.argv[1:4])
     _die_with(lifeline)
     for number in (signal.SIGINT, signal.SIGHUP):
-        # A terminal's; the node gets them as well, and says what to do.
+        # from a terminal: the node gets them as well, and decides
         signal.signal(number, signal.SIG_IGN)
 
     channel = Connection(commands)
     arm = make(channel.recv())
     threading.Thread(target=_answer_all, args=(arm, Connection(states)), daemon=True).start()
     _answer_all(arm, channel)
-    os._exit(0)  # without destructors: one that finds its connection gone would end by SIGABRT
+    os._exit(0)  # no destructors: one with a lost connection would end by SIGABRT
 
 
 def _answer_all(arm: Any, channel: Connection) -> None:
-    """Do what is asked until nobody can ask any more; what is no DeviceError ends the process."""
+    """Handle calls until the channel closes; an error other than DeviceError ends the process."""
     while True:
         try:
             what, *given = channel.recv()
         except EOFError:
             return
 
-        if what == _UNWANTED:  # it came when the command had ended
+        if what == _UNWANTED:  # it came after the command had ended
             continue
 
         if what == "home":
@@ -174,8 +174,8 @@ def _die_with(lifeline: int) -> None:
     fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
 
     try:
-        os.read(lifeline, 1)  # nothing is ever written
+        os.read(lifeline, 1)  # returns only when it is closed
     except BlockingIOError:
         return
 
-    os._exit(1)  # the node has gone already
+    os._exit(1)  # the node is already gone

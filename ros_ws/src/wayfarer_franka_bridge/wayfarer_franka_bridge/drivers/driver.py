@@ -1,4 +1,4 @@
-"""What the bridge needs of an arm, known before any is connected.
+"""The protocol of an arm's driver.
 
 Frames are libfranka's, units SI.
 """
@@ -14,29 +14,29 @@ from wayfarer_core.errors import DeviceError
 
 Vector = NDArray[np.float64]
 
-# of franka_msgs/FrankaRobotState's robot_mode: the two in which an arm takes commands
+# robot_mode of franka_msgs/FrankaRobotState: the two in which an arm takes commands
 IDLE, MOVE = 1, 2
 OTHER = 0
 
 
 class ConnectionLostError(DeviceError):
-    """The arm does not answer any more: connect again."""
+    """The arm no longer answers: connect again."""
 
 
 class MotionAbortedError(DeviceError):
-    """The arm, or libfranka, ended a motion by itself: recover."""
+    """The arm, or libfranka, ended a motion: recover."""
 
 
 class StoppedError(DeviceError):
-    """A motion home was no longer wanted, and the arm has come to rest: no fault of its own."""
+    """A motion home was cancelled, and the arm has come to rest: no fault of the arm."""
 
 
 class UnusableError(DeviceError):
-    """Trying again cannot help: another wheel, kernel or parameter is needed."""
+    """Trying again is useless: another wheel, kernel or parameter is needed."""
 
 
 def require_configured(configured: bool) -> None:
-    """Raise MotionAbortedError where an arm's thresholds and load are not set yet."""
+    """Raise MotionAbortedError if an arm's thresholds and load are not set yet."""
     if not configured:
         raise MotionAbortedError(
             "collision thresholds and load are not set yet: the arm was not idle; recover it"
@@ -45,31 +45,31 @@ def require_configured(configured: bool) -> None:
 
 @dataclass(frozen=True)
 class Settings:
-    """How an arm is to behave; applied at each connection."""
+    """An arm's settings; applied at each connection."""
 
     robot_ip: str
-    stiffness: float  # N/m, of the spring that draws the hand to its target
+    stiffness: float  # N/m, of the spring from the hand to its set point
     rotational_stiffness: float  # N m/rad
-    error_clip: float  # m, longest spring: bounds its force to stiffness * error_clip
+    error_clip: float  # m, longest spring: bounds the force to stiffness * error_clip
     home_joints: tuple[float, ...]  # (7,) rad
     home_speed: float  # share of the arm's own limits
     torque_threshold: float  # N m, above which a contact is a collision
     force_threshold: float  # N
-    load_mass: float  # kg, beyond the hand's own that is set in Desk
+    load_mass: float  # kg, beyond the hand's mass in Desk
     load_centre: tuple[float, ...]  # (3,) m, flange frame
     realtime: bool  # refuse to run without a real-time kernel
 
 
 @dataclass(frozen=True)
 class RobotState:
-    """One state of the arm, named as in libfranka.
+    """One state of the arm, with libfranka's names.
 
     T_* are (4, 4); wrenches and twists (6,), linear part first.
     """
 
     time: float  # s on the arm's own clock
     robot_mode: int  # of franka_msgs/FrankaRobotState
-    errors: tuple[str, ...]  # names of the flags that are up
+    errors: tuple[str, ...]  # names of the flags that are set
     last_motion_errors: tuple[str, ...]
     success_rate: float
     q: Vector  # (7,)
@@ -110,9 +110,9 @@ class Driver(Protocol):
     """
 
     def connect(self) -> None:
-        """Connect, anew where there was a connection, and apply the settings.
+        """Connect, again if there was a connection, and apply the settings.
 
-        May block as long as the arm is mute.
+        May block as long as the arm does not answer.
         """
 
     def state(self) -> RobotState:
@@ -121,9 +121,9 @@ class Driver(Protocol):
     def track(
         self, position: Vector, quaternion: Vector, velocity: Vector, acceleration: Vector
     ) -> None:
-        """Draw the end effector (libfranka's O_T_EE) to a pose that moves.
+        """Pull the end effector (libfranka's O_T_EE) to a moving pose.
 
-        (3,), (4,), (3,), (3,) [m, s].
+        Position (3,) [m], quaternion (4,), velocity (3,) [m/s], acceleration (3,) [m/s^2].
         """
 
     def stop(self) -> None:
@@ -132,18 +132,18 @@ class Driver(Protocol):
     def home(self, wanted: Callable[[], bool]) -> None:
         """Move to the home joints and return there.
 
-        Stop, and raise StoppedError, where `wanted` says no.
+        If `wanted` returns False, stop and raise StoppedError.
         """
 
     def recover(self) -> None:
         """Clear the arm's errors."""
 
     def close(self) -> None:
-        """Stop, and let go of the connection."""
+        """Stop and disconnect."""
 
 
 def raised(errors: Any) -> tuple[str, ...]:
-    """Return the names of the flags that are up in a libfranka Errors, as franky and panda_py wrap
+    """Return the names of the set flags in a libfranka Errors, as franky and panda_py wrap
     it.
     """
     return tuple(name for name in _flags(errors.__class__) if getattr(errors, name))

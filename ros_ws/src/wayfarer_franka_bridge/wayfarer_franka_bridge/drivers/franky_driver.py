@@ -1,4 +1,4 @@
-"""The FR3, or whatever arm the installed franky wheel speaks to, by franky's Cartesian impedance
+"""An FR3, or another arm that the installed franky wheel supports, by franky's Cartesian impedance
 tracker.
 """
 
@@ -28,13 +28,13 @@ INSTALL = (
     "for an FR3 with older firmware or a Panda, the wheel built for its robot server version, "
     "from\n  https://github.com/TimSchneider42/franky/releases; for a Panda also: driver:=panda_py"
 )
-_POLL = 0.01  # s between two looks at whether the arm is home
+_POLL = 0.01  # s between two checks whether the arm is home
 _NO_TURN = np.zeros(3)
-_POSTURE = 5.0  # N m/rad, of the pull towards the home posture that leaves the hand where it is
+_POSTURE = 5.0  # N m/rad, pull towards the home posture that does not move the hand
 
 
 class FrankyDriver:
-    """See driver.Driver. Raises DeviceError where franky is not installed."""
+    """See driver.Driver. Raises DeviceError if franky is not installed."""
 
     def __init__(self, settings: Settings) -> None:
         try:
@@ -49,11 +49,11 @@ class FrankyDriver:
         self._tracker: Any = None
         self._configured = False
 
-        # held while the tracker is looked at or replaced, never while something blocks
+        # held while the tracker is used or replaced, never during a blocking call
         self._handle = threading.Lock()
 
     def connect(self) -> None:
-        """Make a new Robot: a handle whose connection broke stays broken."""
+        """Make a new Robot: an object with a broken connection stays unusable."""
         f, s = self._franky, self._settings
         with self._handle:
             # the arm accepts one client only
@@ -77,11 +77,11 @@ class FrankyDriver:
         with self._errors("cannot read its mode"):
             idle = robot.state.robot_mode == f.RobotMode.Idle
 
-        if idle:  # in any other mode the arm refuses, and `recover` does it
+        if idle:  # in any other mode the arm refuses, and `recover` does it later
             self._configure()
 
     def state(self) -> RobotState:
-        """Return the newest state; tell of a motion that ended by itself."""
+        """Return the newest state; raise the error of a motion that ended by itself."""
         robot = self._connected()
         with self._handle:
             ended = self._tracker is not None and not robot.is_in_control
@@ -90,7 +90,7 @@ class FrankyDriver:
 
         with self._errors("lost"):
             if ended:
-                robot.poll_motion()  # raises what ended it
+                robot.poll_motion()  # raises the error that ended it
                 raise MotionAbortedError("tracking ended by itself")
 
             return convert(robot.state)
@@ -121,7 +121,7 @@ class FrankyDriver:
             )
 
     def stop(self) -> None:
-        """Let the tracker ramp its torques down, where one runs."""
+        """Let the tracker ramp its torques down, if one runs."""
         with self._handle:
             tracker, self._tracker = self._tracker, None
         if tracker is not None:
@@ -132,7 +132,7 @@ class FrankyDriver:
         """Move in joint space."""
         self.stop()
         robot, f, s = self._ready(), self._franky, self._settings
-        pause = threading.Event()  # nobody sets it; `wanted` ends what takes too long
+        pause = threading.Event()  # never set: only its timed wait is used
 
         with self._errors("cannot go home"):
             robot.move(
@@ -179,7 +179,7 @@ class FrankyDriver:
         self._configured = True
 
     def _ready(self) -> Any:
-        """Return the robot that may move."""
+        """Return the robot if it may move."""
         robot = self._connected()
         require_configured(self._configured)
         return robot
@@ -200,7 +200,7 @@ class FrankyDriver:
             raise ConnectionLostError(f"robot {ip}: {what}: {error}") from error
         except (f.Exception, ValueError) as error:
             raise MotionAbortedError(f"robot {ip}: {what}: {error}") from error
-        # of the socket library below libfranka, once the connection broke
+        # from the socket library below libfranka, after the connection broke
         except RuntimeError as error:
             raise ConnectionLostError(f"robot {ip}: {what}: {error}") from error
 

@@ -1,8 +1,8 @@
-"""A Panda (FER) by panda_py's Cartesian impedance controller, in a process of its own.
+"""A Panda (FER) by panda_py's Cartesian impedance controller, in its own process.
 
-panda_py 1.1.1 keeps to itself what ended a controller, tells the last state for ever after, holds
-the interpreter while it recovers, and ends the process where a Panda is destroyed whose connection
-is gone (docs/parity.md).
+panda_py 1.1.1 does not report what ended a controller, then repeats the last state for ever, holds
+the interpreter during a recovery, and ends the process if a Panda with a lost connection is
+destroyed (docs/parity.md).
 """
 
 import os
@@ -32,25 +32,25 @@ from wayfarer_franka_bridge.drivers.driver import (
 )
 from wayfarer_franka_bridge.drivers.panda_py_driver import INSTALL
 
-_GUARD = 0.02  # s; while a command holds the handle for longer, a state is served from memory
-_SILENCE = 1.0  # s without a new state, after which libfranka, too, gives a connection up
+_GUARD = 0.02  # s; if a command holds the handle for longer, the last state is returned
+_SILENCE = 1.0  # s without a new state, after which libfranka also gives a connection up
 _LOST = ("UDP", "TCP", "onnection", "Net Exception")
-_PRIORITY = 99  # that libfranka asks for
+_PRIORITY = 99  # real-time priority that libfranka needs
 DOCUMENTED = "docs/hardware.md; realtime:=ignore is for simulators only"
 
 
 class PandaPyArm:
-    """See driver.Driver; after its connection is lost it need not bear being called."""
+    """See driver.Driver; do not use it after its connection is lost."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings, self._name = settings, f"robot {settings.robot_ip}"
         self._panda: Any = None
         self._controller: Any = None
-        self._handle = threading.Lock()  # without a controller, libfranka reads from one thread
+        self._handle = threading.Lock()  # without a controller, one thread at a time may read
         self._configured = False
         self._last: RobotState | None = None
-        self._heard = 0.0  # s, when it came
-        self._wanted: tuple[Vector, Vector] | None = None  # where the hand shall be, (3,), (4,)
+        self._heard = 0.0  # s, time of the newest state
+        self._wanted: tuple[Vector, Vector] | None = None  # target of the hand, (3,), (4,)
 
     def connect(self) -> None:
         """Connect, once."""
@@ -72,15 +72,15 @@ class PandaPyArm:
 
             self._panda = panda
             if int(panda.get_state().robot_mode) == IDLE:
-                self._configure()  # in any other mode the arm refuses, and `recover` does it
+                self._configure()  # in any other mode the arm refuses, and `recover` does it later
 
     def state(self) -> RobotState:
-        """Return the newest state; tell what ended a controller."""
+        """Return the newest state; raise the error that ended a controller."""
         panda = self._connected()
         free = self._handle.acquire(timeout=_GUARD)
         try:
             if not free and not panda.is_moving():
-                # A motion is just beginning: reading now would disturb it.
+                # a motion is just beginning: reading now would disturb it
                 if self._last is None:
                     raise ConnectionLostError(f"{self._name} has not told its state yet")
                 return self._last
@@ -90,7 +90,7 @@ class PandaPyArm:
                     self._raise_what_ended(panda)
                 state = self._last = self._newest(panda)
                 if free and self._controller is not None:
-                    self._lead(state)  # the hand may have been pushed since
+                    self._lead(state)  # the hand may have been pushed meanwhile
 
             return state
         finally:
@@ -101,11 +101,11 @@ class PandaPyArm:
         self, position: Vector, quaternion: Vector, velocity: Vector, acceleration: Vector
     ) -> None:
         """Start the controller at the present pose, or give the running one its next target."""
-        del velocity, acceleration  # its controller knows neither
+        del velocity, acceleration  # panda_py's controller takes neither
         panda, s = self._ready(), self._settings
         with self._handle, self._errors("cannot track"):
             if self._controller is None:
-                self._refuse_errors(panda)  # start_controller would clear them without a word
+                self._refuse_errors(panda)  # start_controller would clear them silently
                 self._refuse_modes(panda)  # and fail later, and hide what ended the last motion
                 stiffness = np.diag([s.stiffness] * 3 + [s.rotational_stiffness] * 3)
                 self._controller = controllers.CartesianImpedance(impedance=stiffness)
@@ -116,7 +116,7 @@ class PandaPyArm:
             self._lead(self._last or convert(panda.get_state()))
 
     def stop(self) -> None:
-        """End the controller, where one runs; tell what had ended it before."""
+        """End the controller, if one runs; raise the error that had ended it before."""
         with self._handle, self._errors("tracking ended"):
             if self._controller is not None:
                 self._controller = None
@@ -148,8 +148,8 @@ class PandaPyArm:
             finally:
                 ended.set()
                 watching.join()
-                # Without it the motion counts as running, and its last state is told for ever.
-                with suppress(RuntimeError):  # of a lost connection, which has been said already
+                # otherwise the motion counts as running, and its last state repeats for ever
+                with suppress(RuntimeError):  # of a lost connection, already reported
                     panda.stop_controller()
 
             if not arrived:
@@ -160,7 +160,7 @@ class PandaPyArm:
         panda = self._connected()
         with self._handle, self._errors("cannot recover"):
             self._controller = None
-            panda.stop_controller()  # or what a reflex ended counts as running for ever
+            panda.stop_controller()  # otherwise a controller that a reflex ended counts as running
             panda.recover()
             self._refuse_errors(panda)
             self._configure()
@@ -171,7 +171,7 @@ class PandaPyArm:
             self.stop()
 
     def _newest(self, panda: Any) -> RobotState:
-        """Read a state; where libfranka's thread hangs unheard, it stays the same."""
+        """Read a state; it stays the same if libfranka's thread hangs."""
         state, now = convert(panda.get_state()), time.monotonic()
         if self._last is None or state.time != self._last.time:
             self._heard = now
@@ -181,9 +181,9 @@ class PandaPyArm:
         return state
 
     def _raise_what_ended(self, panda: Any) -> None:
-        """Raise what ended the controller, once; the arm's own state can be read then.
+        """Raise the error that ended the controller, once; then the arm's state can be read.
 
-        From then on none from before is told from memory.
+        States from before are not returned any more.
         """
         if self._controller is None:
             return
@@ -192,7 +192,7 @@ class PandaPyArm:
             panda.raise_error()
         except RuntimeError as error:
             self._controller = None
-            with suppress(RuntimeError):  # of a lost connection: what ended it says more
+            with suppress(RuntimeError):  # of a lost connection: the first error says more
                 panda.stop_controller()
                 if not _lost(error):
                     self._last, self._heard = convert(panda.get_state()), time.monotonic()
@@ -200,7 +200,7 @@ class PandaPyArm:
             raise
 
     def _lead(self, state: RobotState) -> None:
-        """Tell the controller, which knows no longest spring, a target that is near enough."""
+        """Give the controller, which has no limit of its spring, a target that is near enough."""
         if self._wanted is not None:
             position, quaternion = self._wanted
             near = within(position, state.T_O_EE[:3, 3], self._settings.error_clip)
@@ -214,7 +214,7 @@ class PandaPyArm:
         self._configured = True
 
     def _ready(self) -> Any:
-        """Return the Panda that may move."""
+        """Return the Panda if it may move."""
         panda = self._connected()
         require_configured(self._configured)
         return panda
@@ -293,14 +293,14 @@ def convert(s: Any) -> RobotState:
 
 
 def within(position: Vector, here: Vector, longest: float) -> Vector:
-    """Return the point (3,) [m] on the way to a position that is `longest` [m] away at most."""
+    """Return the point (3,) [m] towards a position, at most `longest` [m] away from `here`."""
     spring = position - here
     length = float(np.linalg.norm(spring))
     return np.asarray(here + spring * (longest / length)) if length > longest else position
 
 
 def require_realtime() -> None:
-    """Raise UnusableError where libfranka would refuse to control, as it says only later."""
+    """Raise UnusableError if libfranka would refuse to control; it would report it only later."""
     flag = Path("/sys/kernel/realtime")
     if not flag.exists() or flag.read_text().strip() != "1":
         raise UnusableError(f"the running kernel has no real-time capabilities ({DOCUMENTED})")

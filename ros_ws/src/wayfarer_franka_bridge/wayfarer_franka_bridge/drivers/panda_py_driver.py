@@ -1,6 +1,6 @@
-"""A Panda (FER) by panda_py, which runs in a process of its own.
+"""A Panda (FER) by panda_py, which runs in another process.
 
-It can stall or end the process that it runs in.
+panda_py can stall or end its process.
 """
 
 from collections.abc import Callable
@@ -19,24 +19,24 @@ INSTALL = (
 )
 T = TypeVar("T")
 _ARM = "wayfarer_franka_bridge.drivers.panda_py_arm"
-# How long the arm's process may take for an answer [s]; libfranka itself notices within 1 s that
-# states stay away.
+# deadlines for answers of the arm's process [s]; libfranka itself notices within 1 s that states
+# stop coming
 _CONNECT, _STATE, _TRACK, _STOP, _RECOVER = 10.0, 3.0, 3.0, 5.0, 60.0
 
 
 class PandaPyDriver:
-    """See driver.Driver. Raises DeviceError where panda_py is not installed."""
+    """See driver.Driver. Raises DeviceError if panda_py is not installed."""
 
     def __init__(self, settings: Settings) -> None:
         if find_spec("panda_py") is None:
             raise DeviceError(f"driver panda_py is not installed. Install it:\n{INSTALL}")
         self._settings = settings
-        # It loads the library while the node starts.
+        # it loads the library while the node starts
         self._child: Child | None = Child(_ARM, settings)
-        self._begun = False  # the child has been told to connect, which it can do once
+        self._begun = False  # the child was told to connect, which it can do only once
 
     def connect(self) -> None:
-        """Begin anew: a process whose connection broke cannot make another."""
+        """Start a new process: one with a broken connection cannot connect again."""
         if self._begun or self._child is None:
             self._let_go()
             self._child = Child(_ARM, self._settings)
@@ -45,7 +45,7 @@ class PandaPyDriver:
         self._reach(lambda child: child.tell("connect", timeout=_CONNECT))
 
     def state(self) -> RobotState:
-        """Return the newest state; tell what ended a motion."""
+        """Return the newest state; raise the error that ended a motion."""
         state: RobotState = self._reach(lambda child: child.ask("state", timeout=_STATE))
         return state
 
@@ -77,7 +77,7 @@ class PandaPyDriver:
             self._let_go()
 
     def _reach(self, work: Callable[[Child], T]) -> T:
-        """Do something with the arm's process; end it where the arm is lost."""
+        """Use the arm's process; end it if the arm is lost."""
         child = self._child
         if child is None:
             raise ConnectionLostError(f"robot {self._settings.robot_ip} is not connected")
