@@ -79,7 +79,7 @@ def test_of_the_arm_is_told_all_that_was_recorded_or_its_position_alone(
         app, ["export", "lerobot", str(run), str(tmp_path / "mapped"), *mapped]
     )
     assert isinstance(refused.exception, ConfigError if words else DataError)
-    assert ("--state chooses of runs" in str(refused.exception)) == bool(words)
+    assert ("--state and --no-wrist are for runs" in str(refused.exception)) == bool(words)
 
 
 def test_a_task_without_labels_and_an_existing_name_are_refused(tmp_path: Path, run: Path) -> None:

@@ -88,7 +88,7 @@ def export(
         )
     if (map_ is not None or suggest_map) and (state is not State.ALL or not wrist):
         raise ConfigError(
-            "--state and --no-wrist choose of runs: with a map, the map says what is exported"
+            "--state and --no-wrist are for runs: with a map, the map says what is exported"
         )
     if suggest_map and (map_ is not None or len(bags) > 1):
         raise ConfigError(
