@@ -82,6 +82,23 @@ def test_of_the_arm_is_told_all_that_was_recorded_or_its_position_alone(
     assert ("--state and --no-wrist are for runs" in str(refused.exception)) == bool(words)
 
 
+def test_images_of_the_wrist_go_along_unless_they_are_not_wanted(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", 1, 4, wrist=True)
+    for words, images in (
+        ([], ["observation.image", "observation.images.wrist"]),
+        (["--no-wrist"], ["observation.image"]),
+    ):
+        out = tmp_path / f"out{len(words)}"
+        done = CliRunner().invoke(app, ["export", "lerobot", str(run), str(out), *words])
+        assert done.exit_code == 0, done.output
+        features = json.loads((out / "meta" / "info.json").read_text())["features"]
+        assert [name for name, of in features.items() if of["dtype"] == "image"] == images
+
+    mapped = ["--map", str(tmp_path / "none.yaml"), "--no-wrist"]
+    refused = CliRunner().invoke(app, ["export", "lerobot", str(run), str(tmp_path / "m"), *mapped])
+    assert "--state and --no-wrist are for runs" in str(refused.exception)
+
+
 def test_a_task_without_labels_and_an_existing_name_are_refused(tmp_path: Path, run: Path) -> None:
     blind = write_run(tmp_path / "blind", 1, 3, truth=False)
     done = CliRunner().invoke(
