@@ -48,12 +48,14 @@ def test_markers_are_those_of_the_view_node(messages: Messages, scene: Scene) ->
 
 def test_frames_are_those_of_the_nodes(messages: Messages) -> None:
     moved = transform("end_effector", PLACE, TURN, 1_500_000_000)
-    written = messages.transform("end_effector", PLACE, TURN, 1_500_000_000)
+    header = messages.header(1_500_000_000)
+    written = messages.transform(header, "end_effector", PLACE, TURN)
     assert_same(messages, written, TFMessage(transforms=[moved]))
 
 
 def test_a_frame_that_stands_is_that_of_the_nodes(messages: Messages) -> None:
     T = np.array([[0.0, 0.0, 1.0, 0.3], [1.0, 0.0, 0.0, 0.1], [0.0, 1.0, 0.0, 0.7], [0, 0, 0, 1]])
     where = T[:3, 3], quaternion_of_matrix(T[:3, :3])
-    written = messages.transform("camera", *where, 0)
-    assert_same(messages, written, TFMessage(transforms=[standing_transform("camera", T)]))
+    written = messages.transform(messages.header(0, "hand"), "camera", *where)
+    standing = standing_transform("camera", T, "hand")
+    assert_same(messages, written, TFMessage(transforms=[standing]))
