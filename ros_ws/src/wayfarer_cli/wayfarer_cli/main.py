@@ -14,6 +14,7 @@ from wayfarer_common import lifetime
 from wayfarer_common.surroundings import RANGE
 from wayfarer_core.errors import ConfigError, WayfarerError
 from wayfarer_core.options import NO_DEVICE
+from wayfarer_core.targets import CLOSED, WIDEST
 from wayfarer_report.console import plain
 
 from wayfarer_cli.bag import bag
@@ -87,6 +88,15 @@ Device = Annotated[
         "(teleop/twist). The simulator then keeps to the wall clock."
     ),
 ]
+GripperWidth = Annotated[
+    float,
+    typer.Option(
+        min=CLOSED,
+        max=WIDEST,
+        help="Width that the gripper opens to [m], which makes it the fourth number of an action: "
+        "-1 opens, 1 closes. 0: it stays closed.",
+    ),
+]
 Threads = Annotated[
     int | None,
     typer.Option(
@@ -157,6 +167,7 @@ def collect(
     wrist: Annotated[
         bool, typer.Option("--wrist", help="Record a second camera, in the hand, too.")
     ] = False,
+    gripper_width: GripperWidth = CLOSED,
     in_process: Annotated[
         bool,
         typer.Option(
@@ -196,6 +207,7 @@ def collect(
         hardware,
         hand,
         wrist=wrist,
+        gripper_width=gripper_width,
     )
     if (policy is not None) != (method == "external"):
         raise ConfigError(
@@ -271,6 +283,7 @@ def evaluate(
             )
         ),
     ] = None,
+    gripper_width: GripperWidth = CLOSED,
     json: Annotated[
         bool, typer.Option("--json", help="One JSON object instead of a table.")
     ] = False,
@@ -291,12 +304,17 @@ def evaluate(
         evaluate_goals(GoalTrial(goals, episodes, steps or 50, seed, picture), json)
     elif checkpoint is not None:
         evaluate_policy(
-            Trial(checkpoint, episodes, steps or 200, seed, out, config), in_process, json
+            Trial(checkpoint, episodes, steps or 200, seed, out, config, gripper_width),
+            in_process,
+            json,
         )
     elif policy is not None:
         with other_policy(policy, task, lerobot_python) as (other, check):
             evaluate_policy(
-                Trial(other, episodes, steps or 200, seed, out, config), in_process, json, check
+                Trial(other, episodes, steps or 200, seed, out, config, gripper_width),
+                in_process,
+                json,
+                check,
             )
 
 
