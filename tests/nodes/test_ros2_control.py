@@ -3,16 +3,25 @@
 What is missing is named, and an episode runs through them.
 """
 
+import itertools
 import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
-from fixtures.fake_ros2_control import DOWN, RECOVERY, ROBOT_STATE, FakePanda, FakeRobot, alive
+from fixtures.fake_ros2_control import (
+    DOWN,
+    RECOVERY,
+    ROBOT_STATE,
+    FakeGripper,
+    FakePanda,
+    FakeRobot,
+    alive,
+)
 from fixtures.graph import Peer, node_process, peer, wait_for, wayfarer
 from fixtures.shipped import shipped
-from franka_msgs.action import ErrorRecovery
+from franka_msgs.action import ErrorRecovery, Grasp, Move
 from franka_msgs.msg import FrankaState
 from geometry_msgs.msg import PoseStamped
 from rclpy.action import ActionClient
@@ -31,7 +40,8 @@ from wayfarer_common.conversions import (
 from wayfarer_control.faults import judge
 from wayfarer_core import names
 from wayfarer_core.fault import FaultKind
-from wayfarer_msgs.msg import Acknowledgement
+from wayfarer_core.targets import Grip
+from wayfarer_msgs.msg import Acknowledgement, GripperTarget
 from wayfarer_msgs.srv import Reset
 
 
@@ -217,3 +227,72 @@ def test_a_target_is_acknowledged_where_the_arm_follows_it_and_refused_where_it_
             answer = wait_for(said, "the verdict")
             assert answer.taken is not stuck, answer.text
             assert ("does not follow" in answer.text) is stuck
+
+
+def test_a_gripper_is_moved_by_franka_gripper_s_actions_once_and_stopped_by_their_cancelling(
+    domain: int,
+) -> None:
+    told = {"gripper_width": 0.08, "gripper_force": 30.0, "gripper_speed": 0.05}
+    with peer(domain) as me, node_process("wayfarer_ros2_control", "ros2_control", **told):
+        robot = FakeRobot(me)
+        me.listen(contract.ACKNOWLEDGEMENT)
+        grips = me.publisher(contract.TARGET_GRIPPER)
+        control = me.node.create_publisher(PoseStamped, "/target_pose", qos.STEP)
+        wait_for(lambda: says(me, "no action of /franka_gripper/move"), "the complaint")
+        gripper = FakeGripper(me)
+        me.wait_ready("franka_bridge")
+        wait_for(lambda: control.get_subscription_count() == 2, "both to listen")
+        heard = me.heard[contract.ACKNOWLEDGEMENT.name]
+
+        stamps = itertools.count(1)
+
+        def tell(grip: Grip) -> None:
+            """Send it with a target, again where a busy machine made the pose too old."""
+            width = 0.08 if grip is Grip.OPEN else 0.0
+
+            def taken() -> bool:
+                target = base_pose(robot.position, DOWN, stamp := next(stamps))
+                grips.publish(GripperTarget(header=target.header, grip=int(grip), width=width))
+                robot.publish()
+                control.publish(target)
+
+                def said() -> Acknowledgement | None:
+                    robot.publish()
+                    return next((a for a in heard if to_nanoseconds(a.header.stamp) == stamp), None)
+
+                return bool(wait_for(said, "the verdict").taken)
+
+            wait_for(taken, "a target that is taken")
+
+        for _ in range(3):
+            tell(Grip.OPEN)
+
+        wait_for(lambda: gripper.goals, "the goal")
+        assert gripper.goals == [Move.Goal(width=0.08, speed=0.05)], "it is told once"
+        grips.publish(GripperTarget(grip=int(Grip.STOP)))
+        wait_for(lambda: gripper.cancelled == 1, "its end")
+
+        tell(Grip.CLOSE)
+        wait_for(lambda: len(gripper.goals) == 2, "the grasp")
+        grasp = gripper.goals[1]
+        assert isinstance(grasp, Grasp.Goal)
+        assert (grasp.width, grasp.speed, grasp.force) == (0.0, 0.05, 30.0)
+        assert grasp.epsilon.outer >= 0.08, "whatever is between the fingers is held"
+        gripper.end()
+        tell(Grip.KEEP)
+        tell(Grip.CLOSE)
+        assert len(gripper.goals) == 2, "it holds already"
+
+        tell(Grip.OPEN)
+        wait_for(lambda: len(gripper.goals) == 3, "the opening")
+        gripper.end(well=False)
+        wait_for(lambda: says(me, "last motion failed: libfranka gripper: Command failed"), "why")
+        tell(Grip.OPEN)
+        wait_for(lambda: len(gripper.goals) == 4, "another try")
+
+
+def test_how_hard_it_grips_must_be_said(domain: int, capfd: pytest.CaptureFixture[str]) -> None:
+    with node_process("wayfarer_ros2_control", "ros2_control", gripper_width=0.08) as process:
+        assert process.wait(timeout=60.0) == 1
+
+    assert "gripper_force must be given" in capfd.readouterr().out  # the fixture prints it

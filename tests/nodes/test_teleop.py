@@ -3,7 +3,6 @@
 Recorded messages of a gamepad stand in for hands.
 """
 
-import fcntl
 import json
 import os
 import pty
@@ -16,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fixtures.configs import write_config
-from fixtures.gamepad import Gamepad, gamepad
-from fixtures.graph import VENV, Peer, node_process, nodes_of, peer, wait_for, wayfarer
+from fixtures.gamepad import gamepad
+from fixtures.graph import VENV, node_process, nodes_of, peer, wait_for, wayfarer
+from fixtures.hands import Session, collecting
 from geometry_msgs.msg import TwistStamped
 from rclpy.qos import qos_profile_sensor_data
 from wayfarer_bags.bag import read_episode
@@ -27,97 +26,10 @@ from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_common import contract
 from wayfarer_core import names
 from wayfarer_core.fault import DISCARDED, FaultKind
-from wayfarer_msgs.msg import Action, CollectorStatus, TeleopCommand
+from wayfarer_msgs.msg import Action, TeleopCommand
 from wayfarer_teleop.params import TWIST
 
 pytestmark = pytest.mark.slow
-
-
-@dataclass
-class Session:
-    """A collection with a gamepad, and the test as an onlooker."""
-
-    run: Path
-    peer: Peer
-    process: "subprocess.Popen[str]"
-
-    @property
-    def status(self) -> CollectorStatus:
-        return self.peer.last(contract.COLLECTOR_STATUS) or CollectorStatus()
-
-    @property
-    def actions(self) -> list[Action]:
-        return self.peer.heard[names.POLICY_ACTION]
-
-    def wait_for_stage(self, stage: str, episodes_done: int = 0) -> None:
-        def there() -> bool:
-            return self.status.stage == stage and self.status.episodes_done == episodes_done
-
-        wait_for(there, f"stage {stage}", 120.0)
-
-    def begin(self, pad: Gamepad) -> None:
-        """Press start until the arm is home and the first action has come."""
-        before = len(self.actions)
-        wait_for(
-            lambda: pad.hold("rest") or pad.hold("start") or len(self.actions) > before,
-            "the start",
-            120.0,
-        )
-        pad.hold("rest")
-
-    def wait_for_actions(self, count: int, source: int) -> list[Action]:
-        """Wait until so many actions of one source have come from now on; return them."""
-        before = len(self.actions)
-
-        def of_it() -> list[Action]:
-            return [action for action in self.actions[before:] if action.source == source]
-
-        wait_for(lambda: len(of_it()) >= count, f"{count} actions of source {source}")
-
-        return of_it()
-
-    def end(self) -> list[Episode]:
-        output, _ = self.process.communicate(timeout=180.0)
-        assert self.process.returncode == 0, output
-        wait_for(lambda: nodes_of() == {}, "the nodes to end")
-
-        return [
-            read_episode(path, with_images=False)
-            for path in RunDirectory(self.run).episodes().values()
-        ]
-
-
-def collecting(tmp_path: Path, *words: str, terminal: int | None = None) -> Iterator[Session]:
-    """Collect; with `terminal` that is what the process has its keys from, as in a shell."""
-    # s: the machine may be busy
-    config = write_config(tmp_path / "config.yaml", actor={"device_timeout": 5.0})
-    words = (*words, "--config", str(config), "--out", str(tmp_path / "run"))
-    command = [str(VENV / "bin" / "wayfarer"), "collect", *words]
-    process = subprocess.Popen(
-        command,
-        stdin=terminal,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=terminal is not None,
-        preexec_fn=None if terminal is None else take_terminal,
-    )
-    domain = int(os.environ["ROS_DOMAIN_ID"])
-
-    try:
-        with peer(domain, "/wayfarer") as me:
-            me.listen(contract.COLLECTOR_STATUS, contract.POLICY_ACTION)
-            yield Session(tmp_path / "run", me, process)
-    finally:
-        if process.poll() is None:
-            process.terminate()
-        output, _ = process.communicate(timeout=30.0)
-        print(output)
-
-
-def take_terminal() -> None:
-    """Make standard input the terminal of this session, so that Ctrl-C on it is a signal."""
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 @pytest.fixture

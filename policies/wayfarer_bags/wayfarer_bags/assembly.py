@@ -14,7 +14,7 @@ from wayfarer_core.fault import FaultKind
 
 from wayfarer_bags.episode import ActionSource, End, Episode, EpisodeInfo
 from wayfarer_bags.files.recorded import Message, UnreadableError, contract_name, header_stamp
-from wayfarer_bags.joints import ARM_JOINTS, arm_joints
+from wayfarer_bags.joints import ARM_JOINTS, arm_joints, gripper_width
 from wayfarer_bags.latest_pose import latest_pose
 from wayfarer_bags.message_types import CONTRACT, decoded, misfit
 
@@ -107,8 +107,9 @@ def assemble(
     """
     steps = _steps(parts, info, path)
     stamps = _stamps(parts, steps, final_stamp)
-    requested = np.full((steps, 3), np.nan, dtype=np.float32)
-    executed = np.full((steps, 3), np.nan, dtype=np.float32)
+    size = _action_size(parts, path)
+    requested = np.full((steps, size), np.nan, dtype=np.float32)
+    executed = np.full((steps, size), np.nan, dtype=np.float32)
     reasons = np.zeros(steps, dtype=np.uint16)
     sources = np.full(steps, ActionSource.POLICY, dtype=np.uint8)
 
@@ -120,7 +121,7 @@ def assemble(
             sources[k] = ActionSource.HUMAN
 
         record = parts.executed.get((k, int(stamps[k])))
-        if record is not None:
+        if record is not None and len(record.executed) == size:
             executed[k], reasons[k] = record.executed, record.reasons
 
     pixels, empty = observed(parts.images, stamps, path)
@@ -129,7 +130,7 @@ def assemble(
     wrist_seen = _places(wrist, steps) if parts.wrist else None
     hand, turned = _poses(parts.poses, stamps)
     objects, spun = _poses(parts.objects, stamps) if parts.objects else (None, [])
-    joints = _joints(parts.joints, stamps)
+    joints, widths = _joints(parts.joints, stamps)
     complete = seen & np.isfinite(hand[:, :3]).all(axis=1)  # (T + 1,)
     if wrist_seen is not None:
         complete &= wrist_seen
@@ -162,7 +163,20 @@ def assemble(
         joint_velocities=joints[:, 1],
         wrist_images=_stacked(wrist, steps, path) if parts.wrist and with_images else None,
         wrist_seen=wrist_seen,
+        gripper_widths=widths,
     )
+
+
+def _action_size(parts: Parts, path: Path) -> int:
+    """Return how many numbers each action has: 3, or 4 with a gripper. DataError for any other."""
+    sizes = {len(action.action) for action in parts.actions.values()} or {3}
+    if len(sizes) > 1 or not sizes <= {3, 4}:
+        raise DataError(
+            f"{path} holds actions of {', '.join(map(str, sorted(sizes)))} numbers: 3 are right, "
+            "or 4 with a gripper, and all of an episode the same"
+        )
+
+    return sizes.pop()
 
 
 def _steps(parts: Parts, info: EpisodeInfo, path: Path) -> int:
@@ -341,24 +355,31 @@ def _poses(
     return poses, np.flatnonzero(there & ~rotation[:, 0]).tolist()
 
 
-def _joints(recorded: Mapping[int, Message], stamps: NDArray[np.int64]) -> NDArray[np.float64]:
+def _joints(
+    recorded: Mapping[int, Message], stamps: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return position and velocity of the arm's joints, the last within a period before each stamp,
-    (T + 1, 2, 7) [rad], [rad/s].
+    stamp, (T + 1, 2, 7), and the gripper's width (T + 1, 1) [m].
 
     NaN if there is none. The messages may also have a gripper's joints, and the arm's in any
     order.
     """
     found = np.full((len(stamps), 2, ARM_JOINTS), np.nan)
+    widths = np.full((len(stamps), 1), np.nan)
     times = np.array(sorted(recorded), dtype=np.int64)
     for k, index in enumerate(latest_pose(times, stamps).tolist()):
         if index >= 0:
             said = decoded(recorded[int(times[index])])
-            places = arm_joints(tuple(said.name))
+            called = tuple(said.name)
+            places = arm_joints(called)
+            if len(said.position) == len(called):
+                widths[k] = gripper_width(called, said.position)
+
             for part, values in enumerate((said.position, said.velocity)):
                 if places and len(values) == len(said.name):
                     found[k, part] = np.asarray(values)[list(places)]
 
-    return found
+    return found, widths
 
 
 def nanoseconds(stamp: Any) -> int:

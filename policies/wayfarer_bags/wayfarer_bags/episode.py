@@ -54,8 +54,9 @@ class Episode:
     info: EpisodeInfo
     stamps: NDArray[np.int64]  # (T + 1,) nanoseconds; 0 where the observation is not known
     images: NDArray[np.uint8]  # (T + 1, H, W, 3) RGB, upright
-    requested: NDArray[np.float32]  # (T, 3) actions as the policy sent them
-    actions: NDArray[np.float32]  # (T, 3) actions as executed, normalised to [-1, 1]
+    # (T, A) actions as the policy sent them; A is 3, or 4 where the gripper is part of them
+    requested: NDArray[np.float32]
+    actions: NDArray[np.float32]  # (T, A) actions as executed, normalised to [-1, 1]
     reasons: NDArray[np.uint16]  # (T,) bits of wayfarer_msgs/ExecutedAction
     # (T,) who chose the action: ActionSource; the policy, if the bag does not say
     sources: NDArray[np.uint8]
@@ -76,6 +77,7 @@ class Episode:
     # of the camera in the hand, the newest at each observation; None without such a camera
     wrist_images: NDArray[np.uint8] | None = None  # (T + 1, H, W, 3) RGB, upright
     wrist_seen: NDArray[np.bool_] | None = None  # (T + 1,) observations with such an image
+    gripper_widths: NDArray[np.float64] | None = None  # (T + 1, 1) [m] between the fingers
 
     @property
     def steps(self) -> int:

@@ -1,7 +1,10 @@
-"""Finds the arm's joints among all joints of a message."""
+"""Which of the joints that a robot tells of are the arm's, and which its gripper's."""
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
+
+from wayfarer_core.targets import FINGERS
 
 ARM_JOINTS = 7  # a Panda or an FR3 has seven
 
@@ -18,3 +21,18 @@ def arm_joints(called: tuple[str, ...]) -> tuple[int, ...]:
     if len(numbers) != ARM_JOINTS:
         return ()
     return tuple(numbers[k] for k in range(1, ARM_JOINTS + 1))
+
+
+def gripper_width(called: tuple[str, ...], positions: Sequence[float]) -> float:
+    """Return how far apart two fingers are [m], of joints with names as in fr3_finger_joint1.
+
+    NaN where they are not both among them.
+    """
+    places = _finger_joints(called)
+    return sum(float(positions[at]) for at in places) if places else float("nan")
+
+
+@lru_cache(maxsize=64)
+def _finger_joints(called: tuple[str, ...]) -> tuple[int, ...]:
+    found = [k for finger in FINGERS for k, name in enumerate(called) if name.endswith(finger)]
+    return tuple(found) if len(found) == len(FINGERS) else ()

@@ -18,6 +18,7 @@ from wayfarer_core.options import (
     TeleopOptions,
 )
 from wayfarer_core.provenance import commit
+from wayfarer_core.targets import CLOSED
 
 from wayfarer_bags.run_directory import configuration_digest
 
@@ -44,10 +45,14 @@ _VERSIONS = ("wayfarer-replay", "rclpy", "torch", "numpy", "mujoco", "robosuite"
 _EARLIER: dict[str, dict[str, Any]] = {
     "learner": asdict(LearnerOptions()),
     "novelty": asdict(NoveltyOptions()),
-    "actor": asdict(ActingOptions()) | asdict(ExternalOptions()) | asdict(TeleopOptions()),
+    "actor": asdict(ActingOptions())
+    | asdict(ExternalOptions())
+    | asdict(TeleopOptions())
+    | {"gripper_width": CLOSED},
     "collector": {"candidates": 0, "wrist": False},
     "camera": {"eye_in_hand": False},
-    "sim_bridge": {"wrist": False},
+    "sim_bridge": {"wrist": False, "gripper_width": CLOSED},
+    **{node: {"gripper_width": CLOSED} for node in ("control", "franka_bridge")},
 }
 _GONE = {"actor": ("ee_position",)}
 # Limits that came later. When an older run is continued it takes their present values.

@@ -5,8 +5,10 @@ options; a node's parameters, `run.yaml` and the checkpoints keep them.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from wayfarer_core.parameter import param
+from wayfarer_core.targets import CLOSED, WIDEST
 
 REACHED = ("step", "image")
 AFTER_ARRIVAL = ("continue", "play", "return")
@@ -15,6 +17,16 @@ NO_SERVER = "none"  # in place of an address
 ANY_POLICY = "none"  # in place of a name
 NO_DEVICE, KEYBOARD = "none", "keyboard"
 DEVICES = (KEYBOARD, "gamepad", "spacemouse", "topic")
+
+
+def gripper_width() -> Any:
+    """Describe the parameter that makes the gripper a part of the action."""
+    return param(
+        CLOSED,
+        "width that the gripper opens to [m]; 0: it stays closed, and an action has three numbers",
+        CLOSED,
+        WIDEST,
+    )
 
 
 @dataclass(frozen=True)
@@ -37,6 +49,7 @@ class LearnerOptions:
         -1.5,
         1.5,
     )
+    gripper_width: float = gripper_width()
     updates_per_step: float = param(
         1.0, "updates after an episode, for each of its steps", 0.001, 100.0
     )

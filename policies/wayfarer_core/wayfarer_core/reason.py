@@ -24,6 +24,7 @@ class Reason(IntFlag):
     UNACKNOWLEDGED = 4096
     NO_POSE = 8192
     TURNED = 16384
+    ACTION_SIZE = 32768
 
 
 def words_of(reasons: Reason) -> str:

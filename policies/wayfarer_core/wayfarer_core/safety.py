@@ -4,10 +4,11 @@ Pure, no ROS.
 
 An action asks for a displacement of the end effector from its measured position. The gate turns it
 into a target inside the limits, a hold, or no command, and says why. It returns nothing outside the
-limits.
+returns is outside the limits. A gripper opens or closes only together with a target that answers an
+action; with all else it stops where it is, and what it has gripped stays gripped.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from wayfarer_core.errors import ConfigError
 from wayfarer_core.reason import Reason
 from wayfarer_core.rotation import is_rotation, turned
+from wayfarer_core.targets import CLOSED, WIDEST, Grip, action_size, grip_of, sized
 
 Vector = NDArray[np.float64]
 _TRACKING_ERROR = 0.02  # m; how far an arm may overshoot a target on the surface of the box
@@ -30,8 +32,8 @@ class Workspace:
     action_scale: float  # displacement of one action unit along each axis [m]
 
     def displaced(self, start: Vector, action: NDArray[np.floating]) -> Vector:
-        """Return the point that an action (3,) reaches from `start` (3,) [m], without limits."""
-        return np.asarray(start + self.action_scale * action)
+        """Return where an action (A,) leads from a point (3,) [m], limits aside."""
+        return np.asarray(start + self.action_scale * action[:3])
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,12 @@ class Limits:
     control_period: float  # s between two commands
     max_age: float  # s, greatest age of observation and pose for a command
     silence: float  # s without an action until the arm holds
+    gripper_width: float = CLOSED  # m that the gripper opens to; 0: it is no part of an action
+
+    @property
+    def action_size(self) -> int:
+        """How many numbers an action has: 3, or 4 with a gripper."""
+        return action_size(self.gripper_width)
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a limit that is no number, no box or no orientation."""
@@ -66,6 +74,10 @@ class Limits:
             if not np.isfinite(value) or value < 0.0:
                 raise ConfigError(f"safety limit {name} = {value} must be finite and not negative")
 
+        if not CLOSED <= self.gripper_width <= WIDEST:
+            raise ConfigError(
+                f"gripper_width = {self.gripper_width} must be from {CLOSED:g} to {WIDEST:g} m"
+            )
         if self.control_period == 0.0:
             raise ConfigError("control_period = 0.0 must be positive")
         if box.shape != (2, 3) or not np.isfinite(box).all() or (box[0] >= box[1]).any():
@@ -103,51 +115,72 @@ class Decision:
     """A command, or none, and the same in action units."""
 
     target: Pose | None  # None: send nothing
-    executed: Vector  # (3,) normalised displacement; zeros for a hold, NaN where nothing is sent
+    # (3,) normalised displacement, and (4,) with what the gripper was asked for; zeros for a hold,
+    # NaN where nothing is sent
+    executed: Vector
     reasons: Reason
+    grip: Grip = Grip.STOP  # where the gripper is part of an action
 
 
 def decide(limits: Limits, action: Vector, stamp: float, situation: Situation) -> Decision:
-    """Turn the action (3,) that answers the observation of time `stamp` into a command within the
-    limits.
+    """Turn the action (3,), or with a gripper (4,), that answers the observation of time `stamp`
+    into a command within the limits.
     """
     if situation.robot_error:
-        return nothing(Reason.ROBOT_ERROR)
+        return nothing(limits, Reason.ROBOT_ERROR)
     if situation.stopped:
         return hold(limits, situation.pose, Reason.STOPPED)
+    if action.shape != (limits.action_size,):
+        return hold(limits, situation.pose, Reason.ACTION_SIZE)
     if not np.isfinite(stamp) or not np.isfinite(situation.now) or not np.isfinite(action).all():
         return hold(limits, situation.pose, Reason.NOT_FINITE)
     if not stamp > situation.last_stamp:  # true for NaN, too
-        return nothing(Reason.OUT_OF_ORDER)
+        return nothing(limits, Reason.OUT_OF_ORDER)
     if abs(situation.now - stamp) > limits.max_age:
         return hold(limits, situation.pose, Reason.STALE)
     if situation.pose is None:
-        return nothing(Reason.NO_POSE)
+        return nothing(limits, Reason.NO_POSE)
 
     time_given = min(stamp - situation.last_stamp, limits.control_period)
+    step = _step(limits, action[:3], situation.pose, time_given)
 
-    return _step(limits, action, situation.pose, time_given)
+    return step if limits.gripper_width == CLOSED else _gripped(step, float(action[3]))
 
 
 def hold(limits: Limits, pose: Pose | None, why: Reason) -> Decision:
     """Hold the measured pose. Send nothing if it is further outside the box than allowed."""
     if pose is None:
-        return nothing(why | Reason.NO_POSE)
+        return nothing(limits, why | Reason.NO_POSE)
 
     held = _step(limits, np.zeros(3), pose, limits.control_period)
     if held.target is None:
-        return nothing(held.reasons | why)
+        return nothing(limits, held.reasons | why)
     if np.linalg.norm(held.target.position - pose.position) > _TRACKING_ERROR:
-        return nothing(held.reasons | why | Reason.OUTSIDE)
+        return nothing(limits, held.reasons | why | Reason.OUTSIDE)
 
     as_it_is = Pose(held.target.position, pose.quaternion)
 
     return Decision(as_it_is, held.executed, (held.reasons & ~Reason.TURNED) | why)
 
 
-def nothing(why: Reason) -> Decision:
+def nothing(limits: Limits, why: Reason) -> Decision:
     """Send no command, for the given reason."""
-    return Decision(None, np.full(3, np.nan), why)
+    return Decision(None, np.full(limits.action_size, np.nan), why)
+
+
+def _gripped(step: Decision, wanted: float) -> Decision:
+    """Let a command of the arm say what the gripper does, too."""
+    if step.target is None:
+        return step
+
+    clipped = min(max(wanted, -1.0), 1.0)
+    out_of_range = Reason.ACTION_RANGE if clipped != wanted else Reason(0)
+    executed = step.executed.copy()
+    executed[3] = clipped
+
+    return replace(
+        step, executed=executed, reasons=step.reasons | out_of_range, grip=grip_of(clipped)
+    )
 
 
 def _step(limits: Limits, action: Vector, pose: Pose, time_given: float) -> Decision:
@@ -157,7 +190,7 @@ def _step(limits: Limits, action: Vector, pose: Pose, time_given: float) -> Deci
         or not np.isfinite(position).all()
         or not is_rotation(pose.quaternion)
     ):
-        return nothing(Reason.NOT_FINITE)
+        return nothing(limits, Reason.NOT_FINITE)
 
     displacement, reasons = _displacement(limits, action, time_given)
     free = position + displacement
@@ -170,7 +203,7 @@ def _step(limits: Limits, action: Vector, pose: Pose, time_given: float) -> Deci
     if (
         np.linalg.norm(target - position) > longest + _ROUNDING
     ):  # reached only if the arm is outside the box
-        return nothing(reasons | Reason.OUTSIDE)
+        return nothing(limits, reasons | Reason.OUTSIDE)
 
     wanted = np.array(limits.orientation) / np.linalg.norm(limits.orientation)  # (4,)
     quaternion = turned(pose.quaternion, wanted, limits.max_turn * time_given)
@@ -181,7 +214,9 @@ def _step(limits: Limits, action: Vector, pose: Pose, time_given: float) -> Deci
         (target - position) / limits.action_scale if limits.action_scale > 0.0 else np.zeros(3)
     )
 
-    return Decision(Pose(target, quaternion), np.clip(executed, -1.0, 1.0), reasons)
+    executed = sized(np.clip(executed, -1.0, 1.0), limits.action_size)
+
+    return Decision(Pose(target, quaternion), executed, reasons)
 
 
 def _displacement(limits: Limits, action: Vector, time_given: float) -> tuple[Vector, Reason]:

@@ -71,6 +71,10 @@ CONTROL_FAULT = Topic(
 TARGET_POSE = Topic(
     names.TARGET_POSE, "geometry_msgs/msg/PoseStamped", STEP, "control", ("bridge",)
 )
+# only in a run whose gripper is part of the action
+TARGET_GRIPPER = Topic(
+    names.TARGET_GRIPPER, "wayfarer_msgs/msg/GripperTarget", STEP, "control", ("bridge",)
+)
 ACKNOWLEDGEMENT = Topic(
     names.ACKNOWLEDGEMENT, "wayfarer_msgs/msg/Acknowledgement", STEP, "bridge", ("control",)
 )

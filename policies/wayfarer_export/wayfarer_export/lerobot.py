@@ -23,6 +23,7 @@ _FELT = {
     "ee_orientations": _QUATERNION,
     "joint_positions": tuple(f"joint{k}.position" for k in range(1, ARM_JOINTS + 1)),
     "joint_velocities": tuple(f"joint{k}.velocity" for k in range(1, ARM_JOINTS + 1)),
+    "gripper_widths": ("gripper.width",),
 }
 
 
@@ -61,7 +62,7 @@ def _features(material: Material) -> dict[str, Feature]:
         **({} if wrist is None else {WRIST: Feature("image", wrist)}),
         STATE: Feature("float32", (len(state),), state),
         POSE: Feature("float32", (7,), (*_XYZ, *_QUATERNION)),
-        "action": Feature("float32", (3,), _XYZ),
+        "action": Feature("float32", (len(material.action_names),), material.action_names),
         SOURCE: Feature("int64", (1,)),
         LABEL: Feature("int64", (1,)),
         "next.reward": Feature("float32", (1,)),

@@ -20,6 +20,7 @@ _FELT = {
     "ee_orientations": "ee_orientation",
     "joint_positions": "joint_positions",
     "joint_velocities": "joint_velocities",
+    "gripper_widths": "gripper_width",
 }
 _ID = re.compile(r"[-\w]+-v\d+")
 
@@ -72,7 +73,13 @@ def _write(episode: h5py.Group, number: int, segment: Segment) -> None:
 
 
 def _metadata(material: Material, out: Path) -> dict[str, Any]:
-    widths = {"ee_orientations": 4, "joint_positions": ARM_JOINTS, "joint_velocities": ARM_JOINTS}
+    widths = {
+        "ee_orientations": 4,
+        "joint_positions": ARM_JOINTS,
+        "joint_velocities": ARM_JOINTS,
+        "gripper_widths": 1,
+    }
+    actions = len(material.action_names)
     numbers = {"ee_position": 3, **{_FELT[felt]: widths[felt] for felt in material.felt}}
     images = {"image": material.image_shape, "wrist_image": material.wrist_shape}
     spaces = {
@@ -97,7 +104,9 @@ def _metadata(material: Material, out: Path) -> dict[str, Any]:
         "total_episodes": len(material),
         "total_steps": len(material.rows),
         "observation_space": json.dumps({"type": "Dict", "subspaces": spaces}),
-        "action_space": json.dumps(_box(np.full(3, -1, np.float32), np.full(3, 1, np.float32))),
+        "action_space": json.dumps(
+            _box(*(np.full(actions, bound, np.float32) for bound in (-1, 1)))
+        ),
         "algorithm_name": material.task or "exploration",
         "description": json.dumps(material.provenance()),
     }

@@ -21,6 +21,8 @@ _FELT = {
     "joint_positions": "robot0_joint_pos",
     "joint_velocities": "robot0_joint_vel",
 }
+FINGERS = "robot0_gripper_qpos"  # each finger goes half of the width, the second one backwards
+_HALVES = np.array([0.5, -0.5], np.float32)
 _GYM = 2  # robomimic's EnvType.GYM_TYPE: a reader then makes no robosuite environment
 
 
@@ -67,6 +69,9 @@ def _write(demo: h5py.Group, segment: Segment) -> None:
         for felt, called in _FELT.items():
             if (values := getattr(segment, felt)) is not None:
                 demo.create_dataset(f"{name}/{called}", data=values[part])
+
+        if segment.gripper_widths is not None:
+            demo.create_dataset(f"{name}/{FINGERS}", data=segment.gripper_widths[part] * _HALVES)
 
         if np.isfinite(segment.object_poses).any():
             demo.create_dataset(f"{name}/object", data=segment.object_poses[part])

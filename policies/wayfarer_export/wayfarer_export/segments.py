@@ -18,7 +18,7 @@ from wayfarer_data.cache.layout import channels_last
 
 from wayfarer_export.wrist import WristImages
 
-FELT = ("ee_orientations", "joint_positions", "joint_velocities")
+FELT = ("ee_orientations", "joint_positions", "joint_velocities", "gripper_widths")
 _FINEST = 1_000_000  # largest denominator of a rate: stamps in ns are not more exact
 _DRIFT = 0.02  # share of an episode's length by which its steps may drift from the common rate
 
@@ -34,9 +34,10 @@ class Segment:
     ee_orientations: NDArray[np.float32] | None
     joint_positions: NDArray[np.float32] | None  # (T + 1, 7) [rad]; None: as above
     joint_velocities: NDArray[np.float32] | None  # (T + 1, 7) [rad/s]; None: as above
+    gripper_widths: NDArray[np.float32] | None  # (T + 1, 1) [m]; None: not known of all
     # (T + 1, 7) position [m] and quaternion xyzw; NaN where unknown
     object_poses: NDArray[np.float32]
-    actions: NDArray[np.float32]  # (T, 3) as executed, in [-1, 1]
+    actions: NDArray[np.float32]  # (T, A) as executed, in [-1, 1]; A is 3, or 4 with a gripper
     sources: NDArray[np.uint8]  # (T,) who chose the action: 0 the policy, 1 a person
     rewards: NDArray[np.float32]  # (T,) of the state that each step leads to
     terminated: NDArray[np.bool_]  # (T,) the task ended with this step
@@ -132,6 +133,11 @@ class Material:
 
         return images[place.step : place.step + steps + 1]
 
+    @property
+    def action_names(self) -> tuple[str, ...]:
+        """What each number of an action is."""
+        return ("x", "y", "z", "gripper")[: self.dataset.column("actions").shape[1]]
+
     def segments(self) -> Iterator[Segment]:
         """Yield the segments in order."""
         said, labels = _said(self.dataset), labels_of(self.dataset)
@@ -178,12 +184,13 @@ class Material:
 
     def left_out(self) -> list[str]:
         """Say which columns of hand, joints and wrist camera are left out, because an observation
-        has none.
+        every observation; nothing of a gripper that was never part of the action.
         """
         felt = [
             f"without {name.replace('_', ' ')}: {self._unknown(name)} of the observations have none"
             for name in self.wanted
             if name not in self.felt
+            and (name != "gripper_widths" or "gripper" in self.action_names)
         ]
         places = {self.dataset.place(int(row))[:2] for row in self.rows[self.bounds[:-1]]}
         without = sum(not self._wrist.holds(*place) for place in places)

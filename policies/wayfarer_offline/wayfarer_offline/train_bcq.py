@@ -121,6 +121,7 @@ def train_bcq(
     """
     data = TaskRewards(dataset, labels or PoseLabels.of(dataset), config.task, config.sources)
     _check_images(dataset, config.bcq.networks.encoder)
+    config = _for_actions(config, dataset.column("actions").shape[1])
     training = _Training(config, data, seed, out)
 
     while training.step < config.steps:
@@ -149,6 +150,17 @@ def _check_images(dataset: Dataset, encoder: EncoderConfig) -> None:
             f"{', '.join(map(str, dataset.runs))}: images are {found} (C, H, W), the networks "
             f"take {wanted}"
         )
+
+
+def _for_actions(config: OfflineConfig, size: int) -> OfflineConfig:
+    """Return the configuration for actions of `size` numbers: with a gripper there is one more."""
+    networks = config.bcq.networks
+    if len(networks.heads.action_low) == size:
+        return config
+
+    heads = replace(networks.heads, action_low=(-1.0,) * size, action_high=(1.0,) * size)
+
+    return replace(config, bcq=replace(config.bcq, networks=replace(networks, heads=heads)))
 
 
 class _Training:

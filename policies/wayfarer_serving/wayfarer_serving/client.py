@@ -20,10 +20,9 @@ from wayfarer_core.options import ANY_POLICY, NO_SERVER, ExternalOptions
 from wayfarer_serving import wire
 
 Image = NDArray[np.uint8]  # (84, 84, 3) RGB
-Action = NDArray[np.float32]  # (3,) in [-1, 1]
+Action = NDArray[np.float32]  # (3,) or with a gripper (4,), in [-1, 1]
 
 _SHAPE = (names.OBSERVATION_SIZE, names.OBSERVATION_SIZE, 3)  # of images
-_ACTION = 3  # numbers of an action
 _LONGEST = 1000  # actions of a chunk
 _SEEDS = 1 << 53  # below it every language's JSON keeps whole numbers exact
 
@@ -58,6 +57,10 @@ class Robot(Protocol):
     @property
     def joint_velocities(self) -> NDArray[np.float64]:
         """(7,) [rad/s]."""
+
+    @property
+    def gripper_width(self) -> NDArray[np.float64]:
+        """Between the fingers, (1,) [m]."""
 
 
 class Start(Protocol):
@@ -99,8 +102,11 @@ class ExternalPolicy:
     needs_pose = True  # the server gets the pose at the image's time
     needs_joints = True
 
-    def __init__(self, options: ExternalOptions) -> None:
-        """Does not connect yet. Raises ConfigError for an address of another machine."""
+    def __init__(self, options: ExternalOptions, size: int = 3) -> None:
+        """Nobody is asked yet; `size` is how many numbers an action has.
+
+        Raises ConfigError where the address is none of this machine.
+        """
         if options.policy_address == NO_SERVER:
             raise ConfigError(
                 "method external: policy_address must say where the policy server is, as "
@@ -108,7 +114,7 @@ class ExternalPolicy:
             )
 
         _checked(options.policy_address)
-        self._options = options
+        self._options, self._size = options, size
         self._talk: _Talk | None = None
         self._chunk: deque[Action] = deque()
         self._step = 0
@@ -127,7 +133,7 @@ class ExternalPolicy:
         self._end()
         self._chunk.clear()
         self._step = 0
-        self._talk = _Talk(self._options)
+        self._talk = _Talk(self._options, self._size)
         self._version = self._talk.begin(start).version
 
     def act(self, image: Image, robot: Robot) -> Action:
@@ -177,8 +183,8 @@ def _checked(address: str) -> None:
 class _Talk:
     """One connection. Every error closes it, so a late answer cannot be used for another step."""
 
-    def __init__(self, options: ExternalOptions) -> None:
-        self._options = options
+    def __init__(self, options: ExternalOptions, size: int = 3) -> None:
+        self._options, self._size = options, size
         self._connection: socket.socket | None = None
 
     def begin(self, start: Start) -> Welcome:
@@ -188,7 +194,7 @@ class _Talk:
         except wire.WireError as error:
             self._fail(str(error))
 
-        return self._welcome(self._ask(_hello(start), deadline))
+        return self._welcome(self._ask(_hello(start, self._size), deadline))
 
     def actions(self, step: int, image: Image, robot: Robot) -> list[Action]:
         felt = {name: _known(getattr(robot, name)) for name in wire.FELT}
@@ -230,7 +236,7 @@ class _Talk:
                 f"{wire.VERSION}"
             )
 
-        for key, meant in (("image", [*_SHAPE]), ("action", _ACTION)):
+        for key, meant in (("image", [*_SHAPE]), ("action", self._size)):
             if header.get(key) != meant:
                 self._fail(f"its {key} is {wire.shortened(header.get(key))}, ours {meant}")
 
@@ -249,15 +255,15 @@ class _Talk:
         return Welcome(policy, version)
 
     def _checked(self, chunk: Any) -> list[Action]:
-        """Return the actions, (3,) each."""
+        """Return the actions, (A,) each."""
         if not isinstance(chunk, list) or not 1 <= len(chunk) <= _LONGEST:
             self._fail(f"actions must be a list of 1 to {_LONGEST}, not {wire.shortened(chunk)}")
 
         rows = [wire.numbers(row) for row in chunk]
         for row, given in zip(rows, chunk, strict=True):
-            if row is None or len(row) != _ACTION:
+            if row is None or len(row) != self._size:
                 self._fail(
-                    f"an action must be {_ACTION} finite numbers, not {wire.shortened(given)}"
+                    f"an action must be {self._size} finite numbers, not {wire.shortened(given)}"
                 )
 
             if max(map(abs, row)) > 1.0:
@@ -273,13 +279,13 @@ class _Talk:
         raise PolicyError(f"policy server {self._options.policy_address}: {what}")
 
 
-def _hello(start: Start) -> wire.Frame:
+def _hello(start: Start, size: int) -> wire.Frame:
     header: dict[str, Any] = {
         "protocol": wire.PROTOCOL,
         "version": wire.VERSION,
         "image": [*_SHAPE],
     }
-    header |= {"action": _ACTION, "steps": start.steps, "seed": int(start.rng.integers(_SEEDS))}
+    header |= {"action": size, "steps": start.steps, "seed": int(start.rng.integers(_SEEDS))}
     if start.goal is None:
         return wire.Frame(header)
 

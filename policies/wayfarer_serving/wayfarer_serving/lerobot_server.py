@@ -17,16 +17,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wayfarer_serving.server import ACTION, Episode, Observation, serve
+from wayfarer_serving.server import ACTION, GRIPPER_ACTION, Episode, Observation, serve
 
 _WEIGHTS, _CONFIG, _STATE = "model.safetensors", "config.json", "observation.state"
-# number of values in a state that `wayfarer export lerobot` writes -> its columns
-_STATES: dict[int, tuple[str, ...]] = {
-    0: (),
+_WITHOUT_GRIPPER: dict[int, tuple[str, ...]] = {
     3: ("ee_position",),
     7: ("ee_position", "ee_orientation"),
     17: ("ee_position", "joint_positions", "joint_velocities"),
     21: ("ee_position", "ee_orientation", "joint_positions", "joint_velocities"),
+}
+# What `wayfarer export lerobot` writes as a state, by how many numbers it has.
+_STATES: dict[int, tuple[str, ...]] = {
+    0: (),
+    **_WITHOUT_GRIPPER,
+    **{size + 1: (*names, "gripper_width") for size, names in _WITHOUT_GRIPPER.items()},
 }
 _TASK = "task"  # key of the text for policies with a language input
 
@@ -55,7 +59,7 @@ class LeRobotPolicy:
 
         config = PreTrainedConfig.from_pretrained(folder)
         config.device = device
-        self._image, self._state = _inputs(config)
+        self._image, self._state, self._action = _inputs(config)
         self._device, self._task = device, task
         self._policy = get_policy_class(config.type).from_pretrained(folder, config=config)
         there = {"device_processor": {"device": device}}
@@ -66,9 +70,10 @@ class LeRobotPolicy:
         _, *size = config.input_features[self._image].shape
 
         # a process's first inference is slow: do it now, not during an episode
-        self.begin(Episode(0, 0, None, None))
+        self.begin(Episode(0, 0, None, None, self._action))
         still, none = (0.0, 0.0, 0.0, 1.0), (0.0,) * 7
-        self.act(Observation(0, np.zeros((*size, 3), np.uint8), none[:3], still, none, none))
+        image = np.zeros((*size, 3), np.uint8)
+        self.act(Observation(0, image, none[:3], still, none, none, none[:1]))
 
     def begin(self, episode: Episode) -> None:
         """Forget the last episode; set its seed."""
@@ -76,13 +81,18 @@ class LeRobotPolicy:
 
         if episode.goal is not None:
             raise ValueError(f"{self.name} takes no goal")
+        if episode.steps and episode.action != self._action:
+            raise ValueError(
+                f"{self.name} gives actions of {self._action} numbers, the run's have "
+                f"{episode.action}: gripper_width must be as in the runs it was trained on"
+            )
 
         torch.manual_seed(episode.seed)
         for part in (self._policy, self._before, self._after):
             part.reset()
 
     def act(self, observation: Observation) -> NDArray[np.float64]:
-        """Return one action (1, 3), clipped to [-1, 1]."""
+        """Return one action (1, A), clipped to [-1, 1]."""
         import torch
 
         # (3, H, W)
@@ -127,10 +137,11 @@ def digest(folder: Path) -> str:
     return found.hexdigest()
 
 
-def _inputs(config: Any) -> tuple[str, int]:
-    """Return the image's name and the size of the state that the policy takes.
+def _inputs(config: Any) -> tuple[str, int, int]:
+    """Return the image's name, and how many numbers of state the policy takes and of action it
+    gives.
 
-    Raises ValueError if it takes other inputs.
+    Raises ValueError where it takes or gives anything else.
     """
     inputs = {name: tuple(feature.shape) for name, feature in (config.input_features or {}).items()}
     images = [*(config.image_features or {})]
@@ -144,10 +155,13 @@ def _inputs(config: Any) -> tuple[str, int]:
         raise ValueError(f"the policy takes {inputs}: it is given one image and {_STATE} ({sizes})")
 
     acts = {name: tuple(feature.shape) for name, feature in (config.output_features or {}).items()}
-    if acts.get("action") != (ACTION,):
-        raise ValueError(f"the policy gives {acts}: it must give an action (3,)")
+    action = acts.get("action")
+    if action not in ((ACTION,), (GRIPPER_ACTION,)):
+        raise ValueError(
+            f"the policy gives {acts}: it must give an action (3,), or with a gripper (4,)"
+        )
 
-    return images[0], state[0]
+    return images[0], state[0], action[0]
 
 
 def main() -> None:

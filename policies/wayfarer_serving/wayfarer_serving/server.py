@@ -29,7 +29,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from wayfarer_serving import wire
 
-ACTION = 3  # numbers of an action
+ACTION, GRIPPER_ACTION = 3, 4  # numbers of an action, without and with a gripper
 LISTENING = "listening on "  # a server prints this and its address when it is ready
 
 _PATIENCE = 10.0  # s to receive or send a frame once it has begun
@@ -43,6 +43,7 @@ class Episode:
     seed: int  # in [0, 2^53): draw all random numbers of the episode from it
     goal: NDArray[np.uint8] | None  # (H, W, 3) RGB, the goal image, or None
     goal_ee_position: tuple[float, ...] | None  # [m], base frame; None if unknown
+    action: int = ACTION  # numbers of an action; the fourth opens (-1) and closes (1) the gripper
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Observation:
     ee_orientation: tuple[float, ...] | None
     joint_positions: tuple[float, ...] | None  # (7,) [rad]
     joint_velocities: tuple[float, ...] | None  # (7,) [rad/s]
+    gripper_width: tuple[float, ...] | None = None  # (1,) [m] between the fingers
 
 
 class ServedPolicy(Protocol):
@@ -76,7 +78,7 @@ class ServedPolicy(Protocol):
         """
 
     def act(self, observation: Observation) -> ArrayLike:
-        """Return the next actions (n, 3), n >= 1, in [-1, 1].
+        """Return the next actions (n, A), n >= 1, in [-1, 1]; A is the episode's `action`.
 
         They are executed one per control period.
         """
@@ -129,6 +131,7 @@ class _Talk:
     ) -> None:
         self.connection, self._policy, self._say = connection, policy, say
         self._shape: tuple[int, ...] = ()  # of the images, once the actor has sent it
+        self._action = ACTION
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def answer(self) -> bool:
@@ -166,18 +169,20 @@ class _Talk:
             )
 
         shape = wire.numbers(header.get("image"))
-        if shape is None or len(shape) != 3 or min(shape) < 1 or header.get("action") != ACTION:
+        sizes, action = (ACTION, GRIPPER_ACTION), header.get("action")
+        if shape is None or len(shape) != 3 or min(shape) < 1 or action not in sizes:
             raise ValueError(
-                f"image must be height, width, 3, and action {ACTION}: {wire.shortened(header)}"
+                f"image must be height, width, 3, and action {ACTION} or {GRIPPER_ACTION}: "
+                f"{wire.shortened(header)}"
             )
 
-        self._shape = tuple(map(int, shape))
+        self._shape, self._action = tuple(map(int, shape)), int(action)
         self._policy.begin(self._episode(header, frame.body))
         told = {
             "protocol": wire.PROTOCOL,
             "version": wire.VERSION,
             "image": [*self._shape],
-            "action": ACTION,
+            "action": self._action,
         }
 
         return {**told, "policy": self._policy.name, "policy_version": self._policy.version}
@@ -185,7 +190,11 @@ class _Talk:
     def _episode(self, header: Mapping[str, Any], goal: bytes) -> Episode:
         at = wire.optional_vector(header, "goal_ee_position", 3)
         return Episode(
-            _whole(header, "steps"), _whole(header, "seed"), self._image(goal) if goal else None, at
+            _whole(header, "steps"),
+            _whole(header, "seed"),
+            self._image(goal) if goal else None,
+            at,
+            self._action,
         )
 
     def _act(self, frame: wire.Frame) -> dict[str, Any]:
@@ -199,12 +208,12 @@ class _Talk:
         actions = np.asarray(self._policy.act(seen), np.float64)
         if (
             actions.ndim != 2
-            or actions.shape[1] != ACTION
+            or actions.shape[1] != self._action
             or not len(actions)
             or not np.isfinite(actions).all()
         ):
             raise ValueError(
-                f"{self._policy.name} made no actions (n, {ACTION}): "
+                f"{self._policy.name} made no actions (n, {self._action}): "
                 f"{wire.shortened(actions.tolist())}"
             )
 

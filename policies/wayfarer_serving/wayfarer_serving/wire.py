@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from typing import Any
 
 PROTOCOL, VERSION = "wayfarer-policy", 1
-FELT = {"ee_orientation": 4, "joint_positions": 7, "joint_velocities": 7}  # numbers of each
+# numbers of each
+FELT = {"ee_orientation": 4, "joint_positions": 7, "joint_velocities": 7, "gripper_width": 1}
 
 _LENGTHS = struct.Struct(">II")
 _LONGEST = (1 << 20, 1 << 26)  # bytes of header and body; a longer frame is refused

@@ -16,6 +16,8 @@ import numpy as np
 from wayfarer_core import cube
 from wayfarer_core.calibration import Calibration
 from wayfarer_core.errors import ConfigError, DeviceError
+from wayfarer_core.targets import CLOSED, WIDEST, Grip
+from wayfarer_core.targets import FINGERS as FINGER_NAMES
 
 from wayfarer_sim.camera import FLIP, match_camera
 from wayfarer_sim.control_loop import JOINTS, R_SITE_EE, ControlLoop
@@ -24,8 +26,11 @@ from wayfarer_sim.meshes import require_meshes
 from wayfarer_sim.osc import Array
 from wayfarer_sim.rendering import ROBOT_GROUP, VISUAL_GROUP, Image, Renderer
 
+FINGERS = slice(JOINTS, JOINTS + 2)  # behind the arm's, among positions, velocities, actuators
+_SIDES = np.array([1.0, -1.0])  # the second finger opens the other way
 SITE, BASE, CUBE = "gripper0_right_grip_site", "robot0_base", "cube_main"
 FINGERS_CLOSED = (0.0005, -0.0005)  # [m] positions of the closed fingers
+_STANDS = 1e-3  # [m/s] below which a finger stands: at its goal, or at what it grips
 CUBE_SINKS = 0.000108  # [m] depth of the cube in the soft contact with the table
 STATE = mujoco.mjtState.mjSTATE_INTEGRATION  # everything that the next step depends on
 DIVERGED = [getattr(mujoco.mjtWarning, f"mjWARN_BADQ{kind}") for kind in ("POS", "VEL", "ACC")]
@@ -72,6 +77,7 @@ class CubeWorld:
     """
 
     joint_names = tuple(f"panda_joint{i}" for i in range(1, JOINTS + 1))
+    finger_names = tuple(f"panda_{finger}" for finger in FINGER_NAMES)
 
     def __init__(self, config: CubeWorldConfig = CubeWorldConfig()) -> None:
         self.config = config
@@ -108,7 +114,7 @@ class CubeWorld:
 
         mujoco.mj_resetData(self.model, self.data)
         self.data.qpos[:JOINTS] = HOME_JOINTS
-        self.data.qpos[JOINTS : JOINTS + 2] = FINGERS_CLOSED
+        self.data.qpos[FINGERS] = FINGERS_CLOSED
         noise = self.config.cube_xy_noise
         xy = np.random.default_rng(seed).uniform(-noise, noise, size=2)
 
@@ -118,7 +124,7 @@ class CubeWorld:
         mujoco.mj_forward(self.model, self.data)
 
     def advance(self, p_base_target: Array, seconds: float) -> None:
-        """Pull the hand towards a position for some time, gripper down and closed.
+        """Let the hand be drawn towards a position for a while, gripper down.
 
         The pull is a spring: with an obstacle, or a target out of reach, the hand stays short.
 
@@ -151,6 +157,27 @@ class CubeWorld:
         mujoco.mj_kinematics(self.model, self.data)
         if any(self.data.warning[kind].number for kind in DIVERGED):
             raise DeviceError(f"the physics diverged on the way to {target} [m]: reset the world")
+
+    def grip(self, what: Grip, width: float = CLOSED) -> None:
+        """Let the gripper's fingers be drawn somewhere from now on; a reset closes them.
+
+        They press with 20 N, and need 0.2 s from end to end.
+
+        Args:
+            what: see Grip. A STOP leaves fingers that stand pressing as they do.
+            width: that it opens to [m].
+
+        Raises:
+            ConfigError: the gripper does not open so wide.
+
+        """
+        check_range("width", width, CLOSED, WIDEST)
+        goals = self.data.ctrl[FINGERS]  # (2,) a view
+        if what is Grip.STOP:
+            moves = np.abs(self.data.qvel[FINGERS]) > _STANDS
+            goals[moves] = self.data.qpos[FINGERS][moves]
+        elif what is not Grip.KEEP:
+            goals[:] = _SIDES * (width / 2 if what is Grip.OPEN else CLOSED)
 
     def render(self, width: int, height: int) -> Image:
         """Return the camera's picture, (height, width, 3) uint8, RGB, upright.
@@ -202,6 +229,30 @@ class CubeWorld:
     def joint_velocities(self) -> Array:
         """The arm's joint velocities, (7,) [rad/s]."""
         return np.array(self.data.qvel[:JOINTS])
+
+    def felt_by_joints(self, with_fingers: bool) -> tuple[Array, Array, Array]:
+        """Return positions, velocities and efforts of the joints, (7,) each, or (9,).
+
+        The arm's in [rad], [rad/s], [N m]; a finger's in [m] from the middle, [m/s], and [N] that
+        draw it apart.
+        """
+        arm = self.joint_positions, self.joint_velocities, self.joint_torques
+        if not with_fingers:
+            return arm
+
+        data = self.data
+        fingers = data.qpos[FINGERS], data.qvel[FINGERS], data.actuator_force[FINGERS]
+        positions, velocities, efforts = (
+            np.concatenate([ours, _SIDES * theirs])
+            for ours, theirs in zip(arm, fingers, strict=True)
+        )
+
+        return positions, velocities, efforts
+
+    @property
+    def gripper_width(self) -> float:
+        """Between the fingers [m]."""
+        return float((_SIDES * self.data.qpos[FINGERS]).sum())
 
     @property
     def joint_torques(self) -> Array:

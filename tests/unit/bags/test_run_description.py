@@ -29,6 +29,7 @@ def test_a_new_run_keeps_its_configuration_and_its_first_session() -> None:
     assert description["configuration"]["control"] == {
         "max_step": 0.22,
         "workspace_min": [0.36, -0.35, -0.08],
+        "gripper_width": 0.0,
     }
     (session,) = description["sessions"]
     assert session["collector"] == CONFIGURATION["collector"]

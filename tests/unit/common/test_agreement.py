@@ -45,3 +45,17 @@ def test_a_wish_moves_the_arm_for_half_a_control_period_at_most() -> None:
         ConfigError, match=r"actor.command_age is 0.3 s, more than half .* give 0.25 s or less"
     ):
         check_agreement({"control": control, "actor": {**actor, "command_age": 0.3}})
+
+
+def test_the_gripper_is_part_of_the_action_for_all_nodes_or_for_none() -> None:
+    on = {"gripper_width": 0.08}
+    check_agreement({"control": on, "actor": on, "sim_bridge": on, "learner": on})
+    check_agreement({"control": CONTROL, "franka_bridge": {}})
+    for other in ("actor", "learner", "sim_bridge", "franka_bridge"):
+        with pytest.raises(ConfigError, match=f"{other}.gripper_width is 0.0, control.gripper_w"):
+            check_agreement({"control": on, other: {"gripper_width": 0.0}})
+
+
+def test_a_sweep_is_refused_where_a_gripper_may_hold_something() -> None:
+    with pytest.raises(ConfigError, match="does not put down what the gripper holds"):
+        check_agreement({"control": {"gripper_width": 0.08}, "collector": {"scene_reset": "sweep"}})

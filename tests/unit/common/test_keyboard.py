@@ -86,3 +86,17 @@ def test_whatever_is_typed_is_a_wish_in_range(typed: list[tuple[str, float]], no
     command = keys.command(0.0, now)
     assert np.isfinite(command.action).all()
     assert (np.abs(command.action) <= 1.0).all()
+
+
+def test_o_opens_and_c_closes_the_gripper_until_the_other_key_or_the_next_episode() -> None:
+    keys = Keys()
+    assert keys.command(0.0, 0.0).gripper == 0.0
+    keys.press("o", 0.0)
+    command = keys.command(0.0, 0.1)
+    assert (command.engaged, command.gripper, command.action.tolist()) == (True, -1.0, [0.0] * 3)
+    keys.press("w", 5.0)
+    assert keys.command(0.0, 5.1).gripper == -1.0, "it stays open while the arm moves"
+    keys.press("c", 6.0)
+    assert keys.command(0.0, 6.1).gripper == 1.0
+    keys.press("y", 7.0)
+    assert keys.command(0.0, 7.1).gripper == 0.0

@@ -156,3 +156,21 @@ def test_whatever_a_person_sends_no_command_leaves_the_gates_limits_and_no_step_
     assert (target.position <= np.array(LIMITS.workspace_max) + slack).all()
     longest = min(LIMITS.max_step, LIMITS.max_speed * LIMITS.control_period)
     assert np.linalg.norm(target.position - pose.position) <= longest + slack
+
+
+def test_a_persons_wish_for_the_gripper_is_the_fourth_number_where_an_action_has_one() -> None:
+    own = np.array([0.1, 0.2, 0.3, 0.4], np.float32)
+    wish = Command(10.0, np.array([0.5, 0.0, 0.0]), True, gripper=-1.0)
+    person = Teleoperator(TeleopOptions(teleop_device="gamepad"), size=4)
+    person.hear(wish)
+    assert person.answer(own, 10.1)[0].tolist() == [0.5, 0.0, 0.0, -1.0]
+    assert person.answer(own, 11.0)[0].tolist() == [0.0] * 4, "too old: it stays as it is"
+    closed = Teleoperator(TeleopOptions(teleop_device="gamepad"))
+    closed.hear(wish)
+    assert closed.answer(own[:3], 10.1)[0].tolist() == [0.5, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("gripper", [1.5, -2.0, np.nan, np.inf])
+def test_a_wish_beyond_what_a_gripper_does_is_no_command(gripper: float) -> None:
+    with pytest.raises(DataError, match="gripper"):
+        Command(0.0, np.zeros(3), True, gripper=gripper)

@@ -1,6 +1,7 @@
 """The control node's mind without its node: what it says to what it hears."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from wayfarer_control.whereabouts import Moment
 from wayfarer_core.fault import Fault, FaultKind
 from wayfarer_core.reason import Reason
 from wayfarer_core.safety import Decision, Limits, Pose, RecoveryBudget
+from wayfarer_core.targets import Grip
 
 HOME, DOWN = np.array([0.58, 0.0, 0.15]), np.array([1.0, 0.0, 0.0, 0.0])
 LIMITS = Limits(
@@ -43,6 +45,8 @@ class Desk:
         self.answers: list[tuple[bool, str]] = []
         self.recoveries = 0
         self.commanders, self.position = 1, HOME
+        self.grips: list[Grip] = []
+        self.gripper_width = 0.0
         self.restart()
 
     def restart(self) -> None:
@@ -50,7 +54,8 @@ class Desk:
         self.permission = Permission(
             health, budget, Keeper(self.folder), self, lambda: self.steady, self.wall
         )
-        self.gate = Gate(LIMITS, self.permission, self, self.moment, False, TIMEOUT)
+        limits = replace(LIMITS, gripper_width=self.gripper_width)
+        self.gate = Gate(limits, self.permission, self, self.moment, False, TIMEOUT)
 
     def moment(self) -> Moment:
         return Moment(int((self.steady + self.ahead) * 1e9), self.steady)
@@ -60,8 +65,12 @@ class Desk:
 
     # --- what the gate says ---
 
-    def send(self, target: Pose, stamp: int) -> None:
+    def send(self, target: Pose, grip: Grip, stamp: int) -> None:
         self.targets.append((target, stamp))
+        self.grips.append(grip)
+
+    def stop_gripper(self) -> None:
+        self.grips.append(Grip.STOP)
 
     def record(self, request: Request | None, decision: Decision, commanded: bool) -> None:
         self.records.append((request, decision, commanded))
@@ -463,3 +472,61 @@ def test_what_cannot_be_lifted_on_the_disk_goes_on_holding(
 
     well.live()
     assert well.faults[-1].kind is FaultKind.OPERATOR
+
+
+# --- the gripper ---
+
+OPENS = (0.0, 0.0, 0.0, -1.0)
+
+
+@pytest.fixture
+def gripping(well: Desk) -> Desk:
+    """An arm whose gripper is opening."""
+    well.gripper_width = 0.08
+    well.restart()
+    well.live(0.1)
+    well.act(OPENS)
+    assert well.grips[-1] is Grip.OPEN
+    return well
+
+
+def test_silence_stops_the_gripper_where_it_is(gripping: Desk) -> None:
+    gripping.acknowledge()
+    gripping.live(LIMITS.silence + 0.1)
+    assert Grip.STOP in gripping.grips
+    assert set(gripping.grips[gripping.grips.index(Grip.STOP) :]) == {Grip.STOP}
+
+
+@pytest.mark.parametrize("mode", [REFLEX, USER_STOPPED, GUIDING])
+def test_a_fault_of_the_robot_stops_the_gripper_at_once(gripping: Desk, mode: int) -> None:
+    gripping.permission.robot(mode, [], False)
+    assert gripping.grips[-1] is Grip.STOP
+    gripping.act(OPENS)
+    assert gripping.grips[-1] is Grip.STOP, "nothing opens in a fault"
+
+
+def test_a_robot_that_is_not_heard_of_stops_the_gripper(gripping: Desk) -> None:
+    gripping.steady += 2.5
+    gripping.tick()
+    assert gripping.grips[-1] is Grip.STOP
+
+
+def test_an_operators_stop_stops_the_gripper_before_the_bridge_has_said_a_word(
+    gripping: Desk,
+) -> None:
+    gripping.stop()
+    assert gripping.grips[-1] is Grip.STOP
+    gripping.live(0.1)
+    gripping.act(OPENS)
+    assert gripping.grips[-1] is Grip.STOP
+
+
+def test_the_end_of_the_gate_stops_the_gripper(gripping: Desk) -> None:
+    gripping.gate.close()
+    assert gripping.grips[-1] is Grip.STOP
+
+
+def test_an_action_that_is_out_of_order_leaves_the_gripper_as_it_is(gripping: Desk) -> None:
+    before = list(gripping.grips)
+    gripping.gate.act(Request(gripping.moment().stamp, np.array(OPENS), False, None))
+    assert gripping.grips == before

@@ -487,7 +487,7 @@ def test_the_reasons_are_the_constants_of_the_message_bit_for_bit() -> None:
         if key.isupper() and key != "SLOT_TYPES"
     }
     assert of_message == {reason.name: reason.value for reason in Reason}
-    assert len(of_message) == 15
+    assert len(of_message) == 16
     assert ExecutedAction(reasons=sum(Reason)).reasons == sum(of_message.values())
 
 

@@ -280,7 +280,7 @@ def test_a_flip_anywhere_in_the_cache_is_never_trained_on(tmp_path: Path) -> Non
             shutil.rmtree(kept)
             looked_at += 1
 
-    assert looked_at == 4 * 12
+    assert looked_at == 4 * 13
 
 
 # --- what is refused ---

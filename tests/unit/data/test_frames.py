@@ -15,7 +15,7 @@ from wayfarer_data.cache.cache_index import INDEX, Entry, Index, Source
 from wayfarer_data.cache.frames import FrameCache, Trajectory, synchronise
 from wayfarer_data.cache.sampling import Replay
 
-FELT = ("ee_orientations", "joint_positions", "joint_velocities")
+FELT = ("ee_orientations", "joint_positions", "joint_velocities", "gripper_widths")
 Make = Callable[..., Trajectory]
 
 
@@ -159,7 +159,7 @@ def test_every_single_flip_in_every_file_of_a_cache_is_found(
 
         file.write_bytes(data)
 
-    assert found == 30 * 12  # eleven columns and the index
+    assert found == 30 * 13  # twelve columns and the index
     assert len(FrameCache(tmp_path / "cache")) == 4
 
 

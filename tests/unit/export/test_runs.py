@@ -374,6 +374,58 @@ def test_the_wrist_s_images_of_another_recorder_s_bag_are_exported_too(tmp_path:
     assert number == 2
 
 
+@pytest.fixture(scope="module")
+def gripping(tmp_path_factory: pytest.TempPathFactory) -> Material:
+    return all_of(
+        write_run(tmp_path_factory.mktemp("runs") / "run", 2, 5, joints=True, gripper=True)
+    )
+
+
+def test_a_gripper_is_the_last_number_of_action_and_state_in_every_format(
+    gripping: Material, tmp_path: Path
+) -> None:
+    dataset, rows = gripping.dataset, gripping.rows
+    places = [dataset.place(row) for row in rows.tolist()]
+    grips = [fixture.expected_grip(place.episode, place.step) for place in places]
+    widths = [fixture.expected_width(place.step) for place in places]
+    assert gripping.left_out() == []
+
+    export_lerobot(gripping, tmp_path / "out")
+    features = json.loads((tmp_path / "out" / "meta" / "info.json").read_text())["features"]
+    assert features["action"]["names"] == ["x", "y", "z", "gripper"]
+    assert features["observation.state"]["names"][-1] == "gripper.width"
+    assert features["observation.state"]["shape"] == [22]
+    (file,) = (tmp_path / "out" / "data").rglob("*.parquet")
+    table = pq.read_table(file)
+    assert [row[3] for row in table["action"].to_pylist()] == grips
+    assert [row[-1] for row in table["observation.state"].to_pylist()] == pytest.approx(widths)
+
+    export_robomimic(gripping, tmp_path / "out.hdf5")
+    with h5py.File(tmp_path / "out.hdf5") as demos:
+        assert demos["data/demo_0/actions"].shape == (5, 4)
+        fingers = demos["data/demo_0/obs/robot0_gripper_qpos"][()]  # (5, 2) [m]
+        assert fingers[:, 0] - fingers[:, 1] == pytest.approx(widths[:5])
+
+    export_minari(gripping, tmp_path / "minari")
+    with h5py.File(tmp_path / "minari" / "data" / "main_data.hdf5") as data:
+        assert data["episode_0/actions"].shape == (5, 4)
+        assert data["episode_0/observations/gripper_width"].shape == (6, 1)
+
+    about = json.loads((tmp_path / "minari" / "data" / "metadata.json").read_text())
+    assert json.loads(about["action_space"])["shape"] == [4]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", EXPORTS)
+def test_the_official_loader_reads_actions_with_a_gripper(
+    gripping: Material, tmp_path: Path, kind: str
+) -> None:
+    EXPORTS[kind](gripping, tmp_path / "cube-v0")
+    found = load_officially(kind, tmp_path / "cube-v0", tmp_path)
+    assert (found["actions"] == gripping.dataset.actions(gripping.rows).numpy()).all()
+    assert found["actions"].shape == (10, 4)
+
+
 @pytest.mark.parametrize("kind", EXPORTS)
 def test_what_exists_is_never_written_over(material: Material, tmp_path: Path, kind: str) -> None:
     out = tmp_path / "out"

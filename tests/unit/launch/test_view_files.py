@@ -107,4 +107,4 @@ def test_foxglove_s_curves_are_numbers_of_their_messages() -> None:
         path, _, field = curve.rpartition(".")
         name, index = re.fullmatch(r"(\w+)(?:\[(\d)\])?", field).groups()
         kind = topic_of(path).type.get_fields_and_field_types()[name]
-        assert kind == ("float" if index is None else "float[3]"), curve
+        assert kind == ("float" if index is None else "sequence<float, 4>"), curve

@@ -263,3 +263,22 @@ def test_a_source_without_a_step_is_told_and_another_choice_is_another_training(
     train_bcq(CONFIG, mixed, 0, tmp_path / "out")
     with pytest.raises(ConfigError, match="sources"):
         train_bcq(dataclasses.replace(CONFIG, sources="human"), mixed, 0, tmp_path / "out")
+
+
+def test_a_policy_of_runs_with_a_gripper_acts_with_four_numbers_and_only_in_such_runs(
+    tmp_path: Path,
+) -> None:
+    four = [
+        dataclasses.replace(
+            one, actions=np.pad(np.asarray(one.actions), ((0, 0), (0, 1)), constant_values=-1.0)
+        )
+        for one in (trajectory(k, 12, face="green") for k in range(3))
+    ]
+    data = dataset(tmp_path / "run", *four)
+    file = read_policy(train_bcq(CONFIG, data, 0, tmp_path / "out"))
+    acting = OfflinePolicy(file, size=4)
+    acting.begin_episode(Start(np.random.default_rng(0)))
+    action = acting.act(np.zeros((SIDE, SIDE, 3), np.uint8), RobotState(np.zeros(3)))
+    assert action.shape == (4,)
+    with pytest.raises(ConfigError, match="actions have 4 numbers, the run's 3: gripper_width"):
+        OfflinePolicy(file)

@@ -4,6 +4,8 @@ Each fault is one error, for one episode.
 """
 
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
@@ -154,3 +156,40 @@ def test_an_address_must_be_told_and_be_of_this_machine() -> None:
 
     with pytest.raises(PolicyError, match="nobody answers"):
         ask(ExternalOptions(policy_address=free_address(), policy_timeout=PATIENT))
+
+
+def test_a_run_with_a_gripper_asks_for_four_numbers_and_a_server_that_makes_three_is_refused() -> (
+    None
+):
+    with policy_server() as server:
+        options = ExternalOptions(policy_address=server.address, policy_timeout=PATIENT)
+        four = ExternalPolicy(options, size=4)
+        four.begin_episode(start())
+        with pytest.raises(PolicyError, match=r"made no actions \(n, 4\)"):
+            four.act(image(0), RobotState(np.zeros(3)))
+
+
+def test_a_server_is_told_the_size_of_actions_and_the_width_of_the_gripper() -> None:
+    code = """
+import sys
+import numpy as np
+from wayfarer_serving.server import serve
+class Gripping:
+    name, version = "gripping", 0
+    def begin(self, episode): self.size = episode.action
+    def act(self, seen): return [[seen.gripper_width[0], 0, 0, -1.0][: self.size]]
+serve(Gripping(), "127.0.0.1:0", end_with_input=True)
+"""
+    words = [sys.executable, "-c", code]
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        address = process.stdout.readline().removeprefix("listening on ").strip()
+        options = ExternalOptions(policy_address=address, policy_timeout=PATIENT)
+        asked = ExternalPolicy(options, size=4)
+        asked.begin_episode(start())
+        felt = RobotState(np.zeros(3), gripper_width=np.array([0.0625]))
+        assert asked.act(image(0), felt).tolist() == [0.0625, 0.0, 0.0, -1.0]
+    finally:
+        process.kill()
+        process.communicate(timeout=30.0)

@@ -55,7 +55,7 @@ def test_a_conversation_is_a_welcome_and_an_answer_to_each_observation(address: 
     [
         ([Frame({**HELLO, "version": 9})], "this server speaks wayfarer-policy version 1"),
         ([Frame({})], "this server speaks wayfarer-policy version 1"),
-        ([Frame({**HELLO, "action": 4})], "image must be height, width, 3, and action 3"),
+        ([Frame({**HELLO, "action": 5})], "image must be height, width, 3, and action 3 or 4"),
         ([Frame({**HELLO, "image": [84, "x", 3]})], "image must be height, width, 3"),
         ([Frame({**HELLO, "seed": -1})], "seed must be a whole number from 0, not -1"),
         ([Frame({**HELLO, "steps": None})], "steps must be a whole number"),

@@ -162,3 +162,39 @@ def test_a_velocity_of_exactly_zero_lets_go_and_any_other_holds_on() -> None:
 def test_a_velocity_in_another_frame_is_refused() -> None:
     with pytest.raises(DataError, match="frame 'camera'"):
         twist_command(0.0, "camera", (0.1, 0.0, 0.0), 0.25)
+
+
+# --- the gripper ---
+
+OPENS, CLOSES = 3, 2
+
+
+def test_two_buttons_of_a_gamepad_open_and_close_the_gripper_until_the_next_episode() -> None:
+    mapping = JoyMapping(replace(GAMEPAD, gripper_width=0.08))
+    asked = [
+        mapping.command(0.0, NO_AXES, pressed(*places)).gripper
+        for places in ((), (OPENS,), (), (DEAD_MAN, CLOSES), (DEAD_MAN,), (SUCCESS,), ())
+    ]
+    assert asked == [0.0, -1.0, -1.0, 1.0, 1.0, 0.0, 0.0]
+
+
+def test_a_pad_without_those_buttons_works_as_before_in_a_run_without_a_gripper() -> None:
+    few = [0] * 8
+    assert JoyMapping(GAMEPAD).command(0.0, NO_AXES, few).gripper == 0.0
+    with pytest.raises(DataError, match="no button 9"):
+        JoyMapping(replace(GAMEPAD, gripper_width=0.08, gripper_buttons=(9, 2))).command(
+            0.0, NO_AXES, few
+        )
+
+
+def test_a_space_mouses_right_button_is_the_grippers_while_the_left_one_is_held() -> None:
+    mapping = JoyMapping(Params(device="spacemouse", gripper_width=0.08))
+    said = [
+        (command.gripper, command.mark)
+        for command in (
+            mapping.command(0.0, [0.0] * 6, list(buttons))
+            for buttons in ((0, 0), (1, 1), (1, 0), (1, 1), (0, 0), (0, 1))
+        )
+    ]
+    none, success = Mark.NONE, Mark.SUCCESS
+    assert said == [(0, none), (-1, none), (-1, none), (1, none), (1, none), (0, success)]

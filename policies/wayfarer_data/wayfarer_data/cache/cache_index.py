@@ -15,7 +15,7 @@ from wayfarer_bags.joints import ARM_JOINTS
 from wayfarer_core.atomic import write_atomically
 from wayfarer_core.errors import DataError
 
-VERSION = 6  # of the cache's format; 5 had no column for who chose an action
+VERSION = 7  # of the files and of what they hold: 6 knew of no gripper
 INDEX = "index.json"
 _BEFORE = b', "index": '  # the digest covers what follows
 
@@ -37,7 +37,7 @@ class Layout:
     """Shape and type of a row in each file; equal for all episodes of a cache."""
 
     frame: tuple[int, ...]  # (C, H, W)
-    action: tuple[int, ...]  # (3,) or ()
+    action: tuple[int, ...]  # (3,), with a gripper (4,), or ()
     action_type: str  # "float32" or "int64"
 
     @property
@@ -50,6 +50,7 @@ class Layout:
             "ee_orientations": ("float32", (4,)),
             "joint_positions": ("float32", (ARM_JOINTS,)),
             "joint_velocities": ("float32", (ARM_JOINTS,)),
+            "gripper_widths": ("float32", (1,)),
             "object_poses": ("float32", (7,)),
             "stamps": ("int64", ()),
             "sources": ("uint8", ()),

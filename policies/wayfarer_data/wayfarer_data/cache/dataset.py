@@ -32,7 +32,7 @@ from wayfarer_data.cache.sampling import Batch, FrameStore
 B = TypeVar("B")
 
 Indices = Tensor | NDArray[np.int64]
-# small columns, kept in memory: 133 bytes a row
+# Small: 137 bytes a row
 _IN_MEMORY = (
     *(
         "actions",
@@ -40,6 +40,7 @@ _IN_MEMORY = (
         "ee_orientations",
         "joint_positions",
         "joint_velocities",
+        "gripper_widths",
         "object_poses",
         "stamps",
     ),
@@ -174,7 +175,7 @@ class Dataset(FrameStore):
         return torch.from_numpy(self._frames.take(_array(rows)))
 
     def actions(self, rows: Indices) -> Tensor:
-        """Return the executed actions of these rows (B, 3) float32.
+        """Return the actions executed at these rows (B, A) float32; A is 3, or 4 with a gripper.
 
         Zeros where unknown, and at an episode's last row.
         """

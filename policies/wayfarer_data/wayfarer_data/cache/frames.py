@@ -33,19 +33,25 @@ from wayfarer_data.cache.cache_index import INDEX, Entry, Index, Layout, read_in
 from wayfarer_data.cache.layout import channels_first
 
 # columns with NaN
-_MAY_BE_UNKNOWN = ("object_poses", "ee_orientations", "joint_positions", "joint_velocities")
+_MAY_BE_UNKNOWN = (
+    "object_poses",
+    "ee_orientations",
+    "joint_positions",
+    "joint_velocities",
+    "gripper_widths",
+)
 
 
 @dataclass(frozen=True)
 class Trajectory:
     """One episode for learning: T steps, T + 1 frames.
 
-    Actions are floats (T, 3) or choices (T,).
+    Actions are floats (T, A) or choices (T,).
     """
 
     number: int
     frames: NDArray[np.uint8]  # (T + 1, C, H, W)
-    actions: NDArray[np.float32] | NDArray[np.int64]  # (T, 3) as executed, or (T,)
+    actions: NDArray[np.float32] | NDArray[np.int64]  # (T, A) as executed, or (T,)
     # (T + 1, 3) [m] in the base frame; zeros in a world without an arm
     ee_positions: NDArray[np.float32]
     valid: NDArray[np.bool_]  # (T,) steps that may be trained on
@@ -59,6 +65,7 @@ class Trajectory:
     ee_orientations: NDArray[np.float32] | None = None
     joint_positions: NDArray[np.float32] | None = None  # (T + 1, 7) [rad], NaN where unknown
     joint_velocities: NDArray[np.float32] | None = None  # (T + 1, 7) [rad/s], NaN where unknown
+    gripper_widths: NDArray[np.float32] | None = None  # (T + 1, 1) [m], NaN where unknown
     # (T,) who chose the action: ActionSource; None: the policy chose all
     sources: NDArray[np.uint8] | None = None
 
@@ -82,6 +89,7 @@ class Trajectory:
             ee_orientations=_float32(episode.ee_orientations),
             joint_positions=_float32(episode.joint_positions),
             joint_velocities=_float32(episode.joint_velocities),
+            gripper_widths=_float32(episode.gripper_widths),
             sources=episode.sources,
         )
 

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from wayfarer_core.errors import ConfigError
 from wayfarer_core.options import ActingOptions
 from wayfarer_data.cache.layout import channels_first
 
@@ -23,8 +24,9 @@ class LearnedPolicy:
 
     needs_joints = False
 
-    def __init__(self, options: ActingOptions, device: str = "cpu") -> None:
-        self._options, self._device = options, torch.device(device)
+    def __init__(self, options: ActingOptions, device: str = "cpu", size: int = 3) -> None:
+        """`size` is how many numbers an action has."""
+        self._options, self._device, self._size = options, torch.device(device), size
         noise = LinearSchedule(options.noise_start, options.noise_end, options.noise_steps)
         self._noise = GaussianNoise(noise)
         self._actor: Actor | None = None
@@ -44,7 +46,16 @@ class LearnedPolicy:
         return sees or self._options.after_arrival != "continue"
 
     def offer(self, actor: Actor, version: int) -> None:
-        """Take new weights; they act from the next episode on."""
+        """Take new weights; they act from the next episode on.
+
+        Raises ConfigError where their actions are not of the run's size.
+        """
+        if len(actor.heads.action_low) != self._size:
+            raise ConfigError(
+                f"the weights act with {len(actor.heads.action_low)} numbers, an action has "
+                f"{self._size}: give learner and actor the same gripper_width"
+            )
+
         self._next = (actor.to(self._device), version)
 
     def begin_episode(self, start: Start) -> None:
@@ -67,12 +78,12 @@ class LearnedPolicy:
 
         early = explore and step < self._options.random_steps
         if self._actor is None or early or (explore and self._plays(taken, robot.ee_position)):
-            return rng.uniform(-1.0, 1.0, 3).astype(np.float32)
+            return rng.uniform(-1.0, 1.0, self._size).astype(np.float32)
 
         channels = self._actor.encoder.config.channels
         seen = one_observation(channels_first(image), self._goal, robot.ee_position, channels)
         with torch.no_grad():
-            action: Action = self._actor(seen.to(self._device))[0].cpu().numpy()  # (3,)
+            action: Action = self._actor(seen.to(self._device))[0].cpu().numpy()  # (A,)
 
         if not explore:
             return action

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from torch import nn
-from wayfarer_core.errors import DataError
+from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_data.cache.layout import channels_first
 
 from wayfarer_policies.acting.policy import Action, Image, RobotState, Start
@@ -77,7 +77,15 @@ class OfflinePolicy:
 
     needs_joints = False
 
-    def __init__(self, file: PolicyFile) -> None:
+    def __init__(self, file: PolicyFile, size: int = 3) -> None:
+        """`size` is how many numbers an action has. ConfigError where the policy's have others."""
+        own = len(file.networks.heads.action_low)
+        if own != size:
+            raise ConfigError(
+                f"this policy's actions have {own} numbers, the run's {size}: gripper_width must "
+                "be as in the runs it was learned from"
+            )
+
         self._networks, self._version = file.networks, file.updates
 
     @property
@@ -98,7 +106,7 @@ class OfflinePolicy:
         self._rng = start.rng
 
     def act(self, image: Image, robot: RobotState) -> Action:
-        """Return the action (3,) for an image (84, 84, 3)."""
+        """Return the action (A,) for an image (84, 84, 3)."""
         pixels = channels_first(image)
         channels = self._networks.encoder_config.channels
         seen = one_observation(pixels, None, robot.ee_position, channels)

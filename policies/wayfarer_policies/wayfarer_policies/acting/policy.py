@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from wayfarer_bags.joints import ARM_JOINTS
 
 Image = NDArray[np.uint8]  # (84, 84, 3) RGB
-Action = NDArray[np.float32]  # (3,) in [-1, 1]
+Action = NDArray[np.float32]  # (3,) or with a gripper (4,), in [-1, 1]
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ class RobotState:
     joint_velocities: NDArray[np.float64] = field(
         default_factory=lambda: np.full(ARM_JOINTS, np.nan)
     )
+    # (1,) [m] between the gripper's fingers
+    gripper_width: NDArray[np.float64] = field(default_factory=lambda: np.full(1, np.nan))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from wayfarer_core.errors import ConfigError
+from wayfarer_core.targets import sized
 
 from wayfarer_policies.acting.policy import Action, Image, RobotState, Start
 
@@ -117,8 +118,9 @@ class ScriptedPolicy:
     needs_pose = True
     needs_joints = False
 
-    def __init__(self, script: str, box: Box) -> None:
-        self._script, self._box = SCRIPTS[script], box
+    def __init__(self, script: str, box: Box, size: int = 3) -> None:
+        """Where an action has a fourth number, `size` 4, the gripper stays as it is."""
+        self._script, self._box, self._size = SCRIPTS[script], box, size
 
     def begin_episode(self, start: Start) -> None:
         """Start from the beginning of the script."""
@@ -139,13 +141,13 @@ class ScriptedPolicy:
             self._way, self._taken = next(self._ways, None), 0
 
         if self._way is None:
-            return np.zeros(3, np.float32)
+            return np.zeros(self._size, np.float32)
 
         self._taken += 1
         step = self._way.point - robot.ee_position  # (3,) m
         step *= min(1.0, self._way.longest / max(float(np.abs(step).max()), 1e-9))
 
-        return (step / self._box.action_scale).astype(np.float32)
+        return sized((step / self._box.action_scale).astype(np.float32), self._size)
 
     def _done(self, way: Waypoint, ee_position: NDArray[np.float64]) -> bool:
         return bool(np.abs(way.point - ee_position).max() < _NEAR) or self._taken >= way.allowed

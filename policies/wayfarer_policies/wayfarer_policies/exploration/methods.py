@@ -6,13 +6,19 @@ from pathlib import Path
 
 from wayfarer_core.errors import ConfigError
 from wayfarer_core.options import ActingOptions, ExternalOptions, LearnerOptions, NoveltyOptions
+from wayfarer_core.targets import action_size
 from wayfarer_serving.client import ExternalPolicy
 
 from wayfarer_policies.acting.learned_policy import LearnedPolicy
 from wayfarer_policies.acting.offline_policy import ANY, OfflinePolicy, read_policy
 from wayfarer_policies.acting.policy import Policy
 from wayfarer_policies.acting.random_policies import CorrelatedPolicy, StillPolicy, UniformPolicy
-from wayfarer_policies.algorithms.networks import EncoderConfig, SharedEncoder, fast_precision
+from wayfarer_policies.algorithms.networks import (
+    EncoderConfig,
+    Heads,
+    SharedEncoder,
+    fast_precision,
+)
 from wayfarer_policies.algorithms.rnd import RND, RNDConfig
 from wayfarer_policies.algorithms.td3 import TD3, TD3Config
 from wayfarer_policies.exploration.intrinsic import IntrinsicReward
@@ -105,8 +111,10 @@ def make_learner(
         layer_norm=options.layer_norm,
         precision=fast_precision(device),
     )
+    actions = action_size(options.gripper_width)
     config = TD3Config(
         encoder=encoder,
+        heads=Heads((-1.0,) * actions, (1.0,) * actions),
         tau=options.tau,
         critic_learning_rate=options.critic_learning_rate,
         actor_learning_rate=options.actor_learning_rate,
@@ -130,15 +138,18 @@ class Making:
     device: str = "cpu"
     # for a policy in another process
     external: ExternalOptions = field(default_factory=ExternalOptions)
+    size: int = 3  # how many numbers an action has
 
 
 POLICIES: dict[str, Callable[[Making], Policy]] = {
-    "random": lambda _: UniformPolicy(),
-    "random-correlated": lambda _: CorrelatedPolicy(),
-    "still": lambda _: StillPolicy(),
-    "learned": lambda told: LearnedPolicy(told.options, told.device),
-    "offline": lambda told: OfflinePolicy(read_policy(Path(told.checkpoint), told.sha256)),
-    "external": lambda told: ExternalPolicy(told.external),
+    "random": lambda told: UniformPolicy(told.size),
+    "random-correlated": lambda told: CorrelatedPolicy(told.size),
+    "still": lambda told: StillPolicy(told.size),
+    "learned": lambda told: LearnedPolicy(told.options, told.device, told.size),
+    "offline": lambda told: OfflinePolicy(
+        read_policy(Path(told.checkpoint), told.sha256), told.size
+    ),
+    "external": lambda told: ExternalPolicy(told.external, told.size),
 }
 
 

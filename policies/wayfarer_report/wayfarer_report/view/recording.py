@@ -31,6 +31,7 @@ _GREEN, _BLUE, _ORANGE, _RED, _GREY = (
     (30, 200, 60), (30, 100, 255), (255, 150, 0), (230, 30, 30), (150, 150, 150)
 )  # fmt: skip
 _YELLOW = (240, 220, 40)
+_ACTION = ("x", "y", "z", "gripper")  # its numbers; the last one where the run has a gripper
 _RADIUS = 0.012  # m
 _HOST = "127.0.0.1"
 _END = 10.0  # s, deadline for the viewer's end
@@ -165,8 +166,10 @@ class Recording:
         self._stream.log("base/cube", box)
 
     def action(self, requested: Vector, reasons: Reason) -> None:
-        """Log an action (3,) in [-1, 1] as the policy sent it, and why the gate changed it."""
-        for axis, value in zip("xyz", requested, strict=True):
+        """Tell an action (3,), or with a gripper (4,), as the policy sent it, in [-1, 1], and why
+        it was not done so.
+        """
+        for axis, value in zip(_ACTION, requested, strict=False):
             self._stream.log(f"action/{axis}", self._rr.Scalars(float(value)))
         if reasons:
             self._stream.log("reasons", self._rr.TextLog(words_of(reasons)))

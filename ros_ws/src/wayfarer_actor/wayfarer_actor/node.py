@@ -4,6 +4,7 @@ Between episodes it publishes nothing.
 """
 
 import time
+from array import array
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -13,7 +14,7 @@ from geometry_msgs.msg import PoseStamped
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from sensor_msgs.msg import Image, JointState
-from wayfarer_bags.joints import arm_joints
+from wayfarer_bags.joints import arm_joints, gripper_width
 from wayfarer_common import contract
 from wayfarer_common.conversions import image_to_array, position_of, quaternion_of, to_nanoseconds
 from wayfarer_common.params import declare
@@ -24,6 +25,7 @@ from wayfarer_core.errors import ConfigError, DataError, PolicyError, WayfarerEr
 from wayfarer_core.fault import FaultKind
 from wayfarer_core.options import NO_DEVICE
 from wayfarer_core.reason import Reason, nothing_passed
+from wayfarer_core.targets import action_size
 from wayfarer_msgs.action import RunEpisode
 from wayfarer_msgs.msg import Action, Episode, ExecutedAction, Fault, TeleopCommand, Weights
 from wayfarer_policies.acting.learned_policy import LearnedPolicy
@@ -63,7 +65,8 @@ class Actor(ContractNode):
         p = self._params
         torch.set_num_threads(p.threads)
         device = auto_device() if p.device == "auto" else p.device
-        told = Making(p, p.checkpoint, p.checkpoint_sha256, device, external=p)
+        self._size = action_size(p.gripper_width)
+        told = Making(p, p.checkpoint, p.checkpoint_sha256, device, external=p, size=self._size)
         self._policy = make_policy(method(p.method).policy, told)
         self._weights_version = 0
         self._running: Running | None = None
@@ -89,7 +92,7 @@ class Actor(ContractNode):
             self.subscribe_to(contract.WEIGHTS, self._on_weights)
 
         self._by_hand = method(p.method).by_hand
-        self._person = Teleoperator(p)
+        self._person = Teleoperator(p, self._size)
         if p.teleop_device != NO_DEVICE:
             self.subscribe_to(contract.TELEOP_COMMAND, self._on_command)
         elif self._by_hand:
@@ -181,7 +184,8 @@ class Actor(ContractNode):
 
     def _scripted(self, name: str) -> Policy:
         p = self._params
-        return ScriptedPolicy(name, Box(p.workspace_min, p.workspace_max, p.action_scale))
+        box = Box(p.workspace_min, p.workspace_max, p.action_scale)
+        return ScriptedPolicy(name, box, self._size)
 
     def _on_fault(self, topic: str, message: Fault) -> None:
         """End the episode with the fault.
@@ -230,9 +234,9 @@ class Actor(ContractNode):
             return
 
         felt = {"joint_positions": message.position, "joint_velocities": message.velocity}
-        self._robot = replace(
-            self._robot, **{name: np.array(values)[places] for name, values in felt.items()}
-        )
+        hand = {name: np.array(values)[places] for name, values in felt.items()}
+        width = gripper_width(tuple(message.name), message.position)
+        self._robot = replace(self._robot, **hand, gripper_width=np.array([width]))
         self._joints_stamp = to_nanoseconds(message.header.stamp)
         self._reconsider()
 
@@ -269,7 +273,8 @@ class Actor(ContractNode):
         """
         try:
             stamp = to_nanoseconds(message.header.stamp) * 1e-9
-            command = Command(stamp, np.asarray(message.action), message.engaged, message.mark)
+            action = np.asarray(message.action)
+            command = Command(stamp, action, message.engaged, message.mark, message.gripper)
         except DataError as error:
             self.counts["commands refused"] += 1
             self.get_logger().warning(str(error), throttle_duration_sec=1.0)
@@ -350,7 +355,8 @@ class Actor(ContractNode):
             self._give_up(error)
             return
 
-        message.action, message.source = self._person.answer(own, time.time())
+        action, message.source = self._person.answer(own, time.time())
+        message.action = array("f", action)
         message.policy_version = run_.policy.version
         run_.step += 1
         through = isinstance(run_.policy, ScriptedPolicy) and run_.policy.finished

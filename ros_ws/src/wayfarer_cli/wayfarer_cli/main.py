@@ -14,6 +14,7 @@ from wayfarer_common import lifetime
 from wayfarer_common.surroundings import RANGE
 from wayfarer_core.errors import ConfigError, WayfarerError
 from wayfarer_core.options import NO_DEVICE
+from wayfarer_core.targets import CLOSED, WIDEST
 from wayfarer_report.console import plain
 
 from wayfarer_cli.bag import bag
@@ -83,6 +84,15 @@ Device = Annotated[
         help="Device with which a person acts, or takes over from the policy: [b]keyboard[/b] "
         "(this terminal), [b]gamepad[/b], [b]spacemouse[/b] (by ROS's drivers), [b]topic[/b] "
         "(teleop/twist). The simulator then runs on the wall clock."
+    ),
+]
+GripperWidth = Annotated[
+    float,
+    typer.Option(
+        min=CLOSED,
+        max=WIDEST,
+        help="Width that the gripper opens to [m], which makes it the fourth number of an action: "
+        "-1 opens, 1 closes. 0: it stays closed.",
     ),
 ]
 Threads = Annotated[
@@ -155,6 +165,7 @@ def collect(
     wrist: Annotated[
         bool, typer.Option("--wrist", help="Record a second camera, in the hand, too.")
     ] = False,
+    gripper_width: GripperWidth = CLOSED,
     in_process: Annotated[
         bool,
         typer.Option(
@@ -194,6 +205,7 @@ def collect(
         hardware,
         hand,
         wrist=wrist,
+        gripper_width=gripper_width,
     )
     if (policy is not None) != (method == "external"):
         raise ConfigError(
@@ -269,6 +281,7 @@ def evaluate(
             )
         ),
     ] = None,
+    gripper_width: GripperWidth = CLOSED,
     json: Annotated[
         bool, typer.Option("--json", help="One JSON object instead of a table.")
     ] = False,
@@ -290,12 +303,17 @@ def evaluate(
         evaluate_goals(GoalTrial(goals, episodes, steps or 50, seed, picture), json)
     elif checkpoint is not None:
         evaluate_policy(
-            Trial(checkpoint, episodes, steps or 200, seed, out, config), in_process, json
+            Trial(checkpoint, episodes, steps or 200, seed, out, config, gripper_width),
+            in_process,
+            json,
         )
     elif policy is not None:
         with other_policy(policy, task, lerobot_python) as (other, check):
             evaluate_policy(
-                Trial(other, episodes, steps or 200, seed, out, config), in_process, json, check
+                Trial(other, episodes, steps or 200, seed, out, config, gripper_width),
+                in_process,
+                json,
+                check,
             )
 
 

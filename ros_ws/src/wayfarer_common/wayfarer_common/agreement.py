@@ -5,7 +5,9 @@ from typing import Any
 
 from wayfarer_core.errors import ConfigError
 from wayfarer_core.options import NO_DEVICE
+from wayfarer_core.targets import CLOSED
 
+_WIDTH = "gripper_width"
 _BOX = ("workspace_min", "workspace_max")
 
 
@@ -31,10 +33,29 @@ def check_agreement(nodes: Mapping[str, Mapping[str, Any]]) -> None:
                 f"give {longest:g} s or less, section /**/actor"
             )
 
+    _check_gripper(nodes)
     bridge = nodes.get("franka_bridge", {})
     if set(_BOX) <= bridge.keys():  # our bridge; the node on ros2_control has no box
         keys = (*_BOX, "orientation")
         must_agree(nodes, "franka_bridge", keys, "the bridge would refuse what control commands")
+
+
+def _check_gripper(nodes: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise ConfigError where a node has the gripper in its actions, and control has not, or the
+    other way round; and for a sweep, which would not put down what the gripper holds.
+    """
+    for name, values in nodes.items():
+        if _WIDTH in values:
+            must_agree(nodes, name, (_WIDTH,), "an action would not have one size for all")
+
+    if nodes.get("control", {}).get(_WIDTH, CLOSED) == CLOSED:
+        return
+
+    if nodes.get("collector", {}).get("scene_reset") == "sweep":
+        raise ConfigError(
+            "collector.scene_reset is sweep, which does not put down what the gripper holds: give "
+            f"none, home or operator where control.{_WIDTH} is not 0"
+        )
 
 
 def must_agree(
@@ -42,7 +63,7 @@ def must_agree(
 ) -> None:
     """Raise ConfigError if a node's parameter differs from control's."""
     for key in keys:
-        given, meant = (_plain(nodes[name][key]) for name in (node, "control"))
+        given, meant = (_plain(nodes[name].get(key)) for name in (node, "control"))
         if given != meant:
             raise ConfigError(
                 f"{otherwise}: {node}.{key} is {given}, control.{key} is {meant}; "

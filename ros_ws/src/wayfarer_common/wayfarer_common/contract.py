@@ -20,6 +20,7 @@ from wayfarer_msgs.msg import (
     Episode,
     ExecutedAction,
     Fault,
+    GripperTarget,
     Novelty,
     TeleopCommand,
     Weights,
@@ -68,6 +69,7 @@ POLICY_ACTION = _spoken(topics.POLICY_ACTION, Action)
 EXECUTED = _spoken(topics.EXECUTED, ExecutedAction)
 CONTROL_FAULT = _spoken(topics.CONTROL_FAULT, Fault)
 TARGET_POSE = _spoken(topics.TARGET_POSE, PoseStamped)
+TARGET_GRIPPER = _spoken(topics.TARGET_GRIPPER, GripperTarget)
 ACKNOWLEDGEMENT = _spoken(topics.ACKNOWLEDGEMENT, Acknowledgement)
 CURRENT_POSE = _spoken(topics.CURRENT_POSE, PoseStamped)
 JOINT_STATES = _spoken(topics.JOINT_STATES, JointState)
@@ -97,6 +99,7 @@ TOPICS = (
     EXECUTED,
     CONTROL_FAULT,
     TARGET_POSE,
+    TARGET_GRIPPER,
     ACKNOWLEDGEMENT,
     CURRENT_POSE,
     JOINT_STATES,

@@ -26,10 +26,12 @@ _MARKS = {
     "n": Mark.FAILURE,
     "x": Mark.DISCARD,
 }
+_GRIPS = {"o": -1.0, "c": 1.0}  # as the fourth number of an action
 _STOP = " "
 HELP = (
-    "w/s forward, back · a/d left, right · r/f up, down (hold) · space stop · 1 to 9, 0: 10 to "
-    "90, 100 % of a full action · Enter start · y success · n failure · x discard"
+    "w/s forward, back · a/d left, right · r/f up, down (hold) · o/c open, close a gripper that is "
+    "part of the action · space stop · 1 to 9, 0: 10 to 90, 100 % of a full action · Enter start · "
+    "y success · n failure · x discard"
 )
 
 
@@ -40,15 +42,20 @@ class Keys:
     first: float = 0.7  # s; longer than a keyboard's delay before the first repeat
     repeat: float = 0.2  # s; longer than the time between two repeats
     scale: float = 0.5  # share of a full action
+    gripper: float = 0.0  # as it was last asked for in this episode
     _until: dict[str, float] = field(default_factory=dict)  # key -> time at which it is released
     _marks: list[Mark] = field(default_factory=list)  # not yet returned
 
     def press(self, key: str, now: float) -> None:
         """Take one press or repeat of a key."""
-        if key in _DIRECTIONS:
+        if key in _GRIPS:
+            self.gripper = _GRIPS[key]
+
+        if key in _DIRECTIONS or key in _GRIPS:
             held = now <= self._until.get(key, -np.inf)
             self._until[key] = now + (self.repeat if held else self.first)
         elif key in _MARKS:
+            self.gripper = 0.0
             if self._marks[-1:] != [_MARKS[key]]:  # a repeat counts once
                 self._marks.append(_MARKS[key])
         elif key == _STOP:
@@ -60,9 +67,9 @@ class Keys:
         """Return the present command; each mark is returned once."""
         held = [key for key, until in self._until.items() if now <= until]
         action = np.zeros(3, np.float32)
-        for axis, way in (_DIRECTIONS[key] for key in held):
+        for axis, way in (_DIRECTIONS[key] for key in held if key in _DIRECTIONS):
             action[axis] += way * self.scale
 
         mark = self._marks.pop(0) if self._marks else Mark.NONE
 
-        return Command(stamp, np.clip(action, -1.0, 1.0), bool(held), mark)
+        return Command(stamp, np.clip(action, -1.0, 1.0), bool(held), mark, self.gripper)

@@ -14,7 +14,7 @@ from wayfarer_core.errors import DataError
 from wayfarer_core.fault import DISCARDED
 from wayfarer_core.options import TeleopOptions
 
-Action = NDArray[np.float32]  # (3,) in [-1, 1]
+Action = NDArray[np.float32]  # (3,) or with a gripper (4,), in [-1, 1]
 
 
 class Mark(IntEnum):
@@ -47,7 +47,8 @@ class Command:
     """A device's command at a time.
 
     Raises:
-        DataError: the action is not three finite numbers from -1 to 1, or the mark is unknown.
+        DataError: the action is not three finite numbers from -1 to 1, or the gripper's is not one,
+            or the mark is none.
 
     """
 
@@ -55,12 +56,19 @@ class Command:
     action: Action  # (3,)
     engaged: bool  # the dead man's switch is held
     mark: Mark = Mark.NONE
+    gripper: float = 0.0  # -1 opens, 1 closes, 0 leaves it as it is
 
     def __post_init__(self) -> None:
         action = np.asarray(self.action, dtype=np.float32)
         if action.shape != (3,) or not (np.abs(action) <= 1.0).all():  # refuses NaN, too
             raise DataError(
                 f"a command of {action.tolist()} was ignored: three numbers from -1 to 1 are right"
+            )
+
+        if not abs(self.gripper) <= 1.0:
+            raise DataError(
+                f"a command to the gripper of {self.gripper} was ignored: a number from -1, which "
+                "opens, to 1, which closes, is right"
             )
 
         object.__setattr__(self, "action", action)
@@ -82,8 +90,9 @@ class Teleoperator:
     Times are seconds on the wall clock; a jump of the clock ends a command.
     """
 
-    def __init__(self, options: TeleopOptions) -> None:
-        self._options = options
+    def __init__(self, options: TeleopOptions, size: int = 3) -> None:
+        """`size` is how many numbers an action has: 4 where the gripper is part of it."""
+        self._options, self._size = options, size
         self._last: Command | None = None
 
     def hear(self, command: Command) -> None:
@@ -122,8 +131,11 @@ class Teleoperator:
         if self._last is None or not self._last.engaged:
             return own, ActionSource.POLICY
         if self.silence(now) > self._options.command_age:
-            return np.zeros(3, np.float32), ActionSource.HUMAN
-        return self._last.action, ActionSource.HUMAN
+            return np.zeros(self._size, np.float32), ActionSource.HUMAN
+
+        asked = np.append(self._last.action, np.float32(self._last.gripper))  # (4,)
+
+        return asked[: self._size], ActionSource.HUMAN
 
     def loss(self, now: float) -> str:
         """Return a message that the device is lost."""

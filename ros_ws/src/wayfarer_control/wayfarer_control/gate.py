@@ -81,7 +81,8 @@ class Gate:
         """
         if self._pending is not None:  # the pose of that time never came
             superseded, self._pending = self._pending, None
-            self._outlet.record(superseded, nothing(Reason.NO_POSE), False)
+            unknown = nothing(self._limits, Reason.NO_POSE)
+            self._outlet.record(superseded, unknown, False)
 
         ahead = request.stamp * 1e-9 - self._seconds(self._now())
         of_the_future = ahead > self._limits.control_period + self._limits.max_age
@@ -119,6 +120,7 @@ class Gate:
         if self._watchdog.expired(self._seconds(now)) and self._last is not None:
             self._watchdog.disarm()
             self._outlet.warn(f"no action for {self._limits.silence} s: holding")
+            self._outlet.stop_gripper()
             due = self._last.stamp + int(self._limits.silence * 1e9)
             self._holding.want(Reason.SILENT, now.steady, due)
 
@@ -149,10 +151,11 @@ class Gate:
         for sent in self._underway.all():
             self._conclude(sent, False, Reason.UNACKNOWLEDGED, "the safety gate has ended")
 
+        self._outlet.stop_gripper()
         decision = hold(self._limits, self.whereabouts.at(self._now()), Reason.STOPPED)
         if decision.target is not None and not self._permission.robot_fault():
-            self._outlet.send(decision.target, self.whereabouts.stamp)
-            unheard = nothing(decision.reasons | Reason.UNACKNOWLEDGED)
+            self._outlet.send(decision.target, decision.grip, self.whereabouts.stamp)
+            unheard = nothing(self._limits, decision.reasons | Reason.UNACKNOWLEDGED)
             self._outlet.record(self._last, unheard, False)
 
     # --- inside ---
@@ -191,14 +194,18 @@ class Gate:
     ) -> None:
         """Send a command, recorded when the bridge has answered; or record that there is none."""
         if decision.target is None:
+            if Reason.OUT_OF_ORDER not in decision.reasons:
+                self._outlet.stop_gripper()
+
             self._outlet.record(request, decision, False)
             return
 
         self._underway.send(stamp, request, decision, self._now().steady, conclude)
-        self._outlet.send(decision.target, stamp)
+        self._outlet.send(decision.target, decision.grip, stamp)
 
     def _conclude(self, sent: Sent, taken: bool, why_not: Reason, text: str) -> None:
-        decision = sent.decision if taken else nothing(sent.decision.reasons | why_not)
+        refused = nothing(self._limits, sent.decision.reasons | why_not)
+        decision = sent.decision if taken else refused
         self._outlet.record(sent.request, decision, taken)
         sent.conclude(taken, text)
 
@@ -210,6 +217,7 @@ class Gate:
             answer(holds and not unwritten, "; ".join(filter(None, [text, *unwritten])))
 
         self._permission.stop(**changes)
+        self._outlet.stop_gripper()
         self._holding.want(Reason.STOPPED, self._now().steady, answer=conclude)
         self._try_to_hold()
 

@@ -62,7 +62,7 @@ class Holding:
 
         if against:
             self._end(False, against)
-            return wish, nothing(wish.why | Reason.ROBOT_ERROR)
+            return wish, nothing(self._limits, wish.why | Reason.ROBOT_ERROR)
 
         decision = hold(self._limits, pose, wish.why)
         if decision.target is not None and now <= wish.until:

@@ -6,6 +6,7 @@ all of this; this file connects it to topics.
 """
 
 import time
+from array import array
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
@@ -25,6 +26,7 @@ from wayfarer_common.conversions import (
     quaternion_of,
     set_pose,
     to_nanoseconds,
+    to_stamp,
 )
 from wayfarer_common.params import declare
 from wayfarer_common.run import ContractNode, run
@@ -33,7 +35,8 @@ from wayfarer_core.errors import DataError
 from wayfarer_core.fault import Fault
 from wayfarer_core.reason import Reason
 from wayfarer_core.safety import Decision, Limits, Pose, RecoveryBudget
-from wayfarer_msgs.msg import Acknowledgement, Action, ExecutedAction
+from wayfarer_core.targets import CLOSED, Grip
+from wayfarer_msgs.msg import Acknowledgement, Action, ExecutedAction, GripperTarget
 from wayfarer_msgs.msg import Fault as FaultMessage
 
 from wayfarer_control.faults import RobotHealth
@@ -47,6 +50,7 @@ from wayfarer_control.whereabouts import Moment
 
 _TICK = 0.02  # s, period of the checks
 _AT_ONCE = 0.001  # s; two clocks read within this time count as read at one moment
+_NO_ACTION = array("f", [0.0] * 3)
 _LOOKS = 5  # tries to read both clocks at one moment, on a busy machine
 
 
@@ -75,6 +79,8 @@ class Control(ContractNode):
             self, ErrorRecovery, names.ERROR_RECOVERY
         )
         self._target = self.publish_to(contract.TARGET_POSE)
+        self._width = p.gripper_width
+        self._gripper = self.publish_to(contract.TARGET_GRIPPER) if self._width > CLOSED else None
         self._executed = self.publish_to(contract.EXECUTED)
         self._fault = self.publish_to(contract.CONTROL_FAULT)
         self.subscribe_to(contract.CURRENT_POSE, self._on_pose)
@@ -150,17 +156,30 @@ class Control(ContractNode):
 
     # --- outputs of the gate ---
 
-    def send(self, target: Pose, stamp: int) -> None:
-        """Send a target to the bridge; `stamp` in nanoseconds."""
+    def send(self, target: Pose, grip: Grip, stamp: int) -> None:
+        """Send a target to the bridge, the gripper's first; `stamp` in nanoseconds."""
+        self._send_grip(grip, stamp)
         self._target.publish(base_pose(target.position, target.quaternion, stamp))
+
+    def stop_gripper(self) -> None:
+        """Stop the gripper where it is, whatever becomes of the arm."""
+        self._send_grip(Grip.STOP, 0)
+
+    def _send_grip(self, grip: Grip, stamp: int) -> None:
+        if self._gripper is None:
+            return
+
+        message = GripperTarget(grip=int(grip), width=self._width if grip is Grip.OPEN else 0.0)
+        message.header.stamp, message.header.frame_id = to_stamp(stamp), names.BASE_FRAME
+        self._gripper.publish(message)
 
     def record(self, request: Request | None, decision: Decision, commanded: bool) -> None:
         """Publish the result of an action, or of the hold after it."""
-        action = request.message if request is not None else Action()
+        action = request.message if request is not None else Action(action=_NO_ACTION)
         record = ExecutedAction(header=action.header, episode=action.episode, step=action.step)
         record.header.frame_id = names.BASE_FRAME
         record.requested = action.action
-        record.executed = decision.executed.astype(np.float32)
+        record.executed = array("f", decision.executed)
         record.commanded, record.reasons = commanded, int(decision.reasons)
 
         if commanded and decision.target is not None:

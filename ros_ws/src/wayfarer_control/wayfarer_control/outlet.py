@@ -4,6 +4,7 @@ from typing import Protocol
 
 from wayfarer_core.fault import Fault
 from wayfarer_core.safety import Decision, Pose
+from wayfarer_core.targets import Grip
 
 from wayfarer_control.underway import Request
 
@@ -11,8 +12,11 @@ from wayfarer_control.underway import Request
 class Outlet(Protocol):
     """Receives the gate's outputs. Stamps in nanoseconds."""
 
-    def send(self, target: Pose, stamp: int) -> None:
-        """Send a target to the bridge."""
+    def send(self, target: Pose, grip: Grip, stamp: int) -> None:
+        """Send a target to the bridge, and what the gripper does meanwhile."""
+
+    def stop_gripper(self) -> None:
+        """Stop the gripper where it is, at once."""
 
     def record(self, request: Request | None, decision: Decision, commanded: bool) -> None:
         """Record the result of an action, or of the hold after it; None: there was no action."""

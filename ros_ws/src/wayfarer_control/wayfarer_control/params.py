@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from wayfarer_core.options import gripper_width
 from wayfarer_core.parameter import param, required
 
 
@@ -29,6 +30,7 @@ class Params:
         -1.0,
         1.0,
     )
+    gripper_width: float = gripper_width()
     control_period: float = param(0.5, "time between two actions [s]", 0.01, 10.0)
     max_age: float = param(
         0.25, "oldest observation, and oldest pose, that may still be acted on [s]", 0.0, 10.0

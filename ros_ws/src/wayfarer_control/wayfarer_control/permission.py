@@ -85,6 +85,9 @@ class Permission:
         fault = self.fault()
         if fault != self._told:
             self._told = fault
+            if fault:
+                self._outlet.stop_gripper()
+
             self._outlet.tell(fault)
 
     def robot(self, mode: int, flags: list[str], can_recover: bool) -> None:

@@ -15,7 +15,7 @@ class Request:
     """An action of the policy."""
 
     stamp: int  # ns, of the observation that it answers
-    action: Vector  # (3,)
+    action: Vector  # (3,), or with a gripper (4,)
     last: bool  # no action follows in this episode
     message: Any  # the original message
 

@@ -3,6 +3,7 @@
 It follows robot/target_pose, and publishes the arm's pose and state.
 """
 
+import math
 import time
 from collections.abc import Callable
 
@@ -15,11 +16,12 @@ from rclpy.action.server import ServerGoalHandle
 from sensor_msgs.msg import JointState
 from wayfarer_common import contract
 from wayfarer_common.conversions import position_of, quaternion_of, set_pose, to_stamp
+from wayfarer_common.gripper import TargetListener
 from wayfarer_common.params import declare
 from wayfarer_common.run import ContractNode, run
 from wayfarer_core import names
-from wayfarer_core.errors import DeviceError
-from wayfarer_core.targets import refusal
+from wayfarer_core.errors import ConfigError, DeviceError
+from wayfarer_core.targets import CLOSED, FINGERS, Grip, Gripping, Refusal, refusal
 from wayfarer_msgs.msg import Acknowledgement, Fault
 from wayfarer_msgs.srv import Reset
 
@@ -29,6 +31,7 @@ from wayfarer_franka_bridge.drivers.driver import (
     OTHER,
     ConnectionLostError,
     Driver,
+    HandSettings,
     RobotState,
     Settings,
 )
@@ -36,6 +39,7 @@ from wayfarer_franka_bridge.drivers.franky_driver import FrankyDriver
 from wayfarer_franka_bridge.drivers.panda_py_driver import PandaPyDriver
 from wayfarer_franka_bridge.follower import Follower, TargetPose
 from wayfarer_franka_bridge.geometry import quaternion, to_tool
+from wayfarer_franka_bridge.hand import Hand
 from wayfarer_franka_bridge.link import Link
 from wayfarer_franka_bridge.params import Params
 from wayfarer_franka_bridge.report import Reading, Report
@@ -47,6 +51,7 @@ _DRIVERS: dict[str, Callable[[Settings], Driver]] = {
 }
 # names of franka_ros2 and franka_ros
 _JOINT_NAMES = {"franky": "fr3_joint", "panda_py": "panda_joint"}
+_STOP = Gripping(Grip.STOP)
 _ROBOT_STATE_EVERY = 4  # states: a large message; sent at once when mode, errors or fault change
 _SIGN_OF_LIFE = 0.2  # s, longest time between two robot states
 
@@ -65,7 +70,9 @@ class FrankaBridge(ContractNode):
         self._robot = self.publish_to(contract.ROBOT_STATE)
         self._acknowledgement = self.publish_to(contract.ACKNOWLEDGEMENT)
         self._joint_names = [f"{_JOINT_NAMES[p.driver]}{i}" for i in range(1, 8)]
-        self._joint_message = JointState(name=self._joint_names)
+        self._hand = make_hand(p, self.fail)
+        self._finger_names = [] if self._hand is None else _finger_names(p.driver)
+        self._joint_message = JointState(name=self._joint_names + self._finger_names)
         self._pose_message = PoseStamped()
         self._robot_message = FrankaRobotState()
         self._refused = ""  # reason for which the last target was refused
@@ -83,31 +90,52 @@ class FrankaBridge(ContractNode):
             time.monotonic,
             self.fail,
         )
-        self.subscribe_to(contract.TARGET_POSE, self._on_target)
+        targets = TargetListener(self, p.gripper_width, self._follow, lambda: self._grip(_STOP))
+        self.subscribe_to(contract.TARGET_POSE, targets.pose)
         self.subscribe_to(contract.CONTROL_FAULT, self._on_control_fault, required=False)
         self.create_service(Reset, names.RESET, self._on_reset)
         self._recovery = ActionServer(self, ErrorRecovery, names.ERROR_RECOVERY, self._on_recovery)
         self.create_timer(1.0 / p.state_rate, self._on_tick, clock=self.steady)
         self._link.open()
+        if self._hand is not None:
+            self._hand.open()
 
     def problem(self) -> str:
-        """Report the arm's fault, or why targets are refused."""
-        return self._link.report.refusal or self._refused
+        """Report what is wrong with arm or gripper, or why targets are refused."""
+        hand = self._hand
+        failure = hand.state.failure if hand is not None and hand.state is not None else ""
+        failed = f"the gripper's last motion failed: {failure}" if failure else ""
+
+        return self._link.report.refusal or self._of_the_hand() or self._refused or failed
 
     def close(self) -> None:
-        """Leave the arm holding still."""
+        """Leave the arm holding still, and the gripper as it is."""
+        if self._hand is not None:
+            self._hand.close()
+
         self._link.close()
 
-    def _on_target(self, message: PoseStamped) -> None:
+    def _of_the_hand(self) -> str:
+        """Say why the gripper cannot be moved, where there shall be one."""
+        return "" if self._hand is None else self._hand.refusal
+
+    def _grip(self, gripping: Gripping) -> None:
+        if self._hand is not None:
+            self._hand.follow(gripping)
+
+    def _follow(self, message: PoseStamped, gripping: Gripping | None) -> None:
         target = TargetPose(position_of(message.pose), quaternion_of(message.pose))
         commanders = self.count_publishers(contract.TARGET_POSE.name)
         refused = refusal(commanders, message.header.frame_id, target.position, target.quaternion)
-        refused = refused or self._box.refusal(target) or self._link.track(target)
+        refused = refused or self._box.refusal(target)
+        refused = refused or Refusal(self._of_the_hand()) or self._link.track(target)
         answer = Acknowledgement(header=message.header, taken=not refused)
 
         if refused:
             answer.reasons, answer.text = int(refused.reasons), refused.text
             self.get_logger().error(refused.text, throttle_duration_sec=1.0)
+        elif gripping is not None:
+            self._grip(gripping)
 
         self._acknowledgement.publish(answer)
         self._refused = refused.text
@@ -127,6 +155,9 @@ class FrankaBridge(ContractNode):
 
     async def _on_reset(self, _: Reset.Request, response: Reset.Response) -> Reset.Response:
         try:
+            if of_the_hand := self._of_the_hand():
+                raise DeviceError(of_the_hand)
+
             await self.in_thread(lambda: self._link.home(self._params.home_timeout))
             response.success = True
             self.counts["resets"] += 1
@@ -184,14 +215,22 @@ class FrankaBridge(ContractNode):
         pose.header.stamp = joints.header.stamp = to_stamp(stamp)
         pose.header.frame_id = joints.header.frame_id = names.BASE_FRAME
         set_pose(pose.pose, to_tool(state.T_O_EE, self._offset), quaternion(state.T_O_EE[:3, :3]))
-        joints.position, joints.velocity, joints.effort = (
-            state.q.tolist(),
-            state.dq.tolist(),
-            state.tau_J.tolist(),
-        )
+        fingers = self._fingers()  # libfranka tells of the hand's width alone
+        joints.position = state.q.tolist() + fingers
+        joints.velocity = state.dq.tolist() + [math.nan] * len(fingers)
+        joints.effort = state.tau_J.tolist() + [math.nan] * len(fingers)
         self._pose.publish(pose)
         self._joints.publish(joints)
         self.counts["states"] += 1
+
+    def _fingers(self) -> list[float]:
+        """Return where the fingers are [m], each half of the width; NaN before that is known."""
+        if self._hand is None:
+            return []
+
+        known = self._hand.state if not self._hand.refusal else None
+
+        return [math.nan if known is None else known.width / 2] * len(self._finger_names)
 
     def _publish_robot_state(self, report: Report) -> None:
         message = self._robot_message
@@ -208,6 +247,29 @@ class FrankaBridge(ContractNode):
             )
 
         self._robot.publish(message)
+
+
+def make_hand(p: Params, give_up: Callable[[BaseException], None]) -> Hand | None:
+    """Return the hand that the parameters name, not connected yet; None where it stays closed.
+
+    Raises ConfigError where nobody has said how hard it grips.
+    """
+    if p.gripper_width == CLOSED:
+        return None
+    if p.gripper_force == 0.0:
+        raise ConfigError(
+            "node franka_bridge: gripper_force must be given where gripper_width is not 0: how "
+            "hard the gripper grips [N], section /**/franka_bridge"
+        )
+
+    s = HandSettings(p.robot_ip, p.driver, p.gripper_width, p.gripper_speed, p.gripper_force)
+
+    return Hand(s, give_up)
+
+
+def _finger_names(driver: str) -> list[str]:
+    arm = _JOINT_NAMES[driver].partition("_")[0]
+    return [f"{arm}_{finger}" for finger in FINGERS]
 
 
 def make_driver(p: Params) -> Driver:

@@ -20,6 +20,7 @@ from wayfarer_core import names, topics
 from wayfarer_core.fault import FaultKind
 from wayfarer_core.rotation import quaternion_of_matrix
 from wayfarer_core.safety import Decision
+from wayfarer_core.targets import CLOSED, Grip
 from wayfarer_core.topics import Topic
 from wayfarer_report.view.shapes import Shape
 
@@ -35,6 +36,7 @@ _RECORDED = (
     topics.JOINT_STATES,
     topics.OBJECT_POSE,
     topics.TARGET_POSE,
+    topics.TARGET_GRIPPER,
     topics.ACKNOWLEDGEMENT,
     topics.TELEOP_COMMAND,
     topics.CAMERA_INFO,
@@ -66,10 +68,16 @@ class Head:
 class Recorder:
     """Opens the episode files of a run."""
 
-    def __init__(self, run: RunWriter, namespace: str, wrist: bool) -> None:
-        """With `wrist` there is a camera in the hand, too."""
+    def __init__(
+        self, run: RunWriter, namespace: str, wrist: bool, gripper_width: float = CLOSED
+    ) -> None:
+        """With `wrist` there is a camera in the hand, too.
+
+        `gripper_width` is what the gripper opens to [m]; 0: it is no part of an action.
+        """
         recorded = (*_RECORDED, *_OF_THE_WRIST) if wrist else _RECORDED
         self._run, self._messages = run, Messages()
+        self._gripper_width = gripper_width
         # ns between the robot's clock and the bag's; set when an episode begins
         self._shift: int | None = None
         # an absolute name is in no namespace
@@ -108,7 +116,14 @@ class Recorder:
         )
 
         return EpisodeRecording(
-            self._run, writer, self._messages, self._names, head.number, begin, self._shift
+            self._run,
+            writer,
+            self._messages,
+            self._names,
+            head.number,
+            begin,
+            self._shift,
+            self._gripper_width,
         )
 
 
@@ -124,7 +139,9 @@ class EpisodeRecording:
         number: int,
         begin: Any,
         shift: int,
+        gripper_width: float,
     ) -> None:
+        self._gripper_width = gripper_width
         self._run, self._writer, self._messages, self._names = run, writer, messages, named
         self._number, self._begin, self._shift = number, begin, shift
         self.steps = 0
@@ -181,7 +198,10 @@ class EpisodeRecording:
     def joints(
         self, called: Sequence[str], position: Vector, velocity: Vector, effort: Vector, stamp: int
     ) -> None:
-        """Write the joints' angles [rad], velocities [rad/s] and torques [N m], each (7,)."""
+        """Write the joints' angles [rad], velocities [rad/s] and torques [N m], each (7,).
+
+        Behind them fingers: [m], [m/s], [N].
+        """
         values = [
             list(called),
             *(np.asarray(v, dtype=np.float64) for v in (position, velocity, effort)),
@@ -221,7 +241,12 @@ class EpisodeRecording:
         header = self._messages.header(round(command.stamp * 1e9))
         kind = "wayfarer_msgs/msg/TeleopCommand"
         message = self._messages.make(
-            kind, header, command.action, command.engaged, int(command.mark)
+            kind,
+            header,
+            command.action,
+            command.engaged,
+            float(command.gripper),
+            int(command.mark),
         )
         self._write(topics.TELEOP_COMMAND, message, now)
 
@@ -230,6 +255,9 @@ class EpisodeRecording:
         acknowledgement.
         """
         target = decision.target
+        if self._gripper_width > CLOSED:
+            self._grip(decision.grip if target is not None else Grip.STOP, stamp)
+
         pose = _NOWHERE if target is None else (target.position, target.quaternion)
         record = self._messages.make(
             "wayfarer_msgs/msg/ExecutedAction",
@@ -252,6 +280,12 @@ class EpisodeRecording:
             )
 
         self._write(topics.EXECUTED, record)
+
+    def _grip(self, grip: Grip, stamp: int) -> None:
+        """Write what the gripper is told beside a target."""
+        width = self._gripper_width if grip is Grip.OPEN else 0.0
+        header, kind = self._messages.header(stamp), "wayfarer_msgs/msg/GripperTarget"
+        self._write(topics.TARGET_GRIPPER, self._messages.make(kind, header, int(grip), width))
 
     def end(self, end: End, reason: str, now: int, fault: FaultKind = FaultKind.NONE) -> Any:
         """Write the end record, close the file, add it to metadata.yaml; return the record."""

@@ -48,11 +48,19 @@ class KeyboardHand:
     """Runs the simulator on the wall clock, and reads the keys meanwhile."""
 
     def __init__(
-        self, options: TeleopOptions, terminal: Terminal, period: float, by_hand: bool
+        self,
+        options: TeleopOptions,
+        terminal: Terminal,
+        period: float,
+        by_hand: bool,
+        size: int = 3,
     ) -> None:
-        """`period` is control's [s]; with `by_hand` the person starts each episode."""
+        """`period` is that of control [s]; `by_hand` lets an episode wait for the person's word.
+
+        `size` is how many numbers an action has.
+        """
         self._terminal, self._period, self._by_hand = terminal, period, by_hand
-        self._keys, self._person = Keys(), Teleoperator(options)
+        self._keys, self._person = Keys(), Teleoperator(options, size)
         self._hear: Hear = lambda _: None
         self._due = 0.0  # monotonic s, time of the next action
         self.ending: tuple[End, str] | None = None

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from wayfarer_core.errors import ConfigError
+from wayfarer_core.targets import action_size
 from wayfarer_data.cache.buffer import RunBuffer
 from wayfarer_data.cache.sampling import Images
 from wayfarer_policies.acting.learned_policy import LearnedPolicy
@@ -123,7 +124,12 @@ def make_parts(
     """Build the parts of the configured method, in the state after `finished` episodes of a run."""
     actor, chosen = configuration.actor, method(configuration.collector.method)
     told = Making(
-        actor, actor.checkpoint, actor.checkpoint_sha256, _device(actor.device), external=actor
+        actor,
+        actor.checkpoint,
+        actor.checkpoint_sha256,
+        _device(actor.device),
+        external=actor,
+        size=action_size(actor.gripper_width),
     )
     policy = make_policy(chosen.policy, told)
     if not chosen.learns:

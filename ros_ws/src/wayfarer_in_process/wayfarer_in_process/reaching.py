@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_core.errors import DataError
 from wayfarer_core.safety import Decision
+from wayfarer_core.targets import action_size
 from wayfarer_policies.acting.learned_policy import LearnedPolicy
 from wayfarer_policies.acting.policy import Policy, Start
 from wayfarer_policies.acting.random_policies import StillPolicy, UniformPolicy
@@ -86,12 +87,13 @@ def policies_of(run: Path, configuration: Configuration) -> dict[str, Policy]:
     if not isinstance(algorithm, TD3):
         raise DataError(f"{file} holds no TD3")
 
-    learned = LearnedPolicy(configuration.actor)
+    size = action_size(configuration.actor.gripper_width)
+    learned = LearnedPolicy(configuration.actor, size=size)
     learned.offer(
         weights_from_bytes(*weights_to_bytes(algorithm.actor())), learner.episodes_learned
     )
 
-    return {"learned": learned, "random": UniformPolicy(), "still": StillPolicy()}
+    return {"learned": learned, "random": UniformPolicy(size), "still": StillPolicy(size)}
 
 
 @dataclass(frozen=True)

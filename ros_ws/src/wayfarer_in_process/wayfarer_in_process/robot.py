@@ -21,6 +21,7 @@ from wayfarer_core.errors import DeviceError, PolicyError, WayfarerError
 from wayfarer_core.fault import TRIES, FaultKind, tried_in_vain
 from wayfarer_core.reason import nothing_passed
 from wayfarer_core.safety import Decision, Limits, Pose, Situation, Workspace, decide
+from wayfarer_core.targets import CLOSED, Grip
 from wayfarer_data.cache.layout import channels_last
 from wayfarer_policies.acting.policy import Policy, PolicyGoal, RobotState, Start
 from wayfarer_policies.exploration.goals import Goal
@@ -95,6 +96,11 @@ class Arm:
         low, high = np.array(self._limits.workspace_min), np.array(self._limits.workspace_max)
         return Workspace(low, high, self._limits.action_scale)
 
+    @property
+    def with_gripper(self) -> bool:
+        """Whether the gripper is part of the action."""
+        return self._limits.gripper_width > CLOSED
+
     def reset(self, seed: int) -> None:
         """Home the arm, reset the cube."""
         self.world.reset(seed)
@@ -138,10 +144,14 @@ class Arm:
     def feel(self) -> RobotState:
         """Return the arm's present state."""
         world = self.world
-        return RobotState(*world.ee_pose, world.joint_positions, world.joint_velocities)
+        joints = world.joint_positions, world.joint_velocities
+        if not self.with_gripper:
+            return RobotState(*world.ee_pose, *joints)
+
+        return RobotState(*world.ee_pose, *joints, np.array([world.gripper_width]))
 
     def judge(self, action: NDArray[np.float32]) -> Decision:
-        """Pass the action (3,) that answers the present observation through the safety gate."""
+        """Let the safety gate look at the action (A,) that answers what is seen now."""
         stamp = self.now * 1e-9  # s, computed as in the control node
         pose = Pose(*self.world.ee_pose)
         situation = Situation(
@@ -155,6 +165,10 @@ class Arm:
         if decision.target is None:
             raise NothingPassedError(nothing_passed(decision.reasons))
         self._last_stamp = self.now * 1e-9
+        if self.with_gripper:
+            opened = self._limits.gripper_width if decision.grip is Grip.OPEN else CLOSED
+            self.world.grip(decision.grip, opened)
+
         self.world.advance(decision.target.position, self._period)
         self.now += self.period_ns
 
@@ -288,16 +302,16 @@ class InProcessRobot:
 
     def _feel(self, recording: EpisodeRecording) -> None:
         """Record the present joints."""
-        world = self._arm.world
-        felt = world.joint_positions, world.joint_velocities, world.joint_torques
-        recording.joints(world.joint_names, *felt, self._arm.now)
+        world, with_gripper = self._arm.world, self._arm.with_gripper
+        called = world.joint_names + (world.finger_names if with_gripper else ())
+        recording.joints(called, *world.felt_by_joints(with_gripper), self._arm.now)
 
     def _step(self, recording: EpisodeRecording, image: NDArray[np.uint8], last: bool) -> None:
         """Answer an observation with an action, pass it through the gate, and follow for one
         control period.
         """
         arm = self._arm
-        own = np.asarray(self._policy.act(image, arm.feel()), dtype=np.float32)  # (3,)
+        own = np.asarray(self._policy.act(image, arm.feel()), dtype=np.float32)  # (A,)
         action, source = self._hand.answer(own)
         recording.action(action, self._policy.version, last, arm.now, source)
         decision = arm.judge(action)

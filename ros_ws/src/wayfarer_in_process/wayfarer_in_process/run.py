@@ -16,6 +16,7 @@ from wayfarer_common.agreement import check_agreement
 from wayfarer_common.keyboard import HELP
 from wayfarer_common.terminal import keys_of_terminal
 from wayfarer_core.options import NO_DEVICE
+from wayfarer_core.targets import action_size
 from wayfarer_launch.collection import Collection, holds_all
 from wayfarer_launch.launch_file import Launch
 from wayfarer_policies.exploration.algorithm_1 import (
@@ -72,7 +73,8 @@ def _collect(configuration: Configuration, run: RunWriter, watch: "_Watch") -> N
     collected = Collected(*finished(run.path))
     torch.set_num_threads(configuration.actor.threads)
     parts = make_parts(configuration, run.path, collected.episodes, watch.check)
-    recorder = Recorder(run, configuration.namespace, configuration.sim_bridge.wrist)
+    wrist, width = configuration.sim_bridge.wrist, configuration.control.gripper_width
+    recorder = Recorder(run, configuration.namespace, wrist, width)
     schedule = Schedule(plan.episodes, plan.episodes_per_cycle, plan.steps, plan.epochs)
     run.describe(describe(run.description(), configuration.description()))
 
@@ -108,7 +110,8 @@ def _hand_of(configuration: Configuration) -> Iterator[Hand]:
 
     with keys_of_terminal() as terminal:
         print(HELP, file=sys.stderr)
-        yield KeyboardHand(actor, terminal, configuration.sim_bridge.control_period, by_hand)
+        period, size = configuration.sim_bridge.control_period, action_size(actor.gripper_width)
+        yield KeyboardHand(actor, terminal, period, by_hand, size)
 
 
 class _Watch:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wayfarer_core.errors import ConfigError
+from wayfarer_core.targets import CLOSED
 from wayfarer_launch.collection import Collection
 from wayfarer_launch.launch_file import Launch
 from wayfarer_offline.evaluation import Evaluation, count_successes
@@ -44,6 +45,7 @@ class Trial:
     seed: int = 0
     out: Path | None = None  # the run it is recorded in; None: beside the policy
     config: Path | None = None  # parameters of the nodes; None: the simulator's own
+    gripper_width: float = CLOSED  # m that the gripper opens to; 0: it stays closed
 
     def run(self, policy: PolicyFile | Other, transport: str) -> Path:
         """Return the run's folder.
@@ -65,6 +67,8 @@ class Trial:
             else re.sub(r"\W+", "-", policy.name)
         )
         name = f"evaluation-{called}-{self.steps}-steps-seed{self.seed}-{transport}"
+        if self.gripper_width != CLOSED:
+            name += f"-gripper-{self.gripper_width:g}"
 
         return folder / (name if self.config is None else f"{name}-config-{_digest(self.config)}")
 
@@ -105,6 +109,7 @@ def _collection_of(trial: Trial, policy: PolicyFile | Other, run: Path) -> Colle
         out=run,
         schedule="sequential",
         config=trial.config,
+        gripper_width=trial.gripper_width,
         checkpoint=(file, policy.sha256) if file and isinstance(policy, PolicyFile) else None,
         server=policy.server if isinstance(policy, Other) else None,
     )

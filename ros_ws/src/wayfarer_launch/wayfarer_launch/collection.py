@@ -7,6 +7,7 @@ from pathlib import Path
 from wayfarer_bags.run_directory import RunDirectory, finished
 from wayfarer_core.errors import ConfigError
 from wayfarer_core.options import DEVICES, NO_DEVICE
+from wayfarer_core.targets import CLOSED
 from wayfarer_policies.exploration.methods import method
 
 LAUNCH_FILES = {"sim": "sim.launch.xml", "hardware": "hardware.launch.xml"}
@@ -43,6 +44,7 @@ class Collection:
     threads: int | None = None
     hardware: Hardware = Hardware()  # for target hardware only
     device: str = NO_DEVICE  # with which a person acts, or takes over from the policy
+    gripper_width: float = CLOSED  # m that the gripper opens to; 0: it stays closed
     # for method offline: the policy's file and its SHA-256
     checkpoint: tuple[Path, str] | None = None
     # for method external: the policy server's address, and its policy's name
@@ -89,6 +91,8 @@ def launch_arguments(wanted: Collection) -> dict[str, str]:
 
     if wanted.wrist:
         given["wrist"] = "true"
+    if wanted.gripper_width != CLOSED:
+        given["gripper_width"] = str(float(wanted.gripper_width))
 
     if wanted.checkpoint is not None:
         file, sha256 = wanted.checkpoint

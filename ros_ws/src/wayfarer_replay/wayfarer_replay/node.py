@@ -48,6 +48,7 @@ _WHERE_PRESENT = (
     contract.ROBOT_STATE,
     contract.OBJECT_POSE,
     contract.TARGET_POSE,
+    contract.TARGET_GRIPPER,
     contract.ACKNOWLEDGEMENT,
     contract.CONTROL_FAULT,
     contract.CAMERA_FAULT,

@@ -13,10 +13,12 @@ from geometry_msgs.msg import PoseStamped
 from rclpy.qos import ReliabilityPolicy
 from wayfarer_common import contract, qos
 from wayfarer_common.conversions import position_of, quaternion_of, to_nanoseconds, to_stamp
+from wayfarer_common.gripper import GripperActions, TargetListener
 from wayfarer_common.params import declare
 from wayfarer_common.run import ContractNode, run
 from wayfarer_core import names
-from wayfarer_core.targets import refusal
+from wayfarer_core.errors import ConfigError
+from wayfarer_core.targets import CLOSED, Grip, Gripping, refusal
 from wayfarer_msgs.msg import Acknowledgement
 from wayfarer_msgs.srv import Reset
 
@@ -35,11 +37,25 @@ class Ros2Control(ContractNode):
 
     def __init__(self) -> None:
         super().__init__("franka_bridge")
-        self._driver = declare(self, Params).driver
+        p = declare(self, Params)
+        with_gripper = p.gripper_width > CLOSED
+        if with_gripper and p.gripper_force == 0.0:
+            raise ConfigError(
+                "node franka_bridge: gripper_force must be given where gripper_width is not 0: how "
+                "hard the gripper grips [N], section /**/franka_bridge"
+            )
+
+        self._driver = p.driver
+        self._gripper = (
+            GripperActions(self, p.gripper, p.gripper_speed, p.gripper_force)
+            if with_gripper
+            else None
+        )
         self._judge = Judge()
         self._acknowledgement = self.publish_to(contract.ACKNOWLEDGEMENT)
         self.create_subscription(PoseStamped, POSE, self._on_pose, qos.STATE)
-        self.create_subscription(PoseStamped, TARGET, self._on_target, qos.STEP)
+        listener = TargetListener(self, p.gripper_width, self._follow, self._stop_gripper)
+        self.create_subscription(PoseStamped, TARGET, listener.pose, qos.STEP)
         self.create_service(Reset, names.RESET, self._on_reset)
         self.create_timer(
             _TICK, lambda: self._say(self._judge.due(time.monotonic())), clock=self.steady
@@ -47,15 +63,29 @@ class Ros2Control(ContractNode):
 
     def missing_peers(self) -> list[str]:
         """Return the missing interfaces, in words."""
-        return super().missing_peers() + missing(
-            self._driver, self._seen(), self.count_publishers(TARGET)
-        )
+        of_the_arm = missing(self._driver, self._seen(), self.count_publishers(TARGET))
+        of_the_gripper = [] if self._gripper is None else self._gripper.missing()
+
+        return super().missing_peers() + of_the_arm + of_the_gripper
+
+    def problem(self) -> str:
+        """Say that the gripper did not do what it was told."""
+        failure = "" if self._gripper is None else self._gripper.failure
+        return f"the gripper's last motion failed: {failure}" if failure else ""
+
+    def close(self) -> None:
+        """Leave the gripper as it is."""
+        self._stop_gripper()
+
+    def _stop_gripper(self) -> None:
+        if self._gripper is not None:
+            self._gripper.follow(Gripping(Grip.STOP))
 
     def _on_pose(self, message: PoseStamped) -> None:
         if message.header.frame_id in names.BASE_FRAMES:
             self._judge.pose(position_of(message.pose), time.monotonic())
 
-    def _on_target(self, message: PoseStamped) -> None:
+    def _follow(self, message: PoseStamped, gripping: Gripping | None) -> None:
         stamp, position = to_nanoseconds(message.header.stamp), position_of(message.pose)
         wrong = refusal(
             self.count_publishers(TARGET),
@@ -66,6 +96,9 @@ class Ros2Control(ContractNode):
         if wrong:
             self._say([Verdict(stamp, wrong)])
         else:
+            if self._gripper is not None and gripping is not None:
+                self._gripper.follow(gripping)
+
             self._say(self._judge.target(stamp, position, time.monotonic()))
 
     def _say(self, verdicts: list[Verdict]) -> None:

@@ -9,12 +9,13 @@ from geometry_msgs.msg import PoseStamped
 from rosgraph_msgs.msg import Clock
 from wayfarer_common import contract
 from wayfarer_common.conversions import position_of, quaternion_of, to_nanoseconds, to_stamp
+from wayfarer_common.gripper import TargetListener
 from wayfarer_common.params import declare
 from wayfarer_common.run import ContractNode, run
 from wayfarer_core import names
 from wayfarer_core.calibration import load_optional
 from wayfarer_core.rotation import angle_between
-from wayfarer_core.targets import Refusal, refusal
+from wayfarer_core.targets import CLOSED, Grip, Gripping, Refusal, refusal
 from wayfarer_msgs.msg import Acknowledgement, Fault
 from wayfarer_msgs.srv import Reset
 from wayfarer_sim.cube_world import CubeWorld, CubeWorldConfig
@@ -47,9 +48,13 @@ class SimBridge(ContractNode):
         self._goal = self._world.home_ee_position  # (3,) base frame
         self._problem = ""
         self._now = 0  # ns of simulated time, in lock-step
-        self._sensors = Sensors(self, self._world, (p.image_width, p.image_height), p.wrist)
+        size, with_gripper = (p.image_width, p.image_height), p.gripper_width > CLOSED
+        self._sensors = Sensors(self, self._world, size, p.wrist, with_gripper)
         self._acknowledgement = self.publish_to(contract.ACKNOWLEDGEMENT)
-        self.subscribe_to(contract.TARGET_POSE, self._on_target)
+        targets = TargetListener(
+            self, p.gripper_width, self._follow, lambda: self._world.grip(Grip.STOP)
+        )
+        self.subscribe_to(contract.TARGET_POSE, targets.pose)
         self.subscribe_to(contract.CONTROL_FAULT, self._on_control_fault, required=False)
         self.create_service(Reset, names.RESET, self._on_reset)
         self.create_timer(
@@ -73,7 +78,7 @@ class SimBridge(ContractNode):
         """Free the renderer."""
         self._world.close()
 
-    def _on_target(self, message: PoseStamped) -> None:
+    def _follow(self, message: PoseStamped, gripping: Gripping | None) -> None:
         position = position_of(message.pose)
         refused = self._refusal(message, position)
         answer = Acknowledgement(header=message.header, taken=not refused)
@@ -89,6 +94,9 @@ class SimBridge(ContractNode):
             return
 
         self._goal = position
+        if gripping is not None:
+            self._world.grip(gripping.grip, gripping.width)
+
         self.counts["targets"] += 1
         if self._params.lockstep and to_nanoseconds(message.header.stamp) == self._now:
             self._world.advance(self._goal, self._params.control_period)

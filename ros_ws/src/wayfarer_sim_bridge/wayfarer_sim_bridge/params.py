@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from wayfarer_core.options import gripper_width
 from wayfarer_core.parameter import param
 
 
@@ -11,6 +12,7 @@ class Params:
 
     lockstep: bool = param(True, "step when a target arrives; false: run against the wall clock")
     control_period: float = param(0.5, "time one target is tracked in lock-step [s]", 0.01, 10.0)
+    gripper_width: float = gripper_width()
     state_rate: float = param(
         50.0, "robot state per second against the wall clock [Hz]", 1.0, 200.0
     )

@@ -24,10 +24,18 @@ class Sensors:
     """Publishes camera, robot state and the cube's true pose, all with the given stamp."""
 
     def __init__(
-        self, node: ContractNode, world: CubeWorld, size: tuple[int, int], wrist: bool
+        self,
+        node: ContractNode,
+        world: CubeWorld,
+        size: tuple[int, int],
+        wrist: bool,
+        with_gripper: bool,
     ) -> None:
-        """Images have `size`, width and height [pixels]; `wrist`: the hand's camera, too."""
-        self._world = world
+        """Pictures are of `size`, width and height [pixels]; `wrist`: the hand's camera, too.
+
+        `with_gripper`: the fingers are joints like the others.
+        """
+        self._world, self._with_gripper = world, with_gripper
         self._eye = Eye(node, FIXED, size, world.render, world.camera_intrinsics(*size))
         self._wrist = (
             Eye(node, WRIST, size, world.render_wrist, world.wrist_intrinsics(*size))
@@ -38,7 +46,8 @@ class Sensors:
         self._joints = node.publish_to(contract.JOINT_STATES)
         self._robot = node.publish_to(contract.ROBOT_STATE)
         self._object = node.publish_to(contract.OBJECT_POSE)
-        self._joint_message = JointState(name=list(world.joint_names))
+        fingers = world.finger_names if with_gripper else ()
+        self._joint_message = JointState(name=[*world.joint_names, *fingers])
         self._robot_message = FrankaRobotState(
             robot_mode=FrankaRobotState.ROBOT_MODE_MOVE, control_command_success_rate=1.0
         )
@@ -56,9 +65,8 @@ class Sensors:
         pose = base_pose(*self._world.ee_pose, stamp)
         joints = self._joint_message
         joints.header.stamp = pose.header.stamp
-        joints.position = self._world.joint_positions.tolist()
-        joints.velocity = self._world.joint_velocities.tolist()
-        joints.effort = self._world.joint_torques.tolist()
+        felt = self._world.felt_by_joints(self._with_gripper)
+        joints.position, joints.velocity, joints.effort = (values.tolist() for values in felt)
         self._pose.publish(pose)
         self._joints.publish(joints)
         self._object.publish(base_pose(*self._world.cube_pose, stamp))

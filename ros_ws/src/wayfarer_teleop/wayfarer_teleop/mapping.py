@@ -7,10 +7,12 @@ from numpy.typing import NDArray
 from wayfarer_common.teleop import Command, Mark
 from wayfarer_core.errors import DataError
 from wayfarer_core.names import BASE_FRAMES
+from wayfarer_core.targets import CLOSED
 
 from wayfarer_teleop.params import NONE, Layout, Params
 
 # in the order of Layout.buttons, after the dead man's switch
+_OPEN, _CLOSE = -1.0, 1.0  # the fourth number of an action
 _MARKS = (Mark.START, Mark.SUCCESS, Mark.FAILURE, Mark.DISCARD)
 
 
@@ -23,7 +25,10 @@ class JoyMapping:
     def __init__(self, params: Params) -> None:
         self._layout: Layout = params.layout()
         self._dead_zone, self._scale = params.dead_zone, params.scale
-        self._down: frozenset[int] | None = None  # mark buttons that were pressed
+        self._with_gripper = params.gripper_width > CLOSED
+        # buttons of marks and the gripper that were down
+        self._down: frozenset[int] | None = None
+        self.gripper = 0.0  # as it was last asked for in this episode
 
     def command(self, stamp: float, axes: Sequence[float], buttons: Sequence[int]) -> Command:
         """Return the command of a Joy at a time [s].
@@ -34,26 +39,43 @@ class JoyMapping:
         values = np.array([_of(axes, at, "axis") for at in layout.axes]) * layout.signs  # (3,)
         action = self._scale * _beyond(np.clip(values, -1.0, 1.0), self._dead_zone)
         dead_man, *others = layout.buttons
-        pressed = [at for at in others if at != NONE and _of(buttons, at, "button")]
+        held = bool(_of(buttons, dead_man, "button"))
+        grips = layout.gripper_buttons if self._with_gripper else ()
+        fresh = self._gone_down({*others, *grips} - {NONE}, buttons)
+        shared = set(grips) & set(others)  # the gripper's while the dead man is held
 
-        return Command(
-            stamp,
-            action.astype(np.float32),
-            bool(_of(buttons, dead_man, "button")),
-            self.mark(others, pressed),
-        )
+        if grips:
+            self._grip(*grips, fresh if held else fresh - shared)
 
-    def mark(self, places: Sequence[int], pressed: Sequence[int]) -> Mark:
-        """Return the mark of the button that was pressed since the last Joy."""
-        before, self._down = self._down, frozenset(pressed)
-        if before is None:
-            return Mark.NONE
+        mark = self._mark(others, fresh - shared if held else fresh)
 
-        fresh = self._down - before
+        return Command(stamp, action.astype(np.float32), held, mark, self.gripper)
 
-        return next(
+    def _gone_down(self, places: set[int], buttons: Sequence[int]) -> frozenset[int]:
+        """Return the buttons that have gone down since the last Joy."""
+        pressed = frozenset(at for at in places if _of(buttons, at, "button"))
+        before, self._down = self._down, pressed
+
+        return frozenset() if before is None else pressed - before
+
+    def _grip(self, opens: int, closes: int, fresh: frozenset[int]) -> None:
+        """Take note of what the gripper's buttons ask for."""
+        if opens == closes and opens in fresh:
+            self.gripper = _CLOSE if self.gripper == _OPEN else _OPEN
+        elif opens in fresh:
+            self.gripper = _OPEN
+        elif closes in fresh:
+            self.gripper = _CLOSE
+
+    def _mark(self, places: Sequence[int], fresh: frozenset[int]) -> Mark:
+        """Return the mark of a button; the next episode asks the gripper for nothing yet."""
+        mark = next(
             (mark for mark, at in zip(_MARKS, places, strict=True) if at in fresh), Mark.NONE
         )
+        if mark is not Mark.NONE:
+            self.gripper = 0.0
+
+        return mark
 
 
 def twist_command(

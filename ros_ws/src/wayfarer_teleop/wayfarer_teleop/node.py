@@ -44,7 +44,7 @@ class Device(ContractNode):
             to_stamp(round(command.stamp * 1e9)),
             names.BASE_FRAME,
         )
-        message.action = command.action
+        message.action, message.gripper = command.action, float(command.gripper)
         self._command.publish(message)
         self.counts["commands"] += 1
 
@@ -74,6 +74,7 @@ class Teleop(Device):
         return f"nothing on {self.resolve_topic_name(topic)} for {self._params.silence:g} s"
 
     def _on_joy(self, message: Joy) -> None:
+        before = self._mapping.gripper
         try:
             command = self._mapping.command(time.time(), message.axes, message.buttons)
         except DataError as error:
@@ -83,14 +84,17 @@ class Teleop(Device):
         if not self._by_velocity:
             self._heard = time.monotonic()
             self.say(command)
-        elif command.mark:  # keep the last velocity and its age
-            self.say(replace(self._wish or command, mark=command.mark))
+        elif command.mark or command.gripper != before:
+            # what is wished for stays as it is, and as old as it is
+            wish = self._wish or command
+            self.say(replace(wish, mark=command.mark, gripper=command.gripper))
 
     def _on_twist(self, message: TwistStamped) -> None:
         v = message.twist.linear
         try:
             frame = message.header.frame_id
-            self._wish = twist_command(time.time(), frame, (v.x, v.y, v.z), self._params.full_speed)
+            wish = twist_command(time.time(), frame, (v.x, v.y, v.z), self._params.full_speed)
+            self._wish = replace(wish, gripper=self._mapping.gripper)
             self._heard = time.monotonic()
             self.say(self._wish)
         except DataError as error:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
-from wayfarer_core.options import DEVICES
+from wayfarer_core.options import DEVICES, gripper_width
 from wayfarer_core.parameter import param
 
 Places = TypeVar("Places", bound=tuple[int, ...])
@@ -22,16 +22,18 @@ class Layout:
     axes: tuple[int, int, int]  # of x, y, z
     signs: tuple[int, int, int]  # 1, or -1 if the axis points the other way
     buttons: tuple[int, int, int, int, int]  # dead man, start, success, failure, discard
+    # open, close; the same for both: one after the other
+    gripper_buttons: tuple[int, int] = (NONE, NONE)
 
 
 # gamepad: joy_node's numbers of an Xbox-like pad: left stick, vertical axis of the right stick; LB,
-# Start, A, B, Back. spacemouse: spacenav_node's: forward, left, up; the left button; the right one
-# for both start and success. topic: actions come as velocities; of a Joy beside them only the
-# buttons count, numbered as a gamepad's.
+# Back; Y opens, X closes. spacenav_node's: forward, left, up; the left button, and the right one
+# for both start and success, and while the left one is held for the gripper. A topic's actions come
+# as velocities: of a Joy beside them the buttons count only, as a gamepad has them.
 LAYOUTS = {
-    "gamepad": Layout((1, 0, 4), (1, 1, 1), (4, 7, 0, 1, 6)),
-    "spacemouse": Layout((0, 1, 2), (1, 1, 1), (0, NONE, 1, NONE, NONE)),
-    "topic": Layout((NONE, NONE, NONE), (1, 1, 1), (NONE, 7, 0, 1, 6)),
+    "gamepad": Layout((1, 0, 4), (1, 1, 1), (4, 7, 0, 1, 6), (3, 2)),
+    "spacemouse": Layout((0, 1, 2), (1, 1, 1), (0, NONE, 1, NONE, NONE), (1, 1)),
+    "topic": Layout((NONE, NONE, NONE), (1, 1, 1), (NONE, 7, 0, 1, 6), (3, 2)),
 }
 
 
@@ -57,6 +59,14 @@ class Params:
         OWN,
         127,
     )
+    gripper_width: float = gripper_width()
+    gripper_buttons: tuple[int, int] = param(
+        (OWN, OWN),
+        "buttons of the Joy that open and close the gripper, the same for both: by turns; -1: "
+        "none, -2: the device's own",
+        OWN,
+        127,
+    )
     dead_zone: float = param(0.1, "share of an axis' travel that counts as its middle", 0.0, 0.9)
     scale: float = param(1.0, "share of a full action that a full deflection asks for", 0.01, 1.0)
     full_speed: float = param(
@@ -74,6 +84,7 @@ class Params:
             axes=_chosen(self.axes, own.axes, OWN),
             signs=_chosen(self.signs, own.signs, 0),
             buttons=_chosen(self.buttons, own.buttons, OWN),
+            gripper_buttons=_chosen(self.gripper_buttons, own.gripper_buttons, OWN),
         )
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from wayfarer_core.errors import DeviceError
 
-from wayfarer_franka_bridge.drivers.driver import ConnectionLostError, Settings
+from wayfarer_franka_bridge.drivers.driver import ConnectionLostError
 
 _LOOK = 0.01  # s between two checks whether a command is still wanted
 _END = 2.0  # s for a killed process to end
@@ -32,11 +32,11 @@ class Child:
 
     Args:
         module: name of the module.
-        settings: of the arm.
+        settings: of the arm, or whatever the module's takes.
 
     """
 
-    def __init__(self, module: str, settings: Settings) -> None:
+    def __init__(self, module: str, settings: Any) -> None:
         self._states, states = Pipe()
         self._commands, commands = Pipe()
         end, self._lifeline = os.pipe()
@@ -126,7 +126,7 @@ class Child:
                 self._lifeline = -1
 
 
-def serve(make: Callable[[Settings], Any]) -> None:
+def serve(make: Callable[[Any], Any]) -> None:
     """Serve the arm that `make` returns to the node that started this process; never returns."""
     states, commands, lifeline = (int(word) for word in sys.argv[1:4])
     _die_with(lifeline)

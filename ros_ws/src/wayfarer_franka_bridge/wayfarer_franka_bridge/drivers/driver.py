@@ -103,6 +103,25 @@ class RobotState:
     joint_collision: Vector
 
 
+@dataclass(frozen=True)
+class HandSettings:
+    """Which hand, and how it moves."""
+
+    robot_ip: str
+    driver: str  # of the arm's library
+    width: float  # m that it opens to
+    speed: float  # m/s of the width
+    force: float  # N of a grip
+
+
+@dataclass(frozen=True)
+class HandState:
+    """What a hand tells of itself."""
+
+    width: float  # m between the fingers
+    failure: str = ""  # of the last motion; empty where it went well, or still goes on
+
+
 class Driver(Protocol):
     """One arm. `state` may be called from another thread while one of the others runs.
 
