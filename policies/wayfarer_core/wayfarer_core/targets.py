@@ -92,7 +92,9 @@ class Targets(Generic[Target]):
         if gripping.grip is Grip.STOP:
             self._grips = [(earlier, gripping) for earlier, _ in self._grips]
 
-        self._grips.append((stamp, gripping))
+        # stops without a pose have the stamp 0: one of them stands for all
+        if stamp or all(of for of, _ in self._grips):
+            self._grips.append((stamp, gripping))
 
         return self._due()
 

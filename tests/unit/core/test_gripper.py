@@ -122,6 +122,16 @@ def test_a_stop_overtakes_what_was_asked_for_before_it() -> None:
     assert targets.pose(1, "a") == [("a", STOPPING)]
 
 
+def test_stops_of_a_long_fault_do_not_pile_up() -> None:
+    targets: Targets[str] = Targets(with_gripper=True)
+    for _ in range(1000):
+        assert targets.grip(0, STOPPING) == []
+
+    assert len(targets._grips) == 1
+    assert targets.grip(7, OPENING) == []
+    assert targets.pose(7, "a") == [("a", OPENING)]
+
+
 sent = st.lists(
     st.sampled_from([OPENING, KEEPING, Gripping(Grip.CLOSE), STOPPING]), min_size=1, max_size=8
 )
