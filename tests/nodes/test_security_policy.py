@@ -116,7 +116,8 @@ def test_the_policy_allows_what_the_nodes_of_a_run_do_and_nothing_else(
     domain: int, tmp_path: Path
 ) -> None:
     words = ["launch", "sim.launch.xml", f"run:={tmp_path}/run", "episodes:=1000", "steps:=5"]
-    words += ["method:=goal", "learning:=true", "device:=topic", "wrist:=true"]
+    words += ["method:=goal", "learning:=true", "device:=topic"]
+    words += ["wrist:=true", "gripper_width:=0.08"]
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(
             [VENV / "bin" / "wayfarer", *words],
