@@ -164,7 +164,11 @@ def test_the_policy_allows_what_the_real_robots_bridge_does_and_nothing_else(dom
         rule: {n.removeprefix(NAMESPACE) for n in allowed}
         for rule, allowed in policy()["franka_bridge"][1].items()
     }
-    limits = shipped("hardware_fr3", "franka_bridge") | {"robot_ip": "127.0.0.1"}
+    limits = shipped("hardware_fr3", "franka_bridge") | {
+        "robot_ip": "127.0.0.1",
+        "gripper_width": 0.08,
+        "gripper_force": 20.0,
+    }
     with peer(domain) as me, node_process("wayfarer_franka_bridge", "franka_bridge", **limits):
         wait_for(lambda: "franka_bridge" in me.node.get_node_names(), "the bridge")
         wait_for(lambda: seen(me, "franka_bridge", "/") == may, f"it to do what it may: {may}")

@@ -197,11 +197,10 @@ class TD3(GradientLearner):
 
         if seen.goal_ee_positions is not None:
             way = seen.goal_ee_positions - seen.ee_positions  # (B, 3) [m]
+            asked = scaled[:, : way.shape[1]]  # (B, 3), without a gripper
             far = way.abs() > _FAR
             if bool(far.any()):
-                found["towards_goal"] = float(
-                    (scaled[far].sign() == way[far].sign()).float().mean()
-                )
+                found["towards_goal"] = float((asked[far].sign() == way[far].sign()).float().mean())
 
         return found
 

@@ -8,7 +8,12 @@ from torch import Tensor, nn
 from wayfarer_core.errors import ConfigError
 from wayfarer_policies.acting.schedules import GaussianNoise, LinearSchedule
 from wayfarer_policies.algorithms.algorithm import LabelledBatch, LearningError
-from wayfarer_policies.algorithms.networks import EncoderConfig, SeparateEncoders, SharedEncoder
+from wayfarer_policies.algorithms.networks import (
+    EncoderConfig,
+    Heads,
+    SeparateEncoders,
+    SharedEncoder,
+)
 from wayfarer_policies.algorithms.td3 import TD3, TD3Config
 
 MakeBatch = Callable[..., LabelledBatch]
@@ -199,6 +204,19 @@ def test_a_probe_sees_whether_the_policy_goes_where_the_goal_is(make_batch: Make
     assert found["towards_goal"] == pytest.approx(4 / 7)  # 1 cm and nothing are no directions
     assert found["saturated"] == pytest.approx(1 / 3)
     assert found["spread"] == 0.0
+
+
+def test_a_probe_of_a_policy_with_a_gripper_compares_the_arm_alone_with_the_way(
+    make_batch: MakeBatch,
+) -> None:
+    four = Heads(action_low=(-1.0,) * 4, action_high=(1.0,) * 4)
+    td3 = TD3(dataclasses.replace(SMALL, heads=four))
+    batch = make_batch(4)
+    seen = dataclasses.replace(
+        batch.observations, ee_positions=torch.zeros(4, 3), goal_ee_positions=torch.ones(4, 3)
+    )
+    towards_goal = td3.probe(dataclasses.replace(batch, observations=seen))["towards_goal"]
+    assert towards_goal * 12 == pytest.approx(round(towards_goal * 12))  # of 4 times 3 components
 
 
 def test_the_value_after_n_steps_is_discounted_n_times(make_batch: MakeBatch) -> None:
