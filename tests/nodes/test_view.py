@@ -71,9 +71,9 @@ def live(save: Path) -> set[str]:
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
     )
     wait_for(
-        lambda: save.exists() and save.stat().st_size > 200_000,
-        "observations and all the rest",
-        WITHIN,
+        lambda: save.exists() and save.stat().st_size > 1_000_000,
+        "some episodes of two cameras, and all that comes once in each",
+        2 * WITHIN,
     )
     process.send_signal(signal.SIGINT)
     said, errors = process.communicate(timeout=60.0)

@@ -94,7 +94,7 @@ def test_a_merged_run_says_what_it_was_made_of(tmp_path: Path, runs: list[Path])
 def test_what_all_runs_were_recorded_with_stays_the_merged_run_s_own(
     tmp_path: Path, runs: list[Path]
 ) -> None:
-    camera = {"calibration": "/lab/camera.yaml", "rectify": True}
+    camera = {"calibration": "/lab/camera.yaml", "rectify": True, "eye_in_hand": False}
     for run, method in zip(runs, ("goal", "random"), strict=True):
         configuration = {"camera": camera, "actor": {"method": method}}
         RunWriter(run).describe(describe({}, configuration))

@@ -31,7 +31,7 @@ world = '<mujoco><worldbody><camera name="c"/><geom size="1"/></worldbody></mujo
 model = mujoco.MjModel.from_xml_string(world)
 data = mujoco.MjData(model)
 mujoco.mj_forward(model, data)
-Renderer(model, "c").render(data, 16, 16)
+Renderer(model).render(data, "c", 16, 16)
 import os
 print(os.environ["MUJOCO_GL"])
 """
