@@ -107,13 +107,22 @@ class Material:
     @cached_property
     def wrist_shape(self) -> tuple[int, ...] | None:
         """(H, W, 3) of the wrist's images, if wanted and every episode has them."""
-        if not self.wrist_wanted:
+        if not self.wrist_wanted or self._without_wrist:
             return None
 
-        places = [self.dataset.place(int(self.rows[start])) for start in self.bounds[:-1]]
-        if not all(self._wrist.holds(place.run, place.episode) for place in places):
-            return None
-        return self._wrist.of(places[0].run, places[0].episode).shape[1:]
+        first = self.dataset.place(int(self.rows[0]))
+        return self._wrist.of(first.run, first.episode).shape[1:]
+
+    @cached_property
+    def _episodes(self) -> set[tuple[int, int]]:
+        """Number of the run and of the episode of every segment."""
+        places = (self.dataset.place(int(row)) for row in self.rows[self.bounds[:-1]])
+        return {(place.run, place.episode) for place in places}
+
+    @cached_property
+    def _without_wrist(self) -> int:
+        """How many of these episodes have no images of the wrist; it looks into every file."""
+        return sum(not self._wrist.holds(*episode) for episode in self._episodes)
 
     @cached_property
     def _wrist(self) -> WristImages:
@@ -192,10 +201,10 @@ class Material:
             if name not in self.felt
             and (name != "gripper_widths" or "gripper" in self.action_names)
         ]
-        places = {self.dataset.place(int(row))[:2] for row in self.rows[self.bounds[:-1]]}
-        without = sum(not self._wrist.holds(*place) for place in places)
-        if self.wrist_wanted and 0 < without < len(places):
-            felt.append(f"without images of the wrist: {without} of the episodes have none")
+        if self.wrist_wanted and 0 < self._without_wrist < len(self._episodes):
+            felt.append(
+                f"without images of the wrist: {self._without_wrist} of the episodes have none"
+            )
 
         return felt
 
