@@ -155,7 +155,7 @@ def _check_images(dataset: Dataset, encoder: EncoderConfig) -> None:
 def _for_actions(config: OfflineConfig, size: int) -> OfflineConfig:
     """Return the configuration for actions of `size` numbers: with a gripper there is one more."""
     networks = config.bcq.networks
-    if len(networks.heads.action_low) == size:
+    if networks.heads.actions == size:
         return config
 
     heads = replace(networks.heads, action_low=(-1.0,) * size, action_high=(1.0,) * size)

@@ -50,9 +50,9 @@ class LearnedPolicy:
 
         Raises ConfigError where their actions are not of the run's size.
         """
-        if len(actor.heads.action_low) != self._size:
+        if actor.heads.actions != self._size:
             raise ConfigError(
-                f"the weights act with {len(actor.heads.action_low)} numbers, an action has "
+                f"the weights act with {actor.heads.actions} numbers, an action has "
                 f"{self._size}: give learner and actor the same gripper_width"
             )
 

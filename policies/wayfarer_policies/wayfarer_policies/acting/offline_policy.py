@@ -79,7 +79,7 @@ class OfflinePolicy:
 
     def __init__(self, file: PolicyFile, size: int = 3) -> None:
         """`size` is how many numbers an action has. ConfigError where the policy's have others."""
-        own = len(file.networks.heads.action_low)
+        own = file.networks.heads.actions
         if own != size:
             raise ConfigError(
                 f"this policy's actions have {own} numbers, the run's {size}: gripper_width must "

@@ -52,9 +52,14 @@ class BCQHeads:
             raise ConfigError(f"reach is {self.reach}: it must lie in [0, 2]")
 
     @property
+    def actions(self) -> int:
+        """How many numbers an action has, A."""
+        return len(self.action_low)
+
+    @property
     def latent(self) -> int:
         """Size of the autoencoder's latent."""
-        return 2 * len(self.action_low)
+        return 2 * self.actions
 
 
 class _Bounded(nn.Module):
@@ -79,7 +84,7 @@ class ActionModel(_Bounded):
 
     def __init__(self, features: int, heads: BCQHeads) -> None:
         super().__init__(heads)
-        actions = len(heads.action_low)
+        actions = heads.actions
         self.encoder = nn.Sequential(dense([features + actions, *heads.vae]), nn.ReLU())
         self.mean, self.log_std = (nn.Linear(heads.vae[-1], heads.latent) for _ in range(2))
         self.decoder = dense([features + heads.latent, *heads.vae, actions])
@@ -106,9 +111,7 @@ class PerturbationHead(_Bounded):
     def __init__(self, features: int, heads: BCQHeads) -> None:
         super().__init__(heads)
         self.reach = heads.reach
-        self.layers = dense(
-            [features + len(heads.action_low), *heads.perturbation, len(heads.action_low)]
-        )
+        self.layers = dense([features + heads.actions, *heads.perturbation, heads.actions])
 
     def forward(self, features: Tensor, actions: Tensor) -> Tensor:
         """Return the moved actions within their bounds (B, A)."""
@@ -127,7 +130,7 @@ class _Networks(nn.Module):
     def __init__(self, encoder: EncoderConfig, heads: BCQHeads) -> None:
         super().__init__()
         self.encoder_config, self.heads = encoder, heads
-        size, actions = encoder.size, len(heads.action_low)
+        size, actions = encoder.size, heads.actions
         self.vae = ActionModel(size, heads)
         self.perturbation = PerturbationHead(size, heads)
         self.q1, self.q2 = (CriticHead(size, actions, heads.critic) for _ in range(2))

@@ -218,6 +218,11 @@ class Heads:
     actor: tuple[int, ...] = (300, 200)
     critic: tuple[int, ...] = (400, 300)
 
+    @property
+    def actions(self) -> int:
+        """How many numbers an action has, A."""
+        return len(self.action_low)
+
 
 class Actor(nn.Module):
     """The policy alone, as it is sent to the robot."""
@@ -238,7 +243,7 @@ class _Networks(nn.Module):
     def __init__(self, encoder: EncoderConfig, heads: Heads) -> None:
         super().__init__()
         self.heads = heads
-        size, actions = encoder.size, len(heads.action_low)
+        size, actions = encoder.size, heads.actions
         self.policy = PolicyHead(size, heads.action_low, heads.action_high, heads.actor)
         self.q1 = CriticHead(size, actions, heads.critic)
         self.q2 = CriticHead(size, actions, heads.critic)

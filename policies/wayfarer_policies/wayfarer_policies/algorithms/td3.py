@@ -94,7 +94,7 @@ class TD3(GradientLearner):
 
     def update(self, batch: LabelledBatch) -> dict[str, Tensor]:
         """Learn from one batch; `check` later says whether all was finite."""
-        check_batch(batch, self.config.encoder.channels, (len(self.config.heads.action_low),))
+        check_batch(batch, self.config.encoder.channels, (self.config.heads.actions,))
         batch = batch.to(self.device)
         td_target = self.td_target(batch)  # (B,)
 

@@ -231,7 +231,7 @@ def actions(runs: Sequence[RunRecord], name: str) -> str:
     with figure(1, 3, 7.6, 2.4) as drawing:
         for axis, (index, letter) in zip(drawing.panels, enumerate(_AXES), strict=True):
             for place, run in enumerate(runs):
-                executed = stacked([e.executed[:, :3] for e in run.episodes], 3)[:, index]
+                executed = stacked([e.displacements for e in run.episodes], 3)[:, index]
                 _histogram(axis, executed, edges, place)
 
             axis.set(title=f"along {letter}", xlabel="executed action", ylim=(0, None))

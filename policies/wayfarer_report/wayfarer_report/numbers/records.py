@@ -20,8 +20,8 @@ class EpisodeRecord:
 
     info: EpisodeInfo
     stamps: NDArray[np.int64]  # (T + 1,) [ns] on the robot's clock; 0 where not known
-    requested: NDArray[np.float32]  # (T, 3)
-    executed: NDArray[np.float32]  # (T, 3)
+    requested: NDArray[np.float32]  # (T, 3), or with a gripper (T, 4)
+    executed: NDArray[np.float32]  # the same
     reasons: NDArray[np.uint16]  # (T,)
     sources: NDArray[np.uint8]  # (T,) who chose the action: ActionSource
     valid: NDArray[np.bool_]  # (T,)
@@ -31,6 +31,11 @@ class EpisodeRecord:
     answer_ms: NDArray[np.float64]
     # between recording the first and the last observation or action [s of wall clock]
     wall_s: float
+
+    @property
+    def displacements(self) -> NDArray[np.float32]:
+        """Executed actions of the arm alone (T, 3)."""
+        return self.executed[:, :3]
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def tally(episodes: Sequence[EpisodeRecord], moved: float = MOVED) -> RunStatist
         else np.zeros(0, np.int64)
     )
     _, per_cell = np.unique(cells_of(poses[:, :2]), axis=0, return_counts=True)
-    executed = stacked([e.executed[:, :3] for e in episodes], 3)  # of the arm
+    executed = stacked([e.displacements for e in episodes], 3)
     executed = executed[np.isfinite(executed).all(axis=1)]
     strides = [np.linalg.norm(np.diff(e.ee_positions, axis=0), axis=1) for e in episodes]
     stride = np.concatenate([np.zeros(0), *strides])
