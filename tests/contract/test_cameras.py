@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from fixtures.backends import BACKENDS, Robot, running
 from fixtures.graph import Peer, node_process, peer, wait_for
+from fixtures.noise import NOISE, write_noise
 from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import Image
 from wayfarer_common import contract
@@ -20,7 +22,6 @@ from wayfarer_core.calibration import Calibration, save_calibration
 from wayfarer_msgs.msg import Fault
 
 CAMERAS = {"at the table": FIXED, "in the hand": WRIST}
-NOISE = np.random.default_rng(0).integers(60, 200, (5, 48, 64, 3), dtype=np.uint8)
 
 
 @pytest.fixture(params=CAMERAS)
@@ -30,11 +31,15 @@ def where(request: pytest.FixtureRequest) -> CameraTopics:
 
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
-    folder = tmp_path / "images"
-    folder.mkdir()
-    for k, pixels in enumerate(NOISE):
-        cv2.imwrite(str(folder / f"{k}.png"), pixels[..., ::-1])
-    return folder
+    return write_noise(tmp_path / "images")
+
+
+@contextmanager
+def camera_node(domain: int, where: CameraTopics, **given: Any) -> Iterator[Peer]:
+    """The camera node of one of the two, and the test as whoever it talks to."""
+    node = node_process("wayfarer_camera", "camera", eye_in_hand=where is WRIST, **given)
+    with peer(domain) as me, node:
+        yield me
 
 
 def spoken(where: CameraTopics) -> tuple[Topic, ...]:
@@ -48,10 +53,7 @@ def stamps(me: Peer, topic: Topic) -> list[int]:
 def test_a_drivers_picture_becomes_an_observation_of_its_stamp_and_frame(
     domain: int, where: CameraTopics
 ) -> None:
-    with (
-        peer(domain) as me,
-        node_process("wayfarer_camera", "camera", eye_in_hand=where is WRIST, control_period=0.05),
-    ):
+    with camera_node(domain, where, control_period=0.05) as me:
         me.listen(where.observation, where.fault)
         driver = me.publisher(where.image)
         wait_for(lambda: driver.get_subscription_count() == 1, "the camera node to listen")
@@ -78,10 +80,7 @@ def test_a_source_of_its_own_is_published_as_a_driver_would_with_the_lens_of_eac
     domain: int, where: CameraTopics, images: Path
 ) -> None:
     given = {"source": "folder", "source_path": images, "source_rate": 20.0}
-    with (
-        peer(domain) as me,
-        node_process("wayfarer_camera", "camera", eye_in_hand=where is WRIST, **given),
-    ):
+    with camera_node(domain, where, **given) as me:
         me.listen(*spoken(where))
         wait_for(lambda: len(me.heard[where.image.name]) >= 10, "ten pictures")
         wait_for(lambda: len(me.heard[where.info.name]) >= 10, "ten times the lens")
@@ -98,10 +97,7 @@ def test_it_says_nothing_on_the_topics_of_the_other_camera(
 ) -> None:
     given = {"source": "folder", "source_path": images, "source_rate": 20.0}
     other = FIXED if where is WRIST else WRIST
-    with (
-        peer(domain) as me,
-        node_process("wayfarer_camera", "camera", eye_in_hand=where is WRIST, **given),
-    ):
+    with camera_node(domain, where, **given) as me:
         me.listen(*spoken(where))
         wait_for(lambda: all(me.last(topic) for topic in spoken(where)), "a word on each topic")
         assert [me.node.count_publishers(topic.name) for topic in spoken(other)] == [0] * 4
@@ -111,10 +107,7 @@ def test_it_says_nothing_on_the_topics_of_the_other_camera(
 def test_a_camera_that_falls_silent_is_a_fault_that_says_which(
     domain: int, where: CameraTopics
 ) -> None:
-    with (
-        peer(domain) as me,
-        node_process("wayfarer_camera", "camera", eye_in_hand=where is WRIST, silence=0.5),
-    ):
+    with camera_node(domain, where, silence=0.5) as me:
         me.listen(where.fault)
         wait_for(lambda: (last := me.last(where.fault)) and last.kind == Fault.CAMERA, "the fault")
         text = me.last(where.fault).text

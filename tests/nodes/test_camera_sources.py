@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from fixtures.graph import Peer, node_process, peer, wait_for
+from fixtures.noise import NOISE, write_noise
 from numpy.typing import NDArray
 from sensor_msgs.msg import Image
 from wayfarer_common import contract
@@ -18,17 +19,12 @@ from wayfarer_core import names
 from wayfarer_core.calibration import Calibration, save_calibration
 from wayfarer_msgs.msg import Fault
 
-NOISE = np.random.default_rng(0).integers(60, 200, (5, 48, 64, 3), dtype=np.uint8)
 QUICK = {"silence": 1.0, "frozen_after": 1.0, "black_after": 0.5, "stale_after": 0.5}
 
 
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
-    folder = tmp_path / "images"
-    folder.mkdir()
-    for k, pixels in enumerate(NOISE):
-        cv2.imwrite(str(folder / f"{k}.png"), pixels[..., ::-1])
-    return folder
+    return write_noise(tmp_path / "images")
 
 
 @contextmanager

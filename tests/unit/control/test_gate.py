@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fixtures.limits import LIMITS
 from wayfarer_control.faults import GUIDING, IDLE, MOVE, REFLEX, USER_STOPPED, RobotHealth
 from wayfarer_control.gate import Gate
 from wayfarer_control.permission import Permission
@@ -14,22 +15,10 @@ from wayfarer_control.underway import Request
 from wayfarer_control.whereabouts import Moment
 from wayfarer_core.fault import Fault, FaultKind
 from wayfarer_core.reason import Reason
-from wayfarer_core.safety import Decision, Limits, Pose, RecoveryBudget
+from wayfarer_core.safety import Decision, Pose, RecoveryBudget
 from wayfarer_core.targets import Grip
 
 HOME, DOWN = np.array([0.58, 0.0, 0.15]), np.array([1.0, 0.0, 0.0, 0.0])
-LIMITS = Limits(
-    action_scale=0.125,
-    max_step=0.22,
-    max_speed=0.45,
-    max_turn=0.5,
-    workspace_min=(0.36, -0.35, -0.08),
-    workspace_max=(0.80, 0.35, 0.388),
-    orientation=(1.0, 0.0, 0.0, 0.0),
-    control_period=0.5,
-    max_age=0.25,
-    silence=0.75,
-)
 TIMEOUT = 1.0  # s
 NONE = Reason(0)
 

@@ -5,26 +5,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from fixtures import limits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from wayfarer_core.errors import ConfigError
 from wayfarer_core.reason import Reason
-from wayfarer_core.safety import Limits, Pose, Situation, decide, hold, nothing
+from wayfarer_core.safety import Pose, Situation, decide, hold, nothing
 from wayfarer_core.targets import CLOSED, WIDEST, Grip, Gripping, Targets, action_size, grip_of
 
-LIMITS = Limits(
-    action_scale=0.125,
-    max_step=0.22,
-    max_speed=0.45,
-    max_turn=0.5,
-    workspace_min=(0.36, -0.35, -0.08),
-    workspace_max=(0.80, 0.35, 0.388),
-    orientation=(1.0, 0.0, 0.0, 0.0),
-    control_period=0.5,
-    max_age=0.25,
-    silence=0.75,
-    gripper_width=0.08,
-)
+LIMITS = replace(limits.LIMITS, gripper_width=0.08)
 CENTRE = Pose(np.array([0.58, 0.0, 0.15]), np.array([1.0, 0.0, 0.0, 0.0]))
 WELL = Situation(now=10.0, pose=CENTRE, robot_error=False, stopped=False, last_stamp=9.5)
 

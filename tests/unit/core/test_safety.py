@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from fixtures.limits import LIMITS
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -12,18 +13,6 @@ from wayfarer_core.rotation import angle_between
 from wayfarer_core.safety import Decision, Limits, Pose, Situation, Watchdog, decide, hold
 from wayfarer_msgs.msg import ExecutedAction
 
-LIMITS = Limits(
-    action_scale=0.125,
-    max_step=0.22,
-    max_speed=0.45,
-    max_turn=0.5,
-    workspace_min=(0.36, -0.35, -0.08),
-    workspace_max=(0.80, 0.35, 0.388),
-    orientation=(1.0, 0.0, 0.0, 0.0),
-    control_period=0.5,
-    max_age=0.25,
-    silence=0.75,
-)
 CENTRE = np.array([0.58, 0.0, 0.15])
 DOWN = np.array([1.0, 0.0, 0.0, 0.0])
 SLACK = 1e-9  # m, as the gate's own
