@@ -16,7 +16,7 @@ from wayfarer_core import names
 from wayfarer_core.errors import DeviceError
 from wayfarer_core.targets import Grip, Gripping
 from wayfarer_franka_bridge.drivers.driver import HandSettings
-from wayfarer_franka_bridge.hand import Hand
+from wayfarer_franka_bridge.hand import HandLink
 from wayfarer_msgs.msg import Acknowledgement, GripperTarget
 from wayfarer_msgs.srv import Reset
 
@@ -129,9 +129,9 @@ def test_a_box_whose_hand_does_not_answer_is_told_in_words_and_nothing_is_follow
         del occupied
 
 
-def hand(host: str, driver: str, width: float) -> tuple[Hand, list[BaseException]]:
+def hand(host: str, driver: str, width: float) -> tuple[HandLink, list[BaseException]]:
     errors: list[BaseException] = []
-    return Hand(HandSettings(host, driver, width, SPEED, FORCE), errors.append), errors
+    return HandLink(HandSettings(host, driver, width, SPEED, FORCE), errors.append), errors
 
 
 @pytest.mark.parametrize("driver", ["panda_py", "franky"])

@@ -7,6 +7,7 @@ options; a node's parameters, `run.yaml` and the checkpoints keep them.
 from dataclasses import dataclass
 from typing import Any
 
+from wayfarer_core.errors import ConfigError
 from wayfarer_core.parameter import param
 from wayfarer_core.targets import CLOSED, WIDEST
 
@@ -27,6 +28,32 @@ def gripper_width() -> Any:
         CLOSED,
         WIDEST,
     )
+
+
+@dataclass(frozen=True)
+class GripperOptions:
+    """How a bridge moves a gripper that is part of the action."""
+
+    gripper_width: float = gripper_width()
+    gripper_speed: float = param(0.1, "of the gripper's width while it moves [m/s]", 0.005, 0.2)
+    gripper_force: float = param(
+        0.0, "of a grip; must be given where gripper_width is not 0 [N]", 0.0, 70.0
+    )
+
+    def has_gripper(self) -> bool:
+        """Say whether the gripper is part of the action.
+
+        Raises ConfigError where it is and nobody has said how hard it grips.
+        """
+        if self.gripper_width == CLOSED:
+            return False
+        if self.gripper_force == 0.0:
+            raise ConfigError(
+                "node franka_bridge: gripper_force must be given where gripper_width is not 0: how "
+                "hard the gripper grips [N], section /**/franka_bridge"
+            )
+
+        return True
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,11 @@ class Gripping:
     grip: Grip
     width: float = CLOSED  # m, that it opens to
 
+    @classmethod
+    def of(cls, grip: Grip, opening: float) -> "Gripping":
+        """Return a grip of a gripper that opens to `opening` [m]; only an OPEN has a width."""
+        return cls(grip, opening if grip is Grip.OPEN else CLOSED)
+
 
 class Targets(Generic[Target]):
     """Joins the messages on robot/target_pose to those on robot/target_gripper, by their stamps.

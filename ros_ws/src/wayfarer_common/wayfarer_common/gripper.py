@@ -19,6 +19,11 @@ from wayfarer_common.run import ContractNode
 Follow = Callable[[PoseStamped, Gripping | None], None]
 
 
+def failed(why: str | None) -> str:
+    """Say in words that a gripper's last motion failed; empty where it did not."""
+    return f"the gripper's last motion failed: {why}" if why else ""
+
+
 class TargetListener:
     """Passes targets on, each with what the gripper does from it on.
 

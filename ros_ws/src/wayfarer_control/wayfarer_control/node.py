@@ -35,7 +35,7 @@ from wayfarer_core.errors import DataError
 from wayfarer_core.fault import Fault
 from wayfarer_core.reason import Reason
 from wayfarer_core.safety import Decision, Limits, Pose, RecoveryBudget
-from wayfarer_core.targets import CLOSED, Grip
+from wayfarer_core.targets import CLOSED, Grip, Gripping
 from wayfarer_msgs.msg import Acknowledgement, Action, ExecutedAction, GripperTarget
 from wayfarer_msgs.msg import Fault as FaultMessage
 
@@ -169,7 +169,8 @@ class Control(ContractNode):
         if self._gripper is None:
             return
 
-        message = GripperTarget(grip=int(grip), width=self._width if grip is Grip.OPEN else 0.0)
+        gripping = Gripping.of(grip, self._width)
+        message = GripperTarget(grip=int(gripping.grip), width=gripping.width)
         message.header.stamp, message.header.frame_id = to_stamp(stamp), names.BASE_FRAME
         self._gripper.publish(message)
 

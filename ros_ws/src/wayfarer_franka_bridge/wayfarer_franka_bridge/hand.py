@@ -25,7 +25,7 @@ _END = 2.0  # s a closing hand waits for its fingers to stand
 _NOT_YET = "the gripper is not connected yet"
 
 
-class Hand:
+class HandLink:
     """A hand's process and two threads.
 
     Args:

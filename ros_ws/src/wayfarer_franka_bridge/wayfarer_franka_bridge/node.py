@@ -16,12 +16,12 @@ from rclpy.action.server import ServerGoalHandle
 from sensor_msgs.msg import JointState
 from wayfarer_common import contract
 from wayfarer_common.conversions import position_of, quaternion_of, set_pose, to_stamp
-from wayfarer_common.gripper import TargetListener
+from wayfarer_common.gripper import TargetListener, failed
 from wayfarer_common.params import declare
 from wayfarer_common.run import ContractNode, run
 from wayfarer_core import names
-from wayfarer_core.errors import ConfigError, DeviceError
-from wayfarer_core.targets import CLOSED, FINGERS, Grip, Gripping, Refusal, refusal
+from wayfarer_core.errors import DeviceError
+from wayfarer_core.targets import FINGERS, Grip, Gripping, Refusal, refusal
 from wayfarer_msgs.msg import Acknowledgement, Fault
 from wayfarer_msgs.srv import Reset
 
@@ -39,7 +39,7 @@ from wayfarer_franka_bridge.drivers.franky_driver import FrankyDriver
 from wayfarer_franka_bridge.drivers.panda_py_driver import PandaPyDriver
 from wayfarer_franka_bridge.follower import Follower, TargetPose
 from wayfarer_franka_bridge.geometry import quaternion, to_tool
-from wayfarer_franka_bridge.hand import Hand
+from wayfarer_franka_bridge.hand import HandLink
 from wayfarer_franka_bridge.link import Link
 from wayfarer_franka_bridge.params import Params
 from wayfarer_franka_bridge.report import Reading, Report
@@ -102,11 +102,10 @@ class FrankaBridge(ContractNode):
 
     def problem(self) -> str:
         """Report what is wrong with arm or gripper, or why targets are refused."""
-        hand = self._hand
-        failure = hand.state.failure if hand is not None and hand.state is not None else ""
-        failed = f"the gripper's last motion failed: {failure}" if failure else ""
+        state = None if self._hand is None else self._hand.state
+        of_the_motion = failed(None if state is None else state.failure)
 
-        return self._link.report.refusal or self._of_the_hand() or self._refused or failed
+        return self._link.report.refusal or self._of_the_hand() or self._refused or of_the_motion
 
     def close(self) -> None:
         """Leave the arm holding still, and the gripper as it is."""
@@ -249,22 +248,17 @@ class FrankaBridge(ContractNode):
         self._robot.publish(message)
 
 
-def make_hand(p: Params, give_up: Callable[[BaseException], None]) -> Hand | None:
+def make_hand(p: Params, give_up: Callable[[BaseException], None]) -> HandLink | None:
     """Return the hand that the parameters name, not connected yet; None where it stays closed.
 
     Raises ConfigError where nobody has said how hard it grips.
     """
-    if p.gripper_width == CLOSED:
+    if not p.has_gripper():
         return None
-    if p.gripper_force == 0.0:
-        raise ConfigError(
-            "node franka_bridge: gripper_force must be given where gripper_width is not 0: how "
-            "hard the gripper grips [N], section /**/franka_bridge"
-        )
 
     s = HandSettings(p.robot_ip, p.driver, p.gripper_width, p.gripper_speed, p.gripper_force)
 
-    return Hand(s, give_up)
+    return HandLink(s, give_up)
 
 
 def _finger_names(driver: str) -> list[str]:

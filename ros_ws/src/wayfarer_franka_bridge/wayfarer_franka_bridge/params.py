@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from wayfarer_core.options import gripper_width
+from wayfarer_core.options import GripperOptions
 from wayfarer_core.parameter import param, required
 
 DRIVERS = ("franky", "panda_py")  # the libraries that can move the arm
 
 
 @dataclass(frozen=True)
-class Params:
+class Params(GripperOptions):
     """Parameters of the franka bridge."""
 
     workspace_min: tuple[float, float, float] = required(
@@ -66,11 +66,6 @@ class Params:
     )
     force_threshold: float = param(
         30.0, "force above which a contact is a collision [N]", 1.0, 100.0
-    )
-    gripper_width: float = gripper_width()
-    gripper_speed: float = param(0.1, "of the gripper's width while it moves [m/s]", 0.005, 0.2)
-    gripper_force: float = param(
-        0.0, "of a grip; must be given where gripper_width is not 0 [N]", 0.0, 70.0
     )
     load_mass: float = param(0.0, "load beyond the hand's own mass set in Desk [kg]", 0.0, 3.0)
     load_centre: tuple[float, float, float] = param(

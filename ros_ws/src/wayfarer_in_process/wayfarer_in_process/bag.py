@@ -20,7 +20,7 @@ from wayfarer_core import names, topics
 from wayfarer_core.fault import FaultKind
 from wayfarer_core.rotation import quaternion_of_matrix
 from wayfarer_core.safety import Decision
-from wayfarer_core.targets import CLOSED, Grip
+from wayfarer_core.targets import CLOSED, Grip, Gripping
 from wayfarer_core.topics import Topic
 from wayfarer_report.view.shapes import Shape
 
@@ -256,7 +256,7 @@ class EpisodeRecording:
         """
         target = decision.target
         if self._gripper_width > CLOSED:
-            self._grip(decision.grip if target is not None else Grip.STOP, stamp)
+            self._grip(decision.grip, stamp)
 
         pose = _NOWHERE if target is None else (target.position, target.quaternion)
         record = self._messages.make(
@@ -283,9 +283,10 @@ class EpisodeRecording:
 
     def _grip(self, grip: Grip, stamp: int) -> None:
         """Write what the gripper is told beside a target."""
-        width = self._gripper_width if grip is Grip.OPEN else 0.0
+        gripping = Gripping.of(grip, self._gripper_width)
         header, kind = self._messages.header(stamp), "wayfarer_msgs/msg/GripperTarget"
-        self._write(topics.TARGET_GRIPPER, self._messages.make(kind, header, int(grip), width))
+        told = self._messages.make(kind, header, int(gripping.grip), gripping.width)
+        self._write(topics.TARGET_GRIPPER, told)
 
     def end(self, end: End, reason: str, now: int, fault: FaultKind = FaultKind.NONE) -> Any:
         """Write the end record, close the file, add it to metadata.yaml; return the record."""

@@ -21,7 +21,7 @@ from wayfarer_core.errors import DeviceError, PolicyError, WayfarerError
 from wayfarer_core.fault import TRIES, FaultKind, tried_in_vain
 from wayfarer_core.reason import nothing_passed
 from wayfarer_core.safety import Decision, Limits, Pose, Situation, Workspace, decide
-from wayfarer_core.targets import CLOSED, Grip
+from wayfarer_core.targets import CLOSED
 from wayfarer_data.cache.layout import channels_last
 from wayfarer_policies.acting.policy import Policy, PolicyGoal, RobotState, Start
 from wayfarer_policies.exploration.goals import Goal
@@ -54,7 +54,7 @@ class Collected:
     steps: int
 
 
-class Eye:
+class ObservingCamera:
     """Turns an image into an observation: rectified, cropped, upright, 84x84."""
 
     def __init__(self, p: CameraParams) -> None:
@@ -85,8 +85,8 @@ class Arm:
         self.now = now
         self.period_ns = round(bridge.control_period * 1e9)
         self._size, self._period = (bridge.image_width, bridge.image_height), bridge.control_period
-        self._eye = Eye(configuration.camera)
-        self._wrist = Eye(configuration.wrist_camera) if bridge.wrist else None
+        self._eye = ObservingCamera(configuration.camera)
+        self._wrist = ObservingCamera(configuration.wrist_camera) if bridge.wrist else None
         self._limits = Limits(**{f.name: getattr(control, f.name) for f in fields(Limits)})
         self._last_stamp = -np.inf  # s
 
@@ -166,8 +166,7 @@ class Arm:
             raise NothingPassedError(nothing_passed(decision.reasons))
         self._last_stamp = self.now * 1e-9
         if self.with_gripper:
-            opened = self._limits.gripper_width if decision.grip is Grip.OPEN else CLOSED
-            self.world.grip(decision.grip, opened)
+            self.world.grip(decision.grip, self._limits.gripper_width)
 
         self.world.advance(decision.target.position, self._period)
         self.now += self.period_ns

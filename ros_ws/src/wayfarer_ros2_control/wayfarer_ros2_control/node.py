@@ -13,12 +13,11 @@ from geometry_msgs.msg import PoseStamped
 from rclpy.qos import ReliabilityPolicy
 from wayfarer_common import contract, qos
 from wayfarer_common.conversions import position_of, quaternion_of, to_nanoseconds, to_stamp
-from wayfarer_common.gripper import GripperActions, TargetListener
+from wayfarer_common.gripper import GripperActions, TargetListener, failed
 from wayfarer_common.params import declare
 from wayfarer_common.run import ContractNode, run
 from wayfarer_core import names
-from wayfarer_core.errors import ConfigError
-from wayfarer_core.targets import CLOSED, Grip, Gripping, refusal
+from wayfarer_core.targets import Grip, Gripping, refusal
 from wayfarer_msgs.msg import Acknowledgement
 from wayfarer_msgs.srv import Reset
 
@@ -38,17 +37,10 @@ class Ros2Control(ContractNode):
     def __init__(self) -> None:
         super().__init__("franka_bridge")
         p = declare(self, Params)
-        with_gripper = p.gripper_width > CLOSED
-        if with_gripper and p.gripper_force == 0.0:
-            raise ConfigError(
-                "node franka_bridge: gripper_force must be given where gripper_width is not 0: how "
-                "hard the gripper grips [N], section /**/franka_bridge"
-            )
-
         self._driver = p.driver
         self._gripper = (
             GripperActions(self, p.gripper, p.gripper_speed, p.gripper_force)
-            if with_gripper
+            if p.has_gripper()
             else None
         )
         self._judge = Judge()
@@ -70,8 +62,7 @@ class Ros2Control(ContractNode):
 
     def problem(self) -> str:
         """Say that the gripper did not do what it was told."""
-        failure = "" if self._gripper is None else self._gripper.failure
-        return f"the gripper's last motion failed: {failure}" if failure else ""
+        return failed(None if self._gripper is None else self._gripper.failure)
 
     def close(self) -> None:
         """Leave the gripper as it is."""

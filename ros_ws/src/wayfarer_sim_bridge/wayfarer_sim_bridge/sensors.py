@@ -36,9 +36,9 @@ class Sensors:
         `with_gripper`: the fingers are joints like the others.
         """
         self._world, self._with_gripper = world, with_gripper
-        self._eye = Eye(node, FIXED, size, world.render, world.camera_intrinsics(*size))
+        self._eye = SimulatedCamera(node, FIXED, size, world.render, world.camera_intrinsics(*size))
         self._wrist = (
-            Eye(node, WRIST, size, world.render_wrist, world.wrist_intrinsics(*size))
+            SimulatedCamera(node, WRIST, size, world.render_wrist, world.wrist_intrinsics(*size))
             if wrist
             else None
         )
@@ -87,7 +87,7 @@ class Sensors:
             self._wrist.publish(stamp)
 
 
-class Eye:
+class SimulatedCamera:
     """A simulated camera: publishes each image with its intrinsics."""
 
     def __init__(
