@@ -30,7 +30,7 @@ def gripper_width() -> Any:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)  # so that a bridge's required parameters may follow
 class GripperOptions:
     """How a bridge moves a gripper that is part of the action."""
 
