@@ -294,8 +294,9 @@ def test_an_operators_stop_halts_a_motion_home_and_is_no_fault_of_the_arm(
 
 
 def test_a_motion_home_waits_a_moment_for_the_word_that_the_stop_is_over(
-    arm: Arm, link: Link
+    arm: Arm, link: Link, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("wayfarer_franka_bridge.link._WORD", 30.0)  # on a busy machine, too
     connected(link)
     link.hold("stopped by the operator")
     releasing = threading.Timer(0.1, link.hold, ("",))
