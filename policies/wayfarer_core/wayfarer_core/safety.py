@@ -19,7 +19,7 @@ from wayfarer_core.rotation import is_rotation, turned
 from wayfarer_core.targets import CLOSED, WIDEST, Grip, action_size, grip_of, sized
 
 Vector = NDArray[np.float64]
-_TRACKING_ERROR = 0.02  # m; how far an arm may overshoot a target on the surface of the box
+_TRACKING_ERROR = 0.02  # m outside the box at which an arm may rest and still be told to hold
 _ROUNDING = 1e-9  # m; slack for floating-point comparison of lengths
 
 
@@ -147,15 +147,19 @@ def decide(limits: Limits, action: Vector, stamp: float, situation: Situation) -
     return step if limits.gripper_width == CLOSED else _gripped(step, float(action[3]))
 
 
-def hold(limits: Limits, pose: Pose | None, why: Reason) -> Decision:
-    """Hold the measured pose. Send nothing if it is further outside the box than allowed."""
+def hold(limits: Limits, pose: Pose | None, why: Reason, led: bool = False) -> Decision:
+    """Hold the measured pose, or the nearest point of the box.
+
+    Send nothing if that would move an arm at rest. An arm that is `led` to a target of ours is
+    moving into the box already: the nearest point is the shortest way.
+    """
     if pose is None:
         return nothing(limits, why | Reason.NO_POSE)
 
     held = _step(limits, np.zeros(3), pose, limits.control_period)
     if held.target is None:
         return nothing(limits, held.reasons | why)
-    if np.linalg.norm(held.target.position - pose.position) > _TRACKING_ERROR:
+    if not led and np.linalg.norm(held.target.position - pose.position) > _TRACKING_ERROR:
         return nothing(limits, held.reasons | why | Reason.OUTSIDE)
 
     as_it_is = Pose(held.target.position, pose.quaternion)

@@ -161,6 +161,38 @@ def test_a_hold_is_confirmed_by_the_bridge_alone(well: Desk) -> None:
     assert [(d.reasons, c) for _, d, c in well.records] == [(Reason.STOPPED, True)]
 
 
+OVERSHOT, SURFACE = np.array([0.85, 0.0, 0.15]), [0.80, 0.0, 0.15]
+
+
+def test_an_arm_that_overshot_the_box_on_its_way_is_held_at_the_nearest_point(well: Desk) -> None:
+    well.act()
+    well.acknowledge()
+    well.position = OVERSHOT
+    well.live()
+    well.stop()
+    well.acknowledge()
+    assert well.answers == [(True, "")]
+    assert well.targets[-1][0].position.tolist() == SURFACE
+
+
+@pytest.mark.parametrize("rest", ["from the beginning", "refused", "after a fault", "led by two"])
+def test_an_arm_that_rests_outside_the_box_is_not_moved_by_a_stop(well: Desk, rest: str) -> None:
+    if rest != "from the beginning":
+        well.act()
+        well.acknowledge(taken=rest != "refused")
+
+    well.position = OVERSHOT
+    well.commanders = 2 if rest == "led by two" else 1
+    well.live(mode=REFLEX if rest == "after a fault" else MOVE)
+    well.commanders = 1
+    well.live()
+
+    targets = len(well.targets)
+    well.stop()
+    assert well.answers == [(False, "it is outside its box")]
+    assert len(well.targets) == targets
+
+
 def test_a_hold_that_the_bridge_refuses_is_tried_again_and_in_the_end_not_called_one(
     well: Desk,
 ) -> None:

@@ -92,6 +92,7 @@ def any_situation(draw: st.DrawFn) -> Situation:
 inside = st.tuples(st.floats(0.36, 0.80), st.floats(-0.35, 0.35), st.floats(-0.08, 0.388)).map(
     np.array
 )
+LOW, HIGH = LIMITS.workspace_min, LIMITS.workspace_max
 near = vectors(st.floats(-0.2, 1.0))  # inside the ordinary box, or not far from it
 
 
@@ -402,14 +403,36 @@ def test_an_age_limit_of_zero_refuses_the_slightest_delay() -> None:
 
 
 @settings(max_examples=50)
-@given(any_limits(), st.none() | poses(vectors(anything)), st.sampled_from(list(Reason)))
-def test_a_hold_is_safe_and_says_why(limits: Limits, pose: Pose | None, why: Reason) -> None:
+@given(
+    any_limits(),
+    st.none() | poses(vectors(anything)),
+    st.sampled_from(list(Reason)),
+    st.booleans(),
+)
+def test_a_hold_is_safe_and_says_why(
+    limits: Limits, pose: Pose | None, why: Reason, led: bool
+) -> None:
     with np.errstate(all="ignore"):
-        decision = hold(limits, pose, why)
+        decision = hold(limits, pose, why, led)
         assert why in decision.reasons
         assert_safe(decision, limits, pose, limits.control_period)
         if decision.target is not None and pose is not None:
             assert (decision.target.quaternion == pose.quaternion).all(), "a hold turns the hand"
+
+
+@settings(max_examples=150)
+@given(near, inside)
+def test_a_hold_of_an_arm_on_its_way_is_no_longer_way(
+    position: NDArray[np.float64], target: NDArray[np.float64]
+) -> None:
+    at_rest, led = (hold(LIMITS, at(position), Reason.STOPPED, led) for led in (False, True))
+    outside = np.linalg.norm(position - np.clip(position, LOW, HIGH))
+    assert (at_rest.target is not None) == (outside <= 0.02)
+    assert (led.target is not None) == (outside <= LIMITS.max_step)
+
+    if led.target is not None:
+        way = np.linalg.norm(led.target.position - position)
+        assert way <= np.linalg.norm(target - position) + SLACK
 
 
 @pytest.mark.parametrize("reason", [Reason.STOPPED, Reason.NOT_FINITE, Reason.STALE, Reason(0)])

@@ -57,6 +57,7 @@ class Gate:
         self._pending: Request | None = None  # an action that waits for its observation's pose
         self._last: Request | None = None
         self._last_stamp = -np.inf  # s
+        self._led = False  # the bridge moves the arm to a target of ours
         self.whereabouts = Whereabouts(limits.max_age, simulated)
 
         # a process delayed before the first pose sees the clock jump, too
@@ -107,8 +108,10 @@ class Gate:
         now = self._now()
         self.whereabouts.watch(now)
         self._permission.tell()
-        waits = self._pending
+        if self._permission.refused:
+            self._led = False
 
+        waits = self._pending
         if waits is not None and self._seconds(now) - waits.stamp * 1e-9 > self._limits.max_age:
             self._answer(waits)
 
@@ -152,7 +155,8 @@ class Gate:
             self._conclude(sent, False, Reason.UNACKNOWLEDGED, "the safety gate has ended")
 
         self._outlet.stop_gripper()
-        decision = hold(self._limits, self.whereabouts.at(self._now()), Reason.STOPPED)
+        pose = self.whereabouts.at(self._now())
+        decision = hold(self._limits, pose, Reason.STOPPED, self._led)
         if decision.target is not None and not self._permission.robot_fault():
             self._outlet.send(decision.target, decision.grip, self.whereabouts.stamp)
             unheard = nothing(self._limits, decision.reasons | Reason.UNACKNOWLEDGED)
@@ -206,6 +210,7 @@ class Gate:
     def _conclude(self, sent: Sent, taken: bool, why_not: Reason, text: str) -> None:
         refused = nothing(self._limits, sent.decision.reasons | why_not)
         decision = sent.decision if taken else refused
+        self._led |= taken
         self._outlet.record(sent.request, decision, taken)
         sent.conclude(taken, text)
 
@@ -238,7 +243,7 @@ class Gate:
             return
 
         now, against = self._now(), self._permission.robot_fault().text
-        due = self._holding.attempt(now.steady, self.whereabouts.at(now), against)
+        due = self._holding.attempt(now.steady, self.whereabouts.at(now), against, self._led)
         if due is None:
             return
 

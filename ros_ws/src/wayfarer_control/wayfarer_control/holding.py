@@ -51,10 +51,13 @@ class Holding:
         if answer is not None:
             wish.answers.append(answer)
 
-    def attempt(self, now: float, pose: Pose | None, against: str) -> tuple[Wish, Decision] | None:
+    def attempt(
+        self, now: float, pose: Pose | None, against: str, led: bool
+    ) -> tuple[Wish, Decision] | None:
         """Return the next step: a command, or a decision that there is none.
 
-        `against` says why the robot may not be commanded at all; empty if it may.
+        `against` says why the robot may not be commanded at all; empty if it may. `led` says
+        whether the bridge moves the arm to a target of ours.
         """
         wish = self._wish
         if wish is None or wish.sent or now < wish.not_before:
@@ -64,7 +67,7 @@ class Holding:
             self._end(False, against)
             return wish, nothing(self._limits, wish.why | Reason.ROBOT_ERROR)
 
-        decision = hold(self._limits, pose, wish.why)
+        decision = hold(self._limits, pose, wish.why, led)
         if decision.target is not None and now <= wish.until:
             wish.sent = True
             return wish, decision
