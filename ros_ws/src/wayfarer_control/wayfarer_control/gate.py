@@ -57,7 +57,7 @@ class Gate:
         self._pending: Request | None = None  # an action that waits for its observation's pose
         self._last: Request | None = None
         self._last_stamp = -np.inf  # s
-        self._led = False  # the bridge moves the arm to a target of ours
+        self._last_taken = -np.inf  # s; when the last target that the bridge took was sent
         self.whereabouts = Whereabouts(limits.max_age, simulated)
 
         # a process delayed before the first pose sees the clock jump, too
@@ -108,8 +108,6 @@ class Gate:
         now = self._now()
         self.whereabouts.watch(now)
         self._permission.tell()
-        if self._permission.refused:
-            self._led = False
 
         waits = self._pending
         if waits is not None and self._seconds(now) - waits.stamp * 1e-9 > self._limits.max_age:
@@ -210,7 +208,9 @@ class Gate:
     def _conclude(self, sent: Sent, taken: bool, why_not: Reason, text: str) -> None:
         refused = nothing(self._limits, sent.decision.reasons | why_not)
         decision = sent.decision if taken else refused
-        self._led |= taken
+        if taken:
+            self._last_taken = sent.sent_at
+
         self._outlet.record(sent.request, decision, taken)
         sent.conclude(taken, text)
 
@@ -254,6 +254,11 @@ class Gate:
 
         stamp = self.whereabouts.stamp if wish.stamp is None else wish.stamp
         self._emit(self._last, decision, stamp, heard)
+
+    @property
+    def _led(self) -> bool:
+        """Whether the bridge moves the arm to a target of ours."""
+        return self._last_taken > self._permission.last_refused
 
     def _seconds(self, now: Moment) -> float:
         """Return the time [s]. A simulated pose proves its time even if the clock lags."""

@@ -43,6 +43,7 @@ class Permission:
         self._recovering_until = -np.inf  # s
         self._told: Fault | None = None
         self.commanders = 0  # number of publishers of robot/target_pose
+        self.last_refused = -np.inf  # s; when nothing might be commanded
         health.hand, recovery.exhausted = keeper.stops.hand, keeper.stops.exhausted
         steady, wall_now = now(), wall()
         recovery.spent = [steady - max(wall_now - when, 0.0) for when in keeper.stops.recoveries]
@@ -82,6 +83,9 @@ class Permission:
 
     def tell(self) -> None:
         """Report why the arm is not commanded, if that has changed."""
+        if self.refused:
+            self.last_refused = self._now()
+
         fault = self.fault()
         if fault != self._told:
             self._told = fault

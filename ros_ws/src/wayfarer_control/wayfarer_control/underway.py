@@ -27,7 +27,7 @@ class Sent:
     stamp: int  # ns, of the target
     request: Request | None  # None: a hold before the first action
     decision: Decision
-    deadline: float  # s, steady
+    sent_at: float  # s, steady
     conclude: Callable[[bool, str], None]  # called with whether the bridge took it, or why not
     late: bool = False  # its timeout is over and was reported
 
@@ -49,7 +49,7 @@ class Underway:
         conclude: Callable[[bool, str], None],
     ) -> None:
         """Note a target that is being sent."""
-        self._sent.append(Sent(stamp, request, decision, now + self._timeout, conclude))
+        self._sent.append(Sent(stamp, request, decision, now, conclude))
 
     def answered(self, stamp: int) -> Sent | None:
         """Remove and return the oldest command of a stamp; None if its timeout is over."""
@@ -65,10 +65,10 @@ class Underway:
 
         A late answer is not taken for another command's.
         """
-        while self._sent and now > self._sent[0].deadline + _FORGOTTEN:
+        while self._sent and now > self._sent[0].sent_at + self._timeout + _FORGOTTEN:
             self._sent.popleft()
 
-        over = [sent for sent in self._sent if not sent.late and now > sent.deadline]
+        over = [sent for sent in self._sent if not sent.late and now > sent.sent_at + self._timeout]
         for sent in over:
             sent.late = True
 
