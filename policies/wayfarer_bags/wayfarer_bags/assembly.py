@@ -107,22 +107,7 @@ def assemble(
     """
     steps = _steps(parts, info, path)
     stamps = _stamps(parts, steps, final_stamp)
-    size = _action_size(parts, path)
-    requested = np.full((steps, size), np.nan, dtype=np.float32)
-    executed = np.full((steps, size), np.nan, dtype=np.float32)
-    reasons = np.zeros(steps, dtype=np.uint16)
-    sources = np.full(steps, ActionSource.POLICY, dtype=np.uint8)
-
-    for k, action in parts.actions.items():
-        requested[k] = action.action
-
-        # the first bags do not have this field
-        if getattr(action, "source", None) == ActionSource.HUMAN:
-            sources[k] = ActionSource.HUMAN
-
-        record = parts.executed.get((k, int(stamps[k])))
-        if record is not None and len(record.executed) == size:
-            executed[k], reasons[k] = record.executed, record.reasons
+    actions = _actions(parts, stamps, _action_size(parts, path))
 
     pixels, empty = observed(parts.images, stamps, path)
     wrist, dark = observed(parts.wrist, newest(parts.wrist, stamps), path)
@@ -141,12 +126,12 @@ def assemble(
         images=_stacked(pixels, steps, path)
         if with_images
         else np.zeros((steps + 1, 0, 0, 3), np.uint8),
-        requested=requested,
-        actions=executed,
-        reasons=reasons,
-        sources=sources,
+        requested=actions.requested,
+        actions=actions.executed,
+        reasons=actions.reasons,
+        sources=actions.sources,
         seen=seen,
-        valid=complete[:-1] & complete[1:] & np.isfinite(executed).all(axis=1),
+        valid=complete[:-1] & complete[1:] & np.isfinite(actions.executed).all(axis=1),
         ee_positions=hand[:, :3].copy(),
         object_poses=objects,
         observed_at=np.array(
@@ -165,6 +150,38 @@ def assemble(
         wrist_seen=wrist_seen,
         gripper_widths=widths,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Actions:
+    requested: NDArray[np.float32]  # (T, A) by the policy; NaN where unknown
+    executed: NDArray[np.float32]  # (T, A) by the gate; NaN where nothing was
+    reasons: NDArray[np.uint16]  # (T,) the gate's
+    sources: NDArray[np.uint8]  # (T,) who chose it
+
+
+def _actions(parts: Parts, stamps: NDArray[np.int64], size: int) -> _Actions:
+    """Join each action of `size` numbers with the record of its execution."""
+    steps = len(stamps) - 1
+    found = _Actions(
+        requested=np.full((steps, size), np.nan, dtype=np.float32),
+        executed=np.full((steps, size), np.nan, dtype=np.float32),
+        reasons=np.zeros(steps, dtype=np.uint16),
+        sources=np.full(steps, ActionSource.POLICY, dtype=np.uint8),
+    )
+
+    for k, action in parts.actions.items():
+        found.requested[k] = action.action
+
+        # the first bags do not have this field
+        if getattr(action, "source", None) == ActionSource.HUMAN:
+            found.sources[k] = ActionSource.HUMAN
+
+        record = parts.executed.get((k, int(stamps[k])))
+        if record is not None and len(record.executed) == size:
+            found.executed[k], found.reasons[k] = record.executed, record.reasons
+
+    return found
 
 
 def _action_size(parts: Parts, path: Path) -> int:
@@ -359,7 +376,7 @@ def _joints(
     recorded: Mapping[int, Message], stamps: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return position and velocity of the arm's joints, the last within a period before each stamp,
-    stamp, (T + 1, 2, 7), and the gripper's width (T + 1, 1) [m].
+    (T + 1, 2, 7), and the gripper's width (T + 1, 1) [m].
 
     NaN if there is none. The messages may also have a gripper's joints, and the arm's in any
     order.
