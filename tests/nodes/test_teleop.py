@@ -311,6 +311,7 @@ def test_a_collection_over_ros_is_driven_by_the_keys_of_its_terminal(typist: Typ
     heard = session.peer.heard[names.TELEOP_COMMAND]
     typist.press(b"w", lambda: any(command.engaged for command in heard), "the key to be heard")
     assert session.actions == [], "it waits for Enter"
+    typist.press(b" ", lambda: not heard[-1].engaged, "the key to be let go")
 
     typist.begin()
     typist.actions_of(Action.HUMAN, b"9d")

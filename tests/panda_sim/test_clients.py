@@ -83,10 +83,12 @@ def test_libfranka_says_what_is_wrong_in_its_own_words(host: str) -> None:
         "recovery in user stop": 'command not possible in the current mode ("User stopped")!',
         "stopped": "Move command preempted!",
         "deaf": '["communication_constraints_violation"]',
-        "second client": "TCP connection got interrupted.",
         "bad impedance": "Set Joint Impedance command rejected: invalid argument!",
         "after all": "IDLE",
     }
+    # the reset meets libfranka while it waits for an answer, or while it still sends
+    second_client = said.pop("second client")
+    assert "interrupted" in second_client or "Connection reset by peer" in second_client
     assert set(said) == set(expected)
 
     for what, words in expected.items():

@@ -20,20 +20,27 @@ class Crop:
     size: int = 0  # 0: the largest square that fits
     quarter_turns: int = 0  # counter-clockwise
 
+    def edge(self, height: int, width: int) -> int:
+        """Return the square's edge in an image of this size [pixels].
+
+        Raises ConfigError if it leaves the image.
+        """
+        edge = self.size or min(height - self.top, width - self.left)
+        if edge < 1 or self.top + edge > height or self.left + edge > width:
+            raise ConfigError(
+                f"crop of {self.size} pixels from ({self.left}, {self.top}) does not fit an image "
+                f"of {width}x{height}"
+            )
+
+        return edge
+
 
 def observe(pixels: NDArray[np.uint8], crop: Crop, size: int) -> NDArray[np.uint8]:
     """Return RGB pixels (H, W, 3) cropped, turned upright and resized to (size, size, 3).
 
     Raises ConfigError for a crop that leaves the image.
     """
-    height, width = pixels.shape[:2]
-    edge = crop.size or min(height - crop.top, width - crop.left)
-    if edge < 1 or crop.top + edge > height or crop.left + edge > width:
-        raise ConfigError(
-            f"crop of {crop.size} pixels from ({crop.left}, {crop.top}) does not fit an image of "
-            f"{width}x{height}"
-        )
-
+    edge = crop.edge(*pixels.shape[:2])
     square = np.rot90(
         pixels[crop.top : crop.top + edge, crop.left : crop.left + edge], crop.quarter_turns
     )
@@ -61,15 +68,15 @@ class Rectifier:
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return RGB pixels (H, W, 3) as a camera without distortion would see them.
 
-        Black outside the original picture.
-
-        Raises ConfigError if the picture's size is not the calibration's.
+        Black outside the original picture. Errors as in `check`.
         """
-        height, width = pixels.shape[:2]
+        self.check(*pixels.shape[:2])
+        return np.asarray(cv2.remap(pixels, *self._maps, cv2.INTER_LINEAR), dtype=np.uint8)
+
+    def check(self, height: int, width: int) -> None:
+        """Raise ConfigError if a picture's size is not the calibration's."""
         if (width, height) != self._size:
             raise ConfigError(
                 f"the camera sends {width}x{height} pixels, its calibration is for "
                 f"{self._size[0]}x{self._size[1]}"
             )
-
-        return np.asarray(cv2.remap(pixels, *self._maps, cv2.INTER_LINEAR), dtype=np.uint8)

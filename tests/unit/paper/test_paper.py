@@ -28,7 +28,7 @@ from wayfarer_paper.outcome import Score, Standing, finished, in_words, standing
 from wayfarer_paper.plan import STAGES, cells_of, run_name
 from wayfarer_paper.run import run_paper, write_results
 from wayfarer_paper.scales import FULL, SMALL, Scale, Variant, scale
-from wayfarer_paper.toy import STRATEGIES
+from wayfarer_paper.toy import STRATEGIES, practical
 from wayfarer_policies.acting.offline_policy import write_policy
 from wayfarer_policies.algorithms.bcq_networks import Description
 from wayfarer_policies.exploration.algorithm_1 import Schedule
@@ -112,7 +112,8 @@ def test_every_stage_holds_what_it_needs(tmp_path: Path) -> None:
 
 
 def test_scales_are_looked_up_by_name_and_repeated_as_often_as_wanted() -> None:
-    assert scale("small", "practical") == SMALL
+    assert scale("small", "paper") == replace(SMALL, recipe="paper")
+    assert scale("small", "practical") == replace(SMALL, toy=practical(SMALL.toy))
     assert scale("full", "paper", 7).repetitions == 7
     with pytest.raises(
         ConfigError, match="scale 'huge' is not one of small, medium, large, hidden, full"

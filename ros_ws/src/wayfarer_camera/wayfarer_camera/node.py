@@ -109,26 +109,32 @@ class Camera(ContractNode):
 
     def see(self, pixels: NDArray[np.uint8], stamp: Time, frame: str) -> None:
         """Make an observation of RGB pixels (H, W, 3) if a control period has passed."""
-        taken = to_nanoseconds(stamp)
-        upright = None
-        if not 0 <= taken - self._last < self._spacing:
-            try:
-                plain = self._rectify(pixels) if self._rectify else pixels
-                upright = observe(plain, self._crop, names.OBSERVATION_SIZE)
-            # its size differs from the other images', or from its header
-            except ConfigError as error:
-                self.skip(str(error))
-                return
+        try:
+            self._check(*pixels.shape[:2])
+        # its size differs from the other images'
+        except ConfigError as error:
+            self.skip(str(error))
+            return
 
+        taken = to_nanoseconds(stamp)
         with self._watching:
             self._health.picture(pixels, taken * 1e-9, *self._times())
 
         self.counts["images"] += 1
         self._place(frame)
-        if upright is not None:
+        if not 0 <= taken - self._last < self._spacing:
             self._last = taken
+            plain = self._rectify(pixels) if self._rectify else pixels
+            upright = observe(plain, self._crop, names.OBSERVATION_SIZE)
             self._observation.publish(array_to_image(upright, stamp, frame))
             self.counts["observations"] += 1
+
+    def _check(self, height: int, width: int) -> None:
+        """Raise ConfigError if no observation can be made of a picture of this size."""
+        if self._rectify:
+            self._rectify.check(height, width)
+
+        self._crop.edge(height, width)
 
     def _place(self, frame: str) -> None:
         """Publish the camera's calibrated pose, under the frame that its images name."""

@@ -13,7 +13,7 @@ from wayfarer_sim.pixel_world import PixelWorldConfig
 
 from wayfarer_paper.toy import FULL as TOY_FULL
 from wayfarer_paper.toy import SMALL as TOY_SMALL
-from wayfarer_paper.toy import ToyConfig
+from wayfarer_paper.toy import ToyConfig, practical
 
 Parameters = Mapping[str, Mapping[str, Any]]  # node -> parameter -> value
 
@@ -45,7 +45,7 @@ class Scale:
     bcq_datasets: int  # datasets per variant from which policies are learned
     trials: int  # evaluation episodes of each policy
     trial_steps: int
-    toy: ToyConfig
+    toy: ToyConfig  # the paper's recipe
     toy_world: PixelWorldConfig
     recipe: str = "practical"  # of every collection, of RECIPES
 
@@ -145,7 +145,8 @@ RECIPES = ("paper", "practical")
 def scale(name: str, recipe: str, repetitions: int | None = None) -> Scale:
     """Return the scale of that name; ConfigError lists the names.
 
-    `recipe` is that of every collection; `repetitions`, if given, replaces the scale's number.
+    `recipe` is that of every collection and of the toy world; `repetitions`, if given, replaces the
+    scale's number.
     """
     if name not in SCALES:
         raise ConfigError(f"scale {name!r} is not one of {', '.join(SCALES)}")
@@ -153,5 +154,7 @@ def scale(name: str, recipe: str, repetitions: int | None = None) -> Scale:
         raise ConfigError(f"recipe {recipe!r} is not one of {', '.join(RECIPES)}")
 
     found = replace(SCALES[name], recipe=recipe)
+    if recipe == "practical":
+        found = replace(found, toy=practical(found.toy))
 
     return found if repetitions is None else replace(found, repetitions=repetitions)

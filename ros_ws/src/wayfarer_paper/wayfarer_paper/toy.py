@@ -9,7 +9,7 @@ double DQN.
 import csv
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -128,6 +128,17 @@ SMALL = ToyConfig(
     epsilon=LinearSchedule(1.0, 0.3, 6_000),
     random_episodes=5,
 )
+
+
+def practical(paper: ToyConfig) -> ToyConfig:
+    """Return the toy world's form of the cube world's recipe `practical` (docs/explore.md)."""
+    return replace(
+        paper,
+        schedule=replace(paper.schedule, episodes_per_cycle=2),
+        near_goals=0.5,
+        lookahead=3,
+        after_arrival="play",
+    )
 
 
 @dataclass(frozen=True)
