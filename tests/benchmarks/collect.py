@@ -43,9 +43,9 @@ def measure_ros(steps: int) -> dict[str, float]:
 
         for message in messages(run / "episode_000001.mcap", base_types()):
             if message.name == names.OBSERVATION_IMAGE:
-                observed[message.stamp] = message.log_time
+                observed[message.stamp] = message.publish_time
             elif message.name.endswith(names.TARGET_POSE):
-                answered[message.stamp] = message.log_time
+                answered[message.stamp] = message.publish_time
 
     latency = np.array([answered[s] - observed[s] for s in answered if s in observed]) * 1e-6  # ms
     times = np.array(sorted(answered.values())) * 1e-9  # s

@@ -212,7 +212,9 @@ def collection_step_ms(schedule: str, threads: int, steps: int, episodes: int = 
             *size,
         ]
         subprocess.run(command, check=True, stdout=sys.stderr)
-        began = [next(messages(path, base_types())).log_time for path in sorted(run.glob("*.mcap"))]
+        began = [
+            next(messages(path, base_types())).publish_time for path in sorted(run.glob("*.mcap"))
+        ]
 
     return float(np.median(np.diff(began[1:]))) / steps * 1e-6
 
