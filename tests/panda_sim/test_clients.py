@@ -87,8 +87,9 @@ def test_libfranka_says_what_is_wrong_in_its_own_words(host: str) -> None:
         "after all": "IDLE",
     }
     # the reset meets libfranka while it waits for an answer, or while it still sends
+    resets = ("TCP connection got interrupted.", "TCP send bytes: Connection reset by peer")
     second_client = said.pop("second client")
-    assert "interrupted" in second_client or "Connection reset by peer" in second_client
+    assert any(words in second_client for words in resets), second_client
     assert set(said) == set(expected)
 
     for what, words in expected.items():

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from fixtures.browser import show
+from fixtures.shipped import shipped
 from fixtures.workers import Here
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,7 +29,7 @@ from wayfarer_paper.outcome import Score, Standing, finished, in_words, standing
 from wayfarer_paper.plan import STAGES, cells_of, run_name
 from wayfarer_paper.run import run_paper, write_results
 from wayfarer_paper.scales import FULL, SMALL, Scale, Variant, scale
-from wayfarer_paper.toy import STRATEGIES, practical
+from wayfarer_paper.toy import STRATEGIES
 from wayfarer_policies.acting.offline_policy import write_policy
 from wayfarer_policies.algorithms.bcq_networks import Description
 from wayfarer_policies.exploration.algorithm_1 import Schedule
@@ -111,9 +112,22 @@ def test_every_stage_holds_what_it_needs(tmp_path: Path) -> None:
         cells_of("everything", TINY)
 
 
+def test_the_toy_world_takes_the_recipe_of_the_cube_world() -> None:
+    learner, collector = (shipped("recipe_practical", node) for node in ("learner", "collector"))
+    of = {recipe: cells_of("toy", scale("small", recipe)) for recipe in ("paper", "practical")}
+    paper, found = (of[recipe][0].arguments["config"] for recipe in ("paper", "practical"))
+    assert paper == SMALL.toy.to_plain()
+    assert (found["near_goals"], found["lookahead"]) == (
+        learner["near_goals"],
+        learner["lookahead"],
+    )
+    assert found["schedule"]["episodes_per_cycle"] == collector["episodes_per_cycle"]
+    assert found["after_arrival"] == "play"
+
+
 def test_scales_are_looked_up_by_name_and_repeated_as_often_as_wanted() -> None:
     assert scale("small", "paper") == replace(SMALL, recipe="paper")
-    assert scale("small", "practical") == replace(SMALL, toy=practical(SMALL.toy))
+    assert scale("small", "practical") == SMALL
     assert scale("full", "paper", 7).repetitions == 7
     with pytest.raises(
         ConfigError, match="scale 'huge' is not one of small, medium, large, hidden, full"

@@ -11,7 +11,7 @@ from wayfarer_core.errors import ConfigError
 from wayfarer_paper import cells
 from wayfarer_paper.grid import Cell
 from wayfarer_paper.scales import Scale, Variant
-from wayfarer_paper.toy import STRATEGIES
+from wayfarer_paper.toy import STRATEGIES, practical
 
 TARGETS = ("color", "position")
 ACTIONS_AT_RANDOM = "random actions"  # baseline of the policies
@@ -110,22 +110,16 @@ def offline(scale: Scale) -> Iterator[Cell]:
 
 def toy(scale: Scale) -> Iterator[Cell]:
     """Yield each strategy of the toy world with each seed, and the maps of novelty of two."""
+    config = practical(scale.toy) if scale.recipe == "practical" else scale.toy
+    common = {"config": config.to_plain(), "world": asdict(scale.toy_world)}
+
     for seed in range(scale.repetitions):
         for strategy in STRATEGIES:
-            arguments = {
-                "strategy": strategy,
-                "seed": seed,
-                "config": scale.toy.to_plain(),
-                "world": asdict(scale.toy_world),
-            }
+            arguments = {"strategy": strategy, "seed": seed, **common}
             yield Cell(f"toy/{strategy}-{seed}", cells.explore_toy, arguments)
 
     for strategy in ("goal", "rnd"):
-        arguments = {
-            "strategy": strategy,
-            "config": scale.toy.to_plain(),
-            "world": asdict(scale.toy_world),
-        }
+        arguments = {"strategy": strategy, **common}
         yield Cell(f"show-toy/{strategy}", cells.show_toy, arguments, (f"toy/{strategy}-0",))
 
 

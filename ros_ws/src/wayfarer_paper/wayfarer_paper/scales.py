@@ -13,7 +13,7 @@ from wayfarer_sim.pixel_world import PixelWorldConfig
 
 from wayfarer_paper.toy import FULL as TOY_FULL
 from wayfarer_paper.toy import SMALL as TOY_SMALL
-from wayfarer_paper.toy import ToyConfig, practical
+from wayfarer_paper.toy import ToyConfig
 
 Parameters = Mapping[str, Mapping[str, Any]]  # node -> parameter -> value
 
@@ -45,9 +45,9 @@ class Scale:
     bcq_datasets: int  # datasets per variant from which policies are learned
     trials: int  # evaluation episodes of each policy
     trial_steps: int
-    toy: ToyConfig  # the paper's recipe
+    toy: ToyConfig  # sizes; the recipe is applied by plan.toy
     toy_world: PixelWorldConfig
-    recipe: str = "practical"  # of every collection, of RECIPES
+    recipe: str = "practical"  # of every collection and of the toy world, of RECIPES
 
 
 _COMPARED = (Variant("goal", "goal"), Variant("rnd", "rnd"), Variant("random", "random"))
@@ -154,7 +154,5 @@ def scale(name: str, recipe: str, repetitions: int | None = None) -> Scale:
         raise ConfigError(f"recipe {recipe!r} is not one of {', '.join(RECIPES)}")
 
     found = replace(SCALES[name], recipe=recipe)
-    if recipe == "practical":
-        found = replace(found, toy=practical(found.toy))
 
     return found if repetitions is None else replace(found, repetitions=repetitions)
