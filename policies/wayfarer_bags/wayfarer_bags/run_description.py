@@ -81,7 +81,7 @@ def describe(existing: Mapping[str, Any], configuration: Configuration) -> dict[
         "host": socket.gethostname(),
         "commit": commit(),
         "python": platform.python_version(),
-        "threads": configuration.get("actor", {}).get("threads", 1),
+        "threads": configuration.get("learner", {}).get("threads", 1),
         "teleop_device": configuration.get("actor", {}).get("teleop_device", NO_DEVICE),
         "versions": {name: _version(name) for name in _VERSIONS},
         "collector": dict(configuration.get("collector", {})),

@@ -47,9 +47,9 @@ def test_a_new_run_keeps_its_configuration_and_its_first_session() -> None:
 
 
 def test_a_session_tells_the_number_of_threads_which_the_next_may_change() -> None:
-    first = describe({}, changed("actor", "threads", 3))
+    first = describe({}, changed("learner", "threads", 3))
     assert first["sessions"][0]["threads"] == 3
-    assert describe(first, changed("actor", "threads", 1))["sessions"][1]["threads"] == 1
+    assert describe(first, changed("learner", "threads", 1))["sessions"][1]["threads"] == 1
 
 
 def test_a_session_tells_the_device_which_the_next_may_change_and_old_runs_had_none() -> None:

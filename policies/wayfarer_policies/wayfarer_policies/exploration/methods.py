@@ -25,8 +25,6 @@ from wayfarer_policies.exploration.intrinsic import IntrinsicReward
 from wayfarer_policies.exploration.learners import Labels, ReplayLearner
 from wayfarer_policies.exploration.relabel import FutureGoals, ImageDistance, Nearness, SameStep
 
-THREADS = "torch's threads; actor, learner and novelty use one number, for it decides the last bits"
-
 _NOT_FITTED = NoveltyOptions()  # for an RND that is only evaluated: its options do not matter
 
 MakeLabels = Callable[[RND, LearnerOptions], Labels]

@@ -33,6 +33,7 @@ from wayfarer_policies.acting.policy import Policy, PolicyGoal, RobotState, Star
 from wayfarer_policies.acting.scripts import SCRIPTS, Box, ScriptedPolicy
 from wayfarer_policies.algorithms.networks import auto_device, weights_from_bytes
 from wayfarer_policies.exploration.methods import Making, make_policy, method
+from wayfarer_policies.exploration.threads import ACTING_THREADS
 
 from wayfarer_actor.params import Params
 
@@ -63,7 +64,7 @@ class Actor(ContractNode):
         super().__init__("actor")
         self._params = declare(self, Params)
         p = self._params
-        torch.set_num_threads(p.threads)
+        torch.set_num_threads(ACTING_THREADS)
         device = auto_device() if p.device == "auto" else p.device
         self._size = action_size(p.gripper_width)
         told = Making(p, p.checkpoint, p.checkpoint_sha256, device, external=p, size=self._size)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from wayfarer_core.options import ActingOptions, ExternalOptions, TeleopOptions, gripper_width
 from wayfarer_core.parameter import param
-from wayfarer_policies.exploration.methods import METHODS, THREADS
+from wayfarer_policies.exploration.methods import METHODS
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,6 @@ class Params(TeleopOptions, ExternalOptions, ActingOptions):
         "none", "what that file must be, as a hex digest; none: anything"
     )
     device: str = param("auto", "where to compute", choices=("auto", "cpu", "cuda"))
-    threads: int = param(1, THREADS, 1, 256)
     gripper_width: float = gripper_width()
     action_scale: float = param(0.125, "the control node's, for scripted motions [m]", 0.0, 0.2)
     workspace_min: tuple[float, float, float] = param(

@@ -100,9 +100,9 @@ Threads = Annotated[
     typer.Option(
         min=1,
         max=256,
-        help="Torch's threads. All computing uses the same number, because it affects the last "
-        "bits. Default: as the run was begun; a new run uses all cores, or one if it learns while "
-        "it acts.",
+        help="Torch's threads for learning; acting uses one. The number affects the last bits. "
+        "Default: as the run was begun; a new run uses all cores, or one if it learns while it "
+        "acts.",
     ),
 ]
 

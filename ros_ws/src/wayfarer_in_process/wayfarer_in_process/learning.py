@@ -32,6 +32,7 @@ from wayfarer_policies.exploration.methods import (
     method,
     novelty_file,
 )
+from wayfarer_policies.exploration.threads import computing_threads
 
 from wayfarer_in_process.config import Configuration
 
@@ -62,10 +63,15 @@ class RunLearner:
     """
 
     def __init__(
-        self, learner: Checkpointed, policy: LearnedPolicy, tell: Callable[[int], None]
+        self,
+        learner: Checkpointed,
+        policy: LearnedPolicy,
+        tell: Callable[[int], None],
+        threads: int,
     ) -> None:
         """`tell` gets the number of updates, and may raise."""
         self._learner, self._policy, self._tell = learner, policy, tell
+        self._threads = threads  # of torch
         # make_learner builds only TD3
         self._algorithm: TD3 = learner.learner.algorithm  # type: ignore[assignment]
         if self.episodes_learned:
@@ -78,7 +84,9 @@ class RunLearner:
 
     def update(self, store: RunStore, steps: int) -> dict[str, float]:
         """Learn, save, and offer the new weights."""
-        metrics = self._learner.update(store.replay, steps, progress=self._tell)
+        with computing_threads(self._threads):
+            metrics = self._learner.update(store.replay, steps, progress=self._tell)
+
         self._offer()
         return metrics
 
@@ -91,8 +99,9 @@ class RunLearner:
 class RunNovelty:
     """The novelty on the run's buffer."""
 
-    def __init__(self, novelty: CheckpointedNovelty) -> None:
+    def __init__(self, novelty: CheckpointedNovelty, threads: int) -> None:
         self._novelty = novelty
+        self._threads = threads  # of torch
 
     @property
     def cycles_fitted(self) -> int:
@@ -101,11 +110,13 @@ class RunNovelty:
 
     def select_goal(self, store: RunStore) -> Goal | None:
         """Choose the next goal."""
-        return self._novelty.select_goal(store.replay)
+        with computing_threads(self._threads):
+            return self._novelty.select_goal(store.replay)
 
     def fit(self, images: Images, epochs: int) -> dict[str, float]:
         """Fit and save."""
-        return self._novelty.fit(images, epochs)
+        with computing_threads(self._threads):
+            return self._novelty.fit(images, epochs)
 
 
 @dataclass(frozen=True)
@@ -139,7 +150,10 @@ def make_parts(
             f"method {configuration.collector.method!r} learns, but its policy takes no weights"
         )
 
-    novelty = RunNovelty(CheckpointedNovelty(_chooser(configuration), novelty_file(run)))
+    novelty = RunNovelty(
+        CheckpointedNovelty(_chooser(configuration), novelty_file(run)),
+        configuration.novelty.threads,
+    )
     learner = _learner(configuration, run, policy, tell)
     store = RunStore(run, finished, _device(configuration.learner.device))
 
@@ -170,7 +184,7 @@ def _learner(
     learner = make_learner(own.method, own.seed, _device(own.device), rnd, own)
     saved = Checkpointed(learner, learner_file(run), rnd, novelty_file(run))
 
-    return RunLearner(saved, policy, tell)
+    return RunLearner(saved, policy, tell, own.threads)
 
 
 def _device(name: str) -> str:

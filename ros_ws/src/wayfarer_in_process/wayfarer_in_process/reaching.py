@@ -21,6 +21,7 @@ from wayfarer_policies.algorithms import checkpoint
 from wayfarer_policies.algorithms.networks import weights_from_bytes, weights_to_bytes
 from wayfarer_policies.algorithms.td3 import TD3
 from wayfarer_policies.exploration.methods import learner_file, make_learner, make_rnd, method
+from wayfarer_policies.exploration.threads import ACTING_THREADS
 from wayfarer_report.drawings.reached import most_telling, side_by_side
 
 from wayfarer_in_process.config import Configuration
@@ -113,7 +114,7 @@ def try_all(
     on_trial: Callable[[], None],
 ) -> dict[str, Tried]:
     """Try each policy on goals of the run's store and on evenly spread goals, by these names."""
-    torch.set_num_threads(configuration.actor.threads)
+    torch.set_num_threads(ACTING_THREADS)
     policies = policies_of(run, configuration)
     arm = Arm(configuration)
 
@@ -176,7 +177,7 @@ def film(
 
     It shows the goals whose images differ most.
     """
-    torch.set_num_threads(configuration.actor.threads)
+    torch.set_num_threads(ACTING_THREADS)
     learned = policies_of(run, configuration)["learned"]
     arm = Arm(configuration)
     frames: list[NDArray[np.uint8]] = []

@@ -29,6 +29,7 @@ from wayfarer_policies.exploration.algorithm_1 import (
     explore,
 )
 from wayfarer_policies.exploration.methods import method
+from wayfarer_policies.exploration.threads import ACTING_THREADS
 from wayfarer_report.live.policy_watch import PolicyWatch, in_words
 from wayfarer_report.live.scalars import Scalars
 
@@ -71,7 +72,7 @@ def _collect(configuration: Configuration, run: RunWriter, watch: "_Watch") -> N
     plan = configuration.collector
     check_agreement(configuration.description())
     collected = Collected(*finished(run.path))
-    torch.set_num_threads(configuration.actor.threads)
+    torch.set_num_threads(ACTING_THREADS)
     parts = make_parts(configuration, run.path, collected.episodes, watch.check)
     wrist, width = configuration.sim_bridge.wrist, configuration.control.gripper_width
     recorder = Recorder(run, configuration.namespace, wrist, width)

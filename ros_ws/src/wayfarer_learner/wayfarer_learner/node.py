@@ -21,6 +21,7 @@ from wayfarer_policies.algorithms.networks import auto_device, weights_to_bytes
 from wayfarer_policies.algorithms.td3 import TD3
 from wayfarer_policies.exploration.learners import Checkpointed
 from wayfarer_policies.exploration.methods import learner_file, make_learner, make_rnd, novelty_file
+from wayfarer_policies.exploration.threads import ACTING_THREADS, computing_threads
 
 from wayfarer_learner.params import Params
 
@@ -36,7 +37,8 @@ class Learner(ContractNode):
         if not p.run:
             raise ConfigError("node learner: parameter run is empty: name the directory of the run")
 
-        torch.set_num_threads(p.threads)
+        torch.set_num_threads(ACTING_THREADS)
+        self._threads = p.threads
         device = auto_device() if p.device == "auto" else p.device
         run_path = Path(p.run)
         rnd = make_rnd(p.seed, device)
@@ -91,7 +93,8 @@ class Learner(ContractNode):
             if updates % _FEEDBACK_EVERY == 0:
                 handle.publish_feedback(Train.Feedback(updates=updates))
 
-        return self._learner.update(self._buffer.open(), handle.request.steps, progress=report)
+        with computing_threads(self._threads):
+            return self._learner.update(self._buffer.open(), handle.request.steps, progress=report)
 
     def _publish(self) -> None:
         data, digest = weights_to_bytes(self._algorithm.actor())

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from wayfarer_core.options import LearnerOptions
 from wayfarer_core.parameter import param
-from wayfarer_policies.exploration.methods import METHODS, THREADS
+from wayfarer_policies.exploration.methods import METHODS
+from wayfarer_policies.exploration.threads import THREADS
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from wayfarer_msgs.srv import SelectGoal
 from wayfarer_policies.algorithms.networks import auto_device
 from wayfarer_policies.exploration.goals import CheckpointedNovelty, ImageNovelty, choice
 from wayfarer_policies.exploration.methods import make_rnd, novelty_file
+from wayfarer_policies.exploration.threads import ACTING_THREADS, computing_threads
 
 from wayfarer_novelty.params import Params
 
@@ -42,7 +43,7 @@ class Novelty(ContractNode):
         if not self._params.run:
             raise ConfigError("node novelty: parameter run is empty: name the directory of the run")
 
-        torch.set_num_threads(self._params.threads)
+        torch.set_num_threads(ACTING_THREADS)
         device = auto_device() if self._params.device == "auto" else self._params.device
         run_path = Path(self._params.run)
         self._buffer = RunBuffer(run_path)
@@ -112,7 +113,9 @@ class Novelty(ContractNode):
     def _select(self, request: SelectGoal.Request) -> Any:
         choose = choice(request.choice, self._params.top_share)
         chooser = ImageNovelty(self._rnd, choose, request.candidates, request.seed)
-        goal = chooser.select_goal(self._buffer.open())
+        with computing_threads(self._params.threads):
+            goal = chooser.select_goal(self._buffer.open())
+
         if goal is None:
             raise ConfigError("the replay buffer is empty: collect an episode without a goal first")
 
@@ -145,7 +148,9 @@ class Novelty(ContractNode):
         return result
 
     def _fit(self, request: FitNovelty.Goal) -> dict[str, float]:
-        return self._novelty.fit(self._buffer.open().last(request.episodes), request.epochs)
+        images = self._buffer.open().last(request.episodes)
+        with computing_threads(self._params.threads):
+            return self._novelty.fit(images, request.epochs)
 
 
 def _position(chosen: SelectGoal.Response) -> PointStamped:

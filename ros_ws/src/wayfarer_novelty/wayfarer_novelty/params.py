@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from wayfarer_core.options import NoveltyOptions
 from wayfarer_core.parameter import param
-from wayfarer_policies.exploration.methods import THREADS
+from wayfarer_policies.exploration.threads import THREADS
 
 
 @dataclass(frozen=True)
