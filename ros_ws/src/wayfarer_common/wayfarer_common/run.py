@@ -4,6 +4,7 @@ Contract endpoints, readiness, diagnostics, a clean end.
 """
 
 import ctypes
+import inspect
 import os
 import sys
 import threading
@@ -11,9 +12,8 @@ import time
 import traceback
 import types
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import suppress
-from importlib.metadata import version
 from typing import Any, NoReturn, TypeVar
 
 import rclpy
@@ -22,11 +22,12 @@ from rclpy.action import ActionClient, ActionServer
 from rclpy.callback_groups import CallbackGroup, ReentrantCallbackGroup
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
-from rclpy.executors import Executor, SingleThreadedExecutor
+from rclpy.executors import Executor
 from rclpy.experimental import EventsExecutor
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.service import Service
 from rclpy.subscription import Subscription
 from rclpy.task import Future
 from wayfarer_core.errors import WayfarerError
@@ -41,11 +42,6 @@ T = TypeVar("T")
 # expires, rcl looks for expired results without a pause and passes no messages: a simulated clock
 # must never stand there.
 RESULT_TIMEOUT = 10.000000001
-
-# Jazzy's EventsExecutor (rclpy 7) sends a service's coroutine instead of its result
-_EXECUTOR: Callable[[], Executor] = (
-    EventsExecutor if int(version("rclpy").split(".")[0]) >= 9 else SingleThreadedExecutor
-)
 
 _CHECK_PERIOD = 0.1  # s, until the node is ready
 _REPORT_PERIOD = 1.0  # s
@@ -128,6 +124,28 @@ class ContractNode(Node):
             self._endpoints.append((topic, None, subscription))
 
         return subscription
+
+    def offer(self, kind: Any, name: str, answer: Callable[[Any, Any], Any]) -> Service:  # type: ignore[type-arg]
+        """Offer a service; `answer` may be a coroutine function.
+
+        Jazzy's EventsExecutor (rclpy 7) awaits no coroutine: it would send it as the response.
+        """
+        service = self.create_service(kind, name, answer)
+        send = service.send_response
+
+        async def send_result(coroutine: Awaitable[Any], header: Any) -> None:
+            send(await coroutine, header)
+
+        def send_or_await(response: Any, header: Any) -> None:
+            if inspect.isawaitable(response):
+                executor: Executor = self.executor  # type: ignore[assignment]  # the node spins
+                executor.create_task(send_result(response, header))
+            else:
+                send(response, header)
+
+        service.send_response = send_or_await  # type: ignore[method-assign]
+
+        return service
 
     def missing_peers(self) -> list[str]:
         """Return the missing connections, in words."""
@@ -281,7 +299,7 @@ def _spin(node: ContractNode, signals: list[int]) -> None:
 
     Raises its failure.
     """
-    executor = _EXECUTOR()
+    executor = EventsExecutor()
     executor.add_node(node)
     try:
         # spin() without a timeout never returns in these wheels

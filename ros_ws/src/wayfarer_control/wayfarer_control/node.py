@@ -87,9 +87,9 @@ class Control(ContractNode):
         self.subscribe_to(contract.ROBOT_STATE, self._on_robot_state)
         self.subscribe_to(contract.ACKNOWLEDGEMENT, self._on_acknowledgement)
         self.subscribe_to(contract.POLICY_ACTION, self._on_action)
-        self.create_service(Trigger, names.HOLD, self._on_hold)
-        self.create_service(SetBool, names.SCENE, self._on_scene)
-        self.create_service(Trigger, names.RELEASE, self._on_release)
+        self.offer(Trigger, names.HOLD, self._on_hold)
+        self.offer(SetBool, names.SCENE, self._on_scene)
+        self.offer(Trigger, names.RELEASE, self._on_release)
         self._commanded = self.resolve_topic_name(contract.TARGET_POSE.name)
         self.create_timer(_TICK, self._on_tick, clock=self.steady)
 
