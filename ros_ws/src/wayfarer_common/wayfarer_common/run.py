@@ -14,7 +14,7 @@ import types
 from collections import Counter
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import suppress
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -37,6 +37,7 @@ from wayfarer_common.contract import Topic
 from wayfarer_common.ros import start_ros
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 # s for which an action's result is kept. If the clock stands exactly at the ns at which a result
 # expires, rcl looks for expired results without a pause and passes no messages: a simulated clock
@@ -134,7 +135,10 @@ class ContractNode(Node):
         send = service.send_response
 
         async def send_result(coroutine: Awaitable[Any], header: Any) -> None:
-            send(await coroutine, header)
+            try:
+                send(await coroutine, header)
+            except BaseException as error:  # noqa: BLE001  not hidden: the process ends with it
+                self.fail(error)
 
         def send_or_await(response: Any, header: Any) -> None:
             if inspect.isawaitable(response):
@@ -164,9 +168,23 @@ class ContractNode(Node):
     def fail(self, error: BaseException) -> None:
         """End the process with this error.
 
-        For threads and coroutines: an error raised in the executor ends it anyway.
+        For threads, coroutines and futures: an error in other callbacks ends it anyway.
         """
         self.failure, self.finished = error, True
+
+    def guarded(self, callback: Callable[P, None]) -> Callable[P, None]:
+        """Return the callback; an error in it ends the node with that error.
+
+        For the callbacks of futures: on Jazzy an error there would crash the process.
+        """
+
+        def call(*given: P.args, **named: P.kwargs) -> None:
+            try:
+                callback(*given, **named)
+            except BaseException as error:  # noqa: BLE001  not hidden: the process ends with it
+                self.fail(error)
+
+        return call
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Run long work in a thread; the executor keeps answering meanwhile.

@@ -204,7 +204,7 @@ class Control(ContractNode):
         """Ask the bridge for a recovery, unless one is running."""
         self.counts["recoveries asked for"] += 1
         self._recover.send_goal_async(ErrorRecovery.Goal()).add_done_callback(
-            self._on_recovery_answered
+            self.guarded(self._on_recovery_answered)
         )
 
     def _on_recovery_answered(self, answer: Future) -> None:  # type: ignore[type-arg]
@@ -212,7 +212,9 @@ class Control(ContractNode):
         if handle is None or not handle.accepted:
             self._permission.recovered()
         else:
-            handle.get_result_async().add_done_callback(lambda _: self._permission.recovered())
+            handle.get_result_async().add_done_callback(
+                self.guarded(lambda _: self._permission.recovered())
+            )
 
     def warn(self, text: str) -> None:
         """Log a warning."""
