@@ -27,7 +27,6 @@ from rclpy.experimental import EventsExecutor
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from rclpy.service import Service
 from rclpy.subscription import Subscription
 from rclpy.task import Future
 from wayfarer_core.errors import WayfarerError
@@ -126,30 +125,38 @@ class ContractNode(Node):
 
         return subscription
 
-    def offer(self, kind: Any, name: str, answer: Callable[[Any, Any], Any]) -> Service:  # type: ignore[type-arg]
+    def offer(self, kind: Any, name: str, answer: Callable[[Any, Any], Any]) -> None:
         """Offer a service; `answer` may be a coroutine function.
 
-        Jazzy's EventsExecutor (rclpy 7) awaits no coroutine: it would send it as the response.
+        An error in it ends the node with that error. Jazzy's EventsExecutor (rclpy 7) awaits no
+        coroutine: it gives it to `send_response`, which awaits it here.
         """
-        service = self.create_service(kind, name, answer)
-        send = service.send_response
 
-        async def send_result(coroutine: Awaitable[Any], header: Any) -> None:
+        async def awaited(result: Awaitable[Any], response: Any) -> Any:
             try:
-                send(await coroutine, header)
+                return await result
             except BaseException as error:  # noqa: BLE001  not hidden: the process ends with it
                 self.fail(error)
+                return response
 
-        def send_or_await(response: Any, header: Any) -> None:
-            if inspect.isawaitable(response):
+        def answered(request: Any, response: Any) -> Any:
+            result = answer(request, response)
+            return awaited(result, response) if inspect.isawaitable(result) else result
+
+        service = self.create_service(kind, name, answered)
+        send = self.guarded(service.send_response)
+
+        async def send_result(result: Awaitable[Any], header: Any) -> None:
+            send(await result, header)
+
+        def send_or_await(result: Any, header: Any) -> None:
+            if inspect.isawaitable(result):
                 executor: Executor = self.executor  # type: ignore[assignment]  # the node spins
-                executor.create_task(send_result(response, header))
+                executor.create_task(send_result(result, header))
             else:
-                send(response, header)
+                send(result, header)
 
-        service.send_response = send_or_await  # type: ignore[method-assign]
-
-        return service
+        service.send_response = send_or_await  # type: ignore[assignment, method-assign]
 
     def missing_peers(self) -> list[str]:
         """Return the missing connections, in words."""
