@@ -307,7 +307,9 @@ def test_recovery_is_asked_for_a_few_times_and_then_waits_for_the_operator(domai
             assert len(asked) == times
 
         reflex_until_asked(2)
-        wait_for(lambda: rig.fault.needs_operator, "the word that it needs an operator")
+        wait_for(
+            lambda: rig.fault and rig.fault.needs_operator, "the word that it needs an operator"
+        )
         assert "wayfarer ack" in wait_for(
             lambda: "in vain" in rig.says() and rig.says(), "its diagnostics"
         )
@@ -453,7 +455,9 @@ def test_a_robot_that_has_not_said_that_it_is_well_is_not_commanded(
         assert rig.act([0.3, 0.0, 0.0]).reasons == Reason.ROBOT_ERROR
         assert not me.call(Trigger, names.HOLD, Trigger.Request()).success
         assert rig.targets == []
-        wait_for(lambda: rig.fault.text in rig.says(), "its diagnostics to say so, too")
+        wait_for(
+            lambda: rig.fault and rig.fault.text in rig.says(), "its diagnostics to say so, too"
+        )
 
 
 def test_a_pose_in_another_frame_commands_nothing_and_is_complained_of(domain: int) -> None:
@@ -471,7 +475,7 @@ def test_a_pose_in_another_frame_commands_nothing_and_is_complained_of(domain: i
 
 def test_a_second_commander_stops_every_command_until_it_is_gone(rig: Rig) -> None:
     second = rig.peer.publisher(contract.TARGET_POSE)
-    wait_for(lambda: rig.fault.kind == Fault.OTHER, "control to see it")
+    wait_for(lambda: rig.fault and rig.fault.kind == Fault.OTHER, "control to see it")
     assert "2 publishers" in rig.fault.text
     assert rig.act([0.3, 0.0, 0.0], last=True).reasons == Reason.ROBOT_ERROR
     rig.peer.node.destroy_publisher(second)
