@@ -105,7 +105,8 @@ class Caller:
         """Send a request from the executor's thread; return the future of the answer.
 
         Jazzy's ActionClient registers a request only after sending it. Sent from another thread,
-        the answer could arrive before that and would be dropped.
+        the answer could arrive before that and would be dropped. An error is raised here, in the
+        thread that asks: in the executor it would crash the process on Jazzy.
         """
 
         def attempt() -> Any:
