@@ -89,13 +89,28 @@ def test_the_wall_clock_needs_ros() -> None:
         read(lockstep="false")
 
 
-def test_learner_and_novelty_compute_with_one_number_of_threads(tmp_path: Path) -> None:
+def test_one_process_has_one_number_of_threads(tmp_path: Path) -> None:
     assert read(method="goal", learning="true", threads="2").novelty.threads == 2
     config = tmp_path / "config.yaml"
     config.write_text("/**/learner:\n  ros__parameters: {threads: 4}\n")
 
     # the launch file has the say
     assert read(config, method="goal", learning="true", threads="2").learner.threads == 2
+    parameters = {"learner": 2, "novelty": 1}
+    launch = read_launch_file(
+        LAUNCH / "sim.launch.xml",
+        {"run": "/tmp/run", "learning": "true", "method": "goal"},
+        lambda _: LAUNCH,
+    )
+    nodes = tuple(
+        replace(spec, parameters=(*spec.parameters, ("threads", str(parameters[spec.name]))))
+        if spec.name in parameters
+        else spec
+        for spec in launch.nodes
+    )
+
+    with pytest.raises(ConfigError, match=r"learner\.threads is 2, novelty\.threads is 1"):
+        configuration_of(replace(launch, nodes=nodes))
 
 
 def test_a_node_without_its_limits_is_refused_as_the_node_itself_refuses(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ _LAUNCH_FILE = "sim.launch.xml"
 _OF_ROS_ITSELF = "use_sim_time"
 _RECORDER, _VIEW = "replay", "view"
 _TOLD = {"run", "wrist"}  # parameters that the launch file itself gives the recorder
+_LEARNING = ("learner", "novelty")  # the nodes that compute with several threads
 # for runs from before this limit existed; the simulated hand always points down
 _NO_LIMIT_YET = {"control": {"max_turn": 3.2}}
 _TRANSPORT = {"transport": "in process"}  # in run.yaml among the collector's parameters
@@ -126,6 +127,17 @@ def configuration_of(launch: Launch) -> Configuration:
 
     if (device := configuration.actor.teleop_device) not in (NO_DEVICE, KEYBOARD):
         raise ConfigError(f"--in-process has no ROS for a {device}: give --device {KEYBOARD}")
+
+    numbers = {
+        node: getattr(configuration, node).threads
+        for node in _LEARNING
+        if node in configuration.nodes
+    }
+    if len(set(numbers.values())) > 1:
+        said = ", ".join(f"{node}.threads is {number}" for node, number in numbers.items())
+        raise ConfigError(
+            f"--in-process is one process with one number of threads: {said}; give all the same"
+        )
 
     return configuration
 
