@@ -51,6 +51,7 @@ class PredictorConfig:
     test_share: float = 0.05
     split_seed: int = 0
     features: int = 256
+    device: str = "cpu"  # where it computes: cpu or cuda
 
     def __post_init__(self) -> None:
         if self.target not in TARGETS:
@@ -107,13 +108,16 @@ class Predictor(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (B, 6) in the order of FACES, or positions (B, 3) [m], of images (B, C, H,
-        W) uint8.
+        W) uint8, on the predictor's device.
         """
-        outputs: Tensor = self.head(self.encoder(Observation(images, torch.zeros(len(images), 3))))
+        images = images.to(self.centre.device)
+        nowhere = self.centre.new_zeros(len(images), 3)  # this encoder takes no position
+        outputs: Tensor = self.head(self.encoder(Observation(images, nowhere)))
         return outputs if self.target == "color" else self.centre + self.spread * outputs
 
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
         """Return cross entropy, or the squared error in units of the spread."""
+        labels = labels.to(self.centre.device)
         if self.target == "color":
             return cross_entropy(self(images), labels)
         return mse_loss(self(images) / self.spread, labels / self.spread)
@@ -129,7 +133,7 @@ class Predictor(nn.Module):
     ) -> NDArray[np.float32]:
         """Return the outputs for many rows, chunk by chunk."""
         chunks = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
-        return np.concatenate([self(images(chunk)).numpy() for chunk in chunks])
+        return np.concatenate([self(images(chunk)).cpu().numpy() for chunk in chunks])
 
 
 def train_predictor(
@@ -241,11 +245,13 @@ def _targets(target: str, poses: NDArray[np.float64]) -> Tensor:
 def _build(config: PredictorConfig, example: Tensor, seed: int) -> Predictor:
     channels, height, width = example.shape[1:]
     encoder = EncoderConfig(
-        channels, height, width, features=config.features, precision=fast_precision()
+        *(channels, height, width),
+        features=config.features,
+        precision=fast_precision(config.device),
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Predictor(encoder, config.target)
+        return Predictor(encoder, config.target).to(config.device)
 
 
 def _train(
@@ -264,6 +270,10 @@ def _train(
     if config.target == "position":
         predictor.fit_scale(targets[rows])
 
+    if config.device != "cpu":
+        dataset.hold(config.device)
+    images = dataset.gatherer()
+
     optimizer = torch.optim.Adam(predictor.parameters(), lr=config.learning_rate, fused=True)
     guard = Guard()
     rng = np.random.default_rng(seed)
@@ -274,7 +284,7 @@ def _train(
         total, order = 0.0, rng.permutation(rows)
         for k in range(batches):
             here = order[k * config.batch : (k + 1) * config.batch]
-            loss = predictor.loss(dataset.frames(here), targets[here])
+            loss = predictor.loss(images(torch.from_numpy(here)), targets[here])
             guard.step(optimizer, loss, f"the {config.target} loss")
             guard.check()
             total += float(loss.detach()) * len(here)

@@ -33,9 +33,10 @@ POLICY, TRAINING = "policy.safetensors", "training.safetensors"
 OnProgress = Callable[[int, dict[str, float]], None]  # number of updates, metrics of the last one
 
 
-def fast_bcq() -> BCQConfig:
+def fast_bcq(device: str = "cpu") -> BCQConfig:
     """Return BCQ's constants with one shared encoder, in the fast precision of this device."""
-    return BCQConfig(Description("shared", EncoderConfig(channels=3, precision=fast_precision())))
+    encoder = EncoderConfig(channels=3, precision=fast_precision(device))
+    return BCQConfig(Description("shared", encoder))
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class OfflineConfig:
     save_every: int = 250  # updates
     curve_points: int = 200  # at most; each is the mean over the updates since the last
     sources: str = ALL  # of SOURCES: whose steps it learns from
+    device: str = "cpu"  # where it computes: cpu or cuda
 
     def __post_init__(self) -> None:
         task(self.task)
@@ -122,6 +124,8 @@ def train_bcq(
     data = TaskRewards(dataset, labels or PoseLabels.of(dataset), config.task, config.sources)
     _check_images(dataset, config.bcq.networks.encoder)
     config = _for_actions(config, dataset.column("actions").shape[1])
+    if config.device != "cpu":
+        dataset.hold(config.device)
     training = _Training(config, data, seed, out)
 
     while training.step < config.steps:
@@ -168,7 +172,7 @@ class _Training:
 
     def __init__(self, config: OfflineConfig, data: TaskRewards, seed: int, out: Path) -> None:
         self._config, self._data, self._file = config, data, out / TRAINING
-        self.bcq = BCQ(replace(config.bcq, seed=seed))
+        self.bcq = BCQ(replace(config.bcq, seed=seed), config.device)
         self._rng = np.random.default_rng([seed, 1])
         self.step = 0
         self.curve: dict[str, list[float]] = {}  # name -> means, with the step of each under "step"
@@ -200,7 +204,8 @@ class _Training:
                 f"update {self.step + 1}: {error}; {self._file} holds the last save, if any"
             ) from error
 
-        metrics = {name: float(value) for name, value in told.items()}
+        # one wait for the device, not one for each value
+        metrics = dict(zip(told, torch.stack(list(told.values())).tolist(), strict=True))
         self.step += 1
         self._sum_of += 1
 

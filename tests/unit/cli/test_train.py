@@ -5,11 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from fixtures.episodes import write_run
 from typer.testing import CliRunner
 from wayfarer_cli.main import app
 from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_policies.acting.offline_policy import read_policy
+from wayfarer_policies.algorithms import checkpoint
 
 
 def run(*words: object) -> str:
@@ -66,6 +68,31 @@ def test_finished_predictors_are_kept_and_other_settings_need_another_folder(
 
     with pytest.raises(ConfigError, match="another training: datasets was"):
         run("color", runs[0], runs[1], "--epochs", 1, "--out", out)
+
+
+def test_predictors_of_a_version_without_devices_are_kept(runs: list[Path], tmp_path: Path) -> None:
+    words = ("color", runs[0], "--epochs", 1, "--seeds", 1, "--out", tmp_path, "--device", "cpu")
+    run(*words)
+    file = tmp_path / "a-seed0.safetensors"
+    saved = checkpoint.read(file, "predictor")
+    del saved.values["result"]["config"]["device"]
+    checkpoint.write(file, "predictor", saved)
+
+    before = file.stat().st_mtime_ns
+    run(*words)
+    assert file.stat().st_mtime_ns == before
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a CUDA device")
+def test_a_device_that_is_not_there_is_refused_before_anything_is_written(
+    runs: list[Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    for words in (("color",), ("position",), ("bcq", "--task", "push")):
+        with pytest.raises(ConfigError, match="finds no CUDA device"):
+            run(*words, *runs, "--out", out, "--device", "cuda")
+
+    assert not out.exists()
 
 
 def test_predictors_tested_on_other_images_are_not_set_beside_each_other(

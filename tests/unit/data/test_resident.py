@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fixtures.episodes import write_run
 from wayfarer_data.cache import resident
+from wayfarer_data.cache.dataset import Dataset
 from wayfarer_data.cache.frames import FrameCache, Trajectory
 from wayfarer_data.cache.resident import ResidentFrames
 from wayfarer_data.cache.sampling import Replay
@@ -97,3 +99,22 @@ def test_a_batch_keeps_its_frames_when_the_cache_is_made_anew(
     other.append(make_trajectory(5))
     held.take_in(other)
     assert batch.states[:, 0, 0, 0].tolist() == [10, 11, 12, 13, 14, 15]
+
+
+def test_a_dataset_gathers_its_batches_from_the_device_that_holds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resident, "_LEAST_ROWS", 5)  # copies of several chunks
+    runs = [write_run(tmp_path / name, 2, 6, size=36) for name in "ab"]
+    there, here = Dataset.open(runs), Dataset.open(runs)
+    there.hold("cpu")
+    rows = there.transitions[::-1].copy()
+    assert len(rows) == 24
+    assert torch.equal(there.batch(rows).next_states, here.batch(rows).next_states)
+
+    there._held.args[0][0] = 99  # a mark that the disk does not have
+    assert bool((there.batch(rows).states[-1] == 99).all())
+
+    monkeypatch.setattr(resident, "free_memory", lambda _: 1000.0)
+    there.hold("cpu")
+    assert torch.equal(there.batch(rows).states, here.batch(rows).states)

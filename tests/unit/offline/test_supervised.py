@@ -76,6 +76,19 @@ def test_the_same_seed_gives_the_same_predictor_and_another_seed_another(
     assert one.losses != other.losses
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_predictor_from_a_gpu_is_read_back_on_the_processor(
+    datasets: list[Dataset], tmp_path: Path
+) -> None:
+    file = tmp_path / "predictor.safetensors"
+    result = train_predictor(dataclasses.replace(COLOR, device="cuda"), datasets, 0, 0, file)
+    assert isinstance(result.scores, ColourScores)
+    assert result.scores.accuracy > 0.9
+
+    predictor, _ = read_predictor(file)
+    assert predictor.predict(datasets[1].frames, datasets[1].known[:3]).shape == (3, 6)
+
+
 def test_unseen_pictures_are_scored_apart(colours: tuple[PredictorResult, Path]) -> None:
     result, _ = colours
     assert 0 < result.unseen_images < result.test_images

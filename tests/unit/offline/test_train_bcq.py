@@ -133,6 +133,38 @@ def test_more_steps_continue_a_finished_training_and_other_settings_do_not(
         train_bcq(CONFIG, grown, 0, out)
 
 
+def test_a_training_of_a_version_without_devices_goes_on(data: Dataset, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    train_bcq(CONFIG, data, 0, out)
+    saved = checkpoint.read(out / TRAINING, "bcq training")
+    del saved.values["self/identity"]["device"]
+    checkpoint.write(out / TRAINING, "bcq training", saved)
+
+    told: list[int] = []
+    train_bcq(dataclasses.replace(CONFIG, steps=9), data, 0, out, lambda done, _: told.append(done))
+    assert told == [9]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_training_on_a_gpu_goes_on_there_and_its_policy_acts_on_the_processor(
+    data: Dataset, tmp_path: Path
+) -> None:
+    config, out = dataclasses.replace(CONFIG, device="cuda"), tmp_path / "out"
+    train_bcq(config, data, 0, out)
+    told: list[int] = []
+    longer = dataclasses.replace(config, steps=10)
+    file = train_bcq(longer, data, 0, out, lambda done, _: told.append(done))
+    assert told == [9, 10]
+
+    with pytest.raises(ConfigError, match="another training: device was cuda, is cpu"):
+        train_bcq(CONFIG, data, 0, out)
+
+    policy = OfflinePolicy(read_policy(file))
+    policy.begin_episode(Start(np.random.default_rng(0), explore=False))
+    picture = paint(0.0, "green").transpose(1, 2, 0)
+    assert np.abs(policy.act(picture, RobotState(np.zeros(3)))).max() <= 1.0
+
+
 def test_the_curve_holds_means_over_all_updates(data: Dataset, tmp_path: Path) -> None:
     told: list[float] = []
     config = dataclasses.replace(CONFIG, curve_points=4)

@@ -10,7 +10,7 @@ In Python:
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self, TypeVar
@@ -26,6 +26,7 @@ from wayfarer_core.errors import DataError
 
 from wayfarer_data.cache.buffer import Progress, RunBuffer, recording
 from wayfarer_data.cache.frames import FrameCache
+from wayfarer_data.cache.resident import hold
 from wayfarer_data.cache.rows import Rows
 from wayfarer_data.cache.sampling import Batch, FrameStore
 
@@ -100,6 +101,7 @@ class Dataset(FrameStore):
         self._frames = _Frames(
             tuple(np.asarray(cache.column("frames")) for cache in caches), self._offsets
         )
+        self._held: Callable[[Tensor], Tensor] | None = None  # gathers on a device
 
         # changes when a cache is made anew
         self.digest = _digest(caches)
@@ -137,6 +139,14 @@ class Dataset(FrameStore):
                 )
 
         return cls(runs, caches)
+
+    def hold(self, device: str) -> None:
+        """Copy all images into a device's memory if they fit; batches then gather them there."""
+        self._held = hold(self._frames.parts, torch.device(device))
+
+    def gatherer(self) -> Callable[[Tensor], Tensor]:
+        """Return how batches get their images: from the device's memory if it holds them."""
+        return self._held or self.frames
 
     def __len__(self) -> int:
         """Return the number of valid transitions, N."""

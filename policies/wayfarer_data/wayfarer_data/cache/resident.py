@@ -1,4 +1,4 @@
-"""A run's frames in a device's memory, so that batches need not be copied there."""
+"""Frames in a device's memory, so that batches need not be copied there."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -12,7 +12,7 @@ from wayfarer_data.cache.cache_index import Entry
 from wayfarer_data.cache.frames import FrameCache
 
 _SHARE = 0.7  # of the free memory; networks, batches and other programs need the rest
-_LEAST_ROWS = 4096  # initial room; it doubles whenever it is full
+_LEAST_ROWS = 4096  # initial room, which doubles whenever it is full; rows copied at once
 
 
 class ResidentFrames:
@@ -72,6 +72,29 @@ class ResidentFrames:
         self._frames = grown
 
         return True
+
+
+def hold(
+    parts: Sequence[NDArray[np.uint8]], device: torch.device
+) -> Callable[[Tensor], Tensor] | None:
+    """Copy the frames of finished runs, (rows, C, H, W) each, into a device's memory.
+
+    Return how to gather frames there, by a row over all parts; None if there is no room for all.
+    """
+    if sum(part.nbytes for part in parts) > _SHARE * free_memory(device):
+        return None
+
+    rows = sum(len(part) for part in parts)
+    frames = torch.empty((rows, *parts[0].shape[1:]), dtype=torch.uint8, device=device)
+    filled = 0
+
+    for part in parts:
+        for start in range(0, len(part), _LEAST_ROWS):
+            chunk = torch.from_numpy(np.array(part[start : start + _LEAST_ROWS]))
+            frames[filled : filled + len(chunk)].copy_(chunk)
+            filled += len(chunk)
+
+    return partial(_select, frames)
 
 
 def _select(frames: Tensor, rows: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from wayfarer_policies.algorithms.algorithm import Observation
 from wayfarer_policies.algorithms.checkpoint import State
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+DEVICES = ("auto", "cpu", "cuda")
 
 
 @dataclass(frozen=True)
@@ -77,9 +78,19 @@ def fast_precision(device: str = "cpu") -> str:
     return "bfloat16" if torch.cpu._is_avx512_bf16_supported() else "float32"
 
 
-def auto_device() -> str:
-    """Return "cuda" if present, else "cpu"."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
+def compute_device(name: str) -> str:
+    """Return the device that one of DEVICES means: "auto" is "cuda" if present, else "cpu".
+
+    ConfigError for "cuda" where PyTorch has none.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(
+            f"device cuda: PyTorch {torch.__version__} finds no CUDA device; choose auto or cpu"
+        )
+
+    return name
 
 
 def convolutions(

@@ -31,7 +31,7 @@ from wayfarer_msgs.msg import Action, Episode, ExecutedAction, Fault, TeleopComm
 from wayfarer_policies.acting.learned_policy import LearnedPolicy
 from wayfarer_policies.acting.policy import Policy, PolicyGoal, RobotState, Start
 from wayfarer_policies.acting.scripts import SCRIPTS, Box, ScriptedPolicy
-from wayfarer_policies.algorithms.networks import auto_device, weights_from_bytes
+from wayfarer_policies.algorithms.networks import compute_device, weights_from_bytes
 from wayfarer_policies.exploration.methods import Making, make_policy, method
 from wayfarer_policies.exploration.threads import ACTING_THREADS
 
@@ -65,7 +65,7 @@ class Actor(ContractNode):
         self._params = declare(self, Params)
         p = self._params
         torch.set_num_threads(ACTING_THREADS)
-        device = auto_device() if p.device == "auto" else p.device
+        device = compute_device(p.device)
         self._size = action_size(p.gripper_width)
         told = Making(p, p.checkpoint, p.checkpoint_sha256, device, external=p, size=self._size)
         self._policy = make_policy(method(p.method).policy, told)

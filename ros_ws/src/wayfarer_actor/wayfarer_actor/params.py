@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from wayfarer_core.options import ActingOptions, ExternalOptions, TeleopOptions, gripper_width
 from wayfarer_core.parameter import param
+from wayfarer_policies.algorithms.networks import DEVICES
 from wayfarer_policies.exploration.methods import METHODS
 
 
@@ -18,7 +19,7 @@ class Params(TeleopOptions, ExternalOptions, ActingOptions):
     checkpoint_sha256: str = param(
         "none", "what that file must be, as a hex digest; none: anything"
     )
-    device: str = param("auto", "where to compute", choices=("auto", "cpu", "cuda"))
+    device: str = param("auto", "where to compute", choices=DEVICES)
     gripper_width: float = gripper_width()
     action_scale: float = param(0.125, "the control node's, for scripted motions [m]", 0.0, 0.2)
     workspace_min: tuple[float, float, float] = param(

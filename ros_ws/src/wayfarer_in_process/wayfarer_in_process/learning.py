@@ -11,7 +11,11 @@ from wayfarer_data.cache.buffer import RunBuffer
 from wayfarer_data.cache.sampling import Images
 from wayfarer_policies.acting.learned_policy import LearnedPolicy
 from wayfarer_policies.acting.policy import Policy
-from wayfarer_policies.algorithms.networks import auto_device, weights_from_bytes, weights_to_bytes
+from wayfarer_policies.algorithms.networks import (
+    compute_device,
+    weights_from_bytes,
+    weights_to_bytes,
+)
 from wayfarer_policies.algorithms.td3 import TD3
 from wayfarer_policies.exploration.algorithm_1 import CountedStore, EpisodeStore, Learner, Novelty
 from wayfarer_policies.exploration.goals import (
@@ -138,7 +142,7 @@ def make_parts(
         actor,
         actor.checkpoint,
         actor.checkpoint_sha256,
-        _device(actor.device),
+        compute_device(actor.device),
         external=actor,
         size=action_size(actor.gripper_width),
     )
@@ -155,37 +159,31 @@ def make_parts(
         configuration.novelty.threads,
     )
     learner = _learner(configuration, run, policy, tell)
-    store = RunStore(run, finished, _device(configuration.learner.device))
+    store = RunStore(run, finished, compute_device(configuration.learner.device))
 
     return Parts(policy, store, learner, novelty)
 
 
 def _chooser(configuration: Configuration) -> ImageNovelty:
     plan = configuration.collector
-    rnd = make_rnd(
-        configuration.novelty.seed, _device(configuration.novelty.device), configuration.novelty
-    )
+    own = configuration.novelty
+    rnd = make_rnd(own.seed, compute_device(own.device), own)
     goal_choice = method(plan.method).goal_choice
     if not goal_choice:
         return FitOnly(rnd)
 
     candidates = plan.candidates or plan.episodes_per_cycle * plan.steps  # |R'| = M T
 
-    return ImageNovelty(
-        rnd, choice(goal_choice, configuration.novelty.top_share), candidates, plan.seed
-    )
+    return ImageNovelty(rnd, choice(goal_choice, own.top_share), candidates, plan.seed)
 
 
 def _learner(
     configuration: Configuration, run: Path, policy: LearnedPolicy, tell: Callable[[int], None]
 ) -> RunLearner:
     own = configuration.learner
-    rnd = make_rnd(own.seed, _device(own.device))
-    learner = make_learner(own.method, own.seed, _device(own.device), rnd, own)
+    device = compute_device(own.device)
+    rnd = make_rnd(own.seed, device)
+    learner = make_learner(own.method, own.seed, device, rnd, own)
     saved = Checkpointed(learner, learner_file(run), rnd, novelty_file(run))
 
     return RunLearner(saved, policy, tell, own.threads)
-
-
-def _device(name: str) -> str:
-    return auto_device() if name == "auto" else name

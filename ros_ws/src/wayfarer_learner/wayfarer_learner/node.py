@@ -17,7 +17,7 @@ from wayfarer_core.errors import ConfigError, WayfarerError
 from wayfarer_data.cache.buffer import RunBuffer
 from wayfarer_msgs.action import Train
 from wayfarer_msgs.msg import Weights
-from wayfarer_policies.algorithms.networks import auto_device, weights_to_bytes
+from wayfarer_policies.algorithms.networks import compute_device, weights_to_bytes
 from wayfarer_policies.algorithms.td3 import TD3
 from wayfarer_policies.exploration.learners import Checkpointed
 from wayfarer_policies.exploration.methods import learner_file, make_learner, make_rnd, novelty_file
@@ -39,7 +39,7 @@ class Learner(ContractNode):
 
         torch.set_num_threads(ACTING_THREADS)
         self._threads = p.threads
-        device = auto_device() if p.device == "auto" else p.device
+        device = compute_device(p.device)
         run_path = Path(p.run)
         rnd = make_rnd(p.seed, device)
         self._buffer = RunBuffer(run_path, device)

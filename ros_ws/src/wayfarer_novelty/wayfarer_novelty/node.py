@@ -23,7 +23,7 @@ from wayfarer_data.cache.layout import channels_first, channels_last
 from wayfarer_msgs.action import FitNovelty
 from wayfarer_msgs.msg import Novelty as Score
 from wayfarer_msgs.srv import SelectGoal
-from wayfarer_policies.algorithms.networks import auto_device
+from wayfarer_policies.algorithms.networks import compute_device
 from wayfarer_policies.exploration.goals import CheckpointedNovelty, ImageNovelty, choice
 from wayfarer_policies.exploration.methods import make_rnd, novelty_file
 from wayfarer_policies.exploration.threads import ACTING_THREADS, computing_threads
@@ -44,7 +44,7 @@ class Novelty(ContractNode):
             raise ConfigError("node novelty: parameter run is empty: name the directory of the run")
 
         torch.set_num_threads(ACTING_THREADS)
-        device = auto_device() if self._params.device == "auto" else self._params.device
+        device = compute_device(self._params.device)
         run_path = Path(self._params.run)
         self._buffer = RunBuffer(run_path)
         self._rnd = make_rnd(self._params.seed, device, self._params)

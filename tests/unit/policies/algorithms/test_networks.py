@@ -9,6 +9,7 @@ from wayfarer_policies.algorithms.networks import (
     Heads,
     PolicyHead,
     SharedEncoder,
+    compute_device,
     fast_precision,
 )
 
@@ -84,3 +85,16 @@ def test_actions_fill_their_bounds_and_bounds_travel_with_the_weights() -> None:
 
 def test_fast_precision_is_one_of_the_known() -> None:
     assert fast_precision() in ("float32", "bfloat16")
+
+
+def test_a_device_that_is_not_there_is_refused_and_auto_takes_what_there_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert compute_device("auto") == compute_device("cpu") == "cpu"
+    with pytest.raises(ConfigError, match="finds no CUDA device; choose auto or cpu"):
+        compute_device("cuda")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert compute_device("auto") == compute_device("cuda") == "cuda"
+    assert compute_device("cpu") == "cpu"

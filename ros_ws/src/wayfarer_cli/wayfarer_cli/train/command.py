@@ -29,6 +29,10 @@ Threads = Annotated[
         min=1, max=256, help="Torch's threads. More than one only helps on an idle machine."
     ),
 ]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda"],
+    typer.Option(help="Where to compute; [b]auto[/b]: on a CUDA device if there is one."),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")]
 
 
@@ -42,6 +46,7 @@ def color(
     seeds: Seeds = 5,
     split: Split = "frames",
     threads: Threads = 1,
+    device: Device = "auto",
     json: Json = False,
 ) -> None:
     """Predict the colour of the cube's upper face from an image.
@@ -50,7 +55,7 @@ def color(
     """
     from wayfarer_cli.train.predictors import train_predictors
 
-    train_predictors("color", runs, out, epochs, seeds, split, threads, json)
+    train_predictors("color", runs, out, epochs, seeds, split, threads, device, json)
 
 
 @train.command()
@@ -63,6 +68,7 @@ def position(
     seeds: Seeds = 5,
     split: Split = "frames",
     threads: Threads = 1,
+    device: Device = "auto",
     json: Json = False,
 ) -> None:
     """Predict the cube's position from an image.
@@ -71,7 +77,7 @@ def position(
     """
     from wayfarer_cli.train.predictors import train_predictors
 
-    train_predictors("position", runs, out, epochs, seeds, split, threads, json)
+    train_predictors("position", runs, out, epochs, seeds, split, threads, device, json)
 
 
 @train.command()
@@ -105,15 +111,18 @@ def bcq(
         ),
     ] = "all",
     threads: Threads = 1,
+    device: Device = "auto",
     json: Json = False,
 ) -> None:
     """Learn a task with BCQ from recorded steps. Stop it at any point; the same command continues.
 
     Each policy lies in OUT/seedK/policy.safetensors; `wayfarer evaluate` runs it.
     """
-    from wayfarer_offline.train_bcq import OfflineConfig
+    from wayfarer_offline.train_bcq import OfflineConfig, fast_bcq
+    from wayfarer_policies.algorithms.networks import compute_device
 
     from wayfarer_cli.train.policies import train_policies
 
-    config = OfflineConfig(task, steps, sources=sources)
+    where = compute_device(device)
+    config = OfflineConfig(task, steps, bcq=fast_bcq(where), sources=sources, device=where)
     train_policies(config, runs, out or Path("runs") / task, seeds, threads, json)

@@ -11,9 +11,10 @@ from rich.progress import Progress
 from rich.table import Table
 from wayfarer_bags.run_directory import refuse_repeats
 from wayfarer_core.cube import FACES
-from wayfarer_core.provenance import refuse_another_training
+from wayfarer_core.provenance import completed, refuse_another_training
 from wayfarer_data.cache.dataset import Dataset
 from wayfarer_offline.supervised import PredictorConfig, read_predictor, train_predictor
+from wayfarer_policies.algorithms.networks import compute_device
 from wayfarer_report.console import bars, show
 from wayfarer_report.drawings.offline_figures import draw_scores
 
@@ -30,6 +31,7 @@ def train_predictors(
     seeds: int,
     split: str,
     threads: int,
+    device: str,
     as_json: bool,
 ) -> None:
     """Train and test one predictor for each run and seed.
@@ -37,7 +39,7 @@ def train_predictors(
     Print the results and write them to `out`.
     """
     torch.set_num_threads(threads)
-    config = PredictorConfig(target, epochs=epochs, split=split)
+    config = PredictorConfig(target, epochs=epochs, split=split, device=compute_device(device))
     refuse_repeats(runs)  # now, not after all are opened and labelled
 
     with bars() as progress:
@@ -105,7 +107,9 @@ def _finished(
         "datasets": [dataset.digest for dataset in datasets],
         "which": which,
     }
-    refuse_another_training(file, {key: result.get(key) for key in wanted}, wanted)
+    found = {key: result.get(key) for key in wanted}
+    defaults = {"config": vars(PredictorConfig(config.target))}
+    refuse_another_training(file, completed(found, defaults), wanted)
 
     return result
 
