@@ -26,12 +26,15 @@ import torch
 from torch import nn
 from wayfarer_bags.bag import messages
 from wayfarer_bags.message_types import base_types
+from wayfarer_offline.train_bcq import fast_bcq
 from wayfarer_policies.algorithms.algorithm import (
+    Algorithm,
     GoalPixels,
     LabelledBatch,
     Observation,
     one_observation,
 )
+from wayfarer_policies.algorithms.bcq import BCQ
 from wayfarer_policies.algorithms.networks import EncoderConfig, SeparateEncoders, fast_precision
 from wayfarer_policies.algorithms.rnd import RND, RNDConfig
 from wayfarer_policies.algorithms.td3 import TD3, TD3Config
@@ -46,11 +49,11 @@ BATCH, CHANNELS, SIDE = 100, 6, 84
 ROUNDS = 5
 
 
-def noise_batch() -> LabelledBatch:
+def noise_batch(channels: int = CHANNELS) -> LabelledBatch:
     generator = torch.Generator().manual_seed(0)
 
     def observation() -> Observation:
-        shape = (BATCH, CHANNELS, SIDE, SIDE)
+        shape = (BATCH, channels, SIDE, SIDE)
 
         return Observation(
             torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator),
@@ -248,8 +251,10 @@ def measure_device(device: str) -> dict[str, float | None]:
         batch = noise_batch().to(torch.device(place))
         learner = TD3(TD3Config(EncoderConfig(precision=fast_precision(place))), device=place)
         rnd = RND(RNDConfig(precision=fast_precision(place)), place)
+        bcq, images_only = BCQ(fast_bcq(place), place), noise_batch(3).to(torch.device(place))
 
         found[f"update_{place}_ms"] = 20.0 * once(partial(updates, learner, batch, 50))
+        found[f"bcq_update_{place}_ms"] = 20.0 * once(partial(updates, bcq, images_only, 50))
         found[f"select_goal_{place}_s"] = once(partial(rnd.novelty, images))
         found[f"rnd_fit_{place}_s"] = once(partial(rnd.fit, images, epochs=4), rounds=2)
 
@@ -258,7 +263,7 @@ def measure_device(device: str) -> dict[str, float | None]:
     return found
 
 
-def updates(learner: TD3, batch: LabelledBatch, count: int) -> None:
+def updates(learner: Algorithm, batch: LabelledBatch, count: int) -> None:
     """Make updates as the learner node does: the device is waited for behind the last."""
     for _ in range(count):
         learner.update(batch)
