@@ -1,13 +1,17 @@
 """Fixtures of all tests that touch ROS: every test gets a domain of its own, on this machine only.
+No other test run beside it gets the same.
 
 And how hypothesis looks for examples: `make unit` draws new ones each time, `make test` the same
 ones, so that its verdict is of the commit and not of the draw. No example has a time limit: the
 machine may be busy.
 """
 
+import fcntl
 import itertools
 import os
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,12 +22,33 @@ settings.register_profile("explore", _SLOWLY)
 settings.register_profile("repeat", _SLOWLY, derandomize=True)
 settings.load_profile("explore")
 
-_domains = itertools.cycle(range(1 + os.getpid() % 50, 100))
+_DOMAINS = range(1, 100)
+_domains = itertools.cycle((*_DOMAINS[os.getpid() % 50 :], *_DOMAINS[: os.getpid() % 50]))
+
+
+@contextmanager
+def _reserved_domain() -> Iterator[int]:
+    """Reserve a domain by a locked file: two test runs in one domain command each other's nodes."""
+    for number in itertools.islice(_domains, len(_DOMAINS)):
+        try:
+            lock = (Path(tempfile.gettempdir()) / f"wayfarer-domain-{number}.lock").open("w")
+        except PermissionError:  # another user's
+            continue
+
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+
+            yield number
+            return
+
+    raise RuntimeError(f"tests on this machine use all ROS domains from 1 to {_DOMAINS[-1]}")
 
 
 def _own_domain(home: Path) -> Iterator[int]:
-    number = next(_domains)
-    with pytest.MonkeyPatch.context() as patch:
+    with _reserved_domain() as number, pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROS_DOMAIN_ID", str(number))
         # where a stop of one test would wait for another's nodes
         patch.setenv("ROS_HOME", str(home))
