@@ -30,6 +30,44 @@ LAUNCHER = (
 )
 
 
+# a node in which an error happens at the place that its argument names
+FAULTY = """
+import sys
+from std_srvs.srv import Trigger
+from wayfarer_common.run import ContractNode, run
+
+class Faulty(ContractNode):
+    def __init__(self):
+        super().__init__("faulty")
+        self.offer(Trigger, "plain", self.answer if PLACE == "future" else self.fault)
+        self.offer(Trigger, "awaited", self.awaited_fault)
+        self.clients_ = {n: self.create_client(Trigger, n) for n in ("plain", "awaited")}
+        self.create_timer(0.2, self.tick)
+
+    def tick(self):
+        if PLACE == "timer":
+            self.fault()
+        name = "awaited" if PLACE == "awaited service" else "plain"
+        asked = self.clients_[name].call_async(Trigger.Request())
+        if PLACE == "future":
+            asked.add_done_callback(self.guarded(self.fault))
+
+    def fault(self, *_):
+        raise ValueError(f"an error in a {PLACE}")
+
+    def answer(self, _, response):
+        return response
+
+    async def awaited_fault(self, _, response):
+        await self.in_thread(lambda: None)
+        self.fault()
+
+PLACE = sys.argv[1]
+sys.argv = sys.argv[:1]
+run(Faulty)
+"""
+
+
 def command(package: str, executable: str, *words: str) -> list[str]:
     return [str(VENV / "lib" / package / executable), "--ros-args", *words]
 
@@ -74,6 +112,16 @@ def check_that_nothing_is_lost(run: Path) -> None:
 
 
 # --- how they end ---
+
+
+@pytest.mark.parametrize("place", ["timer", "service", "awaited service", "future"])
+def test_an_error_ends_a_node_in_order_wherever_it_happens(domain: int, place: str) -> None:
+    with process([sys.executable, "-c", FAULTY, place]) as node:
+        output, _ = node.communicate(timeout=DEADLINE)
+
+    assert node.returncode == 1, output
+    assert f"ValueError: an error in a {place}" in output
+    assert "Fatal Python error" not in output
 
 
 @pytest.mark.parametrize("number", lifetime.ENDING)

@@ -105,10 +105,22 @@ class Caller:
         """Send a request from the executor's thread; return the future of the answer.
 
         Jazzy's ActionClient registers a request only after sending it. Sent from another thread,
-        the answer could arrive before that and would be dropped.
+        the answer could arrive before that and would be dropped. An error is raised here, in the
+        thread that asks: in the executor it would crash the process on Jazzy.
         """
-        task = self._node.executor.create_task(ask)  # type: ignore[union-attr]  # the node spins
-        return self.waiter.result_of(task, self.timeout, name)
+
+        def attempt() -> Any:
+            try:
+                return ask()
+            except Exception as error:  # noqa: BLE001  raised below, in the thread that asks
+                return error
+
+        task = self._node.executor.create_task(attempt)  # type: ignore[union-attr]  # the node spins
+        future = self.waiter.result_of(task, self.timeout, name)
+        if isinstance(future, Exception):
+            raise future
+
+        return future
 
 
 @dataclass(frozen=True)

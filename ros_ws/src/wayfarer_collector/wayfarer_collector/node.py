@@ -92,9 +92,9 @@ class Collector(ContractNode):
         for topic in (contract.CONTROL_FAULT, contract.CAMERA_FAULT, *of_wrist):
             self.subscribe_to(topic, partial(self._on_fault, topic.name))
 
-        self.create_service(Trigger, names.PAUSE, self._on_pause)
-        self.create_service(Trigger, names.RESUME, self._on_resume)
-        self.create_service(Trigger, names.STOP, self._on_stop)
+        self.offer(Trigger, names.PAUSE, self._on_pause)
+        self.offer(Trigger, names.RESUME, self._on_resume)
+        self.offer(Trigger, names.STOP, self._on_stop)
         actions = {names.RUN_EPISODE: RunEpisode}
 
         if learning:

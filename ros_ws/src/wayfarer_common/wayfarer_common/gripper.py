@@ -91,7 +91,7 @@ class GripperActions:
     """
 
     def __init__(self, node: ContractNode, called: str, speed: float, force: float) -> None:
-        self._called = called
+        self._node, self._called = node, called
         # of rclpy, which has types in some releases only
         client: Callable[..., Any] = ActionClient
         self._move = client(node, Move, f"{called}/move")
@@ -132,7 +132,7 @@ class GripperActions:
 
     def _send(self, client: Any, goal: Any) -> None:
         self.failure, self._goal = "", None
-        answered = partial(self._on_answer, self._number)
+        answered = self._node.guarded(partial(self._on_answer, self._number))
         client.send_goal_async(goal).add_done_callback(answered)
 
     def _on_answer(self, number: int, answer: Any) -> None:
@@ -143,7 +143,8 @@ class GripperActions:
                 handle.cancel_goal_async()  # it was stopped before it was heard of
         elif accepted:
             self._goal = handle
-            handle.get_result_async().add_done_callback(partial(self._on_result, number))
+            ended = self._node.guarded(partial(self._on_result, number))
+            handle.get_result_async().add_done_callback(ended)
         else:
             self._fail("franka_gripper did not accept it")
 

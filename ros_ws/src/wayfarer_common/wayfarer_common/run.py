@@ -4,6 +4,7 @@ Contract endpoints, readiness, diagnostics, a clean end.
 """
 
 import ctypes
+import inspect
 import os
 import sys
 import threading
@@ -11,10 +12,9 @@ import time
 import traceback
 import types
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import suppress
-from importlib.metadata import version
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -22,7 +22,7 @@ from rclpy.action import ActionClient, ActionServer
 from rclpy.callback_groups import CallbackGroup, ReentrantCallbackGroup
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
-from rclpy.executors import Executor, SingleThreadedExecutor
+from rclpy.executors import Executor
 from rclpy.experimental import EventsExecutor
 from rclpy.node import Node
 from rclpy.publisher import Publisher
@@ -36,16 +36,12 @@ from wayfarer_common.contract import Topic
 from wayfarer_common.ros import start_ros
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 # s for which an action's result is kept. If the clock stands exactly at the ns at which a result
 # expires, rcl looks for expired results without a pause and passes no messages: a simulated clock
 # must never stand there.
 RESULT_TIMEOUT = 10.000000001
-
-# Jazzy's EventsExecutor (rclpy 7) sends a service's coroutine instead of its result
-_EXECUTOR: Callable[[], Executor] = (
-    EventsExecutor if int(version("rclpy").split(".")[0]) >= 9 else SingleThreadedExecutor
-)
 
 _CHECK_PERIOD = 0.1  # s, until the node is ready
 _REPORT_PERIOD = 1.0  # s
@@ -129,6 +125,39 @@ class ContractNode(Node):
 
         return subscription
 
+    def offer(self, kind: Any, name: str, answer: Callable[[Any, Any], Any]) -> None:
+        """Offer a service; `answer` may be a coroutine function.
+
+        An error in it ends the node with that error. Jazzy's EventsExecutor (rclpy 7) awaits no
+        coroutine: it gives it to `send_response`, which awaits it here.
+        """
+
+        async def awaited(result: Awaitable[Any], response: Any) -> Any:
+            try:
+                return await result
+            except BaseException as error:  # noqa: BLE001  not hidden: the process ends with it
+                self.fail(error)
+                return response
+
+        def answered(request: Any, response: Any) -> Any:
+            result = answer(request, response)
+            return awaited(result, response) if inspect.isawaitable(result) else result
+
+        service = self.create_service(kind, name, answered)
+        send = self.guarded(service.send_response)
+
+        async def send_result(result: Awaitable[Any], header: Any) -> None:
+            send(await result, header)
+
+        def send_or_await(result: Any, header: Any) -> None:
+            if inspect.isawaitable(result):
+                executor: Executor = self.executor  # type: ignore[assignment]  # the node spins
+                executor.create_task(send_result(result, header))
+            else:
+                send(result, header)
+
+        service.send_response = send_or_await  # type: ignore[assignment, method-assign]
+
     def missing_peers(self) -> list[str]:
         """Return the missing connections, in words."""
         missing = []
@@ -146,9 +175,23 @@ class ContractNode(Node):
     def fail(self, error: BaseException) -> None:
         """End the process with this error.
 
-        For threads and coroutines: an error raised in the executor ends it anyway.
+        For threads, coroutines and futures: an error in other callbacks ends it anyway.
         """
         self.failure, self.finished = error, True
+
+    def guarded(self, callback: Callable[P, None]) -> Callable[P, None]:
+        """Return the callback; an error in it ends the node with that error.
+
+        For the callbacks of futures: on Jazzy an error there would crash the process.
+        """
+
+        def call(*given: P.args, **named: P.kwargs) -> None:
+            try:
+                callback(*given, **named)
+            except BaseException as error:  # noqa: BLE001  not hidden: the process ends with it
+                self.fail(error)
+
+        return call
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Run long work in a thread; the executor keeps answering meanwhile.
@@ -281,7 +324,7 @@ def _spin(node: ContractNode, signals: list[int]) -> None:
 
     Raises its failure.
     """
-    executor = _EXECUTOR()
+    executor = EventsExecutor()
     executor.add_node(node)
     try:
         # spin() without a timeout never returns in these wheels

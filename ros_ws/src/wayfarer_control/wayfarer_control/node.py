@@ -87,9 +87,9 @@ class Control(ContractNode):
         self.subscribe_to(contract.ROBOT_STATE, self._on_robot_state)
         self.subscribe_to(contract.ACKNOWLEDGEMENT, self._on_acknowledgement)
         self.subscribe_to(contract.POLICY_ACTION, self._on_action)
-        self.create_service(Trigger, names.HOLD, self._on_hold)
-        self.create_service(SetBool, names.SCENE, self._on_scene)
-        self.create_service(Trigger, names.RELEASE, self._on_release)
+        self.offer(Trigger, names.HOLD, self._on_hold)
+        self.offer(SetBool, names.SCENE, self._on_scene)
+        self.offer(Trigger, names.RELEASE, self._on_release)
         self._commanded = self.resolve_topic_name(contract.TARGET_POSE.name)
         self.create_timer(_TICK, self._on_tick, clock=self.steady)
 
@@ -204,7 +204,7 @@ class Control(ContractNode):
         """Ask the bridge for a recovery, unless one is running."""
         self.counts["recoveries asked for"] += 1
         self._recover.send_goal_async(ErrorRecovery.Goal()).add_done_callback(
-            self._on_recovery_answered
+            self.guarded(self._on_recovery_answered)
         )
 
     def _on_recovery_answered(self, answer: Future) -> None:  # type: ignore[type-arg]
@@ -212,7 +212,9 @@ class Control(ContractNode):
         if handle is None or not handle.accepted:
             self._permission.recovered()
         else:
-            handle.get_result_async().add_done_callback(lambda _: self._permission.recovered())
+            handle.get_result_async().add_done_callback(
+                self.guarded(lambda _: self._permission.recovered())
+            )
 
     def warn(self, text: str) -> None:
         """Log a warning."""

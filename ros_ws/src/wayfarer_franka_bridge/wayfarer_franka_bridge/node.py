@@ -93,7 +93,7 @@ class FrankaBridge(ContractNode):
         targets = TargetListener(self, p.gripper_width, self._follow, lambda: self._grip(_STOP))
         self.subscribe_to(contract.TARGET_POSE, targets.pose)
         self.subscribe_to(contract.CONTROL_FAULT, self._on_control_fault, required=False)
-        self.create_service(Reset, names.RESET, self._on_reset)
+        self.offer(Reset, names.RESET, self._on_reset)
         self._recovery = ActionServer(self, ErrorRecovery, names.ERROR_RECOVERY, self._on_recovery)
         self.create_timer(1.0 / p.state_rate, self._on_tick, clock=self.steady)
         self._link.open()

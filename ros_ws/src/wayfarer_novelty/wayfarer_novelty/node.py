@@ -61,7 +61,7 @@ class Novelty(ContractNode):
         if self._params.score_rate > 0.0:
             self.subscribe_to(contract.OBSERVATION_IMAGE, self._on_observation)
 
-        self.create_service(SelectGoal, names.SELECT_GOAL, self._on_select)
+        self.offer(SelectGoal, names.SELECT_GOAL, self._on_select)
         self._server = ActionServer(
             self,
             FitNovelty,

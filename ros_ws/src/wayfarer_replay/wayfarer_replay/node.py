@@ -118,8 +118,8 @@ class Recorder(ContractNode):
             channel_of(t.plain, self._name_in_bag(t.name))
             for t in [*recorded, contract.REPLAY_EPISODE]
         ]
-        self.create_service(BeginEpisode, names.BEGIN_EPISODE, self._on_begin)
-        self.create_service(EndEpisode, names.END_EPISODE, self._on_end)
+        self.offer(BeginEpisode, names.BEGIN_EPISODE, self._on_begin)
+        self.offer(EndEpisode, names.END_EPISODE, self._on_end)
         self.create_timer(_TICK, self._finish_if_due, clock=self.steady)
 
     def close(self) -> None:

@@ -48,7 +48,7 @@ class Ros2Control(ContractNode):
         self.create_subscription(PoseStamped, POSE, self._on_pose, qos.STATE)
         listener = TargetListener(self, p.gripper_width, self._follow, self._stop_gripper)
         self.create_subscription(PoseStamped, TARGET, listener.pose, qos.STEP)
-        self.create_service(Reset, names.RESET, self._on_reset)
+        self.offer(Reset, names.RESET, self._on_reset)
         self.create_timer(
             _TICK, lambda: self._say(self._judge.due(time.monotonic())), clock=self.steady
         )

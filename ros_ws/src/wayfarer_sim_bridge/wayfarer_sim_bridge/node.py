@@ -56,7 +56,7 @@ class SimBridge(ContractNode):
         )
         self.subscribe_to(contract.TARGET_POSE, targets.pose)
         self.subscribe_to(contract.CONTROL_FAULT, self._on_control_fault, required=False)
-        self.create_service(Reset, names.RESET, self._on_reset)
+        self.offer(Reset, names.RESET, self._on_reset)
         self.create_timer(
             _SIGN_OF_LIFE,
             lambda: self._sensors.publish_robot_state(self._stamp()),

@@ -52,9 +52,8 @@ class View(ContractNode):
         Control's own parameters are the only reliable source.
         """
         if self._control.service_is_ready():
-            self._control.call_async(GetParameters.Request(names=_BOX)).add_done_callback(
-                self._on_box
-            )
+            answer = self._control.call_async(GetParameters.Request(names=_BOX))
+            answer.add_done_callback(self.guarded(self._on_box))
 
     def _on_box(self, answer: Future) -> None:  # type: ignore[type-arg]
         low, high, scale = answer.result().values  # type: ignore[union-attr]
