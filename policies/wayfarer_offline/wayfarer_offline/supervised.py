@@ -108,7 +108,9 @@ class Predictor(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (B, 6) in the order of FACES, or positions (B, 3) [m], of images (B, C, H,
-        W) uint8, on the predictor's device.
+        W) uint8.
+
+        The images may lie on any device, the outputs lie on the predictor's.
         """
         images = images.to(self.centre.device)
         nowhere = self.centre.new_zeros(len(images), 3)  # this encoder takes no position

@@ -113,8 +113,14 @@ def test_a_dataset_gathers_its_batches_from_the_device_that_holds_it(
     assert torch.equal(there.batch(rows).next_states, here.batch(rows).next_states)
 
     there._held.args[0][0] = 99  # a mark that the disk does not have
+    there.hold("cpu")
     assert bool((there.batch(rows).states[-1] == 99).all())
 
+
+def test_a_dataset_without_room_on_the_device_gathers_its_batches_from_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(resident, "free_memory", lambda _: 1000.0)
-    there.hold("cpu")
-    assert torch.equal(there.batch(rows).states, here.batch(rows).states)
+    data = Dataset.open([write_run(tmp_path / "run", 2, 6, size=36)])
+    data.hold("cpu")
+    assert data.gatherer() == data.frames

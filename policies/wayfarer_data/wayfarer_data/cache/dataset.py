@@ -141,8 +141,12 @@ class Dataset(FrameStore):
         return cls(runs, caches)
 
     def hold(self, device: str) -> None:
-        """Copy all images into a device's memory if they fit; batches then gather them there."""
-        self._held = hold(self._frames.parts, torch.device(device))
+        """Copy all images into a device's memory if they fit; batches then gather them there.
+
+        They stay there as long as the dataset lives.
+        """
+        if self._held is None:
+            self._held = hold(self._frames.parts, torch.device(device))
 
     def gatherer(self) -> Callable[[Tensor], Tensor]:
         """Return how batches get their images: from the device's memory if it holds them."""
