@@ -26,7 +26,7 @@ import torch
 from torch import nn
 from wayfarer_bags.bag import messages
 from wayfarer_bags.message_types import base_types
-from wayfarer_offline.train_bcq import fast_bcq
+from wayfarer_offline.train_bcq import bcq_constants
 from wayfarer_policies.algorithms.algorithm import (
     Algorithm,
     GoalPixels,
@@ -251,7 +251,10 @@ def measure_device(device: str) -> dict[str, float | None]:
         batch = noise_batch().to(torch.device(place))
         learner = TD3(TD3Config(EncoderConfig(precision=fast_precision(place))), device=place)
         rnd = RND(RNDConfig(precision=fast_precision(place)), place)
-        bcq, images_only = BCQ(fast_bcq(place), place), noise_batch(3).to(torch.device(place))
+        bcq, images_only = (
+            BCQ(bcq_constants(device=place), place),
+            noise_batch(3).to(torch.device(place)),
+        )
 
         found[f"update_{place}_ms"] = 20.0 * once(partial(updates, learner, batch, 50))
         found[f"bcq_update_{place}_ms"] = 20.0 * once(partial(updates, bcq, images_only, 50))

@@ -33,20 +33,33 @@ POLICY, TRAINING = "policy.safetensors", "training.safetensors"
 OnProgress = Callable[[int, dict[str, float]], None]  # number of updates, metrics of the last one
 
 
-def fast_bcq(device: str = "cpu") -> BCQConfig:
-    """Return BCQ's constants with one shared encoder, in the fast precision of this device."""
-    encoder = EncoderConfig(channels=3, precision=fast_precision(device))
-    return BCQConfig(Description("shared", encoder))
+RECIPES = ("practical", "paper")
+
+
+def bcq_constants(recipe: str = "practical", device: str = "cpu") -> BCQConfig:
+    """Return BCQ's constants with one shared encoder, in the fast precision of this device.
+
+    "paper" means BCQ's authors' constants. Their learning rate kills the shared encoder on the
+    cube's images: all features become 0 for every image, and the critics learn a constant.
+    "practical" learns at a tenth of it, and normalises the features (docs/results.md).
+    """
+    if recipe not in RECIPES:
+        raise ConfigError(f"recipe {recipe!r}: choose from {', '.join(RECIPES)}")
+
+    works = recipe == "practical"
+    encoder = EncoderConfig(channels=3, precision=fast_precision(device), layer_norm=works)
+
+    return BCQConfig(Description("shared", encoder), learning_rate=1e-4 if works else 1e-3)
 
 
 @dataclass(frozen=True)
 class OfflineConfig:
-    """What to learn, and for how long; the defaults are docs/method.md's."""
+    """What to learn, and for how long; updates and batch are docs/method.md's by default."""
 
     task: str  # of tasks.TASKS
     steps: int = 50_000  # updates
     batch: int = 100
-    bcq: BCQConfig = field(default_factory=fast_bcq)  # its seed is the seed of the training
+    bcq: BCQConfig = field(default_factory=bcq_constants)  # its seed is the seed of the training
     save_every: int = 250  # updates
     curve_points: int = 200  # at most; each is the mean over the updates since the last
     sources: str = ALL  # of SOURCES: whose steps it learns from
@@ -232,7 +245,8 @@ class _Training:
 
     def _restore(self, state: State) -> None:
         own = state.part("self")
-        defaults = json.loads(json.dumps(asdict(OfflineConfig(self._config.task))))
+        earliest = OfflineConfig(self._config.task, bcq=bcq_constants("paper"))
+        defaults = json.loads(json.dumps(asdict(earliest)))
         known = {key: defaults[key] for key in self._identity.keys() & defaults.keys()}
         found = completed(own.value("identity"), known)
         refuse_another_training(self._file.parent, found, self._identity)

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from wayfarer_cli.main import app
 from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_policies.acting.offline_policy import read_policy
 from wayfarer_policies.algorithms import checkpoint
+from wayfarer_policies.algorithms.bcq import BCQ
 
 
 def run(*words: object) -> str:
@@ -184,6 +186,26 @@ def test_bcq_learns_from_all_runs_together_and_goes_on(tmp_path: Path) -> None:
     assert read_policy(out / "seed0" / "policy.safetensors").updates == 5
     assert "wayfarer evaluate" in printed
     assert "learned from 90 steps" in printed
+
+
+def test_a_dead_encoder_is_said_once_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Dead(BCQ):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            with torch.no_grad():
+                self.networks.encoder.dense.weight.zero_()
+                self.networks.encoder.dense.bias.fill_(-1.0)
+
+    monkeypatch.setattr("wayfarer_offline.train_bcq.BCQ", Dead)
+    words = ("bcq", write_run(tmp_path / "a", 3, 15, size=84), "--task", "push", "--seeds", 1)
+    more = ("--steps", 3, "--recipe", "paper", "--out", tmp_path / "out")
+    done = CliRunner().invoke(app, ["train", *map(str, (*words, *more))], catch_exceptions=False)
+    said = " ".join(done.stderr.split())  # as wide as the terminal
+    assert said.count("the encoder is dead") == 1
+    assert "update 1: " in said
+    assert "--recipe practical" in said
 
 
 def test_what_cannot_be_learned_is_an_error_that_says_why(runs: list[Path], tmp_path: Path) -> None:

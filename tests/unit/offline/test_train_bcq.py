@@ -11,7 +11,14 @@ from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_data.cache.dataset import Dataset
 from wayfarer_offline.pose_labels import PoseLabels, TaskDataError
 from wayfarer_offline.tasks import task
-from wayfarer_offline.train_bcq import POLICY, TRAINING, OfflineConfig, TaskRewards, train_bcq
+from wayfarer_offline.train_bcq import (
+    POLICY,
+    TRAINING,
+    OfflineConfig,
+    TaskRewards,
+    bcq_constants,
+    train_bcq,
+)
 from wayfarer_policies.acting.offline_policy import OfflinePolicy, read_policy
 from wayfarer_policies.acting.policy import RobotState, Start
 from wayfarer_policies.algorithms import checkpoint
@@ -182,6 +189,7 @@ def test_the_curve_holds_means_over_all_updates(data: Dataset, tmp_path: Path) -
         "q",
         "td_target",
         "reward",
+        "feature_spread",
     }
 
 
@@ -241,6 +249,18 @@ def test_a_policy_draws_its_proposals_from_the_episodes_randomness(
 
     assert episode(0) == episode(0)
     assert episode(0) != episode(1)
+
+
+def test_the_practical_constants_keep_the_encoder_alive_and_the_papers_are_the_authors() -> None:
+    paper, practical = bcq_constants("paper"), bcq_constants()
+    assert paper.learning_rate == BCQConfig().learning_rate == 1e-3
+    assert not paper.networks.encoder.layer_norm
+    assert practical.networks.encoder.layer_norm
+    assert dataclasses.replace(practical, networks=paper.networks, learning_rate=1e-3) == paper
+    assert OfflineConfig("push").bcq == practical
+
+    with pytest.raises(ConfigError, match="choose from practical, paper"):
+        bcq_constants("fast")
 
 
 def test_settings_out_of_range_are_refused() -> None:

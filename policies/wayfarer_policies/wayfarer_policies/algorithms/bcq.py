@@ -114,6 +114,8 @@ class BCQ(GradientLearner):
         self.updates += 1
         metrics = {"critic_loss": critic_loss, "vae_loss": vae_loss, "actor_loss": actor_loss}
         metrics |= {"q": q1.mean(), "td_target": td_target.mean(), "reward": batch.rewards.mean()}
+        # 0 if the encoder is dead: it tells no image from another
+        metrics["feature_spread"] = q1_features.std(dim=0).mean()
 
         return {name: value.detach() for name, value in metrics.items()}
 

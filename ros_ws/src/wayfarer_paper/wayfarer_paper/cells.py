@@ -23,7 +23,7 @@ from wayfarer_launch.nodes import share_of
 from wayfarer_offline.evaluation import Evaluation, count_successes
 from wayfarer_offline.pose_labels import TaskDataError
 from wayfarer_offline.supervised import PredictorConfig, train_predictor
-from wayfarer_offline.train_bcq import POLICY, OfflineConfig, train_bcq
+from wayfarer_offline.train_bcq import POLICY, OfflineConfig, bcq_constants, train_bcq
 from wayfarer_policies.acting.offline_policy import read_policy
 from wayfarer_report.drawings import figures
 from wayfarer_report.numbers.gather import read_run
@@ -112,14 +112,17 @@ def predict(
     return train_predictor(PredictorConfig(target, epochs=epochs), datasets, which, seed).to_json()
 
 
-def learn(folder: Path, task: str, run: str, seed: int, updates: int) -> Plain:
+def learn(
+    folder: Path, task: str, run: str, seed: int, updates: int, recipe: str = "paper"
+) -> Plain:
     """Learn a task with BCQ from one dataset.
 
     If nothing can be learned from it, the result says so.
     """
     out = policy_folder(folder, task, run, seed)
     try:
-        train_bcq(OfflineConfig(task, updates), Dataset.open([run_of(folder, run)]), seed, out)
+        config = OfflineConfig(task, updates, bcq=bcq_constants(recipe))
+        train_bcq(config, Dataset.open([run_of(folder, run)]), seed, out)
     except TaskDataError as error:
         return {"nothing_to_learn": str(error)}
 

@@ -27,6 +27,14 @@ def runs(scale: Scale) -> list[tuple[Variant, int, str]]:
     return [(v, k, run_name(v, k)) for k in range(scale.repetitions) for v in scale.variants]
 
 
+def recipe_of(scale: Scale) -> dict[str, str]:
+    """Return the argument that names the recipe; none for the paper's.
+
+    So folders from before recipes existed continue with the paper's.
+    """
+    return {} if scale.recipe == "paper" else {"recipe": scale.recipe}
+
+
 def collecting(scale: Scale) -> Iterator[Cell]:
     """Yield, for each dataset, its collection and its numbers."""
     for variant, repetition, run in runs(scale):
@@ -44,11 +52,7 @@ def collecting(scale: Scale) -> Iterator[Cell]:
             "parameters": parameters,
         }
 
-        # folders from before recipes existed continue with the paper's
-        if scale.recipe != "paper":
-            arguments["recipe"] = scale.recipe
-
-        yield Cell(f"collect/{run}", cells.collect, arguments)
+        yield Cell(f"collect/{run}", cells.collect, arguments | recipe_of(scale))
         yield Cell(f"describe/{run}", cells.describe, {"run": run}, (f"collect/{run}",))
 
 
@@ -96,9 +100,8 @@ def offline(scale: Scale) -> Iterator[Cell]:
 
                 one = {"task": task, "run": run, "seed": seed}
                 learned = f"learn/{task}-{run}-{seed}"
-                yield Cell(
-                    learned, cells.learn, {**one, "updates": scale.updates}, (f"collect/{run}",)
-                )
+                arguments = {**one, "updates": scale.updates, **recipe_of(scale)}
+                yield Cell(learned, cells.learn, arguments, (f"collect/{run}",))
                 world = {node: dict(values) for node, values in variant.parameters.items()}
                 yield Cell(
                     f"try/{task}-{run}-{seed}",

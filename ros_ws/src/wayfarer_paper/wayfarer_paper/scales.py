@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from wayfarer_core.errors import ConfigError
+from wayfarer_offline.train_bcq import RECIPES
 from wayfarer_sim import pixel_world
 from wayfarer_sim.pixel_world import PixelWorldConfig
 
@@ -47,7 +48,7 @@ class Scale:
     trial_steps: int
     toy: ToyConfig  # sizes; the recipe is applied by plan.toy
     toy_world: PixelWorldConfig
-    recipe: str = "practical"  # of every collection and of the toy world, of RECIPES
+    recipe: str = "practical"  # of every collection, BCQ and the toy world, of RECIPES
 
 
 _COMPARED = (Variant("goal", "goal"), Variant("rnd", "rnd"), Variant("random", "random"))
@@ -139,14 +140,12 @@ HIDDEN = replace(
 )
 SCALES = {scale.name: scale for scale in (SMALL, MEDIUM, LARGE, HIDDEN, FULL)}
 
-RECIPES = ("paper", "practical")
-
 
 def scale(name: str, recipe: str, repetitions: int | None = None) -> Scale:
     """Return the scale of that name; ConfigError lists the names.
 
-    `recipe` is that of every collection and of the toy world; `repetitions`, if given, replaces the
-    scale's number.
+    `recipe` is that of every collection, of BCQ and of the toy world; `repetitions`, if given,
+    replaces the scale's number.
     """
     if name not in SCALES:
         raise ConfigError(f"scale {name!r} is not one of {', '.join(SCALES)}")

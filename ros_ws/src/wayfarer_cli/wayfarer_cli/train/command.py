@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from wayfarer_cli.recipe import Recipe
+
 train = typer.Typer(no_args_is_help=True, help="Learn offline from recorded runs.")
 
 Runs = Annotated[
@@ -112,17 +114,19 @@ def bcq(
     ] = "all",
     threads: Threads = 1,
     device: Device = "auto",
+    recipe: Recipe = "practical",
     json: Json = False,
 ) -> None:
     """Learn a task with BCQ from recorded steps. Stop it at any point; the same command continues.
 
     Each policy lies in OUT/seedK/policy.safetensors; `wayfarer evaluate` runs it.
     """
-    from wayfarer_offline.train_bcq import OfflineConfig, fast_bcq
+    from wayfarer_offline.train_bcq import OfflineConfig, bcq_constants
     from wayfarer_policies.algorithms.networks import compute_device
 
     from wayfarer_cli.train.policies import train_policies
 
     where = compute_device(device)
-    config = OfflineConfig(task, steps, bcq=fast_bcq(where), sources=sources, device=where)
+    constants = bcq_constants(recipe, where)
+    config = OfflineConfig(task, steps, bcq=constants, sources=sources, device=where)
     train_policies(config, runs, out or Path("runs") / task, seeds, threads, json)

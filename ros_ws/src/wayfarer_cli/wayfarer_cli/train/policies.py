@@ -71,8 +71,17 @@ def _train(
     progress: Progress,
 ) -> Path:
     bar = progress.add_task(f"{config.task}, seed {seed}", total=config.steps)
+    warned = False
 
     def tell(done: int, metrics: dict[str, float]) -> None:
+        nonlocal warned
+        if metrics["feature_spread"] == 0.0 and not warned:
+            warned = True
+            progress.console.print(
+                f"update {done}: the encoder is dead, its features are the same for every image, "
+                "so nothing is learned from images; stop, and use --recipe practical"
+            )
+
         words = (
             f"{config.task}, seed {seed}: loss {metrics['critic_loss']:.2g}, value "
             f"{metrics['q']:.2g}"
