@@ -17,7 +17,7 @@ def test_a_launch_says_where_its_run_is_how_far_and_what_to_open(
         "sim.launch.xml",
         "run:=mine",
         "episodes:=2",
-        "steps:=5",
+        "steps:=100",  # long enough for its listener to be connected
     ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=DEADLINE)
     assert done.returncode == 0, done.stderr
