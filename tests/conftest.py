@@ -1,5 +1,6 @@
 """Fixtures of all tests that touch ROS: every test gets a domain of its own, on this machine only.
-No other test run beside it gets the same.
+
+No other test run on this machine has the same domain meanwhile.
 
 And how hypothesis looks for examples: `make unit` draws new ones each time, `make test` the same
 ones, so that its verdict is of the commit and not of the draw. No example has a time limit: the

@@ -251,10 +251,8 @@ def measure_device(device: str) -> dict[str, float | None]:
         batch = noise_batch().to(torch.device(place))
         learner = TD3(TD3Config(EncoderConfig(precision=fast_precision(place))), device=place)
         rnd = RND(RNDConfig(precision=fast_precision(place)), place)
-        bcq, images_only = (
-            BCQ(bcq_constants(device=place), place),
-            noise_batch(3).to(torch.device(place)),
-        )
+        bcq = BCQ(bcq_constants(device=place), place)
+        images_only = noise_batch(3).to(torch.device(place))
 
         found[f"update_{place}_ms"] = 20.0 * once(partial(updates, learner, batch, 50))
         found[f"bcq_update_{place}_ms"] = 20.0 * once(partial(updates, bcq, images_only, 50))

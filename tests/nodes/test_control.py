@@ -41,10 +41,8 @@ class Rig:
     def __init__(self, me: Peer, well: bool = True) -> None:
         """A robot that is well has said so."""
         self.peer = me
-        self._tried = (
-            -np.inf,
-            0,
-        )  # when try_to_act last acted [s], and how many records there were
+        # when try_to_act last acted [s], and how many records there were
+        self._tried = (-np.inf, 0)
         self._pose, self._state = (
             me.publisher(contract.CURRENT_POSE),
             me.publisher(contract.ROBOT_STATE),

@@ -30,10 +30,9 @@ from wayfarer_offline.tasks import task
 
 POLICY, TRAINING = "policy.safetensors", "training.safetensors"
 
-OnProgress = Callable[[int, dict[str, float]], None]  # number of updates, metrics of the last one
-
-
 RECIPES = ("practical", "paper")
+
+OnProgress = Callable[[int, dict[str, float]], None]  # number of updates, metrics of the last one
 
 
 def bcq_constants(recipe: str = "practical", device: str = "cpu") -> BCQConfig:
