@@ -21,7 +21,7 @@ from wayfarer_policies.acting.offline_policy import write_policy
 from wayfarer_policies.algorithms import checkpoint
 from wayfarer_policies.algorithms.algorithm import LabelledBatch, LearningError, Observation
 from wayfarer_policies.algorithms.bcq import BCQ, BCQConfig
-from wayfarer_policies.algorithms.bcq_networks import Description
+from wayfarer_policies.algorithms.bcq_networks import BCQHeads, Description
 from wayfarer_policies.algorithms.checkpoint import State
 from wayfarer_policies.algorithms.networks import EncoderConfig, fast_precision
 
@@ -32,23 +32,30 @@ POLICY, TRAINING = "policy.safetensors", "training.safetensors"
 
 RECIPES = ("practical", "paper")
 
+_LEAST_SIDE = 1e-3  # m, of the box in which the end effector was
+
+Corner = tuple[float, float, float]  # [m], base frame
 OnProgress = Callable[[int, dict[str, float]], None]  # number of updates, metrics of the last one
 
 
 def bcq_constants(recipe: str = "practical", device: str = "cpu") -> BCQConfig:
     """Return BCQ's constants with one shared encoder, in the fast precision of this device.
 
-    "paper" means BCQ's authors' constants. Their learning rate kills the shared encoder on the
-    cube's images: all features become 0 for every image, and the critics learn a constant.
-    "practical" learns at a tenth of it, and normalises the features (docs/results.md).
+    "paper" means BCQ's authors' constants. "practical" differs where they fail on recorded
+    exploration (docs/results.md): their learning rate kills the shared encoder, their clip of the
+    latents leaves only small actions, and their discount hides which action is better.
     """
     if recipe not in RECIPES:
         raise ConfigError(f"recipe {recipe!r}: choose from {', '.join(RECIPES)}")
 
-    works = recipe == "practical"
-    encoder = EncoderConfig(channels=3, precision=fast_precision(device), layer_norm=works)
+    encoder = EncoderConfig(channels=3, precision=fast_precision(device))
+    if recipe == "paper":
+        return BCQConfig(Description("shared", encoder))
 
-    return BCQConfig(Description("shared", encoder), learning_rate=1e-4 if works else 1e-3)
+    seeing = replace(encoder, layer_norm=True, ee_position=True)
+    heads = BCQHeads(latent_clip=3.0)
+
+    return BCQConfig(Description("shared", seeing, heads), gamma=0.95, learning_rate=1e-4)
 
 
 @dataclass(frozen=True)
@@ -135,7 +142,7 @@ def train_bcq(
     """
     data = TaskRewards(dataset, labels or PoseLabels.of(dataset), config.task, config.sources)
     _check_images(dataset, config.bcq.networks.encoder)
-    config = _for_actions(config, dataset.column("actions").shape[1])
+    config = _for_data(config, dataset)
     if config.device != "cpu":
         dataset.hold(config.device)
     training = _Training(config, data, seed, out)
@@ -168,15 +175,36 @@ def _check_images(dataset: Dataset, encoder: EncoderConfig) -> None:
         )
 
 
-def _for_actions(config: OfflineConfig, size: int) -> OfflineConfig:
-    """Return the configuration for actions of `size` numbers: with a gripper there is one more."""
+def _for_data(config: OfflineConfig, dataset: Dataset) -> OfflineConfig:
+    """Return the configuration for the size of the data's actions, and for the box in which the
+    end effector was.
+    """
     networks = config.bcq.networks
-    if networks.heads.actions == size:
-        return config
+    size = dataset.column("actions").shape[1]  # with a gripper there is one more
+    if networks.heads.actions != size:
+        heads = replace(networks.heads, action_low=(-1.0,) * size, action_high=(1.0,) * size)
+        networks = replace(networks, heads=heads)
 
-    heads = replace(networks.heads, action_low=(-1.0,) * size, action_high=(1.0,) * size)
+    if networks.encoder.ee_position:
+        low, high = _box(dataset)
+        networks = replace(networks, encoder=replace(networks.encoder, box_low=low, box_high=high))
 
-    return replace(config, bcq=replace(config.bcq, networks=replace(networks, heads=heads)))
+    return replace(config, bcq=replace(config.bcq, networks=networks))
+
+
+def _box(dataset: Dataset) -> tuple[Corner, Corner]:
+    """Return the corners [m] of the box that holds every position of the end effector."""
+    seen = np.asarray(dataset.column("ee_positions"))[dataset.known]  # (K, 3)
+    low, high = seen.min(axis=0), seen.max(axis=0)
+    still = high - low < _LEAST_SIDE  # axes along which it did not move
+    low, high = np.where(still, low - _LEAST_SIDE, low), np.where(still, high + _LEAST_SIDE, high)
+
+    return _corner(low), _corner(high)
+
+
+def _corner(position: NDArray[np.floating]) -> Corner:
+    x, y, z = position.tolist()
+    return x, y, z
 
 
 class _Training:

@@ -254,13 +254,32 @@ def test_a_policy_draws_its_proposals_from_the_episodes_randomness(
 def test_the_practical_constants_keep_the_encoder_alive_and_the_papers_are_the_authors() -> None:
     paper, practical = bcq_constants("paper"), bcq_constants()
     assert paper.learning_rate == BCQConfig().learning_rate == 1e-3
+    assert paper == BCQConfig(Description("shared", paper.networks.encoder))
     assert not paper.networks.encoder.layer_norm
     assert practical.networks.encoder.layer_norm
-    assert dataclasses.replace(practical, networks=paper.networks, learning_rate=1e-3) == paper
     assert OfflineConfig("push").bcq == practical
 
     with pytest.raises(ConfigError, match="choose from practical, paper"):
         bcq_constants("fast")
+
+
+def test_positions_are_scaled_by_the_box_in_which_the_data_has_the_end_effector(
+    tmp_path: Path,
+) -> None:
+    one = trajectory(0)
+    positions = np.zeros_like(one.ee_positions)  # it does not move along z
+    positions[:, :2] = np.random.default_rng(0).uniform(0.3, 0.7, (len(positions), 2))
+    data = dataset(tmp_path / "run", dataclasses.replace(one, ee_positions=positions))
+
+    encoder = dataclasses.replace(NETWORKS.encoder, ee_position=True)
+    bcq = BCQConfig(dataclasses.replace(NETWORKS, encoder=encoder))
+    config = dataclasses.replace(CONFIG, steps=1, bcq=bcq)
+    file = read_policy(train_bcq(config, data, 0, tmp_path / "out"))
+
+    seen = file.networks.encoder_config
+    assert seen.box_low == pytest.approx((*positions.min(axis=0)[:2], -1e-3))
+    assert seen.box_high == pytest.approx((*positions.max(axis=0)[:2], 1e-3))
+    assert OfflinePolicy(file).needs_pose
 
 
 def test_settings_out_of_range_are_refused() -> None:

@@ -114,5 +114,5 @@ class OfflinePolicy:
         return choose(
             self._networks,
             seen,
-            draw_latents(self._rng, ACTING_CANDIDATES, self._networks.heads.latent),
+            draw_latents(self._rng, ACTING_CANDIDATES, self._networks.heads),
         )

@@ -23,7 +23,7 @@ from wayfarer_policies.algorithms.algorithm import (
     within,
 )
 from wayfarer_policies.algorithms.bcq_networks import (
-    LATENT_CLIP,
+    BCQHeads,
     BCQNetworks,
     Description,
     best_actions,
@@ -165,9 +165,8 @@ class BCQ(GradientLearner):
         They are random, so bfloat16 is exact enough.
         """
         networks = self.config.networks
-        latents = self._normal(len(features) * count, networks.heads.latent).clamp(
-            -LATENT_CLIP, LATENT_CLIP
-        )
+        clip = networks.heads.latent_clip
+        latents = self._normal(len(features) * count, networks.heads.latent).clamp(-clip, clip)
         precision = PRECISIONS[networks.encoder.precision]
         with torch.autocast(self.device.type, precision, enabled=precision is not torch.float32):
             return self.networks.vae.decode(features.repeat_interleave(count, 0), latents).float()
@@ -182,11 +181,9 @@ class BCQ(GradientLearner):
         The proposals are the same at each call.
         """
         rng = np.random.default_rng(0)
-        latents = draw_latents(rng, ACTING_CANDIDATES, self.config.networks.heads.latent).to(
-            self.device
-        )
+        latents = draw_latents(rng, ACTING_CANDIDATES, self.config.networks.heads)
 
-        return best_actions(self.networks, observation.to(self.device), latents)
+        return best_actions(self.networks, observation.to(self.device), latents.to(self.device))
 
     # --- saving ---
 
@@ -200,11 +197,12 @@ class BCQ(GradientLearner):
         }
 
 
-def draw_latents(rng: np.random.Generator, count: int, size: int) -> Tensor:
-    """Draw latents for acting (count, size) float32."""
-    return torch.from_numpy(
-        np.clip(rng.standard_normal((count, size)), -LATENT_CLIP, LATENT_CLIP).astype(np.float32)
-    )
+def draw_latents(rng: np.random.Generator, count: int, heads: BCQHeads) -> Tensor:
+    """Draw latents for acting (count, L) float32."""
+    clip = heads.latent_clip
+    latents = np.clip(rng.standard_normal((count, heads.latent)), -clip, clip)
+
+    return torch.from_numpy(latents.astype(np.float32))
 
 
 @torch.no_grad()

@@ -24,7 +24,6 @@ from wayfarer_policies.algorithms.networks import (
     described,
 )
 
-LATENT_CLIP = 0.5  # of latents drawn for acting: keeps proposals near the data's actions
 _LOG_STD = (-4.0, 15.0)
 
 
@@ -38,6 +37,9 @@ class BCQHeads:
     perturbation: tuple[int, ...] = (400, 300)
     critic: tuple[int, ...] = (400, 300)
     reach: float = 0.05  # greatest perturbation [half of the action range]
+    # of latents drawn for proposals [their standard deviation]: the smaller, the closer proposals
+    # are to the mean action of the data
+    latent_clip: float = 0.5
 
     def __post_init__(self) -> None:
         pairs = list(zip(self.action_low, self.action_high, strict=False))
@@ -50,6 +52,8 @@ class BCQHeads:
             )
         if not 0.0 <= self.reach <= 2.0:
             raise ConfigError(f"reach is {self.reach}: it must lie in [0, 2]")
+        if not self.latent_clip > 0.0:
+            raise ConfigError(f"latent_clip is {self.latent_clip}: it must be above 0")
 
     @property
     def actions(self) -> int:

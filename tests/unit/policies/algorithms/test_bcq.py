@@ -170,6 +170,30 @@ def test_it_takes_actions_like_those_in_the_data(make_batch: MakeBatch) -> None:
 
 
 @pytest.mark.slow
+def test_the_clip_of_the_latents_decides_how_much_of_the_datas_actions_is_proposed(
+    make_batch: MakeBatch,
+) -> None:
+    """Learn from actions at random; propose with the authors' clip, and with a wide one."""
+    bcq = BCQ(dataclasses.replace(SMALL, learning_rate=3e-3))
+    batch = make_batch(256, channels=3)
+    actions = torch.rand(256, 3, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    batch = dataclasses.replace(batch, actions=actions, rewards=torch.ones(256))
+
+    for _ in range(300):
+        bcq.update(batch)
+
+    @torch.no_grad()
+    def spread(clip: float) -> float:
+        heads = dataclasses.replace(HEADS, latent_clip=clip)
+        latents = draw_latents(np.random.default_rng(0), 500, heads)
+        features = bcq.networks.features(batch.observations, "vae")[0][:1].expand(500, -1)
+        return float(bcq.networks.vae.decode(features, latents).std(dim=0).mean())
+
+    assert spread(0.5) < 0.6 * float(actions.std())
+    assert spread(3.0) > 1.4 * spread(0.5)
+
+
+@pytest.mark.slow
 def test_of_two_actions_in_the_data_it_learns_to_take_the_one_that_pays(
     make_batch: MakeBatch,
 ) -> None:
@@ -251,7 +275,7 @@ def test_networks_are_built_anew_from_their_bytes(encoders: str) -> None:
     data = checkpoint.to_bytes("test", networks_state(description, networks))
     other = networks_of(checkpoint.from_bytes(data, "test"))
     seen = Observation(torch.randint(0, 256, (1, 3, 36, 36), dtype=torch.uint8), torch.zeros(1, 3))
-    latents = draw_latents(np.random.default_rng(0), 20, HEADS.latent)
+    latents = draw_latents(np.random.default_rng(0), 20, HEADS)
     assert torch.equal(best_actions(networks, seen, latents), best_actions(other, seen, latents))
     assert not any(p.requires_grad for p in other.parameters())
 
@@ -279,3 +303,6 @@ def test_constants_out_of_range_are_refused() -> None:
 
     with pytest.raises(ConfigError, match="reach is"):
         BCQHeads(reach=3.0)
+
+    with pytest.raises(ConfigError, match="latent_clip is"):
+        BCQHeads(latent_clip=0.0)
