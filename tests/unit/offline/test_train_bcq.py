@@ -257,6 +257,8 @@ def test_the_practical_constants_keep_the_encoder_alive_and_the_papers_are_the_a
     assert paper == BCQConfig(Description("shared", paper.networks.encoder))
     assert not paper.networks.encoder.layer_norm
     assert practical.networks.encoder.layer_norm
+    rest = {"networks": paper.networks, "learning_rate": 1e-3, "gamma": 0.99}
+    assert dataclasses.replace(practical, **rest) == paper
     assert OfflineConfig("push").bcq == practical
 
     with pytest.raises(ConfigError, match="choose from practical, paper"):
