@@ -52,7 +52,8 @@ demo: setup  ## explore over ROS in the simulator, beside random actions; show h
 
 ifeq ($(ROS_DISTRO),jazzy)
 test: lint $(VENV)/.browser $(VENV)/.rigs $(VENV)/.loaders $(VENV)/.view  ## everything: style, types, all tests; ROS_DISTRO=kilted: nodes and contracts on the Kilted wheels
-	$(VENV)/bin/pytest --hypothesis-profile=repeat tests
+	$(VENV)/bin/pytest --hypothesis-profile=repeat tests/unit -n logical
+	$(VENV)/bin/pytest --hypothesis-profile=repeat tests --ignore tests/unit
 else
 test: setup $(VENV)/.rigs $(VENV)/.loaders $(VENV)/.view
 	$(VENV)/bin/pytest tests/nodes tests/contract

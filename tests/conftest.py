@@ -16,7 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import HealthCheck, settings
+
+# Threads of one sum wait for each other in circles: on a busy machine that takes ten times as long.
+torch.set_num_threads(1)
 
 _SLOWLY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("explore", _SLOWLY)

@@ -37,8 +37,8 @@ def test_stop_is_confirmed_by_control_and_ack_lets_it_go_on(domain: int) -> None
             wait_for(lambda robot=robot: robot.get_subscription_count() == 1, "control to listen")
 
         state.publish(FrankaRobotState(robot_mode=FrankaRobotState.ROBOT_MODE_MOVE))
-        wait_for(
-            lambda: me.last(contract.CONTROL_FAULT).kind == Fault.OPERATOR, "the robot to be heard"
+        me.wait_last(
+            contract.CONTROL_FAULT, lambda f: f.kind == Fault.OPERATOR, "the robot to be heard"
         )
         done = wayfarer("stop", "--namespace", "/", "--timeout", "60")
         assert done.returncode == 1, "nobody knows where the arm is"
@@ -62,8 +62,8 @@ def test_stop_is_confirmed_by_control_and_ack_lets_it_go_on(domain: int) -> None
         )
         done = wayfarer("ack", "--namespace", "/", "--timeout", "60")
         assert done.returncode == 0, done.stderr
-        wait_for(
-            lambda: me.last(contract.CONTROL_FAULT).kind != Fault.OPERATOR, "the end of the fault"
+        me.wait_last(
+            contract.CONTROL_FAULT, lambda f: f.kind != Fault.OPERATOR, "the end of the fault"
         )
 
 
@@ -124,8 +124,9 @@ def test_an_episode_waits_until_the_operator_has_put_the_scene_back(
 
         for number in range(2):
             wait_for(lambda number=number: asked(number), f"the question before episode {number}")
-            wait_for(
-                lambda: me.last(contract.CONTROL_FAULT).kind == Fault.OPERATOR,
+            me.wait_last(
+                contract.CONTROL_FAULT,
+                lambda f: f.kind == Fault.OPERATOR,
                 "the hold while hands are there",
             )
             if word == "ack":
@@ -193,13 +194,16 @@ def test_the_collectors_resume_does_not_lift_an_operators_stop(domain: int, tmp_
         wait_for(asked, "the question")
         assert wayfarer("stop", "--timeout", "60").returncode == 0
         assert me.call(Trigger, names.RESUME, Trigger.Request()).success
-        wait_for(
-            lambda: "if the arm was stopped" in me.last(contract.COLLECTOR_STATUS).detail,
+        me.wait_last(
+            contract.COLLECTOR_STATUS,
+            lambda status: "if the arm was stopped" in status.detail,
             "the status",
         )
         moved = [record for record in me.heard[names.EXECUTED] if any(record.executed)]
         assert moved == []
-        assert me.last(contract.CONTROL_FAULT).text == "stopped by the operator"
+        me.wait_last(
+            contract.CONTROL_FAULT, lambda f: f.text == "stopped by the operator", "the fault"
+        )
         assert wayfarer("ack", "--timeout", "60").returncode == 0
         thread.join(120.0)
 

@@ -124,8 +124,9 @@ def test_a_pandas_state_and_recovery_are_translated(domain: int) -> None:
             wait_for(result.done, "the recovery to end")
             assert result.result().status == 4  # action_msgs/GoalStatus STATUS_SUCCEEDED
             assert panda.recoveries == 1
-            wait_for(
-                lambda: not active_errors(me.last(contract.ROBOT_STATE).current_errors),
+            me.wait_last(
+                contract.ROBOT_STATE,
+                lambda state: not active_errors(state.current_errors),
                 "a healthy state",
             )
 

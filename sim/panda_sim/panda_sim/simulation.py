@@ -20,7 +20,8 @@ from panda_sim.world.picture import STATE, WORLD, StateWriter
 from panda_sim.world.scene import F_T_NE, HAND_PAYLOAD, TABLE, compose
 from panda_sim.world.world import World
 
-PATIENCE = 0.05  # s for which lock-step waits for an answer
+PATIENCE = 1.0  # s for which lock-step waits for an answer
+_FIRST_PATIENCE = 0.05  # s before a motion's first command: clients let a state or two pass
 _DRAWN_EVERY = 20  # cycles between two states for viewers
 HOME = (
     0.0,
@@ -120,7 +121,8 @@ class Simulation:
             self._console.close()
 
     def _await_command(self) -> None:
-        end = time.monotonic() + PATIENCE
+        patience = PATIENCE if self.box.motions.link.begun else _FIRST_PATIENCE
+        end = time.monotonic() + patience
         while self._fci.awaits_command and (left := end - time.monotonic()) > 0.0:
             select.select(self._fci.sockets, [], [], left)
             self._fci.serve()

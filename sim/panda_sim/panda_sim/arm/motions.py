@@ -84,6 +84,11 @@ class Link:
         return self._in_a_row < LOST_IN_A_ROW
 
     @property
+    def broken(self) -> bool:
+        """Whether the last state was not answered, after a first command."""
+        return self._in_a_row > 0
+
+    @property
     def success_rate(self) -> float:
         """Share of answered states in the last cycles."""
         return self._bits.bit_count() / self._seen if self._seen else 0.0

@@ -41,12 +41,15 @@ class FciServer:
 
     @property
     def awaits_command(self) -> bool:
-        """Whether a motion runs and its client has not answered the last state yet."""
+        """Whether a motion runs and an answer to the last state may still come.
+
+        A client that has left a state unanswered is not waited for until it answers again.
+        """
         motions = self._box.motions
 
         return (
             motions.move is not None
-            and motions.link.begun
+            and not motions.link.broken
             and self._command is None
             and not self.deaf
         )
