@@ -21,7 +21,7 @@ from panda_sim.world.scene import F_T_NE, HAND_PAYLOAD, TABLE, compose
 from panda_sim.world.world import World
 
 PATIENCE = 1.0  # s for which lock-step waits for an answer
-_FIRST_PATIENCE = 0.05  # s before a motion's first command: clients let a state or two pass
+_FIRST_PATIENCE = 0.02  # s before a motion's first command: clients let a state or two pass
 _DRAWN_EVERY = 20  # cycles between two states for viewers
 HOME = (
     0.0,

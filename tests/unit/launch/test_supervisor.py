@@ -327,7 +327,7 @@ def test_a_node_that_another_launch_has_in_the_domain_is_refused_until_that_ends
     with pytest.raises(
         ConfigError, match=f"/one is there already in ROS domain {nodes.domain} on this machine"
     ):
-        nodes.supervisor(other=SLEEP, one=SLEEP)
+        nodes.supervisor(other=SLEEP, one=PYTHON)
 
     first.run()
     assert nodes.supervisor(one=PYTHON).run() == 0
