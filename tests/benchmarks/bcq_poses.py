@@ -6,120 +6,64 @@ it acts in the simulator. If it fails, images will not help. Usage: bcq_poses.py
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
-from torch import Tensor, nn
+from torch import Tensor
 from wayfarer_data.cache.dataset import Dataset
 from wayfarer_in_process.config import configuration_of, simulator_launch
 from wayfarer_in_process.robot import Arm
 from wayfarer_launch.collection import Collection
 from wayfarer_offline.pose_labels import PoseLabels
 from wayfarer_offline.tasks import TASKS, Task, task
-from wayfarer_offline.train_bcq import bcq_constants
-from wayfarer_policies.algorithms.algorithm import LabelledBatch, Observation
-from wayfarer_policies.algorithms.bcq import ACTING_CANDIDATES, BCQ, BCQConfig, draw_latents
-from wayfarer_policies.algorithms.bcq_networks import (
-    BUILDS,
-    BCQHeads,
-    Description,
-    SharedBCQ,
-    best_actions,
-)
-from wayfarer_policies.algorithms.networks import EncoderConfig
+from wayfarer_offline.train_bcq import OfflineConfig, TaskRewards, fitted, trained
+from wayfarer_policies.algorithms.algorithm import Observation
+from wayfarer_policies.algorithms.bcq import ACTING_CANDIDATES, BCQ, draw_latents
+from wayfarer_policies.algorithms.bcq_networks import best_actions
+from wayfarer_policies.algorithms.pose_encoder import PoseEncoder
 
-SIZE = 18  # numbers of a state
-FEATURES = 64
-WIDTHS = (128, 128)  # of every head
-LEARNING_RATE = 3e-4
-BATCH = 100
 STEPS = 200  # of an episode
 FIRST_SEED = 1000  # of the world in trials
 
 Floats = NDArray[np.floating]
 
 
-class PoseEncoder(nn.Module):
-    """Features of a state in the place of an image."""
+class TrueStates:
+    """What an encoder without error would make of an image."""
 
-    def __init__(self, features: int) -> None:
-        super().__init__()
-        self.dense, self.norm = nn.Linear(SIZE, features), nn.LayerNorm(features)
-
-    def forward(self, observation: Observation) -> Tensor:
-        return torch.tanh(self.norm(self.dense(observation.pixels)))
-
-
-class PoseBCQ(SharedBCQ):
-    """BCQ's networks behind that encoder."""
-
-    def __init__(self, encoder: EncoderConfig, heads: BCQHeads) -> None:
-        super(SharedBCQ, self).__init__(encoder, heads)
-        self.encoder = PoseEncoder(encoder.features)  # type: ignore[assignment]
-
-
-class States:
-    """Turns poses into numbers of about the size of one."""
-
-    def __init__(self, arm: Arm) -> None:
-        self._low, self._high = arm.workspace.low, arm.workspace.high
+    def __init__(self, config: OfflineConfig) -> None:
+        self._encoder = PoseEncoder(config.bcq.networks.encoder)
 
     def __call__(self, ee_positions: Floats, cube_poses: Floats) -> Tensor:
-        """Return (N, SIZE) of positions (N, 3) [m] and poses (N, 7)."""
-        cube = cube_poses[:, :3]
+        """Return states (N, S) of positions (N, 3) [m] and poses (N, 7)."""
         turned = Rotation.from_quat(cube_poses[:, 3:]).as_matrix().reshape(-1, 9)
-        apart = np.clip((ee_positions - cube) * 10.0, -3.0, 3.0)
-        parts = (self._scaled(ee_positions), self._scaled(cube), turned, apart)
-        return torch.from_numpy(np.concatenate(parts, axis=1).astype(np.float32))
-
-    def _scaled(self, positions: Floats) -> Floats:
-        return (positions - self._low) / (self._high - self._low) * 2 - 1
+        parts = (ee_positions, cube_poses[:, :3], turned)
+        return self._encoder.states(*(torch.from_numpy(part.astype(np.float32)) for part in parts))
 
 
-def constants(gamma: float, latent_clip: float) -> BCQConfig:
-    heads = BCQHeads(vae=WIDTHS, perturbation=WIDTHS, critic=WIDTHS, latent_clip=latent_clip)
-    description = Description("poses", EncoderConfig(channels=SIZE, features=FEATURES), heads)
-
-    return BCQConfig(description, gamma=gamma, learning_rate=LEARNING_RATE)
-
-
-def learn(bcq: BCQ, states: States, dataset: Dataset, of: Task, updates: int) -> dict[str, int]:
-    """Learn, and say what the data held."""
+def learn(config: OfflineConfig, dataset: Dataset, states: TrueStates) -> tuple[BCQ, TaskRewards]:
+    """Learn, and return what has learned, and from what."""
     labels = PoseLabels.of(dataset)
-    rows, rewards = labels.transitions(dataset), torch.from_numpy(labels.rewards(dataset, of))
+    data = TaskRewards(dataset, labels, config.task)
     poses = np.where(labels.known[:, None], labels.poses, [0, 0, 0, 0, 0, 0, 1])
-    every = states(np.asarray(dataset.column("ee_positions")), poses)  # (R, SIZE)
-    actions = torch.from_numpy(np.array(dataset.column("actions"), dtype=np.float32))
-    nowhere, on = torch.zeros(BATCH, 3), torch.zeros(BATCH, dtype=torch.bool)
+    data.states = states(np.asarray(dataset.column("ee_positions")), poses)
+    bcq = BCQ(replace(config.bcq, networks=trained(config.bcq.networks)))
     rng = np.random.default_rng([0, 1])
 
-    for _ in range(updates):
-        drawn = torch.from_numpy(rows[rng.integers(len(rows), size=BATCH)])
-        bcq.update(
-            LabelledBatch(
-                Observation(every[drawn], nowhere),
-                actions[drawn],
-                rewards[drawn + 1],
-                Observation(every[drawn + 1], nowhere),
-                on,
-            )
-        )
+    for _ in range(config.steps):
+        bcq.update(data.sample(config.batch, rng))
 
     bcq.check()
-    done = of.success(labels.poses)
 
-    return {
-        "steps": len(rows),
-        "steps_of_success": int(done[rows + 1].sum()),
-        "times_it_was_reached": int((done[rows + 1] & ~done[rows]).sum()),
-    }
+    return bcq, data
 
 
 @torch.no_grad()
-def chosen(bcq: BCQ, states: States, arm: Arm, rng: np.random.Generator) -> NDArray[np.float32]:
+def chosen(bcq: BCQ, states: TrueStates, arm: Arm, rng: np.random.Generator) -> NDArray[np.float32]:
     """Return the policy's action (3,)."""
     ee_position = np.asarray(arm.feel().ee_position)[None]
     seen = states(ee_position, np.concatenate(arm.world.cube_pose)[None])
@@ -129,7 +73,7 @@ def chosen(bcq: BCQ, states: States, arm: Arm, rng: np.random.Generator) -> NDAr
     return np.asarray(actions[0])
 
 
-def act(bcq: BCQ | None, states: States, arm: Arm, of: Task, episodes: int) -> dict[str, int]:
+def act(bcq: BCQ | None, states: TrueStates, arm: Arm, of: Task, episodes: int) -> dict[str, int]:
     """Count the episodes that end in success, and those with success on the way.
 
     Without BCQ: of random actions.
@@ -157,7 +101,7 @@ def act(bcq: BCQ | None, states: States, arm: Arm, of: Task, episodes: int) -> d
 
 def main() -> None:
     """Learn, act and print."""
-    works = bcq_constants()
+    works = OfflineConfig("flip-green").bcq
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
     parser.add_argument("--task", default="flip-green", choices=sorted(TASKS), metavar="TASK")
@@ -169,15 +113,19 @@ def main() -> None:
     options = parser.parse_args()
 
     torch.set_num_threads(1)
-    BUILDS["poses"] = PoseBCQ
+    heads = replace(works.networks.heads, latent_clip=options.latent_clip)
+    networks = replace(works.networks, heads=heads)
+    bcq = replace(works, networks=networks, gamma=options.gamma)
+    dataset = Dataset.open(options.runs)
+    config = fitted(OfflineConfig(options.task, options.updates, bcq=bcq), dataset)
+    states, of = TrueStates(config), task(options.task)
+
     collection = Collection(
         "sim", "random", options.episodes, STEPS, 0, Path("nowhere"), "sequential", None
     )
     arm = Arm(configuration_of(simulator_launch(collection)))
-    states, of = States(arm), task(options.task)
-    bcq = BCQ(constants(options.gamma, options.latent_clip))
-    data = learn(bcq, states, Dataset.open(options.runs), of, options.updates)
-    found = {"data": data, "learned": act(bcq, states, arm, of, options.episodes)}
+    learned, data = learn(config, dataset, states)
+    found = {"data": data.description(), "learned": act(learned, states, arm, of, options.episodes)}
     if options.control:
         found["random actions"] = act(None, states, arm, of, options.episodes)
 

@@ -251,7 +251,7 @@ def measure_device(device: str) -> dict[str, float | None]:
         batch = noise_batch().to(torch.device(place))
         learner = TD3(TD3Config(EncoderConfig(precision=fast_precision(place))), device=place)
         rnd = RND(RNDConfig(precision=fast_precision(place)), place)
-        bcq = BCQ(bcq_constants(device=place), place)
+        bcq = BCQ(bcq_constants("paper", place), place)  # trains its encoder
         images_only = noise_batch(3).to(torch.device(place))
 
         found[f"update_{place}_ms"] = 20.0 * once(partial(updates, learner, batch, 50))

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_core.provenance import completed, refuse_another_training
 from wayfarer_data.cache.dataset import Dataset
@@ -21,14 +22,16 @@ from wayfarer_policies.acting.offline_policy import write_policy
 from wayfarer_policies.algorithms import checkpoint
 from wayfarer_policies.algorithms.algorithm import LabelledBatch, LearningError, Observation
 from wayfarer_policies.algorithms.bcq import BCQ, BCQConfig
-from wayfarer_policies.algorithms.bcq_networks import BCQHeads, Description
+from wayfarer_policies.algorithms.bcq_networks import BCQHeads, Description, StateBCQ
 from wayfarer_policies.algorithms.checkpoint import State
 from wayfarer_policies.algorithms.networks import EncoderConfig, fast_precision
 
+from wayfarer_offline import train_encoder
 from wayfarer_offline.pose_labels import PoseLabels
 from wayfarer_offline.tasks import task
+from wayfarer_offline.train_encoder import PoseEncoding
 
-POLICY, TRAINING = "policy.safetensors", "training.safetensors"
+POLICY, TRAINING, ENCODER = "policy.safetensors", "training.safetensors", "encoder.safetensors"
 
 RECIPES = ("practical", "paper")
 
@@ -39,11 +42,11 @@ OnProgress = Callable[[int, dict[str, float]], None]  # number of updates, metri
 
 
 def bcq_constants(recipe: str = "practical", device: str = "cpu") -> BCQConfig:
-    """Return BCQ's constants with one shared encoder, in the fast precision of this device.
+    """Return BCQ's constants, with the encoder in the fast precision of this device.
 
     "paper" means BCQ's authors' constants. "practical" differs where they fail on recorded
-    exploration (docs/results.md): their learning rate kills the shared encoder, their clip of the
-    latents leaves only small actions, and their discount hides which action is better.
+    exploration (docs/results.md): their clip of the latents leaves only small actions, and their
+    discount hides which action is better. Its heads act on 18 numbers, so they are smaller.
     """
     if recipe not in RECIPES:
         raise ConfigError(f"recipe {recipe!r}: choose from {', '.join(RECIPES)}")
@@ -53,9 +56,10 @@ def bcq_constants(recipe: str = "practical", device: str = "cpu") -> BCQConfig:
         return BCQConfig(Description("shared", encoder))
 
     seeing = replace(encoder, layer_norm=True, ee_position=True)
-    heads = BCQHeads(latent_clip=3.0)
+    widths = (128, 128)
+    heads = BCQHeads(vae=widths, perturbation=widths, critic=widths, latent_clip=3.0)
 
-    return BCQConfig(Description("shared", seeing, heads), gamma=0.95, learning_rate=1e-4)
+    return BCQConfig(Description("pose", seeing, heads), gamma=0.95, learning_rate=3e-4)
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,7 @@ class OfflineConfig:
     curve_points: int = 200  # at most; each is the mean over the updates since the last
     sources: str = ALL  # of SOURCES: whose steps it learns from
     device: str = "cpu"  # where it computes: cpu or cuda
+    encoding: PoseEncoding = field(default_factory=PoseEncoding)  # of an encoder that learns first
 
     def __post_init__(self) -> None:
         task(self.task)
@@ -94,6 +99,7 @@ class TaskRewards:
         TaskDataError if all have the same reward.
         """
         self.dataset, self.sources = dataset, labels.sources
+        self.states: Tensor | None = None  # (R, S): in place of images, once they are encoded
         self._halves = rows_by_source(dataset, labels.transitions(dataset), sources)
         self.rows = np.concatenate(self._halves)  # (N,)
         self._chosen = sources
@@ -109,13 +115,15 @@ class TaskRewards:
 
     def batch(self, rows: NDArray[np.int64]) -> LabelledBatch:
         """Return the steps at these rows (B,), which are some of `rows`."""
-        batch = self.dataset.batch(rows)
+        batch, encoded = self.dataset.batch(rows), self.states
+        seen = batch.states if encoded is None else encoded[batch.rows]
+        seen_next = batch.next_states if encoded is None else encoded[batch.rows + 1]
 
         return LabelledBatch(
-            observations=Observation(batch.states, batch.ee_positions),
+            observations=Observation(seen, batch.ee_positions),
             actions=batch.actions,
             rewards=torch.from_numpy(self._rewards[rows + 1]),
-            next_observations=Observation(batch.next_states, batch.next_ee_positions),
+            next_observations=Observation(seen_next, batch.next_ee_positions),
             terminated=batch.terminated,
         )
 
@@ -132,19 +140,37 @@ def train_bcq(
     out: Path,
     on_progress: OnProgress = lambda _done, _metrics: None,
     labels: PoseLabels | None = None,
+    on_encoding: train_encoder.OnProgress = lambda _done, _loss: None,
 ) -> Path:
     """Train to `config.steps` updates and return the policy's file in the folder `out`.
 
     A training in `out` is continued, or found finished; ConfigError if it is another training.
-    `labels` are by default the recorded truth, or a calibrated camera's tracker.
+    `labels` are by default the recorded truth, or a calibrated camera's tracker. `on_encoding`
+    hears of the encoder, if it learns first.
     DataError for data without labels, TaskDataError for data that never shows the task's reward,
     LearningError for a loss that is not finite: the last save stays.
     """
-    data = TaskRewards(dataset, labels or PoseLabels.of(dataset), config.task, config.sources)
+    labels = labels or PoseLabels.of(dataset)
+    data = TaskRewards(dataset, labels, config.task, config.sources)
     _check_images(dataset, config.bcq.networks.encoder)
-    config = _for_data(config, dataset)
+    config = fitted(config, dataset)
     if config.device != "cpu":
         dataset.hold(config.device)
+
+    encoder = None
+    if config.bcq.networks.encoders == "pose":
+        encoder = train_encoder.learned_encoder(
+            config.encoding,
+            config.bcq.networks.encoder,
+            dataset,
+            labels,
+            seed,
+            out / ENCODER,
+            config.device,
+            on_encoding,
+        )
+        data.states = train_encoder.encoded(encoder, dataset)
+
     training = _Training(config, data, seed, out)
 
     while training.step < config.steps:
@@ -158,8 +184,11 @@ def train_bcq(
         "seed": seed,
         "data": data.description(),
     }
-    file = out / POLICY
-    write_policy(file, config.bcq.networks, training.bcq.networks, about)
+    file, networks = out / POLICY, training.bcq.networks
+    if isinstance(networks, StateBCQ) and encoder is not None:
+        networks = networks.behind(encoder)
+
+    write_policy(file, config.bcq.networks, networks, about)
     (out / "curve.json").write_text(json.dumps(training.curve, sort_keys=True))
 
     return file
@@ -175,7 +204,7 @@ def _check_images(dataset: Dataset, encoder: EncoderConfig) -> None:
         )
 
 
-def _for_data(config: OfflineConfig, dataset: Dataset) -> OfflineConfig:
+def fitted(config: OfflineConfig, dataset: Dataset) -> OfflineConfig:
     """Return the configuration for the size of the data's actions, and for the box in which the
     end effector was.
     """
@@ -190,6 +219,11 @@ def _for_data(config: OfflineConfig, dataset: Dataset) -> OfflineConfig:
         networks = replace(networks, encoder=replace(networks.encoder, box_low=low, box_high=high))
 
     return replace(config, bcq=replace(config.bcq, networks=networks))
+
+
+def trained(networks: Description) -> Description:
+    """Return the part that BCQ trains: behind an encoder that has learned before, the heads."""
+    return replace(networks, encoders="none") if networks.encoders == "pose" else networks
 
 
 def _box(dataset: Dataset) -> tuple[Corner, Corner]:
@@ -212,7 +246,8 @@ class _Training:
 
     def __init__(self, config: OfflineConfig, data: TaskRewards, seed: int, out: Path) -> None:
         self._config, self._data, self._file = config, data, out / TRAINING
-        self.bcq = BCQ(replace(config.bcq, seed=seed), config.device)
+        constants = replace(config.bcq, seed=seed, networks=trained(config.bcq.networks))
+        self.bcq = BCQ(constants, config.device)
         self._rng = np.random.default_rng([seed, 1])
         self.step = 0
         self.curve: dict[str, list[float]] = {}  # name -> means, with the step of each under "step"
@@ -226,7 +261,7 @@ class _Training:
     def _describe(self, seed: int) -> dict[str, Any]:
         """Return all that must be equal to continue a training; only steps may be added."""
         config = asdict(replace(self._config, bcq=replace(self._config.bcq, seed=seed)))
-        later = ("steps", "save_every", "curve_points")
+        later = ("steps", "save_every", "curve_points", "encoding")  # its own file knows the last
         kept = {key: value for key, value in config.items() if key not in later}
         described: dict[str, Any] = json.loads(
             json.dumps({**kept, "data": self._data.description()})

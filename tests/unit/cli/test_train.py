@@ -172,7 +172,7 @@ def test_two_runs_of_one_name_are_told_apart(runs: list[Path], tmp_path: Path) -
 @pytest.mark.slow
 def test_bcq_learns_from_all_runs_together_and_goes_on(tmp_path: Path) -> None:
     out, runs = tmp_path / "out", [write_run(tmp_path / name, 3, 15, size=84) for name in "ab"]
-    words = ("bcq", *runs, "--task", "push", "--seeds", 2, "--out", out)
+    words = ("bcq", *runs, "--task", "push", "--seeds", 2, "--encoder-steps", 2, "--out", out)
     found = json.loads(run(*words, "--steps", 3, "--json"))
     assert found["task"] == "push"
     assert [policy["updates"] for policy in found["policies"]] == [3, 3]

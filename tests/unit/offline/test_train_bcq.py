@@ -12,6 +12,7 @@ from wayfarer_data.cache.dataset import Dataset
 from wayfarer_offline.pose_labels import PoseLabels, TaskDataError
 from wayfarer_offline.tasks import task
 from wayfarer_offline.train_bcq import (
+    ENCODER,
     POLICY,
     TRAINING,
     OfflineConfig,
@@ -19,12 +20,13 @@ from wayfarer_offline.train_bcq import (
     bcq_constants,
     train_bcq,
 )
+from wayfarer_offline.train_encoder import PoseEncoding
 from wayfarer_policies.acting.offline_policy import OfflinePolicy, read_policy
 from wayfarer_policies.acting.policy import RobotState, Start
 from wayfarer_policies.algorithms import checkpoint
 from wayfarer_policies.algorithms.algorithm import LearningError
 from wayfarer_policies.algorithms.bcq import BCQConfig
-from wayfarer_policies.algorithms.bcq_networks import BCQHeads, Description
+from wayfarer_policies.algorithms.bcq_networks import BCQHeads, Description, PoseBCQ
 from wayfarer_policies.algorithms.networks import EncoderConfig
 
 NETWORKS = Description(
@@ -33,6 +35,17 @@ NETWORKS = Description(
     BCQHeads(vae=(32, 32), perturbation=(20, 10), critic=(32, 32)),
 )
 CONFIG = OfflineConfig("push", steps=8, batch=16, bcq=BCQConfig(NETWORKS), save_every=3)
+SEEING = dataclasses.replace(
+    CONFIG,
+    bcq=BCQConfig(
+        dataclasses.replace(
+            NETWORKS,
+            encoders="pose",
+            encoder=dataclasses.replace(NETWORKS.encoder, ee_position=True, layer_norm=True),
+        )
+    ),
+    encoding=PoseEncoding(updates=4, batch=8),
+)
 
 
 class PowerError(Exception):
@@ -92,10 +105,11 @@ def test_a_policy_learns_to_push_where_the_reward_is(tmp_path: Path) -> None:
     assert (file.task, file.updates, policy.version) == ("push", 250, 250)
 
 
+@pytest.mark.parametrize("config", [CONFIG, SEEING], ids=["from images", "from poses"])
 def test_killed_anywhere_and_started_again_it_ends_with_the_same_bits(
-    data: Dataset, tmp_path: Path
+    data: Dataset, tmp_path: Path, config: OfflineConfig
 ) -> None:
-    straight = train_bcq(CONFIG, data, 0, tmp_path / "straight")
+    straight = train_bcq(config, data, 0, tmp_path / "straight")
 
     def fail_at(step: int):
         def tell(done: int, _: dict[str, float]) -> None:
@@ -107,15 +121,35 @@ def test_killed_anywhere_and_started_again_it_ends_with_the_same_bits(
     broken = tmp_path / "broken"
     for step in (2, 5, 7):  # before the first save, between two, before the last
         with pytest.raises(PowerError):
-            train_bcq(CONFIG, data, 0, broken, fail_at(step))
+            train_bcq(config, data, 0, broken, fail_at(step))
 
     told: list[int] = []
-    file = train_bcq(CONFIG, data, 0, broken, lambda done, _: told.append(done))
+    file = train_bcq(config, data, 0, broken, lambda done, _: told.append(done))
     assert told == [7, 8]
     assert file.read_bytes() == straight.read_bytes()
     assert (broken / "curve.json").read_text() == (tmp_path / "straight" / "curve.json").read_text()
-    train_bcq(CONFIG, data, 0, broken, fail_at(0))  # finished: nothing is learned any more
+    train_bcq(config, data, 0, broken, fail_at(0))  # finished: nothing is learned any more
     assert file.read_bytes() == straight.read_bytes()
+
+
+def test_a_policy_from_poses_sees_through_the_encoder_that_learned_first(
+    data: Dataset, tmp_path: Path
+) -> None:
+    told: list[int] = []
+    file = train_bcq(
+        *(SEEING, data, 0, tmp_path / "out"), on_encoding=lambda done, _: told.append(done)
+    )
+    assert told == [1, 2, 3, 4]
+    networks = read_policy(file).networks
+    assert isinstance(networks, PoseBCQ)
+    learned = checkpoint.read(tmp_path / "out" / ENCODER, "pose encoder").tensors
+    seen_by = networks.encoder.state_dict()
+    assert seen_by.keys() == learned.keys()
+    assert all(torch.equal(seen_by[name], learned[name]) for name in learned)
+    policy = OfflinePolicy(read_policy(file))
+    policy.begin_episode(Start(np.random.default_rng(0), explore=False))
+    assert policy.needs_pose
+    assert policy.act(paint(0.0, "red").transpose(1, 2, 0), RobotState(np.zeros(3))).shape == (3,)
 
 
 def test_more_steps_continue_a_finished_training_and_other_settings_do_not(

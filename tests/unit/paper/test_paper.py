@@ -47,6 +47,7 @@ TINY = replace(
     epochs=1,
     tasks=("push",),
     updates=1,
+    encoder_updates=1,
     trials=2,
     trial_steps=2,
     toy=replace(

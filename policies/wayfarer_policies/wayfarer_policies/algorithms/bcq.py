@@ -88,7 +88,7 @@ class BCQ(GradientLearner):
         for each; a shared encoder learns from both.
         """
         config, networks = self.config, self.networks
-        check_batch(batch, config.networks.encoder.channels, (config.networks.heads.actions,))
+        check_batch(batch, config.networks.channels, (config.networks.heads.actions,))
         batch = batch.to(self.device)
 
         # (B, F)

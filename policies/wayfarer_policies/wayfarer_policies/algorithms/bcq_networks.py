@@ -23,6 +23,7 @@ from wayfarer_policies.algorithms.networks import (
     dense,
     described,
 )
+from wayfarer_policies.algorithms.pose_encoder import STATE_SIZE, PoseEncoder
 
 _LOG_STD = (-4.0, 15.0)
 
@@ -131,10 +132,12 @@ class PerturbationHead(_Bounded):
 class _Networks(nn.Module):
     """The heads; subclasses add encoders."""
 
-    def __init__(self, encoder: EncoderConfig, heads: BCQHeads) -> None:
+    def __init__(
+        self, encoder: EncoderConfig, heads: BCQHeads, features: int | None = None
+    ) -> None:
         super().__init__()
         self.encoder_config, self.heads = encoder, heads
-        size, actions = encoder.size, heads.actions
+        size, actions = encoder.size if features is None else features, heads.actions
         self.vae = ActionModel(size, heads)
         self.perturbation = PerturbationHead(size, heads)
         self.q1, self.q2 = (CriticHead(size, actions, heads.critic) for _ in range(2))
@@ -145,7 +148,7 @@ class SharedBCQ(_Networks):
 
     def __init__(self, encoder: EncoderConfig, heads: BCQHeads) -> None:
         super().__init__(encoder, heads)
-        self.encoder = Encoder(encoder)
+        self.encoder: Encoder | PoseEncoder = Encoder(encoder)
 
     def features(self, observation: Observation, *readers: str) -> list[Tensor]:
         """Return the features of an observation for each of `readers` (vae, q1, q2), each (B, F).
@@ -167,6 +170,33 @@ class SharedBCQ(_Networks):
         The other losses train all others.
         """
         return [self.perturbation]
+
+
+class PoseBCQ(SharedBCQ):
+    """Its encoder has learned to see the cube, and stays as it is."""
+
+    def __init__(self, encoder: EncoderConfig, heads: BCQHeads) -> None:
+        _Networks.__init__(self, encoder, heads, STATE_SIZE)
+        self.encoder = PoseEncoder(encoder)
+
+
+class StateBCQ(SharedBCQ):
+    """The heads of PoseBCQ alone, to learn from what its encoder has made of the images."""
+
+    def __init__(self, encoder: EncoderConfig, heads: BCQHeads) -> None:
+        _Networks.__init__(self, encoder, heads, STATE_SIZE)
+
+    def features(self, observation: Observation, *readers: str) -> list[Tensor]:
+        """Return the given states for each of `readers`, each (B, STATE_SIZE)."""
+        return [observation.pixels] * len(readers)
+
+    def behind(self, encoder: PoseEncoder) -> PoseBCQ:
+        """Return the whole: networks that see images through this encoder."""
+        whole = PoseBCQ(self.encoder_config, self.heads)
+        seeing = {f"encoder.{name}": value for name, value in encoder.state_dict().items()}
+        whole.load_state_dict({**self.state_dict(), **seeing})
+
+        return whole
 
 
 class SeparateBCQ(_Networks):
@@ -201,6 +231,8 @@ BCQNetworks = SharedBCQ | SeparateBCQ
 BUILDS: dict[str, Callable[[EncoderConfig, BCQHeads], BCQNetworks]] = {
     "shared": SharedBCQ,
     "separate": SeparateBCQ,
+    "pose": PoseBCQ,
+    "none": StateBCQ,
 }
 
 
@@ -215,6 +247,11 @@ class Description:
     def __post_init__(self) -> None:
         if self.encoders not in BUILDS:
             raise ConfigError(f"encoders {self.encoders!r}: choose from {', '.join(BUILDS)}")
+
+    @property
+    def channels(self) -> int:
+        """Size of an observation's second axis: image channels, or numbers of a state."""
+        return STATE_SIZE if self.encoders == "none" else self.encoder.channels
 
     def build(self) -> BCQNetworks:
         """Make networks with new random weights."""

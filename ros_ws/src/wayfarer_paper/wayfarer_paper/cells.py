@@ -24,6 +24,7 @@ from wayfarer_offline.evaluation import Evaluation, count_successes
 from wayfarer_offline.pose_labels import TaskDataError
 from wayfarer_offline.supervised import PredictorConfig, train_predictor
 from wayfarer_offline.train_bcq import POLICY, OfflineConfig, bcq_constants, train_bcq
+from wayfarer_offline.train_encoder import PoseEncoding
 from wayfarer_policies.acting.offline_policy import read_policy
 from wayfarer_report.drawings import figures
 from wayfarer_report.numbers.gather import read_run
@@ -113,7 +114,13 @@ def predict(
 
 
 def learn(
-    folder: Path, task: str, run: str, seed: int, updates: int, recipe: str = "paper"
+    folder: Path,
+    task: str,
+    run: str,
+    seed: int,
+    updates: int,
+    encoder_updates: int = 1,
+    recipe: str = "paper",
 ) -> Plain:
     """Learn a task with BCQ from one dataset.
 
@@ -121,7 +128,9 @@ def learn(
     """
     out = policy_folder(folder, task, run, seed)
     try:
-        config = OfflineConfig(task, updates, bcq=bcq_constants(recipe))
+        config = OfflineConfig(
+            task, updates, bcq=bcq_constants(recipe), encoding=PoseEncoding(encoder_updates)
+        )
         train_bcq(config, Dataset.open([run_of(folder, run)]), seed, out)
     except TaskDataError as error:
         return {"nothing_to_learn": str(error)}

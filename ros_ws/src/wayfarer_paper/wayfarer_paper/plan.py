@@ -101,6 +101,9 @@ def offline(scale: Scale) -> Iterator[Cell]:
                 one = {"task": task, "run": run, "seed": seed}
                 learned = f"learn/{task}-{run}-{seed}"
                 arguments = {**one, "updates": scale.updates, **recipe_of(scale)}
+                if scale.recipe != "paper":
+                    arguments["encoder_updates"] = scale.encoder_updates
+
                 yield Cell(learned, cells.learn, arguments, (f"collect/{run}",))
                 world = {node: dict(values) for node, values in variant.parameters.items()}
                 yield Cell(

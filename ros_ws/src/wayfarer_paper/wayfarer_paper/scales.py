@@ -42,6 +42,7 @@ class Scale:
     predictor_seeds: int
     tasks: tuple[str, ...]
     updates: int  # of BCQ
+    encoder_updates: int  # before them, of the practical recipe's encoder
     bcq_seeds: int
     bcq_datasets: int  # datasets per variant from which policies are learned
     trials: int  # evaluation episodes of each policy
@@ -70,6 +71,7 @@ FULL = Scale(
     predictor_seeds=5,
     tasks=_TASKS,
     updates=50_000,
+    encoder_updates=4000,
     bcq_seeds=3,
     bcq_datasets=5,
     trials=100,
@@ -93,6 +95,7 @@ SMALL = Scale(
     predictor_seeds=2,
     tasks=_TASKS,
     updates=100,
+    encoder_updates=100,
     bcq_seeds=1,
     bcq_datasets=2,
     trials=10,
@@ -112,6 +115,7 @@ MEDIUM = Scale(
     predictor_seeds=1,
     tasks=("flip-green", "push"),
     updates=50_000,
+    encoder_updates=4000,
     bcq_seeds=1,
     bcq_datasets=1,
     trials=50,

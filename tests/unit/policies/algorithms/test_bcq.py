@@ -16,11 +16,13 @@ from wayfarer_policies.algorithms.bcq_networks import (
     Description,
     PerturbationHead,
     SharedBCQ,
+    StateBCQ,
     best_actions,
     networks_of,
     networks_state,
 )
 from wayfarer_policies.algorithms.networks import EncoderConfig
+from wayfarer_policies.algorithms.pose_encoder import PoseEncoder
 
 MakeBatch = Callable[..., LabelledBatch]
 ENCODER = EncoderConfig(channels=3, height=36, width=36, filters=(4, 8, 8), features=16)
@@ -283,6 +285,35 @@ def test_networks_are_built_anew_from_their_bytes(encoders: str) -> None:
         networks_of(
             checkpoint.State({}, {"encoders": "shared", "encoder": {"depth": 3}, "heads": {}})
         )
+
+
+def test_heads_that_learned_behind_an_encoder_choose_the_same_with_it(
+    make_batch: MakeBatch,
+) -> None:
+    seeing = dataclasses.replace(ENCODER, ee_position=True, layer_norm=True)
+    encoder = PoseEncoder(seeing)
+    bcq = BCQ(BCQConfig(Description("none", seeing, HEADS)))
+    batch = make_batch(channels=3)
+
+    def encoded(seen: Observation) -> Observation:
+        return Observation(encoder(seen).detach(), seen.ee_positions)
+
+    for _ in range(3):
+        bcq.update(
+            dataclasses.replace(
+                batch,
+                observations=encoded(batch.observations),
+                next_observations=encoded(batch.next_observations),
+            )
+        )
+
+    assert isinstance(bcq.networks, StateBCQ)
+    whole, latents = bcq.networks.behind(encoder), draw_latents(np.random.default_rng(0), 20, HEADS)
+    chosen = best_actions(whole, batch.observations, latents)
+    assert torch.equal(chosen, best_actions(bcq.networks, encoded(batch.observations), latents))
+
+    with pytest.raises(DataError, match="observations have the shape"):
+        bcq.update(batch)  # images
 
 
 def test_constants_out_of_range_are_refused() -> None:

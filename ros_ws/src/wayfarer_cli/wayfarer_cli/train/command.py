@@ -102,6 +102,16 @@ def bcq(
         ),
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Updates of each training.")] = 50_000,
+    encoder_steps: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help=(
+                "Updates before these, in which the encoder of [b]--recipe practical[/b] learns to "
+                "see the cube."
+            ),
+        ),
+    ] = 4000,
     seeds: Seeds = 3,
     sources: Annotated[
         Literal["all", "policy", "human", "balanced"],
@@ -122,11 +132,18 @@ def bcq(
     Each policy lies in OUT/seedK/policy.safetensors; `wayfarer evaluate` runs it.
     """
     from wayfarer_offline.train_bcq import OfflineConfig, bcq_constants
+    from wayfarer_offline.train_encoder import PoseEncoding
     from wayfarer_policies.algorithms.networks import compute_device
 
     from wayfarer_cli.train.policies import train_policies
 
     where = compute_device(device)
-    constants = bcq_constants(recipe, where)
-    config = OfflineConfig(task, steps, bcq=constants, sources=sources, device=where)
+    config = OfflineConfig(
+        task,
+        steps,
+        bcq=bcq_constants(recipe, where),
+        sources=sources,
+        device=where,
+        encoding=PoseEncoding(encoder_steps),
+    )
     train_policies(config, runs, out or Path("runs") / task, seeds, threads, json)

@@ -70,8 +70,17 @@ def _train(
     out: Path,
     progress: Progress,
 ) -> Path:
+    seeing = progress.add_task(
+        f"encoder, seed {seed}",
+        total=config.encoding.updates,
+        visible=config.bcq.networks.encoders == "pose",
+    )
     bar = progress.add_task(f"{config.task}, seed {seed}", total=config.steps)
     warned = False
+
+    def tell_encoder(done: int, loss: float) -> None:
+        words = f"encoder, seed {seed}: loss {loss:.2g}"
+        progress.update(seeing, completed=done, description=words)
 
     def tell(done: int, metrics: dict[str, float]) -> None:
         nonlocal warned
@@ -88,7 +97,8 @@ def _train(
         )
         progress.update(bar, completed=done, description=words)
 
-    file = train_bcq(config, dataset, seed, out, tell, labels)
+    file = train_bcq(config, dataset, seed, out, tell, labels, tell_encoder)
+    progress.update(seeing, completed=config.encoding.updates)
     progress.update(bar, completed=config.steps)
 
     return file
