@@ -145,13 +145,19 @@ def _shifted(images: Tensor, rng: np.random.Generator) -> Tensor:
     Else the encoder knows the few poses of its images by heart, and is lost at others. The table
     moves with the cube, so the pose can still be told. From Kostrikov et al. 2020 (DrQ).
     """
-    count, channels, height, width = images.shape
-    down, right = torch.from_numpy(rng.integers(-_SHIFT, _SHIFT + 1, (2, count, 1)))  # (B, 1)
-    rows = (torch.arange(height) + down).clamp(0, height - 1)  # (B, H)
-    columns = (torch.arange(width) + right).clamp(0, width - 1)  # (B, W)
-    image, channel = torch.arange(count)[:, None, None, None], torch.arange(channels)[:, None, None]
+    count, _, height, width = images.shape
+    rows, columns = (
+        torch.arange(-_SHIFT, side + _SHIFT).clamp(0, side - 1).to(images.device)
+        for side in (height, width)
+    )
+    padded = images[:, :, rows][:, :, :, columns]
+    starts = rng.integers(0, 2 * _SHIFT + 1, (count, 2)).tolist()
+    moved = [
+        image[:, down : down + height, right : right + width]
+        for image, (down, right) in zip(padded, starts, strict=True)
+    ]
 
-    return images[image, channel, rows[:, None, :, None], columns[:, None, None, :]]
+    return torch.stack(moved)
 
 
 def _shares(poses: NDArray[np.float64]) -> NDArray[np.float64]:
