@@ -157,7 +157,7 @@ def train_bcq(
     if config.device != "cpu":
         dataset.hold(config.device)
 
-    encoder = None
+    training, encoder = _Training(config, data, seed, out), None
     if config.bcq.networks.encoders == "pose":
         encoder = train_encoder.learned_encoder(
             config.encoding,
@@ -170,8 +170,6 @@ def train_bcq(
             on_encoding,
         )
         data.states = train_encoder.encoded(encoder, dataset)
-
-    training = _Training(config, data, seed, out)
 
     while training.step < config.steps:
         on_progress(training.step + 1, training.update())

@@ -132,6 +132,16 @@ def test_killed_anywhere_and_started_again_it_ends_with_the_same_bits(
     assert file.read_bytes() == straight.read_bytes()
 
 
+def test_another_training_is_refused_before_an_encoder_learns(
+    data: Dataset, tmp_path: Path
+) -> None:
+    train_bcq(CONFIG, data, 0, tmp_path / "out")
+    with pytest.raises(ConfigError, match="holds another training"):
+        train_bcq(SEEING, data, 0, tmp_path / "out")
+
+    assert not (tmp_path / "out" / ENCODER).exists()
+
+
 def test_a_policy_from_poses_sees_through_the_encoder_that_learned_first(
     data: Dataset, tmp_path: Path
 ) -> None:
