@@ -20,7 +20,13 @@ from wayfarer_data.cache.dataset import Dataset
 from wayfarer_policies.algorithms import checkpoint
 from wayfarer_policies.algorithms.algorithm import Guard, Observation, positive, within
 from wayfarer_policies.algorithms.checkpoint import State
-from wayfarer_policies.algorithms.networks import Encoder, EncoderConfig, described, fast_precision
+from wayfarer_policies.algorithms.networks import (
+    Encoder,
+    EncoderConfig,
+    PositionScale,
+    described,
+    fast_precision,
+)
 
 from wayfarer_offline.pose_labels import PoseLabels
 from wayfarer_offline.predictor_scores import (
@@ -33,7 +39,6 @@ from wayfarer_offline.splits import SPLITS, draw_split
 
 TARGETS = ("color", "position")
 _CHUNK = 500  # test images processed together
-_LEAST_SPREAD = 1e-3  # m; a smaller spread of positions is not scaled up further
 
 OnProgress = Callable[[int, int], None]  # updates made, updates in all
 Scores = ColourScores | PositionScores
@@ -92,19 +97,14 @@ class PredictorResult:
         return asdict(self)
 
 
-class Predictor(nn.Module):
+class Predictor(PositionScale):
     """The DQN trunk with one linear layer."""
-
-    centre: Tensor
-    spread: Tensor
 
     def __init__(self, encoder: EncoderConfig, target: str) -> None:
         super().__init__()
         self.target = target
         self.encoder = Encoder(encoder)
         self.head = nn.Linear(encoder.size, len(FACES) if target == "color" else 3)
-        self.register_buffer("centre", torch.zeros(3))  # m, of the positions trained on
-        self.register_buffer("spread", torch.ones(()))  # m
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (B, 6) in the order of FACES, or positions (B, 3) [m], of images (B, C, H,
@@ -123,11 +123,6 @@ class Predictor(nn.Module):
         if self.target == "color":
             return cross_entropy(self(images), labels)
         return mse_loss(self(images) / self.spread, labels / self.spread)
-
-    def fit_scale(self, positions: Tensor) -> None:
-        """Scale the output by mean and spread (over all axes) of these positions (N, 3)."""
-        self.centre.copy_(positions.mean(dim=0))
-        self.spread.copy_((positions - self.centre).square().mean().sqrt().clamp(min=_LEAST_SPREAD))
 
     @torch.no_grad()
     def predict(

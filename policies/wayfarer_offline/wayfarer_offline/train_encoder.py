@@ -4,10 +4,10 @@ It learns to tell the cube's pose from an image, from the same runs and labels a
 stays as it is. So each image of the runs is encoded once, and BCQ's updates need no image.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -67,13 +67,14 @@ def learned_encoder(
     It learns as a whole or not at all: what was killed begins again, and ends with the same bits.
     ConfigError if the file is of another training, LearningError for a loss that is not finite.
     """
-    identity = {
+    described = {
         "learning": asdict(config),
-        "encoder": _plain(vars(encoder)),
+        "encoder": asdict(encoder),
         "seed": seed,
         "images": int(labels.known.sum()),
         "labels": labels.sources,
     }
+    identity = json.loads(json.dumps(described))  # as a file gives it back
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         networks = PoseEncoder(encoder).to(device)
@@ -172,8 +173,3 @@ def _shares(poses: NDArray[np.float64]) -> NDArray[np.float64]:
     share = 1.0 / np.sqrt(count[kind.ravel()])
 
     return np.asarray(share / share.sum())
-
-
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    """Return values as JSON gives them back."""
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}

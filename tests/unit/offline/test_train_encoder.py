@@ -61,7 +61,7 @@ def test_it_encodes_every_row_as_the_encoder_does(tmp_path: Path) -> None:
 
 
 def test_what_was_killed_begins_again_and_ends_with_the_same_bits(tmp_path: Path) -> None:
-    data, labels = painted(tmp_path / "run", 3), None
+    data = painted(tmp_path / "run", 3)
     labels = PoseLabels.of(data)
 
     def fail(done: int, _: float) -> None:

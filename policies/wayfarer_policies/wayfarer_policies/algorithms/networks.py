@@ -20,6 +20,7 @@ from wayfarer_policies.algorithms.checkpoint import State
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 DEVICES = ("auto", "cpu", "cuda")
+_LEAST_SPREAD = 1e-3  # m; a smaller spread of positions is not scaled up further
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ class Encoder(nn.Module):
 
         parts = [features]
         if self.config.ee_position:
-            parts.append(self._scaled(observation.ee_positions))
+            parts.append(self.scaled(observation.ee_positions))
 
         if self.config.goal_ee_position:
             if observation.goal_ee_positions is None:
@@ -167,14 +168,31 @@ class Encoder(nn.Module):
                     "none"
                 )
 
-            parts.append(self._scaled(observation.goal_ee_positions))
+            parts.append(self.scaled(observation.goal_ee_positions))
 
         return torch.cat(parts, dim=1) if len(parts) > 1 else features
 
-    def _scaled(self, positions: Tensor) -> Tensor:
+    def scaled(self, positions: Tensor) -> Tensor:
         """Return positions (B, 3) [m] scaled so that the box spans -1 to 1."""
         centre, reach = (self.high + self.low) / 2, (self.high - self.low) / 2
         return (positions - centre) / reach
+
+
+class PositionScale(nn.Module):
+    """Holds mean and spread of the positions that a network learns to tell."""
+
+    centre: Tensor
+    spread: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("centre", torch.zeros(3))  # m, of the positions learned from
+        self.register_buffer("spread", torch.ones(()))  # m
+
+    def fit_scale(self, positions: Tensor) -> None:
+        """Scale the output by mean and spread (over all axes) of these positions (N, 3) [m]."""
+        self.centre.copy_(positions.mean(dim=0))
+        self.spread.copy_((positions - self.centre).square().mean().sqrt().clamp(min=_LEAST_SPREAD))
 
 
 class PolicyHead(nn.Module):

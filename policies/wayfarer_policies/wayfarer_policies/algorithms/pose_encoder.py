@@ -10,31 +10,21 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from wayfarer_policies.algorithms.algorithm import Observation
-from wayfarer_policies.algorithms.networks import Encoder, EncoderConfig
+from wayfarer_policies.algorithms.networks import Encoder, EncoderConfig, PositionScale
 
 STATE_SIZE = 18  # numbers of a state: two positions, a rotation matrix, and a way
 _NEAR = 0.1  # m; the way from cube to end effector is told in this unit ...
 _FAR = 3.0  # ... and up to here
-_LEAST_SPREAD = 1e-3  # m; a smaller spread of positions is not scaled up further
 
 
-class PoseEncoder(nn.Module):
+class PoseEncoder(PositionScale):
     """Convolutions, and a linear layer that tells the cube's pose from their features."""
-
-    centre: Tensor
-    spread: Tensor
-    low: Tensor
-    high: Tensor
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.config = config
         self.encoder = Encoder(replace(config, ee_position=False, goal_ee_position=False))
         self.head = nn.Linear(config.features, 3 + 9)
-        self.register_buffer("centre", torch.zeros(3))  # m, of the positions learned from
-        self.register_buffer("spread", torch.ones(()))  # m
-        self.register_buffer("low", torch.tensor(config.box_low), persistent=False)
-        self.register_buffer("high", torch.tensor(config.box_high), persistent=False)
 
     def forward(self, observation: Observation) -> Tensor:
         """Return the states (B, STATE_SIZE) that are seen."""
@@ -48,7 +38,8 @@ class PoseEncoder(nn.Module):
         from the cube to the end effector.
         """
         way = ((ee_positions - positions) / _NEAR).clamp(-_FAR, _FAR)
-        parts = (self._scaled(ee_positions), self._scaled(positions), rotations, way)
+        scaled = self.encoder.scaled
+        parts = (scaled(ee_positions), scaled(positions), rotations, way)
 
         return torch.cat(parts, dim=1)
 
@@ -66,12 +57,3 @@ class PoseEncoder(nn.Module):
         error = mse_loss(found / self.spread, positions / self.spread)
 
         return error + mse_loss(turned, rotations)
-
-    def fit_scale(self, positions: Tensor) -> None:
-        """Scale the output by mean and spread (over all axes) of these positions (N, 3) [m]."""
-        self.centre.copy_(positions.mean(dim=0))
-        self.spread.copy_((positions - self.centre).square().mean().sqrt().clamp(min=_LEAST_SPREAD))
-
-    def _scaled(self, positions: Tensor) -> Tensor:
-        centre, reach = (self.high + self.low) / 2, (self.high - self.low) / 2
-        return (positions - centre) / reach
