@@ -20,6 +20,7 @@ from wayfarer_franka_bridge.follower import STEP, Follower, TargetPose
 from wayfarer_franka_bridge.geometry import rotation
 from wayfarer_franka_bridge.link import Link
 from wayfarer_franka_bridge.report import Reading
+from wayfarer_franka_bridge.threads import Job
 
 HERE, DOWN = np.array([0.48, 0.0, 0.083]), np.array([1.0, 0.0, 0.0, 0.0])
 GIVEN_UP: list[BaseException] = []
@@ -240,7 +241,7 @@ def test_an_arm_that_cannot_even_be_stopped_stays_faulted(arm: Arm, link: Link) 
     connected(link)
     arm.fails = {"track": MotionAbortedError("first"), "stop": MotionAbortedError("second")}
     told(link, HERE)
-    wait_for(lambda: link.report.fault == "second", "the stop's own fault")
+    wait_for(lambda: link.report.fault == "first; and then second", "both faults, in order")
     assert arm.told.count("stop") == 1
 
 
@@ -252,6 +253,22 @@ def test_while_it_goes_home_targets_are_refused(arm: Arm, link: Link) -> None:
 
     wait_for(lambda: "home given up" in arm.told, "the arm to be stopped on its way")
     arm.home_ends.set()
+
+
+def test_who_was_told_that_the_arm_is_home_may_send_it_on_at_once(
+    arm: Arm, link: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connected(link)
+    slowly = threading.Event()
+    run = Job.run
+
+    def run_and_linger(job: Job) -> None:
+        run(job)
+        slowly.wait(0.5)  # the system takes the processor away
+
+    monkeypatch.setattr(Job, "run", run_and_linger)
+    link.home(5.0)
+    assert told(link, HERE) == ""
 
 
 def test_a_fault_on_the_way_home_stops_the_arm(arm: Arm, link: Link) -> None:

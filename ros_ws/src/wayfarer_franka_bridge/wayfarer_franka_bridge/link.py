@@ -29,6 +29,7 @@ from wayfarer_franka_bridge.threads import Job, Threads
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0  # s between two attempts to connect, doubling
 _END = 2.0  # s for which a closing link waits for the arm to rest
+_THEN = "; and then "  # between the fault that came first and the last one
 _WORD = 0.5  # s; the end of a hold may reach the requester of a motion before it reaches this link
 
 
@@ -62,7 +63,7 @@ class Link:
         self._change = threading.Condition()
         self._jobs: deque[Job] = deque()
         self._course = Course(follower)
-        self._busy = False
+        self._running: Job | None = None  # the last job that was begun
         self._heard = 0.0  # s, time of the newest state
         loops = {"franka reader": self._read, "franka commander": self._command}
         self._threads = Threads(loops, self._wake, give_up)
@@ -165,6 +166,11 @@ class Link:
         self._threads.end()
         self._threads.join(_END)
 
+    @property
+    def _busy(self) -> bool:
+        """Whether a job waits or runs; who waited for the last one finds the arm free."""
+        return bool(self._jobs) or not (self._running is None or self._running.done)
+
     def _wake(self) -> None:
         self._retry.set()
         with self._change:
@@ -239,7 +245,7 @@ class Link:
         try:
             return self._driver.state()
         except MotionAbortedError as error:
-            raise MotionAbortedError(f"{ended}; and then {error}") from error
+            raise MotionAbortedError(_after_another(ended, str(error))) from error
 
     def _connect(self) -> bool:
         never = self._report.number == 0
@@ -283,13 +289,10 @@ class Link:
                 job = self._jobs.popleft() if self._jobs else None
                 if job is not None:
                     self._course.drop()
-
-                self._busy = job is not None
+                    self._running = job
 
             if job is not None:
                 job.run()
-                with self._change:
-                    self._busy = bool(self._jobs)
             else:
                 self._guarded(self._travel)
 
@@ -319,7 +322,6 @@ class Link:
         job = Job(lambda: self._guarded(work, tell=True))
         with self._change:
             self._jobs.append(job)
-            self._busy = True
             self._change.notify_all()
 
         job.wait(timeout, what)
@@ -352,7 +354,7 @@ class Link:
     def _fail(self, fault: str, **changes: object) -> None:
         """Keep a fault, and bring the arm to rest as soon as possible."""
         with self._change:
-            self._set(fault=fault, **changes)
+            self._set(fault=_after_another(self._report.fault, fault), **changes)
             self._course.drop()
             self._jobs.append(Job(self._stop))
 
@@ -362,9 +364,17 @@ class Link:
         except ConnectionLostError as error:
             self._set(connected=False, fault=f"connection lost: {error}")
         except DeviceError as error:
-            self._set(fault=str(error))
+            with self._change:
+                self._set(fault=_after_another(self._report.fault, str(error)))
 
     def _set(self, **changes: object) -> None:
         with self._change:
             self._report = replace(self._report, **changes)  # type: ignore[arg-type]
             self._change.notify_all()
+
+
+def _after_another(before: str, fault: str) -> str:
+    """Return a fault's text with the one that came before it, if any: it may be the cause."""
+    if not before or fault in before:
+        return before or fault
+    return f"{before.partition(_THEN)[0]}{_THEN}{fault}"

@@ -63,6 +63,11 @@ class Job:
         self._work = work
         self._done: Future[None] = Future()
 
+    @property
+    def done(self) -> bool:
+        """Whether it has ended, or will never begin."""
+        return self._done.done()
+
     def run(self) -> None:
         """Run it, unless nobody waits any more.
 
