@@ -5,7 +5,7 @@ It moves in a circle in the plane, in the simulator, and is recorded.
 .venv/bin/python examples/own_policy.py runs/circles
 
 Here it replaces the policy of the method `random`, only in this process. For the actor node
-write the entry into wayfarer_policies/exploration/methods.py; docs/architecture.md says how a
+write the entry into wayfarer_policies/exploration/making.py; docs/architecture.md says how a
 method gets its own name.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 from wayfarer_in_process.run import collect_in_process
 from wayfarer_launch.collection import Collection
 from wayfarer_policies.acting.policy import Action, Image, RobotState, Start
-from wayfarer_policies.exploration.methods import POLICIES
+from wayfarer_policies.exploration.making import POLICIES
 
 
 class Circle:

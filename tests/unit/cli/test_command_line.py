@@ -3,6 +3,8 @@
 Choices, help, version, completion, one exit code for what is wrong.
 """
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
@@ -163,3 +165,10 @@ def test_the_tab_key_completes_commands_options_and_choices(
     monkeypatch.setenv("COMP_CWORD", str(len(words) - 1))
     _, out, _ = wayfarer()
     assert set(out.split()) == offered
+
+
+@pytest.mark.parametrize("module", ["collect", "launch", "bag", "operator", "view"])
+def test_a_command_that_learns_nothing_starts_without_torch(module: str) -> None:
+    """Torch takes seconds to import."""
+    told = f"import sys, wayfarer_cli.{module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", told], timeout=60.0).returncode == 0

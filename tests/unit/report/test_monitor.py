@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wayfarer_core.errors import DataError
 from wayfarer_policies.algorithms import checkpoint
-from wayfarer_policies.exploration.methods import make_rnd, novelty_file
+from wayfarer_policies.exploration.making import make_rnd
+from wayfarer_policies.exploration.methods import novelty_file
 from wayfarer_report.live.monitor import Monitor, _with
 from wayfarer_report.numbers.statistics import CELL
 

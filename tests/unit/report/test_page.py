@@ -17,7 +17,7 @@ from wayfarer_bags.run_directory import RunWriter
 from wayfarer_core.errors import DataError
 from wayfarer_core.reason import Reason
 from wayfarer_policies.algorithms import checkpoint
-from wayfarer_policies.exploration.methods import make_rnd
+from wayfarer_policies.exploration.making import make_rnd
 from wayfarer_report.page.dataset import dataset_page
 from wayfarer_report.page.gathered import Gathered, gather
 from wayfarer_report.page.markup import Markup, tag

@@ -17,7 +17,8 @@ from wayfarer_core.errors import DataError
 from wayfarer_data.cache.layout import channels_first
 from wayfarer_policies.algorithms import checkpoint
 from wayfarer_policies.algorithms.rnd import RND
-from wayfarer_policies.exploration.methods import make_rnd, novelty_file
+from wayfarer_policies.exploration.making import make_rnd
+from wayfarer_policies.exploration.methods import novelty_file
 
 from wayfarer_report.numbers.statistics import cells_of
 

@@ -32,7 +32,8 @@ from wayfarer_policies.acting.learned_policy import LearnedPolicy
 from wayfarer_policies.acting.policy import Policy, PolicyGoal, RobotState, Start
 from wayfarer_policies.acting.scripts import SCRIPTS, Box, ScriptedPolicy
 from wayfarer_policies.algorithms.networks import compute_device, weights_from_bytes
-from wayfarer_policies.exploration.methods import Making, make_policy, method
+from wayfarer_policies.exploration.making import Making, make_policy
+from wayfarer_policies.exploration.methods import method
 from wayfarer_policies.exploration.threads import ACTING_THREADS
 
 from wayfarer_actor.params import Params

@@ -27,15 +27,8 @@ from wayfarer_policies.exploration.goals import (
     choice,
 )
 from wayfarer_policies.exploration.learners import Checkpointed, NoLearner
-from wayfarer_policies.exploration.methods import (
-    Making,
-    learner_file,
-    make_learner,
-    make_policy,
-    make_rnd,
-    method,
-    novelty_file,
-)
+from wayfarer_policies.exploration.making import Making, make_learner, make_policy, make_rnd
+from wayfarer_policies.exploration.methods import learner_file, method, novelty_file
 from wayfarer_policies.exploration.threads import computing_threads
 
 from wayfarer_in_process.config import Configuration

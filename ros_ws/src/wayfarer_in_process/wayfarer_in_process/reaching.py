@@ -20,7 +20,8 @@ from wayfarer_policies.acting.random_policies import StillPolicy, UniformPolicy
 from wayfarer_policies.algorithms import checkpoint
 from wayfarer_policies.algorithms.networks import weights_from_bytes, weights_to_bytes
 from wayfarer_policies.algorithms.td3 import TD3
-from wayfarer_policies.exploration.methods import learner_file, make_learner, make_rnd, method
+from wayfarer_policies.exploration.making import make_learner, make_rnd
+from wayfarer_policies.exploration.methods import learner_file, method
 from wayfarer_policies.exploration.threads import ACTING_THREADS
 from wayfarer_report.drawings.reached import most_telling, side_by_side
 

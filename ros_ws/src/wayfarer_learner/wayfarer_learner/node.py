@@ -20,7 +20,8 @@ from wayfarer_msgs.msg import Weights
 from wayfarer_policies.algorithms.networks import compute_device, weights_to_bytes
 from wayfarer_policies.algorithms.td3 import TD3
 from wayfarer_policies.exploration.learners import Checkpointed
-from wayfarer_policies.exploration.methods import learner_file, make_learner, make_rnd, novelty_file
+from wayfarer_policies.exploration.making import make_learner, make_rnd
+from wayfarer_policies.exploration.methods import learner_file, novelty_file
 from wayfarer_policies.exploration.threads import ACTING_THREADS, computing_threads
 
 from wayfarer_learner.params import Params

@@ -25,7 +25,8 @@ from wayfarer_msgs.msg import Novelty as Score
 from wayfarer_msgs.srv import SelectGoal
 from wayfarer_policies.algorithms.networks import compute_device
 from wayfarer_policies.exploration.goals import CheckpointedNovelty, ImageNovelty, choice
-from wayfarer_policies.exploration.methods import make_rnd, novelty_file
+from wayfarer_policies.exploration.making import make_rnd
+from wayfarer_policies.exploration.methods import novelty_file
 from wayfarer_policies.exploration.threads import ACTING_THREADS, computing_threads
 
 from wayfarer_novelty.params import Params

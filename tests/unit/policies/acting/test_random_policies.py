@@ -7,7 +7,7 @@ from wayfarer_core.errors import ConfigError
 from wayfarer_core.options import ActingOptions
 from wayfarer_policies.acting.policy import Policy, PolicyGoal, RobotState, Start
 from wayfarer_policies.acting.random_policies import CorrelatedPolicy, UniformPolicy
-from wayfarer_policies.exploration.methods import Making, make_policy
+from wayfarer_policies.exploration.making import Making, make_policy
 
 IMAGE = np.zeros((84, 84, 3), np.uint8)
 POSITION = np.zeros(3)

@@ -12,7 +12,7 @@ from wayfarer_data.cache.buffer import RunBuffer
 from wayfarer_policies.acting.learned_policy import LearnedPolicy
 from wayfarer_policies.acting.policy import RobotState, Start
 from wayfarer_policies.algorithms.td3 import TD3
-from wayfarer_policies.exploration.methods import Making, make_learner, make_policy, make_rnd
+from wayfarer_policies.exploration.making import Making, make_learner, make_policy, make_rnd
 
 CLOSED = LearnerOptions()
 OPENS = replace(CLOSED, gripper_width=0.08)
