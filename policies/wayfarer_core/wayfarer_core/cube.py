@@ -1,9 +1,10 @@
-"""The six-coloured cube: its size, and which face is up."""
+"""The six-coloured cube: its size, which face is up, and who may know its pose."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 EDGE = 0.05  # [m]
+TRUTH, TRACKER = "recorded truth", "cube tracker"  # sources of its pose
 
 # Outward normal of each face in the cube's own frame, as the simulator's texture layout places the
 # colours.

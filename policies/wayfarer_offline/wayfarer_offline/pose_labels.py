@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from wayfarer_bags.episode import Episode
 from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_core.calibration import load_optional
+from wayfarer_core.cube import TRACKER, TRUTH
 from wayfarer_core.errors import DataError
 from wayfarer_data.cache.dataset import Dataset
 from wayfarer_data.cache.layout import channels_last
@@ -20,8 +21,6 @@ from wayfarer_vision.camera import observation_camera
 from wayfarer_vision.cube_tracker import CubeTracker
 
 from wayfarer_offline.tasks import Task
-
-TRUTH, TRACKER = "recorded truth", "cube tracker"
 
 
 class Tracker(Protocol):

@@ -7,12 +7,11 @@ from fixtures.episodes import write_run
 from fixtures.painted import dataset, painted, trajectory
 from numpy.typing import NDArray
 from wayfarer_core.calibration import Calibration, save_calibration
+from wayfarer_core.cube import TRACKER, TRUTH
 from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_data.cache.dataset import Dataset
 from wayfarer_data.cache.frames import FrameCache
 from wayfarer_offline.pose_labels import (
-    TRACKER,
-    TRUTH,
     PoseLabels,
     TaskDataError,
     calibrated_tracker,

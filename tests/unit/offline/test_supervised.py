@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 from fixtures.painted import dataset, painted, trajectory
+from wayfarer_core.cube import TRUTH
 from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_data.cache.dataset import Dataset
-from wayfarer_offline.pose_labels import TRUTH
 from wayfarer_offline.predictor_scores import (
     ColourScores,
     PositionScores,

@@ -18,10 +18,9 @@ from wayfarer_bags.foreign import ForeignBag
 from wayfarer_bags.metadata import summarise
 from wayfarer_bags.run_directory import RunDirectory
 from wayfarer_core import names
+from wayfarer_core.cube import TRACKER, TRUTH
 from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_offline.pose_labels import (
-    TRACKER,
-    TRUTH,
     Tracker,
     TrackerOf,
     calibrated_tracker,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from wayfarer_bags.episode import EpisodeInfo
-from wayfarer_offline.pose_labels import TRACKER
+from wayfarer_core.cube import TRACKER
 
 MOVED = 1e-3  # [m] a step that shifts the cube by more counts as a move
 # [m] the same for a tracker's poses, which err by some millimetres (docs/cameras.md)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wayfarer_offline.pose_labels import TRACKER, TrackerOf, calibrated_tracker
+from wayfarer_core.cube import TRACKER
+from wayfarer_offline.pose_labels import TrackerOf, calibrated_tracker
 
 from wayfarer_report.drawings.drawing import colour, letter
 from wayfarer_report.numbers.gather import OnProgress, quiet, read_run
