@@ -103,6 +103,20 @@ class PoseLabels:
         """Whether the pose is known (R,)."""
         return np.asarray(np.isfinite(self.poses).all(axis=1))
 
+    def images(self, dataset: Dataset) -> NDArray[np.int64]:
+        """Return the rows of images that were seen and have a label.
+
+        DataError if there are fewer than 2.
+        """
+        rows = dataset.known[self.known[dataset.known]]
+        if len(rows) < 2:
+            raise DataError(
+                f"{', '.join(self.sources)}: {len(rows)} images with a known cube pose, at least 2 "
+                "are needed"
+            )
+
+        return rows
+
     def transitions(self, dataset: Dataset) -> NDArray[np.int64]:
         """Return the rows of trainable steps whose next state has a label.
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 from wayfarer_core.cube import FACES, top_faces
-from wayfarer_core.errors import ConfigError, DataError
+from wayfarer_core.errors import ConfigError
 from wayfarer_data.cache.dataset import Dataset
 from wayfarer_policies.algorithms import checkpoint
 from wayfarer_policies.algorithms.algorithm import Guard, Observation, positive, within
@@ -150,7 +150,7 @@ def train_predictor(
     """
     began = time.monotonic()
     known = list(labels) if labels is not None else [PoseLabels.of(dataset) for dataset in datasets]
-    usable = [_labelled(dataset, of) for dataset, of in zip(datasets, known, strict=True)]
+    usable = [of.images(dataset) for dataset, of in zip(datasets, known, strict=True)]
     split = draw_split(datasets, usable, which, config.split, config.test_share, config.split_seed)
     targets = [_targets(config.target, of.poses) for of in known]  # each (R,) or (R, 3)
     predictor = _build(config, datasets[which].frames(split.train[:1]), seed)
@@ -212,17 +212,6 @@ def read_predictor(file: Path) -> tuple[Predictor, dict[str, Any]]:
 
 
 # --- steps of the training ---
-
-
-def _labelled(dataset: Dataset, labels: PoseLabels) -> NDArray[np.int64]:
-    rows = dataset.known[labels.known[dataset.known]]
-    if len(rows) < 2:
-        raise DataError(
-            f"{', '.join(labels.sources)}: {len(rows)} images with a known cube pose, at least 2 "
-            "are needed"
-        )
-
-    return rows
 
 
 def _targets(target: str, poses: NDArray[np.float64]) -> Tensor:

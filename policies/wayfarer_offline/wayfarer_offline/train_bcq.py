@@ -169,7 +169,8 @@ def train_bcq(
             config.device,
             on_encoding,
         )
-        data.states = train_encoder.encoded(encoder, dataset)
+        if training.step < config.steps:
+            data.states = train_encoder.encoded(encoder, dataset)
 
     while training.step < config.steps:
         on_progress(training.step + 1, training.update())

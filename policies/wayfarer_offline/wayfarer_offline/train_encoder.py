@@ -115,7 +115,7 @@ def _learn(
     seed: int,
     on_progress: OnProgress,
 ) -> None:
-    rows = dataset.known[labels.known[dataset.known]]  # (K,)
+    rows = labels.images(dataset)  # (K,)
     poses, share = labels.poses[rows], _shares(labels.poses[rows])  # (K, 7), (K,)
     positions = torch.from_numpy(poses[:, :3]).float()
     rotations = torch.from_numpy(Rotation.from_quat(poses[:, 3:]).as_matrix().reshape(-1, 9))
