@@ -28,7 +28,7 @@ NODES = {
 }
 
 
-STEPS = 80
+STEPS = 40  # of an episode; long enough to be caught in its middle
 
 
 def words_of(run: Path, episodes: int = 1, steps: int | None = None) -> list[str]:
