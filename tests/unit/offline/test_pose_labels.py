@@ -11,11 +11,7 @@ from wayfarer_core.cube import TRACKER, TRUTH
 from wayfarer_core.errors import ConfigError, DataError
 from wayfarer_data.cache.dataset import Dataset
 from wayfarer_data.cache.frames import FrameCache
-from wayfarer_offline.pose_labels import (
-    PoseLabels,
-    TaskDataError,
-    calibrated_tracker,
-)
+from wayfarer_offline.pose_labels import PoseLabels, TaskDataError, calibrated_tracker
 from wayfarer_offline.tasks import task
 
 

@@ -354,7 +354,7 @@ class Link:
     def _fail(self, fault: str, **changes: object) -> None:
         """Keep a fault, and bring the arm to rest as soon as possible."""
         with self._change:
-            self._set(fault=_after_another(self._report.fault, fault), **changes)
+            self._add(fault, **changes)
             self._course.drop()
             self._jobs.append(Job(self._stop))
 
@@ -364,8 +364,11 @@ class Link:
         except ConnectionLostError as error:
             self._set(connected=False, fault=f"connection lost: {error}")
         except DeviceError as error:
-            with self._change:
-                self._set(fault=_after_another(self._report.fault, str(error)))
+            self._add(str(error))
+
+    def _add(self, fault: str, **changes: object) -> None:
+        with self._change:
+            self._set(fault=_after_another(self._report.fault, fault), **changes)
 
     def _set(self, **changes: object) -> None:
         with self._change:
